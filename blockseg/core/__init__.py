@@ -1,0 +1,1 @@
+"""Pure geometry, block states and errors; standard library and NumPy only."""

@@ -1,0 +1,195 @@
+"""What is known of each block: its state, what came of it, and who may touch it next.
+
+Pure values and transitions: no clock, no database, no Dask. The ledger stores
+them (:mod:`blockseg.runtime.ledger`), the executors move them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+__all__ = [
+    "BlockQueue",
+    "BlockReport",
+    "BlockState",
+    "Meter",
+    "ProcessBlock",
+    "ProcessorFactory",
+]
+
+
+class BlockState(StrEnum):
+    """Pending blocks have no row in the ledger: absence is the commonest state."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """What came of one block; small, since it crosses the network."""
+
+    block_id: int
+    """C-order number in the phase's grid."""
+
+    error: str = ""
+    """One line; empty if the block was written."""
+
+    traceback: str = ""
+    """Of the error, for the ledger."""
+
+    retry: bool = True
+    """Whether trying again may help: not for corrupt data."""
+
+    fatal: bool = False
+    """Whether no other block can succeed either (a full disk): the run stops cleanly."""
+
+    written: int = 0
+    """Voxels written."""
+
+    computed: int = 0
+    """Voxels inferred, windows that overhang the block included."""
+
+    read_bytes: int = 0
+    """Decoded bytes that the block asked its source for."""
+
+    foreground: int = 0
+    """Voxels in the mask."""
+
+    nonzero: int = 0
+    """Voxels with a probability byte above 0: 0 means that no file is stored."""
+
+    nonfinite: int = 0
+    """NaN or infinite input voxels inside the block, treated as background."""
+
+    digest: int = 0
+    """CRC-32 of the bytes written at level 0."""
+
+    seconds: tuple[tuple[str, float], ...] = ()
+    """Wall time by activity: read, infer, write, and others."""
+
+    note: str = ""
+    """How this block was computed otherwise than planned, if it was."""
+
+    payload: bytes = field(default=b"", repr=False)
+    """Block metrics, stored with the block in one transaction."""
+
+    @property
+    def state(self) -> BlockState:
+        """State that this report puts its block in, retries aside."""
+        return BlockState.FAILED if self.error else BlockState.DONE
+
+
+class Meter(Protocol):
+    """Measure an activity: ``with meter("read"): ...``."""
+
+    def __call__(self, activity: str) -> AbstractContextManager[object]:
+        """Open a context whose duration counts under ``activity``."""
+        ...
+
+
+class ProcessBlock(Protocol):
+    """The actor: holds an engine and open volumes, and does one block at a time.
+
+    Called from several threads of one worker process; it serialises its own
+    device. Raises on failure; it need not catch anything.
+    """
+
+    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
+        """Read, infer and write one block."""
+        ...
+
+    def close(self) -> None:
+        """Release the device and the volumes."""
+        ...
+
+
+ProcessorFactory: TypeAlias = "Callable[[], ProcessBlock]"
+"""Picklable; called once in each worker process to make its actor."""
+
+
+@dataclass(slots=True)
+class BlockQueue:
+    """Which block next: fresh ones in order, then those to try again, alone.
+
+    Parameters
+    ----------
+    pending
+        Ids of the blocks to do, in the order in which to do them.
+    max_attempts
+        How often a block is tried before it is quarantined.
+    """
+
+    pending: Sequence[int]
+    max_attempts: int = 3
+    _next: int = 0
+    _again: deque[int] = field(default_factory=deque)
+    _attempts: dict[int, int] = field(default_factory=dict)
+    _stopped: bool = False
+
+    def take(self, count: int) -> list[int]:
+        """Return up to ``count`` blocks for one task.
+
+        A block that failed before comes by itself: if it takes a worker down
+        with it, no other block pays for that.
+        """
+        if self._stopped or count < 1:
+            return []
+        if self._next < len(self.pending):
+            stop = min(self._next + count, len(self.pending))
+            batch = [int(block) for block in self.pending[self._next : stop]]
+            self._next = stop
+            return batch
+        return [self._again.popleft()] if self._again else []
+
+    def settle(self, report: BlockReport) -> BlockState:
+        """Take a report and return the block's new state.
+
+        Failed blocks are put back (PENDING) until they have had their attempts;
+        then they are quarantined (FAILED).
+        """
+        if not report.error:
+            self._attempts.pop(report.block_id, None)
+            return BlockState.DONE
+        if report.fatal:
+            self._stopped = True
+            return BlockState.PENDING
+        attempts = self._attempts.get(report.block_id, 0) + 1
+        self._attempts[report.block_id] = attempts
+        if report.retry and attempts < self.max_attempts:
+            self._again.append(report.block_id)
+            return BlockState.PENDING
+        return BlockState.FAILED
+
+    def put_back(self, blocks: Iterable[int]) -> None:
+        """Return blocks that never ran, without counting an attempt."""
+        self._again.extend(blocks)
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self._stopped = True
+
+    def attempts(self, block_id: int) -> int:
+        """Failed attempts of a block so far."""
+        return self._attempts.get(block_id, 0)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a fatal report or the user ended the run early."""
+        return self._stopped
+
+    @property
+    def waiting(self) -> int:
+        """Blocks that can still be taken."""
+        if self._stopped:
+            return 0
+        return len(self.pending) - self._next + len(self._again)

@@ -1,0 +1,113 @@
+"""The errors blockseg raises.
+
+* BlocksegError
+    * ConfigError        a setting is missing, unknown or out of range
+    * GeometryError      shapes, halos or ROIs do not fit each other
+    * VolumeError        a volume cannot be opened, read or written
+        * CorruptDataError   stored data cannot be decoded; the same on every try
+        * NoSpaceError       the output's disk is full; the run stops cleanly
+    * WeightsError       a weights file is damaged, unsafe or of another network
+    * BackendError       an engine cannot be built, loaded or run
+        * MissingExtraError  an optional dependency is not installed; names the extra
+    * LedgerError        the ledger does not belong to this run, or another run holds it
+    * ClusterError       the scheduler cannot be reached, or the cluster is lost
+    * BlockError         one block failed; carries its index
+
+Every message says what happened, with the value, and what to do about it, in one line.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BackendError",
+    "BlockError",
+    "BlocksegError",
+    "ClusterError",
+    "ConfigError",
+    "CorruptDataError",
+    "GeometryError",
+    "LedgerError",
+    "MissingExtraError",
+    "NoSpaceError",
+    "VolumeError",
+    "WeightsError",
+]
+
+
+class BlocksegError(Exception):
+    """Base of every error that blockseg raises on purpose."""
+
+
+class ConfigError(BlocksegError):
+    """A setting is missing, unknown or out of range."""
+
+
+class GeometryError(BlocksegError, ValueError):
+    """Shapes, halos or ROIs do not fit each other."""
+
+
+class VolumeError(BlocksegError):
+    """A volume cannot be opened, read or written."""
+
+
+class CorruptDataError(VolumeError):
+    """Stored data cannot be decoded; trying again gives the same answer."""
+
+
+class NoSpaceError(VolumeError):
+    """The disk that holds the output is full."""
+
+
+class WeightsError(BlocksegError):
+    """A weights file is damaged, unsafe to read, or of another network."""
+
+
+class BackendError(BlocksegError):
+    """An engine cannot be built, loaded or run."""
+
+
+class MissingExtraError(BackendError):
+    """An optional dependency is not installed.
+
+    Parameters
+    ----------
+    what
+        The thing that was asked for, as a user names it.
+    extra
+        The extra of blockseg that brings it.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(what, extra)
+        self.what = what
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.what} is not installed; pip install 'blockseg[{self.extra}]'"
+
+
+class LedgerError(BlocksegError):
+    """The ledger does not belong to this run, or another run holds it."""
+
+
+class ClusterError(BlocksegError):
+    """The Dask scheduler cannot be reached, or the cluster is lost."""
+
+
+class BlockError(BlocksegError):
+    """One block failed.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    index
+        Position of the block in its grid, (z, y, x).
+    """
+
+    def __init__(self, message: str, index: tuple[int, int, int]) -> None:
+        super().__init__(message, index)  # all args: BlockError crosses processes
+        self.index = index
+
+    def __str__(self) -> str:
+        return f"block {self.index}: {self.args[0]}"

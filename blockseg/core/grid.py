@@ -1,0 +1,136 @@
+"""Cut a volume, or a region of one, into blocks with halos.
+
+Blocks are laid out from the region's lower corner, so that each one is a whole
+number of the output's shards. What a block reads is laid out from the volume's
+own corner: a network with poolings gives the same answer only on windows that
+start at multiples of its alignment.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.errors import GeometryError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Block", "BlockGrid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One unit of work: read ``read_roi``, write ``write_roi``.
+
+    Geometry only: whether a block is done stands in the ledger.
+    """
+
+    index: Zyx
+    """Position in the grid."""
+
+    write_roi: Roi
+    """Voxels this block alone owns, in the volume's coordinates."""
+
+    read_roi: Roi
+    """``write_roi`` grown to the alignment and by the halo, clipped to the volume."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockGrid:
+    """A region of a volume cut into blocks of equal shape; far ones are smaller.
+
+    Parameters
+    ----------
+    volume_shape, block_shape
+        Voxels along (z, y, x).
+    halo
+        Voxels added on both sides of each axis; at least the receptive-field
+        radius of the network for an exact result.
+    roi
+        Region to write, inside the volume; the whole volume if not given.
+    alignment
+        Read regions start at multiples of this many voxels before the halo is
+        added; 4 for SDASN. Block shapes must be multiples of it.
+
+    Raises
+    ------
+    GeometryError
+        If a shape is not positive, a block is no multiple of the alignment, the
+        halo is negative or the region does not lie inside the volume.
+    """
+
+    volume_shape: Zyx
+    block_shape: Zyx
+    halo: Zyx = (0, 0, 0)
+    roi: Roi | None = None
+    alignment: int = 1
+
+    def __post_init__(self) -> None:
+        if min(*self.volume_shape, *self.block_shape, self.alignment) < 1:
+            message = f"a grid needs shapes of at least one voxel: {self}"
+            raise GeometryError(message)
+        if min(self.halo) < 0:
+            message = f"a halo cannot be negative: {self.halo}"
+            raise GeometryError(message)
+        if any(b % self.alignment for b in self.block_shape):
+            message = (
+                f"block {_by(self.block_shape)} is no multiple of {self.alignment} "
+                "voxels on each axis, which the network needs; choose one that is"
+            )
+            raise GeometryError(message)
+        inside = Roi.whole(self.volume_shape).contains(self.region)
+        if not inside or min(self.region.shape) < 1:
+            message = (
+                f"ROI {self.region} does not lie inside the volume of "
+                f"{_by(self.volume_shape)} voxels"
+            )
+            raise GeometryError(message)
+
+    @property
+    def region(self) -> Roi:
+        """What the blocks tile, in the volume's coordinates."""
+        return Roi.whole(self.volume_shape) if self.roi is None else self.roi
+
+    @property
+    def counts(self) -> Zyx:
+        """Blocks along (z, y, x)."""
+        pairs = zip(self.region.shape, self.block_shape, strict=True)
+        return to_zyx(math.ceil(n / b) for n, b in pairs)
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    def __iter__(self) -> Iterator[Block]:
+        return (self.block(to_zyx(index)) for index in np.ndindex(self.counts))
+
+    def index_of(self, block_id: int) -> Zyx:
+        """Return the position of the block with the C-order number ``block_id``."""
+        return to_zyx(np.unravel_index(block_id, self.counts))
+
+    def id_of(self, index: Zyx) -> int:
+        """Return the C-order number of the block at ``index``."""
+        return int(np.ravel_multi_index(index, self.counts))
+
+    def block(self, index: Zyx) -> Block:
+        """Return the block at ``index``."""
+        region = self.region
+        start = to_zyx(
+            a + i * b
+            for a, i, b in zip(region.start, index, self.block_shape, strict=True)
+        )
+        stop = to_zyx(
+            min(a + b, n)
+            for a, b, n in zip(start, self.block_shape, region.stop, strict=True)
+        )
+        write = Roi(start, stop)
+        read = write.aligned(self.alignment).grown(self.halo)
+        return Block(index, write, read.intersection(Roi.whole(self.volume_shape)))
+
+
+def _by(shape: Zyx) -> str:
+    return "×".join(str(n) for n in shape)

@@ -1,0 +1,54 @@
+"""Where voxels lie in space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from blockseg.core.errors import GeometryError
+from blockseg.core.geometry import Zyx
+
+__all__ = ["Space", "Vector"]
+
+Vector: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The size of a voxel and the place of the first one, axes (z, y, x)."""
+
+    voxel_size: Vector = (1.0, 1.0, 1.0)
+    """Edge lengths of a voxel, in ``unit``."""
+
+    unit: Literal["micrometer"] | None = None
+    """Micrometres, or None where the source states no unit."""
+
+    translation: Vector = (0.0, 0.0, 0.0)
+    """Centre of the first voxel, in ``unit``."""
+
+    def __post_init__(self) -> None:
+        if not all(0 < size < float("inf") for size in self.voxel_size):
+            message = f"voxel sizes must be positive and finite, not {self.voxel_size}"
+            raise GeometryError(message)
+
+    def cropped(self, start: Zyx) -> Space:
+        """Return the space of the region whose first voxel is ``start``."""
+        z, y, x = (
+            t + s * n
+            for t, s, n in zip(self.translation, self.voxel_size, start, strict=True)
+        )
+        return Space(self.voxel_size, self.unit, (z, y, x))
+
+    def coarser(self, level: int) -> Space:
+        """Return the space of level ``level``, halved on each axis that many times.
+
+        A coarse voxel covers ``2^level`` fine ones an axis, so its centre lies
+        ``(2^level - 1) / 2`` fine voxels further on.
+        """
+        factor = 2.0**level
+        sz, sy, sx = (s * factor for s in self.voxel_size)
+        tz, ty, tx = (
+            t + s * (factor - 1) / 2
+            for t, s in zip(self.translation, self.voxel_size, strict=True)
+        )
+        return Space((sz, sy, sx), self.unit, (tz, ty, tx))
