@@ -110,7 +110,7 @@ class BlockGrid:
 
     def index_of(self, block_id: int) -> Zyx:
         """Return the position of the block with the C-order number ``block_id``."""
-        return to_zyx(np.unravel_index(block_id, self.counts))
+        return to_zyx(int(i) for i in np.unravel_index(block_id, self.counts))
 
     def id_of(self, index: Zyx) -> int:
         """Return the C-order number of the block at ``index``."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blockseg.core.errors import GeometryError
-from blockseg.core.geometry import Zyx
+
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Zyx
 
 __all__ = ["Space", "Vector"]
 

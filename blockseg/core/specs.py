@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from blockseg.core.geometry import Zyx
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Zyx
 
 __all__ = ["Affine", "BackendSpec", "Format", "VolumeSpec"]
 
