@@ -1,0 +1,195 @@
+"""What a user may set for a run, typed and checked once."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from blockseg.config.values import (
+    parse_bytes,
+    parse_choice,
+    parse_float,
+    parse_int,
+    parse_roi,
+    parse_shape,
+    parse_switch,
+    parse_text,
+    parse_vector,
+)
+from blockseg.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from blockseg.core.geometry import Roi, Zyx
+    from blockseg.core.space import Vector
+
+__all__ = ["EXECUTION", "RunSettings", "settings_from"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything that ``blockseg run`` takes besides SOURCE and OUT.
+
+    ``None`` means: found out before the first block, and written to ``run.json``.
+    """
+
+    level: int = 0
+    """Resolution level of the source, 0 the finest."""
+
+    dataset: str | None = None
+    """Array inside the source, where there are several."""
+
+    channel: int | None = None
+    """Index on the channel axis, where it is longer than 1."""
+
+    timepoint: int | None = None
+    """Index on the time axis, where it is longer than 1."""
+
+    voxel_size: Vector | None = None
+    """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
+
+    roi: Roi | None = None
+    """Region to segment, in voxels of the level; the whole volume if not given."""
+
+    mask: str | None = None
+    """Volume of any resolution whose nonzero voxels are segmented."""
+
+    weights: str | None = None
+    """Safetensors file; the shipped weights if not given."""
+
+    normalization: str = "robust"
+    """``robust``, ``published``, or ``b,s`` in grey levels."""
+
+    threshold: float = 0.5
+    """Probability from which a voxel is foreground."""
+
+    backend: Literal["auto", "openvino", "torch", "fake"] = "auto"
+    """Engine that runs the network."""
+
+    precision: Literal["float32", "float64"] = "float32"
+    """Of the arithmetic."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the engine runs."""
+
+    block: Zyx | None = None
+    """Voxels of a block, the unit of scheduling, of the ledger and of writing."""
+
+    window: Zyx | None = None
+    """Voxels that one call of the engine writes."""
+
+    halo: int = 32
+    """Voxels read around each block; below the network's reach only if inexact."""
+
+    inexact: bool = False
+    """Allow a halo that makes seams."""
+
+    exhaustive: bool = False
+    """Infer every block that the mask and the ROI leave, whatever a preset says."""
+
+    zarr_format: Literal[2, 3] = 3
+    """3 writes OME-Zarr 0.5, sharded; 2 writes OME-Zarr 0.4."""
+
+    codec: str = "blosc-zstd"
+    """Compression of the output."""
+
+    attempts: int = 3
+    """How often a block is tried before it is quarantined."""
+
+    scheduler: str | None = None
+    """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
+
+    workers: int | None = None
+    """Worker processes; from cores and memory if not given."""
+
+    threads: int | None = None
+    """Threads of one inference; from the cores and workers if not given."""
+
+    memory: int | None = None
+    """Bytes that all workers may use together; 80 % of the machine if not given."""
+
+    ledger: str | None = None
+    """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
+
+
+EXECUTION = frozenset(
+    {"attempts", "scheduler", "workers", "memory", "ledger", "exhaustive"}
+)
+"""Settings that leave every byte of the result alone: a resumed run may change them."""
+
+_PARSERS: dict[str, Callable[[str, Any], Any]] = {
+    "level": parse_int(0),
+    "dataset": parse_text,
+    "channel": parse_int(0),
+    "timepoint": parse_int(0),
+    "voxel_size": parse_vector,
+    "roi": parse_roi,
+    "mask": parse_text,
+    "weights": parse_text,
+    "normalization": parse_text,
+    "threshold": parse_float(1 / 255, 1.0),
+    "backend": parse_choice("auto", "openvino", "torch", "fake"),
+    "precision": parse_choice("float32", "float64"),
+    "device": parse_choice("auto", "cpu", "cuda"),
+    "block": parse_shape,
+    "window": parse_shape,
+    "halo": parse_int(0),
+    "inexact": parse_switch,
+    "exhaustive": parse_switch,
+    "zarr_format": parse_choice(2, 3),
+    "codec": parse_text,
+    "attempts": parse_int(1),
+    "scheduler": parse_text,
+    "workers": parse_int(1),
+    "threads": parse_int(1),
+    "memory": parse_bytes,
+    "ledger": parse_text,
+}
+_DEFAULTS = {
+    field.name: field.default
+    for field in fields(RunSettings)
+    if field.default is not MISSING
+}
+
+
+def settings_from(*layers: Mapping[str, Any]) -> RunSettings:
+    """Merge layers of raw values, the later over the earlier, into settings.
+
+    Parameters
+    ----------
+    *layers
+        Mappings as read from YAML or the command line; '-' and '_' in keys are
+        the same; a value of None or ``auto`` leaves the choice to blockseg.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown (names the nearest known one) or a value is out of
+        range.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            merged[_known(str(key))] = value
+    values = {
+        name: _PARSERS[name](name.replace("_", "-"), value)
+        for name, value in merged.items()
+        if not _is_automatic(name, value)
+    }
+    return RunSettings(**values)
+
+
+def _is_automatic(name: str, value: Any) -> bool:
+    return value is None or (value == "auto" and _DEFAULTS[name] != "auto")
+
+
+def _known(key: str) -> str:
+    name = key.replace("-", "_")
+    if name in _PARSERS:
+        return name
+    near = difflib.get_close_matches(name, _PARSERS, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0].replace('_', '-')}'?" if near else ""
+    message = f"unknown setting '{key}'{hint}"
+    raise ConfigError(message)

@@ -1,0 +1,153 @@
+"""Read single values as users write them, from YAML or the command line."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import ConfigError, GeometryError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blockseg.core.space import Vector
+
+__all__ = [
+    "parse_bytes",
+    "parse_choice",
+    "parse_float",
+    "parse_int",
+    "parse_roi",
+    "parse_shape",
+    "parse_switch",
+    "parse_text",
+    "parse_vector",
+]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def _fail(name: str, value: Any, wanted: str) -> ConfigError:
+    return ConfigError(f"--{name} {_shown(value)!r}: {wanted}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def parse_text(name: str, value: Any) -> str:
+    """Return a string as it stands; several numbers joined by commas."""
+    if isinstance(value, str | int | float | list | tuple):
+        return _shown(value)
+    raise _fail(name, value, "expected a text")
+
+
+def parse_int(low: int) -> Callable[[str, Any], int]:
+    """Return a reader of whole numbers that are at least ``low``."""
+
+    def parse(name: str, value: Any) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise _fail(name, value, "expected a whole number") from None
+        if number < low:
+            raise _fail(name, value, f"must be at least {low}")
+        return number
+
+    return parse
+
+
+def parse_float(low: float, high: float) -> Callable[[str, Any], float]:
+    """Return a reader of numbers from ``low`` to ``high``."""
+
+    def parse(name: str, value: Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise _fail(name, value, "expected a number") from None
+        if not low <= number <= high:
+            raise _fail(name, value, f"must lie between {low:.4g} and {high:.4g}")
+        return number
+
+    return parse
+
+
+def parse_switch(name: str, value: Any) -> bool:
+    """Return True or False."""
+    if isinstance(value, bool):
+        return value
+    raise _fail(name, value, "expected true or false")
+
+
+def parse_choice(*choices: str | int) -> Callable[[str, Any], Any]:
+    """Return a reader of one of ``choices``."""
+
+    def parse(name: str, value: Any) -> Any:
+        for choice in choices:
+            if str(value) == str(choice):
+                return choice
+        names = ", ".join(str(choice) for choice in choices)
+        raise _fail(name, value, f"choose one of {names}")
+
+    return parse
+
+
+def parse_shape(name: str, value: Any) -> Zyx:
+    """Return voxels along (z, y, x): ``128``, ``64,128,128`` or a list."""
+    parts = _parts(value)
+    if len(parts) == 1:
+        parts = parts * 3
+    try:
+        shape = to_zyx(int(part) for part in parts)
+    except ValueError:
+        raise _fail(name, value, "expected Z,Y,X in voxels, or one number") from None
+    if min(shape) < 1:
+        raise _fail(name, value, "must be at least one voxel on each axis")
+    return shape
+
+
+def parse_vector(name: str, value: Any) -> Vector:
+    """Return three positive lengths along (z, y, x)."""
+    try:
+        z, y, x = (float(part) for part in _parts(value))
+    except ValueError:
+        raise _fail(name, value, "expected Z,Y,X in µm, as in 1,0.3,0.3") from None
+    if not all(math.isfinite(size) and size > 0 for size in (z, y, x)):
+        raise _fail(name, value, "lengths must be positive and finite")
+    return (z, y, x)
+
+
+def parse_roi(name: str, value: Any) -> Roi:
+    """Return a region: ``z0:z1,y0:y1,x0:x1``, or a list of three such ranges."""
+    wanted = "expected z0:z1,y0:y1,x0:x1 in voxels, each stop after its start"
+    try:
+        pairs = [[int(end) for end in part.split(":")] for part in _parts(value)]
+        (z0, z1), (y0, y1), (x0, x1) = pairs
+        roi = Roi((z0, y0, x0), (z1, y1, x1))
+    except (ValueError, GeometryError):
+        raise _fail(name, value, wanted) from None
+    if min(roi.shape) < 1 or min(roi.start) < 0:
+        raise _fail(name, value, wanted)
+    return roi
+
+
+def parse_bytes(name: str, value: Any) -> int:
+    """Return a number of bytes: ``16GB``, ``16GiB`` or plain bytes."""
+    match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]?i?)b?\s*", str(value).lower())
+    if match:
+        try:
+            return int(float(match[1]) * {**_UNITS, **_BINARY}[match[2]])
+        except (KeyError, ValueError):
+            pass
+    raise _fail(name, value, "expected a size such as 16GB")
+
+
+def _parts(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(part) for part in value]
+    return [part.strip() for part in str(value).split(",")]
