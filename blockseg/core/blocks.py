@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = [
     "BlockQueue",
     "BlockReport",
@@ -129,7 +132,7 @@ class BlockQueue:
         How often a block is tried before it is quarantined.
     """
 
-    pending: Sequence[int]
+    pending: Sequence[int] | NDArray[np.int64]
     max_attempts: int = 3
     _next: int = 0
     _again: deque[int] = field(default_factory=deque)

@@ -1,0 +1,107 @@
+"""Try one block: whatever it raises becomes a report."""
+
+from __future__ import annotations
+
+import errno
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from blockseg.core.blocks import BlockReport
+from blockseg.core.errors import BlocksegError, CorruptDataError, NoSpaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blockseg.core.blocks import Meter, ProcessBlock
+
+__all__ = ["Stopwatch", "attempt", "one_line"]
+
+_TRACEBACK_CHARACTERS = 16_000
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Stopwatch:
+    """A meter that sums wall time by activity.
+
+    Parameters
+    ----------
+    inner
+        Another meter that sees every activity too.
+    """
+
+    __slots__ = ("_inner", "_seconds")
+
+    def __init__(self, inner: Meter | None = None) -> None:
+        self._inner = inner
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, activity: str) -> Iterator[None]:
+        """Count the time inside the context under ``activity``."""
+        start = time.perf_counter()
+        try:
+            if self._inner is None:
+                yield
+            else:
+                with self._inner(activity):
+                    yield
+        finally:
+            spent = time.perf_counter() - start
+            self._seconds[activity] = self._seconds.get(activity, 0.0) + spent
+
+    @property
+    def seconds(self) -> tuple[tuple[str, float], ...]:
+        """Wall seconds by activity, in the order in which they first came."""
+        return tuple(self._seconds.items())
+
+
+def attempt(
+    process: ProcessBlock, block_id: int, meter: Meter | None = None
+) -> BlockReport:
+    """Process one block and report; raises nothing that is an ``Exception``.
+
+    Parameters
+    ----------
+    process
+        The actor.
+    block_id
+        Which block.
+    meter
+        Sees every activity, beside the report's own seconds.
+    """
+    watch = Stopwatch(meter)
+    try:
+        report = process(block_id, watch)
+    except Exception as error:  # noqa: BLE001 - an actor may raise anything
+        return BlockReport(
+            block_id,
+            error=one_line(error),
+            traceback=_short_traceback(error),
+            retry=not isinstance(error, CorruptDataError),
+            fatal=_disk_is_full(error),
+            seconds=watch.seconds,
+        )
+    return report if report.seconds else replace(report, seconds=watch.seconds)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line; our own speak for themselves, others by type."""
+    text = " ".join(str(error).split())
+    if isinstance(error, BlocksegError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _short_traceback(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))
+    # The end tells most, and a report must stay small.
+    return text[-_TRACEBACK_CHARACTERS:]
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    return isinstance(error, NoSpaceError) or (
+        isinstance(error, OSError) and error.errno in _NO_SPACE
+    )

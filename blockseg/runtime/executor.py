@@ -1,0 +1,108 @@
+"""Run blocks somewhere: the protocol, and the executor without a cluster."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from blockseg.runtime.attempt import attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
+    from blockseg.runtime.events import Event
+
+__all__ = ["Collected", "Executor", "SerialExecutor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came back from an executor since it was last asked."""
+
+    reports: Sequence[BlockReport] = ()
+    """Of blocks that ran, and of those that are known to have killed a worker."""
+
+    returned: Sequence[int] = ()
+    """Blocks that are to be handed out again though they did nothing wrong."""
+
+    events: Sequence[Event] = ()
+    """What else happened."""
+
+
+class Executor(Protocol):
+    """Where blocks run. The driver gives it batches while it has room.
+
+    Every submitted block comes back exactly once, as a report or as returned.
+    """
+
+    def begin(
+        self, phase: str, factory: ProcessorFactory, name: Callable[[int], str]
+    ) -> None:
+        """Prepare an actor of ``factory`` wherever blocks may run.
+
+        ``name(block_id)`` names a block to humans. Raises the error of an actor
+        that cannot be built, and ClusterError.
+        """
+        ...
+
+    def room(self, waiting: int) -> int:
+        """Return how many blocks the next batch may have; 0 if the window is full.
+
+        ``waiting`` is the number of blocks that can still be handed out.
+        """
+        ...
+
+    def submit(self, blocks: list[int]) -> None:
+        """Take one batch."""
+        ...
+
+    def collect(self, timeout: float) -> Collected:
+        """Wait up to ``timeout`` seconds for something to come back.
+
+        Raises ClusterError if nothing ever will.
+        """
+        ...
+
+    def end(self) -> None:
+        """Give up what is still in flight and close the phase's actors."""
+        ...
+
+
+class SerialExecutor:
+    """Run blocks one by one in this thread; nothing to set up, easy to debug."""
+
+    def __init__(self) -> None:
+        self._process: ProcessBlock | None = None
+        self._waiting: deque[int] = deque()
+
+    def begin(
+        self,
+        phase: str,  # noqa: ARG002
+        factory: ProcessorFactory,
+        name: Callable[[int], str],  # noqa: ARG002
+    ) -> None:
+        """Build the actor in this process."""
+        self._process = factory()
+
+    def room(self, waiting: int) -> int:
+        """One block at a time."""
+        return 0 if self._waiting else min(1, waiting)
+
+    def submit(self, blocks: list[int]) -> None:
+        """Keep the blocks until they are collected."""
+        self._waiting.extend(blocks)
+
+    def collect(self, timeout: float) -> Collected:  # noqa: ARG002
+        """Run the next block, however long it takes."""
+        if self._process is None or not self._waiting:
+            return Collected()
+        return Collected((attempt(self._process, self._waiting.popleft()),))
+
+    def end(self) -> None:
+        """Forget waiting blocks and close the actor."""
+        self._waiting.clear()
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()

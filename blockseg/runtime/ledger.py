@@ -1,0 +1,360 @@
+"""The ledger: what is known of every block, on disk, in one SQLite file.
+
+One process writes (the driver), any number read at the same time. A pending block
+has no row, so that starting a million blocks costs nothing; a block enters with all
+that is known of it in one transaction, once its data are written or it is given up.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from blockseg.core.blocks import BlockState
+from blockseg.core.errors import LedgerError, NoSpaceError
+from blockseg.runtime.filesystem import filesystem_type, is_network
+from blockseg.runtime.ledger_rows import (
+    COLUMNS,
+    SCHEMA,
+    SUMMED,
+    VERSION,
+    FailedBlock,
+    PhaseSummary,
+    to_row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from blockseg.core.blocks import BlockReport
+
+__all__ = ["STATE_CODES", "Ledger"]
+
+STATE_CODES: dict[BlockState, int] = {state: i for i, state in enumerate(BlockState)}
+"""What each state is in the arrays of :meth:`Ledger.states`; 0 is pending."""
+
+_BUSY_SECONDS = 60.0
+_INTEGERS = frozenset({"attempts", "digest", *SUMMED})
+
+
+class Ledger:
+    """An open ledger; use :meth:`create`, :meth:`open` or :meth:`read`.
+
+    Not to be shared between threads or sent to another process: a reader opens its
+    own.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def create(cls, path: Path, fingerprint: str) -> Self:
+        """Make a ledger, or open the one that is there.
+
+        Parameters
+        ----------
+        path
+            The file; its folder exists.
+        fingerprint
+            Of everything that decides what a block's output is.
+
+        Raises
+        ------
+        LedgerError
+            If there is one of another fingerprint or version, or another file.
+        NoSpaceError
+            If the disk is full.
+        """
+        with _errors_of(path):
+            ledger = cls(path, _connect(path, "rwc"))
+            ledger._configure()
+            with ledger._transaction() as cursor:
+                for statement in SCHEMA:
+                    cursor.execute(statement)
+                new = {"version": VERSION, "fingerprint": fingerprint}
+                # A run killed before its first commit left an empty file: adopt it.
+                cursor.executemany(
+                    "INSERT OR IGNORE INTO meta VALUES (?, ?)", new.items()
+                )
+        return ledger._checked(fingerprint)
+
+    @classmethod
+    def open(cls, path: Path, fingerprint: str) -> Self:
+        """Open a ledger to go on with its run.
+
+        Raises
+        ------
+        LedgerError
+            If there is none, or one of another fingerprint or version.
+        """
+        with _errors_of(path):
+            ledger = cls(path, _connect(path, "rw"))
+            ledger._configure()
+        return ledger._checked(fingerprint)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Open a ledger of any run to look at it, also while its run goes on.
+
+        Raises
+        ------
+        LedgerError
+            If there is none, or one of another version.
+        """
+        with _errors_of(path):
+            ledger = cls(path, _connect(path, "ro"))
+            if not os.access(path.parent, os.W_OK) and not _wal_of(path).exists():
+                # Readers of a WAL write beside it, which they may not do here; and
+                # without one nobody is writing.
+                ledger.close()
+                ledger = cls(path, _connect(path, "ro&immutable=1"))
+        return ledger._checked(None)
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        with suppress(sqlite3.Error):  # a full disk must not hide the real error
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the run that the ledger belongs to."""
+        return self.get("fingerprint") or ""
+
+    def get(self, key: str) -> str | None:
+        """Return a value stored with the run, None if there is none."""
+        with _errors_of(self.path):
+            row = self._connection.execute(
+                "SELECT value FROM meta WHERE key = ?", (key,)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def put(self, key: str, value: str) -> None:
+        """Store a value with the run."""
+        with _errors_of(self.path), self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def commit(
+        self,
+        phase: str,
+        reports: Iterable[BlockReport],
+        attempts: Mapping[int, int] | None = None,
+    ) -> None:
+        """Enter blocks that are done or given up, all of them or none.
+
+        Parameters
+        ----------
+        phase
+            Whose blocks.
+        reports
+            One a block; with an error it is given up.
+        attempts
+            How often each block was tried; 1 where missing.
+
+        Raises
+        ------
+        NoSpaceError
+            If the disk is full; nothing was entered.
+        """
+        known = attempts or {}
+        now = time.time()
+        done = [(phase, r, known.get(r.block_id, 1), now) for r in reports]
+        if not done:
+            return
+        marks = ", ".join("?" * len(COLUMNS))
+        insert = f"INSERT OR REPLACE INTO blocks VALUES ({marks})"
+        with _errors_of(self.path), self._transaction() as cursor:
+            cursor.executemany(insert, (to_row(*entry) for entry in done))
+            payloads = [
+                (phase, r.block_id, r.payload) for _, r, _, _ in done if r.payload
+            ]
+            cursor.executemany(
+                "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?)", payloads
+            )
+
+    def states(self, phase: str, count: int) -> NDArray[np.uint8]:
+        """Return the state of blocks 0 to ``count`` - 1, as in STATE_CODES.
+
+        One byte a block; blocks that run just now count as pending.
+        """
+        states = np.zeros(count, np.uint8)
+        for state in (BlockState.DONE, BlockState.FAILED):
+            ids = self._ids(phase, state)
+            states[ids[ids < count]] = STATE_CODES[state]
+        return states
+
+    def pending(self, phase: str, candidates: ArrayLike) -> NDArray[np.int64]:
+        """Return those candidates, in their order, that have no row yet.
+
+        Parameters
+        ----------
+        phase
+            Whose blocks.
+        candidates
+            Block ids, 1-D.
+        """
+        ids = np.asarray(candidates, np.int64)
+        if not ids.size:
+            return ids
+        states = self.states(phase, int(ids.max()) + 1)
+        pending: NDArray[np.int64] = ids[states[ids] == STATE_CODES[BlockState.PENDING]]
+        return pending
+
+    def column(self, phase: str, name: str, count: int) -> NDArray[np.int64]:
+        """Return a whole-number field of the reports of blocks 0 to ``count`` - 1.
+
+        Parameters
+        ----------
+        phase
+            Whose blocks.
+        name
+            ``attempts``, ``digest`` or one of SUMMED.
+        count
+            Length of the result; 0 where a block is not done.
+
+        Raises
+        ------
+        LedgerError
+            If there is no such field.
+        """
+        if name not in _INTEGERS:
+            message = f"a ledger has no column {name!r}; it has {sorted(_INTEGERS)}"
+            raise LedgerError(message)
+        values = np.zeros(count, np.int64)
+        with _errors_of(self.path):
+            rows = self._connection.execute(
+                f"SELECT block_id, {name} FROM blocks "
+                "WHERE phase = ? AND state = ? AND block_id < ?",
+                (phase, BlockState.DONE, count),
+            )
+            pairs = np.fromiter(rows, np.dtype((np.int64, 2)))
+        values[pairs[:, 0]] = pairs[:, 1]
+        return values
+
+    def payloads(self, phase: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the payload of each block that has one, by ascending id."""
+        with _errors_of(self.path):
+            yield from self._connection.execute(
+                "SELECT block_id, payload FROM payloads WHERE phase = ? "
+                "ORDER BY block_id",
+                (phase,),
+            )
+
+    def failures(self, phase: str) -> list[FailedBlock]:
+        """Return the blocks given up, by ascending id."""
+        with _errors_of(self.path):
+            rows = self._connection.execute(
+                "SELECT block_id, attempts, error, traceback FROM blocks "
+                "WHERE phase = ? AND state = ? ORDER BY block_id",
+                (phase, BlockState.FAILED),
+            )
+            return [FailedBlock(*row) for row in rows]
+
+    def reset(self, phase: str, ids: Sequence[int] | None = None) -> None:
+        """Make blocks pending again: all of a phase, or those given."""
+        with _errors_of(self.path), self._transaction() as cursor:
+            for table in ("blocks", "payloads"):
+                delete = f"DELETE FROM {table} WHERE phase = ?"
+                if ids is None:
+                    cursor.execute(delete, (phase,))
+                    continue
+                cursor.executemany(
+                    f"{delete} AND block_id = ?", ((phase, int(i)) for i in ids)
+                )
+
+    def summary(self, phase: str) -> PhaseSummary:
+        """Return what a phase's blocks add up to."""
+        with _errors_of(self.path):
+            return PhaseSummary.of(self._connection, phase)
+
+    def _ids(self, phase: str, state: BlockState) -> NDArray[np.int64]:
+        with _errors_of(self.path):
+            rows = self._connection.execute(
+                "SELECT block_id FROM blocks WHERE phase = ? AND state = ?",
+                (phase, state),
+            )
+            return np.fromiter((row[0] for row in rows), np.int64)
+
+    def _configure(self) -> None:
+        # WAL shares memory between processes, which network file systems cannot.
+        # There a commit must reach the disk by itself (FULL); a WAL is safe without:
+        # a power cut costs the last blocks, which are then done again.
+        network = is_network(filesystem_type(self.path.parent))
+        journal, synchronous = ("DELETE", "FULL") if network else ("WAL", "NORMAL")
+        self._connection.execute(f"PRAGMA journal_mode = {journal}")
+        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+    def _checked(self, fingerprint: str | None) -> Self:
+        try:
+            version, found = self.get("version"), self.get("fingerprint")
+        except LedgerError:
+            self.close()
+            raise
+        problem = ""
+        if version != VERSION:
+            problem = f"is of version {version}, this blockseg writes version {VERSION}"
+        elif fingerprint is not None and found != fingerprint:
+            problem = "belongs to a run with other settings, weights or source"
+        if problem:
+            self.close()
+            message = (
+                f"the ledger {self.path} {problem}; choose another output or "
+                "start anew with --overwrite"
+            )
+            raise LedgerError(message)
+        return self
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        cursor = self._connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself where the disk is full.
+            with suppress(sqlite3.Error):
+                cursor.execute("ROLLBACK")
+            raise
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    # Transactions are explicit (isolation_level None): one a batch, never implied.
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            message = f"no space left for the ledger {path}; free some and run again"
+            raise NoSpaceError(message) from error
+        message = f"the ledger {path} cannot be used: {error}"
+        raise LedgerError(message) from error

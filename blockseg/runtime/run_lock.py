@@ -1,0 +1,88 @@
+"""One run at a time on one output."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from filelock import Timeout, UnixFileLock, WindowsFileLock
+
+from blockseg.core.errors import LedgerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["RunLock"]
+
+
+class RunLock:
+    """Hold an output; the system lets go when the holder dies, however it dies.
+
+    Parameters
+    ----------
+    path
+        The lock file, in an existing folder. Who holds it stands beside it, in the
+        same name with ``.json`` added.
+    """
+
+    def __init__(self, path: Path) -> None:
+        lock = WindowsFileLock if os.name == "nt" else UnixFileLock
+        self._path = path
+        self._holder = path.with_name(path.name + ".json")
+        self._lock = lock(path)
+
+    def acquire(self) -> Self:
+        """Take the lock at once or not at all.
+
+        Raises
+        ------
+        LedgerError
+            If another run holds it, named by its process and machine, or if the
+            file system cannot lock.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            message = (
+                f"another run ({self._who()}) is writing this output; wait for it or "
+                "choose another output"
+            )
+            raise LedgerError(message) from None
+        except (OSError, NotImplementedError) as error:
+            message = (
+                f"cannot lock {self._path}: {error}; put it on a file system with "
+                "locks with --ledger PATH"
+            )
+            raise LedgerError(message) from error
+        who = {"pid": os.getpid(), "host": socket.gethostname()}
+        self._holder.write_text(json.dumps(who), encoding="utf-8")
+        return self
+
+    def release(self) -> None:
+        """Let go."""
+        if self._lock.is_locked:
+            with suppress(OSError):
+                self._holder.unlink(missing_ok=True)
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _who(self) -> str:
+        try:
+            who = json.loads(self._holder.read_text(encoding="utf-8"))
+            return f"process {who['pid']} on {who['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "process unknown"  # between its lock and its name
