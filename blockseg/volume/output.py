@@ -1,0 +1,210 @@
+"""Make an output: write its metadata, and look after its files."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.volume.array_metadata import array_document, array_file
+from blockseg.volume.ome_metadata import (
+    group_documents,
+    image_attributes,
+    label_attributes,
+    labels_attributes,
+)
+from blockseg.volume.write_errors import write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from blockseg.volume.pyramid import PyramidSpec
+
+__all__ = ["create_output", "missing_files", "predicted_files", "remove_stale_locks"]
+
+_TEMPORARY = ".part"
+_LOCK = ".__lock"
+
+
+def create_output(image: PyramidSpec, *labels: PyramidSpec) -> None:
+    """Write the metadata of an output; again gives the same bytes.
+
+    Parameters
+    ----------
+    image
+        Its ``uri`` is the output.
+    labels
+        Masks of the image, each with the ``uri`` OUT/labels/NAME.
+
+    Raises
+    ------
+    ConfigError
+        If a mask does not belong to the image.
+    VolumeError
+        If the output cannot be written, or holds arrays of other shapes or codecs.
+    NoSpaceError
+        If the disk is full.
+    """
+    documents = _documents(image, labels)
+    for path, text in documents.items():
+        if path.name in ("zarr.json", ".zarray") and _is_other_array(path, text):
+            message = (
+                f"{path.parent} already holds an array of another shape, type or codec; "
+                "choose another output, or overwrite this one"
+            )
+            raise VolumeError(message)
+    for path, text in documents.items():
+        try:
+            _replace(path, text)
+        except OSError as error:
+            raise write_error(error, str(path)) from error
+
+
+def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
+    """Return how many files ``spec`` has at most, its metadata included.
+
+    Parameters
+    ----------
+    blocks
+        How many blocks are not empty; all of them if not given.
+    """
+    blocks = len(spec.grid) if blocks is None else blocks
+    files = len(group_documents(spec.zarr_format, {}))
+    for level in spec.levels:
+        whole = Roi.whole(level.shape)
+        unit = level.shard if spec.zarr_format == 3 else level.chunk
+        stored = _count(whole, unit)
+        if level.inline:
+            stored = min(stored, blocks * _count(Roi.whole(level.shard), unit))
+        files += 1 + stored
+    return files
+
+
+def missing_files(
+    spec: PyramidSpec, block_ids: Iterable[int], level: int = 0
+) -> tuple[int, ...]:
+    """Return which of the given blocks have no file on disk.
+
+    Parameters
+    ----------
+    block_ids
+        Blocks that were written with at least one nonzero voxel.
+    level
+        0 for the blocks of the run, which are looked for at every inline level; a
+        level of the second pass for its shards.
+
+    Notes
+    -----
+    In Zarr v3 a block is one file a level. In Zarr v2 it is several, and is missed
+    when none of them exists. A mean may round to zero, so only the level itself is
+    looked at there.
+    """
+    looked_at = [spec.levels[level]]
+    if level == 0 and spec.reduce == "max":
+        looked_at = list(spec.inline_levels)
+    listing = lru_cache(maxsize=1024)(_names)
+    missing = []
+    for block_id in map(int, block_ids):
+        for grid_level in looked_at:
+            grid = grid_level.grid
+            roi = grid.block(grid.index_of(block_id)).write_roi
+            files = spec.stored_files(grid_level, roi)
+            if not any(file.name in listing(file.parent) for file in files):
+                missing.append(block_id)
+                break
+    return tuple(missing)
+
+
+def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
+    """Delete the lock files that killed writers left below ``root``.
+
+    Only for whoever holds the lock of the run: a live writer's lock looks the same.
+
+    Returns
+    -------
+    tuple of str
+        Paths of the deleted files, sorted.
+    """
+    removed = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.endswith(_LOCK):
+                path = Path(folder, name)
+                path.unlink(missing_ok=True)
+                removed.append(str(path))
+    return tuple(sorted(removed))
+
+
+def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, str]:
+    """Return every metadata file with its text; the root last, so it lists what exists."""
+    root = Path(image.uri)
+    files: dict[Path, Any] = {}
+    for label in labels:
+        group = Path(label.uri)
+        if group.parent != root / "labels" or label.zarr_format != image.zarr_format:
+            message = (
+                f"mask {label.uri} (Zarr v{label.zarr_format}) must lie in labels/ of "
+                f"{image.uri} (Zarr v{image.zarr_format})"
+            )
+            raise ConfigError(message)
+        files |= _pyramid_documents(label, label_attributes(label))
+    if labels:
+        names = [Path(label.uri).name for label in labels]
+        group_files = group_documents(image.zarr_format, labels_attributes(names))
+        files |= {root / "labels" / name: doc for name, doc in group_files.items()}
+    files |= _pyramid_documents(image, image_attributes(image))
+    return {
+        path: json.dumps(doc, indent=2, allow_nan=False) + "\n"
+        for path, doc in files.items()
+    }
+
+
+def _pyramid_documents(
+    spec: PyramidSpec, attributes: dict[str, Any]
+) -> dict[Path, dict[str, Any]]:
+    group = Path(spec.uri)
+    arrays = {
+        group / str(level.index) / array_file(spec): array_document(spec, level)
+        for level in spec.levels
+    }
+    files = group_documents(spec.zarr_format, attributes)
+    return arrays | {group / name: document for name, document in files.items()}
+
+
+def _is_other_array(path: Path, text: str) -> bool:
+    """Say whether ``path`` describes an array that is not the one of ``text``."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # nothing there yet, or torn: it is written anew
+    return "shape" in found and found != json.loads(text)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a small file whole or not at all; the temporary name is always the same."""
+    data = text.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and path.read_bytes() == data:
+        return
+    temporary = path.with_name(path.name + _TEMPORARY)
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _names(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208  names, not paths
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _count(roi: Roi, unit: Iterable[int]) -> int:
+    counts = to_zyx(-(-n // u) for n, u in zip(roi.shape, unit, strict=True))
+    return counts[0] * counts[1] * counts[2]
