@@ -1,0 +1,135 @@
+"""What is known of a stored array from its metadata alone, whatever the format."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import VolumeError
+from blockseg.core.space import Space
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from blockseg.core.specs import Format
+
+__all__ = ["ArrayLayout", "ImageLayout", "load_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLayout:
+    """One chunked array of a Zarr or N5 container; all axes in C order."""
+
+    container: Path
+    """Folder of the outermost group, or of the array itself."""
+
+    path: str
+    """Array inside the container, '/'-separated; empty if they are the same."""
+
+    format: Format
+    """How the array is stored."""
+
+    shape: tuple[int, ...]
+    """Voxels along each axis."""
+
+    dtype: np.dtype[Any] | None
+    """Type of a voxel in native byte order; None if NumPy has none for it."""
+
+    stored_dtype: str
+    """Type as the metadata spell it."""
+
+    chunks: tuple[int, ...]
+    """Voxels that are decoded as a whole."""
+
+    files: tuple[int, ...]
+    """Voxels in one file: a shard, or a chunk where there are no shards."""
+
+    codecs: tuple[str, ...]
+    """Names of the codecs, first to last in encoding."""
+
+    axes: tuple[str, ...]
+    """One letter for each axis."""
+
+    key_prefix: str = ""
+    """What chunk keys begin with."""
+
+    key_separator: str = "/"
+    """What stands between the numbers of a chunk key."""
+
+    reversed_keys: bool = False
+    """Whether chunk keys count the last axis first, as in N5."""
+
+    space: Space = field(default_factory=Space)
+    """Voxel size and place."""
+
+    level: int = 0
+    """Resolution level that the array is of its image."""
+
+    metadata_files: tuple[Path, ...] = ()
+    """Files that the above was read from."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the array."""
+        return self.container / self.path
+
+    @property
+    def name(self) -> str:
+        """How to call the array in messages."""
+        return str(self.folder)
+
+    @property
+    def file_counts(self) -> tuple[int, ...]:
+        """Files along each axis, if none is missing."""
+        pairs = zip(self.shape, self.files, strict=True)
+        return tuple(math.ceil(n / f) for n, f in pairs)
+
+    def chunk_file(self, position: tuple[int, ...]) -> Path:
+        """Return where the chunk file (the shard) at ``position`` of its grid lies."""
+        order = reversed(position) if self.reversed_keys else position
+        key = self.key_separator.join(str(n) for n in order)
+        return self.folder / f"{self.key_prefix}{key}"
+
+    def file_of_chunk(self, position: tuple[int, ...]) -> Path:
+        """Return the file that holds the chunk at ``position`` of the chunk grid."""
+        triples = zip(position, self.chunks, self.files, strict=True)
+        return self.chunk_file(tuple(p * c // f for p, c, f in triples))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayout:
+    """An image with its resolution levels."""
+
+    path: str
+    """Group or array inside the container."""
+
+    levels: tuple[ArrayLayout, ...]
+    """Finest first; at least one."""
+
+
+def load_json(file: Path) -> dict[str, Any] | None:
+    """Return the object in a JSON file, or None if there is no such file.
+
+    Raises
+    ------
+    VolumeError
+        If the file cannot be read or holds no JSON object.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror or error}"
+        raise VolumeError(message) from error
+    except ValueError as error:
+        message = f"{file} is damaged: it is not valid JSON ({error})"
+        raise VolumeError(message) from error
+    if not isinstance(content, dict):
+        message = f"{file} is damaged: it holds no JSON object"
+        raise VolumeError(message)
+    return content

@@ -1,0 +1,92 @@
+"""Open arrays with tensorstore, read-only and within stated bounds of memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorstore as ts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.volume.axes import Index
+
+__all__ = ["ReadLimits", "open_read_only"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What one open volume may use."""
+
+    cache_bytes: int = 256 * 2**20
+    """Decoded chunks kept, in bytes."""
+
+    copy_threads: int = 2
+    """Threads that decode at the same time."""
+
+    io_threads: int = 8
+    """Files read at the same time."""
+
+
+def open_read_only(
+    driver: str,
+    folder: Path,
+    limits: ReadLimits,
+    *,
+    reverse_axes: bool = False,
+    **options: Any,
+) -> Callable[[Index], NDArray[Any]]:
+    """Return a function that reads parts of a stored array, axes in C order.
+
+    Parameters
+    ----------
+    driver
+        ``zarr``, ``zarr3`` or ``n5``.
+    folder
+        Of the array.
+    limits
+        Memory and threads.
+    reverse_axes
+        Whether the driver counts the fastest axis first.
+    options
+        More of the driver's specification.
+
+    Raises
+    ------
+    ValueError
+        If tensorstore cannot read the array, as it says it.
+    """
+    context = ts.Context(
+        {
+            "cache_pool": {"total_bytes_limit": limits.cache_bytes},
+            "data_copy_concurrency": {"limit": limits.copy_threads},
+            "file_io_concurrency": {"limit": limits.io_threads},
+        }
+    )
+    assume = options.pop("assume_metadata", False)
+    store = ts.open(
+        {
+            "driver": driver,
+            "kvstore": {"driver": "file", "path": f"{folder}/"},
+            "recheck_cached_data": False,
+            "recheck_cached_metadata": False,
+            **options,
+        },
+        open=True,
+        read=True,
+        write=False,
+        assume_metadata=assume,
+        context=context,
+    ).result()
+    if reverse_axes:
+        store = store[ts.d[:].transpose[::-1]]
+
+    def read(index: Index) -> NDArray[Any]:
+        return np.asarray(store[index].read().result())
+
+    return read

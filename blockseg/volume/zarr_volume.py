@@ -1,0 +1,95 @@
+"""Read Zarr v2 and v3: with tensorstore, or zarr-python where it knows a codec more."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import VolumeError
+from blockseg.volume.axes import AxisSelection
+from blockseg.volume.chunked import ChunkedVolume, one_line
+from blockseg.volume.tensorstores import ReadLimits, open_read_only
+from blockseg.volume.zarr_layout import zarr_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.volume.axes import Index
+    from blockseg.volume.layout import ArrayLayout
+
+__all__ = ["open_zarr", "read_zarr_array"]
+
+
+def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
+    """Open a Zarr array read-only.
+
+    Raises
+    ------
+    VolumeError
+        If it is gone, damaged, or encoded as none of the libraries can read.
+    """
+    image = zarr_image(Path(spec.uri), spec.path)
+    if image is None or image.path != image.levels[0].path:
+        message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
+        raise VolumeError(message)
+    layout = image.levels[0]
+    selection = AxisSelection.choose(
+        layout.axes,
+        layout.shape,
+        channel=spec.channel,
+        timepoint=spec.timepoint,
+        where=layout.name,
+    )
+    read_index = read_zarr_array(layout, limits or ReadLimits())
+    return ChunkedVolume(spec, layout, selection, read_index, open_zarr)
+
+
+def read_zarr_array(
+    layout: ArrayLayout, limits: ReadLimits
+) -> Callable[[Index], NDArray[Any]]:
+    """Return a function that reads parts of the stored array.
+
+    Raises
+    ------
+    VolumeError
+        If neither library can read it.
+    """
+    driver = "zarr" if layout.format == "zarr2" else "zarr3"
+    try:
+        return open_read_only(driver, layout.folder, limits)
+    except ValueError as error:
+        reader = _zarr_python(layout)
+        if reader is None:
+            message = (
+                f"{layout.name} cannot be opened, codecs "
+                f"{', '.join(layout.codecs) or 'none'}: {one_line(error)}"
+            )
+            raise VolumeError(message) from error
+        return reader
+
+
+def _zarr_python(layout: ArrayLayout) -> Callable[[Index], NDArray[Any]] | None:
+    import zarr
+
+    version = 2 if layout.format == "zarr2" else 3
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # codecs outside the specification
+            array: Any = zarr.open_array(
+                layout.folder,
+                mode="r",
+                zarr_format=version,  # type: ignore[arg-type]
+            )
+    except Exception:  # noqa: BLE001 - tensorstore's reason is the one to report
+        return None
+
+    def read(index: Index) -> NDArray[Any]:
+        return np.asarray(array[index])
+
+    return read
