@@ -19,55 +19,23 @@ same numbers on the core, because nothing there ever depended on the padding.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from blockseg.model.reach import ALIGNMENT, KERNEL, REACH, STRIDE
 
-__all__ = ["ALIGNMENT", "REACH", "SDASN", "AxisVectors", "alignment", "reach"]
+__all__ = ["ALIGNMENT", "REACH", "SDASN", "AxisVectors", "Conv", "Up"]
 
 AxisVectors: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Three 0/1 tensors ``(batch, n)`` along z, y, x; their product is a mask."""
 
-KERNEL = 3
-STRIDE = 2
 SLOPE = 0.2
-DEEPEST_PATH = ((2, "pool"), (3, "pool"), (3, "up"), (2, "up"), (2, "end"))
-"""x00, x10, x20, x11, x02: convolutions in each, and what follows."""
 
 
-def alignment(path: Sequence[tuple[int, str]] = DEEPEST_PATH) -> int:
-    """Return the shift, in voxels, under which the network is equivariant."""
-    return int(STRIDE ** sum(step == "pool" for _, step in path))
-
-
-def reach(path: Sequence[tuple[int, str]] = DEEPEST_PATH) -> int:
-    """Return how far an aligned core sees beyond its faces, in voxels.
-
-    Walks from the output back to the input with the margin that a core needs,
-    in voxels of the current level. An unpadded convolution uses up one voxel a
-    side. A transposed convolution doubles the margin but leaves its outermost
-    ``STRIDE`` voxels without some of their inputs. Pooling halves it.
-    """
-    margin = 0
-    for convolutions, step in reversed(path):
-        if step == "up":
-            margin = -(-(margin + STRIDE) // STRIDE)
-        elif step == "pool":
-            margin *= STRIDE
-        margin += convolutions * (KERNEL // 2)
-    return margin
-
-
-ALIGNMENT = alignment()
-REACH = reach()
-
-
-class _Conv(nn.Module):
+class Conv(nn.Module):
     """Convolution, norm, activation; then zero where ``mask`` says outside."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -76,12 +44,13 @@ class _Conv(nn.Module):
         self.norm: nn.Module = nn.BatchNorm3d(channels_out)
 
     def forward(self, x: Tensor, padded: bool, mask: Tensor | None) -> Tensor:
+        """Return a map of the same shape if ``padded``, else one voxel less a side."""
         padding = KERNEL // 2 if padded else 0
         x = functional.conv3d(x, self.conv.weight, self.conv.bias, padding=padding)
         return _masked(functional.leaky_relu_(self.norm(x), SLOPE), mask)
 
 
-class _Up(nn.Module):
+class Up(nn.Module):
     """Transposed convolution to the next finer level, norm, activation."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -92,6 +61,7 @@ class _Up(nn.Module):
         self.norm: nn.Module = nn.BatchNorm3d(channels_out)
 
     def forward(self, x: Tensor, padded: bool, mask: Tensor | None) -> Tensor:
+        """Return a map of twice the shape; without its outermost voxels if cropped."""
         x = self.conv(x)
         if not padded:
             x = _cropped(x, STRIDE)
@@ -102,7 +72,7 @@ class _Node(nn.ModuleList):
     """Several convolutions in a row."""
 
     def __init__(self, *channels: int) -> None:
-        super().__init__(_Conv(a, b) for a, b in pairwise(channels))
+        super().__init__(Conv(a, b) for a, b in pairwise(channels))
 
     def forward(self, x: Tensor, padded: bool, mask: Tensor | None) -> Tensor:
         for layer in self:
@@ -132,10 +102,10 @@ class SDASN(nn.Module):
         self.x00 = _Node(1, c0, c0)
         self.x10 = _Node(c0, c0, c1, c1)
         self.x20 = _Node(c1, c1, c2, c2)
-        self.up11 = _Up(c2, c1)
+        self.up11 = Up(c2, c1)
         self.x11 = _Node(2 * c1, c1, c1)
-        self.up01 = _Up(c1, c0)
-        self.up02 = _Up(c1, c0)
+        self.up01 = Up(c1, c0)
+        self.up02 = Up(c1, c0)
         self.x02 = _Node(3 * c0, c0, c0)
         self.head00 = nn.Conv3d(c0, 1, 1)
         self.head01 = nn.Conv3d(2 * c0, 1, 1)

@@ -6,11 +6,10 @@ import hashlib
 import json
 import math
 import os
-import pickle
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "PUBLISHED_GAIN",
     "WeightsInfo",
     "default_weights",
-    "import_published",
     "load_weights",
     "save_weights",
     "sha256",
@@ -36,8 +33,6 @@ __all__ = [
 
 ARCHITECTURE = "sdasn"
 FORMAT_VERSION = "1"
-PUBLISHED_GAIN = 15 / 500
-"""One SD of the background as the published weights see it: 15 of 500 grey levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +130,7 @@ def save_weights(path: str | Path, network: SDASN, info: WeightsInfo) -> None:
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        message = f"weights cannot be written to {target}: {_one_line(error)}"
+        message = f"weights cannot be written to {target}: {one_line(error)}"
         raise WeightsError(message) from error
 
 
@@ -157,56 +152,12 @@ def load_weights(path: str | Path) -> tuple[SDASN, WeightsInfo]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         message = (
-            f"{path} is damaged or no safetensors file ({_one_line(error)}); "
+            f"{path} is damaged or no safetensors file ({one_line(error)}); "
             "import published checkpoints with: blockseg weights import"
         )
         raise WeightsError(message) from error
     info = _parse_header(path, header)
-    return _filled(path, info.width, tensors), info
-
-
-def import_published(
-    checkpoint: str | Path, out: str | Path, licence: str = "not stated"
-) -> WeightsInfo:
-    """Convert a published checkpoint to safetensors.
-
-    Published checkpoints are pickles, which may hold code: this one is read by
-    an unpickler that knows tensors only.
-
-    Parameters
-    ----------
-    checkpoint
-        File written by ``torch.save`` with the ``state_dict`` of a published SDASN.
-    out
-        File to write.
-    licence
-        Of the checkpoint; its file states none.
-
-    Raises
-    ------
-    WeightsError
-        If the checkpoint is missing, unsafe, or of another network.
-    """
-    content = _unpickle(checkpoint)
-    state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor)
-        for key, value in state.items()
-    ):
-        message = f"{checkpoint} holds no state_dict; it is no published checkpoint"
-        raise WeightsError(message)
-    bare = {key.removeprefix("module."): value for key, value in state.items()}
-    names = _published_names()
-    _refuse_other_keys(checkpoint, set(names), set(bare))
-    network = _filled(checkpoint, 8, {names[key]: bare[key] for key in names})
-    info = WeightsInfo(
-        name=Path(checkpoint).stem,
-        gain=PUBLISHED_GAIN,
-        training_data="published checkpoint; its training data are not stated",
-        licence=licence,
-    )
-    save_weights(out, network, info)
-    return info
+    return filled(path, info.width, tensors), info
 
 
 def _in_order(serialised: bytes) -> bytes:
@@ -232,7 +183,7 @@ def _parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
     try:
         width, gain = int(header["width"]), float(header["gain"])
     except (KeyError, ValueError) as error:
-        message = f"{path} has a damaged header: {_one_line(error)}"
+        message = f"{path} has a damaged header: {one_line(error)}"
         raise WeightsError(message) from error
     if not 2 <= width <= 256:
         message = f"{path} states width {width}, which no {ARCHITECTURE} has"
@@ -246,10 +197,11 @@ def _parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
     )
 
 
-def _filled(path: str | Path, width: int, tensors: Mapping[str, Tensor]) -> SDASN:
+def filled(path: str | Path, width: int, tensors: Mapping[str, Tensor]) -> SDASN:
+    """Return a network with these tensors; raise WeightsError if they do not fit."""
     network = SDASN(width)
     own = network.state_dict()
-    _refuse_other_keys(path, set(own), set(tensors))
+    refuse_other_keys(path, set(own), set(tensors))
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape:
             message = (
@@ -264,7 +216,8 @@ def _filled(path: str | Path, width: int, tensors: Mapping[str, Tensor]) -> SDAS
     return network.eval()
 
 
-def _refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> None:
+def refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> None:
+    """Raise WeightsError unless a file's tensors have the names of the network's."""
     if missing := sorted(wanted - found):
         message = f"{path} is of another network: it lacks {_some(missing)}"
         raise WeightsError(message)
@@ -273,56 +226,12 @@ def _refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> N
         raise WeightsError(message)
 
 
-def _published_names() -> dict[str, str]:
-    """Map the published names of the tensors to ours."""
-    nodes = (
-        ("inc.conv", "x00", 2),
-        ("x10.conv.1.conv", "x10", 3),
-        ("x20.conv.1.conv", "x20", 3),
-        ("x11.conv.conv", "x11", 2),
-        ("x02.conv.conv", "x02", 2),
-    )
-    # A published sequence counts convolution, norm and activation: three a layer.
-    layers = [
-        (stem, 3 * i, f"{own}.{i}") for stem, own, count in nodes for i in range(count)
-    ]
-    layers += [(f"x{n}.conv_up.conv", 0, f"up{n}") for n in ("11", "01", "02")]
-    names = {}
-    for stem, place, own in layers:
-        for part in ("weight", "bias"):
-            names[f"{stem}.{place}.{part}"] = f"{own}.conv.{part}"
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            names[f"{stem}.{place + 1}.{part}"] = f"{own}.norm.{part}"
-        counter = "num_batches_tracked"
-        names[f"{stem}.{place + 1}.{counter}"] = f"{own}.norm.{counter}"
-    for place, head in enumerate(("head00", "head01", "head02"), start=1):
-        for part in ("weight", "bias"):
-            names[f"clc{place}.conv.{part}"] = f"{head}.{part}"
-    return names
-
-
-def _unpickle(path: str | Path) -> Any:
-    if not Path(path).is_file():
-        message = f"there is no checkpoint {path}"
-        raise WeightsError(message)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        message = (
-            f"{path} is refused: it is no checkpoint, or holds more than tensors, and "
-            "reading it could run code"
-        )
-        raise WeightsError(message) from error
-    except Exception as error:  # torch lets any error of a damaged file through
-        message = f"{path} is damaged or no checkpoint: {_one_line(error)}"
-        raise WeightsError(message) from error
-
-
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return names[0] + more
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
     lines = str(error).splitlines()
     return lines[0] if lines and lines[0] else type(error).__name__

@@ -1,0 +1,165 @@
+"""SDASN on OpenVINO: the fastest engine on CPUs. Extra ``cpu``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from blockseg.core.errors import BackendError, MissingExtraError
+from blockseg.model.backend import window_shape
+from blockseg.model.folding import folded
+from blockseg.model.reach import ALIGNMENT
+from blockseg.model.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import BackendSpec
+    from blockseg.model.backend import AxisMasks
+    from blockseg.model.sdasn import SDASN
+
+__all__ = ["OpenVinoBackend"]
+
+SMALLEST = (ALIGNMENT, ALIGNMENT, ALIGNMENT)
+
+
+class OpenVinoBackend:
+    """Two graphs of one static shape: for windows inside the volume, and at its edge.
+
+    The second is compiled when the first window needs it.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+    network
+        Runs this network instead of reading ``spec.weights``.
+
+    Raises
+    ------
+    MissingExtraError
+        If OpenVINO is not installed.
+    WeightsError
+        If the weights cannot be read.
+    BackendError
+        If OpenVINO cannot build the graph.
+    """
+
+    name = "openvino"
+
+    def __init__(self, spec: BackendSpec, network: SDASN | None = None) -> None:
+        self._openvino = _import_openvino()
+        if network is None:
+            network, _ = load_weights(spec.weights)
+        self.core = spec.core
+        self.dtype = np.dtype(np.float32)
+        self._network = folded(network.float())
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": spec.threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Otherwise all workers of a machine pin themselves to the same cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._interior = self._compiled(_Interior(self._network), 1)
+        self._edge: Any = None
+
+    def infer(
+        self, tile: npt.NDArray[Any], inside: AxisMasks | None
+    ) -> npt.NDArray[Any]:
+        """Return the foreground probability of a window's core."""
+        inputs = [tile[None, None]]
+        if inside is None:
+            request = self._interior
+        else:
+            if self._edge is None:
+                self._edge = self._compiled(_Edge(self._network), 4)
+            request = self._edge
+            inputs += [vector[None] for vector in inside]
+        request.infer(inputs, share_inputs=True)
+        probability: npt.NDArray[Any] = request.get_output_tensor(0).data[0, 0]
+        return probability
+
+    def close(self) -> None:
+        """Drop both graphs and their memory."""
+        self._interior = self._edge = None
+
+    def _compiled(self, module: nn.Module, inputs: int) -> Any:
+        # Traced on the smallest window there is, then set to the shape of this run.
+        example = tuple(torch.zeros(shape) for shape in _shapes(SMALLEST)[:inputs])
+        shapes = _shapes(self.core)[:inputs]
+        try:
+            with warnings.catch_warnings(), torch.inference_mode():
+                # The tracer warns of sizes that it takes as constants; they are.
+                warnings.simplefilter("ignore")
+                model = self._openvino.convert_model(
+                    module, example_input=example, input=shapes
+                )
+                core = self._openvino.Core()
+                return core.compile_model(
+                    model, "CPU", self._settings
+                ).create_infer_request()
+        except RuntimeError as error:
+            first = next(iter(str(error).splitlines()), "unknown error")
+            message = f"OpenVINO cannot build the network: {first}; try backend torch"
+            raise BackendError(message) from error
+
+
+def _shapes(core: Zyx) -> list[tuple[int, ...]]:
+    window = window_shape(core)
+    return [(1, 1, *window), *((1, n) for n in window)]
+
+
+class _Interior(nn.Module):
+    def __init__(self, network: SDASN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tile: Tensor) -> Tensor:
+        return self.network.core_logits(tile).sigmoid()
+
+
+class _Edge(nn.Module):
+    def __init__(self, network: SDASN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tile: Tensor, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        return self.network.core_logits(tile, (z, y, x)).sigmoid()
+
+
+def _import_openvino() -> Any:
+    try:
+        with _no_telemetry():
+            import openvino  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise MissingExtraError("OpenVINO", "cpu") from error  # noqa: EM101
+    return openvino
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Keep OpenVINO from reporting its use to its vendor, which it does on import.
+
+    Without the telemetry package it falls back on a stub; a process that imported
+    it before made its own choice.
+    """
+    package = "openvino_telemetry"
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]

@@ -1,0 +1,106 @@
+"""SDASN on torch: CPU and CUDA, float32 and float64."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from blockseg.core.errors import BackendError
+from blockseg.model.folding import folded
+from blockseg.model.weights import load_weights
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import numpy.typing as npt
+
+    from blockseg.core.specs import BackendSpec
+    from blockseg.model.backend import AxisMasks
+    from blockseg.model.sdasn import SDASN
+
+__all__ = ["TorchBackend"]
+
+
+class TorchBackend:
+    """The reference engine; norms folded, channels last.
+
+    Sets torch's number of threads for the whole process.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+    network
+        Runs this network instead of reading ``spec.weights``.
+
+    Raises
+    ------
+    BackendError
+        If ``spec.device`` is not there.
+    WeightsError
+        If the weights cannot be read.
+    """
+
+    name = "torch"
+
+    def __init__(self, spec: BackendSpec, network: SDASN | None = None) -> None:
+        self.core = spec.core
+        self.dtype = np.dtype(spec.precision)
+        self._device = _device(spec.device)
+        if network is None:
+            network, _ = load_weights(spec.weights)
+        if self._device.type == "cpu":
+            torch.set_num_threads(spec.threads)
+        dtype = getattr(torch, spec.precision)
+        self._network = folded(network.to(self._device, dtype))
+        for parameter in self._network.parameters():
+            if parameter.dim() == 5:
+                parameter.data = parameter.contiguous(
+                    memory_format=torch.channels_last_3d
+                )
+
+    def infer(
+        self, tile: npt.NDArray[Any], inside: AxisMasks | None
+    ) -> npt.NDArray[Any]:
+        """Return the foreground probability of a window's core."""
+        masks = None
+        if inside is not None:
+            z, y, x = (self._tensor(vector)[None] for vector in inside)
+            masks = (z, y, x)
+        window = self._tensor(tile)[None, None]
+        with torch.inference_mode(), self._exact():
+            logits = self._network.core_logits(window, masks)
+            probability: npt.NDArray[Any] = logits.sigmoid_()[0, 0].cpu().numpy()
+        return probability
+
+    def close(self) -> None:
+        """Drop the network, and give cached device memory back."""
+        del self._network
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _tensor(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def _exact(self) -> AbstractContextManager[Any]:
+        # Repeatable algorithms without TF32, whose 10-bit mantissa shows in bytes.
+        if self._device.type == "cpu":
+            return nullcontext()
+        return torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        message = f"no device {name!r}; choose cpu or cuda"
+        raise BackendError(message) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        message = "device 'cuda' was asked for, but torch finds no CUDA device"
+        raise BackendError(message)
+    return device

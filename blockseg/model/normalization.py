@@ -1,0 +1,232 @@
+"""From raw grey levels to what the network was trained on: once for a whole run.
+
+The background level b and the noise SD s are estimated from samples of the whole
+volume; the weights state with which gain they want to see them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from blockseg.core.errors import ConfigError
+from blockseg.core.specs import Affine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+__all__ = [
+    "PUBLISHED",
+    "Background",
+    "Normalization",
+    "affine",
+    "estimate_background",
+    "parse_normalization",
+]
+
+PUBLISHED = Affine(168.5, 500.0)
+"""The published system's constants for raw 16-bit intensities."""
+
+TILE = 8
+"""Edge, in voxels, of the squares whose variance tells filling from tissue."""
+
+TWELVE_BIT = 4095
+"""Where 12-bit cameras saturate, whatever integer holds their data."""
+
+INTEGER_FLOOR = 1 / math.sqrt(12)
+"""Least SD, in grey levels: the rounding noise of an integer."""
+
+FLOAT_FLOOR = 1e-6
+"""Least SD of floats, as a share of the absolute value of b."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Background of a volume and the evidence for it, in grey levels and voxels."""
+
+    level: float
+    """b: median of the background, in grey levels."""
+
+    sd: float
+    """s: SD of the background, in grey levels; above 0."""
+
+    voxels: int
+    """Sampled voxels that count; 0 if the volume is constant or empty."""
+
+    constant: int = 0
+    """Sampled voxels left out because their surroundings have no variance."""
+
+    zero: int = 0
+    """Sampled voxels left out because they are exactly 0."""
+
+    saturated: int = 0
+    """Sampled voxels left out because they are saturated."""
+
+    nonfinite: int = 0
+    """Sampled voxels left out because they are NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """How a run normalises its volume."""
+
+    kind: Literal["published", "robust", "given"]
+    """The published constants, estimated b and s, or b and s as given."""
+
+    level: float = 0.0
+    """b in grey levels, where given."""
+
+    sd: float = 1.0
+    """s in grey levels, where given; above 0."""
+
+
+def parse_normalization(text: str) -> Normalization:
+    """Read ``published``, ``robust`` or ``b,s`` (two numbers, in grey levels).
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these, or s is not above 0.
+    """
+    match text.strip().lower():
+        case "published":
+            return Normalization("published")
+        case "robust":
+            return Normalization("robust")
+        case pair:
+            try:
+                level, sd = (float(part) for part in pair.split(","))
+            except ValueError:
+                level = sd = math.nan
+    if math.isfinite(level) and math.isfinite(sd) and sd > 0:
+        return Normalization("given", level, sd)
+    message = (
+        f"normalization {text!r} is neither 'published' nor 'robust' nor 'b,s': "
+        "background level and noise SD in grey levels, s above 0"
+    )
+    raise ConfigError(message)
+
+
+def affine(
+    normalization: Normalization, background: Background | None, gain: float
+) -> Affine:
+    """Return the run's normalisation ``(I - offset) / scale``.
+
+    Parameters
+    ----------
+    normalization
+        What was asked for.
+    background
+        The estimate; needed for ``robust`` only.
+    gain
+        What the weights see as one SD of the background
+        (:attr:`blockseg.model.weights.WeightsInfo.gain`).
+
+    Raises
+    ------
+    ConfigError
+        If ``robust`` has no estimate.
+    """
+    if normalization.kind == "published":
+        return PUBLISHED
+    if normalization.kind == "given":
+        return Affine(normalization.level, normalization.sd / gain)
+    if background is None:
+        message = (
+            "normalization 'robust' needs an estimate of the background; "
+            "give 'b,s' instead if the volume cannot be sampled"
+        )
+        raise ConfigError(message)
+    return Affine(background.level, background.sd / gain)
+
+
+def estimate_background(
+    patches: Iterable[npt.NDArray[Any]], dtype: npt.DTypeLike
+) -> Background:
+    """Estimate the background of a volume from samples of it.
+
+    b and s are the median and SD of the sampled voxels that are at most their
+    median + 2 MAD, MAD the median absolute deviation. s is at least
+    ``INTEGER_FLOOR`` for integers, and for floats ``FLOAT_FLOOR`` times the absolute
+    value of b (1 where b is 0).
+
+    Not counted are exact zeros, voxels that are saturated or not finite, and
+    regions filled with a constant: 8 × 8 squares of one value and the squares
+    around them, which the filling's edge may cut. Where nothing is left, as in a
+    constant volume, ``voxels`` is 0, b is that of all finite voxels and s the floor:
+    every voxel of a constant volume is normalised to 0.
+
+    Parameters
+    ----------
+    patches
+        Raw voxels ``(y, x)``, or any two axes.
+    dtype
+        Of the volume; its maximum counts as saturated if it is an integer type.
+    """
+    sample = [np.asarray(patch) for patch in patches if np.asarray(patch).size]
+    integer = np.dtype(dtype).kind in "iu"
+    limit = _saturation(sample, np.dtype(dtype)) if integer else math.inf
+    counts = {"nonfinite": 0, "zero": 0, "saturated": 0, "constant": 0}
+    kept, finite = [], []
+    for patch in sample:
+        left = np.ones(patch.shape, bool)
+        for reason, good in (
+            ("nonfinite", np.isfinite(patch)),
+            ("zero", patch != 0),
+            ("saturated", patch < limit),
+            ("constant", _varied(patch)),
+        ):
+            counts[reason] += int(np.count_nonzero(left & ~good))
+            left &= good
+        finite.append(patch[np.isfinite(patch)])
+        kept.append(patch[left])
+    voxels = _joined(kept)
+    level, sd = _centre(voxels if voxels.size else _joined(finite))
+    floor = INTEGER_FLOOR if integer else FLOAT_FLOOR * abs(level) or 1.0
+    sd = max(sd, floor) if voxels.size else floor
+    return Background(level, sd, int(voxels.size), **counts)
+
+
+def _saturation(sample: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> float:
+    highest = max((int(patch.max()) for patch in sample), default=0)
+    return TWELVE_BIT if highest == TWELVE_BIT else int(np.iinfo(dtype).max)
+
+
+def _varied(patch: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Mark the voxels in squares that neither are constant nor touch one that is.
+
+    A remainder of a patch joins the last whole square: a sliver of one voxel
+    would always be constant.
+    """
+    # fmin and fmax pass over NaN; an infinity makes a square varied, which is true.
+    rows, columns = (np.arange(0, max(n - TILE + 1, 1), TILE) for n in patch.shape)
+    low, high = (
+        extreme.reduceat(extreme.reduceat(patch, rows, axis=0), columns, axis=1)
+        for extreme in (np.fmin, np.fmax)
+    )
+    beside = sliding_window_view(np.pad(low == high, 1), (3, 3))
+    varied = ~beside.any(axis=(2, 3))
+    height, width = patch.shape
+    varied = varied.repeat(np.diff(np.append(rows, height)), axis=0)
+    return np.asarray(varied.repeat(np.diff(np.append(columns, width)), axis=1))
+
+
+def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    if not parts:
+        return np.empty(0)
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _centre(voxels: npt.NDArray[np.float64]) -> tuple[float, float]:
+    if not voxels.size:
+        return 0.0, 0.0
+    median = float(np.median(voxels))
+    deviation = float(np.median(np.abs(voxels - median)))
+    background = voxels[voxels <= median + 2 * deviation]
+    return float(np.median(background)), float(background.std())
