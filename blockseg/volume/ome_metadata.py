@@ -50,7 +50,7 @@ def image_attributes(spec: PyramidSpec) -> dict[str, Any]:
     if spec.window is not None:
         start, end = spec.window
         channel = {
-            "label": spec.name,
+            "label": "blockseg",
             "color": "FFFFFF",
             "active": True,
             "window": {"min": start, "max": end, "start": start, "end": end},

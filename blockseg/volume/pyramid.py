@@ -85,7 +85,7 @@ class PyramidSpec:
     Raises
     ------
     ConfigError
-        If the codec, format or data type is unknown.
+        If the codec, format or data type is unknown, or the path is relative.
     GeometryError
         If a shape is not positive.
     """
@@ -127,6 +127,9 @@ class PyramidSpec:
                 f"not {self.shape} and {self.block}"
             )
             raise GeometryError(message)
+        if not Path(self.uri).is_absolute():
+            message = f"workers need the absolute path of an output, not {self.uri!r}"
+            raise ConfigError(message)
         check_codec(self.codec)
         if self.zarr_format not in (2, 3):
             message = f"no Zarr format {self.zarr_format!r}; choose 2 or 3"

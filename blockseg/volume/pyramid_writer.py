@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockWritten", "PyramidWriter"]
 
+_WAITING = 8  # threads that only wait for the disk, and burn nothing
+
 
 @dataclass(frozen=True, slots=True)
 class BlockWritten:
@@ -61,7 +63,7 @@ class PyramidWriter:
     spec
         The image, made by :func:`blockseg.volume.create_output`.
     threads
-        How many threads compress; as many again wait for the disk.
+        How many threads compress.
     """
 
     def __init__(self, spec: PyramidSpec, threads: int = 2) -> None:
@@ -75,7 +77,7 @@ class PyramidWriter:
             {
                 "cache_pool": {"total_bytes_limit": 0},
                 "data_copy_concurrency": {"limit": threads},
-                "file_io_concurrency": {"limit": threads},
+                "file_io_concurrency": {"limit": _WAITING},
             }
         )
 
@@ -107,7 +109,8 @@ class PyramidWriter:
             if not level.inline:
                 break
             if level.index:
-                coarse = halve(coarse, self.spec.reduce)
+                # a block of zeros stays one; most blocks of a brain are
+                coarse = halve(coarse, self.spec.reduce) if files else coarse
                 region = Roi(
                     to_zyx(a // 2 for a in region.start),
                     to_zyx(-(-b // 2) for b in region.stop),
@@ -177,21 +180,33 @@ class PyramidWriter:
             raise GeometryError(message)
 
     def _write(self, level: PyramidLevel, roi: Roi, data: NDArray[Any]) -> int:
-        what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
-        target = self._store(level)[roi.slices()]
+        store = self._store(level)
         try:
-            try:
-                _store_all(target, data)
-            except ValueError as error:
-                if not is_corrupt(error):
-                    raise
-                # a shard that overhangs the array is merged with what lies there
-                for file in self.spec.stored_files(level, roi):
-                    file.unlink(missing_ok=True)
-                _store_all(target, data)
+            if data.any():
+                self._replace(store[roi.slices()], level, roi, data)
+                return self._count_files(level, data)
+            # tensorstore would leave an empty folder for every empty shard
+            self._remove(level, roi)
         except (OSError, ValueError) as error:
+            what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
             raise write_error(error, what) from error
-        return self._count_files(level, data)
+        return 0
+
+    def _replace(
+        self, target: ts.TensorStore, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+    ) -> None:
+        try:
+            target.write(data).result()
+        except ValueError as error:
+            if not is_corrupt(error):
+                raise
+            # a shard that overhangs the array is merged with what lies there
+            self._remove(level, roi)
+            target.write(data).result()
+
+    def _remove(self, level: PyramidLevel, roi: Roi) -> None:
+        for file in self.spec.stored_files(level, roi):
+            file.unlink(missing_ok=True)
 
     def _count_files(self, level: PyramidLevel, data: NDArray[Any]) -> int:
         """Count the files that hold ``data``, one write at ``level``."""
@@ -226,10 +241,6 @@ class PyramidWriter:
         except (OSError, ValueError) as error:
             message = f"{path} is not the array that this run made: {error}"
             raise VolumeError(message) from error
-
-
-def _store_all(target: ts.TensorStore, data: NDArray[Any]) -> None:
-    target.write(data).result()
 
 
 def _written(data: NDArray[Any], files: int) -> BlockWritten:

@@ -40,8 +40,12 @@ def write_error(error: Exception, what: str) -> VolumeError:
 
 
 def is_corrupt(error: Exception) -> bool:
-    """Say whether stored data could not be decoded."""
-    return isinstance(error, ValueError) and "DATA_LOSS" in str(error)
+    """Say whether stored data could be read but not decoded."""
+    return (
+        isinstance(error, ValueError)
+        and "Error reading" in str(error)
+        and _number(error) is None
+    )
 
 
 def _number(error: Exception) -> int | None:
