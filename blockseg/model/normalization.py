@@ -27,6 +27,7 @@ __all__ = [
     "Normalization",
     "affine",
     "estimate_background",
+    "normalize",
     "parse_normalization",
 ]
 
@@ -35,6 +36,9 @@ PUBLISHED = Affine(168.5, 500.0)
 
 TILE = 8
 """Edge, in voxels, of the squares whose variance tells filling from tissue."""
+
+CEILING = 1e6
+"""Largest absolute value that the network is given; tissue stays far below it."""
 
 TWELVE_BIT = 4095
 """Where 12-bit cameras saturate, whatever integer holds their data."""
@@ -230,3 +234,19 @@ def _centre(voxels: npt.NDArray[np.float64]) -> tuple[float, float]:
     deviation = float(np.median(np.abs(voxels - median)))
     background = voxels[voxels <= median + 2 * deviation]
     return float(np.median(background)), float(background.std())
+
+
+def normalize(
+    raw: npt.NDArray[Any], by: Affine, out: npt.NDArray[np.floating[Any]]
+) -> None:
+    """Write ``(raw - offset) / scale`` to ``out``, computed in its precision.
+
+    NaN and infinities become 0, the background; what lies beyond ±``CEILING`` is
+    clipped, so that no finite input can overflow inside the network.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.subtract(raw, by.offset, out=out, dtype=out.dtype, casting="unsafe")
+        np.divide(out, by.scale, out=out)
+    np.clip(out, -CEILING, CEILING, out=out)
+    if raw.dtype.kind == "f":
+        out[~np.isfinite(raw)] = 0

@@ -9,13 +9,8 @@ from typing import Any
 import torch
 
 from blockseg.core.errors import WeightsError
-from blockseg.model.weights import (
-    WeightsInfo,
-    filled,
-    one_line,
-    refuse_other_keys,
-    save_weights,
-)
+from blockseg.model.weights import filled, refuse_other_keys, save_weights
+from blockseg.model.weights_info import WeightsInfo, one_line
 
 __all__ = ["PUBLISHED_GAIN", "import_published"]
 

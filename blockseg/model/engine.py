@@ -1,0 +1,194 @@
+"""Cover a block with windows of one shape and run each through a backend.
+
+A window is a core and ``REACH`` voxels around it. Cores start at multiples of
+``ALIGNMENT`` in the *volume's* coordinates: only there does the network, which pools,
+give the same answer as in one pass over the whole volume. That pass is padded at the
+far ends to multiples of ``ALIGNMENT`` with zeros of the normalised image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import GeometryError
+from blockseg.core.geometry import Roi, ceil_to, to_zyx
+from blockseg.model.backend import AxisMasks, window_shape
+from blockseg.model.normalization import normalize
+from blockseg.model.reach import ALIGNMENT, REACH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import Affine
+    from blockseg.model.backend import Backend
+
+__all__ = ["Engine", "Segmented"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What an engine made of a block."""
+
+    probability: npt.NDArray[np.uint8]
+    """``(z, y, x)`` of the write ROI: 255 p, rounded half to even."""
+
+    computed: int
+    """Voxels inferred, windows that overhang the block included."""
+
+    nonfinite: int
+    """NaN and infinite input voxels inside the write ROI, taken as background."""
+
+
+class Engine:
+    """One backend, one normalisation, any number of blocks.
+
+    Keeps one window in memory and fills it again and again. Several threads may call
+    it; one block is computed at a time.
+
+    Parameters
+    ----------
+    backend
+        Belongs to the engine from now on, which closes it.
+    affine
+        Normalisation of the run.
+    """
+
+    def __init__(self, backend: Backend, affine: Affine) -> None:
+        self.backend = backend
+        self.affine = affine
+        self._lock = Lock()
+        self._tile: npt.NDArray[Any] = np.empty(
+            window_shape(backend.core), backend.dtype
+        )
+
+    def probability(
+        self, raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+    ) -> npt.NDArray[Any]:
+        """Return the foreground probability ``(z, y, x)`` of ``write_roi``.
+
+        Parameters
+        ----------
+        raw
+            Grey levels ``(z, y, x)`` of ``read_roi``, in the source's dtype.
+        read_roi
+            Exact where it contains ``write_roi`` grown outward to multiples of
+            ``ALIGNMENT`` and by ``REACH`` voxels, as far as the volume goes; what a
+            smaller one lacks counts as background.
+        write_roi
+            Region to compute, inside ``read_roi``.
+        volume_shape
+            Voxels along (z, y, x).
+
+        Raises
+        ------
+        GeometryError
+            If the regions do not lie inside each other, or ``raw`` has another shape.
+        """
+        out = np.empty(write_roi.shape, self.backend.dtype)
+        with self._lock:
+            for region, part in self._parts(raw, read_roi, write_roi, volume_shape):
+                out[region.slices(write_roi.start)] = part
+        return out
+
+    def segment(
+        self, raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+    ) -> Segmented:
+        """Return ``write_roi`` as bytes; parameters as in :meth:`probability`."""
+        out = np.empty(write_roi.shape, np.uint8)
+        windows = 0
+        with self._lock:
+            for region, part in self._parts(raw, read_roi, write_roi, volume_shape):
+                # rint rounds half to even, and p = 0.5 to 128.
+                scaled = part * part.dtype.type(255)
+                out[region.slices(write_roi.start)] = np.rint(scaled, out=scaled)
+                windows += 1
+        nonfinite = 0
+        if raw.dtype.kind == "f":
+            block = raw[write_roi.slices(read_roi.start)]
+            nonfinite = block.size - int(np.count_nonzero(np.isfinite(block)))
+        computed = windows * Roi.whole(self.backend.core).size
+        return Segmented(out, computed, nonfinite)
+
+    def close(self) -> None:
+        """Close the backend, once no block is being computed."""
+        with self._lock:
+            self.backend.close()
+
+    def _parts(
+        self, raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+    ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
+        """Yield what each window adds to ``write_roi``, and where."""
+        _check(raw, read_roi, write_roi, volume_shape)
+        padded = Roi.whole(ceil_to(n, ALIGNMENT) for n in volume_shape)
+        for core in _cores(write_roi.aligned(ALIGNMENT), self.backend.core):
+            window = core.grown((REACH, REACH, REACH))
+            self._fill(raw, read_roi, window)
+            inside = None
+            if not padded.contains(window):
+                inside = self._inside(window, padded)
+            part = self.backend.infer(self._tile, inside)
+            region = core.intersection(write_roi)
+            yield region, part[region.slices(core.start)]
+
+    def _fill(self, raw: npt.NDArray[Any], read_roi: Roi, window: Roi) -> None:
+        """Normalise what is known of a window; the rest is background."""
+        known = window.intersection(read_roi)
+        if known != window:
+            self._tile.fill(0)
+        normalize(
+            raw[known.slices(read_roi.start)],
+            self.affine,
+            self._tile[known.slices(window.start)],
+        )
+
+    def _inside(self, window: Roi, volume: Roi) -> AxisMasks:
+        common = window.intersection(volume)
+        z, y, x = (
+            _indicator(a - w, b - w, n, self.backend.dtype)
+            for a, b, w, n in zip(
+                common.start, common.stop, window.start, window.shape, strict=True
+            )
+        )
+        return z, y, x
+
+
+def _indicator(
+    start: int, stop: int, length: int, dtype: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    vector = np.zeros(length, dtype)
+    vector[start:stop] = 1
+    return vector
+
+
+def _cores(region: Roi, core: Zyx) -> Iterator[Roi]:
+    axes = [
+        range(a, b, n) for a, b, n in zip(region.start, region.stop, core, strict=True)
+    ]
+    for start in product(*axes):
+        yield Roi(
+            to_zyx(start), to_zyx(a + n for a, n in zip(start, core, strict=True))
+        )
+
+
+def _check(
+    raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+) -> None:
+    if raw.shape != read_roi.shape:
+        message = f"voxels of shape {raw.shape} cannot be those of ROI {read_roi}"
+        raise GeometryError(message)
+    if not (
+        read_roi.contains(write_roi) and Roi.whole(volume_shape).contains(read_roi)
+    ):
+        message = (
+            f"ROI {write_roi} must lie inside what was read ({read_roi}), and that "
+            f"inside the volume of {volume_shape} voxels"
+        )
+        raise GeometryError(message)
