@@ -1,0 +1,198 @@
+"""What runs inside Dask workers: one actor a process, and the task that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from distributed import WorkerPlugin, get_worker
+from distributed.metrics import context_meter
+
+from blockseg.runtime.attempt import attempt, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from distributed import Worker
+
+    from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
+
+__all__ = ["ActorPlugin", "BatchResult", "run_blocks", "running_blocks"]
+
+_TEARDOWN_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What one task sends back; no array is ever in it."""
+
+    worker: str
+    """Address of the worker."""
+
+    reports: tuple[BlockReport, ...] = ()
+    """Of the blocks that ran."""
+
+    left: tuple[int, ...] = ()
+    """Blocks of the batch that did not run, because the phase ended meanwhile."""
+
+    seconds: float = 0.0
+    """Wall time of the blocks that ran."""
+
+    unbuilt: str = ""
+    """Why this worker has no actor, in one line; empty if it has one."""
+
+
+class ActorPlugin(WorkerPlugin):
+    """Keeps the actor of one phase in each worker process, also in restarted ones.
+
+    The actor is built in a thread of its own, since an engine may take long to
+    compile and a worker that is silent for long counts as dead.
+
+    Parameters
+    ----------
+    name
+        Of the phase of this run; no other driver uses the same.
+    factory
+        Makes the actor.
+    """
+
+    idempotent = True
+
+    def __init__(self, name: str, factory: ProcessorFactory) -> None:
+        self.name = name
+        self._factory = factory
+        self._stopped = False
+
+    def setup(self, worker: Worker) -> None:
+        """Start to build the actor."""
+        self._worker = worker
+        self._lock = threading.Lock()
+        self._running: set[int] = set()
+        self._actor: Future[ProcessBlock] = Future()
+        self._ignore_interrupts_of_our_own_driver()
+        threading.Thread(target=self._build, name=self.name, daemon=True).start()
+
+    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002
+        """Let the running blocks end, a bounded time, then close the actor."""
+        self.stop()
+        deadline = time.monotonic() + _TEARDOWN_SECONDS
+        while not self._actor.done() or self.running():
+            if time.monotonic() > deadline:
+                return  # to close an engine in use could crash the process
+            await asyncio.sleep(0.02)
+        if self._actor.exception() is None:
+            await asyncio.to_thread(self._actor.result().close)
+
+    def actor(self) -> ProcessBlock:
+        """Return the actor, waiting until it is built; raises why it is not."""
+        return self._actor.result()
+
+    def running(self) -> frozenset[int]:
+        """Return the blocks that run in this process just now."""
+        with self._lock:
+            return frozenset(self._running)
+
+    @contextmanager
+    def mark(self, block_id: int) -> Iterator[None]:
+        """Count a block as running inside the context."""
+        with self._lock:
+            self._running.add(block_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(block_id)
+
+    def stop(self) -> None:
+        """Begin no other block."""
+        self._stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the phase has ended."""
+        return self._stopped
+
+    def _build(self) -> None:
+        try:
+            actor = self._factory()
+        except Exception as error:  # noqa: BLE001 - a factory may raise anything
+            self._actor.set_exception(error)
+            return
+        self._actor.set_result(actor)
+        # Lets the driver tell a crash of an engine's start from one in a block.
+        self._worker.log_event(self.name, {"ready": self._worker.address})
+
+    @staticmethod
+    def _ignore_interrupts_of_our_own_driver() -> None:
+        # Ctrl-C reaches every process of a terminal; the driver decides what ends.
+        if (
+            os.environ.get("BLOCKSEG_LOCAL_WORKER")
+            and threading.current_thread() is threading.main_thread()
+        ):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
+    """Run blocks on this worker's actor; the task function.
+
+    Parameters
+    ----------
+    name
+        Of the ActorPlugin.
+    blocks
+        Ids, done in this order.
+    """
+    worker = get_worker()
+    plugin = worker.plugins.get(name)
+    if not isinstance(plugin, ActorPlugin):  # the phase ended, or is about to begin
+        return BatchResult(worker.address, left=tuple(blocks))
+    try:
+        actor = plugin.actor()
+    except Exception as error:  # noqa: BLE001 - whatever the factory raised
+        return BatchResult(worker.address, left=tuple(blocks), unbuilt=one_line(error))
+    reports: list[BlockReport] = []
+    start = time.perf_counter()
+    for block in blocks:
+        if plugin.stopped:
+            break
+        with plugin.mark(block):
+            reports.append(attempt(actor, block, _meter))
+    seconds = time.perf_counter() - start
+    left = tuple(blocks[len(reports) :])
+    return BatchResult(worker.address, tuple(reports), left, seconds)
+
+
+def running_blocks(
+    dask_worker: Worker, prefix: str, *, stop: bool = False
+) -> dict[str, list[int]]:
+    """Return what runs on a worker, by the name of the plugin.
+
+    Parameters
+    ----------
+    dask_worker
+        Given by ``Client.run``.
+    prefix
+        Plugins whose name begins so.
+    stop
+        Whether to let these plugins begin no other block.
+    """
+    found = {}
+    for name, plugin in list(dask_worker.plugins.items()):
+        if isinstance(plugin, ActorPlugin) and name.startswith(prefix):
+            if stop:
+                plugin.stop()
+            found[name] = sorted(plugin.running())
+    return found
+
+
+def _meter(activity: str) -> AbstractContextManager[object]:
+    meter: AbstractContextManager[object] = context_meter.meter(activity)
+    return meter

@@ -1,0 +1,329 @@
+"""Run blocks on a Dask cluster through a bounded window of small tasks.
+
+The driver owns the queue and the ledger; Dask runs what it is given and forgets it.
+Each refill of the window is one small graph, each task a batch of block ids that a
+worker's actor does one after the other. What is known of a task ends with its
+result, so neither scheduler nor driver grows with the number of blocks.
+
+When a worker dies, what it had in flight is under suspicion and comes back one by
+one, at most as many as there are workers, so that each has a worker to itself. The
+block that takes a second worker with it did it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from distributed import KilledWorker, span
+
+from blockseg.core.blocks import BlockReport
+from blockseg.core.errors import BackendError, ClusterError
+from blockseg.runtime.attempt import one_line
+from blockseg.runtime.dask_actor import ActorPlugin, BatchResult, run_blocks
+from blockseg.runtime.dask_settle import plugin_prefix, still_running
+from blockseg.runtime.dask_watch import WorkerWatch, bounded
+from blockseg.runtime.events import Message, WorkerLost, WorkersChanged
+from blockseg.runtime.executor import Collected
+from blockseg.runtime.pace import Pace
+from blockseg.runtime.suspicion import Suspicion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from distributed import Future
+
+    from blockseg.core.blocks import ProcessorFactory
+    from blockseg.runtime.dask_cluster import Cluster
+    from blockseg.runtime.dask_watch import WorkerDied
+    from blockseg.runtime.events import Event
+
+__all__ = ["DaskExecutor"]
+
+_SPARE_TASKS = 2
+_GATHER_SECONDS = 0.005
+_RECALL_SECONDS = 0.5
+_STILLBORN_LIMIT = 5
+_END_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    blocks: list[int]
+    future: Future[BatchResult]
+    workers: frozenset[str]
+    """Where it may run; anywhere if empty."""
+
+
+@dataclass(slots=True)
+class _Harvest:
+    """What a call of collect() has found so far."""
+
+    reports: list[BlockReport] = field(default_factory=list)
+    returned: list[int] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class DaskExecutor:
+    """Run blocks on the workers of a cluster.
+
+    Parameters
+    ----------
+    cluster
+        Stays open; closed by who made it.
+    run_id
+        Names the output: a run that is resumed has the same, another one has not.
+    worker_timeout
+        Seconds without any worker after which the cluster counts as lost.
+    resources
+        What each task takes of a worker's abstract resources, ``{"GPU": 0.5}``.
+    pace
+        How many blocks a task gets.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        run_id: str,
+        *,
+        worker_timeout: float = 120.0,
+        resources: Mapping[str, float] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._client = cluster.client
+        self._run_id = run_id
+        self._resources = dict(resources or {})
+        self._pace = pace or Pace()
+        self._watch = WorkerWatch(self._client, worker_timeout)
+        self._ended: SimpleQueue[str] = SimpleQueue()
+        self._stack = ExitStack()
+        self._tasks: dict[str, _Task] = {}
+        self._refill: list[list[int]] = []
+        self._suspicion = Suspicion()
+        self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
+        self._unbuilt: dict[str, str] = {}
+        self._stillborn = 0
+        self._succeeded = False
+        self._serial = 0
+        self._name = self._phase = ""
+        self._block_name: Callable[[int], str] = str
+
+    def begin(
+        self, phase: str, factory: ProcessorFactory, name: Callable[[int], str]
+    ) -> None:
+        """Put an actor into each worker, now and whenever one joins or restarts."""
+        self._phase, self._block_name = phase, name
+        # A plugin that a dead driver of the same run left must not pass for ours.
+        self._name = f"{plugin_prefix(self._run_id)}{phase}-{uuid4().hex[:8]}"
+        self._succeeded, self._stillborn = False, 0
+        self._unbuilt.clear()
+        try:
+            self._watch.start(self._name)
+            plugin = ActorPlugin(self._name, factory)
+            bounded(self._client, self._client.register_plugin, plugin, seconds=60.0)
+        except Exception as error:
+            message = f"the workers cannot prepare for blocks: {one_line(error)}"
+            raise ClusterError(message) from error
+        # Without a span of ours Dask makes a new one whenever it runs idle.
+        self._stack.enter_context(span(phase))
+
+    def room(self, waiting: int) -> int:
+        """Return the size of the next batch, 0 if enough tasks are in flight."""
+        limit = 2 * self._watch.threads + _SPARE_TASKS
+        batches = [task.blocks for task in self._tasks.values()] + self._refill
+        if any(self._suspicion.covers(blocks) for blocks in batches):
+            limit = self._watch.workers
+        if len(batches) + len(self._recalled) >= limit:
+            return 0
+        return self._pace.batch(waiting, self._watch.threads)
+
+    def submit(self, blocks: list[int]) -> None:
+        """Take a batch for the next refill."""
+        self._refill.append(blocks)
+
+    def collect(self, timeout: float) -> Collected:
+        """Send the refill and wait for results."""
+        self._send()
+        harvest = _Harvest()
+        self._results(self._wait(timeout), harvest)
+        deaths, changed = self._watch.poll()
+        for death in deaths:
+            self._mourn(death, harvest)
+        if changed:
+            watch = self._watch
+            harvest.events.append(WorkersChanged(len(watch.addresses), watch.threads))
+            self._recall_stranded()
+        self._come_back(harvest)
+        self._watch.check()
+        if self._unbuilt and self._watch.addresses <= self._unbuilt.keys():
+            raise BackendError(next(iter(self._unbuilt.values())))
+        return Collected(harvest.reports, harvest.returned, harvest.events)
+
+    def end(self) -> None:
+        """Cancel what is in flight and close the actors; never raises."""
+        with suppress(Exception):
+            self._stack.close()
+        futures = [task.future for task in self._tasks.values()]
+        self._tasks.clear()
+        self._refill.clear()
+        self._recalled.clear()
+        self._watch.stop()
+        if self._client.status != "running":
+            return
+        client = self._client
+        with suppress(Exception):
+            bounded(client, client.cancel, futures, force=True)
+        with suppress(Exception):
+            unregister = client.unregister_worker_plugin
+            bounded(client, unregister, self._name, seconds=_END_SECONDS)
+
+    def _send(self) -> None:
+        if not self._refill:
+            return
+        batches, self._refill = self._refill, []
+        keys = [self._key(batch) for batch in batches]
+        options: dict[str, Any] = {}
+        able: frozenset[str] = frozenset()
+        if self._unbuilt:
+            able = self._watch.addresses - self._unbuilt.keys()
+            options["workers"] = sorted(able)
+        if self._resources:
+            options["resources"] = self._resources
+        names = [self._name] * len(batches)
+        try:
+            futures = self._client.map(
+                run_blocks, names, batches, key=keys, pure=False, **options
+            )
+        except Exception as error:
+            message = f"the cluster takes no more tasks: {one_line(error)}"
+            raise ClusterError(message) from error
+        for key, batch, future in zip(keys, batches, futures, strict=True):
+            self._tasks[key] = _Task(batch, future, able)
+            future.add_done_callback(self._note_end)  # type: ignore[no-untyped-call]
+
+    def _note_end(self, future: Future[BatchResult]) -> None:
+        self._ended.put(str(future.key))
+
+    def _key(self, batch: list[int]) -> str:
+        # Dask takes the words before the first that is no word as the task's kind;
+        # the last parts keep a second try apart from the first.
+        self._serial += 1
+        more = f"-and-{len(batch) - 1}-more" if len(batch) > 1 else ""
+        block = self._block_name(batch[0])
+        return f"{self._phase}-{block}{more}-{self._name[-8:]}-{self._serial}"
+
+    def _wait(self, timeout: float) -> list[str]:
+        """Return the keys of tasks that ended, all that did when the first did."""
+        keys: list[str] = []
+        with suppress(Empty):
+            keys.append(self._ended.get(timeout=timeout))
+            time.sleep(_GATHER_SECONDS)
+            while True:
+                keys.append(self._ended.get_nowait())
+        return keys
+
+    def _results(self, keys: list[str], harvest: _Harvest) -> None:
+        finished: dict[str, Future[BatchResult]] = {}
+        for key in keys:
+            task = self._tasks.get(key)
+            if task is None:
+                continue
+            if task.future.status == "finished":
+                finished[key] = task.future
+            elif task.future.status == "error":
+                self._task_failed(key, harvest)
+            else:  # cancelled by somebody else
+                self._recall(key)
+        if not finished:
+            return
+        try:
+            results = bounded(
+                self._client, self._client.gather, finished, errors="skip"
+            )
+        except Exception:  # noqa: BLE001 - its worker died with the result
+            results = {}
+        for key in finished:
+            result = results.get(key)
+            if isinstance(result, BatchResult):
+                del self._tasks[key]
+                self._result(result, harvest)
+            else:
+                self._recall(key)
+
+    def _result(self, result: BatchResult, harvest: _Harvest) -> None:
+        if result.unbuilt and result.worker not in self._unbuilt:
+            self._unbuilt[result.worker] = result.unbuilt
+            text = f"worker {result.worker} is left out: {result.unbuilt}"
+            harvest.events.append(Message(text))
+        if result.reports:
+            self._succeeded = True
+            self._stillborn = 0
+            self._pace.saw(len(result.reports), result.seconds)
+        self._suspicion.cleared(report.block_id for report in result.reports)
+        harvest.reports.extend(result.reports)
+        harvest.returned.extend(result.left)
+
+    def _task_failed(self, key: str, harvest: _Harvest) -> None:
+        """Take a task that ended otherwise than by returning."""
+        error = self._tasks[key].future.exception()  # type: ignore[no-untyped-call]
+        if isinstance(error, KilledWorker):
+            worker = getattr(error.last_worker, "address", "unknown")
+            self._recall(key, worker)
+            return
+        if not self._succeeded:
+            message = f"the workers cannot run blocks: {one_line(error)}"
+            raise ClusterError(message) from error
+        task = self._tasks.pop(key)
+        text = f"its task failed: {one_line(error)}"
+        harvest.reports.extend(BlockReport(block, error=text) for block in task.blocks)
+
+    def _mourn(self, death: WorkerDied, harvest: _Harvest) -> None:
+        victims = [key for key in death.keys if key in self._tasks]
+        blocks = sum(len(self._tasks[key].blocks) for key in victims)
+        harvest.events.append(WorkerLost(death.worker, blocks))
+        for key in victims:
+            self._recall(key, death.worker if death.ready else "")
+        self._stillborn += 0 if death.ready else 1
+        if self._stillborn >= _STILLBORN_LIMIT:
+            message = (
+                f"{self._stillborn} workers died while they built their engine: out "
+                "of memory, or a crash in native code"
+            )
+            raise ClusterError(message)
+
+    def _recall(self, key: str, killer_of: str = "") -> None:
+        """Cancel a task; its blocks come back once no worker runs them."""
+        task = self._tasks.pop(key)
+        verdict = self._suspicion.died(killer_of, task.blocks) if killer_of else None
+        now = time.monotonic()
+        self._recalled.update(dict.fromkeys(task.blocks, (now, verdict)))
+        with suppress(Exception):
+            bounded(self._client, self._client.cancel, [task.future], force=True)
+
+    def _recall_stranded(self) -> None:
+        """Take back tasks that are bound to workers which are all gone."""
+        for key, task in list(self._tasks.items()):
+            if task.workers and not task.workers & self._watch.addresses:
+                self._recall(key)
+
+    def _come_back(self, harvest: _Harvest) -> None:
+        # A scheduler that allows failures starts a dead worker's tasks elsewhere at
+        # once, sooner than we can cancel them: let those end first.
+        due = time.monotonic() - _RECALL_SECONDS
+        ready = [block for block, (since, _) in self._recalled.items() if since < due]
+        if not ready:
+            return
+        prefix = plugin_prefix(self._run_id)
+        busy = still_running(self._client, prefix, ready)
+        for block in ready:
+            if block in busy:
+                continue
+            _, verdict = self._recalled.pop(block)
+            if verdict is None:
+                harvest.returned.append(block)
+            else:
+                harvest.reports.append(verdict)

@@ -1,0 +1,167 @@
+"""Watch a cluster's workers come, get ready, die; tell when it is lost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from distributed import Client
+
+__all__ = ["WorkerDied", "WorkerWatch", "bounded"]
+
+_REFRESH_SECONDS = 10.0
+_RPC_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A worker ended without notice."""
+
+    worker: str
+    """Its address."""
+
+    keys: frozenset[str]
+    """Tasks that it had, running or next."""
+
+    ready: bool
+    """Whether it had built its actor."""
+
+
+class WorkerWatch:
+    """What the scheduler tells of its workers, kept for the driver's thread.
+
+    Parameters
+    ----------
+    client
+        Of the cluster.
+    timeout
+        Seconds without any worker after which the cluster counts as lost.
+    """
+
+    def __init__(self, client: Client, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._messages: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
+        self._topic = ""
+        self._threads: dict[str, int] = {}
+        self._ready: set[str] = set()
+        self._deaths: list[WorkerDied] = []
+        self._asked = float("-inf")
+        self._alone_since: float | None = None
+
+    def start(self, topic: str) -> None:
+        """Begin to watch; actors tell under ``topic`` that they are ready."""
+        self._topic = topic
+        for name in ("all", topic):
+            self._client.subscribe_topic(name, self._hear)  # type: ignore[no-untyped-call]
+        self._refresh()
+
+    def stop(self) -> None:
+        """Hear no more."""
+        if self._client.status == "running":
+            for name in ("all", self._topic):
+                self._client.unsubscribe_topic(name)  # type: ignore[no-untyped-call]
+        self._ready.clear()
+        self._deaths.clear()
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Of the workers that are there."""
+        return frozenset(self._threads)
+
+    @property
+    def workers(self) -> int:
+        """Number of workers, at least 1: what waits is for the next to come."""
+        return max(1, len(self._threads))
+
+    @property
+    def threads(self) -> int:
+        """Task threads of all workers, at least 1."""
+        return max(1, sum(self._threads.values()))
+
+    def poll(self) -> tuple[list[WorkerDied], bool]:
+        """Return the deaths since last time, and whether the workers changed."""
+        moved = False
+        while True:
+            try:
+                message = self._messages.get_nowait()
+            except Empty:
+                break
+            moved |= self._note(message)
+        before = dict(self._threads)
+        if moved or time.monotonic() > self._asked + _REFRESH_SECONDS:
+            self._refresh()
+        deaths, self._deaths = self._deaths, []
+        return deaths, self._threads != before
+
+    def check(self) -> None:
+        """Raise ClusterError if the scheduler is gone, or all workers for long."""
+        if self._client.status != "running":
+            message = (
+                "the connection to the Dask scheduler was lost; all that was done is "
+                "in the ledger, run the same command again"
+            )
+            raise ClusterError(message)
+        if self._threads:
+            self._alone_since = None
+            return
+        now = time.monotonic()
+        self._alone_since = self._alone_since or now
+        if now - self._alone_since > self._timeout:
+            message = (
+                f"no Dask worker for {self._timeout:.0f} s; start workers and run the "
+                "same command again"
+            )
+            raise ClusterError(message)
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        # In the event loop's thread: only put it by.
+        if isinstance(event[1], dict):
+            self._messages.put(event[1])
+
+    def _note(self, message: Mapping[str, Any]) -> bool:
+        if "ready" in message:
+            self._ready.add(str(message["ready"]))
+            return False
+        action = message.get("action")
+        if action == "remove-worker" and not message.get("expected"):
+            worker = str(message["worker"])
+            keys = frozenset(str(key) for key in message["processing-tasks"])
+            self._deaths.append(WorkerDied(worker, keys, worker in self._ready))
+        return action in {"add-worker", "remove-worker", "retire-workers"}
+
+    def _refresh(self) -> None:
+        self._asked = time.monotonic()
+        try:
+            found = bounded(self._client, self._client.nthreads)
+        except Exception:  # noqa: BLE001 - check() finds out what it means
+            return
+        self._threads = dict(found)
+        self._ready &= self._threads.keys()
+
+
+def bounded(
+    client: Client,
+    method: Callable[..., Any],
+    *args: object,
+    seconds: float = _RPC_SECONDS,
+    **kwargs: object,
+) -> Any:
+    """Call a client's method, and wait no longer than some seconds for it.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes longer.
+    """
+    # Called inside the client's own event loop its methods return a coroutine.
+    return client.sync(  # type: ignore[no-untyped-call]
+        method, *args, callback_timeout=seconds, **kwargs
+    )

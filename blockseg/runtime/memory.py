@@ -1,0 +1,202 @@
+"""How many workers and threads fit on a machine; decided before the first block."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from blockseg.core.errors import ConfigError
+
+__all__ = ["Layout", "Machine", "Need", "machine", "plan_layout"]
+
+GIB = 2**30
+
+_WORKER_BYTES = 400 * 2**20
+"""A Python process with the libraries of a backend, measured."""
+
+_DRIVER_BYTES = 600 * 2**20
+"""The driver with the scheduler and its dashboard."""
+
+_USABLE = 0.85
+"""Of the memory; the rest is the system's page cache, which reads live on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a machine has for us."""
+
+    cores: int
+    """CPUs that this process may use."""
+
+    memory: int
+    """Bytes of main memory that this process may use, used by others or not."""
+
+    available: int
+    """Bytes of it that are free."""
+
+    gpus: int = 0
+    """CUDA devices to use; found out by who knows the backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What blocks need."""
+
+    block_bytes: int
+    """Of one block in flight: raw data with its halo, probability, mask, levels."""
+
+    engine_bytes: int
+    """Of the engine's main memory while it infers, one call at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a machine is divided among workers."""
+
+    workers: int
+    """Processes."""
+
+    threads_per_worker: int
+    """Task threads of one worker: one infers while another reads or writes."""
+
+    inference_threads: int
+    """Threads of one inference."""
+
+    memory_limit: int
+    """Bytes at which a worker is taken to be broken and started anew."""
+
+    peak_bytes: int = 0
+    """Main memory that one worker is expected to need."""
+
+
+def plan_layout(
+    machine: Machine,
+    need: Need,
+    *,
+    workers: int | None = None,
+    threads_per_worker: int | None = None,
+    inference_threads: int | None = None,
+) -> Layout:
+    """Divide a machine: a worker a core, or fewer with more threads if memory is short.
+
+    One inference on one thread is the most efficient, so as many workers as cores, if
+    they fit. With GPUs one worker each, whose cores read and write.
+
+    Parameters
+    ----------
+    machine
+        What there is.
+    need
+        What a block and an engine take.
+    workers, threads_per_worker, inference_threads
+        Given by the user, and then taken as they are; decided here where None.
+
+    Raises
+    ------
+    ConfigError
+        If not even one worker fits, and the user did not decide their number.
+    """
+    chosen_threads = threads_per_worker or (
+        2 if not machine.gpus else max(2, min(8, machine.cores // machine.gpus))
+    )
+    peak = _peak(need, chosen_threads)
+    if threads_per_worker is None:
+        while chosen_threads > 1 and not _fits(machine, peak, 1):
+            chosen_threads -= 1
+            peak = _peak(need, chosen_threads)
+    chosen_workers = workers or machine.gpus or machine.cores
+    if workers is None:
+        while chosen_workers > 1 and not _fits(machine, peak, chosen_workers):
+            chosen_workers -= 1
+        if not _fits(machine, peak, chosen_workers):
+            message = (
+                f"one worker needs {peak / GIB:.1f} GiB and "
+                f"{_budget(machine) / GIB:.1f} GiB are to be had; "
+                "choose a smaller --block"
+            )
+            raise ConfigError(message)
+    share = int((machine.memory - _DRIVER_BYTES) / chosen_workers)
+    return Layout(
+        workers=chosen_workers,
+        threads_per_worker=chosen_threads,
+        inference_threads=inference_threads or max(1, machine.cores // chosen_workers),
+        # Twice what is expected: the limit is for leaks, not for planning.
+        memory_limit=max(min(share, 2 * peak + GIB), peak + peak // 4, GIB),
+        peak_bytes=peak,
+    )
+
+
+def machine(cgroup: Path = Path("/sys/fs/cgroup")) -> Machine:
+    """Look at this machine, within the limits of a container or a batch job.
+
+    Parameters
+    ----------
+    cgroup
+        Where the control groups are mounted.
+    """
+    memory = psutil.virtual_memory()
+    limit, used = _cgroup_memory(cgroup)
+    total = min(memory.total, limit)
+    return Machine(
+        cores=_cores(cgroup),
+        memory=total,
+        available=min(memory.available, max(0, total - used)),
+    )
+
+
+def _peak(need: Need, threads: int) -> int:
+    return _WORKER_BYTES + need.engine_bytes + threads * need.block_bytes
+
+
+def _budget(machine: Machine) -> int:
+    return int(min(machine.available, machine.memory * _USABLE)) - _DRIVER_BYTES
+
+
+def _fits(machine: Machine, peak: int, workers: int) -> bool:
+    return peak * workers <= _budget(machine)
+
+
+def _cores(cgroup: Path) -> int:
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    for quota, period in (
+        _read(cgroup / "cpu.max"),
+        (
+            *_read(cgroup / "cpu" / "cpu.cfs_quota_us")[:1],
+            *_read(cgroup / "cpu" / "cpu.cfs_period_us")[:1],
+        ),
+    ):
+        if quota > 0 and period > 0:
+            cores = min(cores, max(1, quota // period))
+    return cores
+
+
+def _cgroup_memory(cgroup: Path) -> tuple[int, int]:
+    """Return the limit and what counts against it; version 2, then version 1."""
+    for limit, used in (
+        (cgroup / "memory.max", cgroup / "memory.current"),
+        (
+            cgroup / "memory" / "memory.limit_in_bytes",
+            cgroup / "memory" / "memory.usage_in_bytes",
+        ),
+    ):
+        bound, _ = _read(limit)
+        if bound > 0:
+            return bound, max(0, _read(used)[0])
+    return 2**63, 0
+
+
+def _read(path: Path) -> tuple[int, int]:
+    """Return the first two numbers in a file; -1 where there is none."""
+    try:
+        words = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        words = []
+    numbers = [int(w) if w.lstrip("-").isdigit() else -1 for w in words[:2]]
+    first, second, *_ = [*numbers, -1, -1]
+    return first, second

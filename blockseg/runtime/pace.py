@@ -1,0 +1,59 @@
+"""How many blocks a task gets: one that takes long, many that are cheap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Pace"]
+
+
+@dataclass(slots=True)
+class Pace:
+    """Batch size from the time that blocks took so far.
+
+    A task costs the scheduler about a millisecond, so it should run for much longer;
+    but what is in flight is lost with a worker, so not for very long.
+
+    Parameters
+    ----------
+    target
+        Seconds that a task should take.
+    largest
+        Blocks a task at most.
+    """
+
+    target: float = 0.5
+    largest: int = 500
+    _size: float = 1.0
+
+    def saw(self, blocks: int, seconds: float) -> None:
+        """Learn from a task of ``blocks`` blocks that took ``seconds``.
+
+        The size grows by a quarter of the way at most fourfold a task, since the
+        first blocks may be the empty rim of a volume, and shrinks at once.
+        """
+        if blocks < 1:
+            return
+        wanted = self.target * blocks / max(seconds, 1e-6)
+        if wanted < self._size:
+            self._size = max(1.0, wanted)
+        else:
+            step = self._size + (wanted - self._size) / 4
+            self._size = min(step, 4 * self._size, float(self.largest))
+
+    def batch(self, waiting: int, threads: int) -> int:
+        """Return the size of the next batch.
+
+        Near the end batches shrink, so that all threads have work to the last.
+
+        Parameters
+        ----------
+        waiting
+            Blocks not handed out yet.
+        threads
+            Task threads of all workers.
+        """
+        if waiting < 1:
+            return 0
+        share = waiting // (2 * max(threads, 1))
+        return max(1, min(int(self._size), share))
