@@ -1,0 +1,159 @@
+"""``blockseg convert``: any volume to OME-Zarr with a pyramid, resumable like a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.blocks import BlockReport
+from blockseg.core.geometry import Roi
+from blockseg.core.grid import BlockGrid
+from blockseg.jobs.claim import earlier_record
+from blockseg.jobs.decisions import block_shape, budget
+from blockseg.jobs.events import OnJobEvent, ignore
+from blockseg.jobs.execute import Job, JobResult
+from blockseg.jobs.inputs import open_source, output_of
+from blockseg.jobs.launch import launch
+from blockseg.jobs.phases import Phase, coarse_phases, phase_facts
+from blockseg.jobs.record import (
+    Paths,
+    RunRecord,
+    copy_request,
+    execution_of,
+    machine_facts,
+)
+from blockseg.runtime import Need, plan_layout
+from blockseg.volume import PyramidSpec, PyramidWriter, open_volume
+
+if TYPE_CHECKING:
+    from blockseg.config import RunSettings
+    from blockseg.core.blocks import Meter
+    from blockseg.core.specs import VolumeSpec
+
+__all__ = ["convert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copies blocks of a volume into a pyramid; picklable."""
+
+    source: VolumeSpec
+    """What is read."""
+
+    grid: BlockGrid
+    """Which blocks there are."""
+
+    image: PyramidSpec
+    """What is written."""
+
+    def __call__(self) -> _CopyBlock:
+        """Open both."""
+        return _CopyBlock(self)
+
+
+class _CopyBlock:
+    def __init__(self, spec: Copy) -> None:
+        self._grid = spec.grid
+        self._source = open_volume(spec.source)
+        self._writer = PyramidWriter(spec.image)
+
+    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
+        block = self._grid.block(self._grid.index_of(block_id))
+        with meter("read"):
+            raw = self._source.read(block.write_roi)
+        with meter("write"):
+            written = self._writer.write_block(
+                block.write_roi.shifted(-a for a in self._grid.region.start), raw
+            )
+        return BlockReport(
+            block_id,
+            written=written.voxels,
+            read_bytes=raw.nbytes,
+            nonzero=written.nonzero,
+            digest=written.crc32,
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def convert(
+    source: str,
+    out: str,
+    settings: RunSettings,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+) -> JobResult:
+    """Copy a volume to OME-Zarr, with coarse levels made by averaging.
+
+    Parameters
+    ----------
+    source
+        Any volume that :func:`blockseg.run` takes.
+    out
+        The OME-Zarr group to write.
+    settings
+        Of these, those that choose the source, the region, the block, the format
+        of OUT and the executor count.
+    overwrite
+        Start anew where OUT holds an earlier conversion.
+    on_event
+        Told what happens.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if the input is bad.
+    """
+    opened = open_source(source, settings)
+    roi = settings.roi or Roi.whole(opened.volume.shape)
+    block = settings.block or block_shape(roi.shape)
+    grid = BlockGrid(opened.volume.shape, block, (0, 0, 0), roi)
+    target = output_of(opened.spec, out)
+    image = PyramidSpec(
+        uri=str(target),
+        shape=roi.shape,
+        block=block,
+        dtype=opened.volume.dtype.name,  # type: ignore[arg-type]
+        space=opened.space.cropped(roi.start),
+        zarr_format=settings.zarr_format,
+        codec=settings.codec,
+        reduce="mean",
+    )
+    image.check_grid(grid)
+    paths = Paths(target)
+    request = copy_request(opened, settings)
+    record = earlier_record(paths, request, overwrite=overwrite)
+    main = Phase("copy", grid, Copy(opened.spec, grid, image))
+    coarse = tuple(coarse_phases(("image", image)))
+    job = Job(
+        paths=paths,
+        record=(
+            record
+            or RunRecord(
+                request=request,
+                decisions={"block": list(block)},
+                execution={},
+                facts={
+                    "phases": phase_facts((main, *coarse), len(grid)),
+                    "machine": machine_facts(),
+                },
+            )
+        ).with_execution(execution_of(settings)),
+        resumed=record is not None,
+        main=main,
+        candidates=np.arange(len(grid), dtype=np.int64),
+        coarse=coarse,
+        pyramids=(image,),
+        attempts=settings.attempts,
+    )
+    size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize
+    fit = plan_layout(
+        budget(settings),
+        Need(block_bytes=4 * size, engine_bytes=0),
+        workers=settings.workers,
+    )
+    return launch(job, settings, fit, on_event, engine="copying")

@@ -1,0 +1,249 @@
+"""Choose everything that was left open, once, before the first block."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import Zyx, ceil_to, to_zyx
+from blockseg.core.grid import BlockGrid
+from blockseg.core.specs import Affine, BackendSpec
+from blockseg.model import (
+    ALIGNMENT,
+    affine,
+    default_backend,
+    estimate_background,
+    parse_normalization,
+    window_memory,
+    window_shapes,
+)
+from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
+from blockseg.volume import sample_planes
+
+if TYPE_CHECKING:
+    from blockseg.config import RunSettings
+    from blockseg.jobs.inputs import Inputs
+
+__all__ = [
+    "Decisions",
+    "block_shape",
+    "budget",
+    "decide",
+    "decisions_from",
+    "fitted",
+    "make_grid",
+]
+
+_LARGEST_BLOCK = 256
+_FEWEST_BLOCKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What a run decided; stored in ``run.json`` and reused on resume."""
+
+    backend: str
+    """Engine."""
+
+    device: str
+    """``cpu`` or ``cuda``."""
+
+    precision: str
+    """Of the arithmetic."""
+
+    threads: int
+    """Threads of one inference."""
+
+    window: Zyx
+    """Voxels that one call of the engine writes."""
+
+    block: Zyx
+    """Voxels of a block."""
+
+    threshold: int
+    """Smallest probability byte that is foreground."""
+
+    offset: float
+    """Grey level that the network sees as 0."""
+
+    scale: float
+    """Grey levels that the network sees as 1."""
+
+    background: dict[str, Any]
+    """How offset and scale were found: b, s, counts, unreadable samples."""
+
+    note: str = ""
+    """What the user should know of a choice; empty if nothing."""
+
+    def engine(self, weights: str) -> BackendSpec:
+        """Return the engine for workers to build from ``weights``."""
+        return BackendSpec(
+            name=self.backend,
+            weights=weights,
+            core=self.window,
+            precision=self.precision,  # type: ignore[arg-type]
+            threads=self.threads,
+            device=self.device,
+        )
+
+    @property
+    def affine(self) -> Affine:
+        """The normalisation."""
+        return Affine(self.offset, self.scale)
+
+
+def decisions_from(data: dict[str, Any]) -> Decisions:
+    """Return decisions as read back from ``run.json``."""
+    zyx = {key: to_zyx(data[key]) for key in ("window", "block")}
+    return Decisions(**{**data, **zyx})
+
+
+def decide(inputs: Inputs) -> Decisions:
+    """Make every automatic choice for a run.
+
+    Raises
+    ------
+    ConfigError
+        If what the user fixed does not fit together.
+    """
+    settings = inputs.settings
+    backend, note = _backend(settings)
+    block = settings.block or block_shape(inputs.roi.shape)
+    grid = make_grid(inputs, block)  # refuses blocks that do not fit the network
+    window, fit = _window(inputs, backend, block, len(grid))
+    normal, found = _normalization(inputs)
+    return Decisions(
+        backend=backend,
+        device="cpu" if settings.device == "auto" else settings.device,
+        precision=settings.precision,
+        threads=settings.threads or fit.inference_threads,
+        window=window,
+        block=block,
+        threshold=int(np.rint(255 * settings.threshold)),
+        offset=normal.offset,
+        scale=normal.scale,
+        background=found,
+        note=note,
+    )
+
+
+def _backend(settings: RunSettings) -> tuple[str, str]:
+    backend: str = settings.backend
+    note = ""
+    if backend == "auto":
+        backend = "torch" if settings.precision == "float64" else default_backend()
+        if backend == "torch" and settings.precision != "float64":
+            note = (
+                "OpenVINO is not installed, so torch runs the network, more slowly; "
+                "pip install 'blockseg[cpu]'"
+            )
+    if settings.precision == "float64" and backend != "torch":
+        message = (
+            f"--precision float64 runs on torch only, not on {backend}; "
+            "leave --backend out"
+        )
+        raise ConfigError(message)
+    return backend, note
+
+
+def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
+    """Return the blocks of a run."""
+    halo = inputs.settings.halo
+    return BlockGrid(
+        inputs.source.volume.shape, block, (halo,) * 3, inputs.roi, ALIGNMENT
+    )
+
+
+def block_shape(region: Zyx, largest: int = _LARGEST_BLOCK) -> Zyx:
+    """Choose a block that divides ``region`` evenly, in multiples of 64 voxels.
+
+    Large blocks read and compute less halo; but a small volume is still cut
+    into a few blocks, so that every worker has something to do.
+    """
+    block = to_zyx(
+        max(64, ceil_to(math.ceil(n / math.ceil(n / largest)), 64)) for n in region
+    )
+    count = math.prod(math.ceil(n / b) for n, b in zip(region, block, strict=True))
+    if count < _FEWEST_BLOCKS and largest > 128:
+        return block_shape(region, largest - 64)
+    return block
+
+
+def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
+    """Return how many workers of this engine fit the machine.
+
+    Unlike the decisions this may differ from one session to the next: it changes
+    no byte of the result.
+
+    Raises
+    ------
+    ConfigError
+        If not even one worker fits.
+    """
+    blocks = len(make_grid(inputs, decisions.block))
+    window, block = decisions.window, decisions.block
+    fit = _layout(inputs, decisions.backend, window, block, blocks)
+    return replace(fit, inference_threads=decisions.threads)
+
+
+def budget(settings: RunSettings) -> Machine:
+    """Return this machine, within what the user allows of its memory."""
+    here = machine()
+    if settings.memory is None:
+        return here
+    return replace(here, available=min(here.available, settings.memory))
+
+
+def _window(
+    inputs: Inputs, backend: str, block: Zyx, blocks: int
+) -> tuple[Zyx, Layout]:
+    fixed = inputs.settings.window
+    if fixed is not None:
+        return fixed, _layout(inputs, backend, fixed, block, blocks)
+    # Large windows compute less halo, but only while every core has a worker.
+    best: tuple[Zyx, Layout] | None = None
+    problem: ConfigError | None = None
+    for shape in window_shapes(block):
+        try:
+            fit = _layout(inputs, backend, shape, block, blocks)
+        except ConfigError as error:
+            problem = error
+            continue
+        if best is None or fit.workers > best[1].workers:
+            best = (shape, fit)
+    if best is None:
+        raise problem or ConfigError(f"no window fits a block of {block}")
+    return best
+
+
+def _layout(
+    inputs: Inputs, backend: str, window: Zyx, block: Zyx, blocks: int
+) -> Layout:
+    settings = inputs.settings
+    here = budget(settings)
+    voxels = math.prod(b + 2 * settings.halo + ALIGNMENT for b in block)
+    raw = voxels * inputs.source.volume.dtype.itemsize
+    results = math.prod(block) * 6  # float32 probability, its byte, the mask
+    need = Need(block_bytes=raw + results, engine_bytes=window_memory(window, backend))
+    workers = settings.workers
+    if workers is None and blocks < here.cores:
+        workers = blocks
+    return plan_layout(here, need, workers=workers, inference_threads=settings.threads)
+
+
+def _normalization(inputs: Inputs) -> tuple[Affine, dict[str, Any]]:
+    asked = parse_normalization(inputs.settings.normalization)
+    gain = 1.0 if inputs.weights is None else inputs.weights.info.gain
+    found: dict[str, Any] = {"kind": asked.kind}
+    background = None
+    if asked.kind == "robust":
+        volume = inputs.source.volume
+        sample = sample_planes(volume)
+        background = estimate_background(sample.patches, volume.dtype)
+        found |= asdict(background)
+        found["unreadable"] = [list(item) for item in sample.unreadable]
+    return affine(asked, background, gain), found

@@ -1,0 +1,289 @@
+"""Do the phases of a job on an executor, with a ledger, resumably."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.blocks import BlockQueue
+from blockseg.jobs.claim import claimed
+from blockseg.jobs.record import now, session
+from blockseg.runtime import BlockDone, Ledger, PhaseDone, drive
+from blockseg.volume import (
+    create_output,
+    missing_files,
+    remove_stale_locks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.grid import BlockGrid
+    from blockseg.jobs.events import JobStarted, OnJobEvent
+    from blockseg.jobs.phases import Phase
+    from blockseg.jobs.record import Paths, RunRecord
+    from blockseg.runtime import Event, Executor, PhaseSummary
+    from blockseg.volume import PyramidSpec
+
+__all__ = ["Failure", "Job", "JobResult", "execute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A main pass over blocks, and the coarse levels after it."""
+
+    paths: Paths
+    """Where everything is kept."""
+
+    record: RunRecord
+    """What was asked and decided."""
+
+    resumed: bool
+    """Whether the record was found on disk."""
+
+    main: Phase
+    """The blocks."""
+
+    candidates: NDArray[np.int64]
+    """Ids of the blocks that mask and ROI leave, in order."""
+
+    coarse: tuple[Phase, ...]
+    """Levels made in a second pass, in order."""
+
+    pyramids: tuple[PyramidSpec, ...]
+    """All images in OUT; the first is written by every block of the main pass."""
+
+    attempts: int = 3
+    """How often a block is tried."""
+
+    ledger: Path | None = None
+    """The ledger, if not in its usual place."""
+
+    def done_before(self) -> int:
+        """Blocks of the main pass that earlier sessions wrote."""
+        path = self.ledger or self.paths.ledger
+        if not self.resumed or not path.exists():
+            return 0
+        with Ledger.read(path) as ledger:
+            return ledger.summary(self.main.name).done
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A block in quarantine."""
+
+    phase: str
+    """Which pass."""
+
+    index: tuple[int, int, int]
+    """Position in the grid."""
+
+    error: str
+    """One line."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What came of a job."""
+
+    out: Path
+    """The output group."""
+
+    blocks: int
+    """Blocks that mask and ROI leave."""
+
+    done: int
+    """Of these, written; by this session and those before it."""
+
+    failures: tuple[Failure, ...]
+    """Blocks in quarantine."""
+
+    stopped: str
+    """Why it ended early; empty if it did not."""
+
+    seconds: float
+    """Wall time of this session, planning excluded."""
+
+    session_voxels: int
+    """Voxels that this session wrote at level 0."""
+
+    totals: dict[str, Any]
+    """Sums over all blocks: written, computed, foreground, nonfinite, seconds."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block and every level is written."""
+        return not self.stopped and not self.failures and self.done == self.blocks
+
+
+def execute(
+    job: Job,
+    executor: Executor,
+    on_event: OnJobEvent,
+    started: Callable[[int], JobStarted],
+    settle: Callable[[], None],
+) -> JobResult:
+    """Run what is left of a job.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    executor
+        Where blocks run.
+    on_event
+        Told what happens.
+    started
+        Makes the first event from the number of blocks that earlier sessions wrote.
+    settle
+        Waits for writers that a dead driver of this output left on the cluster.
+
+    Raises
+    ------
+    LedgerError
+        If another run holds OUT, or the ledger belongs to another run.
+    ClusterError
+        If the cluster is lost; what was written is in the ledger.
+    KeyboardInterrupt
+        After a signal; what was in flight is in the ledger.
+    """
+    with claimed(job.paths, fresh=not job.resumed, settle=settle):
+        create_output(*job.pyramids)
+        path = job.ledger or job.paths.ledger
+        opened = Ledger.open if job.resumed else Ledger.create
+        with opened(path, job.record.fingerprint) as ledger:
+            record = replace(job.record, sessions=(*job.record.sessions, session()))
+            record.save(job.paths.record)
+            remove_stale_locks(job.paths.out)
+            _try_again(job, ledger)
+            before = len(job.candidates) - len(
+                _pending(ledger, job.main, job.candidates)
+            )
+            on_event(started(before))
+            return _Session(job, executor, ledger, on_event, record).run()
+
+
+@dataclass(slots=True)
+class _Session:
+    job: Job
+    executor: Executor
+    ledger: Ledger
+    on_event: OnJobEvent
+    record: RunRecord
+    voxels: int = 0
+
+    def run(self) -> JobResult:
+        began = time.monotonic()
+        outcome = "lost"
+        result = None
+        try:
+            stopped = self._phases()
+            result = self._result(stopped, time.monotonic() - began)
+            outcome = "complete" if result.complete else "incomplete"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
+        finally:
+            self._close(outcome, result)
+        return result
+
+    def _phases(self) -> str:
+        job = self.job
+        pending = _pending(self.ledger, job.main, job.candidates)
+        if len(pending):
+            # Coarse levels cover many blocks: cheaper made again than tracked.
+            for phase in job.coarse:
+                self.ledger.reset(phase.name)
+        done = self._drive(job.main, pending)
+        if done.stopped:
+            return done.stopped
+        for phase in job.coarse:
+            every = np.arange(len(phase.grid), dtype=np.int64)
+            done = self._drive(phase, _pending(self.ledger, phase, every))
+            if done.stopped:
+                return done.stopped
+        return ""
+
+    def _drive(self, phase: Phase, pending: NDArray[np.int64]) -> PhaseDone:
+        if not len(pending):
+            return PhaseDone(phase.name, 0, 0, 0, "", 0.0)
+        return drive(
+            self.executor,
+            BlockQueue(pending, self.job.attempts),
+            self.ledger,
+            phase.name,
+            phase.factory,
+            self._count,
+            name=block_names(phase.grid),
+        )
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, BlockDone) and event.phase == self.job.main.name:
+            self.voxels += event.report.written
+        self.on_event(event)
+
+    def _result(self, stopped: str, seconds: float) -> JobResult:
+        job = self.job
+        failures = tuple(
+            Failure(phase.name, phase.grid.index_of(row.block_id), row.error)
+            for phase in (job.main, *job.coarse)
+            for row in self.ledger.failures(phase.name)
+        )
+        left = len(_pending(self.ledger, job.main, job.candidates))
+        return JobResult(
+            out=job.paths.out,
+            blocks=len(job.candidates),
+            done=len(job.candidates) - left,
+            failures=failures,
+            stopped=stopped,
+            seconds=seconds,
+            session_voxels=self.voxels,
+            totals=_totals(self.ledger.summary(job.main.name)),
+        )
+
+    def _close(self, outcome: str, result: JobResult | None) -> None:
+        *earlier, this = self.record.sessions
+        this = {**this, "finished": now(), "outcome": outcome}
+        if result is not None:
+            this["seconds"] = round(result.seconds, 3)
+            this["blocks_done"] = result.done
+        replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
+
+
+def _pending(
+    ledger: Ledger, phase: Phase, candidates: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    return ledger.pending(phase.name, candidates)
+
+
+def _try_again(job: Job, ledger: Ledger) -> None:
+    """Make pending what failed before, and what is called done but has no file."""
+    for phase in (job.main, *job.coarse):
+        failed = [row.block_id for row in ledger.failures(phase.name)]
+        if failed:
+            ledger.reset(phase.name, failed)
+    for pyramid, column in zip(job.pyramids, ("nonzero", "foreground"), strict=False):
+        nonzero = ledger.column(job.main.name, column, len(job.main.grid))
+        gone = missing_files(pyramid, np.flatnonzero(nonzero).tolist())
+        if gone:
+            ledger.reset(job.main.name, gone)
+
+
+def _totals(summary: PhaseSummary) -> dict[str, Any]:
+    return {**summary.totals, "seconds": dict(summary.seconds), "noted": summary.noted}
+
+
+def block_names(grid: BlockGrid) -> Callable[[int], str]:
+    """Return a function that names a block as the dashboard shows it."""
+
+    def name(block_id: int) -> str:
+        z, y, x = grid.index_of(block_id)
+        return f"z{z:04d}-y{y:04d}-x{x:04d}"
+
+    return name

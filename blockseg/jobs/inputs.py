@@ -1,0 +1,297 @@
+"""What a run is given, opened and checked; nothing is written here."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import ConfigError, GeometryError, VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.core.space import Space
+from blockseg.core.specs import VolumeSpec
+from blockseg.model import (
+    REACH,
+    default_weights,
+    load_weights,
+    parse_normalization,
+    sha256,
+)
+from blockseg.volume import MemoryVolume, find, fingerprint, open_volume
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.config import RunSettings
+    from blockseg.core.geometry import Zyx
+    from blockseg.model import WeightsInfo
+    from blockseg.volume import Volume
+
+__all__ = [
+    "Inputs",
+    "Source",
+    "Weights",
+    "check_roi",
+    "check_settings",
+    "default_output",
+    "gather",
+    "memory_source",
+    "open_mask",
+    "open_source",
+    "output_of",
+    "read_weights",
+    "stem",
+    "writable",
+]
+
+_SUFFIXES = re.compile(r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A volume to read, opened once by the driver."""
+
+    spec: VolumeSpec
+    """How workers open it."""
+
+    volume: Volume
+    """It, open for reading."""
+
+    space: Space
+    """Voxel size and place; the user's voxel size over the metadata's."""
+
+    fingerprint: dict[str, object]
+    """Tells whether the data are still the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A weights file, read and hashed."""
+
+    path: Path
+    """The safetensors file."""
+
+    info: WeightsInfo
+    """Its header."""
+
+    sha256: str
+    """Of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a run reads, and where it writes."""
+
+    source: Source
+    """The brain."""
+
+    out: Path
+    """The output group; absolute."""
+
+    roi: Roi
+    """Region to segment, in the source's voxels."""
+
+    weights: Weights | None
+    """None for the fake engine."""
+
+    mask: Source | None
+    """Restricts what is segmented."""
+
+    settings: RunSettings
+    """As the user gave them."""
+
+
+def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
+    """Open and check all that a run reads.
+
+    Raises
+    ------
+    BlocksegError
+        Of the kind that fits, with one line, if anything is wrong.
+    """
+    check_settings(settings)
+    opened = open_source(source, settings)
+    shape = opened.volume.shape
+    roi = settings.roi or Roi.whole(shape)
+    check_roi(roi, shape)
+    target = output_of(opened.spec, out)
+    return Inputs(
+        source=opened,
+        out=target,
+        roi=roi,
+        weights=read_weights(settings),
+        mask=open_mask(settings.mask),
+        settings=settings,
+    )
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Refuse settings that do not go together.
+
+    Raises
+    ------
+    ConfigError
+        With one line that says what to do.
+    """
+    if settings.halo < REACH and not settings.inexact:
+        message = (
+            f"--halo {settings.halo} is below the network's reach of {REACH} voxels and "
+            "would make seams; leave it out, or add --inexact if you want them"
+        )
+        raise ConfigError(message)
+    parse_normalization(settings.normalization)
+
+
+def memory_source(array: NDArray[np.generic]) -> Source:
+    """Wrap an array as a source; workers of other processes cannot open it.
+
+    Raises
+    ------
+    VolumeError
+        If it is not 3-D, empty or of a dtype that no microscope writes.
+    """
+    volume = MemoryVolume(array)
+    return Source(VolumeSpec("", "memory"), volume, Space(), {})
+
+
+def open_source(uri: str, settings: RunSettings) -> Source:
+    """Find and open the volume that ``uri`` and the settings name.
+
+    Raises
+    ------
+    VolumeError
+        If there is none, or it needs a choice that was not made.
+    """
+    spec = find(
+        uri,
+        level=settings.level,
+        dataset=settings.dataset,
+        channel=settings.channel,
+        timepoint=settings.timepoint,
+    )
+    volume = open_volume(spec)
+    space = volume.space
+    if settings.voxel_size is not None:
+        space = replace(space, voxel_size=settings.voxel_size, unit="micrometer")
+    elif space.unit is None:
+        warnings.warn(
+            f"{uri} states no voxel size: 1 without a unit is written; "
+            "give --voxel-size Z,Y,X in µm",
+            stacklevel=2,
+        )
+    return Source(spec, volume, space, fingerprint(spec))
+
+
+def check_roi(roi: Roi, shape: Zyx) -> None:
+    """Refuse a region that is not wholly inside the volume.
+
+    Raises
+    ------
+    GeometryError
+        With both in the message.
+    """
+    if not Roi.whole(shape).contains(roi):
+        by = "×".join(str(n) for n in shape)
+        message = f"--roi {roi} does not lie inside the volume of {by} voxels (z×y×x)"
+        raise GeometryError(message)
+
+
+def open_mask(uri: str | None) -> Source | None:
+    """Open the volume that restricts a run, if there is one.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be opened.
+    """
+    if uri is None:
+        return None
+    try:
+        spec = find(uri, mask=True)
+        volume = open_volume(spec)
+    except VolumeError as error:
+        message = f"--mask: {error}"
+        raise VolumeError(message) from error
+    return Source(spec, volume, volume.space, fingerprint(spec))
+
+
+def read_weights(settings: RunSettings) -> Weights | None:
+    """Read the header of the weights that a run would use; None for the fake engine.
+
+    Raises
+    ------
+    WeightsError
+        If they cannot be used.
+    """
+    if settings.backend == "fake":
+        return None
+    path = Path(settings.weights) if settings.weights else default_weights()
+    path = path.expanduser().resolve()
+    return Weights(path, load_weights(path)[1], sha256(path))
+
+
+def default_output(spec: VolumeSpec) -> Path:
+    """Return ``NAME.blockseg.zarr`` beside the source's outermost container.
+
+    Raises
+    ------
+    ConfigError
+        If the source is a glob or no file: it has no place of its own.
+    """
+    if any(mark in spec.uri for mark in "*?[") or "://" in spec.uri:
+        message = f"{spec.uri} has no name to derive an output from; give OUT"
+        raise ConfigError(message)
+    return Path(spec.uri).with_name(f"{stem(spec)}.blockseg.zarr")
+
+
+def stem(spec: VolumeSpec) -> str:
+    """Return the name of a source without its folder and the endings of its format."""
+    return _SUFFIXES.sub("", Path(spec.uri).name)
+
+
+def output_of(spec: VolumeSpec, out: str | None) -> Path:
+    """Return where to write, after checking that it can be written.
+
+    Raises
+    ------
+    ConfigError
+        If source and output lie inside each other, or the output has no name.
+    VolumeError
+        If it cannot be made there.
+    """
+    target = Path(out).expanduser().absolute() if out else default_output(spec)
+    resolved = target.resolve()
+    if "://" not in spec.uri:
+        source = Path(spec.uri).resolve()
+        if resolved == source or source in resolved.parents:
+            message = f"OUT {target} lies inside SOURCE {source}; choose another place"
+            raise ConfigError(message)
+        if resolved in source.parents:
+            message = f"SOURCE {source} lies inside OUT {target}; choose another place"
+            raise ConfigError(message)
+    return writable(target)
+
+
+def writable(out: str | Path) -> Path:
+    """Return the absolute path of an output that can be made.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot, as far as can be told without making it.
+    """
+    target = Path(out).expanduser().absolute()
+    parent = target
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        message = f"OUT {target} cannot be made: {parent} is no folder"
+        raise VolumeError(message)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        message = f"OUT {target} cannot be written: no permission to write in {parent}"
+        raise VolumeError(message)
+    return target

@@ -1,0 +1,106 @@
+"""Start a job on the executor that the user asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from blockseg.jobs.events import JobStarted
+from blockseg.jobs.execute import execute
+from blockseg.runtime import (
+    DaskExecutor,
+    SerialExecutor,
+    connect,
+    local_cluster,
+    settle_predecessor,
+)
+
+if TYPE_CHECKING:
+    from blockseg.config import RunSettings
+    from blockseg.jobs.events import OnJobEvent
+    from blockseg.jobs.execute import Job, JobResult
+    from blockseg.runtime import Cluster, Executor, Layout
+
+__all__ = ["launch"]
+
+
+def launch(
+    job: Job,
+    settings: RunSettings,
+    layout: Layout,
+    on_event: OnJobEvent,
+    *,
+    engine: str,
+    notes: tuple[str, ...] = (),
+) -> JobResult:
+    """Run a job to its end, or as far as it gets.
+
+    The cluster comes first: a scheduler that does not answer is told before
+    anything is written.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    settings
+        Which scheduler.
+    layout
+        How many workers of our own fit the machine.
+    on_event
+        Told what happens.
+    engine, notes
+        For the first event.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler that the user named does not answer within 10 seconds, or
+        the cluster is lost.
+    LedgerError
+        If another run holds OUT.
+    """
+    with ExitStack() as stack:
+        executor: Executor = SerialExecutor()
+        dashboard, workers = "", 0
+        settle = _nothing
+        if settings.scheduler != "serial":
+            cluster = stack.enter_context(_cluster(settings, layout))
+            run_id = _run_id(job)
+            executor = DaskExecutor(cluster, run_id)
+            dashboard, workers = cluster.dashboard, cluster.workers
+            settle = partial(settle_predecessor, cluster.client, run_id, on_event)
+
+        def started(done: int) -> JobStarted:
+            return JobStarted(
+                out=job.paths.out,
+                shape=job.main.grid.region.shape,
+                block=job.main.grid.block_shape,
+                blocks=len(job.candidates),
+                done=done,
+                engine=engine,
+                workers=workers,
+                dashboard=dashboard,
+                notes=notes,
+            )
+
+        return execute(job, executor, on_event, started, settle)
+
+
+def _cluster(settings: RunSettings, layout: Layout) -> Cluster:
+    if settings.scheduler is not None:
+        return connect(settings.scheduler)
+    return local_cluster(layout)
+
+
+def _run_id(job: Job) -> str:
+    """Name the output, the same in every session.
+
+    Tasks that a dead driver left on a cluster are told from others by it.
+    """
+    return hashlib.sha256(str(job.paths.out.resolve()).encode()).hexdigest()[:12]
+
+
+def _nothing() -> None:
+    """Nobody else can be writing."""

@@ -1,0 +1,232 @@
+"""``blockseg plan``: what a run would take, before anything is written."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.config import RunSettings
+from blockseg.core.geometry import ceil_to, floor_to
+from blockseg.jobs.decisions import fitted
+from blockseg.jobs.run import prepare
+from blockseg.model import REACH, make_backend
+from blockseg.volume import predicted_files
+
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.grid import BlockGrid
+    from blockseg.jobs.decisions import Decisions
+    from blockseg.jobs.inputs import Inputs
+
+__all__ = ["Forecast", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run would take."""
+
+    out: str
+    """Where the result would be."""
+
+    shape: Zyx
+    """Voxels to write."""
+
+    block: Zyx
+    """Voxels of a block; also of a shard of level 0."""
+
+    window: Zyx
+    """Voxels that one inference writes."""
+
+    blocks: int
+    """Blocks that mask and ROI leave."""
+
+    blocks_skipped: int
+    """Blocks wholly outside the mask."""
+
+    blocks_done: int
+    """Blocks that an earlier session wrote; the hours below leave them out."""
+
+    levels: int
+    """Resolution levels of the output, the finest included."""
+
+    shards: int
+    """Shards of level 0, of probability and mask together."""
+
+    files: int
+    """Files in the output at most: empty shards have none."""
+
+    bytes_read: int
+    """Decoded bytes that blocks ask for, halo included."""
+
+    bytes_decoded: int
+    """The same rounded up to whole chunks; what is decoded without a cache."""
+
+    bytes_written: int
+    """Of all levels before compression."""
+
+    computed_over_written: float
+    """Voxels inferred for each voxel written, by overhanging windows."""
+
+    backend: str
+    """Engine."""
+
+    workers: int
+    """Worker processes."""
+
+    threads: int
+    """Threads of one inference."""
+
+    worker_bytes: int
+    """Peak memory of a worker, in bytes."""
+
+    voxels_per_second: float
+    """Measured on one window on this machine, times the workers; 0 if not measured."""
+
+    hours: float
+    """At that speed; 0 if not measured."""
+
+    def lines(self) -> list[str]:
+        """Return the forecast for a human."""
+        skipped = (
+            f", {self.blocks_skipped} outside the mask" if self.blocks_skipped else ""
+        )
+        done = f", {self.blocks_done} done before" if self.blocks_done else ""
+        lines = [
+            f"output     {self.out}",
+            f"volume     {_by(self.shape)} voxels, {self.levels} levels",
+            f"blocks     {self.blocks} of {_by(self.block)}{skipped}{done}",
+            f"files      at most {self.files:,}, of them {self.shards:,} shards of level 0",
+            f"read       {_bytes(self.bytes_read)}, halo included",
+            f"decoded    {_bytes(self.bytes_decoded)}, in whole chunks",
+            f"written    {_bytes(self.bytes_written)} before compression",
+            f"engine     {self.backend}, windows of {_by(self.window)}",
+            f"computed   {self.computed_over_written:.2f} voxels for each one written",
+            f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
+            f"threads    {self.threads} an inference",
+        ]
+        if self.hours:
+            lines.append(
+                f"time       {_hours(self.hours)} at the measured "
+                f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
+            )
+        return lines
+
+
+def plan(
+    source: str, out: str | None = None, settings: RunSettings | None = None
+) -> Forecast:
+    """Foresee a run; reads the source's metadata and a sample, writes nothing.
+
+    Raises
+    ------
+    BlocksegError
+        As :func:`blockseg.run` would, before it starts.
+    """
+    job, inputs, decisions = prepare(source, out, settings or RunSettings())
+    grid = job.main.grid
+    layout = fitted(inputs, decisions)
+    share = len(job.candidates) / len(grid)
+    done = job.done_before()
+    itemsize = inputs.source.volume.dtype.itemsize
+    read, decoded = _read_voxels(grid, inputs.source.volume.chunk_shape)
+    computed = _computed_voxels(grid, decisions.window)
+    rate = _speed(inputs, decisions) * layout.workers
+    left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
+    written = grid.region.size * share
+    ratio = computed / grid.region.size
+    return Forecast(
+        out=str(job.paths.out),
+        shape=grid.region.shape,
+        block=decisions.block,
+        window=decisions.window,
+        blocks=len(job.candidates),
+        blocks_skipped=len(grid) - len(job.candidates),
+        blocks_done=done,
+        levels=len(job.pyramids[0].levels),
+        shards=2 * len(job.candidates),
+        files=sum(
+            predicted_files(image, len(job.candidates)) for image in job.pyramids
+        ),
+        bytes_read=round(read * itemsize * share),
+        bytes_decoded=round(decoded * itemsize * share),
+        bytes_written=round(
+            2 * written * sum(8.0**-level.index for level in job.pyramids[0].levels)
+        ),
+        computed_over_written=ratio,
+        backend=decisions.backend,
+        workers=layout.workers,
+        threads=decisions.threads,
+        worker_bytes=layout.peak_bytes,
+        voxels_per_second=rate / ratio,
+        hours=left * ratio / rate / 3600 if rate else 0.0,
+    )
+
+
+def _read_voxels(grid: BlockGrid, chunk: Zyx) -> tuple[float, float]:
+    """Count voxels read by all blocks, as asked for and in whole chunks.
+
+    A block's read region is a box, so the sum over blocks is the product of the
+    sums over each axis.
+    """
+    asked = decoded = 1.0
+    for axis in range(3):
+        spans = []
+        for position in range(grid.counts[axis]):
+            index = [0, 0, 0]
+            index[axis] = position
+            roi = grid.block((index[0], index[1], index[2])).read_roi
+            spans.append((roi.start[axis], roi.stop[axis]))
+        asked *= sum(b - a for a, b in spans)
+        c = chunk[axis]
+        decoded *= sum(ceil_to(b, c) - floor_to(a, c) for a, b in spans)
+    return asked, decoded
+
+
+def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
+    total = 1.0
+    for axis in range(3):
+        lengths = 0
+        for position in range(grid.counts[axis]):
+            index = [0, 0, 0]
+            index[axis] = position
+            roi = grid.block((index[0], index[1], index[2])).write_roi
+            roi = roi.aligned(grid.alignment)
+            length = roi.stop[axis] - roi.start[axis]
+            lengths += math.ceil(length / window[axis]) * window[axis]
+        total *= lengths
+    return total
+
+
+def _speed(inputs: Inputs, decisions: Decisions) -> float:
+    """Return voxels a second of one engine, measured on one window of noise."""
+    weights = "" if inputs.weights is None else str(inputs.weights.path)
+    shape = tuple(n + 2 * REACH for n in decisions.window)
+    tile = np.random.default_rng(0).standard_normal(shape).astype(decisions.precision)
+    with closing(make_backend(decisions.engine(weights))) as backend:
+        backend.infer(tile * np.float32(0.03), None)
+        start = time.perf_counter()
+        backend.infer(tile * np.float32(0.03), None)
+        return math.prod(decisions.window) / (time.perf_counter() - start)
+
+
+def _by(shape: Zyx) -> str:
+    return "×".join(str(n) for n in shape)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return ""
+
+
+def _hours(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} seconds"
+    return f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours"

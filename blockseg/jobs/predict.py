@@ -1,0 +1,166 @@
+"""``blockseg predict``: single stacks, in this process, exact like a run."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.config import RunSettings
+from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.jobs.decisions import decide, make_grid
+from blockseg.jobs.inputs import (
+    Inputs,
+    check_roi,
+    check_settings,
+    gather,
+    memory_source,
+    open_mask,
+    read_weights,
+    stem,
+)
+from blockseg.jobs.picture import as_grey, panels, save_png
+from blockseg.model import Engine, make_backend
+from blockseg.volume import MaskSampler, write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Predicted", "predict", "predict_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What came of one stack."""
+
+    source: Path
+    """The stack."""
+
+    probability: Path
+    """uint8 TIFF, round(255·p)."""
+
+    projection: Path
+    """PNG: maximum of the image above that of the probability."""
+
+    foreground: float
+    """Share of the voxels that are foreground."""
+
+
+def predict(
+    array: NDArray[np.generic], settings: RunSettings | None = None
+) -> NDArray[np.uint8]:
+    """Segment an array as a run would segment the same volume.
+
+    Parameters
+    ----------
+    array
+        Voxels, axes (z, y, x); uint8, uint16, int16 or float32.
+    settings
+        As for a run.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        round(255·p), p the probability that a voxel is foreground; of the same
+        shape, or that of the ROI.
+
+    Raises
+    ------
+    VolumeError
+        If the array is not 3-D or of another dtype.
+    """
+    given = settings or RunSettings()
+    check_settings(given)
+    source = memory_source(np.asarray(array))
+    roi = given.roi or Roi.whole(source.volume.shape)
+    check_roi(roi, source.volume.shape)
+    mask = open_mask(given.mask)
+    return _segment(Inputs(source, Path(), roi, read_weights(given), mask, given))
+
+
+def predict_files(
+    sources: Iterable[str], folder: Path, settings: RunSettings
+) -> Iterator[Predicted]:
+    """Segment stacks one after the other; all are checked before the first.
+
+    Parameters
+    ----------
+    sources
+        TIFF stacks, or any volume that ``run`` takes.
+    folder
+        Takes ``{name}_prob.tif`` and ``{name}_mip.png``; made if missing.
+    settings
+        As for a run.
+
+    Yields
+    ------
+    Predicted
+        One a stack, once its files are written.
+
+    Raises
+    ------
+    BlocksegError
+        Of the kind that fits, before anything is written.
+    """
+    every = [gather(source, str(folder / "unused"), settings) for source in sources]
+    names = [stem(inputs.source.spec) for inputs in every]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        message = (
+            f"several stacks are named {', '.join(sorted(twice))}: their results would "
+            "overwrite each other; predict them into different folders"
+        )
+        raise ConfigError(message)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"--output {folder} cannot be made: {error.strerror or error}"
+        raise VolumeError(message) from error
+    for name, inputs in zip(names, every, strict=True):
+        probability = _segment(inputs)
+        raw = inputs.source.volume.read(inputs.roi)
+        target = folder / f"{name}_prob.tif"
+        write_tiff(target, probability, inputs.source.space)
+        picture = folder / f"{name}_mip.png"
+        save_png(picture, _projections(raw, probability))
+        threshold = round(255 * settings.threshold)
+        share = float((probability >= threshold).mean())
+        yield Predicted(Path(inputs.source.spec.uri), target, picture, share)
+
+
+def _segment(inputs: Inputs) -> NDArray[np.uint8]:
+    decisions = decide(inputs)
+    grid = make_grid(inputs, decisions.block)
+    weights = "" if inputs.weights is None else str(inputs.weights.path)
+    source = inputs.source.volume
+    mask = None
+    if inputs.mask is not None:
+        mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)
+    result = np.zeros(inputs.roi.shape, np.uint8)
+    backend = make_backend(decisions.engine(weights))
+    with closing(Engine(backend, decisions.affine)) as engine:
+        for block in grid:
+            inside = None if mask is None else mask.inside(block.write_roi)
+            if inside is not None and not inside.any():
+                continue
+            raw = source.read(block.read_roi)
+            done = engine.segment(raw, block.read_roi, block.write_roi, source.shape)
+            if inside is not None:
+                done.probability[~inside] = 0
+            result[block.write_roi.slices(inputs.roi.start)] = done.probability
+    return result
+
+
+def _projections(
+    raw: NDArray[np.generic], probability: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    image = as_grey(raw.max(axis=0))
+    return panels(
+        [("image", image), ("probability", probability.max(axis=0))], across=False
+    )

@@ -1,0 +1,265 @@
+"""``OUT/.blockseg/``: what a run was asked, what it decided, what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import sys
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockseg import __version__
+from blockseg.config import EXECUTION, RunSettings
+from blockseg.core.errors import LedgerError
+from blockseg.core.geometry import Roi
+from blockseg.runtime import machine
+from blockseg.volume import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from blockseg.jobs.inputs import Inputs, Source
+
+__all__ = [
+    "FOLDER",
+    "Paths",
+    "RunRecord",
+    "copy_request",
+    "execution_of",
+    "machine_facts",
+    "now",
+    "request_of",
+    "session",
+    "what_differs",
+]
+
+FOLDER = ".blockseg"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where a run keeps its own files."""
+
+    out: Path
+    """The output group."""
+
+    @property
+    def folder(self) -> Path:
+        """Everything that depends on the run and not on the result."""
+        return self.out / FOLDER
+
+    @property
+    def record(self) -> Path:
+        """What was asked and decided."""
+        return self.folder / "run.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the driver while it lives."""
+        return self.folder / "lock"
+
+    @property
+    def ledger(self) -> Path:
+        """State of every block, unless the user put it elsewhere."""
+        return self.folder / "ledger.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The content of ``run.json``."""
+
+    request: dict[str, Any]
+    """What decides the result: settings, source, mask and weights, by content."""
+
+    decisions: dict[str, Any]
+    """Every automatic choice; reused on resume."""
+
+    execution: dict[str, Any]
+    """Settings that leave the result alone, as last used."""
+
+    facts: dict[str, Any]
+    """For the reader: effective threshold, grid, machine, network."""
+
+    sessions: tuple[dict[str, Any], ...] = ()
+    """One entry a start: command, times, outcome."""
+
+    version: str = __version__
+    """Of blockseg, when the run began."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the result."""
+        text = json.dumps([self.request, self.decisions], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def with_execution(self, execution: dict[str, Any]) -> RunRecord:
+        """Return the record of a start with other settings of execution."""
+        return replace(self, execution=execution)
+
+    def save(self, path: Path) -> None:
+        """Write the record in one step: a reader sees the old one or the new one."""
+        text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
+        temporary = path.with_suffix(".json.part")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord | None:
+        """Read a record; None if there is none yet.
+
+        Raises
+        ------
+        LedgerError
+            If the file is damaged or of another version.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            message = f"{path} cannot be read ({error}); --overwrite starts anew"
+            raise LedgerError(message) from error
+        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
+            message = (
+                f"{path} was written by another version of blockseg; "
+                "finish the run with that one, or start anew with --overwrite"
+            )
+            raise LedgerError(message)
+        data["sessions"] = tuple(data["sessions"])
+        return cls(**data)
+
+
+def session(command: str | None = None) -> dict[str, Any]:
+    """Return the entry of a start that happens now."""
+    return {
+        "command": command or shlex.join(sys.argv),
+        "started": now(),
+        "host": platform.node(),
+    }
+
+
+def now() -> str:
+    """Return the time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def machine_facts() -> dict[str, Any]:
+    """Return what a reader of a result wants to know of the machine."""
+    here = machine()
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "processor": processor_name(),
+        "cores": here.cores,
+        "memory_bytes": here.memory,
+        "python": platform.python_version(),
+    }
+
+
+def processor_name() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if "model name" in line)
+    return next(names, platform.processor())
+
+
+def request_of(inputs: Inputs) -> dict[str, Any]:
+    """Return what decides the result of a run, as plain JSON values."""
+    weights = inputs.weights
+    return {
+        "source": _source(inputs.source),
+        "mask": None if inputs.mask is None else _source(inputs.mask),
+        "weights": None if weights is None else weights.sha256,
+        "settings": _settings(inputs.settings, EXECUTION | {"weights", "mask"}),
+    }
+
+
+def copy_request(source: Source, settings: RunSettings) -> dict[str, Any]:
+    """Return what decides the result of a conversion."""
+    kept = {"level", "dataset", "channel", "timepoint", "voxel_size", "roi", "block"}
+    kept |= {"zarr_format", "codec"}
+    others = {field.name for field in fields(RunSettings)} - kept
+    return {
+        "source": _source(source),
+        "mask": None,
+        "weights": None,
+        "settings": _settings(settings, others),
+    }
+
+
+def execution_of(settings: RunSettings) -> dict[str, Any]:
+    """Return the settings that leave the result alone."""
+    return {
+        name.replace("_", "-"): getattr(settings, name) for name in sorted(EXECUTION)
+    }
+
+
+def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Name what differs between two requests, for a user to read."""
+    found = []
+    for name in sorted({*old["settings"], *new["settings"]}):
+        was, now_ = old["settings"].get(name), new["settings"].get(name)
+        if was != now_:
+            found.append(f"--{name} was {_said(was)}, now {_said(now_)}")
+    if old["weights"] != new["weights"]:
+        found.append(
+            f"weights were {str(old['weights'])[:12]}…, now {str(new['weights'])[:12]}…"
+        )
+    for what in ("source", "mask"):
+        was, now_ = old[what], new[what]
+        if was == now_:
+            continue
+        if was is None or now_ is None:
+            found.append(f"--{what} was {'not ' if was is None else ''}given")
+        elif was["spec"] != now_["spec"]:
+            found.append(
+                f"the {what} was {was['spec']['uri']}, now {now_['spec']['uri']}"
+            )
+        else:
+            found += [
+                f"the {what} changed: {line}"
+                for line in differences(was["fingerprint"], now_["fingerprint"])
+            ]
+    return found
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "spec": asdict(source.spec),
+        "voxel_size": list(source.space.voxel_size),
+        "unit": source.space.unit,
+        "translation": list(source.space.translation),
+        "fingerprint": source.fingerprint,
+    }
+
+
+def _settings(settings: RunSettings, without: AbstractSet[str]) -> dict[str, Any]:
+    return {
+        field.name.replace("_", "-"): _plain(getattr(settings, field.name))
+        for field in fields(RunSettings)
+        if field.name not in without
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Roi):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "auto"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

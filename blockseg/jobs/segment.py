@@ -1,0 +1,148 @@
+"""The actor of a run: reads a block with its halo, infers it, writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.blocks import BlockReport
+from blockseg.model import Engine, make_backend
+from blockseg.volume import MaskSampler, PyramidWriter, open_volume
+
+if TYPE_CHECKING:
+    from blockseg.core.blocks import Meter
+    from blockseg.core.grid import BlockGrid
+    from blockseg.core.space import Space
+    from blockseg.core.specs import Affine, BackendSpec, VolumeSpec
+    from blockseg.volume import PyramidSpec
+
+__all__ = ["SegmentBlock", "Segmentation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """All that a worker needs to make its actor; picklable."""
+
+    source: VolumeSpec
+    """What is read."""
+
+    space: Space
+    """Of the source, with the user's voxel size."""
+
+    grid: BlockGrid
+    """Which blocks there are."""
+
+    backend: BackendSpec
+    """Engine to build."""
+
+    affine: Affine
+    """One normalisation for the run."""
+
+    threshold: int
+    """Smallest probability byte that is foreground."""
+
+    probability: PyramidSpec
+    """Output, uint8 = round(255·p)."""
+
+    foreground: PyramidSpec
+    """Output, 0 or 1."""
+
+    mask: VolumeSpec | None = None
+    """Nonzero voxels are segmented."""
+
+    cache_bytes: int = 0
+    """Decoded source chunks that a worker may keep, in bytes."""
+
+    def __call__(self) -> SegmentBlock:
+        """Build the engine and open the volumes."""
+        return SegmentBlock(self)
+
+
+class SegmentBlock:
+    """One engine and its volumes, in one worker process.
+
+    Blocks come on several threads: reading and writing overlap, the engine
+    serialises itself.
+    """
+
+    def __init__(self, spec: Segmentation) -> None:
+        self._spec = spec
+        self._source = open_volume(spec.source)
+        self._engine = Engine(make_backend(spec.backend), spec.affine)
+        self._probability = PyramidWriter(spec.probability)
+        self._foreground = PyramidWriter(spec.foreground)
+        self._mask = None
+        if spec.mask is not None:
+            mask = open_volume(spec.mask)
+            self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
+
+    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
+        """Segment one block.
+
+        Raises
+        ------
+        VolumeError
+            If the source cannot be read or the output not written.
+        BackendError
+            If the engine fails.
+        """
+        grid = self._spec.grid
+        block = grid.block(grid.index_of(block_id))
+        inside = None
+        if self._mask is not None:
+            with meter("read"):
+                inside = self._mask.inside(block.write_roi)
+        if inside is not None and not inside.any():
+            return self._write(
+                block_id, np.zeros(block.write_roi.shape, np.uint8), meter
+            )
+        with meter("read"):
+            raw = self._source.read(block.read_roi)
+        with meter("infer"):
+            segmented = self._engine.segment(
+                raw, block.read_roi, block.write_roi, grid.volume_shape
+            )
+        probability = segmented.probability
+        if inside is not None:
+            probability[~inside] = 0
+        return self._write(
+            block_id,
+            probability,
+            meter,
+            computed=segmented.computed,
+            nonfinite=segmented.nonfinite,
+            read_bytes=raw.nbytes,
+        )
+
+    def _write(
+        self,
+        block_id: int,
+        probability: np.ndarray,
+        meter: Meter,
+        computed: int = 0,
+        nonfinite: int = 0,
+        read_bytes: int = 0,
+    ) -> BlockReport:
+        grid = self._spec.grid
+        block = grid.block(grid.index_of(block_id))
+        roi = block.write_roi.shifted(-a for a in grid.region.start)
+        with meter("write"):
+            foreground = (probability >= self._spec.threshold).view(np.uint8)
+            written = self._probability.write_block(roi, probability)
+            masked = self._foreground.write_block(roi, foreground)
+        return BlockReport(
+            block_id,
+            written=roi.size,
+            computed=computed,
+            read_bytes=read_bytes,
+            foreground=masked.nonzero,
+            nonzero=written.nonzero,
+            nonfinite=nonfinite,
+            digest=written.crc32,
+        )
+
+    def close(self) -> None:
+        """Release the engine."""
+        self._engine.close()

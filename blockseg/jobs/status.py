@@ -1,0 +1,146 @@
+"""``blockseg status``: how far a run is, read from its record and its ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.jobs.record import Paths, RunRecord
+from blockseg.runtime import Ledger, RunLock
+
+__all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStatus:
+    """How far one pass is."""
+
+    name: str
+    """Which."""
+
+    blocks: int
+    """Blocks to do, all sessions together."""
+
+    done: int
+    """Blocks written."""
+
+    failed: int
+    """Blocks in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedBlockStatus:
+    """A block in quarantine."""
+
+    phase: str
+    """Which pass."""
+
+    index: tuple[int, int, int]
+    """Position in the grid, (z, y, x)."""
+
+    attempts: int
+    """How often it was tried."""
+
+    error: str
+    """One line."""
+
+    traceback: str
+    """Of the last attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """How far a run is."""
+
+    out: str
+    """The output."""
+
+    state: str
+    """``running``, ``complete``, ``incomplete`` (blocks failed) or ``stopped``."""
+
+    command: str
+    """The last command, which also resumes the run."""
+
+    phases: tuple[PhaseStatus, ...]
+    """In the order in which they run."""
+
+    failures: tuple[FailedBlockStatus, ...]
+    """Blocks in quarantine."""
+
+    totals: dict[str, Any]
+    """Sums over the blocks that are done."""
+
+    sessions: tuple[dict[str, Any], ...]
+    """One a start."""
+
+
+def status(out: str) -> RunStatus:
+    """Say how far the run of ``out`` is, also while it runs.
+
+    Raises
+    ------
+    VolumeError
+        If there is no such output, or it is none of ours.
+    LedgerError
+        If its ledger cannot be read.
+    """
+    paths = Paths(Path(out).expanduser().absolute())
+    if not paths.folder.is_dir():
+        message = f"{paths.out} is no output of blockseg: it has no folder .blockseg"
+        raise VolumeError(message)
+    record = RunRecord.load(paths.record)
+    if record is None:
+        return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
+    ledger_path = record.execution.get("ledger") or paths.ledger
+    with Ledger.read(Path(ledger_path)) as ledger:
+        phases, failures = [], []
+        for entry in record.facts["phases"]:
+            summary = ledger.summary(entry["name"])
+            phases.append(
+                PhaseStatus(
+                    entry["name"], entry["blocks"], summary.done, summary.failed
+                )
+            )
+            failures += [
+                FailedBlockStatus(
+                    entry["name"],
+                    _index(row.block_id, entry["grid"]),
+                    row.attempts,
+                    row.error,
+                    row.traceback,
+                )
+                for row in ledger.failures(entry["name"])
+            ]
+        totals = dict(ledger.summary(record.facts["phases"][0]["name"]).totals)
+    return RunStatus(
+        out=str(paths.out),
+        state=_state(paths, phases),
+        command=record.sessions[-1]["command"] if record.sessions else "",
+        phases=tuple(phases),
+        failures=tuple(failures),
+        totals=totals,
+        sessions=record.sessions,
+    )
+
+
+def _state(paths: Paths, phases: list[PhaseStatus]) -> str:
+    if _is_held(paths):
+        return "running"
+    if all(phase.done == phase.blocks for phase in phases):
+        return "complete"
+    settled = all(phase.done + phase.failed == phase.blocks for phase in phases)
+    return "incomplete" if settled else "stopped"
+
+
+def _is_held(paths: Paths) -> bool:
+    try:
+        return RunLock(paths.lock).is_held()
+    except (LedgerError, OSError):
+        return False
+
+
+def _index(block_id: int, counts: list[int]) -> tuple[int, int, int]:
+    _, ny, nx = counts
+    return (block_id // (ny * nx), block_id // nx % ny, block_id % nx)

@@ -1,0 +1,49 @@
+"""``blockseg convert``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import RUN_OPTIONS, SOURCE_OPTIONS, settings_of, with_options
+
+__all__ = ["convert"]
+
+_KEPT = {"--roi", "--block", "--zarr-format", "--codec"}
+_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory"}
+OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
+
+
+@click.command()
+@click.argument("source")
+@click.argument("out")
+@with_options(OPTIONS)
+@click.option(
+    "--overwrite", is_flag=True, help="Start anew where OUT has a conversion."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def convert(
+    source: str,
+    out: str,
+    config: tuple[str, ...],
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Copy SOURCE to the OME-Zarr OUT, with coarse levels made by averaging.
+
+    What was stopped goes on when the same command is given again.
+    """
+    from blockseg.jobs import convert as copy
+
+    from .progress import watcher
+    from .report import print_result
+
+    settings = settings_of(config, options)
+    with watcher(quiet=quiet, as_json=False) as watch:
+        result = copy(source, out, settings, overwrite=overwrite, on_event=watch)
+    if not quiet or not result.complete:
+        print_result(result)
+    if not result.complete:
+        click.get_current_context().exit(3)

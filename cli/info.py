@@ -1,0 +1,25 @@
+"""``blockseg info``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+__all__ = ["info"]
+
+
+@click.command()
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(source: str, as_json: bool) -> None:
+    """Show what SOURCE is: format, arrays, levels, voxel size, and what run takes."""
+    from blockseg.volume import describe
+
+    found = describe(source)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2, default=str))
+        return
+    for line in found.lines():
+        click.echo(line)

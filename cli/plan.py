@@ -1,0 +1,36 @@
+"""``blockseg plan``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from .options import RUN_OPTIONS, settings_of, with_options
+
+__all__ = ["plan"]
+
+
+@click.command()
+@click.argument("source")
+@click.argument("out", required=False)
+@with_options(RUN_OPTIONS)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(
+    source: str,
+    out: str | None,
+    config: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say what `blockseg run` with the same arguments would take; write nothing."""
+    from blockseg.jobs import plan as foresee
+
+    found = foresee(source, out, settings_of(config, options))
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    for line in found.lines():
+        click.echo(line)

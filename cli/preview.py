@@ -1,0 +1,17 @@
+"""``blockseg preview``."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["preview"]
+
+
+@click.command()
+@click.argument("out")
+@click.option("-o", "--output", metavar="PNG", help="[OUT/.blockseg/preview.png]")
+def preview(out: str, output: str | None) -> None:
+    """Draw maximum projections of image, probability and mask of OUT."""
+    from blockseg.jobs import preview as draw
+
+    click.echo(draw(out, output))

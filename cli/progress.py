@@ -1,0 +1,204 @@
+"""Show events as they come: a live display, plain lines or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import psutil
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from blockseg.jobs.events import JobStarted
+from blockseg.runtime import (
+    BlockDone,
+    BlockFailed,
+    BlockRetried,
+    Message,
+    PhaseDone,
+    PhaseStarted,
+    WorkerLost,
+)
+
+from .report import span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Tally", "watcher"]
+
+_LINE_SECONDS = 10.0
+_RATE_SECONDS = 60.0
+
+
+class Tally:
+    """Blocks and voxels so far, and what they foretell."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._marks: list[tuple[float, int]] = []
+        self.phase = ""
+        self.total = 0
+        self.done = 0
+        self.failed = 0
+        self.retried = 0
+        self.voxels = 0
+
+    def take(self, event: object) -> None:
+        """Count an event."""
+        if isinstance(event, PhaseStarted):
+            self.phase, self.total = event.phase, event.blocks
+            self.done = self.failed = self.voxels = 0
+            self._marks = [(self._clock(), 0)]
+        elif isinstance(event, BlockDone):
+            self.done += 1
+            self.voxels += event.report.written
+            self._marks.append((self._clock(), self.voxels))
+            oldest = self._clock() - _RATE_SECONDS
+            while len(self._marks) > 2 and self._marks[1][0] < oldest:
+                del self._marks[0]
+        elif isinstance(event, BlockFailed):
+            self.failed += 1
+        elif isinstance(event, BlockRetried):
+            self.retried += 1
+
+    @property
+    def rate(self) -> float:
+        """Voxels a second over the last minute."""
+        if not self._marks:
+            return 0.0
+        (start, before), (_, after) = self._marks[0], self._marks[-1]
+        return (after - before) / max(self._clock() - start, 1e-9)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that are left at this rate; None while unknown."""
+        if not self.done or not self.rate:
+            return None
+        left = self.total - self.done - self.failed
+        return left * (self.voxels / self.done) / self.rate
+
+    def line(self) -> str:
+        """Return the state in one line."""
+        parts = [f"{self.phase} {self.done}/{self.total} blocks"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if self.retried:
+            parts.append(f"{self.retried} tried again")
+        parts.append(f"{self.rate / 1e6:.2f} Mvoxel/s")
+        if self.remaining is not None:
+            parts.append(f"{span(self.remaining)} left")
+        parts.append(f"CPU {psutil.cpu_percent():.0f} %")
+        return ", ".join(parts)
+
+
+@contextmanager
+def watcher(*, quiet: bool, as_json: bool) -> Iterator[Callable[[object], None]]:
+    """Give a function that takes events, for as long as the display lives."""
+    psutil.cpu_percent()  # the first call only sets the mark to measure from
+    if as_json:
+        yield _print_json
+    elif quiet:
+        yield lambda event: None  # noqa: ARG005
+    elif sys.stdout.isatty():
+        with _live() as show:
+            yield show
+    else:
+        yield _plain()
+
+
+def _print_json(event: object) -> None:
+    data = asdict(event) if is_dataclass(event) and not isinstance(event, type) else {}
+    report = data.get("report")
+    if isinstance(report, dict):
+        report.pop("payload", None)
+    click.echo(json.dumps({"event": type(event).__name__, **data}, default=_jsonable))
+
+
+def _jsonable(value: object) -> Any:
+    return str(value) if isinstance(value, Path) else repr(value)
+
+
+def _head(event: JobStarted) -> list[str]:
+    by = "×".join(str(n) for n in event.shape)
+    block = "×".join(str(n) for n in event.block)
+    done = f", {event.done} of them done before" if event.done else ""
+    lines = [
+        f"{by} voxels in {event.blocks} blocks of {block}{done}",
+        f"{event.engine}, {event.workers or 'no'} worker{'s' * (event.workers != 1)}",
+    ]
+    if event.dashboard:
+        lines.append(f"dashboard {event.dashboard}")
+    return [*lines, *(f"Note: {note}" for note in event.notes)]
+
+
+def _said(event: object) -> list[str]:
+    if isinstance(event, JobStarted):
+        return _head(event)
+    if isinstance(event, Message):
+        return [event.text]
+    if isinstance(event, BlockFailed):
+        return [
+            f"{event.phase} block {event.report.block_id} failed: {event.report.error}"
+        ]
+    if isinstance(event, WorkerLost):
+        return [f"worker {event.worker} died; its blocks are done again"]
+    return []
+
+
+def _plain() -> Callable[[object], None]:
+    tally = Tally()
+    last = time.monotonic()
+
+    def show(event: object) -> None:
+        nonlocal last
+        tally.take(event)
+        for line in _said(event):
+            click.echo(line)
+        due = time.monotonic() - last > _LINE_SECONDS and isinstance(event, BlockDone)
+        if due or isinstance(event, PhaseDone):
+            last = time.monotonic()
+            click.echo(tally.line())
+
+    return show
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[object], None]]:
+    console = Console(highlight=False)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+    )
+    task = bar.add_task("preparing", total=None)
+    tally = Tally()
+
+    class State:
+        def __rich__(self) -> Group:
+            return Group(bar, Text(tally.line() if tally.total else "", style="dim"))
+
+    with Live(State(), console=console, refresh_per_second=4, transient=True):
+
+        def show(event: object) -> None:
+            tally.take(event)
+            for line in _said(event):
+                console.print(line, markup=False)
+            if tally.total:
+                bar.update(
+                    task,
+                    description=tally.phase,
+                    total=tally.total,
+                    completed=tally.done + tally.failed,
+                )
+
+        yield show

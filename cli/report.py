@@ -1,0 +1,70 @@
+"""The last lines of a run: what was written, what was not, what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from blockseg.jobs import JobResult
+
+__all__ = ["print_result", "result_as_json", "span"]
+
+_SHOWN = 10
+
+
+def print_result(result: JobResult) -> None:
+    """Print the outcome for a human."""
+    written = result.totals.get("written", 0)
+    if result.complete:
+        share = 100 * result.totals.get("foreground", 0) / max(written, 1)
+        rate = f" ({_rate(result)})" if result.session_voxels else ""
+        click.echo(
+            f"Done: {result.blocks} blocks, {_millions(written)} million voxels in "
+            f"{span(result.seconds)}{rate}; {share:.2g} % foreground."
+        )
+    else:
+        left = result.blocks - result.done
+        click.echo(f"Incomplete: {left} of {result.blocks} blocks are not written.")
+    nonfinite = result.totals.get("nonfinite", 0)
+    if nonfinite:
+        click.echo(
+            f"Note: {nonfinite} NaN or infinite voxels were taken as background."
+        )
+    for failure in result.failures[:_SHOWN]:
+        click.echo(f"  {failure.phase} block {failure.index}: {failure.error}")
+    if len(result.failures) > _SHOWN:
+        click.echo(
+            f"  and {len(result.failures) - _SHOWN} more: blockseg status {result.out}"
+        )
+    if result.stopped:
+        click.echo(f"Stopped: {result.stopped}")
+    if not result.complete:
+        click.echo("Run the same command again to try what is missing.")
+    click.echo(f"Result: {result.out}")
+
+
+def result_as_json(result: JobResult) -> dict[str, Any]:
+    """Return the outcome for a machine."""
+    data = asdict(result)
+    data["out"] = str(result.out)
+    return {"event": "result", "complete": result.complete, **data}
+
+
+def span(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _rate(result: JobResult) -> str:
+    return f"{_millions(result.session_voxels / max(result.seconds, 1e-9))} million/s"
+
+
+def _millions(voxels: float) -> str:
+    return f"{voxels / 1e6:.3g}" if voxels < 1e9 else f"{voxels / 1e6:,.0f}"

@@ -1,0 +1,55 @@
+"""``blockseg run``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from .options import RUN_OPTIONS, settings_of, with_options
+
+__all__ = ["run"]
+
+INCOMPLETE = 3
+
+
+@click.command()
+@click.argument("source")
+@click.argument("out", required=False)
+@with_options(RUN_OPTIONS)
+@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a run.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
+def run(
+    source: str,
+    out: str | None,
+    config: tuple[str, ...],
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Segment the brain SOURCE into the OME-Zarr OUT.
+
+    SOURCE is a Zarr, OME-Zarr, N5 or TIFF volume, or a folder or glob of TIFF
+    slices. OUT is NAME.blockseg.zarr beside it if not given. A run that was
+    stopped goes on when the same command is given again.
+
+    Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
+    130 interrupted.
+    """
+    from blockseg.jobs import run as segment
+
+    from .progress import watcher
+    from .report import print_result, result_as_json
+
+    settings = settings_of(config, options)
+    with watcher(quiet=quiet, as_json=as_json) as watch:
+        result = segment(source, out, settings, overwrite=overwrite, on_event=watch)
+    if as_json:
+        click.echo(json.dumps(result_as_json(result)))
+    elif not quiet or not result.complete:
+        print_result(result)
+    if not result.complete:
+        click.get_current_context().exit(INCOMPLETE)

@@ -1,0 +1,36 @@
+"""``blockseg status``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+__all__ = ["status"]
+
+
+@click.command()
+@click.argument("out")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
+def status(out: str, as_json: bool, tracebacks: bool) -> None:
+    """Show how far the run of OUT is, also while it runs."""
+    from blockseg.jobs import status as look
+
+    found = look(out)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    click.echo(f"{found.out}: {found.state}")
+    for phase in found.phases:
+        line = f"  {phase.name}: {phase.done} of {phase.blocks} blocks"
+        if phase.failed:
+            line += f", {phase.failed} failed"
+        click.echo(line)
+    for failure in found.failures:
+        click.echo(f"  {failure.phase} block {tuple(failure.index)}: {failure.error}")
+        if tracebacks and failure.traceback:
+            click.echo("    " + failure.traceback.rstrip().replace("\n", "\n    "))
+    if found.state == "stopped" or found.failures:
+        click.echo(f"Go on with: {found.command}")

@@ -1,0 +1,54 @@
+"""``blockseg synth``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import RUN_OPTIONS, settings_of, with_options
+
+__all__ = ["synth"]
+
+_KEPT = {"--block", "--voxel-size", "--zarr-format", "--codec"}
+_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory"}
+OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
+
+
+@click.command()
+@click.argument("out")
+@click.option("--shape", default="384,512,512", metavar="Z,Y,X", help="In voxels.")
+@click.option("--preset", default="fmost", help="fmost, lightsheet or clean.")
+@click.option("--seed", default=0, help="Which one of its kind.")
+@with_options(OPTIONS)
+@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a brain.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def synth(
+    out: str,
+    shape: str,
+    preset: str,
+    seed: int,
+    config: tuple[str, ...],
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Write a synthetic brain with its truth to the OME-Zarr OUT.
+
+    The truth lies in labels/truth (1 on neurites) and labels/neurons (an id each).
+    """
+    from blockseg.config import parse_shape
+    from blockseg.jobs import Recipe
+    from blockseg.jobs import synth as make
+
+    from .progress import watcher
+    from .report import print_result
+
+    recipe = Recipe(parse_shape("shape", shape), preset, seed)
+    settings = settings_of(config, options)
+    with watcher(quiet=quiet, as_json=False) as watch:
+        result = make(out, recipe, settings, overwrite=overwrite, on_event=watch)
+    if not quiet or not result.complete:
+        print_result(result)
+    if not result.complete:
+        click.get_current_context().exit(3)

@@ -1,0 +1,35 @@
+"""``blockseg weights``: import and show weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["weights"]
+
+
+@click.group()
+def weights() -> None:
+    """Import and show weights."""
+
+
+@weights.command("import")
+@click.argument("published", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def import_(published: Path, out: Path) -> None:
+    """Read the PUBLISHED checkpoint and write it as safetensors to OUT."""
+    from blockseg.jobs import import_weights
+
+    info = import_weights(published, out)
+    click.echo(f"{out}: {info.name}, width {info.width}")
+
+
+@weights.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def show(file: Path | None) -> None:
+    """Show what FILE, or the shipped weights, say of themselves."""
+    from blockseg.jobs import show_weights
+
+    for name, value in show_weights(file).items():
+        click.echo(f"{name}: {value}")
