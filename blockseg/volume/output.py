@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
@@ -65,7 +68,7 @@ def create_output(image: PyramidSpec, *labels: PyramidSpec) -> None:
 
 
 def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
-    """Return how many files ``spec`` has at most, its metadata included.
+    """Return how many files ``spec`` has at most, its own metadata included.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
     files = len(group_documents(spec.zarr_format, {}))
     for level in spec.levels:
         whole = Roi.whole(level.shape)
-        unit = level.shard if spec.zarr_format == 3 else level.chunk
+        unit = spec.file_shape(level)
         stored = _count(whole, unit)
         if level.inline:
             stored = min(stored, blocks * _count(Roi.whole(level.shard), unit))
@@ -106,17 +109,22 @@ def missing_files(
     looked_at = [spec.levels[level]]
     if level == 0 and spec.reduce == "max":
         looked_at = list(spec.inline_levels)
-    listing = lru_cache(maxsize=1024)(_names)
-    missing = []
-    for block_id in map(int, block_ids):
-        for grid_level in looked_at:
-            grid = grid_level.grid
-            roi = grid.block(grid.index_of(block_id)).write_roi
-            files = spec.stored_files(grid_level, roi)
-            if not any(file.name in listing(file.parent) for file in files):
-                missing.append(block_id)
-                break
-    return tuple(missing)
+    ids = np.fromiter(block_ids, np.int64)
+    indices = np.stack(np.unravel_index(ids, looked_at[0].grid.counts), axis=1)
+    gone = np.zeros(len(ids), bool)
+    for stored in looked_at:
+        names = lru_cache(maxsize=256)(_names)
+        folder = str(spec.data_folder(stored))
+        files = [
+            s // f for s, f in zip(stored.shard, spec.file_shape(stored), strict=True)
+        ]
+        for row, index in enumerate(indices.tolist()):
+            spans = [range(i * n, i * n + n) for i, n in zip(index, files, strict=True)]
+            gone[row] |= not any(
+                str(x) in names(f"{folder}/{z}/{y}")
+                for z, y, x in itertools.product(*spans)
+            )
+    return tuple(ids[gone].tolist())
 
 
 def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
@@ -198,7 +206,7 @@ def _replace(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _names(folder: Path) -> frozenset[str]:
+def _names(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))  # noqa: PTH208  names, not paths
     except FileNotFoundError:

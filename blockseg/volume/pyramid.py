@@ -7,21 +7,17 @@ ones come from a *second pass* over the level below, one shard at a time.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-import numpy as np
+from typing import Literal, TypeAlias
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.volume.output_codecs import DEFAULT_CODEC, check_codec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["OutputDtype", "PyramidLevel", "PyramidSpec", "Reduction"]
 
@@ -67,15 +63,6 @@ class PyramidLevel:
     def grid(self) -> BlockGrid:
         """The level cut into shards."""
         return BlockGrid(self.shape, self.shard)
-
-    def stored_units(self, unit: Zyx, roi: Roi) -> Iterator[Zyx]:
-        """Yield the grid positions of the units of shape ``unit`` that meet ``roi``."""
-        first = [a // u for a, u in zip(roi.start, unit, strict=True)]
-        counts = [
-            math.ceil(b / u) - f for b, u, f in zip(roi.stop, unit, first, strict=True)
-        ]
-        for offset in np.ndindex(*counts):
-            yield to_zyx(f + o for f, o in zip(first, offset, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +186,15 @@ class PyramidSpec:
                 )
                 raise GeometryError(message)
 
+    def data_folder(self, level: PyramidLevel) -> Path:
+        """Return the folder below which the files of ``level`` lie as z/y/x."""
+        folder = Path(self.uri, str(level.index))
+        return folder / "c" if self.zarr_format == 3 else folder
+
+    def file_shape(self, level: PyramidLevel) -> Zyx:
+        """Return how many voxels one file of ``level`` holds."""
+        return level.shard if self.zarr_format == 3 else level.chunk
+
     def stored_files(self, level: PyramidLevel, roi: Roi) -> list[Path]:
         """Return the files that hold ``roi`` of ``level``; those of zeros do not exist.
 
@@ -207,13 +203,13 @@ class PyramidSpec:
         roi
             In voxels of that level.
         """
-        root = Path(self.uri) / str(level.index)
-        if self.zarr_format == 3:
-            root, unit = root / "c", level.shard
-        else:
-            unit = level.chunk
+        folder, shape = self.data_folder(level), self.file_shape(level)
+        spans = [
+            range(a // n, math.ceil(b / n))
+            for a, b, n in zip(roi.start, roi.stop, shape, strict=True)
+        ]
         return [
-            root.joinpath(*map(str, index)) for index in level.stored_units(unit, roi)
+            folder.joinpath(*map(str, index)) for index in itertools.product(*spans)
         ]
 
 
