@@ -1,28 +1,42 @@
-"""Find out what a path is, by looking at what is there."""
+"""Find the 3-D volume that a path and a few choices name."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
 from blockseg.volume.axes import AxisSelection
+from blockseg.volume.locate import locate
+from blockseg.volume.n5_layout import n5_image, n5_images
 from blockseg.volume.open import open_volume
 from blockseg.volume.protocol import ConstantVolume
-from blockseg.volume.zarr_layout import zarr_container, zarr_image, zarr_images
+from blockseg.volume.tiff_series import open_tiff_file, read_image
+from blockseg.volume.tiff_slices import check_file, check_slices, slice_files
+from blockseg.volume.zarr_layout import zarr_image, zarr_images
 
 if TYPE_CHECKING:
-    from blockseg.volume.layout import ImageLayout
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from blockseg.volume.layout import ArrayLayout, ImageLayout
+    from blockseg.volume.locate import Located
+
+    ImageAt: TypeAlias = Callable[[Path, str], ImageLayout | None]
+    ImagesIn: TypeAlias = Callable[[Path, str], list[str]]
 
 __all__ = ["IMAGE_DTYPES", "find"]
 
 IMAGE_DTYPES = ("uint8", "uint16", "int16", "float32")
 _LISTED = 12
+_READERS: dict[str, tuple[ImageAt, ImagesIn]] = {
+    "zarr": (zarr_image, zarr_images),
+    "n5": (n5_image, n5_images),
+}
 
 
 def find(
@@ -34,20 +48,19 @@ def find(
     timepoint: int | None = None,
     mask: bool = False,
 ) -> VolumeSpec:
-    """Find a 3-D volume and check that it can be opened.
-
-    Names count for nothing: a path is what its content says it is.
+    """Find a 3-D volume, and check that it is complete and can be opened.
 
     Parameters
     ----------
     uri
         A Zarr v2 or v3 array or group, an OME-NGFF image, an N5 container or
         dataset, a TIFF file, a folder or a glob of 2-D TIFF slices; or a path
-        inside one of these containers.
+        inside one of these containers. ``constant://Z,Y,X/DTYPE/VALUE`` names a
+        :class:`ConstantVolume`.
     level
         Resolution level, 0 the finest.
     dataset
-        Path of an image inside the container.
+        Path of an image inside the container; its number in a TIFF file.
     channel, timepoint
         Index on these axes; needed where they are longer than one.
     mask
@@ -67,82 +80,97 @@ def find(
     if text.startswith("constant://"):
         ConstantVolume.parse(text)
         return VolumeSpec(text, "memory")
-    if "://" in text:
-        message = f"{text} is remote; copy it to a local or mounted disk"
+    if level < 0:
+        message = f"--level {level} is below 0, the finest level"
         raise VolumeError(message)
-    path = Path(os.path.abspath(text))  # noqa: PTH100 - links stay as given
-    spec = _find_zarr(path, level, dataset, channel, timepoint)
-    volume = open_volume(spec)
-    if not mask and volume.dtype.name not in IMAGE_DTYPES:
-        message = (
-            f"{text} holds {volume.dtype.name} voxels; convert it to one of "
-            f"{', '.join(IMAGE_DTYPES)}"
-        )
-        raise VolumeError(message)
-    if mask and not np.issubdtype(volume.dtype, np.number) and volume.dtype != bool:
-        message = f"{text} holds {volume.dtype.name} voxels, which make no mask"
-        raise VolumeError(message)
+    located = locate(text)
+    inside = (dataset or "").strip("/")
+    if located.kind == "tiff":
+        axes, shape = _tiff(located.uri, inside, level)
+        spec = VolumeSpec(located.uri, "tiff", inside, level)
+    elif located.kind == "slices":
+        axes, shape = _slices(located.uri, inside, level)
+        spec = VolumeSpec(located.uri, "tiff")
+    else:
+        array = _array(located, inside, level)
+        axes, shape = array.axes, array.shape
+        spec = VolumeSpec(located.uri, array.format, array.path, array.level)
+    selection = AxisSelection.choose(
+        axes, shape, channel=channel, timepoint=timepoint, where=_name(spec)
+    )
+    chosen = {axes[axis]: index for axis, index in selection.fixed}
+    spec = replace(spec, channel=chosen.get("c", 0), timepoint=chosen.get("t", 0))
+    _check_dtype(text, open_volume(spec).dtype, mask=mask)
     return spec
 
 
-def _find_zarr(
-    path: Path,
-    level: int,
-    dataset: str | None,
-    channel: int | None,
-    timepoint: int | None,
-) -> VolumeSpec:
-    found = zarr_container(path)
-    if found is None:
-        message = f"{path} is no volume"
+def _tiff(path: str, image: str, level: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    check_file(path)
+    with open_tiff_file(path) as tif:
+        found = read_image(tif, path, image, level)
+    return found.axes, found.shape
+
+
+def _slices(
+    uri: str, image: str, level: int
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    if image or level:
+        message = f"{uri} are slices without datasets and levels; leave those out"
         raise VolumeError(message)
-    container, inner = found
-    inner = "/".join(part for part in (inner, (dataset or "").strip("/")) if part)
-    image = zarr_image(container, inner)
+    files = slice_files(uri)
+    page = check_slices(files)
+    return ("z", "y", "x"), (len(files), *page.shape[1:])
+
+
+def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
+    image_at, images_in = _READERS[located.kind]
+    container = Path(located.uri)
+    inner = "/".join(part for part in (located.inner, dataset) if part)
+    image = image_at(container, inner)
     if image is None:
-        inner = _only_one(zarr_images(container, inner), container, inner, "Zarr")
-        image = zarr_image(container, inner)
-    if image is None:
+        inner = _only_one(images_in(container, inner), container / inner)
+        image = image_at(container, inner)
+    if image is None:  # gone since it was listed
         message = f"{container / inner} holds no image"
         raise VolumeError(message)
-    return _spec(image, level, channel, timepoint)
+    levels = {array.level: array for array in image.levels}
+    if level == 0 and image.path == image.levels[0].path:
+        return image.levels[0]  # an array that was pointed at is what it is
+    if level not in levels:
+        known = ", ".join(str(number) for number in levels)
+        message = (
+            f"{container / image.path} has resolution levels {known}; "
+            f"--level {level} is not one of them"
+        )
+        raise VolumeError(message)
+    return levels[level]
 
 
-def _only_one(paths: list[str], container: Path, inner: str, kind: str) -> str:
-    where = container / inner
+def _only_one(paths: list[str], where: Path) -> str:
     if not paths:
-        message = f"{where} is an empty {kind} group: it holds no array"
+        message = f"{where} is an empty group: there is no array in it"
         raise VolumeError(message)
     if len(paths) > 1:
         more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
         message = (
             f"{where} holds {len(paths)} images: {', '.join(paths[:_LISTED])}{more}; "
-            f"give the path of one, such as {container / paths[0]}"
+            "give the path of one of them, or --dataset"
         )
         raise VolumeError(message)
     return paths[0]
 
 
-def _spec(
-    image: ImageLayout, level: int, channel: int | None, timepoint: int | None
-) -> VolumeSpec:
-    levels = {array.level: array for array in image.levels}
-    if level == 0 and len(levels) == 1:  # an array that was pointed at
-        level = next(iter(levels))
-    if level not in levels:
+def _check_dtype(text: str, dtype: np.dtype[Any], *, mask: bool) -> None:
+    if not mask and dtype.name not in IMAGE_DTYPES:
         message = (
-            f"{image.levels[0].container / image.path} has the levels "
-            f"{', '.join(str(n) for n in levels)}; --level {level} is not one of them"
+            f"{text} holds {dtype.name} voxels; convert it to one of "
+            f"{', '.join(IMAGE_DTYPES)}"
         )
         raise VolumeError(message)
-    array = levels[level]
-    selection = AxisSelection.choose(
-        array.axes,
-        array.shape,
-        channel=channel,
-        timepoint=timepoint,
-        where=array.name,
-    )
-    chosen = {array.axes[axis]: index for axis, index in selection.fixed}
-    spec = VolumeSpec(str(array.container), array.format, array.path, level)
-    return replace(spec, channel=chosen.get("c", 0), timepoint=chosen.get("t", 0))
+    if mask and dtype.kind not in "buif":
+        message = f"{text} holds {dtype.name} voxels, which make no mask"
+        raise VolumeError(message)
+
+
+def _name(spec: VolumeSpec) -> str:
+    return str(Path(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri

@@ -37,6 +37,14 @@ def open_volume(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
     if spec.format == "memory":
         return ConstantVolume.parse(spec.uri)
     # Each engine loads libraries of its own: only the one needed is imported.
+    if spec.format == "tiff":
+        from blockseg.volume.tiff_volume import open_tiff
+
+        return open_tiff(spec, limits)
+    if spec.format == "n5":
+        from blockseg.volume.n5_volume import open_n5
+
+        return open_n5(spec, limits)
     from blockseg.volume.zarr_volume import open_zarr
 
     return open_zarr(spec, limits)

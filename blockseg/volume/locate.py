@@ -1,0 +1,129 @@
+"""Tell formats apart by what lies at a path, never by its name alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from blockseg.core.errors import VolumeError
+from blockseg.volume.n5_layout import n5_container, n5_images
+from blockseg.volume.tiff_directory import is_tiff
+from blockseg.volume.tiff_slices import is_glob, slice_files
+from blockseg.volume.zarr_layout import zarr_container, zarr_images, zarr_kind
+
+__all__ = ["Kind", "Located", "locate"]
+
+Kind: TypeAlias = Literal["zarr", "n5", "tiff", "slices"]
+
+_READ = (
+    "Zarr v2 or v3, OME-NGFF, N5, a TIFF file, and a folder or glob of TIFF slices "
+    "can be read"
+)
+_OTHERS = {
+    b"\x89HDF": "an HDF5 file (also .ims, .h5)",
+    b"PK\x03\x04": "a ZIP archive; unpack it first",
+    b"NRRD": "an NRRD file",
+    b"\x93NUM": "a NumPy file",
+    b"\x1f\x8b": "a gzip file; unpack it first",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What is at a path."""
+
+    kind: Kind
+    """How it is stored."""
+
+    uri: str
+    """Outermost container, file or slice folder; or the glob. Absolute."""
+
+    inner: str = ""
+    """Path inside the container, '/'-separated."""
+
+
+def locate(text: str) -> Located:
+    """Find out how the thing at a path is stored.
+
+    Raises
+    ------
+    VolumeError
+        If there is nothing, or nothing that can be read.
+    """
+    if "://" in text:
+        message = f"{text} is remote; copy it to a local disk or mount it"
+        raise VolumeError(message)
+    path = Path(os.path.abspath(text))  # noqa: PTH100 - links stay as they are given
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if path.exists():
+            return _file(path)
+    except OSError as error:
+        message = f"{text} cannot be read: {error.strerror or error}"
+        raise VolumeError(message) from error
+    if is_glob(text):
+        return _slices(str(path))
+    raise VolumeError(_missing(path))
+
+
+def _folder(path: Path) -> Located:
+    zarr = zarr_container(path)
+    if zarr is not None and zarr_kind(path) is not None:
+        return Located("zarr", str(zarr[0]), zarr[1])
+    n5 = n5_container(path)
+    if n5 is not None:
+        return Located("n5", str(n5[0]), n5[1])
+    if slice_files(str(path)):
+        return _slices(str(path))
+    # Groups that have no metadata of their own: in N5 that is common.
+    if n5_images(path):
+        return Located("n5", str(path))
+    if zarr is not None and zarr_images(*zarr):
+        return Located("zarr", str(zarr[0]), zarr[1])
+    message = f"{path} is a folder without a volume in it; {_READ}"
+    raise VolumeError(message)
+
+
+def _file(path: Path) -> Located:
+    if is_tiff(path):
+        return Located("tiff", str(path))
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    kind = next(
+        (name for magic, name in _OTHERS.items() if start.startswith(magic)), ""
+    )
+    if not start:
+        kind = "empty"
+    for found in (zarr_container(path.parent), n5_container(path.parent)):
+        if found is not None:
+            kind = f"a file inside {found[0]}; give that folder"
+    message = f"{path} is {kind or 'not of a known format'}; {_READ}"
+    raise VolumeError(message)
+
+
+def _slices(uri: str) -> Located:
+    files = slice_files(uri)
+    if not files:
+        message = f"no file matches {uri}"
+        raise VolumeError(message)
+    return Located("tiff", files[0]) if len(files) == 1 else Located("slices", uri)
+
+
+def _missing(path: Path) -> str:
+    message = f"{path} does not exist"
+    parent = next(p for p in path.parents if p.exists())
+    if not parent.is_dir():
+        return message
+    zarr, n5 = zarr_container(parent), n5_container(parent)
+    if zarr is not None:
+        images = zarr_images(zarr[0])
+        return f"{message}; {zarr[0]} holds {', '.join(images[:12]) or 'no array'}"
+    if n5 is not None:
+        images = n5_images(n5[0])
+        return f"{message}; {n5[0]} holds {', '.join(images[:12]) or 'no dataset'}"
+    return message

@@ -1,0 +1,63 @@
+"""Read N5 with tensorstore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import VolumeError
+from blockseg.volume.axes import AxisSelection
+from blockseg.volume.chunked import ChunkedVolume, one_line
+from blockseg.volume.n5_layout import n5_image, n5_metadata
+from blockseg.volume.tensorstores import ReadLimits, open_read_only
+
+if TYPE_CHECKING:
+    from blockseg.core.specs import VolumeSpec
+
+__all__ = ["open_n5"]
+
+_CODECS = ("raw", "gzip", "bzip2", "xz", "blosc", "zstd")
+
+
+def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
+    """Open an N5 dataset read-only.
+
+    Raises
+    ------
+    VolumeError
+        If it is gone, damaged, or compressed in a way that tensorstore lacks.
+    """
+    image = n5_image(Path(spec.uri), spec.path)
+    if image is None or image.path != image.levels[0].path:
+        message = f"{Path(spec.uri) / spec.path} is not an N5 dataset"
+        raise VolumeError(message)
+    layout = image.levels[0]
+    selection = AxisSelection.choose(
+        layout.axes,
+        layout.shape,
+        channel=spec.channel,
+        timepoint=spec.timepoint,
+        where=layout.name,
+    )
+    metadata = n5_metadata(layout)
+    codec = metadata["compression"]["type"]
+    if codec not in _CODECS:
+        message = (
+            f"{layout.name} is compressed with {codec}, which no library here reads; "
+            f"copy it with one of {', '.join(_CODECS)}"
+        )
+        raise VolumeError(message)
+    try:
+        # tensorstore refuses attributes.json with keys it does not know.
+        read_index = open_read_only(
+            "n5",
+            layout.folder,
+            limits or ReadLimits(),
+            reverse_axes=True,
+            metadata=metadata,
+            assume_metadata=True,
+        )
+    except ValueError as error:
+        message = f"{layout.name} cannot be opened: {one_line(error)}"
+        raise VolumeError(message) from error
+    return ChunkedVolume(spec, layout, selection, read_index, open_n5)

@@ -1,0 +1,256 @@
+"""Read TIFF: one file of many pages, or many files of one page each."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.space import Space
+from blockseg.volume.axes import AxisSelection
+from blockseg.volume.decoded import DecodedCache
+from blockseg.volume.protocol import check_roi
+from blockseg.volume.tensorstores import ReadLimits
+from blockseg.volume.tiff_pages import Page, PageReader, page_chunk, require_codec
+from blockseg.volume.tiff_series import TiffImage, open_tiff_file, read_image
+from blockseg.volume.tiff_slices import slice_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.volume.protocol import Volume
+
+__all__ = ["open_tiff"]
+
+_SLICES_KNOWN = 512  # descriptions of slices kept; about 10 kB each
+
+
+def open_tiff(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
+    """Open a TIFF file or slices read-only.
+
+    A file whose voxels lie in one piece is mapped into memory; of others, only
+    the strips and tiles that a region touches are read and decoded, and kept
+    for the next region up to a limit.
+
+    Parameters
+    ----------
+    spec
+        A file, or a folder or glob of 2-D slices.
+    limits
+        Memory for decoded strips and tiles.
+
+    Raises
+    ------
+    VolumeError
+        If the source is gone, damaged, or encoded as no library here can read.
+    """
+    limits = limits or ReadLimits()
+    if not Path(spec.uri).is_file():
+        slices = _Slices(slice_files(spec.uri))
+        if not len(slices):
+            message = f"{spec.uri} holds no TIFF files"
+            raise VolumeError(message)
+        return _PagedTiff(spec, slices, Space(), limits)
+    with open_tiff_file(spec.uri) as tif:
+        image = read_image(tif, spec.uri, spec.path, spec.level)
+    selection = AxisSelection.choose(
+        image.axes,
+        image.shape,
+        channel=spec.channel,
+        timepoint=spec.timepoint,
+        where=spec.uri,
+    )
+    if image.offset is not None:
+        return _MappedTiff(spec, image, image.offset, selection)
+    return _PagedTiff(spec, _Stack(image, selection, spec.uri), image.space, limits)
+
+
+class _MappedTiff:
+    """A volume that lies in one piece in its file."""
+
+    chunk_shape: Zyx
+
+    def __init__(
+        self, spec: VolumeSpec, image: TiffImage, offset: int, selection: AxisSelection
+    ) -> None:
+        self._spec = spec
+        self._selection = selection
+        self._needed = offset + math.prod(image.shape) * image.dtype.itemsize
+        self._check_size()
+        # Never tifffile's own default, which opens for writing and grows the file.
+        self._array = np.memmap(spec.uri, image.dtype, "r", offset, image.shape)
+        self.shape = selection.pick(image.shape)
+        self.dtype: np.dtype[Any] = image.dtype.newbyteorder("=")
+        self.chunk_shape = (1, 1, self.shape[2])
+        self.space = image.space
+
+    def read(self, roi: Roi) -> NDArray[Any]:
+        """Return a region; see :meth:`Volume.read`."""
+        check_roi(self.shape, roi)
+        self._check_size()
+        part = self._selection.to_zyx(
+            np.asarray(self._array[self._selection.index(roi)])
+        )
+        return part.astype(self.dtype)
+
+    def _check_size(self) -> None:
+        # Touching mapped bytes beyond the end of a file kills the process.
+        try:
+            size = Path(self._spec.uri).stat().st_size
+        except OSError as error:
+            message = f"{self._spec.uri} cannot be read: {error.strerror or error}"
+            raise VolumeError(message) from error
+        if size < self._needed:
+            message = (
+                f"{self._spec.uri} is truncated: its voxels need {self._needed} bytes, "
+                f"the file has {size} ({self._needed - size} missing); copy it again"
+            )
+            raise VolumeError(message)
+
+    def __reduce__(self) -> tuple[Callable[[VolumeSpec], Volume], tuple[VolumeSpec]]:
+        return open_tiff, (self._spec,)
+
+
+class _Planes(Protocol):
+    """Where each z plane of a volume lies."""
+
+    shape: Zyx
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int: ...
+
+    def page(self, z: int) -> tuple[Page, int]:
+        """Return a plane's page, and its place in it if the page is volumetric."""
+        ...
+
+
+class _Stack:
+    """The planes of one file."""
+
+    def __init__(self, image: TiffImage, selection: AxisSelection, path: str) -> None:
+        flat = tuple(name for name in image.axes if name != "s")
+        leading = [n for n, a in zip(image.shape, image.axes, strict=True) if a != "s"]
+        if flat[-2:] != ("y", "x"):
+            message = f"{path} has axes {''.join(flat)}; y and x must come last"
+            raise VolumeError(message)
+        self._depth = int(image.pages[0].key.imagedepth)
+        planes = math.prod(leading[:-2])
+        if len(image.pages) * self._depth != planes:
+            message = (
+                f"{path} has {len(image.pages)} pages where its metadata announce "
+                f"{planes} planes; the copy is incomplete"
+            )
+            raise VolumeError(message)
+        self._pages = image.pages
+        require_codec(image.pages[0])
+        self.shape = selection.pick(image.shape)
+        self.dtype = image.dtype.newbyteorder("=")
+        numbers = np.arange(planes).reshape([*leading[:-2], 1, 1])
+        fixed = {a: i for a, i in selection.fixed if image.axes[a] != "s"}
+        shifted = {self._without_samples(image.axes, a): i for a, i in fixed.items()}
+        index = tuple(shifted.get(a, slice(None)) for a in range(len(flat)))
+        self._planes = numbers[index].ravel()
+
+    @staticmethod
+    def _without_samples(axes: Sequence[str], axis: int) -> int:
+        return sum(name != "s" for name in axes[:axis])
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def page(self, z: int) -> tuple[Page, int]:
+        number, depth = divmod(int(self._planes[z]), self._depth)
+        return self._pages[number], depth
+
+
+class _Slices:
+    """The planes of many files of one page each."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+        self._known = lru_cache(_SLICES_KNOWN)(_first_page)
+        if files:
+            first = self._known(files[0])
+            require_codec(first)
+            key = first.key
+            self._samples(first)
+            self.shape = (len(files), key.imagelength, key.imagewidth)
+            self.dtype = _dtype(first)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def page(self, z: int) -> tuple[Page, int]:
+        page = self._known(self._files[z])
+        key = page.key
+        if (key.imagelength, key.imagewidth) != self.shape[1:] or _dtype(
+            page
+        ) != self.dtype:
+            message = (
+                f"{page.file} is {key.imagelength}×{key.imagewidth} {_dtype(page)}, "
+                f"unlike the first slice ({self.shape[1]}×{self.shape[2]} {self.dtype})"
+            )
+            raise VolumeError(message)
+        return page, 0
+
+    @staticmethod
+    def _samples(page: Page) -> None:
+        if page.key.samplesperpixel > 1:
+            message = (
+                f"{page.file} has colour pixels of {page.key.samplesperpixel} samples; "
+                "convert the slices to one grey channel"
+            )
+            raise VolumeError(message)
+
+
+class _PagedTiff:
+    """A volume in pages that are decoded piece by piece."""
+
+    def __init__(
+        self, spec: VolumeSpec, planes: _Planes, space: Space, limits: ReadLimits
+    ) -> None:
+        self._spec = spec
+        self._planes = planes
+        self._cache = DecodedCache(limits.cache_bytes)
+        self.shape = planes.shape
+        self.dtype = planes.dtype
+        page, _ = planes.page(0)
+        pairs = zip(page_chunk(page), self.shape, strict=True)
+        self.chunk_shape = to_zyx(min(c, n) for c, n in pairs)
+        self.space = space
+
+    def read(self, roi: Roi) -> NDArray[Any]:
+        """Return a region; see :meth:`Volume.read`."""
+        check_roi(self.shape, roi)
+        out = np.empty(roi.shape, self.dtype)
+        zs, rows, columns = roi.slices()
+        if not out.size:
+            return out
+        with PageReader(self._cache) as reader:
+            for z in range(zs.start, zs.stop):
+                page, depth = self._planes.page(z)
+                reader.read(page, depth, rows, columns, out[z - zs.start])
+        return out
+
+    def __reduce__(self) -> tuple[Callable[[VolumeSpec], Volume], tuple[VolumeSpec]]:
+        return open_tiff, (self._spec,)
+
+
+def _first_page(file: str) -> Page:
+    with open_tiff_file(file) as tif:
+        return Page.of(file, tif.pages.first)
+
+
+def _dtype(page: Page) -> np.dtype[Any]:
+    if page.key.dtype is None:
+        message = f"{page.file} holds voxels of a type that NumPy lacks"
+        raise VolumeError(message)
+    return np.dtype(page.key.dtype).newbyteorder("=")
