@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.training.synth.fields import tile_generator
+from blockseg.training.synth.lattice import TILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clump", "clumps"]
 
-_TILE = 64  # as the lattice of the brain
+
 _PURPOSE = 5
 
 
@@ -41,20 +42,21 @@ def _own(tile: Zyx, params: SynthParams, seed: int) -> Clump:
     """Return what has its centre inside one tile."""
     clutter = params.clutter
     rng = tile_generator(seed, _PURPOSE, tile)
-    millions = _TILE**3 / 1e6
+    millions = TILE**3 / 1e6
     counts = [
         int(rng.poisson(per_million * millions))
         for per_million in (clutter.puncta, clutter.cells, clutter.holes)
     ]
     n = sum(counts)
-    position = np.array(tile) * _TILE + rng.uniform(0, _TILE, (n, 3))
+    position = np.array(tile) * TILE + rng.uniform(0, TILE, (n, 3))
     u = rng.uniform(0, 1, n)
     low = np.repeat([0.4, clutter.cell_radius[0], clutter.cell_radius[0]], counts)
     high = np.repeat([1.2, clutter.cell_radius[1], clutter.cell_radius[1]], counts)
     radius = low + (high - low) * rng.uniform(0, 1, n)
     depth = params.background.level - params.noise.offset
     snr_low, snr_high = (
-        np.repeat([clutter.puncta_snr[i], clutter.cell_snr[i], 1.0], counts) for i in (0, 1)
+        np.repeat([clutter.puncta_snr[i], clutter.cell_snr[i], 1.0], counts)
+        for i in (0, 1)
     )
     amplitude = params.contrast_unit * snr_low * (snr_high / snr_low) ** u
     # Undo the dimming by the point spread: the light of a small ball is spread over it.
@@ -63,7 +65,9 @@ def _own(tile: Zyx, params: SynthParams, seed: int) -> Clump:
     amplitude /= 1 - np.exp(-volume / spread)
     amplitude[counts[0] + counts[1] :] = -depth * rng.uniform(0.1, 0.6, counts[2])
     return Clump(
-        position.astype(np.float32), radius.astype(np.float32), amplitude.astype(np.float32)
+        position.astype(np.float32),
+        radius.astype(np.float32),
+        amplitude.astype(np.float32),
     )
 
 
@@ -78,7 +82,7 @@ def clumps(tile: Zyx, params: SynthParams, seed: int) -> Clump:
         for dz, dy, dx in product((-1, 0, 1), repeat=3)
     ]
     position = np.concatenate([part.position for part in parts])
-    low, high = np.array(tile) * _TILE, (np.array(tile) + 1) * _TILE
+    low, high = np.array(tile) * TILE, (np.array(tile) + 1) * TILE
     near = np.all((position >= low - 24) & (position < high + 24), axis=1)
     return Clump(
         position[near],

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import fft
 
+from blockseg.training.synth.lattice import TILE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,12 +28,18 @@ __all__ = ["Floats", "SlowField", "TextureField", "stream", "tile_generator"]
 
 Floats: TypeAlias = "NDArray[np.float32]"
 
-_PERIODS = (128, 125, 81)  # no common factor: their sum repeats after 1.3 million voxels
+_PERIODS = (
+    128,
+    125,
+    81,
+)  # no common factor: their sum repeats after 1.3 million voxels
 
 
 def stream(seed: int, *numbers: int) -> np.random.Generator:
     """Return the random generator of one purpose, independent of all others."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, *numbers))))
+    return np.random.Generator(
+        np.random.Philox(np.random.SeedSequence((seed, *numbers)))
+    )
 
 
 def tile_generator(seed: int, purpose: int, tile: Zyx) -> np.random.Generator:
@@ -87,7 +95,8 @@ class SlowField:
 
     def __init__(self, shape: Zyx, spacing: float, rng: np.random.Generator) -> None:
         self._spacing = spacing
-        counts = [int(n / spacing) + 6 for n in shape]
+        # The last tile overhangs the brain.
+        counts = [int((n + TILE) / spacing) + 6 for n in shape]
         # A cubic B-spline of unit nodes has an SD of about 0.52 in 3-D.
         self._nodes = (rng.standard_normal(counts) / 0.52).astype(np.float32)
 
@@ -132,7 +141,7 @@ def _periodic(component: _Component, period: int, seed: int) -> Floats:
         exponent += np.float32(sigma**2 / 2) * np.square(along)
     smooth = fft.irfftn(fft.rfftn(white) * np.exp(-exponent), s=(period,) * 3)
     smooth -= smooth.mean()
-    result = (smooth / smooth.std()).astype(np.float32)
+    result: Floats = (smooth / smooth.std()).astype(np.float32)
     result.setflags(write=False)
     return result
 

@@ -100,7 +100,9 @@ class _Population:
             peak = float(np.median(tube_peak(radius, tangent, self.params.optics)))
             gain = own * self.params.contrast_unit / max(peak, 0.02)
             parent = np.arange(self.points - 1, self.points + n - 1)
-            parent[0] = -1 if path.parent < 0 else first[path.parent] + path.parent_point
+            parent[0] = (
+                -1 if path.parent < 0 else first[path.parent] + path.parent_point
+            )
             first.append(self.points)
             self.position.append(path.points)
             self.radius.append(radius)
@@ -126,7 +128,9 @@ class _Population:
             along = np.arange(n) * STEP
             for at in self.rng.uniform(0, n * STEP, count):
                 near = slice(max(0, int((at - 5) / STEP)), int((at + 5) / STEP) + 1)
-                bump = np.exp(-0.5 * np.square((along[near] - at) / self.rng.uniform(0.7, 1.5)))
+                bump = np.exp(
+                    -0.5 * np.square((along[near] - at) / self.rng.uniform(0.7, 1.5))
+                )
                 strength = self.rng.exponential(1.0)
                 bright[near] *= 1 + (shape.bead_gain - 1) * strength * bump
                 radius[near] *= 1 + 0.2 * min(strength, 2.0) * bump
@@ -147,7 +151,9 @@ class _Population:
         for way in (direction, -direction):
             length = 2.0 * max(self.shape) * rng.uniform(0.5, 1.0)
             self.add(
-                grow(start, way, length, radius, shape=shape, brain=self.shape, rng=rng),
+                grow(
+                    start, way, length, radius, shape=shape, brain=self.shape, rng=rng
+                ),
                 AXON,
                 self.neurons,
                 snr,
@@ -159,7 +165,9 @@ class _Population:
         straight = replace(shape, wiggle=shape.wiggle / 3)
         start, direction = self.place(), unit_vector(rng)
         length = 2.0 * max(self.shape)
-        ways = [walk(start, way, length, straight, rng) for way in (direction, -direction)]
+        ways = [
+            walk(start, way, length, straight, rng) for way in (direction, -direction)
+        ]
         for _ in range(size):
             self.neurons += 1
             snr = draw_snr(shape.snr, rng)
@@ -187,7 +195,11 @@ class _Population:
                 way,
                 shape.dendrite_length * rng.uniform(0.4, 1.6),
                 rng.uniform(*shape.dendrite_radius),
-                shape=replace(shape, branch_every=shape.dendrite_length * 0.6, collateral_length=shape.dendrite_length * 0.6),
+                shape=replace(
+                    shape,
+                    branch_every=shape.dendrite_length * 0.6,
+                    collateral_length=shape.dendrite_length * 0.6,
+                ),
                 brain=self.shape,
                 rng=rng,
                 order=2,
@@ -213,7 +225,9 @@ class _Population:
         start, direction = self.place(), unit_vector(rng)
         radius = rng.uniform(1.5, 4.0)
         for way in (direction, -direction):
-            points = inside(walk(start, way, 2.0 * max(self.shape), smooth, rng), self.shape)
+            points = inside(
+                walk(start, way, 2.0 * max(self.shape), smooth, rng), self.shape
+            )
             if len(points) < 4:
                 continue
             n = len(points)

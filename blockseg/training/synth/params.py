@@ -7,6 +7,7 @@ together). Grey levels are those of the raw 16-bit image.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -270,7 +271,5 @@ class SynthParams:
     @property
     def contrast_unit(self) -> float:
         """Grey levels of SNR 1: SD of voxel noise and texture, at least 1."""
-        total = (
-            self.noise.sd**2 + self.background.texture**2 + self.background.streaks**2
-        )
-        return max(1.0, float(total) ** 0.5)
+        back = self.background
+        return max(1.0, math.hypot(self.noise.sd, back.texture, back.streaks))

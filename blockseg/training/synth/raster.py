@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.geometry import Roi
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Zyx
+    from blockseg.core.geometry import Roi, Zyx
 
 __all__ = ["Canvas", "TileIndex", "label_radius"]
 
@@ -121,7 +119,11 @@ class Canvas:
         owner
             (n,), numbers to write into ``owner`` within :func:`label_radius`.
         """
-        wide = radius + 0.5 if owner is None else np.maximum(radius + 0.5, label_radius(radius))
+        wide = (
+            radius + 0.5
+            if owner is None
+            else np.maximum(radius + 0.5, label_radius(radius))
+        )
         reach = np.ceil(wide).astype(np.int64)
         for r in np.unique(reach):
             members = np.flatnonzero(reach == r)
@@ -150,22 +152,31 @@ class Canvas:
         squares, index, valid = [], [], []
         for axis in range(3):
             along = centre[:, axis, None] + steps
-            squares.append(np.square(along.astype(np.float32) - position[:, axis, None]))
+            squares.append(
+                np.square(along.astype(np.float32) - position[:, axis, None])
+            )
             along -= self.roi.start[axis]
             valid.append((along >= 0) & (along < shape[axis]))
             index.append(along)
         distance = np.sqrt(
-            squares[0][:, :, None, None] + squares[1][:, None, :, None] + squares[2][:, None, None, :]
+            squares[0][:, :, None, None]
+            + squares[1][:, None, :, None]
+            + squares[2][:, None, None, :]
         )
-        keep = valid[0][:, :, None, None] & valid[1][:, None, :, None] & valid[2][:, None, None, :]
+        keep = (
+            valid[0][:, :, None, None]
+            & valid[1][:, None, :, None]
+            & valid[2][:, None, None, :]
+        )
         r = radius[:, None, None, None]
         wide = r + 0.5 if owner is None else np.maximum(r + 0.5, label_radius(r))
         keep &= distance < wide
         voxel = (
-            (index[0][:, :, None, None] * shape[1] + index[1][:, None, :, None]) * shape[2]
-            + index[2][:, None, None, :]
-        )
-        number = np.broadcast_to(np.arange(len(position))[:, None, None, None], keep.shape)[keep]
+            index[0][:, :, None, None] * shape[1] + index[1][:, None, :, None]
+        ) * shape[2] + index[2][:, None, None, :]
+        number = np.broadcast_to(
+            np.arange(len(position))[:, None, None, None], keep.shape
+        )[keep]
         voxel, distance = voxel[keep], distance[keep]
         light = np.clip(radius[number] + 0.5 - distance, 0, 1) * amplitude[number]
         np.maximum.at(self.light, voxel, light)

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.training.synth.params import Morphology
 
-__all__ = ["MARGIN", "STEP", "Path", "deflected", "grow", "inside", "unit_vector", "walk"]
+__all__ = [
+    "MARGIN",
+    "STEP",
+    "Path",
+    "deflected",
+    "grow",
+    "inside",
+    "unit_vector",
+    "walk",
+]
 
 STEP = 0.6
 """Distance of two points of a path, in voxels."""
@@ -152,7 +161,9 @@ def grow(
         paths.append(Path(points, r, parent, parent_point))
         if left == 0:
             continue
-        for at in rng.integers(2, len(points) - 1, rng.poisson(len(points) * STEP / shape.branch_every)):
+        for at in rng.integers(
+            2, len(points) - 1, rng.poisson(len(points) * STEP / shape.branch_every)
+        ):
             tangent = (points[at + 1] - points[at - 1]).astype(np.float64)
             tangent /= max(float(np.linalg.norm(tangent)), 1e-9)
             todo.append(

@@ -1,0 +1,187 @@
+"""A stream of training patches from brains that are made on the way and forgotten."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import binary_dilation, generate_binary_structure
+from torch.utils.data import IterableDataset
+
+from blockseg.core.geometry import Roi, Zyx
+from blockseg.model.normalization import estimate_background
+from blockseg.training.randomised import random_params
+from blockseg.training.synth.brain import SyntheticBrain
+from blockseg.training.synth.fields import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from blockseg.training.synth.params import SynthParams
+
+__all__ = ["IGNORE", "RING", "Patch", "SynthPatches", "brain_patches", "truth"]
+
+RING = 2
+"""Background next to a neurite, where annotators differ: counts less."""
+
+IGNORE = 255
+"""Does not count."""
+
+INVISIBLE_SNR = 0.9
+"""Neurites fainter than this are neither foreground nor background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One normalised image with its truth."""
+
+    image: NDArray[np.float32]
+    """Normalised as a run does it, shape (z, y, x)."""
+
+    target: NDArray[np.uint8]
+    """0 background, 1 neurite, ``RING`` or ``IGNORE``, shape (z, y, x)."""
+
+
+def truth(brain: SyntheticBrain, roi: Roi) -> NDArray[np.uint8]:
+    """Return the training target of a region, shape (z, y, x).
+
+    Somata are background, as the network shall not paint them; around them, where
+    dendrites leave, nothing counts.
+    """
+    branch, soma = brain.branches(roi), brain.somata(roi) > 0
+    snr = np.concatenate([np.zeros(1, np.float32), brain.tracing.branches.snr])[branch]
+    mask = branch > 0
+    ball = generate_binary_structure(3, 1)
+    target = mask.astype(np.uint8)
+    target[binary_dilation(mask, ball) & ~mask] = RING
+    if soma.any():
+        target[binary_dilation(soma, ball, iterations=2) & ~soma] = IGNORE
+    target[mask & (snr < INVISIBLE_SNR)] = IGNORE
+    return target
+
+
+def brain_patches(
+    params: SynthParams, seed: int, patch: int, counts: Zyx, rng: np.random.Generator
+) -> list[Patch]:
+    """Make a brain and cut it into patches, normalised as ``blockseg run`` would.
+
+    Parameters
+    ----------
+    params, seed
+        Of the brain.
+    patch
+        Edge length of a patch, in voxels.
+    counts
+        Patches along (z, y, x).
+    rng
+        Draws by how much level and SD of the background are misjudged.
+    """
+    z, y, x = (n * patch for n in counts)
+    brain = SyntheticBrain((z, y, x), params, seed)
+    whole = Roi.whole(brain.shape)
+    image, target = brain.image(whole), truth(brain, whole)
+    background = estimate_background(image[:: max(1, z // 16)], image.dtype)
+    level, sd = background.level, background.sd
+    normal = (image.astype(np.float32) - np.float32(level)) / np.float32(sd)
+    patches = []
+    for i, j, k in product(*(range(n) for n in counts)):
+        box = tuple(slice(n * patch, (n + 1) * patch) for n in (i, j, k))
+        # A run's background differs from place to place, its estimate is one.
+        wrong_level = rng.normal(0, 0.5)
+        wrong_sd = math.exp(rng.normal(0, 0.3))
+        patches.append(
+            Patch(
+                (normal[box] - np.float32(wrong_level)) * np.float32(wrong_sd),
+                target[box],
+            )
+        )
+    return patches
+
+
+def blank_patch(patch: int, rng: np.random.Generator) -> Patch:
+    """Return an image of one value, as outside of a brain: all background."""
+    value = rng.choice([0.0, rng.uniform(-60, 5), rng.normal(0, 3)])
+    shape = (patch, patch, patch)
+    return Patch(np.full(shape, value, np.float32), np.zeros(shape, np.uint8))
+
+
+class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint8]"]]):
+    """Endless patches, shuffled in a buffer; a pure function of the seed.
+
+    Parameters
+    ----------
+    seed
+        Of the stream. Brain ``i`` has the seed ``(seed << 32) + i``.
+    patch
+        Edge length of a patch, in voxels; a multiple of 4.
+    first
+        Number of the first brain: a resumed training goes on with fresh ones.
+    buffer
+        Patches in the shuffle buffer.
+    repeats
+        How often each patch is used, turned and mirrored anew each time.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        patch: int = 64,
+        *,
+        first: int = 0,
+        buffer: int = 96,
+        repeats: int = 1,
+    ) -> None:
+        self._seed = seed
+        self._patch = patch
+        self._first = first
+        self._buffer = buffer
+        self._repeats = repeats
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+        """Yield normalised images and targets, each (1, z, y, x)."""
+        shuffle = stream(self._seed, 21, self._first)
+        waiting: list[Patch] = []
+        for patch in self._patches():
+            waiting.append(patch)
+            # Every second patch is handed out at once: the buffer fills while training runs.
+            if len(waiting) < self._buffer and len(waiting) % 2:
+                continue
+            chosen = waiting.pop(int(shuffle.integers(len(waiting))))
+            yield self._turned(chosen, shuffle)
+
+    def _patches(self) -> Iterator[Patch]:
+        number = self._first
+        while True:
+            rng = stream(self._seed, 22, number)
+            counts = ((1, 2, 2), (2, 1, 2), (1, 1, 2))[int(rng.integers(3))]
+            patches = brain_patches(
+                random_params(rng),
+                (self._seed << 32) + number,
+                self._patch,
+                counts,
+                rng,
+            )
+            # Empty patches teach little; a few of them suffice.
+            for patch in patches:
+                if patch.target.any() or rng.uniform() < 0.35:
+                    yield from [patch] * self._repeats
+            if number % 24 == 0:
+                yield blank_patch(self._patch, rng)
+            number += 1
+
+    @staticmethod
+    def _turned(
+        patch: Patch, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        image, target = patch.image, patch.target
+        flips = tuple(axis for axis in range(3) if rng.uniform() < 0.5)
+        turns = int(rng.integers(4))
+        # Never about y or x: the point spread is longer along z.
+        image = np.rot90(np.flip(image, flips), turns, (1, 2))
+        target = np.rot90(np.flip(target, flips), turns, (1, 2))
+        return np.ascontiguousarray(image)[None], np.ascontiguousarray(target)[None]
