@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import ConfigError
-from blockseg.core.geometry import Zyx, ceil_to, to_zyx
+from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.model import (
@@ -40,6 +40,8 @@ __all__ = [
 
 _LARGEST_BLOCK = 256
 _FEWEST_BLOCKS = 8
+_STEP = 64
+_MARGIN = 24  # voxels that a cropped window computes beyond its core, as one length
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +161,22 @@ def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
 
 
 def block_shape(region: Zyx, largest: int = _LARGEST_BLOCK) -> Zyx:
-    """Choose a block that divides ``region`` evenly, in multiples of 64 voxels.
+    """Choose a block in multiples of 64 voxels that fits ``region`` with little waste.
 
-    Large blocks read and compute less halo; but a small volume is still cut
-    into a few blocks, so that every worker has something to do.
+    Along each axis the block that computes least: large ones recompute less halo,
+    but overhang the far end more. A small volume is still cut into a few blocks, so
+    that every worker has something to do.
     """
-    block = to_zyx(
-        max(64, ceil_to(math.ceil(n / math.ceil(n / largest)), 64)) for n in region
-    )
-    count = math.prod(math.ceil(n / b) for n, b in zip(region, block, strict=True))
+    z, y, x = (_edge(n, largest) for n in region)
+    count = math.prod(math.ceil(n / b) for n, b in zip(region, (z, y, x), strict=True))
     if count < _FEWEST_BLOCKS and largest > 128:
-        return block_shape(region, largest - 64)
-    return block
+        return block_shape(region, largest - _STEP)
+    return (z, y, x)
+
+
+def _edge(length: int, largest: int) -> int:
+    edges = range(_STEP, largest + 1, _STEP)
+    return min(edges, key=lambda b: (math.ceil(length / b) * (b + _MARGIN), b))
 
 
 def fitted(inputs: Inputs, decisions: Decisions) -> Layout:

@@ -57,7 +57,10 @@ class Job:
     """Levels made in a second pass, in order."""
 
     pyramids: tuple[PyramidSpec, ...]
-    """All images in OUT; the first is written by every block of the main pass."""
+    """All images in OUT, each written by every block of the main pass."""
+
+    emptiness: tuple[str, ...] = ("nonzero",)
+    """For the first of them, the report's field that is 0 where no file is stored."""
 
     attempts: int = 3
     """How often a block is tried."""
@@ -268,7 +271,7 @@ def _try_again(job: Job, ledger: Ledger) -> None:
         failed = [row.block_id for row in ledger.failures(phase.name)]
         if failed:
             ledger.reset(phase.name, failed)
-    for pyramid, column in zip(job.pyramids, ("nonzero", "foreground"), strict=False):
+    for pyramid, column in zip(job.pyramids, job.emptiness, strict=False):
         nonzero = ledger.column(job.main.name, column, len(job.main.grid))
         gone = missing_files(pyramid, np.flatnonzero(nonzero).tolist())
         if gone:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.model import WeightsInfo
     from blockseg.volume import Volume
+    from blockseg.volume.fingerprint import Fingerprint
 
 __all__ = [
     "Inputs",
@@ -64,7 +65,7 @@ class Source:
     space: Space
     """Voxel size and place; the user's voxel size over the metadata's."""
 
-    fingerprint: dict[str, object]
+    fingerprint: Fingerprint
     """Tells whether the data are still the same."""
 
 

@@ -70,7 +70,7 @@ def launch(
             run_id = _run_id(job)
             executor = DaskExecutor(cluster, run_id)
             dashboard, workers = cluster.dashboard, cluster.workers
-            settle = partial(settle_predecessor, cluster.client, run_id, on_event)
+            settle = partial(settle_predecessor, cluster, run_id, on_event)
 
         def started(done: int) -> JobStarted:
             return JobStarted(

@@ -119,6 +119,7 @@ def prepare(
         candidates=candidates,
         coarse=coarse,
         pyramids=(probability, foreground),
+        emptiness=("nonzero", "foreground"),
         attempts=settings.attempts,
         ledger=Path(ledger).absolute() if ledger else None,
     )

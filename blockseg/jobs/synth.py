@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -73,40 +74,42 @@ class Synthesis:
 
 class _SynthBlock:
     def __init__(self, spec: Synthesis) -> None:
-        recipe = spec.recipe
         self._grid = spec.grid
-        self._recipe = recipe
-        self._writers = [
+        self._recipe = spec.recipe
+        # A brain caches what it draws, and blocks come on several threads.
+        self._of_this_thread = threading.local()
+        self._image, self._neurons, self._truth = (
             PyramidWriter(p) for p in (spec.image, spec.neurons, spec.truth)
-        ]
+        )
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         roi = self._grid.block(self._grid.index_of(block_id)).write_roi
-        # Its caches are not shared between threads.
-        brain = SyntheticBrain(
-            self._recipe.shape, self._recipe.preset, self._recipe.seed
-        )
         with meter("synthesise"):
-            (block,) = brain.blocks([roi])
-        if int(block.labels.max(initial=0)) > np.iinfo(np.uint16).max:
+            brain = self._brain()
+            labels, truth = brain.labels(roi), brain.mask(roi)
+            image = brain.image(roi)
+        if int(labels.max(initial=0)) > np.iinfo(np.uint16).max:
             message = "more than 65,535 neurons; make a smaller or sparser brain"
             raise VolumeError(message)
         with meter("write"):
-            written, *_ = (
-                writer.write_block(roi, data)
-                for writer, data in zip(
-                    self._writers,
-                    (block.image, block.labels.astype(np.uint16), block.mask),
-                    strict=True,
-                )
-            )
+            written = self._image.write_block(roi, image)
+            self._neurons.write_block(roi, labels.astype(np.uint16))
+            foreground = self._truth.write_block(roi, truth).nonzero
         return BlockReport(
             block_id,
             written=roi.size,
-            foreground=int(np.count_nonzero(block.mask)),
+            foreground=foreground,
             nonzero=written.nonzero,
             digest=written.crc32,
         )
+
+    def _brain(self) -> SyntheticBrain:
+        mine = self._of_this_thread
+        if not hasattr(mine, "brain"):
+            recipe = self._recipe
+            mine.brain = SyntheticBrain(recipe.shape, recipe.preset, recipe.seed)
+        brain: SyntheticBrain = mine.brain
+        return brain
 
     def close(self) -> None:
         """Nothing is held."""

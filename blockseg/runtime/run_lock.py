@@ -62,6 +62,19 @@ class RunLock:
         self._holder.write_text(json.dumps(who), encoding="utf-8")
         return self
 
+    def is_held(self) -> bool:
+        """Say whether another process holds the lock now; takes nothing itself."""
+        if not self._holder.exists():
+            return False
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except (OSError, NotImplementedError):
+            return False
+        self._lock.release()
+        return False
+
     def release(self) -> None:
         """Let go."""
         if self._lock.is_locked:
