@@ -1,0 +1,119 @@
+"""One volume in five formats gives one result, that of one pass over the whole."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import z5py
+import zarr
+
+from blockseg.core.geometry import Roi
+from blockseg.model import import_published, load_weights
+from blockseg.volume import find, open_volume
+
+
+def read(path):
+    volume = open_volume(find(str(path)))
+    return volume.read(Roi.whole(volume.shape))
+
+
+@pytest.fixture(scope="module")
+def published(shared_data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "published.safetensors"
+    import_published(shared_data / "sdasn" / "Fast_MyNet5_Re300_epoch_24.ckpt", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def formats(shared_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("formats")
+    tiff = shared_data / "real" / "trailmap_chunk" / "image_160.tif"
+    voxels = tifffile.imread(tiff)
+    for version in (2, 3):
+        array = zarr.create_array(
+            folder / f"v{version}.zarr",
+            shape=voxels.shape,
+            dtype=voxels.dtype,
+            chunks=(50, 64, 64),
+            zarr_format=version,
+        )
+        array[...] = voxels
+    with z5py.File(str(folder / "brain.n5"), "w", use_zarr_format=False) as file:
+        data = file.create_dataset(
+            "volume", shape=voxels.shape, chunks=(48, 64, 64), dtype="uint16"
+        )
+        data[...] = voxels
+    group = zarr.open_group(folder / "ngff.zarr", mode="w", zarr_format=2)
+    array = group.create_array(
+        "0", shape=(1, *voxels.shape), dtype="uint16", chunks=(1, 64, 64, 64)
+    )
+    array[0] = voxels
+    group.attrs["multiscales"] = [
+        {
+            "version": "0.4",
+            "axes": [{"name": "c", "type": "channel"}]
+            + [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"],
+            "datasets": [
+                {
+                    "path": "0",
+                    "coordinateTransformations": [
+                        {"type": "scale", "scale": [1.0, 2.0, 0.5, 0.5]}
+                    ],
+                }
+            ],
+        }
+    ]
+    names = ("v2.zarr", "v3.zarr", "brain.n5", "ngff.zarr")
+    return voxels, [tiff, *(folder / name for name in names)]
+
+
+@pytest.mark.slow
+def test_five_formats_give_one_result_that_of_one_pass(
+    blockseg, formats, published, content_of
+):
+    voxels, sources = formats
+    before = [_state(source) for source in sources]
+    stores = []
+    for number, source in enumerate(sources):
+        blockseg(
+            "run", source, f"{number}.zarr", "--weights", published,
+            "--scheduler", "serial", "-q",
+        )  # fmt: skip
+        stores.append(content_of(blockseg.folder / f"{number}.zarr"))
+    data = [{k: v for k, v in s.items() if "zarr.json" not in k} for s in stores]
+    assert data[0]
+    assert all(other == data[0] for other in data[1:])
+    assert [_state(source) for source in sources] == before, "a source was written"
+
+    probability = read(blockseg.folder / "0.zarr")
+    mask = read(blockseg.folder / "0.zarr" / "labels" / "foreground")
+    whole = one_pass(voxels, published, blockseg.folder / "0.zarr")
+    levels = np.abs(probability.astype(int) - np.rint(255 * whole).astype(int))
+    assert levels.max() <= 1
+    assert np.count_nonzero(levels) < 1e-4 * levels.size
+    decided = np.abs(whole - 0.5) > 1e-4
+    np.testing.assert_array_equal(mask[decided], (whole >= 0.5)[decided])
+    assert 0.001 < mask.mean() < 0.5, "nothing to compare"
+
+
+def one_pass(voxels, weights, out):
+    """Run the padded network in float64 over the whole volume at once."""
+    import json
+
+    decided = json.loads((out / ".blockseg" / "run.json").read_text())["decisions"]
+    network, _ = load_weights(weights)
+    network = network.double().eval()
+    x = (voxels.astype(np.float64) - decided["offset"]) / decided["scale"]
+    with torch.inference_mode():
+        return torch.sigmoid(network(torch.from_numpy(x)[None, None]))[0, 0].numpy()
+
+
+def _state(source):
+    files = [source] if source.is_file() else sorted(source.rglob("*"))
+    return {
+        file: (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns)
+        for file in files
+        if file.is_file()
+    }

@@ -1,0 +1,85 @@
+"""Kill what can be killed; the store must not tell."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.dask, pytest.mark.slow]
+
+SMALL = ("--block", "64", "--window", "32", "--workers", "2", "--json")
+
+
+def done_blocks(process, events_of, until):
+    """Return the blocks done until there are ``until`` of them, or none come."""
+    found = []
+    for event in events_of(process.stdout):
+        if event["event"] == "BlockDone" and event["phase"] == "segment":
+            found.append(event["report"]["block_id"])
+        if len(found) == until:
+            break
+    return found
+
+
+def a_worker_of(process):
+    children = psutil.Process(process.pid).children(recursive=True)
+    workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+    return max(workers, key=lambda child: child.memory_info().rss)
+
+
+def test_after_killing_driver_and_worker_the_store_is_the_same_to_the_byte(
+    blockseg, brain, content_of, events_of
+):
+    blockseg("run", brain, "whole.zarr", *SMALL)
+    total = 2 * 3 * 4
+
+    first = blockseg.start("run", brain, "killed.zarr", *SMALL)
+    before = done_blocks(first, events_of, 7)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+
+    second = blockseg.start("run", brain, "killed.zarr", *SMALL)
+    after = done_blocks(second, events_of, 6)
+    a_worker_of(second).kill()
+    after += done_blocks(second, events_of, total)
+    assert second.wait(120) == 0, second.stdout.read()
+
+    assert len(before) == 7
+    assert len(after) == len(set(after)), "a block was written twice in one session"
+    assert not set(before) & set(after), "a finished block was done again"
+    whole, killed = (content_of(blockseg.folder / n) for n in ("whole.zarr", "killed.zarr"))
+    assert whole == killed
+    status = blockseg("status", "killed.zarr").stdout
+    assert "killed.zarr: complete" in status
+
+
+def test_an_interrupted_run_says_so_and_goes_on(blockseg, brain, content_of, events_of):
+    blockseg("run", brain, "whole.zarr", *SMALL)
+    first = blockseg.start("run", brain, "stopped.zarr", *SMALL)
+    assert len(done_blocks(first, events_of, 3)) == 3
+    first.send_signal(signal.SIGINT)
+    rest = first.stdout.read()
+    assert first.wait(120) == 130
+    assert "Interrupted" in rest
+    assert "stopped.zarr: stopped" in blockseg("status", "stopped.zarr").stdout
+
+    blockseg("run", brain, "stopped.zarr", *SMALL)
+    whole, stopped = (
+        content_of(blockseg.folder / n) for n in ("whole.zarr", "stopped.zarr")
+    )
+    assert whole == stopped
+
+
+def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(
+    blockseg, brain, events_of
+):
+    first = blockseg.start("run", brain, "held.zarr", *SMALL)
+    try:
+        assert len(done_blocks(first, events_of, 1)) == 1
+        refused = blockseg("run", brain, "held.zarr", *SMALL, code=1)
+        assert f"another run (process {first.pid}" in refused.stderr
+        assert "held.zarr: running" in blockseg("status", "held.zarr").stdout
+    finally:
+        first.kill()
+        first.wait()
