@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tifffile
+
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
 from blockseg.volume.find import find
@@ -202,7 +204,6 @@ def _tiff(located: Located) -> tuple[str, list[ArrayInfo], int]:
             for level in range(levels):
                 image = read_image(tif, located.uri, name, level)
                 page = image.pages[0]
-                codec = getattr(page.key.compression, "name", "")
                 found.append(
                     ArrayInfo(
                         path=name if len(names) > 1 else "",
@@ -212,7 +213,7 @@ def _tiff(located: Located) -> tuple[str, list[ArrayInfo], int]:
                         dtype=image.dtype.name,
                         chunks=page_chunk(page),
                         shards=None,
-                        codecs=() if codec in ("", "NONE") else (codec.lower(),),
+                        codecs=_tiff_codec(int(page.key.compression)),
                         space=image.space,
                     )
                 )
@@ -232,10 +233,17 @@ def _slices(located: Located) -> tuple[str, list[ArrayInfo], int]:
         dtype=f"{types.get(kind, 'type ')}{bits}",
         chunks=(1, *page.shape[1:]),
         shards=None,
-        codecs=() if page.compression == 1 else (f"TIFF code {page.compression}",),
+        codecs=_tiff_codec(page.compression),
         space=Space(),
     )
     return f"{len(files)} TIFF slices", [array], 1
+
+
+def _tiff_codec(code: int) -> tuple[str, ...]:
+    if code == 1:
+        return ()
+    known = {member.value: member.name for member in tifffile.COMPRESSION}
+    return (known.get(code, f"code {code}").lower(),)
 
 
 _DESCRIBERS = {"zarr": _container, "n5": _container, "tiff": _tiff, "slices": _slices}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -63,6 +64,7 @@ def fingerprint(spec: VolumeSpec) -> Fingerprint:
         "dtype": volume.dtype.name,
     }
     if spec.format == "memory":
+        found["metadata"] = hashlib.sha256(spec.uri.encode()).hexdigest()
         return found
     if spec.format != "tiff":
         layout = array_layout(spec)
@@ -76,11 +78,12 @@ def fingerprint(spec: VolumeSpec) -> Fingerprint:
         found["store"] = _stats([file], file.parent)
         return found
     files = [Path(name) for name in slice_files(spec.uri)]
-    names = "\n".join(str(name) for name in files)
+    common = Path(os.path.commonpath(files))
+    names = "\n".join(name.relative_to(common).as_posix() for name in files)
     found["slices"] = len(files)
     found["metadata"] = hashlib.sha256(names.encode()).hexdigest()
     sample = [files[i] for i in _evenly(len(files))]
-    found["chunks"] = _stats(sample, files[0].parent)
+    found["chunks"] = _stats(sample, common)
     return found
 
 
