@@ -35,14 +35,17 @@ def convert(
 
     What was stopped goes on when the same command is given again.
     """
-    from blockseg.jobs import convert as copy
+    from blockseg.jobs.convert import convert as copy
 
     from .progress import watcher
     from .report import print_result
 
     settings = settings_of(config, options)
+    command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:
-        result = copy(source, out, settings, overwrite=overwrite, on_event=watch)
+        result = copy(
+            source, out, settings, overwrite=overwrite, on_event=watch, command=command
+        )
     if not quiet or not result.complete:
         print_result(result)
     if not result.complete:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from blockseg.jobs import JobResult
+    from blockseg.jobs.execute import JobResult
 
 __all__ = ["print_result", "result_as_json", "span"]
 

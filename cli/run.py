@@ -39,14 +39,17 @@ def run(
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.
     """
-    from blockseg.jobs import run as segment
+    from blockseg.jobs.run import run as segment
 
     from .progress import watcher
     from .report import print_result, result_as_json
 
     settings = settings_of(config, options)
+    command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=as_json) as watch:
-        result = segment(source, out, settings, overwrite=overwrite, on_event=watch)
+        result = segment(
+            source, out, settings, overwrite=overwrite, on_event=watch, command=command
+        )
     if as_json:
         click.echo(json.dumps(result_as_json(result)))
     elif not quiet or not result.complete:

@@ -16,7 +16,7 @@ __all__ = ["status"]
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
-    from blockseg.jobs import status as look
+    from blockseg.jobs.status import status as look
 
     found = look(out)
     if as_json:

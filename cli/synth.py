@@ -38,16 +38,19 @@ def synth(
     The truth lies in labels/truth (1 on neurites) and labels/neurons (an id each).
     """
     from blockseg.config import parse_shape
-    from blockseg.jobs import Recipe
-    from blockseg.jobs import synth as make
+    from blockseg.jobs.synth import Recipe
+    from blockseg.jobs.synth import synth as make
 
     from .progress import watcher
     from .report import print_result
 
     recipe = Recipe(parse_shape("shape", shape), preset, seed)
     settings = settings_of(config, options)
+    command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:
-        result = make(out, recipe, settings, overwrite=overwrite, on_event=watch)
+        result = make(
+            out, recipe, settings, overwrite=overwrite, on_event=watch, command=command
+        )
     if not quiet or not result.complete:
         print_result(result)
     if not result.complete:

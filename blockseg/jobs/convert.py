@@ -86,6 +86,7 @@ def convert(
     *,
     overwrite: bool = False,
     on_event: OnJobEvent = ignore,
+    command: str = "",
 ) -> JobResult:
     """Copy a volume to OME-Zarr, with coarse levels made by averaging.
 
@@ -102,6 +103,8 @@ def convert(
         Start anew where OUT holds an earlier conversion.
     on_event
         Told what happens.
+    command
+        What the user typed, for the record.
 
     Raises
     ------
@@ -149,6 +152,7 @@ def convert(
         coarse=coarse,
         pyramids=(image,),
         attempts=settings.attempts,
+        command=command,
     )
     size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize
     fit = plan_layout(

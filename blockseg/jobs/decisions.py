@@ -116,6 +116,7 @@ def decide(inputs: Inputs) -> Decisions:
     backend, note = _backend(settings)
     block = settings.block or block_shape(inputs.roi.shape)
     grid = make_grid(inputs, block)  # refuses blocks that do not fit the network
+    _check_window(settings.window)
     window, fit = _window(inputs, backend, block, len(grid))
     normal, found = _normalization(inputs)
     return Decisions(
@@ -131,6 +132,16 @@ def decide(inputs: Inputs) -> Decisions:
         background=found,
         note=note,
     )
+
+
+def _check_window(window: Zyx | None) -> None:
+    if window is not None and any(n % ALIGNMENT for n in window):
+        given = ",".join(str(n) for n in window)
+        message = (
+            f"--window {given} is no multiple of {ALIGNMENT} voxels on each axis, which "
+            "the network needs; choose one that is"
+        )
+        raise ConfigError(message)
 
 
 def _backend(settings: RunSettings) -> tuple[str, str]:

@@ -68,6 +68,9 @@ class Job:
     ledger: Path | None = None
     """The ledger, if not in its usual place."""
 
+    command: str = ""
+    """What the user typed."""
+
     def done_before(self) -> int:
         """Blocks of the main pass that earlier sessions wrote."""
         path = self.ledger or self.paths.ledger
@@ -161,7 +164,9 @@ def execute(
         path = job.ledger or job.paths.ledger
         opened = Ledger.open if job.resumed else Ledger.create
         with opened(path, job.record.fingerprint) as ledger:
-            record = replace(job.record, sessions=(*job.record.sessions, session()))
+            record = replace(
+                job.record, sessions=(*job.record.sessions, session(job.command))
+            )
             record.save(job.paths.record)
             remove_stale_locks(job.paths.out)
             _try_again(job, ledger)

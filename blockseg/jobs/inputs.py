@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockseg import model
 from blockseg.core.errors import ConfigError, GeometryError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
@@ -16,7 +17,7 @@ from blockseg.core.specs import VolumeSpec
 from blockseg.model import (
     REACH,
     default_weights,
-    load_weights,
+    load_info,
     parse_normalization,
     sha256,
 )
@@ -232,7 +233,9 @@ def read_weights(settings: RunSettings) -> Weights | None:
         return None
     path = Path(settings.weights) if settings.weights else default_weights()
     path = path.expanduser().resolve()
-    return Weights(path, load_weights(path)[1], sha256(path))
+    load_info(path)  # answers at once where the file is none of ours
+    _, info = model.load_weights(path)  # brings in torch, and looks at every tensor
+    return Weights(path, info, sha256(path))
 
 
 def default_output(spec: VolumeSpec) -> Path:

@@ -51,7 +51,10 @@ def preview(out: str, picture: str | None = None) -> Path:
         level += 1
     probability = _project(_level(root, level))
     mask = _project(_level(root / "labels" / "foreground", level)).astype(bool)
-    planes = [("probability", probability.astype(np.uint8)), ("mask", mask * np.uint8(255))]
+    planes = [
+        ("probability", probability.astype(np.uint8)),
+        ("mask", mask * np.uint8(255)),
+    ]
     image = _image(root, level)
     if image is not None:
         planes.insert(0, ("image", as_grey(_fitted(image, probability.shape))))

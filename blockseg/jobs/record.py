@@ -138,7 +138,7 @@ class RunRecord:
         return cls(**data)
 
 
-def session(command: str | None = None) -> dict[str, Any]:
+def session(command: str) -> dict[str, Any]:
     """Return the entry of a start that happens now."""
     return {
         "command": command or shlex.join(sys.argv),

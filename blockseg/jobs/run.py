@@ -41,6 +41,7 @@ def run(
     *,
     overwrite: bool = False,
     on_event: OnJobEvent = ignore,
+    command: str = "",
 ) -> JobResult:
     """Segment a brain into an OME-Zarr, or go on with a run that was stopped.
 
@@ -56,6 +57,8 @@ def run(
         Start anew where OUT holds an earlier run.
     on_event
         Told what happens, in this thread.
+    command
+        What the user typed, for the record.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def run(
     """
     job, inputs, decisions = prepare(source, out, settings or RunSettings(), overwrite)
     return launch(
-        job,
+        replace(job, command=command),
         inputs.settings,
         fitted(inputs, decisions),
         on_event,

@@ -122,6 +122,7 @@ def synth(
     *,
     overwrite: bool = False,
     on_event: OnJobEvent = ignore,
+    command: str = "",
 ) -> JobResult:
     """Write a synthetic brain: the image, ``labels/neurons`` and ``labels/truth``.
 
@@ -137,6 +138,8 @@ def synth(
         Start anew where OUT holds an earlier one.
     on_event
         Told what happens.
+    command
+        What the user typed, for the record.
 
     Raises
     ------
@@ -203,6 +206,7 @@ def synth(
         coarse=coarse,
         pyramids=(image, neurons, truth),
         attempts=settings.attempts,
+        command=command,
     )
     fit = plan_layout(
         budget(settings),

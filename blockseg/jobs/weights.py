@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from blockseg.model import default_weights, import_published, load_weights, sha256
+from blockseg import model
+from blockseg.model import default_weights, load_info, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def import_weights(published: Path, out: Path) -> WeightsInfo:
     WeightsError
         If the checkpoint is damaged, unsafe or of another network.
     """
-    return import_published(published, out)
+    return model.import_published(published, out)
 
 
 def show_weights(path: Path | None = None) -> dict[str, str]:
@@ -35,5 +36,5 @@ def show_weights(path: Path | None = None) -> dict[str, str]:
         If it is none.
     """
     path = path or default_weights()
-    said = {name: str(value) for name, value in asdict(load_weights(path)[1]).items()}
+    said = {name: str(value) for name, value in asdict(load_info(path)).items()}
     return {"file": str(path), "sha256": sha256(path), **said}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def import_published(
         message = f"{checkpoint} holds no state_dict; it is no published checkpoint"
         raise WeightsError(message)
     bare = {key.removeprefix("module."): value for key, value in state.items()}
-    names = _published_names()
+    names = published_names()
     refuse_other_keys(checkpoint, set(names), set(bare))
     network = filled(
         checkpoint, PUBLISHED_WIDTH, {names[key]: bare[key] for key in names}
@@ -66,7 +67,7 @@ def import_published(
     return info
 
 
-def _published_names() -> dict[str, str]:
+def published_names() -> dict[str, str]:
     """Map the published names of the tensors to ours."""
     nodes = (
         ("inc.conv", "x00", 2),
@@ -99,7 +100,10 @@ def _unpickle(path: str | Path) -> Any:
         message = f"there is no checkpoint {path}"
         raise WeightsError(message)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch wonders about the pickle's protocol; what it refuses, it raises.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         message = (
             f"{path} is refused: it is no checkpoint, or holds more than tensors, and "

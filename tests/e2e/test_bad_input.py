@@ -97,7 +97,9 @@ def test_a_source_inside_the_output(blockseg, brain):
 
 def test_weights_of_another_kind(blockseg, brain):
     (blockseg.folder / "w.safetensors").write_bytes(b"\x00" * 64)
-    said = refused(blockseg, brain, "--weights", "w.safetensors", "--scheduler", "serial")
+    said = refused(
+        blockseg, brain, "--weights", "w.safetensors", "--scheduler", "serial"
+    )
     assert "w.safetensors" in said
 
 

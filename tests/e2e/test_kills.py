@@ -48,7 +48,9 @@ def test_after_killing_driver_and_worker_the_store_is_the_same_to_the_byte(
     assert len(before) == 7
     assert len(after) == len(set(after)), "a block was written twice in one session"
     assert not set(before) & set(after), "a finished block was done again"
-    whole, killed = (content_of(blockseg.folder / n) for n in ("whole.zarr", "killed.zarr"))
+    whole, killed = (
+        content_of(blockseg.folder / n) for n in ("whole.zarr", "killed.zarr")
+    )
     assert whole == killed
     status = blockseg("status", "killed.zarr").stdout
     assert "killed.zarr: complete" in status

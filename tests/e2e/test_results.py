@@ -69,14 +69,17 @@ def test_both_formats_hold_the_same_voxels(blockseg, brain):
         blockseg("run", brain, f"{version}.zarr", *QUICK, "--zarr-format", version)
     for path in ("0", "1", "labels/foreground/1"):
         np.testing.assert_array_equal(
-            level(blockseg.folder / "2.zarr", path), level(blockseg.folder / "3.zarr", path)
+            level(blockseg.folder / "2.zarr", path),
+            level(blockseg.folder / "3.zarr", path),
         )
 
 
 def test_nothing_depends_on_the_name_of_the_output(blockseg, brain, content_of):
     blockseg("run", brain, "one.zarr", *QUICK)
     blockseg("run", brain, "deep/other.name", *QUICK)
-    one, other = (content_of(blockseg.folder / n) for n in ("one.zarr", "deep/other.name"))
+    one, other = (
+        content_of(blockseg.folder / n) for n in ("one.zarr", "deep/other.name")
+    )
     assert one == other
 
 
@@ -152,7 +155,13 @@ def test_convert_copies_exactly_and_averages_coarse_levels(blockseg, brain):
     voxels = level(brain)[:61, :130, :133]
     tifffile.imwrite(blockseg.folder / "s.tif", voxels)
     blockseg(
-        "convert", "s.tif", "s.zarr", "--voxel-size", "1,0.5,0.5", "--scheduler", "serial"
+        "convert",
+        "s.tif",
+        "s.zarr",
+        "--voxel-size",
+        "1,0.5,0.5",
+        "--scheduler",
+        "serial",
     )
     store = blockseg.folder / "s.zarr"
     np.testing.assert_array_equal(level(store), voxels)

@@ -15,8 +15,12 @@ ROOT = Path(__file__).parents[2]
 def test_the_wheel_installs_and_runs_outside_the_repository(tmp_path):
     def run(*words, cwd=tmp_path):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-        done = subprocess.run(
-            [str(word) for word in words], capture_output=True, text=True, cwd=cwd, env=clean
+        done = subprocess.run(  # noqa: PLW1510 - the assert below tells more
+            [str(word) for word in words],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=clean,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -38,5 +42,7 @@ def test_the_wheel_installs_and_runs_outside_the_repository(tmp_path):
         "--scheduler", "serial",
     )  # fmt: skip
     out = run(command, "run", "b.zarr", "--scheduler", "serial")
-    assert "pip install 'blockseg[cpu]'" in out, "torch stands in for OpenVINO, and is named"
+    assert "pip install 'blockseg[cpu]'" in out, (
+        "torch stands in for OpenVINO, and is named"
+    )
     assert "Done: " in out

@@ -1,0 +1,50 @@
+import json
+
+from blockseg.core.blocks import BlockReport
+from blockseg.runtime import BlockDone, BlockFailed, PhaseStarted
+from blockseg_cli.progress import Tally, watcher
+from blockseg_cli.report import span
+
+
+def test_rate_and_remaining_time_follow_the_clock():
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    tally.take(PhaseStarted("segment", 4))
+    assert tally.remaining is None
+    for second in (10.0, 20.0):
+        now[0] = second
+        tally.take(BlockDone("segment", BlockReport(0, written=1000)))
+    assert tally.rate == 100
+    assert tally.remaining == 20
+
+
+def test_failed_blocks_are_counted_and_said():
+    tally = Tally(lambda: 0.0)
+    tally.take(PhaseStarted("segment", 4))
+    tally.take(BlockFailed("segment", BlockReport(0, error="bad"), 3))
+    assert "1 failed" in tally.line()
+
+
+def test_the_marks_of_an_old_minute_are_forgotten():
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    tally.take(PhaseStarted("segment", 1000))
+    for number in range(500):
+        now[0] = number
+        tally.take(BlockDone("segment", BlockReport(number, written=1)))
+    assert len(tally._marks) < 70
+
+
+def test_json_events_are_one_line_each(capsys):
+    with watcher(quiet=False, as_json=True) as watch:
+        watch(BlockDone("segment", BlockReport(7, written=5, payload=b"\x00")))
+    (line,) = capsys.readouterr().out.splitlines()
+    event = json.loads(line)
+    assert event["event"] == "BlockDone"
+    assert event["report"]["block_id"] == 7
+
+
+def test_durations_read_like_speech():
+    assert span(12.34) == "12.3 s"
+    assert span(61) == "1 min 01 s"
+    assert span(7322) == "2 h 02 min"
