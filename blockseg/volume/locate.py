@@ -63,12 +63,12 @@ def locate(text: str) -> Located:
             return _folder(path)
         if path.exists():
             return _file(path)
+        if is_glob(text):
+            return _slices(str(path))
+        message = _missing(path)
     except OSError as error:
         message = f"{text} cannot be read: {error.strerror or error}"
-        raise VolumeError(message) from error
-    if is_glob(text):
-        return _slices(str(path))
-    raise VolumeError(_missing(path))
+    raise VolumeError(message)
 
 
 def _folder(path: Path) -> Located:

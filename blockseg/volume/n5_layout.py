@@ -36,8 +36,9 @@ def n5_container(path: Path) -> tuple[Path, str] | None:
     None if no folder on the way states N5's version or is a dataset.
     """
     folders = [path, *path.parents]
-    roots = [p for p in folders if "n5" in _attributes(p)]
-    datasets = [p for p in folders if _is_dataset(_attributes(p))]
+    stated = {p: _attributes(p) if p == path else _perhaps(p) for p in folders}
+    roots = [p for p in folders if "n5" in stated[p]]
+    datasets = [p for p in folders if _is_dataset(stated[p])]
     if not roots and not datasets:
         return None
     container = roots[-1] if roots else datasets[-1]
@@ -129,6 +130,14 @@ def _levels(folder: Path) -> list[tuple[int, str]]:
 
 def _attributes(folder: Path) -> dict[str, Any]:
     return load_json(folder / _FILE) or {}
+
+
+def _perhaps(folder: Path) -> dict[str, Any]:
+    """Return the attributes of a folder that may have nothing to do with N5."""
+    try:
+        return _attributes(folder)
+    except VolumeError:
+        return {}
 
 
 def _is_dataset(attributes: dict[str, Any]) -> bool:

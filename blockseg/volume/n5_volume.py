@@ -9,7 +9,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.volume.axes import AxisSelection
 from blockseg.volume.chunked import ChunkedVolume, one_line
 from blockseg.volume.n5_layout import n5_image, n5_metadata
-from blockseg.volume.tensorstores import ReadLimits, open_read_only
+from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
@@ -57,7 +57,7 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
             metadata=metadata,
             assume_metadata=True,
         )
-    except ValueError as error:
+    except OPENING_ERRORS as error:
         message = f"{layout.name} cannot be opened: {one_line(error)}"
         raise VolumeError(message) from error
     return ChunkedVolume(spec, layout, selection, read_index, open_n5)

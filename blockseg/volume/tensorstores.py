@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from blockseg.volume.axes import Index
 
-__all__ = ["ReadLimits", "open_read_only"]
+__all__ = ["OPENING_ERRORS", "ReadLimits", "open_read_only"]
+
+OPENING_ERRORS = (ValueError, NotImplementedError, OSError, RuntimeError, LookupError)
+"""What tensorstore raises, by kind, where it cannot open an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ def open_read_only(
 
     Raises
     ------
-    ValueError
-        If tensorstore cannot read the array, as it says it.
+    One of ``OPENING_ERRORS``
+        If tensorstore cannot read the array; mostly ValueError.
     """
     context = ts.Context(
         {

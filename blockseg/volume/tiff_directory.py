@@ -30,9 +30,10 @@ _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 _WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
 _SAMPLES, _FORMAT, _DEPTH = 277, 339, 32997
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
+_SUB = 330  # directories of the coarser levels of a pyramid
 _WANTED = {
     _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _FORMAT, _DEPTH,
-    *_OFFSETS, *_COUNTS,
+    *_OFFSETS, *_COUNTS, _SUB,
 }  # fmt: skip
 _READ = 4096  # bytes fetched at once; most directories fit
 
@@ -131,9 +132,9 @@ def _walk(file: _File) -> Iterator[TiffPageInfo]:
         if _WIDTH not in tags or _LENGTH not in tags:
             message = f"{file.path} is damaged: page {page} states no size"
             raise VolumeError(message)
-        for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
-            if offsets in tags and counts in tags:
-                _check_extent(file, tags[offsets], tags[counts], page)
+        _check_extent(file, tags, page)
+        for coarser in tags.get(_SUB, ()):
+            _check_extent(file, _directory(file, int(coarser), page)[0], page)
         yield TiffPageInfo(
             page,
             (_first(tags, _DEPTH, 1), _first(tags, _LENGTH), _first(tags, _WIDTH)),
@@ -184,13 +185,15 @@ def _directory(
     return tags, int(following)
 
 
-def _check_extent(file: _File, offsets: Any, counts: Any, page: int) -> None:
-    if not len(offsets) or len(offsets) != len(counts):
-        return
-    ends = offsets.astype(np.uint64) + counts.astype(np.uint64)
-    needed = int(ends.max())
-    if needed > file.size:
-        file.truncated(page, needed)
+def _check_extent(file: _File, tags: dict[int, Any], page: int) -> None:
+    for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
+        starts, lengths = tags.get(offsets, ()), tags.get(counts, ())
+        if not len(starts) or len(starts) != len(lengths):
+            continue
+        # In Python's integers: damaged offsets must not wrap around.
+        needed = max(int(a) + int(n) for a, n in zip(starts, lengths, strict=True))
+        if needed > file.size:
+            file.truncated(page, needed)
 
 
 def _first(tags: dict[int, Any], code: int, default: int = 0) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -42,14 +43,32 @@ class Page:
 
     @classmethod
     def of(cls, file: str, page: Any) -> Page:
-        """Return a page of an open file."""
-        return cls(
+        """Return a page of an open file.
+
+        Raises
+        ------
+        VolumeError
+            If the file does not say where each strip or tile lies.
+        """
+        made = cls(
             file,
             int(page.index),
             tuple(int(n) for n in page.dataoffsets),
             tuple(int(n) for n in page.databytecounts),
             page.keyframe,
         )
+        key = page.keyframe
+        extent = (int(key.imagedepth), int(key.imagelength), int(key.imagewidth))
+        pieces = math.prod(
+            -(-n // step) for n, step in zip(extent, made.piece_shape, strict=True)
+        )
+        if min(len(made.offsets), len(made.counts)) < pieces:
+            message = (
+                f"{file} is damaged: page {made.number} lists {len(made.offsets)} of its "
+                f"{pieces} strips or tiles"
+            )
+            raise VolumeError(message)
+        return made
 
     @property
     def piece_shape(self) -> Zyx:
@@ -87,10 +106,10 @@ def require_codec(page: Page) -> None:
         if int(key.predictor) != 1:
             tifffile.TIFF.UNPREDICTORS[key.predictor]
         _ = key.decode
-    except (KeyError, ValueError, NotImplementedError) as error:
+    except (KeyError, ValueError, TypeError, NotImplementedError) as error:
         name = getattr(key.compression, "name", key.compression)
         message = (
-            f"{page.file} is compressed with {name} (predictor {int(key.predictor)}), "
+            f"{page.file} is compressed with {name} (predictor {key.predictor!r}), "
             "which no library here reads; convert it to deflate or LZW"
         )
         raise VolumeError(message) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import struct
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from blockseg.core.errors import VolumeError
+from blockseg.core.errors import BlocksegError, VolumeError
 from blockseg.core.space import Space
 from blockseg.volume.axes import default_axes
 from blockseg.volume.tiff_pages import Page
@@ -53,6 +55,15 @@ class TiffImage:
     """Where the voxels begin if they all lie in one piece, not encoded."""
 
 
+# What it logs of odd files is said by our own errors, if it matters; whoever wants
+# its log still gets it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+# What tifffile raises on files that are damaged in one way or another.
+_NOT_TIFF = (
+    ValueError, LookupError, TypeError, ArithmeticError, RuntimeError,
+    AssertionError, struct.error,
+)  # fmt: skip
 _STACKED = "qit"  # a lone axis of one of these names can only be z
 _COLOURS = 4  # a lone channel axis that is longer holds slices
 
@@ -63,8 +74,10 @@ def open_tiff_file(path: str) -> Iterator[tifffile.TiffFile]:
     try:
         with tifffile.TiffFile(path, mode="r") as tif:
             yield tif
-    except tifffile.TiffFileError as error:
-        message = f"{path} cannot be read as TIFF: {error}"
+    except BlocksegError:
+        raise
+    except _NOT_TIFF as error:
+        message = f"{path} cannot be read as TIFF: {error!r}"
         raise VolumeError(message) from error
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
@@ -139,7 +152,7 @@ def read_image(tif: tifffile.TiffFile, path: str, image: str, level: int) -> Tif
             "its metadata announce; the copy is incomplete"
         )
         raise VolumeError(message)
-    if any(page.parent is not raw_pages[0].parent for page in raw_pages):
+    if any(page.parent is not tif for page in raw_pages):
         message = (
             f"{path} is one of several files of an OME-TIFF; give their folder or a "
             "glob if they are 2-D slices, else convert them"
@@ -166,6 +179,9 @@ def read_image(tif: tifffile.TiffFile, path: str, image: str, level: int) -> Tif
 
 def series_axes(axes: str, shape: tuple[int, ...], path: str) -> tuple[str, ...]:
     """Return one of the letters tczyx for each axis of a series, where it can be said.
+
+    A lone stack of planes is z, though many writers call it time or, if they
+    were not told, channels; up to four channels are taken to be what they say.
 
     Parameters
     ----------

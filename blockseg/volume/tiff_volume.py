@@ -61,6 +61,7 @@ def open_tiff(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
         return _PagedTiff(spec, slices, Space(), limits)
     with open_tiff_file(spec.uri) as tif:
         image = read_image(tif, spec.uri, spec.path, spec.level)
+        require_codec(image.pages[0])
     selection = AxisSelection.choose(
         image.axes,
         image.shape,
@@ -150,7 +151,6 @@ class _Stack:
             )
             raise VolumeError(message)
         self._pages = image.pages
-        require_codec(image.pages[0])
         self.shape = selection.pick(image.shape)
         self.dtype = image.dtype.newbyteorder("=")
         numbers = np.arange(planes).reshape([*leading[:-2], 1, 1])
@@ -179,7 +179,6 @@ class _Slices:
         self._known = lru_cache(_SLICES_KNOWN)(_first_page)
         if files:
             first = self._known(files[0])
-            require_codec(first)
             key = first.key
             self._samples(first)
             self.shape = (len(files), key.imagelength, key.imagewidth)
@@ -246,7 +245,9 @@ class _PagedTiff:
 
 def _first_page(file: str) -> Page:
     with open_tiff_file(file) as tif:
-        return Page.of(file, tif.pages.first)
+        page = Page.of(file, tif.pages.first)
+        require_codec(page)
+    return page
 
 
 def _dtype(page: Page) -> np.dtype[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from blockseg.core.errors import VolumeError
 from blockseg.volume.axes import AxisSelection
 from blockseg.volume.chunked import ChunkedVolume, one_line
-from blockseg.volume.tensorstores import ReadLimits, open_read_only
+from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.volume.zarr_layout import zarr_image
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_zarr_array(
     driver = "zarr" if layout.format == "zarr2" else "zarr3"
     try:
         return open_read_only(driver, layout.folder, limits)
-    except ValueError as error:
+    except OPENING_ERRORS as error:
         reader = _zarr_python(layout)
         if reader is None:
             message = (

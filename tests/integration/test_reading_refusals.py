@@ -350,3 +350,94 @@ def test_nothing_is_written_by_a_refusal(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     refused(tmp_path / "a.zarr")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_truncated_level_of_a_pyramid_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.tif"
+    data = np.random.default_rng(0).integers(0, 99, (4, 64, 64)).astype("u1")
+    with tifffile.TiffWriter(file, ome=True) as writer:
+        writer.write(data, subifds=1, tile=(32, 32), metadata={"axes": "ZYX"})
+        writer.write(data[:, ::2, ::2], subfiletype=1, tile=(32, 32))
+    with tifffile.TiffFile(file) as tif:
+        coarse = tif.series[0].levels[1].pages[3]
+        last = max(coarse.dataoffsets) + 32 * 32
+    raw = file.read_bytes()
+    file.write_bytes(raw[: last - 10])
+    assert "is truncated: page" in refused(file)
+
+
+def test_one_file_of_an_ome_tiff_of_many_is_refused(tmp_path: Path) -> None:
+    names = [f"{z}.ome.tif" for z in range(3)]
+    blocks = "".join(
+        f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:{z:08d}-0000-0000-0000-000000000000</UUID>'
+        "</TiffData>"
+        for z, name in enumerate(names)
+    )
+    for z, name in enumerate(names):
+        description = (
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/'
+            f'2016-06" UUID="urn:uuid:{z:08d}-0000-0000-0000-000000000000">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" '
+            'Type="uint16" SizeX="8" SizeY="8" SizeZ="3" SizeC="1" SizeT="1">'
+            f'<Channel ID="Channel:0:0"/>{blocks}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(
+            tmp_path / name,
+            np.full((8, 8), z, "u2"),
+            description=description,
+            metadata=None,
+        )
+    assert "one of several files of an OME-TIFF" in refused(tmp_path / names[0])
+    volume = open_volume(find(tmp_path))
+    assert volume.read(Roi.whole((3, 8, 8)))[:, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_stray_metadata_around_a_source_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "attributes.json").write_text("not JSON at all")
+    folder = tmp_path / "x"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", np.ones((5, 8, 8), "u2"))
+    array(folder / "a.zarr", (4, 4, 4))
+    n5_dataset(folder / "a.n5" / "raw", [4, 5, 6])
+    for name in ("a.tif", "a.zarr", "a.n5"):
+        assert find(folder / name).uri == str(folder / name)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "zlib", "tile": (16, 16)},
+        {"ome": True, "compression": "lzw"},
+        {"imagej": True},
+    ],
+    ids=str,
+)
+def test_a_damaged_directory_never_crashes(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(
+        file,
+        rng.integers(0, 99, (6, 20, 24)).astype("u2"),
+        photometric="minisblack",
+        **options,
+    )
+    raw = file.read_bytes()
+    with tifffile.TiffFile(file) as tif:
+        offsets = [page.offset for page in tif.pages]
+    refusals = 0
+    for _ in range(60):
+        damaged = bytearray(raw)
+        for place in rng.integers(0, 200, 2) + rng.choice(offsets):
+            damaged[min(place, len(raw) - 1)] = rng.integers(256)
+        file.write_bytes(damaged)
+        try:
+            volume = open_volume(find(file))
+            volume.read(Roi((0, 0, 0), (1, 1, 1)))
+        except VolumeError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            refusals += 1
+    assert refusals > 5
