@@ -360,6 +360,7 @@ def test_a_truncated_level_of_a_pyramid_is_refused(tmp_path: Path) -> None:
         writer.write(data[:, ::2, ::2], subfiletype=1, tile=(32, 32))
     with tifffile.TiffFile(file) as tif:
         coarse = tif.series[0].levels[1].pages[3]
+        assert coarse is not None
         last = max(coarse.dataoffsets) + 32 * 32
     raw = file.read_bytes()
     file.write_bytes(raw[: last - 10])
