@@ -29,6 +29,14 @@ __all__ = ["ActorPlugin", "BatchResult", "run_blocks", "running_blocks"]
 
 _TEARDOWN_SECONDS = 20.0
 
+_FLUSH_SECONDS = 0.05
+
+_SETTLE_SECONDS = 0.5
+"""A nanny whose worker dies in its first instants closes instead of restarting it
+(it still waits for the worker's first message): begin nothing dangerous so early."""
+
+_settled = threading.Event()
+
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
@@ -121,14 +129,19 @@ class ActorPlugin(WorkerPlugin):
         return self._stopped
 
     def _build(self) -> None:
+        if not _settled.is_set():
+            time.sleep(_SETTLE_SECONDS)
+            _settled.set()
         try:
             actor = self._factory()
         except Exception as error:  # noqa: BLE001 - a factory may raise anything
             self._actor.set_exception(error)
             return
-        self._actor.set_result(actor)
-        # Lets the driver tell a crash of an engine's start from one in a block.
+        # Lets the driver tell a crash of an engine's start from one in a block; it
+        # has to be on its way before a block can crash.
         self._worker.log_event(self.name, {"ready": self._worker.address})
+        time.sleep(_FLUSH_SECONDS)
+        self._actor.set_result(actor)
 
     @staticmethod
     def _ignore_interrupts_of_our_own_driver() -> None:

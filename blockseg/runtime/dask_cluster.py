@@ -34,6 +34,8 @@ _QUIET = ("distributed", "bokeh", "tornado", "asyncio")
 _SETTINGS = {
     # One death is enough: the driver finds out which block it was.
     "distributed.scheduler.allowed-failures": 0,
+    # A worker that stays away so long is replaced.
+    "distributed.deploy.lost-worker-timeout": "15s",
     # Histories for the dashboard; tasks come by the hundred thousand.
     "distributed.scheduler.dashboard.tasks.task-stream-length": 2_000,
     "distributed.scheduler.events-cleanup-delay": "1 minute",
@@ -61,16 +63,23 @@ class Cluster:
     ----------
     client
         Connected; closed with this.
-    local
-        Whether the workers are ours, and end with this.
     resources
         Closed after the client.
+    ours
+        The workers' cluster, where it is ours and ends with this.
     """
 
-    def __init__(self, client: Client, *, local: bool, resources: ExitStack) -> None:
+    def __init__(
+        self, client: Client, resources: ExitStack, ours: SpecCluster | None = None
+    ) -> None:
         self.client = client
-        self.local = local
         self._resources = resources
+        self._ours = ours
+
+    @property
+    def local(self) -> bool:
+        """Whether the workers are ours."""
+        return self._ours is not None
 
     @property
     def dashboard(self) -> str:
@@ -86,6 +95,13 @@ class Cluster:
     def workers(self) -> int:
         """Number of workers now."""
         return len(self.client.nthreads())  # type: ignore[no-untyped-call]
+
+    def mend(self) -> None:
+        """Replace workers of ours that are gone for good; leave others' alone."""
+        if self._ours is not None:
+            # Dask forgets a worker that stays away; its place in the plan remains.
+            places = len(self._ours.worker_spec)
+            self._ours.scale(places)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Disconnect; end the workers if they are ours, never another's."""
@@ -163,7 +179,7 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
         except Exception as error:
             message = f"cannot start workers on this machine: {one_line(error)}"
             raise ClusterError(message) from error
-        return Cluster(client, local=True, resources=resources.pop_all())
+        return Cluster(client, resources.pop_all(), cluster)
 
 
 def connect(address: str, timeout: float = 10.0) -> Cluster:
@@ -193,7 +209,7 @@ def connect(address: str, timeout: float = 10.0) -> Cluster:
                 "one with 'dask scheduler', or leave --scheduler out"
             )
             raise ClusterError(message) from error
-        return Cluster(client, local=False, resources=resources.pop_all())
+        return Cluster(client, resources.pop_all())
 
 
 def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:

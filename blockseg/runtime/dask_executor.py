@@ -49,6 +49,7 @@ _GATHER_SECONDS = 0.005
 _RECALL_SECONDS = 0.5
 _STILLBORN_LIMIT = 5
 _END_SECONDS = 60.0
+_MEND_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class DaskExecutor:
         resources: Mapping[str, float] | None = None,
         pace: Pace | None = None,
     ) -> None:
+        self._cluster = cluster
         self._client = cluster.client
         self._run_id = run_id
         self._resources = dict(resources or {})
@@ -109,6 +111,7 @@ class DaskExecutor:
         self._stillborn = 0
         self._succeeded = False
         self._serial = 0
+        self._mended = time.monotonic()
         self._name = self._phase = ""
         self._block_name: Callable[[int], str] = str
 
@@ -121,13 +124,8 @@ class DaskExecutor:
         self._name = f"{plugin_prefix(self._run_id)}{phase}-{uuid4().hex[:8]}"
         self._succeeded, self._stillborn = False, 0
         self._unbuilt.clear()
-        try:
-            self._watch.start(self._name)
-            plugin = ActorPlugin(self._name, factory)
-            bounded(self._client, self._client.register_plugin, plugin, seconds=60.0)
-        except Exception as error:
-            message = f"the workers cannot prepare for blocks: {one_line(error)}"
-            raise ClusterError(message) from error
+        self._watch.start(self._name)
+        self._register(ActorPlugin(self._name, factory))
         # Without a span of ours Dask makes a new one whenever it runs idle.
         self._stack.enter_context(span(phase))
 
@@ -149,16 +147,18 @@ class DaskExecutor:
         """Send the refill and wait for results."""
         self._send()
         harvest = _Harvest()
-        self._results(self._wait(timeout), harvest)
+        ended = self._wait(timeout)
         deaths, changed = self._watch.poll()
-        for death in deaths:
+        for death in deaths:  # first: they explain why tasks ended
             self._mourn(death, harvest)
+        self._results(ended, harvest)
         if changed:
             watch = self._watch
             harvest.events.append(WorkersChanged(len(watch.addresses), watch.threads))
             self._recall_stranded()
         self._come_back(harvest)
         self._watch.check()
+        self._mend()
         if self._unbuilt and self._watch.addresses <= self._unbuilt.keys():
             raise BackendError(next(iter(self._unbuilt.values())))
         return Collected(harvest.reports, harvest.returned, harvest.events)
@@ -180,6 +180,26 @@ class DaskExecutor:
         with suppress(Exception):
             unregister = client.unregister_worker_plugin
             bounded(client, unregister, self._name, seconds=_END_SECONDS)
+
+    def _register(self, plugin: ActorPlugin) -> None:
+        register, tries = self._client.register_plugin, 3
+        while tries:
+            tries -= 1
+            try:
+                bounded(self._client, register, plugin, seconds=60.0)
+            except Exception as error:
+                died = isinstance(error, OSError) and self._client.status == "running"
+                if not (died and tries):  # a worker died just then: once more
+                    message = f"the workers cannot prepare: {one_line(error)}"
+                    raise ClusterError(message) from error
+            else:
+                return
+
+    def _mend(self) -> None:
+        now = time.monotonic()
+        if now - self._mended > _MEND_SECONDS:
+            self._mended = now
+            self._cluster.mend()
 
     def _send(self) -> None:
         if not self._refill:

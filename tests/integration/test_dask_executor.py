@@ -1,0 +1,399 @@
+"""Real workers that are killed, crash, raise, run out of disk, or cannot start."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from functools import partial
+
+import cloudpickle  # type: ignore[import-untyped]
+import pytest
+
+from blockseg.core.blocks import BlockQueue, BlockReport
+from blockseg.core.errors import (
+    BackendError,
+    ClusterError,
+    CorruptDataError,
+    NoSpaceError,
+)
+from blockseg.runtime.dask_cluster import local_cluster
+from blockseg.runtime.dask_executor import DaskExecutor
+from blockseg.runtime.driver import drive
+from blockseg.runtime.events import (
+    BlockDone,
+    BlockRetried,
+    Message,
+    PhaseDone,
+    WorkerLost,
+    WorkersChanged,
+)
+from blockseg.runtime.ledger import Ledger
+from blockseg.runtime.memory import Layout
+from blockseg.runtime.pace import Pace
+
+pytestmark = pytest.mark.dask
+
+# Workers cannot import a test file: its classes travel as they are.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+LAYOUT = Layout(2, 2, 1, 2 * 2**30)
+
+
+class Actor:
+    """Notes each block it begins in a file, then does what it is told to."""
+
+    def __init__(self, folder, seconds=0.0, **tricks):
+        self.folder = folder
+        self.seconds = seconds
+        self.tricks = tricks
+
+    def __call__(self, block_id, meter):
+        # One write of one line: it is whole, whatever happens next.
+        with (self.folder / f"begun-{os.getpid()}").open("a") as file:
+            file.write(f"{block_id}\n")
+        with meter("infer"):
+            time.sleep(self.seconds)
+            if block_id in self.tricks.get("crash", ()):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if block_id in self.tricks.get("fail", {}):
+                raise self.tricks["fail"][block_id]
+        return BlockReport(block_id, written=1)
+
+    def close(self):
+        (self.folder / f"closed-{os.getpid()}").touch()
+
+
+def factory_of(actor):
+    return partial(cloudpickle.loads, cloudpickle.dumps(actor))
+
+
+class Build:
+    """Calls a function where it is unpickled: in the worker."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __reduce__(self):
+        return self.function, ()
+
+
+def begun(folder):
+    files = folder.glob("begun-*")
+    return Counter(int(line) for f in files for line in f.read_text().split())
+
+
+def worker_pids(folder):
+    return [int(f.name.split("-")[1]) for f in folder.glob("begun-*")]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with local_cluster(LAYOUT) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def run(cluster, tmp_path):
+    """Drive blocks on the cluster; a watcher may act on events."""
+
+    def run(factory, blocks, watch=lambda _: None, pace=None, **more):
+        events = []
+
+        def on_event(event):
+            events.append(event)
+            watch(event)
+
+        executor = DaskExecutor(cluster, "output", pace=pace or Pace(), **more)
+        with Ledger.create(tmp_path / "ledger.sqlite", "print") as ledger:
+            pending = ledger.pending("segment", range(blocks))
+            outcome = drive(
+                executor,
+                BlockQueue(pending),
+                ledger,
+                "segment",
+                factory,
+                on_event,
+                name="z{:04d}".format,
+            )
+            return outcome, events, ledger.failures("segment")
+
+    return run
+
+
+def wait_for_workers(cluster):
+    cluster.client.wait_for_workers(LAYOUT.workers, timeout=30)
+
+
+def test_every_block_runs_once_in_one_of_the_workers(run, tmp_path):
+    outcome, _, failures = run(factory_of(Actor(tmp_path)), 300)
+    assert (outcome.done, outcome.left, failures) == (300, 0, [])
+    assert begun(tmp_path) == Counter(range(300))
+    assert os.getpid() not in worker_pids(tmp_path)
+
+
+def test_actors_are_closed_in_the_process_that_had_them(run, tmp_path):
+    run(factory_of(Actor(tmp_path, seconds=0.01)), 20)
+    closed = {int(f.name.split("-")[1]) for f in tmp_path.glob("closed-*")}
+    assert set(worker_pids(tmp_path)) <= closed
+
+
+def test_a_killed_worker_costs_only_what_it_had_in_flight(run, tmp_path, cluster):
+    done = []
+
+    def kill_at_twenty(event):
+        if isinstance(event, BlockDone):
+            done.append(event.report.block_id)
+            if len(done) == 20:
+                os.kill(worker_pids(tmp_path)[0], signal.SIGKILL)
+
+    pace = Pace(largest=1)
+    actor = Actor(tmp_path, seconds=0.03)
+    outcome, events, failures = run(factory_of(actor), 80, kill_at_twenty, pace)
+    assert (outcome.done, outcome.left, failures) == (80, 0, [])
+    assert sorted(done) == list(range(80))
+    again = begun(tmp_path) - Counter(range(80))
+    assert again.total() <= 2 + LAYOUT.threads_per_worker
+    assert any(isinstance(e, WorkerLost) for e in events)
+    wait_for_workers(cluster)
+
+
+def test_a_restarted_worker_has_the_actor_again(run, tmp_path, cluster):
+    counts = []
+    killed = []
+
+    def kill_both(event):
+        if isinstance(event, BlockDone):
+            counts.append(event)
+            if len(counts) == 10:
+                killed.extend(cluster.client.run(os.getpid).values())
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+
+    outcome, events, _ = run(
+        factory_of(Actor(tmp_path, seconds=0.03)), 60, kill_both, Pace(largest=1)
+    )
+    assert outcome.done == 60
+    assert set(worker_pids(tmp_path)) - set(killed)
+    assert any(isinstance(e, WorkersChanged) for e in events)
+    wait_for_workers(cluster)
+
+
+def test_a_block_that_kills_its_worker_is_quarantined_alone(run, tmp_path, cluster):
+    actor = Actor(tmp_path, seconds=0.005, crash={33})
+    outcome, _, failures = run(factory_of(actor), 100)
+    assert (outcome.done, outcome.failed, outcome.left) == (99, 1, 0)
+    assert [(f.block_id, f.attempts) for f in failures] == [(33, 3)]
+    assert "died while it ran this block alone" in failures[0].error
+    wait_for_workers(cluster)
+
+
+def test_a_block_that_raises_is_tried_again_and_then_quarantined(run, tmp_path):
+    fail = {5: ValueError("odd"), 7: CorruptDataError("chunk c/0/1/2 is corrupt")}
+    outcome, events, failures = run(factory_of(Actor(tmp_path, fail=fail)), 20)
+    assert (outcome.done, outcome.failed) == (18, 2)
+    assert [(f.block_id, f.attempts) for f in failures] == [(5, 3), (7, 1)]
+    assert failures[0].error == "ValueError: odd"
+    assert "in __call__" in failures[0].traceback
+    assert begun(tmp_path)[5] == 3
+    assert len([e for e in events if isinstance(e, BlockRetried)]) == 2
+
+
+def test_a_full_disk_stops_the_run_and_a_second_one_goes_on(run, tmp_path):
+    full = Actor(tmp_path, seconds=0.02, fail={10: NoSpaceError("disk full")})
+    outcome, _, failures = run(factory_of(full), 200, pace=Pace(largest=2))
+    assert outcome.stopped == "disk full"
+    assert 0 < outcome.done < 100
+    assert outcome.done + outcome.left == 200
+    assert failures == []
+    resumed, _, _ = run(factory_of(Actor(tmp_path)), 200)
+    assert resumed.done == outcome.left
+
+
+def broken():
+    message = "no engine for this machine"
+    raise BackendError(message)
+
+
+def test_an_actor_that_cannot_be_built_is_one_error_of_the_run(run):
+    with pytest.raises(BackendError, match="no engine for this machine"):
+        run(factory_of(Build(broken)), 10)
+
+
+def test_a_worker_without_an_engine_is_left_out(run, tmp_path):
+    first = tmp_path / "first"
+
+    def build_once(folder=tmp_path, first=first):
+        try:
+            first.touch(exist_ok=False)
+        except FileExistsError:
+            broken()
+        return Actor(folder, seconds=0.01)
+
+    outcome, events, _ = run(factory_of(Build(build_once)), 40)
+    assert outcome.done == 40
+    assert begun(tmp_path) == Counter(range(40))
+    assert len(worker_pids(tmp_path)) == 1
+    (told,) = (e.text for e in events if isinstance(e, Message))
+    assert "is left out: no engine for this machine" in told
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_engine_that_crashes_when_built_blames_no_block(run, cluster):
+    with pytest.raises(ClusterError, match="died while they built their engine"):
+        run(factory_of(Build(die)), 10)
+    wait_for_workers(cluster)
+
+
+def test_cheap_blocks_share_tasks_and_keep_readable_names(run, tmp_path, cluster):
+    run(factory_of(Actor(tmp_path)), 2000)
+    log = cluster.client.run_on_scheduler(
+        lambda dask_scheduler: (
+            dask_scheduler.task_prefixes["segment"].state_counts["memory"],
+            [str(entry[0]) for entry in dask_scheduler.transition_log],
+        )
+    )
+    tasks, keys = log
+    assert tasks < 2000
+    assert any(k.startswith("segment-z") and "-more-" in k for k in keys)
+
+
+def test_time_by_activity_reaches_the_dashboard_s_metrics(run, tmp_path, cluster):
+    run(factory_of(Actor(tmp_path, seconds=0.05)), 12)
+    time.sleep(1.2)  # they travel with a worker's heartbeat
+    metrics = cluster.client.run_on_scheduler(
+        lambda dask_scheduler: [
+            key[1:] for key in dask_scheduler.cumulative_worker_metrics if key[1:]
+        ]
+    )
+    assert ("segment", "infer", "seconds") in metrics
+
+
+def test_the_dashboard_is_bound_to_loopback_only(cluster):
+    assert cluster.dashboard.startswith("http://127.0.0.1:")
+    assert cluster.address.startswith("tcp://127.0.0.1:")
+
+
+def test_inference_threads_reach_the_workers_environment(cluster):
+    found = cluster.client.run(lambda: os.environ["OMP_NUM_THREADS"])
+    assert set(found.values()) == {str(LAYOUT.inference_threads)}
+
+
+def test_workers_ignore_an_interrupt_that_the_terminal_sends_to_all(
+    run, tmp_path, cluster
+):
+    before = set(cluster.client.run(os.getpid).values())
+
+    def interrupt(event):
+        if isinstance(event, BlockDone) and event.report.block_id == 5:
+            for pid in before:
+                os.kill(pid, signal.SIGINT)
+
+    outcome, events, _ = run(factory_of(Actor(tmp_path, seconds=0.02)), 40, interrupt)
+    assert outcome.done == 40
+    assert not any(isinstance(e, WorkerLost) for e in events)
+    assert set(cluster.client.run(os.getpid).values()) == before
+
+
+def test_an_interrupt_keeps_what_was_in_flight(run, tmp_path):
+    done = []
+
+    def interrupt(event):
+        if isinstance(event, BlockDone):
+            done.append(event.report.block_id)
+            if len(done) == 10:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    actor = Actor(tmp_path, seconds=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        run(factory_of(actor), 500, interrupt, Pace(largest=1))
+    assert sorted(begun(tmp_path)) == sorted(done)
+    with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.summary("segment").done == len(done)
+    resumed, _, _ = run(factory_of(actor), 500, pace=Pace(target=0.2))
+    assert resumed.done == 500 - len(done)
+    assert begun(tmp_path) == Counter(range(500))
+
+
+def test_a_ledger_can_be_read_while_blocks_run(run, tmp_path):
+    seen: list[int] = []
+
+    def look():
+        while not seen or seen[-1] < 60:
+            if (tmp_path / "ledger.sqlite").exists():
+                with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
+                    seen.append(ledger.summary("segment").done)
+            time.sleep(0.01)
+
+    Ledger.create(tmp_path / "ledger.sqlite", "print").close()
+    reader = threading.Thread(target=look, daemon=True)
+    reader.start()
+    run(factory_of(Actor(tmp_path, seconds=0.02)), 60, pace=Pace(largest=1))
+    reader.join(timeout=20)
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+
+
+def test_no_workers_for_long_is_a_lost_cluster(tmp_path):
+    with local_cluster(Layout(1, 1, 1, 2**30)) as small:
+
+        def drop_all(event):
+            if isinstance(event, BlockDone) and event.report.block_id == 3:
+                scale_to_nothing(small)
+
+        executor = DaskExecutor(small, "output", worker_timeout=1.0)
+        with Ledger.create(tmp_path / "l.sqlite", "print") as ledger:
+            with pytest.raises(ClusterError, match="no Dask worker for 1 s"):
+                drive(
+                    executor,
+                    BlockQueue(range(1000)),
+                    ledger,
+                    "segment",
+                    factory_of(Actor(tmp_path, seconds=0.01)),
+                    drop_all,
+                )
+            assert ledger.summary("segment").done >= 3
+
+
+def scale_to_nothing(cluster):
+    names = list(cluster.client.scheduler_info()["workers"])
+    cluster.client.retire_workers(names, close_workers=True)
+
+
+def test_phases_follow_each_other_on_one_cluster(cluster, tmp_path):
+    executor = DaskExecutor(cluster, "output")
+    with Ledger.create(tmp_path / "l.sqlite", "print") as ledger:
+        for phase in ("segment", "pyramid"):
+            folder = tmp_path / phase
+            folder.mkdir()
+            outcome = drive(
+                executor,
+                BlockQueue(range(30)),
+                ledger,
+                phase,
+                factory_of(Actor(folder)),
+                lambda _: None,
+            )
+            assert isinstance(outcome, PhaseDone)
+            assert begun(folder) == Counter(range(30))
+    left = cluster.client.run(
+        lambda dask_worker: [n for n in dask_worker.plugins if "blockseg" in n]
+    )
+    assert all(not names for names in left.values())
+
+
+def test_nothing_of_a_finished_phase_stays_on_the_scheduler(run, tmp_path, cluster):
+    run(factory_of(Actor(tmp_path)), 200)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        tasks = cluster.client.run_on_scheduler(
+            lambda dask_scheduler: len(dask_scheduler.tasks)
+        )
+        if not tasks:
+            break
+        time.sleep(0.05)
+    assert tasks == 0
