@@ -180,9 +180,10 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     if settings.voxel_size is not None:
         space = replace(space, voxel_size=settings.voxel_size, unit="micrometer")
     elif space.unit is None:
+        z, y, x = (f"{size:g}" for size in space.voxel_size)
         warnings.warn(
-            f"{uri} states no voxel size: 1 without a unit is written; "
-            "give --voxel-size Z,Y,X in µm",
+            f"{uri} states no unit of its voxel size: {z},{y},{x} is written without "
+            "one; give --voxel-size Z,Y,X in µm",
             stacklevel=2,
         )
     return Source(spec, volume, space, fingerprint(spec))

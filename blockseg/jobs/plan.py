@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
     from blockseg.jobs.decisions import Decisions
+    from blockseg.jobs.execute import Job
     from blockseg.jobs.inputs import Inputs
 
 __all__ = ["Forecast", "plan"]
@@ -149,9 +150,7 @@ def plan(
         blocks_done=done,
         levels=len(job.pyramids[0].levels),
         shards=2 * len(job.candidates),
-        files=sum(
-            predicted_files(image, len(job.candidates)) for image in job.pyramids
-        ),
+        files=_files(job),
         bytes_read=round(read * itemsize * share),
         bytes_decoded=round(decoded * itemsize * share),
         bytes_written=round(
@@ -165,6 +164,12 @@ def plan(
         voxels_per_second=rate / ratio,
         hours=left * ratio / rate / 3600 if rate else 0.0,
     )
+
+
+def _files(job: Job) -> int:
+    blocks = len(job.candidates)
+    of_labels = {3: 1, 2: 2}[job.pyramids[0].zarr_format]  # the group's own metadata
+    return of_labels + sum(predicted_files(image, blocks) for image in job.pyramids)
 
 
 def _read_voxels(grid: BlockGrid, chunk: Zyx) -> tuple[float, float]:

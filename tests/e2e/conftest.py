@@ -24,7 +24,7 @@ class Blockseg:
     def __call__(self, *arguments, code=0):
         with contextlib.chdir(self.folder), warnings.catch_warnings():
             # Said to users, and no fault of the test.
-            warnings.filterwarnings("always", message=".* states no voxel size")
+            warnings.filterwarnings("always", message=".* states no unit")
             done = CliRunner().invoke(self.command, [str(word) for word in arguments])
         assert done.exit_code == code, done.output + repr(done.exception)
         return done
