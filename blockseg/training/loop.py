@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from blockseg.model.sdasn import SDASN
 from blockseg.training.dataset import SynthPatches
+from blockseg.training.forward import training_logits
 from blockseg.training.loss import bce_dice
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class TrainingConfig:
     steps: int = 3000
     """Optimiser steps."""
 
-    batch: int = 4
+    batch: int = 2
     """Patches a step."""
 
     patch: int = 64
@@ -46,7 +47,7 @@ class TrainingConfig:
     warm_share: float = 0.1
     """Share of the steps in which the rate rises."""
 
-    frozen_share: float = 0.25
+    frozen_share: float = 0.5
     """Share of the steps, the last ones, with norm statistics as in inference."""
 
     averaging: float = 0.995
@@ -124,7 +125,7 @@ def train(
         if step >= config.steps * (1 - config.frozen_share):
             _freeze_norms(network)
         image = image.to(memory_format=torch.channels_last_3d)
-        loss = bce_dice(network(image), target)
+        loss = bce_dice(training_logits(network, image), target)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)

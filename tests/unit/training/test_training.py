@@ -1,0 +1,157 @@
+"""Patches, loss and loop."""
+
+import math
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from blockseg.core.geometry import Roi
+from blockseg.model.sdasn import SDASN
+from blockseg.model.weights import load_weights
+from blockseg.training.dataset import IGNORE, RING, SynthPatches, brain_patches, truth
+from blockseg.training.default_weights import main
+from blockseg.training.evaluation import probability, score_brain
+from blockseg.training.loop import TrainingConfig, train
+from blockseg.training.loss import RING_WEIGHT, bce_dice
+from blockseg.training.randomised import random_params
+from blockseg.training.synth import SyntheticBrain, preset
+from blockseg.training.synth.fields import stream
+from blockseg.training.synth.params import Morphology
+
+TINY = TrainingConfig(steps=4, batch=1, patch=16, width=2, threads=1, workers=0)
+
+
+def test_the_stream_of_patches_is_a_function_of_its_seed() -> None:
+    first, again, other = (
+        list(islice(SynthPatches(seed, 16, buffer=6), 8)) for seed in (3, 3, 4)
+    )
+    for (image, target), (image_again, target_again) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(image, image_again)
+        np.testing.assert_array_equal(target, target_again)
+    assert any((a[0] != b[0]).any() for a, b in zip(first, other, strict=True))
+
+
+def test_patches_are_finite_and_of_the_shapes_that_the_network_takes() -> None:
+    for image, target in islice(SynthPatches(1, 16, buffer=4), 20):
+        assert image.shape == target.shape == (1, 16, 16, 16)
+        assert image.dtype == np.float32
+        assert target.dtype == np.uint8
+        assert np.isfinite(image).all()
+        assert set(np.unique(target)) <= {0, 1, RING, IGNORE}
+
+
+def test_patches_are_normalised_about_their_background() -> None:
+    params = replace(preset("lightsheet"), morphology=Morphology(neurons=0, axons=1))
+    patches = brain_patches(params, 1, 64, (1, 2, 2), stream(1))
+    values = np.concatenate([patch.image.ravel() for patch in patches])
+    assert abs(np.median(values)) < 1.5
+    assert 0.3 < np.percentile(values, 75) - np.percentile(values, 25) < 4
+
+
+def test_every_random_brain_has_valid_parameters_and_densities_differ() -> None:
+    drawn = [random_params(stream(1, i)) for i in range(200)]
+    axons = [params.morphology.axons for params in drawn]
+    assert 5 < axons.count(0.0) < 60
+    assert max(axons) > 40
+    assert len({params.background.level for params in drawn}) == 200
+
+
+def test_somata_are_background_and_their_surroundings_do_not_count() -> None:
+    params = replace(preset("clean"), morphology=Morphology(neurons=8, axons=0))
+    brain = SyntheticBrain((64, 64, 64), params, 2)
+    whole = Roi.whole(brain.shape)
+    target, soma = truth(brain, whole), brain.somata(whole) > 0
+    assert soma.any()
+    assert not (target[soma] == 1).any()
+    assert (target == IGNORE).any()
+    assert (target == 1).any()
+
+
+def test_invisible_neurites_do_not_count() -> None:
+    faint = Morphology(neurons=0, axons=20, snr=((1.0, 0.1, 0.2),))
+    brain = SyntheticBrain((64, 64, 64), replace(preset("clean"), morphology=faint), 2)
+    target = truth(brain, Roi.whole(brain.shape))
+    assert (target == IGNORE).any()
+    assert not (target == 1).any()
+
+
+def test_the_loss_is_what_its_formula_says() -> None:
+    logits = torch.tensor([0.0, 2.0, -1.0, 5.0]).reshape(1, 1, 1, 2, 2)
+    target = torch.tensor([1, 0, RING, IGNORE]).reshape(1, 1, 1, 2, 2)
+    p = [1 / (1 + math.exp(-x)) for x in (0.0, 2.0, -1.0)]
+    bce = -(math.log(p[0]) + math.log(1 - p[1]) + RING_WEIGHT * math.log(1 - p[2])) / 4
+    total = p[0] + p[1] + RING_WEIGHT * p[2]
+    dice = 1 - (2 * p[0] + 100) / (total + 1 + 100)
+    assert bce_dice(logits, target).item() == pytest.approx(10 * bce + dice, rel=1e-5)
+
+
+def test_ignored_voxels_do_not_move_the_network() -> None:
+    logits = torch.zeros(1, 1, 2, 2, 2, requires_grad=True)
+    target = torch.full((1, 1, 2, 2, 2), IGNORE)
+    target[0, 0, 0] = 0
+    bce_dice(logits, target).backward()
+    assert logits.grad is not None
+    assert (logits.grad[0, 0, 0] > 0).all()
+    assert (logits.grad[0, 0, 1] == 0).all()
+
+
+def test_training_twice_gives_the_same_weights(tmp_path: Path) -> None:
+    nets = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        nets.append(train(TINY, tmp_path / name).state_dict())
+    for one, other in zip(nets[0].values(), nets[1].values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def note(_network: SDASN, step: int) -> None:
+        steps.append(step)
+        if steps == [2]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, tmp_path, on_checkpoint=note, every=2)
+    train(TINY, tmp_path, on_checkpoint=note, every=2)
+    assert steps == [2, 4]
+
+
+def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
+    out = tmp_path / "own.safetensors"
+    main([str(out), "--steps", "2", "--batch", "1", "--patch", "16", "--width", "2",
+          "--threads", "1", "--workers", "0"])  # fmt: skip
+    network, info = load_weights(out)
+    assert (info.gain, info.width) == (1.0, 2)
+    assert "synthetic" in info.training_data
+    assert not network.training
+
+
+def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
+    dense = replace(preset("lightsheet"), morphology=Morphology(neurons=0, axons=30))
+    network = SDASN(2).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.head02.bias.fill_(-9.0)  # type: ignore[union-attr]
+    brain = SyntheticBrain((32, 64, 64), dense, 3)
+    nothing = score_brain(network, 1.0, brain)
+    assert nothing.agreement.predicted == nothing.agreement.found == 0
+    assert nothing.agreement.true > 0
+    assert nothing.stored == nothing.components == 0
+    with torch.no_grad():
+        network.head02.bias.fill_(9.0)  # type: ignore[union-attr]
+    everything = score_brain(network, 1.0, brain)
+    assert everything.agreement.recall == 1
+    assert everything.agreement.precision < 0.5
+    assert everything.stored == everything.voxels == 32 * 64 * 64
+
+
+def test_probability_pads_shapes_that_are_no_multiples_of_four() -> None:
+    image = SyntheticBrain((18, 21, 23), "clean", 1).image(Roi.whole((18, 21, 23)))
+    assert probability(SDASN(2).eval(), image, 1.0).shape == image.shape
