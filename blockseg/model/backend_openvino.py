@@ -80,12 +80,15 @@ class OpenVinoBackend:
         """Return the foreground probability of a window's core."""
         inputs = [tile[None, None]]
         if inside is None:
-            request = self._interior
+            request, other = self._interior, self._edge
         else:
             if self._edge is None:
                 self._edge = self._compiled(_Edge(self._network), 4)
-            request = self._edge
+            request, other = self._edge, self._interior
             inputs += [vector[None] for vector in inside]
+        if other is not None:
+            # Each graph would else keep its feature maps while the other runs.
+            other.get_compiled_model().release_memory()
         request.infer(inputs, share_inputs=True)
         probability: npt.NDArray[Any] = request.get_output_tensor(0).data[0, 0]
         return probability

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from blockseg.core.errors import BackendError
+from blockseg.model.convolution import convolution_for
 from blockseg.model.folding import folded
+from blockseg.model.sdasn import Conv
 from blockseg.model.weights import load_weights
 
 if TYPE_CHECKING:
@@ -55,12 +58,7 @@ class TorchBackend:
         if self._device.type == "cpu":
             torch.set_num_threads(spec.threads)
         dtype = getattr(torch, spec.precision)
-        self._network = folded(network.to(self._device, dtype))
-        for parameter in self._network.parameters():
-            if parameter.dim() == 5:
-                parameter.data = parameter.contiguous(
-                    memory_format=torch.channels_last_3d
-                )
+        self._network = on_device(network, self._device, dtype)
 
     def infer(
         self, tile: npt.NDArray[Any], inside: AxisMasks | None
@@ -92,6 +90,19 @@ class TorchBackend:
         return torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
         )
+
+
+def on_device(network: SDASN, device: torch.device, dtype: torch.dtype) -> SDASN:
+    """Return a copy of ``network`` for inference: folded, channels last."""
+    copy = folded(deepcopy(network).to(device, dtype))
+    convolve = convolution_for(device, dtype)
+    for layer in copy.modules():
+        if isinstance(layer, Conv):
+            layer.convolve = convolve
+    for parameter in copy.parameters():
+        if parameter.dim() == 5:
+            parameter.data = parameter.contiguous(memory_format=torch.channels_last_3d)
+    return copy
 
 
 def _device(name: str) -> torch.device:

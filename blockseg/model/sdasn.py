@@ -18,6 +18,7 @@ same numbers on the core, because nothing there ever depended on the padding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -32,6 +33,9 @@ __all__ = ["ALIGNMENT", "REACH", "SDASN", "AxisVectors", "Conv", "Up"]
 AxisVectors: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Three 0/1 tensors ``(batch, n)`` along z, y, x; their product is a mask."""
 
+Convolve: TypeAlias = Callable[[Tensor, Tensor, "Tensor | None", int], Tensor]
+"""``conv3d(x, weight, bias, padding)``; backends may put a faster one in."""
+
 SLOPE = 0.2
 
 
@@ -41,12 +45,13 @@ class Conv(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.conv = nn.Conv3d(channels_in, channels_out, KERNEL)
+        self.convolve: Convolve = _convolve
         self.norm: nn.Module = nn.BatchNorm3d(channels_out)
 
     def forward(self, x: Tensor, padded: bool, mask: Tensor | None) -> Tensor:
         """Return a map of the same shape if ``padded``, else one voxel less a side."""
         padding = KERNEL // 2 if padded else 0
-        x = functional.conv3d(x, self.conv.weight, self.conv.bias, padding=padding)
+        x = self.convolve(x, self.conv.weight, self.conv.bias, padding)
         return _masked(functional.leaky_relu_(self.norm(x), SLOPE), mask)
 
 
@@ -173,6 +178,10 @@ def sum_heads(logits: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Return the network's logit: the heads' sum."""
     first, second, third = logits
     return first + second + third
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+    return functional.conv3d(x, weight, bias, padding=padding)
 
 
 def _level_masks(z: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
