@@ -166,12 +166,12 @@ def _held_out() -> dict[str, SynthParams]:
         params = preset(name)
         shape = replace(
             params.morphology,
-            axons=8.0,
+            axon_density=900.0,
             neurons=min(0.5, 5 * params.morphology.neurons),
         )
         sets[name] = replace(params, morphology=shape)
     for name in ("fmost", "lightsheet"):
-        empty = Morphology(neurons=0, axons=0)
+        empty = Morphology(neurons=0, axon_density=0)
         sets[f"{name}, no neurites"] = replace(preset(name), morphology=empty)
     return sets
 

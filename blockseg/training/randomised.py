@@ -44,11 +44,11 @@ def _optics(rng: np.random.Generator) -> Optics:
 def _morphology(rng: np.random.Generator, negative: bool) -> Morphology:
     thin = _log(rng, 0.35, 0.8)
     # Skeleton density 0.02 % to 2 %: sparse axons, meshes, bundles.
-    axons = 0.0 if negative else _log(rng, 2.0, 80.0)
+    axons = 0.0 if negative else _log(rng, 120.0, 5000.0)
     thick = rng.uniform() < 0.15
     return Morphology(
         neurons=0.0 if negative else _maybe(rng, 0.4, 0.5, 3.0),
-        axons=axons / 3 if thick else axons,
+        axon_density=axons / 3 if thick else axons,
         bundled=rng.uniform(0, 0.8) if rng.uniform() < 0.5 else 0.0,
         bundle_size=int(rng.integers(3, 20)),
         bundle_spread=_log(rng, 2.5, 10.0),

@@ -289,7 +289,9 @@ def populate(shape: Zyx, params: SynthParams, seed: int) -> Tracing:
     shape_params, millions = params.morphology, math.prod(shape) / 1e6
     for _ in range(rng.poisson(shape_params.neurons * millions)):
         population.neuron()
-    axons = int(rng.poisson(shape_params.axons * millions))
+    # A straight line through a random place of a box is about 0.8 edges long.
+    trunk = 0.8 * math.prod(shape) ** (1 / 3)
+    axons = int(rng.poisson(shape_params.axon_density * millions / trunk))
     bundled = round(axons * shape_params.bundled)
     for _ in range(axons - bundled):
         population.passing_axon()

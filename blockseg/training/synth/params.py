@@ -56,8 +56,9 @@ class Morphology:
     neurons: float = 0.2
     """Neurons with soma, dendrites and axon, per million voxels."""
 
-    axons: float = 1.0
-    """Axons whose soma lies elsewhere, per million voxels."""
+    axon_density: float = 200.0
+    """Path length of axons whose soma lies elsewhere, without their branches, in voxels
+    per million voxels."""
 
     bundled: float = 0.3
     """Share of those axons that run in bundles, 0 to 1."""

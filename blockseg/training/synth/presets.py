@@ -28,7 +28,7 @@ PRESETS: Mapping[str, SynthParams] = MappingProxyType(
         "clean": SynthParams(
             optics=Optics(2.2, 3.5),
             morphology=Morphology(
-                neurons=0.1, axons=0.8, bundled=0.2, snr=((1.0, 8.0, 40.0),)
+                neurons=0.1, axon_density=150.0, bundled=0.2, snr=((1.0, 8.0, 40.0),)
             ),
             clutter=Clutter(puncta=0.0, glow=0.0, soma_snr=(40.0, 80.0)),
             background=Background(level=200.0, uneven=0.02),
@@ -39,7 +39,7 @@ PRESETS: Mapping[str, SynthParams] = MappingProxyType(
             optics=Optics(2.5, 4.2),
             morphology=Morphology(
                 neurons=0.12,
-                axons=0.8,
+                axon_density=150.0,
                 bundled=0.25,
                 snr=(
                     (0.1, 1.0, 2.0),
@@ -59,7 +59,7 @@ PRESETS: Mapping[str, SynthParams] = MappingProxyType(
             optics=Optics(2.6, 4.7),
             morphology=Morphology(
                 neurons=0.02,
-                axons=2.0,
+                axon_density=600.0,
                 bundled=0.4,
                 bundle_size=12,
                 wiggle=0.5,

@@ -21,14 +21,14 @@ from blockseg.training.synth.params import (
 
 SHAPE: Zyx = (64, 96, 96)
 WHOLE = Roi.whole(SHAPE)
-EMPTY = Morphology(neurons=0, axons=0)
+EMPTY = Morphology(neurons=0, axon_density=0)
 BARE = Clutter(puncta=0, glow=0)
 
 
 def _axons(snr: float) -> Morphology:
     return Morphology(
         neurons=0,
-        axons=8,
+        axon_density=560,
         bundled=0,
         fading=0,
         bead_spacing=0,
@@ -142,7 +142,7 @@ def test_labels_agree_with_the_mask_and_the_centrelines() -> None:
 
 
 def test_somata_are_labelled_but_are_no_neurites() -> None:
-    params = replace(preset("clean"), morphology=Morphology(neurons=6, axons=0))
+    params = replace(preset("clean"), morphology=Morphology(neurons=6, axon_density=0))
     brain = SyntheticBrain(SHAPE, params, 1)
     soma = brain.somata(WHOLE) > 0
     assert soma.sum() > 100

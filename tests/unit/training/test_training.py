@@ -45,7 +45,9 @@ def test_patches_are_finite_and_of_the_shapes_that_the_network_takes() -> None:
 
 
 def test_patches_are_normalised_about_their_background() -> None:
-    params = replace(preset("lightsheet"), morphology=Morphology(neurons=0, axons=1))
+    params = replace(
+        preset("lightsheet"), morphology=Morphology(neurons=0, axon_density=70)
+    )
     patches = brain_patches(params, 1, 64, (1, 2, 2), stream(1))
     values = np.concatenate([patch.image.ravel() for patch in patches])
     assert abs(np.median(values)) < 1.5
@@ -54,14 +56,14 @@ def test_patches_are_normalised_about_their_background() -> None:
 
 def test_every_random_brain_has_valid_parameters_and_densities_differ() -> None:
     drawn = [random_params(stream(1, i)) for i in range(200)]
-    axons = [params.morphology.axons for params in drawn]
+    axons = [params.morphology.axon_density for params in drawn]
     assert 5 < axons.count(0.0) < 60
-    assert max(axons) > 40
+    assert max(axons) > 2500
     assert len({params.background.level for params in drawn}) == 200
 
 
 def test_somata_are_background_and_their_surroundings_do_not_count() -> None:
-    params = replace(preset("clean"), morphology=Morphology(neurons=8, axons=0))
+    params = replace(preset("clean"), morphology=Morphology(neurons=8, axon_density=0))
     brain = SyntheticBrain((64, 64, 64), params, 2)
     whole = Roi.whole(brain.shape)
     target, soma = truth(brain, whole), brain.somata(whole) > 0
@@ -72,7 +74,7 @@ def test_somata_are_background_and_their_surroundings_do_not_count() -> None:
 
 
 def test_invisible_neurites_do_not_count() -> None:
-    faint = Morphology(neurons=0, axons=20, snr=((1.0, 0.1, 0.2),))
+    faint = Morphology(neurons=0, axon_density=1400, snr=((1.0, 0.1, 0.2),))
     brain = SyntheticBrain((64, 64, 64), replace(preset("clean"), morphology=faint), 2)
     target = truth(brain, Roi.whole(brain.shape))
     assert (target == IGNORE).any()
@@ -133,7 +135,9 @@ def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
 
 
 def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
-    dense = replace(preset("lightsheet"), morphology=Morphology(neurons=0, axons=30))
+    dense = replace(
+        preset("lightsheet"), morphology=Morphology(neurons=0, axon_density=2100)
+    )
     network = SDASN(2).eval()
     with torch.no_grad():
         for parameter in network.parameters():
