@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.runtime.attempt import one_line
@@ -200,6 +202,9 @@ def connect(address: str, timeout: float = 10.0) -> Cluster:
     with ExitStack() as resources:
         resources.enter_context(_quiet_logs())
         try:
+            # A client would wait without end for a port that accepts and is silent.
+            with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop
+                elsewhere.submit(asyncio.run, _identify(address, timeout)).result()
             client = Client(  # type: ignore[no-untyped-call]
                 address, timeout=timeout, set_as_default=False, name="blockseg"
             )
@@ -210,6 +215,18 @@ def connect(address: str, timeout: float = 10.0) -> Cluster:
             )
             raise ClusterError(message) from error
         return Cluster(client, resources.pop_all())
+
+
+async def _identify(address: str, timeout: float) -> None:
+    # Encrypted or not, as Dask is configured.
+    security: Any = Security  # untyped
+    arguments = security().get_connection_args("client")
+    open_rpc: Any = rpc
+    async with open_rpc(address, connection_args=arguments) as scheduler:
+        answer = await asyncio.wait_for(scheduler.identity(), timeout)
+    if answer.get("type") != "Scheduler":
+        message = f"it is a {answer.get('type')}"
+        raise TypeError(message)
 
 
 def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from distributed import KilledWorker, span
+from distributed.comm.core import CommClosedError
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import BackendError, ClusterError
@@ -188,8 +189,8 @@ class DaskExecutor:
             try:
                 bounded(self._client, register, plugin, seconds=60.0)
             except Exception as error:
-                died = isinstance(error, OSError) and self._client.status == "running"
-                if not (died and tries):  # a worker died just then: once more
+                # A worker that dies just then takes the connection with it.
+                if not (isinstance(error, CommClosedError) and tries):
                     message = f"the workers cannot prepare: {one_line(error)}"
                     raise ClusterError(message) from error
             else:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from blockseg.core.errors import ConfigError
+from blockseg.runtime.cgroups import CGROUPS, OWN_CGROUPS, control_groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Layout", "Machine", "Need", "machine", "plan_layout"]
 
@@ -129,21 +133,23 @@ def plan_layout(
     )
 
 
-def machine(cgroup: Path = Path("/sys/fs/cgroup")) -> Machine:
+def machine(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> Machine:
     """Look at this machine, within the limits of a container or a batch job.
 
     Parameters
     ----------
-    cgroup
+    cgroups
         Where the control groups are mounted.
+    own
+        Which of them this process is in.
     """
     memory = psutil.virtual_memory()
-    limit, used = _cgroup_memory(cgroup)
-    total = min(memory.total, limit)
+    limits = control_groups(cgroups, own)
+    total = min(memory.total, limits.memory)
     return Machine(
-        cores=_cores(cgroup),
+        cores=min(_cores(), limits.cores),
         memory=total,
-        available=min(memory.available, max(0, total - used)),
+        available=max(0, min(memory.available, limits.free, total)),
     )
 
 
@@ -159,44 +165,7 @@ def _fits(machine: Machine, peak: int, workers: int) -> bool:
     return peak * workers <= _budget(machine)
 
 
-def _cores(cgroup: Path) -> int:
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    for quota, period in (
-        _read(cgroup / "cpu.max"),
-        (
-            *_read(cgroup / "cpu" / "cpu.cfs_quota_us")[:1],
-            *_read(cgroup / "cpu" / "cpu.cfs_period_us")[:1],
-        ),
-    ):
-        if quota > 0 and period > 0:
-            cores = min(cores, max(1, quota // period))
-    return cores
-
-
-def _cgroup_memory(cgroup: Path) -> tuple[int, int]:
-    """Return the limit and what counts against it; version 2, then version 1."""
-    for limit, used in (
-        (cgroup / "memory.max", cgroup / "memory.current"),
-        (
-            cgroup / "memory" / "memory.limit_in_bytes",
-            cgroup / "memory" / "memory.usage_in_bytes",
-        ),
-    ):
-        bound, _ = _read(limit)
-        if bound > 0:
-            return bound, max(0, _read(used)[0])
-    return 2**63, 0
-
-
-def _read(path: Path) -> tuple[int, int]:
-    """Return the first two numbers in a file; -1 where there is none."""
-    try:
-        words = path.read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError):
-        words = []
-    numbers = [int(w) if w.lstrip("-").isdigit() else -1 for w in words[:2]]
-    first, second, *_ = [*numbers, -1, -1]
-    return first, second
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a test reads what it prints
 """A driver in a process of its own, for tests that kill it.
 
 ``python dask_driver.py FOLDER BLOCKS SECONDS [SCHEDULER]`` runs blocks that take some

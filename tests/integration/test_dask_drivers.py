@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,13 +119,12 @@ def test_a_run_to_its_end_leaves_the_terminal_quiet(tmp_path):
 
 
 @pytest.fixture
-def scheduler():
+def scheduler(tmp_path):
     """Somebody else's cluster: a scheduler and a worker with a nanny."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     dask = [sys.executable, "-m", "dask"]
     commands = (
         [*dask, "scheduler", "--host", address, "--no-dashboard"],
@@ -133,18 +133,22 @@ def scheduler():
     processes = []
     try:
         for command in commands:
-            processes.append(subprocess.Popen(command, **quiet))
+            processes.append(start_elsewhere(command, tmp_path))
             wait_until(lambda: listening(port))
         yield address, processes
     finally:
-        for process in reversed(processes):
-            process.terminate()
         for process in processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # The group: a worker's nanny has a child of its own.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def start_elsewhere(command, folder):
+    """Start a process where the tests' own files cannot be imported."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True
+    )
 
 
 def listening(port):
@@ -186,7 +190,7 @@ def test_a_new_driver_waits_for_the_blocks_of_a_dead_one(scheduler, tmp_path):
         wait_until(lambda: noted(tmp_path, "begun").total() >= 2)
         first.send_signal(signal.SIGKILL)
         first.wait()
-    events = []
+    events: list[Any] = []
     with connect(address) as cluster:
         settle_predecessor(cluster, "another output", events.append)
         assert events == []
@@ -261,17 +265,12 @@ def test_workers_that_do_not_know_us_are_an_error_of_the_run(scheduler, tmp_path
     with (
         connect(address) as cluster,
         Ledger.create(tmp_path / "l.sqlite", "print") as ledger,
-        pytest.raises(ClusterError, match="the workers cannot prepare"),
     ):
-        # A function of this file, which no worker can import.
-        drive(
-            DaskExecutor(cluster, "output"),
-            BlockQueue([0]),
-            ledger,
-            "segment",
-            build_instant,
-            lambda _: None,
-        )
+        cluster.client.wait_for_workers(1, timeout=30)
+        executor, queue = DaskExecutor(cluster, "output"), BlockQueue([0])
+        with pytest.raises(ClusterError, match=r"workers cannot prepare: .*No module"):
+            # A function of this file, which no worker can import.
+            drive(executor, queue, ledger, "segment", build_instant, lambda _: None)
 
 
 def test_events_of_a_driver_come_after_the_ledger_has_them(tmp_path):
