@@ -105,8 +105,11 @@ class OpenVinoBackend:
             with warnings.catch_warnings(), torch.inference_mode():
                 # The tracer warns of sizes that it takes as constants; they are.
                 warnings.simplefilter("ignore")
+                traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                    module, example, check_trace=False
+                )
                 model = self._openvino.convert_model(
-                    module, example_input=example, input=shapes
+                    traced, example_input=example, input=shapes
                 )
                 core = self._openvino.Core()
                 return core.compile_model(

@@ -23,6 +23,10 @@ def random_network(width: int = 8, seed: int = 0) -> SDASN:
                 assert module.running_var is not None
                 nn.init.normal_(module.running_mean, std=0.5)
                 nn.init.uniform_(module.running_var, 0.2, 1.0)
+        for head in (network.head00, network.head01, network.head02):
+            nn.init.normal_(head.weight)  # so that probabilities spread over [0, 1]
+            assert head.bias is not None
+            nn.init.zeros_(head.bias)
     return network.eval()
 
 

@@ -1,0 +1,196 @@
+import subprocess
+import sys
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
+from blockseg.core.specs import BackendSpec
+from blockseg.model import available_backends, default_backend, make_backend
+from blockseg.model.backend import AxisMasks, window_shape
+from blockseg.model.backend_torch import TorchBackend
+
+CORE = (8, 12, 16)
+
+needs_openvino = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="OpenVINO is not installed"
+)
+
+
+def tile(seed: int = 0, dtype: str = "f4") -> NDArray[Any]:
+    return np.random.default_rng(seed).normal(0, 1, window_shape(CORE)).astype(dtype)
+
+
+def at_edge(dtype: str = "f4") -> tuple[NDArray[Any], AxisMasks]:
+    window = tile(dtype=dtype)
+    masks = [np.ones(n, dtype) for n in window.shape]
+    masks[0][:32] = masks[1][40:] = masks[2][:36] = 0
+    for axis, mask in enumerate(masks):
+        window *= np.expand_dims(mask, tuple({0, 1, 2} - {axis}))
+    return window, (masks[0], masks[1], masks[2])
+
+
+@pytest.fixture
+def spec(weights_file):
+    return BackendSpec("torch", str(weights_file), CORE)
+
+
+@needs_openvino
+def test_openvino_is_preferred_on_cpus_and_torch_elsewhere():
+    assert available_backends() == ("openvino", "torch", "fake")
+    assert default_backend() == "openvino"
+    assert default_backend("cuda") == "torch"
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.parametrize("edge", [False, True])
+def test_every_backend_agrees_with_the_network_in_torch_float32(
+    spec, network, name, edge
+):
+    if name not in available_backends():
+        pytest.skip(f"{name} is not installed")
+    window, masks = at_edge() if edge else (tile(), None)
+    with torch.inference_mode():
+        inside = None
+        if masks is not None:
+            z, y, x = (torch.from_numpy(m)[None] for m in masks)
+            inside = (z, y, x)
+        logits = network.core_logits(torch.from_numpy(window)[None, None], inside)
+        wanted = logits.sigmoid()[0, 0].numpy()
+    backend = make_backend(BackendSpec(name, spec.weights, CORE))
+    got = backend.infer(window, masks)
+    backend.close()
+    assert (backend.name, backend.core, backend.dtype.name) == (name, CORE, "float32")
+    assert (got.shape, got.dtype.name) == (CORE, "float32")
+    assert wanted.std() > 0.1  # not saturated: differences would show
+    assert abs(got - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino", "fake"])
+def test_a_backend_repeats_itself_bit_for_bit(spec, name):
+    if name not in available_backends():
+        pytest.skip(f"{name} is not installed")
+    backend = make_backend(BackendSpec(name, spec.weights, CORE))
+    window, masks = at_edge()
+    first = backend.infer(window, masks).copy()
+    other = backend.infer(tile(1), None).copy()
+    again = backend.infer(window, masks).copy()
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(backend.infer(tile(1), None), other)
+    backend.close()
+
+
+def test_a_backend_leaves_its_window_as_it_was(spec):
+    for name in available_backends():
+        backend = make_backend(BackendSpec(name, spec.weights, CORE))
+        window, masks = at_edge()
+        before = window.copy()
+        backend.infer(window, masks)
+        backend.infer(window, None)
+        assert np.array_equal(window, before)
+        backend.close()
+
+
+def test_torch_computes_in_float64_too(network):
+    backend = TorchBackend(BackendSpec("torch", "", CORE, "float64"), network)
+    window = tile(dtype="f8")
+    with torch.inference_mode():
+        tensor = torch.from_numpy(window)[None, None]
+        wanted = network.double().core_logits(tensor).sigmoid()[0, 0].numpy()
+    got = backend.infer(window, None)
+    assert got.dtype == np.float64
+    assert abs(got - wanted).max() < 1e-12
+
+
+def test_a_backend_does_not_change_the_network_it_is_given(network):
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    TorchBackend(BackendSpec("torch", "", CORE, "float64"), network)
+    after = network.state_dict()
+    assert list(before) == list(after)
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "tensorflow"}, "no backend 'tensorflow'; choose from"),
+        ({"core": (8, 8, 6)}, r"window \(8, 8, 6\) is no multiple of 4"),
+        ({"core": (0, 8, 8)}, "no multiple of 4"),
+        ({"name": "openvino", "precision": "float64"}, "float64 needs backend torch"),
+        ({"name": "openvino", "device": "cuda"}, "runs on the CPU only"),
+        ({"threads": 0}, "at least one thread"),
+    ],
+)
+def test_what_no_engine_can_do_is_refused_before_anything_is_read(change, message):
+    fields = {"name": "torch", "weights": "nowhere", "core": CORE} | change
+    with pytest.raises(ConfigError, match=message):
+        make_backend(BackendSpec(**fields))
+
+
+def test_a_device_that_is_not_there_is_refused(spec, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BackendError, match="finds no CUDA device"):
+        make_backend(BackendSpec("torch", spec.weights, CORE, device="cuda"))
+    with pytest.raises(BackendError, match="no device 'tpu9'"):
+        make_backend(BackendSpec("torch", spec.weights, CORE, device="tpu9"))
+
+
+def test_a_missing_openvino_names_its_extra(spec, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'blockseg\[cpu\]'"):
+        make_backend(BackendSpec("openvino", spec.weights, CORE))
+
+
+@needs_openvino
+def test_openvino_neither_warns_nor_reports_its_use(spec):
+    # In a fresh process: what is imported already has no telemetry left to load.
+    code = f"""
+import sys, warnings
+warnings.simplefilter("error")
+from blockseg.core.specs import BackendSpec
+from blockseg.model import make_backend
+make_backend(BackendSpec("openvino", {spec.weights!r}, {CORE})).close()
+from openvino.tools.ovc import telemetry_utils
+print(telemetry_utils.tm.__name__)
+print("openvino_telemetry" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]
+
+
+def test_the_fake_backend_sees_as_far_as_the_network():
+    backend = make_backend(BackendSpec("fake", "", CORE))
+    window = np.zeros(window_shape(CORE), np.float32)
+    for position in ((0, 32, 32), (32, 0, 32), (32, 75, 32), (32, 32, 64), (32,) * 3):
+        window[position] = 1
+        assert backend.infer(window, None).any()
+        window[position] = 0
+        assert not backend.infer(window, None).any()
+
+
+def test_importing_the_package_and_running_the_fake_need_no_torch():
+    code = f"""
+import sys
+from blockseg.core.specs import BackendSpec
+from blockseg.model import make_backend
+make_backend(BackendSpec("fake", "", {CORE})).close()
+print("torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
+def test_building_a_backend_leaves_the_warning_filters_alone(spec):
+    before = list(warnings.filters)
+    for name in available_backends():
+        make_backend(BackendSpec(name, spec.weights, CORE)).close()
+    assert list(warnings.filters) == before
