@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RunLock"]
 
+_PATIENCE_SECONDS = 0.3
+"""Longer than somebody who only looks whether the lock is held has it."""
+
 
 class RunLock:
     """Hold an output; the system lets go when the holder dies, however it dies.
@@ -36,7 +39,7 @@ class RunLock:
         self._lock = lock(path)
 
     def acquire(self) -> Self:
-        """Take the lock at once or not at all.
+        """Take the lock now or not at all.
 
         Raises
         ------
@@ -45,7 +48,7 @@ class RunLock:
             file system cannot lock.
         """
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=_PATIENCE_SECONDS)
         except Timeout:
             message = (
                 f"another run ({self._who()}) is writing this output; wait for it or "
