@@ -50,12 +50,14 @@ def lively_network(width: int, seed: int) -> SDASN:
         torch.manual_seed(seed)
         network = SDASN(width)
         for module in network.modules():
+            if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
+                # The usual initialisation shrinks signals from layer to layer, and
+                # with them what the farthest voxels say.
+                nn.init.kaiming_normal_(module.weight, a=0.2)
             if isinstance(module, nn.BatchNorm3d):
                 nn.init.normal_(module.bias, std=0.5)
                 module.running_mean = torch.randn(module.num_features) * 0.5
                 module.running_var = torch.rand(module.num_features) * 0.8 + 0.2
-        for head in (network.head00, network.head01, network.head02):
-            nn.init.normal_(head.weight)
     return network.eval()
 
 
@@ -148,4 +150,4 @@ def test_a_halo_below_the_reach_makes_seams():
         for halo in (0, 16, 24, 32)
     }
     assert errors[32] < 1e-9
-    assert errors[0] > errors[16] > errors[24] > 1e-7
+    assert errors[0] > errors[16] > errors[24] > 1e-4

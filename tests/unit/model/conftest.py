@@ -16,6 +16,9 @@ def random_network(width: int = 8, seed: int = 0) -> SDASN:
         torch.manual_seed(seed)
         network = SDASN(width)
         for module in network.modules():
+            if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
+                # The usual initialisation shrinks signals from layer to layer.
+                nn.init.kaiming_normal_(module.weight, a=0.2)
             if isinstance(module, nn.BatchNorm3d):
                 nn.init.normal_(module.bias, std=0.5)
                 nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -23,10 +26,6 @@ def random_network(width: int = 8, seed: int = 0) -> SDASN:
                 assert module.running_var is not None
                 nn.init.normal_(module.running_mean, std=0.5)
                 nn.init.uniform_(module.running_var, 0.2, 1.0)
-        for head in (network.head00, network.head01, network.head02):
-            nn.init.normal_(head.weight)  # so that probabilities spread over [0, 1]
-            assert head.bias is not None
-            nn.init.zeros_(head.bias)
     return network.eval()
 
 
