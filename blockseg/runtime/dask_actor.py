@@ -8,12 +8,13 @@ import signal
 import threading
 import time
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distributed import WorkerPlugin, get_worker
+from distributed import Status, WorkerPlugin, get_worker
 from distributed.metrics import context_meter
+from distributed.protocol.pickle import dumps
 
 from blockseg.runtime.attempt import attempt, one_line
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from distributed import Worker
+    from distributed import Nanny, Worker
 
     from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
 
@@ -31,11 +32,10 @@ _TEARDOWN_SECONDS = 20.0
 
 _FLUSH_SECONDS = 0.05
 
-_SETTLE_SECONDS = 0.5
-"""A nanny whose worker dies in its first instants closes instead of restarting it
-(it still waits for the worker's first message): begin nothing dangerous so early."""
+_NANNY_SECONDS = 30.0
 
 _settled = threading.Event()
+"""Whether this process would be restarted if it died now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,8 @@ class ActorPlugin(WorkerPlugin):
         self._running: set[int] = set()
         self._actor: Future[ProcessBlock] = Future()
         self._ignore_interrupts_of_our_own_driver()
+        if not _settled.is_set():
+            self._settling = asyncio.ensure_future(_settle(worker))
         threading.Thread(target=self._build, name=self.name, daemon=True).start()
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002
@@ -129,9 +131,7 @@ class ActorPlugin(WorkerPlugin):
         return self._stopped
 
     def _build(self) -> None:
-        if not _settled.is_set():
-            time.sleep(_SETTLE_SECONDS)
-            _settled.set()
+        _settled.wait(_NANNY_SECONDS)
         try:
             actor = self._factory()
         except Exception as error:  # noqa: BLE001 - a factory may raise anything
@@ -204,6 +204,25 @@ def running_blocks(
                 plugin.stop()
             found[name] = sorted(plugin.running())
     return found
+
+
+async def _settle(worker: Worker) -> None:
+    """Wait until the nanny knows that its worker is up.
+
+    One whose worker dies sooner takes it for one that cannot start, and gives up.
+    """
+    question = dumps(_nanny_is_up)  # type: ignore[no-untyped-call]
+    with suppress(Exception):
+        while worker.nanny:
+            answer = await worker.rpc(str(worker.nanny)).run(function=question)
+            if answer.get("result", True):
+                break
+            await asyncio.sleep(0.05)
+    _settled.set()
+
+
+def _nanny_is_up(dask_worker: Nanny) -> bool:
+    return dask_worker.process is None or dask_worker.process.status == Status.running
 
 
 def _meter(activity: str) -> AbstractContextManager[object]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
+import psutil
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
@@ -25,6 +27,7 @@ __all__ = ["Cluster", "connect", "local_cluster"]
 
 _LOOPBACK = "127.0.0.1"
 _DASHBOARD_PORT = 8787
+_CLOSE_SECONDS = 20.0
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -32,6 +35,7 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 _QUIET = ("distributed", "bokeh", "tornado", "asyncio")
+_QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
 
 _SETTINGS = {
     # One death is enough: the driver finds out which block it was.
@@ -168,18 +172,24 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
             },
         }
         try:
+            # The port may be taken between our look and Dask's: any other will do.
+            resources.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message="Port .* is already in use")
             cluster = SpecCluster(  # type: ignore[no-untyped-call]
                 workers=workers,
                 scheduler=scheduler,
                 name="blockseg",
                 silence_logs=logging.CRITICAL,
             )
-            resources.callback(cluster.close, timeout=20)
+            resources.callback(_end, cluster)
             client = Client(  # type: ignore[no-untyped-call]
                 cluster, timeout=30, set_as_default=False
             )
         except Exception as error:
-            message = f"cannot start workers on this machine: {one_line(error)}"
+            message = (
+                f"cannot start workers on this machine: {one_line(error)}; a script "
+                "of yours must do its work under if __name__ == '__main__'"
+            )
             raise ClusterError(message) from error
         return Cluster(client, resources.pop_all(), cluster)
 
@@ -229,6 +239,16 @@ async def _identify(address: str, timeout: float) -> None:
         raise TypeError(message)
 
 
+def _end(cluster: SpecCluster) -> None:
+    """Close a cluster; workers that do not react are killed."""
+    try:
+        cluster.close(timeout=_CLOSE_SECONDS)
+    except Exception:  # noqa: BLE001 - nothing more can be done for it
+        for nanny in list(cluster.workers.values()):
+            with suppress(psutil.Error, TypeError):
+                psutil.Process(nanny.pid).kill()
+
+
 def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
     options: dict[str, Any] = {
         "nthreads": layout.threads_per_worker,
@@ -257,7 +277,9 @@ def _free_port(preferred: int) -> int:
 def _quiet_logs() -> ExitStack:
     """Keep the chatter of Dask's connections out of a user's terminal."""
     undo = ExitStack()
-    for name in _QUIET:
+    known = list(logging.root.manager.loggerDict)
+    # Dask gives some of the children levels of their own.
+    for name in {*_QUIET, *(n for n in known if n.startswith(_QUIET_CHILDREN))}:
         logger = logging.getLogger(name)
         undo.callback(logger.setLevel, logger.level)
         logger.setLevel(logging.CRITICAL)

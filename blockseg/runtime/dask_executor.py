@@ -15,8 +15,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from distributed import KilledWorker, span
@@ -25,8 +24,9 @@ from distributed.comm.core import CommClosedError
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import BackendError, ClusterError
 from blockseg.runtime.attempt import one_line
-from blockseg.runtime.dask_actor import ActorPlugin, BatchResult, run_blocks
+from blockseg.runtime.dask_actor import ActorPlugin
 from blockseg.runtime.dask_settle import plugin_prefix, still_running
+from blockseg.runtime.dask_tasks import TasksInFlight
 from blockseg.runtime.dask_watch import WorkerWatch, bounded
 from blockseg.runtime.events import Message, WorkerLost, WorkersChanged
 from blockseg.runtime.executor import Collected
@@ -34,11 +34,10 @@ from blockseg.runtime.pace import Pace
 from blockseg.runtime.suspicion import Suspicion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from distributed import Future
+    from collections.abc import Callable, Iterable, Mapping
 
     from blockseg.core.blocks import ProcessorFactory
+    from blockseg.runtime.dask_actor import BatchResult
     from blockseg.runtime.dask_cluster import Cluster
     from blockseg.runtime.dask_watch import WorkerDied
     from blockseg.runtime.events import Event
@@ -46,19 +45,12 @@ if TYPE_CHECKING:
 __all__ = ["DaskExecutor"]
 
 _SPARE_TASKS = 2
-_GATHER_SECONDS = 0.005
 _RECALL_SECONDS = 0.5
 _STILLBORN_LIMIT = 5
+_REGISTER_SECONDS = 60.0
 _END_SECONDS = 60.0
+_ABANDON_SECONDS = 5.0
 _MEND_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    blocks: list[int]
-    future: Future[BatchResult]
-    workers: frozenset[str]
-    """Where it may run; anywhere if empty."""
 
 
 @dataclass(slots=True)
@@ -99,44 +91,39 @@ class DaskExecutor:
         self._cluster = cluster
         self._client = cluster.client
         self._run_id = run_id
-        self._resources = dict(resources or {})
         self._pace = pace or Pace()
         self._watch = WorkerWatch(self._client, worker_timeout)
-        self._ended: SimpleQueue[str] = SimpleQueue()
-        self._stack = ExitStack()
-        self._tasks: dict[str, _Task] = {}
+        self._tasks = TasksInFlight(self._client, resources or {})
         self._refill: list[list[int]] = []
         self._suspicion = Suspicion()
         self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
         self._unbuilt: dict[str, str] = {}
         self._stillborn = 0
         self._succeeded = False
-        self._serial = 0
         self._mended = time.monotonic()
-        self._name = self._phase = ""
-        self._block_name: Callable[[int], str] = str
+        self._name = ""
+        self._span = ExitStack()
 
     def begin(
         self, phase: str, factory: ProcessorFactory, name: Callable[[int], str]
     ) -> None:
         """Put an actor into each worker, now and whenever one joins or restarts."""
-        self._phase, self._block_name = phase, name
         # A plugin that a dead driver of the same run left must not pass for ours.
         self._name = f"{plugin_prefix(self._run_id)}{phase}-{uuid4().hex[:8]}"
         self._succeeded, self._stillborn = False, 0
         self._unbuilt.clear()
+        self._tasks.open(self._name, phase, name)
         self._watch.start(self._name)
         self._register(ActorPlugin(self._name, factory))
         # Without a span of ours Dask makes a new one whenever it runs idle.
-        self._stack.enter_context(span(phase))
+        self._span.enter_context(span(phase))
 
     def room(self, waiting: int) -> int:
         """Return the size of the next batch, 0 if enough tasks are in flight."""
         limit = 2 * self._watch.threads + _SPARE_TASKS
-        batches = [task.blocks for task in self._tasks.values()] + self._refill
-        if any(self._suspicion.covers(blocks) for blocks in batches):
+        if self._suspicion and self._suspects_in_flight():
             limit = self._watch.workers
-        if len(batches) + len(self._recalled) >= limit:
+        if len(self._tasks) + len(self._refill) + len(self._recalled) >= limit:
             return 0
         return self._pace.batch(waiting, self._watch.threads)
 
@@ -148,11 +135,11 @@ class DaskExecutor:
         """Send the refill and wait for results."""
         self._send()
         harvest = _Harvest()
-        ended = self._wait(timeout)
+        ended = self._tasks.wait(timeout)
         deaths, changed = self._watch.poll()
         for death in deaths:  # first: they explain why tasks ended
             self._mourn(death, harvest)
-        self._results(ended, harvest)
+        self._take(ended, harvest)
         if changed:
             watch = self._watch
             harvest.events.append(WorkersChanged(len(watch.addresses), watch.threads))
@@ -167,27 +154,25 @@ class DaskExecutor:
     def end(self) -> None:
         """Cancel what is in flight and close the actors; never raises."""
         with suppress(Exception):
-            self._stack.close()
-        futures = [task.future for task in self._tasks.values()]
-        self._tasks.clear()
+            self._span.close()
+        abandoned = self._tasks.recall(key for key, _ in self._tasks.items())
         self._refill.clear()
         self._recalled.clear()
-        self._watch.stop()
-        if self._client.status != "running":
-            return
-        client = self._client
         with suppress(Exception):
-            bounded(client, client.cancel, futures, force=True)
-        with suppress(Exception):
-            unregister = client.unregister_worker_plugin
-            bounded(client, unregister, self._name, seconds=_END_SECONDS)
+            self._watch.stop()
+        if self._client.status == "running" and self._name:
+            # The actors are closed when their blocks have ended.
+            seconds = _ABANDON_SECONDS if abandoned else _END_SECONDS
+            unregister = self._client.unregister_worker_plugin
+            with suppress(Exception):
+                bounded(self._client, unregister, self._name, seconds=seconds)
 
     def _register(self, plugin: ActorPlugin) -> None:
         register, tries = self._client.register_plugin, 3
         while tries:
             tries -= 1
             try:
-                bounded(self._client, register, plugin, seconds=60.0)
+                bounded(self._client, register, plugin, seconds=_REGISTER_SECONDS)
             except Exception as error:
                 # A worker that dies just then takes the connection with it.
                 if not (isinstance(error, CommClosedError) and tries):
@@ -196,82 +181,30 @@ class DaskExecutor:
             else:
                 return
 
-    def _mend(self) -> None:
-        now = time.monotonic()
-        if now - self._mended > _MEND_SECONDS:
-            self._mended = now
-            self._cluster.mend()
-
     def _send(self) -> None:
-        if not self._refill:
-            return
         batches, self._refill = self._refill, []
-        keys = [self._key(batch) for batch in batches]
-        options: dict[str, Any] = {}
-        able: frozenset[str] = frozenset()
+        able: Iterable[str] = ()
         if self._unbuilt:
             able = self._watch.addresses - self._unbuilt.keys()
-            options["workers"] = sorted(able)
-        if self._resources:
-            options["resources"] = self._resources
-        names = [self._name] * len(batches)
-        try:
-            futures = self._client.map(
-                run_blocks, names, batches, key=keys, pure=False, **options
-            )
-        except Exception as error:
-            message = f"the cluster takes no more tasks: {one_line(error)}"
-            raise ClusterError(message) from error
-        for key, batch, future in zip(keys, batches, futures, strict=True):
-            self._tasks[key] = _Task(batch, future, able)
-            future.add_done_callback(self._note_end)  # type: ignore[no-untyped-call]
+        if batches:
+            self._tasks.send(batches, able)
 
-    def _note_end(self, future: Future[BatchResult]) -> None:
-        self._ended.put(str(future.key))
-
-    def _key(self, batch: list[int]) -> str:
-        # Dask takes the words before the first that is no word as the task's kind;
-        # the last parts keep a second try apart from the first.
-        self._serial += 1
-        more = f"-and-{len(batch) - 1}-more" if len(batch) > 1 else ""
-        block = self._block_name(batch[0])
-        return f"{self._phase}-{block}{more}-{self._name[-8:]}-{self._serial}"
-
-    def _wait(self, timeout: float) -> list[str]:
-        """Return the keys of tasks that ended, all that did when the first did."""
-        keys: list[str] = []
-        with suppress(Empty):
-            keys.append(self._ended.get(timeout=timeout))
-            time.sleep(_GATHER_SECONDS)
-            while True:
-                keys.append(self._ended.get_nowait())
-        return keys
-
-    def _results(self, keys: list[str], harvest: _Harvest) -> None:
-        finished: dict[str, Future[BatchResult]] = {}
-        for key in keys:
-            task = self._tasks.get(key)
-            if task is None:
-                continue
-            if task.future.status == "finished":
-                finished[key] = task.future
-            elif task.future.status == "error":
+    def _take(self, ended: list[str], harvest: _Harvest) -> None:
+        finished = []
+        for key in ended:
+            if key not in self._tasks:
+                continue  # its worker died
+            status = self._tasks[key].future.status
+            if status == "finished":
+                finished.append(key)
+            elif status == "error":
                 self._task_failed(key, harvest)
             else:  # cancelled by somebody else
                 self._recall(key)
-        if not finished:
-            return
-        try:
-            results = bounded(
-                self._client, self._client.gather, finished, errors="skip"
-            )
-        except Exception:  # noqa: BLE001 - its worker died with the result
-            results = {}
+        results = self._tasks.results(finished)
         for key in finished:
-            result = results.get(key)
-            if isinstance(result, BatchResult):
-                del self._tasks[key]
-                self._result(result, harvest)
+            if key in results:
+                self._result(results[key], harvest)
             else:
                 self._recall(key)
 
@@ -290,15 +223,15 @@ class DaskExecutor:
 
     def _task_failed(self, key: str, harvest: _Harvest) -> None:
         """Take a task that ended otherwise than by returning."""
-        error = self._tasks[key].future.exception()  # type: ignore[no-untyped-call]
+        task = self._tasks[key]
+        error = task.future.exception()  # type: ignore[no-untyped-call]
         if isinstance(error, KilledWorker):
-            worker = getattr(error.last_worker, "address", "unknown")
-            self._recall(key, worker)
+            self._recall(key, getattr(error.last_worker, "address", "unknown"))
             return
         if not self._succeeded:
             message = f"the workers cannot run blocks: {one_line(error)}"
             raise ClusterError(message) from error
-        task = self._tasks.pop(key)
+        self._tasks.recall([key])
         text = f"its task failed: {one_line(error)}"
         harvest.reports.extend(BlockReport(block, error=text) for block in task.blocks)
 
@@ -316,18 +249,22 @@ class DaskExecutor:
             )
             raise ClusterError(message)
 
-    def _recall(self, key: str, killer_of: str = "") -> None:
+    def _suspects_in_flight(self) -> bool:
+        batches = [task.blocks for _, task in self._tasks.items()] + self._refill
+        return any(self._suspicion.covers(blocks) for blocks in batches)
+
+    def _recall(self, key: str, dead_worker: str = "") -> None:
         """Cancel a task; its blocks come back once no worker runs them."""
-        task = self._tasks.pop(key)
-        verdict = self._suspicion.died(killer_of, task.blocks) if killer_of else None
         now = time.monotonic()
-        self._recalled.update(dict.fromkeys(task.blocks, (now, verdict)))
-        with suppress(Exception):
-            bounded(self._client, self._client.cancel, [task.future], force=True)
+        for task in self._tasks.recall([key]):
+            verdict = None
+            if dead_worker:
+                verdict = self._suspicion.died(dead_worker, task.blocks)
+            self._recalled.update(dict.fromkeys(task.blocks, (now, verdict)))
 
     def _recall_stranded(self) -> None:
         """Take back tasks that are bound to workers which are all gone."""
-        for key, task in list(self._tasks.items()):
+        for key, task in self._tasks.items():
             if task.workers and not task.workers & self._watch.addresses:
                 self._recall(key)
 
@@ -338,8 +275,7 @@ class DaskExecutor:
         ready = [block for block, (since, _) in self._recalled.items() if since < due]
         if not ready:
             return
-        prefix = plugin_prefix(self._run_id)
-        busy = still_running(self._client, prefix, ready)
+        busy = still_running(self._client, plugin_prefix(self._run_id), ready)
         for block in ready:
             if block in busy:
                 continue
@@ -348,3 +284,9 @@ class DaskExecutor:
                 harvest.returned.append(block)
             else:
                 harvest.reports.append(verdict)
+
+    def _mend(self) -> None:
+        now = time.monotonic()
+        if now - self._mended > _MEND_SECONDS:
+            self._mended = now
+            self._cluster.mend()

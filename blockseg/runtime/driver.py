@@ -89,20 +89,17 @@ def drive(
     """
     loop = _Loop(executor, queue, ledger, phase, on_event)
     started = time.monotonic()
-    on_event(PhaseStarted(phase, queue.waiting))
     total = queue.waiting
-    with _interrupt_flag() as interrupted:
-        try:
-            executor.begin(phase, factory, name)
-            deadline = float("inf")
-            while loop.step() and time.monotonic() < deadline:
-                if interrupted.is_set() and deadline == float("inf"):
-                    queue.stop()
-                    deadline = time.monotonic() + patience
-        finally:
-            executor.end()
-    if interrupted.is_set():
-        raise KeyboardInterrupt
+    on_event(PhaseStarted(phase, total))
+    if total:  # else no engine need be built
+        with _interrupt_flag() as interrupted:
+            try:
+                executor.begin(phase, factory, name)
+                loop.run(interrupted, patience)
+            finally:
+                executor.end()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
     left = total - loop.done - loop.failed
     seconds = time.monotonic() - started
     outcome = PhaseDone(phase, loop.done, loop.failed, left, loop.stopped, seconds)
@@ -121,6 +118,14 @@ class _Loop:
     done: int = 0
     failed: int = 0
     stopped: str = ""
+
+    def run(self, interrupted: threading.Event, patience: float) -> None:
+        """Do all blocks, or after an interrupt those in flight."""
+        deadline = float("inf")
+        while self.step() and time.monotonic() < deadline:
+            if interrupted.is_set() and deadline == float("inf"):
+                self.queue.stop()
+                deadline = time.monotonic() + patience
 
     def step(self) -> bool:
         """Refill the window and take what came back; False when nothing is left."""

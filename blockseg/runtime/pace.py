@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 __all__ = ["Pace"]
 
+_THREADS_AT_TARGET = 64
+"""Threads that the scheduler serves with tasks of the target's length at a tenth of
+its capacity."""
+
 
 @dataclass(slots=True)
 class Pace:
@@ -44,7 +48,8 @@ class Pace:
     def batch(self, waiting: int, threads: int) -> int:
         """Return the size of the next batch.
 
-        Near the end batches shrink, so that all threads have work to the last.
+        Near the end batches shrink, so that all threads have work to the last. On
+        large clusters they are longer, or the scheduler could not keep up.
 
         Parameters
         ----------
@@ -56,4 +61,5 @@ class Pace:
         if waiting < 1:
             return 0
         share = waiting // (2 * max(threads, 1))
-        return max(1, min(int(self._size), share))
+        size = self._size * max(1.0, threads / _THREADS_AT_TARGET)
+        return max(1, min(int(size), share, self.largest))

@@ -44,6 +44,9 @@ class Suspicion:
         """Take that blocks came back from a worker that lived."""
         self._blocks.difference_update(blocks)
 
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
     def covers(self, blocks: Iterable[int]) -> bool:
         """Return whether any of these blocks is under suspicion."""
-        return bool(self._blocks) and not self._blocks.isdisjoint(blocks)
+        return not self._blocks.isdisjoint(blocks)

@@ -21,6 +21,7 @@ from blockseg.runtime.events import (
     BlockRetried,
     Event,
     PhaseDone,
+    PhaseStarted,
 )
 from blockseg.runtime.executor import Collected, SerialExecutor
 from blockseg.runtime.ledger import Ledger
@@ -252,17 +253,21 @@ def test_a_lost_cluster_ends_the_run_and_keeps_what_was_done(run, ledger):
     assert actor.closed
 
 
+def broken():
+    message = "no such engine"
+    raise BackendError(message)
+
+
 def test_an_actor_that_cannot_be_built_is_an_error_of_the_run(ledger):
-    def build():
-        message = "no such engine"
-        raise BackendError(message)
-
+    executor, queue = SerialExecutor(), BlockQueue([0])
     with pytest.raises(BackendError, match="no such engine"):
-        drive(
-            SerialExecutor(), BlockQueue([0]), ledger, "segment", build, lambda _: None
-        )
+        drive(executor, queue, ledger, "segment", broken, lambda _: None)
 
 
-def test_nothing_to_do_is_done_at_once(run):
-    outcome, _ = run(Actor(), blocks=0)
+def test_nothing_to_do_needs_no_actor(ledger):
+    events: list[Event] = []
+    outcome = drive(
+        SerialExecutor(), BlockQueue([]), ledger, "segment", broken, events.append
+    )
     assert (outcome.done, outcome.left) == (0, 0)
+    assert [type(event) for event in events] == [PhaseStarted, PhaseDone]

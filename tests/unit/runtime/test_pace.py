@@ -4,7 +4,7 @@ import pytest
 
 from blockseg.runtime.pace import Pace
 
-MANY = 10**6
+MANY = 10**9
 
 
 def test_the_first_tasks_have_one_block():
@@ -47,6 +47,14 @@ def test_the_last_blocks_are_shared_by_all_threads(waiting):
         pace.saw(500, 0.001)
     size = pace.batch(waiting, threads=4)
     assert 1 <= size <= max(1, waiting // 8)
+
+
+def test_large_clusters_get_longer_tasks():
+    pace = Pace(target=0.5, largest=10_000)
+    for _ in range(30):
+        pace.saw(100, 0.5)
+    small, large = pace.batch(MANY, threads=64), pace.batch(MANY, threads=640)
+    assert large == pytest.approx(10 * small, rel=0.2)
 
 
 def test_nothing_waiting_needs_no_task():

@@ -1,0 +1,151 @@
+"""The tasks in flight: batches of blocks as Dask futures, sent, awaited, cancelled."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import ClusterError
+from blockseg.runtime.attempt import one_line
+from blockseg.runtime.dask_actor import BatchResult, run_blocks
+from blockseg.runtime.dask_watch import bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from distributed import Client, Future
+
+__all__ = ["Task", "TasksInFlight"]
+
+_GATHER_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A batch of blocks on its way."""
+
+    blocks: list[int]
+    """Ids, in the order in which they run."""
+
+    future: Future[BatchResult]
+    """Of the task."""
+
+    workers: frozenset[str]
+    """Addresses where it may run; anywhere if empty."""
+
+
+class TasksInFlight:
+    """Tasks by key; one that has ended is forgotten here and on the scheduler.
+
+    Parameters
+    ----------
+    client
+        Of the cluster.
+    resources
+        What each task takes of a worker's abstract resources.
+    """
+
+    def __init__(self, client: Client, resources: Mapping[str, float]) -> None:
+        self._client = client
+        self._resources = dict(resources)
+        self._tasks: dict[str, Task] = {}
+        self._ended: SimpleQueue[str] = SimpleQueue()
+        self._serial = 0
+        self._plugin = self._phase = ""
+        self._block_name: Callable[[int], str] = str
+
+    def open(self, plugin: str, phase: str, block_name: Callable[[int], str]) -> None:
+        """Take tasks of another phase from now on, for the actor of ``plugin``."""
+        self._plugin, self._phase, self._block_name = plugin, phase, block_name
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._tasks
+
+    def __getitem__(self, key: str) -> Task:
+        return self._tasks[key]
+
+    def items(self) -> Sequence[tuple[str, Task]]:
+        """Return keys and tasks as they are now."""
+        return list(self._tasks.items())
+
+    def send(self, batches: Sequence[list[int]], workers: Iterable[str] = ()) -> None:
+        """Submit batches as one small graph, to some workers only where given.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster takes no tasks.
+        """
+        options: dict[str, Any] = {}
+        bound = frozenset(workers)
+        if bound:
+            options["workers"] = sorted(bound)
+        if self._resources:
+            options["resources"] = self._resources
+        keys = [self._key(batch) for batch in batches]
+        plugins = [self._plugin] * len(batches)
+        try:
+            futures = self._client.map(
+                run_blocks, plugins, batches, key=keys, pure=False, **options
+            )
+        except Exception as error:
+            message = f"the cluster takes no more tasks: {one_line(error)}"
+            raise ClusterError(message) from error
+        for key, batch, future in zip(keys, batches, futures, strict=True):
+            self._tasks[key] = Task(batch, future, bound)
+            future.add_done_callback(self._note_end)  # type: ignore[no-untyped-call]
+
+    def wait(self, timeout: float) -> list[str]:
+        """Return the keys of tasks that ended, all that did when the first did."""
+        keys: list[str] = []
+        with suppress(Empty):
+            keys.append(self._ended.get(timeout=timeout))
+            time.sleep(_GATHER_SECONDS)
+            while True:
+                keys.append(self._ended.get_nowait())
+        return [key for key in keys if key in self._tasks]
+
+    def results(self, keys: Iterable[str]) -> dict[str, BatchResult]:
+        """Fetch and forget the results of finished tasks.
+
+        Those whose worker died with the result are missing, and stay in flight.
+        """
+        futures = {key: self._tasks[key].future for key in keys}
+        found: dict[str, BatchResult] = {}
+        if not futures:
+            return found
+        # A result that is lost is waited for while Dask computes it again.
+        with suppress(Exception):
+            gather = self._client.gather
+            fetched = bounded(self._client, gather, futures, errors="skip")
+            for key, result in fetched.items():
+                if isinstance(result, BatchResult):
+                    found[key] = result
+                    del self._tasks[key]
+        return found
+
+    def recall(self, keys: Iterable[str]) -> list[Task]:
+        """Cancel and forget tasks; a worker that runs one does not notice."""
+        tasks = [self._tasks.pop(key) for key in list(keys)]
+        if tasks and self._client.status == "running":
+            futures = [task.future for task in tasks]
+            with suppress(Exception):
+                bounded(self._client, self._client.cancel, futures, force=True)
+        return tasks
+
+    def _key(self, batch: list[int]) -> str:
+        # Dask takes the words before the first that is no word as the task's kind;
+        # the last parts keep a second try apart from the first.
+        self._serial += 1
+        more = f"-and-{len(batch) - 1}-more" if len(batch) > 1 else ""
+        block = self._block_name(batch[0])
+        return f"{self._phase}-{block}{more}-{self._plugin[-8:]}-{self._serial}"
+
+    def _note_end(self, future: Future[BatchResult]) -> None:
+        self._ended.put(str(future.key))
