@@ -16,6 +16,7 @@ from blockseg.model.backend import window_shape
 from blockseg.model.folding import folded
 from blockseg.model.reach import ALIGNMENT
 from blockseg.model.weights import load_weights
+from blockseg.model.weights_info import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,13 @@ class OpenVinoBackend:
     def infer(
         self, tile: npt.NDArray[Any], inside: AxisMasks | None
     ) -> npt.NDArray[Any]:
-        """Return the foreground probability of a window's core."""
+        """Return the foreground probability of a window's core.
+
+        Raises
+        ------
+        BackendError
+            If OpenVINO fails, for want of memory for instance.
+        """
         inputs = [tile[None, None]]
         if inside is None:
             request, other = self._interior, self._edge
@@ -89,7 +96,11 @@ class OpenVinoBackend:
         if other is not None:
             # Each graph would else keep its feature maps while the other runs.
             other.get_compiled_model().release_memory()
-        request.infer(inputs, share_inputs=True)
+        try:
+            request.infer(inputs, share_inputs=True)
+        except RuntimeError as error:
+            message = f"OpenVINO failed: {one_line(error)}; try a smaller --window"
+            raise BackendError(message) from error
         probability: npt.NDArray[Any] = request.get_output_tensor(0).data[0, 0]
         return probability
 
@@ -116,8 +127,10 @@ class OpenVinoBackend:
                     model, "CPU", self._settings
                 ).create_infer_request()
         except RuntimeError as error:
-            first = next(iter(str(error).splitlines()), "unknown error")
-            message = f"OpenVINO cannot build the network: {first}; try backend torch"
+            message = (
+                f"OpenVINO cannot build the network: {one_line(error)}; "
+                "try backend torch"
+            )
             raise BackendError(message) from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from blockseg.core.errors import BackendError
+from blockseg.model.backend import window_shape
 from blockseg.model.convolution import convolution_for
 from blockseg.model.folding import folded
 from blockseg.model.sdasn import Conv
@@ -63,7 +64,31 @@ class TorchBackend:
     def infer(
         self, tile: npt.NDArray[Any], inside: AxisMasks | None
     ) -> npt.NDArray[Any]:
-        """Return the foreground probability of a window's core."""
+        """Return the foreground probability of a window's core.
+
+        Raises
+        ------
+        BackendError
+            If the device runs out of memory.
+        """
+        try:
+            return self._probability(tile, inside)
+        except torch.OutOfMemoryError as error:
+            message = (
+                f"device {self._device} has too little memory for a window of "
+                f"{window_shape(self.core)} voxels; choose a smaller --window"
+            )
+            raise BackendError(message) from error
+
+    def close(self) -> None:
+        """Drop the network, and give cached device memory back."""
+        del self._network
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _probability(
+        self, tile: npt.NDArray[Any], inside: AxisMasks | None
+    ) -> npt.NDArray[Any]:
         masks = None
         if inside is not None:
             z, y, x = (self._tensor(vector)[None] for vector in inside)
@@ -73,12 +98,6 @@ class TorchBackend:
             logits = self._network.core_logits(window, masks)
             probability: npt.NDArray[Any] = logits.sigmoid_()[0, 0].cpu().numpy()
         return probability
-
-    def close(self) -> None:
-        """Drop the network, and give cached device memory back."""
-        del self._network
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def _tensor(self, array: npt.NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)

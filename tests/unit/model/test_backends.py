@@ -116,6 +116,20 @@ def test_a_backend_does_not_change_the_network_it_is_given(network):
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("edge", [False, True])
+def test_cuda_agrees_with_the_cpu(spec, edge):
+    window, masks = at_edge() if edge else (tile(), None)
+    results = []
+    for device in ("cpu", "cuda"):
+        made = make_backend(BackendSpec("torch", spec.weights, CORE, device=device))
+        results.append(made.infer(window, masks).copy())
+        assert np.array_equal(made.infer(window, masks), results[-1])
+        made.close()
+    assert abs(results[0] - results[1]).max() < 1e-4
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -139,6 +153,17 @@ def test_a_device_that_is_not_there_is_refused(spec, monkeypatch):
         make_backend(BackendSpec("torch", spec.weights, CORE, device="cuda"))
     with pytest.raises(BackendError, match="no device 'tpu9'"):
         make_backend(BackendSpec("torch", spec.weights, CORE, device="tpu9"))
+
+
+def test_a_window_that_does_not_fit_the_device_is_one_line(network, monkeypatch):
+    backend = TorchBackend(BackendSpec("torch", "", CORE), network)
+
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(backend, "_probability", out_of_memory)
+    with pytest.raises(BackendError, match="choose a smaller --window"):
+        backend.infer(tile(), None)
 
 
 def test_a_missing_openvino_names_its_extra(spec, monkeypatch):
