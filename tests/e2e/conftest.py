@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -20,6 +20,7 @@ class Blockseg:
 
     folder: Path
     command: click.Command
+    started: list = field(default_factory=list)
 
     def __call__(self, *arguments, code=0):
         with contextlib.chdir(self.folder), warnings.catch_warnings():
@@ -33,18 +34,25 @@ class Blockseg:
         return [sys.executable, "-m", "blockseg_cli", *map(str, arguments)]
 
     def start(self, *arguments):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.words(*arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=self.folder,
         )
+        self.started.append(process)
+        return process
 
 
 @pytest.fixture
 def blockseg(tmp_path, blockseg_command):
-    return Blockseg(tmp_path, blockseg_command)
+    command = Blockseg(tmp_path, blockseg_command)
+    yield command
+    for process in command.started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.fixture(scope="session")

@@ -77,11 +77,7 @@ def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(
     blockseg, brain, events_of
 ):
     first = blockseg.start("run", brain, "held.zarr", *SMALL)
-    try:
-        assert len(done_blocks(first, events_of, 1)) == 1
-        refused = blockseg("run", brain, "held.zarr", *SMALL, code=1)
-        assert f"another run (process {first.pid}" in refused.stderr
-        assert "held.zarr: running" in blockseg("status", "held.zarr").stdout
-    finally:
-        first.kill()
-        first.wait()
+    assert len(done_blocks(first, events_of, 1)) == 1
+    refused = blockseg("run", brain, "held.zarr", *SMALL, code=1)
+    assert f"another run (process {first.pid}" in refused.stderr
+    assert "held.zarr: running" in blockseg("status", "held.zarr").stdout
