@@ -38,13 +38,19 @@ class VolumeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """Normalisation of raw intensities: ``(I - offset) / scale``."""
+    """Normalisation of raw intensities: ``(I - offset) / scale``, clipped."""
 
     offset: float
     """Grey level that the network sees as 0."""
 
     scale: float
     """Grey levels that the network sees as 1; above 0."""
+
+    low: float = -1e6
+    """Least value that the network sees; far from what any network needs to see."""
+
+    high: float = 1e6
+    """Greatest value that the network sees; keeps finite input from overflowing."""
 
 
 @dataclass(frozen=True, slots=True)

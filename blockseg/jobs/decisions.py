@@ -14,6 +14,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.model import (
     ALIGNMENT,
+    WeightsInfo,
     affine,
     default_backend,
     estimate_background,
@@ -75,6 +76,9 @@ class Decisions:
     scale: float
     """Grey levels that the network sees as 1."""
 
+    clip: tuple[float, float]
+    """Least and greatest value that the network sees."""
+
     background: dict[str, Any]
     """How offset and scale were found: b, s, counts, unreadable samples."""
 
@@ -95,13 +99,14 @@ class Decisions:
     @property
     def affine(self) -> Affine:
         """The normalisation."""
-        return Affine(self.offset, self.scale)
+        return Affine(self.offset, self.scale, *self.clip)
 
 
 def decisions_from(data: dict[str, Any]) -> Decisions:
     """Return decisions as read back from ``run.json``."""
     zyx = {key: to_zyx(data[key]) for key in ("window", "block")}
-    return Decisions(**{**data, **zyx})
+    low, high = data["clip"]
+    return Decisions(**{**data, **zyx, "clip": (low, high)})
 
 
 def decide(inputs: Inputs) -> Decisions:
@@ -129,6 +134,7 @@ def decide(inputs: Inputs) -> Decisions:
         threshold=int(np.rint(255 * settings.threshold)),
         offset=normal.offset,
         scale=normal.scale,
+        clip=(normal.low, normal.high),
         background=found,
         note=note,
     )
@@ -254,7 +260,7 @@ def _layout(
 
 def _normalization(inputs: Inputs) -> tuple[Affine, dict[str, Any]]:
     asked = parse_normalization(inputs.settings.normalization)
-    gain = 1.0 if inputs.weights is None else inputs.weights.info.gain
+    info = WeightsInfo("fake", 1.0) if inputs.weights is None else inputs.weights.info
     found: dict[str, Any] = {"kind": asked.kind}
     background = None
     if asked.kind == "robust":
@@ -263,4 +269,4 @@ def _normalization(inputs: Inputs) -> tuple[Affine, dict[str, Any]]:
         background = estimate_background(sample.patches, volume.dtype)
         found |= asdict(background)
         found["unreadable"] = [list(item) for item in sample.unreadable]
-    return affine(asked, background, gain), found
+    return affine(asked, background, info.gain, info.clip), found

@@ -7,7 +7,7 @@ volume; the weights state with which gain they want to see them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -118,9 +118,12 @@ def parse_normalization(text: str) -> Normalization:
 
 
 def affine(
-    normalization: Normalization, background: Background | None, gain: float
+    normalization: Normalization,
+    background: Background | None,
+    gain: float,
+    clip: tuple[float, float] = (-CEILING, CEILING),
 ) -> Affine:
-    """Return the run's normalisation ``(I - offset) / scale``.
+    """Return the run's normalisation: ``(I - offset) / scale``, clipped.
 
     Parameters
     ----------
@@ -131,6 +134,8 @@ def affine(
     gain
         What the weights see as one SD of the background
         (:attr:`blockseg.model.weights.WeightsInfo.gain`).
+    clip
+        Least and greatest value that the weights were trained on.
 
     Raises
     ------
@@ -138,16 +143,16 @@ def affine(
         If ``robust`` has no estimate.
     """
     if normalization.kind == "published":
-        return PUBLISHED
+        return replace(PUBLISHED, low=clip[0], high=clip[1])
     if normalization.kind == "given":
-        return Affine(normalization.level, normalization.sd / gain)
+        return Affine(normalization.level, normalization.sd / gain, *clip)
     if background is None:
         message = (
             "normalization 'robust' needs an estimate of the background; "
             "give 'b,s' instead if the volume cannot be sampled"
         )
         raise ConfigError(message)
-    return Affine(background.level, background.sd / gain)
+    return Affine(background.level, background.sd / gain, *clip)
 
 
 def estimate_background(
@@ -241,12 +246,12 @@ def normalize(
 ) -> None:
     """Write ``(raw - offset) / scale`` to ``out``, computed in its precision.
 
-    NaN and infinities become 0, the background; what lies beyond ±``CEILING`` is
-    clipped, so that no finite input can overflow inside the network.
+    NaN and infinities become 0, the background; the rest is clipped to what the
+    weights were trained on, or at least so that nothing overflows in the network.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         np.subtract(raw, by.offset, out=out, dtype=out.dtype, casting="unsafe")
         np.divide(out, by.scale, out=out)
-    np.clip(out, -CEILING, CEILING, out=out)
+    np.clip(out, by.low, by.high, out=out)
     if raw.dtype.kind == "f":
         out[~np.isfinite(raw)] = 0

@@ -44,6 +44,7 @@ def save_weights(path: str | Path, network: SDASN, info: WeightsInfo) -> None:
         raise WeightsError(message)
     header = {
         "architecture": ARCHITECTURE,
+        "clip": ",".join(repr(end) for end in info.clip),
         "format_version": FORMAT_VERSION,
         "gain": repr(info.gain),
         "licence": info.licence,

@@ -52,7 +52,13 @@ class WeightsInfo:
     width: int = 8
     """Channels at full resolution."""
 
+    clip: tuple[float, float] = (-1e6, 1e6)
+    """Least and greatest input that the network was trained on."""
+
     def __post_init__(self) -> None:
+        if not self.clip[0] < 0 < self.clip[1]:
+            message = f"weights {self.name!r} state clip {self.clip}; 0 must lie inside"
+            raise WeightsError(message)
         if not (math.isfinite(self.gain) and self.gain > 0):
             message = (
                 f"weights {self.name!r} state gain {self.gain}; it must be above 0"
@@ -137,6 +143,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         raise WeightsError(message)
     try:
         width, gain = int(header["width"]), float(header["gain"])
+        low, high = (float(end) for end in header.get("clip", "-1e6,1e6").split(","))
     except (KeyError, ValueError) as error:
         message = f"{path} has a damaged header: {one_line(error)}"
         raise WeightsError(message) from error
@@ -149,6 +156,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         training_data=header.get("training_data", "not stated"),
         licence=header.get("licence", "not stated"),
         width=width,
+        clip=(low, high),
     )
 
 
