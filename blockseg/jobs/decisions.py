@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg import model
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
@@ -118,15 +119,16 @@ def decide(inputs: Inputs) -> Decisions:
         If what the user fixed does not fit together.
     """
     settings = inputs.settings
-    backend, note = _backend(settings)
+    device = _device(settings)
+    backend, note = _backend(settings, device)
     block = settings.block or block_shape(inputs.roi.shape)
     grid = make_grid(inputs, block)  # refuses blocks that do not fit the network
     _check_window(settings.window)
-    window, fit = _window(inputs, backend, block, len(grid))
+    window, fit = _window(inputs, backend, device, block, len(grid))
     normal, found = _normalization(inputs)
     return Decisions(
         backend=backend,
-        device="cpu" if settings.device == "auto" else settings.device,
+        device=device,
         precision=settings.precision,
         threads=settings.threads or fit.inference_threads,
         window=window,
@@ -150,12 +152,28 @@ def _check_window(window: Zyx | None) -> None:
         raise ConfigError(message)
 
 
-def _backend(settings: RunSettings) -> tuple[str, str]:
+def _device(settings: RunSettings) -> str:
+    if settings.device == "cpu" or settings.backend in ("openvino", "fake"):
+        return "cpu"
+    elsewhere = settings.scheduler not in (None, "serial")
+    if model.cuda_devices() or (settings.device == "cuda" and elsewhere):
+        return "cuda"
+    if settings.device == "cuda":
+        message = (
+            "--device cuda: torch finds no CUDA device here; leave --device out to run "
+            "on the CPU, or install a torch that was built with CUDA"
+        )
+        raise ConfigError(message)
+    return "cpu"
+
+
+def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
     backend: str = settings.backend
     note = ""
     if backend == "auto":
-        backend = "torch" if settings.precision == "float64" else default_backend()
-        if backend == "torch" and settings.precision != "float64":
+        exact = settings.precision == "float64"
+        backend = "torch" if exact else default_backend(device)
+        if backend == "torch" and device == "cpu" and not exact:
             note = (
                 "OpenVINO is not installed, so torch runs the network, more slowly; "
                 "pip install 'blockseg[cpu]'"
@@ -209,7 +227,7 @@ def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
     """
     blocks = len(make_grid(inputs, decisions.block))
     window, block = decisions.window, decisions.block
-    fit = _layout(inputs, decisions.backend, window, block, blocks)
+    fit = _layout(inputs, decisions.backend, decisions.device, window, block, blocks)
     return replace(fit, inference_threads=decisions.threads)
 
 
@@ -222,17 +240,17 @@ def budget(settings: RunSettings) -> Machine:
 
 
 def _window(
-    inputs: Inputs, backend: str, block: Zyx, blocks: int
+    inputs: Inputs, backend: str, device: str, block: Zyx, blocks: int
 ) -> tuple[Zyx, Layout]:
     fixed = inputs.settings.window
     if fixed is not None:
-        return fixed, _layout(inputs, backend, fixed, block, blocks)
+        return fixed, _layout(inputs, backend, device, fixed, block, blocks)
     # Large windows compute less halo, but only while every core has a worker.
     best: tuple[Zyx, Layout] | None = None
     problem: ConfigError | None = None
     for shape in window_shapes(block):
         try:
-            fit = _layout(inputs, backend, shape, block, blocks)
+            fit = _layout(inputs, backend, device, shape, block, blocks)
         except ConfigError as error:
             problem = error
             continue
@@ -244,16 +262,22 @@ def _window(
 
 
 def _layout(
-    inputs: Inputs, backend: str, window: Zyx, block: Zyx, blocks: int
+    inputs: Inputs, backend: str, device: str, window: Zyx, block: Zyx, blocks: int
 ) -> Layout:
     settings = inputs.settings
     here = budget(settings)
+    if device == "cuda":
+        here = replace(here, gpus=len(model.cuda_devices()))
     voxels = math.prod(b + 2 * settings.halo + ALIGNMENT for b in block)
     raw = voxels * inputs.source.volume.dtype.itemsize
     results = math.prod(block) * 6  # float32 probability, its byte, the mask
-    need = Need(block_bytes=raw + results, engine_bytes=window_memory(window, backend))
+    itemsize = np.dtype(settings.precision).itemsize
+    need = Need(
+        block_bytes=raw + results,
+        engine_bytes=window_memory(window, backend, itemsize),
+    )
     workers = settings.workers
-    if workers is None and blocks < here.cores:
+    if workers is None and not here.gpus and blocks < here.cores:
         workers = blocks
     return plan_layout(here, need, workers=workers, inference_threads=settings.threads)
 

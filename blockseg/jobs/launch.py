@@ -34,6 +34,7 @@ def launch(
     *,
     engine: str,
     notes: tuple[str, ...] = (),
+    gpus: tuple[str, ...] = (),
 ) -> JobResult:
     """Run a job to its end, or as far as it gets.
 
@@ -52,6 +53,8 @@ def launch(
         Told what happens.
     engine, notes
         For the first event.
+    gpus
+        CUDA devices of this machine, one worker each; none for work on the CPU.
 
     Raises
     ------
@@ -66,9 +69,9 @@ def launch(
         dashboard, workers = "", 0
         settle = _nothing
         if settings.scheduler != "serial":
-            cluster = stack.enter_context(_cluster(settings, layout))
+            cluster = stack.enter_context(_cluster(settings, layout, gpus))
             run_id = _run_id(job)
-            executor = DaskExecutor(cluster, run_id)
+            executor = DaskExecutor(cluster, run_id, resources=_share(layout, gpus))
             dashboard, workers = cluster.dashboard, cluster.workers
             settle = partial(settle_predecessor, cluster, run_id, on_event)
 
@@ -88,10 +91,15 @@ def launch(
         return execute(job, executor, on_event, started, settle)
 
 
-def _cluster(settings: RunSettings, layout: Layout) -> Cluster:
+def _cluster(settings: RunSettings, layout: Layout, gpus: tuple[str, ...]) -> Cluster:
     if settings.scheduler is not None:
         return connect(settings.scheduler)
-    return local_cluster(layout)
+    return local_cluster(layout, gpus=gpus)
+
+
+def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:
+    """Return what a task takes of its worker's GPU: its threads share it."""
+    return {"GPU": 1 / layout.threads_per_worker} if gpus else {}
 
 
 def _run_id(job: Job) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.jobs.claim import earlier_record
 from blockseg.jobs.decisions import Decisions, decide, decisions_from, fitted, make_grid
@@ -81,6 +82,7 @@ def run(
         on_event,
         engine=_engine(decisions),
         notes=_notes(decisions),
+        gpus=model.cuda_devices() if decisions.device == "cuda" else (),
     )
 
 

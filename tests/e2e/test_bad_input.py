@@ -172,3 +172,11 @@ def test_the_python_functions_raise_the_same_errors(settings):
 
     with pytest.raises(BlocksegError):
         blockseg.predict(np.zeros((8, 8, 8), np.uint16), backend="fake", **settings)
+
+
+def test_a_gpu_that_is_not_there(blockseg, brain):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    said = refused(blockseg, brain, "--device", "cuda", "--scheduler", "serial")
+    assert "no CUDA device" in said
