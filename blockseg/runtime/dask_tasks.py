@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Task", "TasksInFlight"]
 
 _GATHER_SECONDS = 0.005
+_FETCH_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +121,15 @@ class TasksInFlight:
         found: dict[str, BatchResult] = {}
         if not futures:
             return found
-        # A result that is lost is waited for while Dask computes it again.
         with suppress(Exception):
-            gather = self._client.gather
-            fetched = bounded(self._client, gather, futures, errors="skip")
+            # For a lost result Dask would wait until it is computed again.
+            fetched = bounded(
+                self._client,
+                self._client.gather,
+                futures,
+                errors="skip",
+                seconds=_FETCH_SECONDS,
+            )
             for key, result in fetched.items():
                 if isinstance(result, BatchResult):
                     found[key] = result

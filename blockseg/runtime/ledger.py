@@ -7,17 +7,21 @@ that is known of it in one transaction, once its data are written or it is given
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from blockseg.core.blocks import BlockState
-from blockseg.core.errors import LedgerError, NoSpaceError
-from blockseg.runtime.filesystem import filesystem_type, is_network
+from blockseg.core.errors import LedgerError
+from blockseg.runtime.ledger_file import (
+    errors_of,
+    open_to_read,
+    open_to_write,
+    transaction,
+)
 from blockseg.runtime.ledger_rows import (
     COLUMNS,
     SCHEMA,
@@ -42,7 +46,6 @@ __all__ = ["STATE_CODES", "Ledger"]
 STATE_CODES: dict[BlockState, int] = {state: i for i, state in enumerate(BlockState)}
 """What each state is in the arrays of :meth:`Ledger.states`; 0 is pending."""
 
-_BUSY_SECONDS = 60.0
 _INTEGERS = frozenset({"attempts", "digest", *SUMMED})
 
 
@@ -75,18 +78,16 @@ class Ledger:
         NoSpaceError
             If the disk is full.
         """
-        with _errors_of(path):
-            ledger = cls(path, _connect(path, "rwc"))
-            ledger._configure()
-            with ledger._transaction() as cursor:
-                for statement in SCHEMA:
-                    cursor.execute(statement)
-                new = {"version": VERSION, "fingerprint": fingerprint}
+        with errors_of(path):
+            connection = open_to_write(path, create=True)
+            with transaction(connection) as cursor:
                 # A run killed before its first commit left an empty file: adopt it.
-                cursor.executemany(
-                    "INSERT OR IGNORE INTO meta VALUES (?, ?)", new.items()
-                )
-        return ledger._checked(fingerprint)
+                if not cursor.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    for statement in SCHEMA:
+                        cursor.execute(statement)
+                    new = {"version": VERSION, "fingerprint": fingerprint}
+                    cursor.executemany("INSERT INTO meta VALUES (?, ?)", new.items())
+        return cls(path, connection)._checked(fingerprint)
 
     @classmethod
     def open(cls, path: Path, fingerprint: str) -> Self:
@@ -97,10 +98,9 @@ class Ledger:
         LedgerError
             If there is none, or one of another fingerprint or version.
         """
-        with _errors_of(path):
-            ledger = cls(path, _connect(path, "rw"))
-            ledger._configure()
-        return ledger._checked(fingerprint)
+        with errors_of(path):
+            connection = open_to_write(path, create=False)
+        return cls(path, connection)._checked(fingerprint)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -111,14 +111,9 @@ class Ledger:
         LedgerError
             If there is none, or one of another version.
         """
-        with _errors_of(path):
-            ledger = cls(path, _connect(path, "ro"))
-            if not os.access(path.parent, os.W_OK) and not _wal_of(path).exists():
-                # Readers of a WAL write beside it, which they may not do here; and
-                # without one nobody is writing.
-                ledger.close()
-                ledger = cls(path, _connect(path, "ro&immutable=1"))
-        return ledger._checked(None)
+        with errors_of(path):
+            connection = open_to_read(path)
+        return cls(path, connection)._checked(None)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -143,7 +138,7 @@ class Ledger:
 
     def get(self, key: str) -> str | None:
         """Return a value stored with the run, None if there is none."""
-        with _errors_of(self.path):
+        with errors_of(self.path):
             row = self._connection.execute(
                 "SELECT value FROM meta WHERE key = ?", (key,)
             ).fetchone()
@@ -151,7 +146,7 @@ class Ledger:
 
     def put(self, key: str, value: str) -> None:
         """Store a value with the run."""
-        with _errors_of(self.path), self._transaction() as cursor:
+        with errors_of(self.path), transaction(self._connection) as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def commit(
@@ -183,8 +178,13 @@ class Ledger:
             return
         marks = ", ".join("?" * len(COLUMNS))
         insert = f"INSERT OR REPLACE INTO blocks VALUES ({marks})"
-        with _errors_of(self.path), self._transaction() as cursor:
+        with errors_of(self.path), transaction(self._connection) as cursor:
             cursor.executemany(insert, (to_row(*entry) for entry in done))
+            cursor.executemany(
+                "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT (phase, activity) "
+                "DO UPDATE SET seconds = seconds + excluded.seconds",
+                ((phase, *spent) for spent in _spent(entry[1] for entry in done)),
+            )
             payloads = [
                 (phase, r.block_id, r.payload) for _, r, _, _ in done if r.payload
             ]
@@ -241,7 +241,7 @@ class Ledger:
             message = f"a ledger has no column {name!r}; it has {sorted(_INTEGERS)}"
             raise LedgerError(message)
         values = np.zeros(count, np.int64)
-        with _errors_of(self.path):
+        with errors_of(self.path):
             rows = self._connection.execute(
                 f"SELECT block_id, {name} FROM blocks "
                 "WHERE phase = ? AND state = ? AND block_id < ?",
@@ -253,7 +253,7 @@ class Ledger:
 
     def payloads(self, phase: str) -> Iterator[tuple[int, bytes]]:
         """Yield the payload of each block that has one, by ascending id."""
-        with _errors_of(self.path):
+        with errors_of(self.path):
             yield from self._connection.execute(
                 "SELECT block_id, payload FROM payloads WHERE phase = ? "
                 "ORDER BY block_id",
@@ -262,7 +262,7 @@ class Ledger:
 
     def failures(self, phase: str) -> list[FailedBlock]:
         """Return the blocks given up, by ascending id."""
-        with _errors_of(self.path):
+        with errors_of(self.path):
             rows = self._connection.execute(
                 "SELECT block_id, attempts, error, traceback FROM blocks "
                 "WHERE phase = ? AND state = ? ORDER BY block_id",
@@ -272,37 +272,29 @@ class Ledger:
 
     def reset(self, phase: str, ids: Sequence[int] | None = None) -> None:
         """Make blocks pending again: all of a phase, or those given."""
-        with _errors_of(self.path), self._transaction() as cursor:
+        with errors_of(self.path), transaction(self._connection) as cursor:
+            if ids is None:
+                for table in ("blocks", "payloads", "spent"):
+                    cursor.execute(f"DELETE FROM {table} WHERE phase = ?", (phase,))
+                return
             for table in ("blocks", "payloads"):
-                delete = f"DELETE FROM {table} WHERE phase = ?"
-                if ids is None:
-                    cursor.execute(delete, (phase,))
-                    continue
                 cursor.executemany(
-                    f"{delete} AND block_id = ?", ((phase, int(i)) for i in ids)
+                    f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
+                    ((phase, int(i)) for i in ids),
                 )
 
     def summary(self, phase: str) -> PhaseSummary:
         """Return what a phase's blocks add up to."""
-        with _errors_of(self.path):
+        with errors_of(self.path):
             return PhaseSummary.of(self._connection, phase)
 
     def _ids(self, phase: str, state: BlockState) -> NDArray[np.int64]:
-        with _errors_of(self.path):
+        with errors_of(self.path):
             rows = self._connection.execute(
                 "SELECT block_id FROM blocks WHERE phase = ? AND state = ?",
                 (phase, state),
             )
             return np.fromiter((row[0] for row in rows), np.int64)
-
-    def _configure(self) -> None:
-        # WAL shares memory between processes, which network file systems cannot.
-        # There a commit must reach the disk by itself (FULL); a WAL is safe without:
-        # a power cut costs the last blocks, which are then done again.
-        network = is_network(filesystem_type(self.path.parent))
-        journal, synchronous = ("DELETE", "FULL") if network else ("WAL", "NORMAL")
-        self._connection.execute(f"PRAGMA journal_mode = {journal}")
-        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
 
     def _checked(self, fingerprint: str | None) -> Self:
         try:
@@ -324,37 +316,10 @@ class Ledger:
             raise LedgerError(message)
         return self
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        cursor = self._connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-            cursor.execute("COMMIT")
-        except BaseException:
-            # SQLite has rolled back by itself where the disk is full.
-            with suppress(sqlite3.Error):
-                cursor.execute("ROLLBACK")
-            raise
 
-
-def _wal_of(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    # Transactions are explicit (isolation_level None): one a batch, never implied.
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-
-
-@contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            message = f"no space left for the ledger {path}; free some and run again"
-            raise NoSpaceError(message) from error
-        message = f"the ledger {path} cannot be used: {error}"
-        raise LedgerError(message) from error
+def _spent(reports: Iterable[BlockReport]) -> Iterable[tuple[str, float]]:
+    sums: dict[str, float] = {}
+    for report in reports:
+        for activity, seconds in report.seconds:
+            sums[activity] = sums.get(activity, 0.0) + seconds
+    return sums.items()

@@ -338,6 +338,14 @@ def test_a_ledger_can_be_read_while_blocks_run(run, tmp_path):
     assert len(set(seen)) > 2
 
 
+def test_each_gpu_worker_sees_one_gpu():
+    with local_cluster(Layout(2, 1, 1, 2**30), gpus=("5", "7")) as cluster:
+        seen = cluster.client.run(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
+        assert sorted(seen.values()) == ["5", "7"]
+        workers = cluster.client.scheduler_info(n_workers=-1)["workers"].values()
+        assert [worker["resources"] for worker in workers] == [{"GPU": 1}] * 2
+
+
 def test_no_workers_for_long_is_a_lost_cluster(tmp_path):
     with local_cluster(Layout(1, 1, 1, 2**30)) as small:
 

@@ -1,15 +1,18 @@
 """What the ledger keeps, refuses and adds up."""
 
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from blockseg.core.blocks import BlockReport, BlockState
 from blockseg.core.errors import LedgerError, NoSpaceError
-from blockseg.runtime import ledger as ledger_module
+from blockseg.runtime import ledger_file
 from blockseg.runtime.ledger import STATE_CODES, Ledger
 
 DONE = STATE_CODES[BlockState.DONE]
@@ -253,6 +256,36 @@ def test_a_full_disk_is_told_apart_and_what_was_entered_stays(ledger):
     assert ledger.states("segment", 50).all()
 
 
+def test_time_spent_adds_up_over_commits_and_goes_with_the_phase(ledger):
+    for block in (0, 1, 1):
+        report = BlockReport(block, seconds=(("read", 1.0), ("infer", 2.0)))
+        ledger.commit("segment", [report])
+    assert ledger.summary("segment").seconds == {"read": 3.0, "infer": 6.0}
+    ledger.reset("segment", [0])
+    assert ledger.summary("segment").seconds == {"read": 3.0, "infer": 6.0}
+    ledger.reset("segment")
+    assert ledger.summary("segment").seconds == {}
+
+
+def test_an_error_of_the_disk_without_room_is_a_full_disk(path, monkeypatch):
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR | (19 << 8)
+    for free, kind in ((0, NoSpaceError), (2**30, LedgerError)):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, u=usage: u)
+        with pytest.raises(kind), ledger_file.errors_of(path):
+            raise error
+
+
+def test_a_ledger_in_a_folder_that_may_not_be_written_can_be_read(path, monkeypatch):
+    with Ledger.create(path, "print") as ledger:
+        ledger.commit("segment", [BlockReport(0)])
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with Ledger.read(path) as reader:
+        assert reader.summary("segment").done == 1
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
 @pytest.mark.parametrize(
     ("kind", "journal", "synchronous"),
     [("ext4", "wal", 1), ("nfs4", "delete", 2), ("fuse.sshfs", "delete", 2)],
@@ -260,7 +293,7 @@ def test_a_full_disk_is_told_apart_and_what_was_entered_stays(ledger):
 def test_a_network_file_system_gets_no_shared_memory(
     path, monkeypatch, kind, journal, synchronous
 ):
-    monkeypatch.setattr(ledger_module, "filesystem_type", lambda _: kind)
+    monkeypatch.setattr(ledger_file, "filesystem_type", lambda _: kind)
     with Ledger.create(path, "print") as ledger:
         ask = ledger._connection.execute
         assert ask("PRAGMA journal_mode").fetchone() == (journal,)

@@ -1,0 +1,96 @@
+"""The ledger's file: SQLite, opened so that no crash and no file system harms it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import LedgerError, NoSpaceError
+from blockseg.runtime.filesystem import filesystem_type, is_network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["errors_of", "open_to_read", "open_to_write", "transaction"]
+
+_BUSY_SECONDS = 60.0
+_PRIMARY_CODE = 0xFF
+_NO_SPACE_BYTES = 2**20
+
+
+def open_to_write(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open the file for its one writer, with the journal that its place needs."""
+    connection = _connect(path, "rwc" if create else "rw")
+    # WAL shares memory between processes, which network file systems cannot. There a
+    # commit must reach the disk by itself (FULL); a WAL is safe without: a power cut
+    # costs the last blocks, which are then done again.
+    network = is_network(filesystem_type(path.parent))
+    journal, synchronous = ("DELETE", "FULL") if network else ("WAL", "NORMAL")
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open the file for one of its readers."""
+    wal = path.with_name(path.name + "-wal")
+    # Readers of a WAL write beside it. Where they may not, and nobody is writing as
+    # there is none, the file cannot change.
+    fixed = not os.access(path.parent, os.W_OK) and not wal.exists()
+    return _connect(path, "ro&immutable=1" if fixed else "ro")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """Do all that is inside, or nothing."""
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield cursor
+        cursor.execute("COMMIT")
+    except BaseException:
+        # Where the disk is full SQLite has rolled back by itself.
+        with suppress(sqlite3.Error):
+            cursor.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours.
+
+    Raises
+    ------
+    NoSpaceError
+        If the disk is full.
+    LedgerError
+        For any other.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _disk_is_full(error, path):
+            message = f"no space left for the ledger {path}; free some and run again"
+            raise NoSpaceError(message) from error
+        message = f"the ledger {path} cannot be used: {error}"
+        raise LedgerError(message) from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    # Transactions are explicit (isolation_level None): one a batch, never implied.
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def _disk_is_full(error: sqlite3.Error, path: Path) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code != sqlite3.SQLITE_IOERR:
+        return code == sqlite3.SQLITE_FULL
+    # So it reports shared memory or a journal that it could not make longer.
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free < _NO_SPACE_BYTES
+    return False
