@@ -24,7 +24,28 @@ if TYPE_CHECKING:
 
     from blockseg.training.synth.params import SynthParams
 
-__all__ = ["IGNORE", "RING", "Patch", "SynthPatches", "brain_patches", "truth"]
+__all__ = [
+    "CLIP",
+    "GAIN",
+    "IGNORE",
+    "RING",
+    "Patch",
+    "SynthPatches",
+    "brain_patches",
+    "truth",
+]
+
+GAIN = 1.0
+"""What the network sees as one SD of the background."""
+
+CLIP = (-5.0, 20.0)
+"""What the network sees at least and at most.
+
+Saturated somata are hundreds of SDs bright: unclipped, one of them in a batch ruins
+the statistics of the norms, and everything faint is pressed to nothing.
+"""
+
+_MADE = 64  # edge of the patches that are made, a tile; the network sees crops of them
 
 RING = 2
 """Background next to a neurite, where annotators differ: counts less."""
@@ -94,12 +115,8 @@ def brain_patches(
         # A run's background differs from place to place, its estimate is one.
         wrong_level = rng.normal(0, 0.5)
         wrong_sd = math.exp(rng.normal(0, 0.3))
-        patches.append(
-            Patch(
-                (normal[box] - np.float32(wrong_level)) * np.float32(wrong_sd),
-                target[box],
-            )
-        )
+        seen = (normal[box] - np.float32(wrong_level)) * np.float32(GAIN * wrong_sd)
+        patches.append(Patch(np.clip(seen, *CLIP), target[box]))
     return patches
 
 
@@ -107,7 +124,9 @@ def blank_patch(patch: int, rng: np.random.Generator) -> Patch:
     """Return an image of one value, as outside of a brain: all background."""
     value = rng.choice([0.0, rng.uniform(-60, 5), rng.normal(0, 3)])
     shape = (patch, patch, patch)
-    return Patch(np.full(shape, value, np.float32), np.zeros(shape, np.uint8))
+    return Patch(
+        np.full(shape, np.clip(value, *CLIP), np.float32), np.zeros(shape, np.uint8)
+    )
 
 
 class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint8]"]]):
@@ -118,7 +137,7 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
     seed
         Of the stream. Brain ``i`` has the seed ``(seed << 32) + i``.
     patch
-        Edge length of a patch, in voxels; a multiple of 4.
+        Edge length of a patch, in voxels; a multiple of 4, at most 64.
     first
         Number of the first brain: a resumed training goes on with fresh ones.
     buffer
@@ -130,7 +149,7 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
     def __init__(
         self,
         seed: int,
-        patch: int = 64,
+        patch: int = 48,
         *,
         first: int = 0,
         buffer: int = 96,
@@ -162,7 +181,7 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
             patches = brain_patches(
                 random_params(rng),
                 (self._seed << 32) + number,
-                self._patch,
+                _MADE,
                 counts,
                 rng,
             )
@@ -171,14 +190,15 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
                 if patch.target.any() or rng.uniform() < 0.35:
                     yield from [patch] * self._repeats
             if number % 24 == 0:
-                yield blank_patch(self._patch, rng)
+                yield blank_patch(_MADE, rng)
             number += 1
 
-    @staticmethod
     def _turned(
-        patch: Patch, rng: np.random.Generator
+        self, patch: Patch, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        image, target = patch.image, patch.target
+        corner = rng.integers(0, _MADE - self._patch + 1, 3)
+        box = tuple(slice(a, a + self._patch) for a in corner)
+        image, target = patch.image[box], patch.target[box]
         flips = tuple(axis for axis in range(3) if rng.uniform() < 0.5)
         turns = int(rng.integers(4))
         # Never about y or x: the point spread is longer along z.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.model.weights import WeightsInfo, save_weights
+from blockseg.training.dataset import CLIP, GAIN
 from blockseg.training.loop import TrainingConfig, train
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def write(network: SDASN, step: int) -> None:
         info = WeightsInfo(
             name=f"sdasn-synthetic-{step}",
-            gain=1.0,
+            gain=GAIN,
+            clip=CLIP,
             training_data=TRAINING_DATA,
             licence="MIT",
             width=config.width,

@@ -19,7 +19,7 @@ from blockseg.core.geometry import Roi
 from blockseg.metrics.scores import Agreement, tolerant_agreement
 from blockseg.model.normalization import estimate_background
 from blockseg.model.weights import load_weights
-from blockseg.model.weights_info import default_weights
+from blockseg.model.weights_info import WeightsInfo, default_weights
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.params import Morphology, SynthParams
 from blockseg.training.synth.presets import PRESETS, preset
@@ -78,7 +78,7 @@ class BrainScore:
 
 
 def probability(
-    network: SDASN, image: NDArray[np.generic], gain: float
+    network: SDASN, image: NDArray[np.generic], info: WeightsInfo
 ) -> NDArray[np.float32]:
     """Return the probability of each voxel, normalised robustly, in one pass.
 
@@ -88,13 +88,14 @@ def probability(
         In evaluation mode.
     image
         Raw grey levels, shape (z, y, x); padded to multiples of 4 with background.
-    gain
-        Of the weights.
+    info
+        Header of the weights: gain and clip.
     """
     background = estimate_background(image, image.dtype)
     x = (image.astype(np.float32) - np.float32(background.level)) / np.float32(
-        background.sd / gain
+        background.sd / info.gain
     )
+    x = np.clip(x, *info.clip)
     x = np.pad(x, [(0, -n % 4) for n in x.shape])
     with torch.inference_mode():
         logits = network(torch.from_numpy(x)[None, None])[0, 0].numpy()
@@ -104,13 +105,13 @@ def probability(
 
 
 def score_brain(
-    network: SDASN, gain: float, brain: SyntheticBrain, threshold: float = 0.5
+    network: SDASN, info: WeightsInfo, brain: SyntheticBrain, threshold: float = 0.5
 ) -> BrainScore:
     """Segment a small brain in one pass and compare it with its truth.
 
     Parameters
     ----------
-    network, gain
+    network, info
         Weights.
     brain
         At most some 20 million voxels.
@@ -118,7 +119,7 @@ def score_brain(
         From which probability on a voxel is a neurite.
     """
     whole = Roi.whole(brain.shape)
-    p = probability(network, brain.image(whole), gain)
+    p = probability(network, brain.image(whole), info)
     predicted, true = p >= threshold, brain.mask(whole) > 0
     voxels = tolerant_agreement(predicted, true, TOLERANCE)
     points, branches = brain.tracing.points, brain.tracing.branches
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scores = [
             score_brain(
                 network,
-                info.gain,
+                info,
                 SyntheticBrain(shape, params, HELD_OUT_SEED + i),
                 given.threshold,
             )

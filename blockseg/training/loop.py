@@ -32,10 +32,10 @@ class TrainingConfig:
     steps: int = 3000
     """Optimiser steps."""
 
-    batch: int = 2
+    batch: int = 4
     """Patches a step."""
 
-    patch: int = 64
+    patch: int = 48
     """Edge length of a patch, in voxels."""
 
     peak_rate: float = 6e-3
@@ -47,7 +47,7 @@ class TrainingConfig:
     warm_share: float = 0.1
     """Share of the steps in which the rate rises."""
 
-    frozen_share: float = 0.5
+    frozen_share: float = 0.3
     """Share of the steps, the last ones, with norm statistics as in inference."""
 
     averaging: float = 0.995
@@ -71,7 +71,7 @@ def train(
     folder: Path,
     *,
     on_checkpoint: Callable[[SDASN, int], None] | None = None,
-    every: int = 100,
+    every: int = 50,
 ) -> SDASN:
     """Train SDASN from scratch on synthetic brains; continue if a checkpoint is there.
 
@@ -111,7 +111,7 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         first = int(state["step"])
-    # At most batch brains a step are used, so fresh ones follow from here.
+    # A brain gives more than one patch on average, so fresh ones follow from here.
     patches = SynthPatches(config.seed, config.patch, first=first * config.batch)
     loader = DataLoader(
         patches,
@@ -128,7 +128,7 @@ def train(
         loss = bce_dice(training_logits(network, image), target)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         _average(mean, network, min(config.averaging, (step + 1) / (step + 10)))
@@ -161,7 +161,7 @@ def train(
 
 
 def _freeze_norms(network: SDASN) -> None:
-    """Use the running statistics, as inference does; bright somata upset a batch's own."""
+    """Use the running statistics, as inference does."""
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.eval()

@@ -12,7 +12,16 @@ import torch
 from blockseg.core.geometry import Roi
 from blockseg.model.sdasn import SDASN
 from blockseg.model.weights import load_weights
-from blockseg.training.dataset import IGNORE, RING, SynthPatches, brain_patches, truth
+from blockseg.model.weights_info import WeightsInfo
+from blockseg.training.dataset import (
+    CLIP,
+    GAIN,
+    IGNORE,
+    RING,
+    SynthPatches,
+    brain_patches,
+    truth,
+)
 from blockseg.training.default_weights import main
 from blockseg.training.evaluation import probability, score_brain
 from blockseg.training.loop import TrainingConfig, train
@@ -22,6 +31,7 @@ from blockseg.training.synth import SyntheticBrain, preset
 from blockseg.training.synth.fields import stream
 from blockseg.training.synth.params import Morphology
 
+INFO = WeightsInfo(name="test", gain=1.0, width=2)
 TINY = TrainingConfig(steps=4, batch=1, patch=16, width=2, threads=1, workers=0)
 
 
@@ -41,6 +51,7 @@ def test_patches_are_finite_and_of_the_shapes_that_the_network_takes() -> None:
         assert image.dtype == np.float32
         assert target.dtype == np.uint8
         assert np.isfinite(image).all()
+        assert CLIP[0] <= image.min() <= image.max() <= CLIP[1]
         assert set(np.unique(target)) <= {0, 1, RING, IGNORE}
 
 
@@ -129,7 +140,7 @@ def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
     main([str(out), "--steps", "2", "--batch", "1", "--patch", "16", "--width", "2",
           "--threads", "1", "--workers", "0"])  # fmt: skip
     network, info = load_weights(out)
-    assert (info.gain, info.width) == (1.0, 2)
+    assert (info.gain, info.clip, info.width) == (GAIN, CLIP, 2)
     assert "synthetic" in info.training_data
     assert not network.training
 
@@ -144,13 +155,13 @@ def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
             parameter.zero_()
         network.head02.bias.fill_(-9.0)  # type: ignore[union-attr]
     brain = SyntheticBrain((32, 64, 64), dense, 3)
-    nothing = score_brain(network, 1.0, brain)
+    nothing = score_brain(network, INFO, brain)
     assert nothing.agreement.predicted == nothing.agreement.found == 0
     assert nothing.agreement.true > 0
     assert nothing.stored == nothing.components == 0
     with torch.no_grad():
         network.head02.bias.fill_(9.0)  # type: ignore[union-attr]
-    everything = score_brain(network, 1.0, brain)
+    everything = score_brain(network, INFO, brain)
     assert everything.agreement.recall == 1
     assert everything.agreement.precision < 0.5
     assert everything.stored == everything.voxels == 32 * 64 * 64
@@ -158,4 +169,4 @@ def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
 
 def test_probability_pads_shapes_that_are_no_multiples_of_four() -> None:
     image = SyntheticBrain((18, 21, 23), "clean", 1).image(Roi.whole((18, 21, 23)))
-    assert probability(SDASN(2).eval(), image, 1.0).shape == image.shape
+    assert probability(SDASN(2).eval(), image, INFO).shape == image.shape
