@@ -1,10 +1,14 @@
 """Runs that are given again, with the same words or others."""
 
 import json
+import os
 import shutil
+import subprocess
 
+import numpy as np
 import pytest
 import tensorstore as ts
+import tifffile
 
 QUICK = ("--scheduler", "serial", "--backend", "fake", "--block", "64")
 
@@ -108,3 +112,43 @@ def test_the_ledger_can_lie_elsewhere(blockseg, brain):
     assert (blockseg.folder / "here.sqlite").exists()
     assert not (blockseg.folder / "out.zarr/.blockseg/ledger.sqlite").exists()
     assert "complete" in blockseg("status", "out.zarr").stdout
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 400 kB that can grow; made by root, or not at all."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if (
+        os.geteuid()
+        or subprocess.run(mount, check=False, capture_output=True).returncode
+    ):
+        pytest.skip("needs the right to mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.dask
+def test_a_full_disk_stops_the_run_cleanly_and_room_lets_it_go_on(
+    blockseg, small_disk, content_of
+):
+    noise = np.random.default_rng(0).integers(0, 4000, (64, 128, 256)).astype(np.uint16)
+    tifffile.imwrite(blockseg.folder / "noise.tif", noise)
+    plain = ("--backend", "fake", "--block", "64", "--codec", "raw", "--workers", "2")
+    blockseg("run", "noise.tif", "whole.zarr", *plain, "-q")
+    run = (
+        "run",
+        "noise.tif",
+        small_disk / "out.zarr",
+        *plain,
+        "--ledger",
+        "ledger.sqlite",
+    )
+    stopped = blockseg(*run, code=3)
+    assert "Stopped: " in stopped.output
+    assert "Run the same command again" in stopped.output
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    blockseg(*run)
+    whole = content_of(blockseg.folder / "whole.zarr")
+    assert content_of(small_disk / "out.zarr") == whole
