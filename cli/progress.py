@@ -88,13 +88,17 @@ class Tally:
 
     def line(self) -> str:
         """Return the state in one line."""
-        parts = [f"{self.phase} {self.done}/{self.total} blocks"]
+        return f"{self.phase} {self.done}/{self.total} blocks, {self.pace()}"
+
+    def pace(self) -> str:
+        """Return what a bar does not show."""
+        parts = []
         if self.failed:
             parts.append(f"{self.failed} failed")
         if self.retried:
             parts.append(f"{self.retried} tried again")
         parts.append(f"{self.rate / 1e6:.2f} Mvoxel/s")
-        if self.remaining is not None:
+        if self.remaining:
             parts.append(f"{span(self.remaining)} left")
         parts.append(f"CPU {psutil.cpu_percent():.0f} %")
         return ", ".join(parts)
@@ -185,7 +189,7 @@ def _live() -> Iterator[Callable[[object], None]]:
 
     class State:
         def __rich__(self) -> Group:
-            return Group(bar, Text(tally.line() if tally.total else "", style="dim"))
+            return Group(bar, Text(tally.pace() if tally.total else "", style="dim"))
 
     with Live(State(), console=console, refresh_per_second=4, transient=True):
 
