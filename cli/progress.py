@@ -28,7 +28,7 @@ from blockseg.runtime import (
     WorkerLost,
 )
 
-from .report import span
+from .report import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,8 +136,8 @@ def _head(event: JobStarted) -> list[str]:
     block = "×".join(str(n) for n in event.block)
     done = f", {event.done} of them done before" if event.done else ""
     lines = [
-        f"{by} voxels in {event.blocks} blocks of {block}{done}",
-        f"{event.engine}, {event.workers or 'no'} worker{'s' * (event.workers != 1)}",
+        f"{by} voxels in {counted(event.blocks, 'block')} of {block}{done}",
+        f"{event.engine}, {counted(event.workers, 'worker') if event.workers else 'no workers'}",
     ]
     if event.dashboard:
         lines.append(f"dashboard {event.dashboard}")

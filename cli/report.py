@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from blockseg.jobs.execute import JobResult
 
-__all__ = ["print_result", "result_as_json", "span"]
+__all__ = ["counted", "print_result", "result_as_json", "span"]
 
 _SHOWN = 10
 
@@ -22,12 +22,14 @@ def print_result(result: JobResult) -> None:
         share = 100 * result.totals.get("foreground", 0) / max(written, 1)
         rate = f" ({_rate(result)})" if result.session_voxels else ""
         click.echo(
-            f"Done: {result.blocks} blocks, {_millions(written)} million voxels in "
+            f"Done: {counted(result.blocks, 'block')}, {_voxels(written)} in "
             f"{span(result.seconds)}{rate}; {share:.2g} % foreground."
         )
     else:
         left = result.blocks - result.done
-        click.echo(f"Incomplete: {left} of {result.blocks} blocks are not written.")
+        click.echo(
+            f"Incomplete: {left} of {counted(result.blocks, 'block')} not written."
+        )
     nonfinite = result.totals.get("nonfinite", 0)
     if nonfinite:
         click.echo(
@@ -62,9 +64,21 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def counted(number: int, thing: str) -> str:
+    """Return ``1 block``, ``2 blocks``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def _rate(result: JobResult) -> str:
-    return f"{_millions(result.session_voxels / max(result.seconds, 1e-9))} million/s"
+    return f"{_voxels(result.session_voxels / max(result.seconds, 1e-9))}/s"
 
 
-def _millions(voxels: float) -> str:
-    return f"{voxels / 1e6:.3g}" if voxels < 1e9 else f"{voxels / 1e6:,.0f}"
+def _voxels(number: float) -> str:
+    if number < 1e5:
+        return f"{number:,.0f} voxels"
+    millions = number / 1e6
+    return (
+        f"{millions:,.0f} million voxels"
+        if number >= 1e9
+        else f"{millions:.3g} million voxels"
+    )
