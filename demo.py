@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.geometry import Roi
-from blockseg.metrics import tolerant_scores, voxel_scores
+from blockseg.metrics import tolerant_agreement, voxel_agreement
 from blockseg.volume import find, open_volume
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def main() -> None:
 
     found = read(RESULT / "labels" / "foreground") > 0
     truth = read(BRAIN / "labels" / "truth") > 0
-    exact, near = voxel_scores(found, truth), tolerant_scores(found, truth, 2)
+    exact, near = voxel_agreement(found, truth), tolerant_agreement(found, truth, 2)
     print(
         f"""
 Score against the truth of the synthetic brain, {time.monotonic() - start:.0f} s after the start:
