@@ -13,9 +13,9 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import BlocksegError, CorruptDataError, NoSpaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from blockseg.core.blocks import Meter, ProcessBlock
+    from blockseg.core.blocks import Meter
 
 __all__ = ["Stopwatch", "attempt", "one_line"]
 
@@ -59,7 +59,9 @@ class Stopwatch:
 
 
 def attempt(
-    process: ProcessBlock, block_id: int, meter: Meter | None = None
+    process: Callable[[int, Meter], BlockReport],
+    block_id: int,
+    meter: Meter | None = None,
 ) -> BlockReport:
     """Process one block and report; raises nothing that is an ``Exception``.
 
@@ -75,6 +77,8 @@ def attempt(
     watch = Stopwatch(meter)
     try:
         report = process(block_id, watch)
+        if report.block_id != block_id:
+            _refuse(report.block_id, block_id)
     except Exception as error:  # noqa: BLE001 - an actor may raise anything
         return BlockReport(
             block_id,
@@ -93,6 +97,11 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, BlocksegError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _refuse(reported: int, block_id: int) -> None:
+    message = f"an actor reported block {reported} when it was given block {block_id}"
+    raise ValueError(message)
 
 
 def _short_traceback(error: BaseException) -> str:

@@ -34,6 +34,10 @@ _FLUSH_SECONDS = 0.05
 
 _NANNY_SECONDS = 30.0
 
+_alive: set[ActorPlugin] = set()
+"""Those of this process whose actor is not closed yet; a worker forgets a plugin
+that is removed at once, while its last blocks still run."""
+
 _settled = threading.Event()
 """Whether this process would be restarted if it died now."""
 
@@ -85,21 +89,19 @@ class ActorPlugin(WorkerPlugin):
         self._lock = threading.Lock()
         self._running: set[int] = set()
         self._actor: Future[ProcessBlock] = Future()
+        self._closed = threading.Event()
+        _alive.add(self)
         self._ignore_interrupts_of_our_own_driver()
         if not _settled.is_set():
             self._settling = asyncio.ensure_future(_settle(worker))
         threading.Thread(target=self._build, name=self.name, daemon=True).start()
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002
-        """Let the running blocks end, a bounded time, then close the actor."""
+        """Close the actor when its running blocks have ended; wait a bounded time."""
         self.stop()
-        deadline = time.monotonic() + _TEARDOWN_SECONDS
-        while not self._actor.done() or self.running():
-            if time.monotonic() > deadline:
-                return  # to close an engine in use could crash the process
-            await asyncio.sleep(0.02)
-        if self._actor.exception() is None:
-            await asyncio.to_thread(self._actor.result().close)
+        # Not sooner: to close an engine in use could crash the process.
+        threading.Thread(target=self._close, name=self.name, daemon=True).start()
+        await asyncio.to_thread(self._closed.wait, _TEARDOWN_SECONDS)
 
     def actor(self) -> ProcessBlock:
         """Return the actor, waiting until it is built; raises why it is not."""
@@ -111,24 +113,22 @@ class ActorPlugin(WorkerPlugin):
             return frozenset(self._running)
 
     @contextmanager
-    def mark(self, block_id: int) -> Iterator[None]:
-        """Count a block as running inside the context."""
+    def beginning(self, block_id: int) -> Iterator[bool]:
+        """Count a block as running inside the context; False if it must not."""
         with self._lock:
-            self._running.add(block_id)
+            allowed = not self._stopped
+            if allowed:
+                self._running.add(block_id)
         try:
-            yield
+            yield allowed
         finally:
             with self._lock:
                 self._running.discard(block_id)
 
     def stop(self) -> None:
         """Begin no other block."""
-        self._stopped = True
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the phase has ended."""
-        return self._stopped
+        with self._lock:
+            self._stopped = True
 
     def _build(self) -> None:
         _settled.wait(_NANNY_SECONDS)
@@ -142,6 +142,16 @@ class ActorPlugin(WorkerPlugin):
         self._worker.log_event(self.name, {"ready": self._worker.address})
         time.sleep(_FLUSH_SECONDS)
         self._actor.set_result(actor)
+
+    def _close(self) -> None:
+        try:
+            if self._actor.exception() is None:  # waits until it is built
+                while self.running():
+                    time.sleep(0.02)
+                self._actor.result().close()
+        finally:
+            _alive.discard(self)
+            self._closed.set()
 
     @staticmethod
     def _ignore_interrupts_of_our_own_driver() -> None:
@@ -174,35 +184,31 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
     reports: list[BlockReport] = []
     start = time.perf_counter()
     for block in blocks:
-        if plugin.stopped:
-            break
-        with plugin.mark(block):
+        with plugin.beginning(block) as allowed:
+            if not allowed:
+                break
             reports.append(attempt(actor, block, _meter))
     seconds = time.perf_counter() - start
     left = tuple(blocks[len(reports) :])
     return BatchResult(worker.address, tuple(reports), left, seconds)
 
 
-def running_blocks(
-    dask_worker: Worker, prefix: str, *, stop: bool = False
-) -> dict[str, list[int]]:
-    """Return what runs on a worker, by the name of the plugin.
+def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
+    """Return what runs in this process, by the name of the plugin.
 
     Parameters
     ----------
-    dask_worker
-        Given by ``Client.run``.
     prefix
         Plugins whose name begins so.
     stop
         Whether to let these plugins begin no other block.
     """
     found = {}
-    for name, plugin in list(dask_worker.plugins.items()):
-        if isinstance(plugin, ActorPlugin) and name.startswith(prefix):
+    for plugin in list(_alive):
+        if plugin.name.startswith(prefix):
             if stop:
                 plugin.stop()
-            found[name] = sorted(plugin.running())
+            found[plugin.name] = sorted(plugin.running())
     return found
 
 

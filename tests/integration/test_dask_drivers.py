@@ -203,6 +203,20 @@ def test_a_new_driver_waits_for_the_blocks_of_a_dead_one(scheduler, tmp_path):
     assert noted(tmp_path, "begun").total() < 6
 
 
+def test_blocks_that_an_impatient_user_left_behind_are_waited_for(scheduler, tmp_path):
+    address, _ = scheduler
+    with driver(tmp_path, 30, 3.0, address) as first:
+        wait_until(lambda: noted(tmp_path, "begun").total() >= 2)
+        first.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        first.send_signal(signal.SIGINT)
+        assert first.wait(timeout=30) == 130
+    with connect(address) as cluster:
+        settle_predecessor(cluster, "output", lambda _: None)
+        assert noted(tmp_path, "begun") == noted(tmp_path, "ended")
+        wait_until(lambda: list(tmp_path.glob("closed-*")))
+
+
 def test_blocks_that_do_not_end_are_not_waited_for_without_end(scheduler, tmp_path):
     address, _ = scheduler
     with driver(tmp_path, 5, 4.0, address) as first:
