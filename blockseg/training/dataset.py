@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from torch.utils.data import IterableDataset
 
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.model.normalization import estimate_background
+from blockseg.training.augment import misjudged, turned_crop
 from blockseg.training.randomised import random_params
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.fields import stream
@@ -112,11 +112,8 @@ def brain_patches(
     patches = []
     for i, j, k in product(*(range(n) for n in counts)):
         box = tuple(slice(n * patch, (n + 1) * patch) for n in (i, j, k))
-        # A run's background differs from place to place, its estimate is one.
-        wrong_level = rng.normal(0, 0.5)
-        wrong_sd = math.exp(rng.normal(0, 0.3))
-        seen = (normal[box] - np.float32(wrong_level)) * np.float32(GAIN * wrong_sd)
-        patches.append(Patch(np.clip(seen, *CLIP), target[box]))
+        seen = np.clip(misjudged(normal[box], rng) * np.float32(GAIN), *CLIP)
+        patches.append(Patch(seen, target[box]))
     return patches
 
 
@@ -171,7 +168,10 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
             if len(waiting) < self._buffer and len(waiting) % 2:
                 continue
             chosen = waiting.pop(int(shuffle.integers(len(waiting))))
-            yield self._turned(chosen, shuffle)
+            image, target = turned_crop(
+                chosen.image, chosen.target, self._patch, shuffle
+            )
+            yield image[None], target[None]
 
     def _patches(self) -> Iterator[Patch]:
         number = self._first
@@ -192,16 +192,3 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
             if number % 24 == 0:
                 yield blank_patch(_MADE, rng)
             number += 1
-
-    def _turned(
-        self, patch: Patch, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        corner = rng.integers(0, _MADE - self._patch + 1, 3)
-        box = tuple(slice(a, a + self._patch) for a in corner)
-        image, target = patch.image[box], patch.target[box]
-        flips = tuple(axis for axis in range(3) if rng.uniform() < 0.5)
-        turns = int(rng.integers(4))
-        # Never about y or x: the point spread is longer along z.
-        image = np.rot90(np.flip(image, flips), turns, (1, 2))
-        target = np.rot90(np.flip(target, flips), turns, (1, 2))
-        return np.ascontiguousarray(image)[None], np.ascontiguousarray(target)[None]
