@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,8 +123,7 @@ class OpenVinoBackend:
                 model = self._openvino.convert_model(
                     traced, example_input=example, input=shapes
                 )
-                core = self._openvino.Core()
-                return core.compile_model(
+                return _core().compile_model(
                     model, "CPU", self._settings
                 ).create_infer_request()
         except RuntimeError as error:
@@ -132,6 +132,16 @@ class OpenVinoBackend:
                 "try backend torch"
             )
             raise BackendError(message) from error
+
+
+@cache
+def _core() -> Any:
+    """Return OpenVINO's entry point, one for the whole life of the process.
+
+    Each one gives the thread that makes it another stack for signal handlers, and
+    the last of several to go leaves one that is gone: the next Ctrl-C would crash.
+    """
+    return _import_openvino().Core()
 
 
 def _shapes(core: Zyx) -> list[tuple[int, ...]]:

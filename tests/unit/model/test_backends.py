@@ -1,6 +1,8 @@
+import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -219,3 +221,39 @@ def test_building_a_backend_leaves_the_warning_filters_alone(spec):
     for name in available_backends():
         make_backend(BackendSpec(name, spec.weights, CORE)).close()
     assert list(warnings.filters) == before
+
+
+@needs_openvino
+def test_an_interrupt_after_engines_came_and_went_is_no_crash(tmp_path, spec):
+    code = (
+        "import os, signal, pickle, sys\n"
+        "import numpy as np\n"
+        "from blockseg.model import make_backend\n"
+        "spec = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        "tile = np.zeros([n + 64 for n in spec.core], np.float32)\n"
+        "inside = tuple(np.ones(n, np.float32) for n in tile.shape)\n"
+        "for _ in range(2):\n"
+        "    engine = make_backend(spec)\n"
+        "    engine.infer(tile, inside)\n"
+        "    engine.close()\n"
+        "del engine\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    signal.pause()\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            code,
+            pickle.dumps(replace(spec, name="openvino")).hex(),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "interrupted\n"
