@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["launch"]
 
+_OWN_WORKERS = 120.0  # seconds without any, after which a cluster counts as lost
+_BATCH_WORKERS = 3600.0  # those of a batch system may wait in its queue
+
 
 def launch(
     job: Job,
@@ -71,7 +74,12 @@ def launch(
         if settings.scheduler != "serial":
             cluster = stack.enter_context(_cluster(settings, layout, gpus))
             run_id = _run_id(job)
-            executor = DaskExecutor(cluster, run_id, resources=_share(layout, gpus))
+            executor = DaskExecutor(
+                cluster,
+                run_id,
+                worker_timeout=_OWN_WORKERS if cluster.local else _BATCH_WORKERS,
+                resources=_share(layout, gpus),
+            )
             dashboard, workers = cluster.dashboard, cluster.workers
             settle = partial(settle_predecessor, cluster, run_id, on_event)
 
