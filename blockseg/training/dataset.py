@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.model.normalization import estimate_background
 from blockseg.training.augment import misjudged, turned_crop
-from blockseg.training.randomised import random_params
+from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.fields import stream
 
@@ -139,6 +139,8 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
         Number of the first brain: a resumed training goes on with fresh ones.
     buffer
         Patches in the shuffle buffer.
+    clutter
+        Share of the brains that are full of spots and round cells, 0 to 1.
     repeats
         How often each patch is used, turned and mirrored anew each time.
     """
@@ -150,12 +152,14 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
         *,
         first: int = 0,
         buffer: int = 96,
+        clutter: float = 0.0,
         repeats: int = 1,
     ) -> None:
         self._seed = seed
         self._patch = patch
         self._first = first
         self._buffer = buffer
+        self._clutter = clutter
         self._repeats = repeats
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
@@ -178,16 +182,18 @@ class SynthPatches(IterableDataset[tuple["NDArray[np.float32]", "NDArray[np.uint
         while True:
             rng = stream(self._seed, 22, number)
             counts = ((1, 2, 2), (2, 1, 2), (1, 1, 2))[int(rng.integers(3))]
+            params = random_params(rng)
+            # A generator of its own: without clutter the stream is what it always was.
+            own = stream(self._seed, 23, number)
+            full = own.uniform() < self._clutter
+            if full:
+                params = cluttered(params, own)
             patches = brain_patches(
-                random_params(rng),
-                (self._seed << 32) + number,
-                _MADE,
-                counts,
-                rng,
+                params, (self._seed << 32) + number, _MADE, counts, rng
             )
             # Empty patches teach little; a few of them suffice.
             for patch in patches:
-                if patch.target.any() or rng.uniform() < 0.35:
+                if full or patch.target.any() or rng.uniform() < 0.35:
                     yield from [patch] * self._repeats
             if number % 24 == 0:
                 yield blank_patch(_MADE, rng)

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockseg.model.weights import WeightsInfo, save_weights
+from blockseg.model.weights import WeightsInfo, load_weights, save_weights
 from blockseg.training.dataset import CLIP, GAIN
 from blockseg.training.loop import TrainingConfig, train
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train and write OUT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="safetensors file to write")
+    parser.add_argument("--init", type=Path, help="safetensors file to go on from")
     for field in fields(TrainingConfig):
         kind = type(field.default)
         parser.add_argument(
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = vars(parser.parse_args(arguments))
     out: Path = given.pop("out")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    init: Path | None = given.pop("init")
     config = TrainingConfig(**given)
     folder = out.with_suffix(".training")
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         save_weights(out, network, info)
 
-    train(config, folder, on_checkpoint=write)
+    start = None if init is None else load_weights(init)[0]
+    train(config, folder, init=start, on_checkpoint=write)
 
 
 if __name__ == "__main__":

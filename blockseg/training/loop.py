@@ -56,6 +56,9 @@ class TrainingConfig:
     width: int = 8
     """Of SDASN."""
 
+    clutter: float = 0.0
+    """Share of the brains that are full of spots and round cells, 0 to 1."""
+
     seed: int = 1
     """Of weights, brains and order."""
 
@@ -70,10 +73,11 @@ def train(
     config: TrainingConfig,
     folder: Path,
     *,
+    init: SDASN | None = None,
     on_checkpoint: Callable[[SDASN, int], None] | None = None,
     every: int = 50,
 ) -> SDASN:
-    """Train SDASN from scratch on synthetic brains; continue if a checkpoint is there.
+    """Train SDASN on synthetic brains; continue if a checkpoint is there.
 
     Parameters
     ----------
@@ -81,6 +85,8 @@ def train(
         What to do.
     folder
         For ``checkpoint.pt``.
+    init
+        Network to go on from, of the same width; random weights if not given.
     on_checkpoint
         Called with the averaged network and the step.
     every
@@ -94,6 +100,8 @@ def train(
     torch.manual_seed(config.seed)
     network = SDASN(config.width)
     network.state_dict()["head02.bias"].fill_(-3.0)  # neurites are rare
+    if init is not None:
+        network.load_state_dict(init.state_dict())
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     mean = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(
@@ -112,7 +120,12 @@ def train(
         schedule.load_state_dict(state["schedule"])
         first = int(state["step"])
     # A brain gives more than one patch on average, so fresh ones follow from here.
-    patches = SynthPatches(config.seed, config.patch, first=first * config.batch)
+    patches = SynthPatches(
+        config.seed,
+        config.patch,
+        first=first * config.batch,
+        clutter=config.clutter,
+    )
     loader = DataLoader(
         patches,
         config.batch,

@@ -7,6 +7,7 @@ on any level, noise, texture, sharpness or density: all of them vary widely here
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blockseg.training.synth.params import (
@@ -23,7 +24,7 @@ from blockseg.training.synth.params import (
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["random_params"]
+__all__ = ["cluttered", "random_params"]
 
 
 def _log(rng: np.random.Generator, low: float, high: float) -> float:
@@ -146,3 +147,32 @@ def random_params(rng: np.random.Generator) -> SynthParams:
             outside="zero" if rng.uniform() < 0.6 else "dark",
         ),
     )
+
+
+def cluttered(params: SynthParams, rng: np.random.Generator) -> SynthParams:
+    """Return the same brain full of spots and round cells, half of the time without axons.
+
+    What a young network confuses with neurites: anything small and bright.
+
+    Parameters
+    ----------
+    params
+        Of the brain.
+    rng
+        Its randomness.
+    """
+    cells = rng.uniform() < 0.5
+    clutter = replace(
+        params.clutter,
+        puncta=_log(rng, 200, 4000),
+        puncta_snr=(rng.uniform(1, 4), rng.uniform(5, 60)),
+        cells=_log(rng, 20, 400) if cells else 0.0,
+        cell_radius=(rng.uniform(1.2, 3), rng.uniform(3, 8)),
+        cell_snr=(rng.uniform(0.7, 3), _log(rng, 3, 60)),
+    )
+    shape = params.morphology
+    if rng.uniform() < 0.5:
+        shape = replace(shape, neurons=0.0, axon_density=0.0)
+    else:
+        shape = replace(shape, axon_density=min(shape.axon_density, 1500.0))
+    return replace(params, clutter=clutter, morphology=shape)

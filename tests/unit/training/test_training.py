@@ -26,7 +26,7 @@ from blockseg.training.default_weights import main
 from blockseg.training.evaluation import probability, score_brain
 from blockseg.training.loop import TrainingConfig, train
 from blockseg.training.loss import RING_WEIGHT, bce_dice
-from blockseg.training.randomised import random_params
+from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth import SyntheticBrain, preset
 from blockseg.training.synth.fields import stream
 from blockseg.training.synth.params import Morphology
@@ -170,3 +170,19 @@ def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
 def test_probability_pads_shapes_that_are_no_multiples_of_four() -> None:
     image = SyntheticBrain((18, 21, 23), "clean", 1).image(Roi.whole((18, 21, 23)))
     assert probability(SDASN(2).eval(), image, INFO).shape == image.shape
+
+
+def test_a_cluttered_brain_has_far_more_spots_and_half_have_no_neurites() -> None:
+    drawn = [cluttered(random_params(stream(1, i)), stream(2, i)) for i in range(60)]
+    assert all(params.clutter.puncta >= 200 for params in drawn)
+    bare = sum(params.morphology.axon_density == 0 for params in drawn)
+    assert 15 < bare < 50
+
+
+def test_training_goes_on_from_given_weights(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    given = SDASN(2)
+    still = replace(TINY, steps=1, peak_rate=1e-12, weight_decay=0.0)
+    out = train(still, tmp_path, init=given)
+    for name, parameter in given.named_parameters():
+        torch.testing.assert_close(out.state_dict()[name], parameter.detach())
