@@ -83,6 +83,13 @@ class Decisions:
     background: dict[str, Any]
     """How offset and scale were found: b, s, counts, unreadable samples."""
 
+    empty: float | None = None
+    """Grey level of a volume in whose sample nothing varies: such voxels are empty.
+
+    Without noise there is no scale to judge by, and what a network says of a
+    constant is of no use. Decided voxel by voxel, so blocks do not matter.
+    """
+
     note: str = ""
     """What the user should know of a choice; empty if nothing."""
 
@@ -138,6 +145,7 @@ def decide(inputs: Inputs) -> Decisions:
         scale=normal.scale,
         clip=(normal.low, normal.high),
         background=found,
+        empty=found["level"] if found.get("voxels") == 0 else None,
         note=note,
     )
 

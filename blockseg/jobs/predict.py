@@ -151,6 +151,9 @@ def _segment(inputs: Inputs) -> NDArray[np.uint8]:
                 continue
             raw = source.read(block.read_roi)
             done = engine.segment(raw, block.read_roi, block.write_roi, source.shape)
+            if decisions.empty is not None:
+                core = raw[block.write_roi.slices(block.read_roi.start)]
+                done.probability[core == decisions.empty] = 0
             if inside is not None:
                 done.probability[~inside] = 0
             result[block.write_roi.slices(inputs.roi.start)] = done.probability

@@ -141,6 +141,7 @@ def _segmentation(inputs: Inputs, decisions: Decisions) -> Segmentation:
         backend=decisions.engine(weights),
         affine=decisions.affine,
         threshold=decisions.threshold,
+        empty=decisions.empty,
         probability=probability,
         foreground=foreground,
         mask=None if inputs.mask is None else inputs.mask.spec,

@@ -49,6 +49,9 @@ class Segmentation:
     foreground: PyramidSpec
     """Output, 0 or 1."""
 
+    empty: float | None = None
+    """Voxels of exactly this grey level are empty; see ``Decisions.empty``."""
+
     mask: VolumeSpec | None = None
     """Nonzero voxels are segmented."""
 
@@ -105,6 +108,9 @@ class SegmentBlock:
                 raw, block.read_roi, block.write_roi, grid.volume_shape
             )
         probability = segmented.probability
+        if self._spec.empty is not None:
+            core = raw[block.write_roi.slices(block.read_roi.start)]
+            probability[core == self._spec.empty] = 0
         if inside is not None:
             probability[~inside] = 0
         return self._write(

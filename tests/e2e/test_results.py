@@ -188,3 +188,16 @@ def test_weights_show_names_the_shipped_ones(blockseg):
     said = blockseg("weights", "show").stdout
     assert "sha256: " in said
     assert "licence: " in said
+
+
+def test_what_differs_from_an_otherwise_constant_volume_is_still_found(blockseg):
+    voxels = np.zeros((40, 90, 90), np.uint16)
+    voxels[20:23, 44:47, 5:85] = 1000  # between the planes and patches of the sample
+    tifffile.imwrite(blockseg.folder / "line.tif", voxels)
+    run = ("run", "line.tif", "--scheduler", "serial", "--backend", "fake", "-q")
+    blockseg(*run[:2], "a.zarr", *run[2:], "--block", "64")
+    blockseg(*run[:2], "b.zarr", *run[2:], "--block", "32")
+    found = level(blockseg.folder / "a.zarr")
+    assert found[21, 45, 40] > 0
+    assert not found[voxels == 0].any()
+    np.testing.assert_array_equal(found, level(blockseg.folder / "b.zarr"))
