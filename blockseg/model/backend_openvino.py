@@ -123,9 +123,11 @@ class OpenVinoBackend:
                 model = self._openvino.convert_model(
                     traced, example_input=example, input=shapes
                 )
-                return _core().compile_model(
-                    model, "CPU", self._settings
-                ).create_infer_request()
+                return (
+                    _core()
+                    .compile_model(model, "CPU", self._settings)
+                    .create_infer_request()
+                )
         except RuntimeError as error:
             message = (
                 f"OpenVINO cannot build the network: {one_line(error)}; "

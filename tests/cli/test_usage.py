@@ -7,7 +7,13 @@ from click.testing import CliRunner
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run"], ["nonsense"], ["run", "x", "--nonsense"], ["--nonsense"], ["weights", "no"]],
+    [
+        ["run"],
+        ["nonsense"],
+        ["run", "x", "--nonsense"],
+        ["--nonsense"],
+        ["weights", "no"],
+    ],
 )
 def test_a_mistake_in_usage_is_one_line_and_exit_code_1(blockseg_command, arguments):
     result = CliRunner().invoke(blockseg_command, arguments)

@@ -20,7 +20,7 @@ class Blockseg:
 
     folder: Path
     command: click.Command
-    started: list = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(self, *arguments, code=0):
         with contextlib.chdir(self.folder), warnings.catch_warnings():

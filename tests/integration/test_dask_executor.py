@@ -24,6 +24,7 @@ from blockseg.runtime.driver import drive
 from blockseg.runtime.events import (
     BlockDone,
     BlockRetried,
+    Event,
     Message,
     PhaseDone,
     WorkerLost,
@@ -249,7 +250,7 @@ def test_an_engine_that_crashes_when_built_blames_no_block(tmp_path):
         local_cluster(LAYOUT) as cluster,
         Ledger.create(tmp_path / "ledger.sqlite", "print") as ledger,
     ):
-        events = []
+        events: list[Event] = []
         with pytest.raises(ClusterError, match="died while they built their engine"):
             drive(
                 DaskExecutor(cluster, "output"),

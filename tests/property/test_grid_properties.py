@@ -18,9 +18,7 @@ def zyx(low, high):
 def grids(draw):
     shape = draw(zyx(1, 20))
     start = tuple(draw(st.integers(0, n - 1)) for n in shape)
-    stop = tuple(
-        draw(st.integers(a + 1, n)) for a, n in zip(start, shape, strict=True)
-    )
+    stop = tuple(draw(st.integers(a + 1, n)) for a, n in zip(start, shape, strict=True))
     alignment = draw(st.sampled_from([1, 2, 4]))
     block = tuple(alignment * n for n in draw(zyx(1, 4)))
     roi = draw(st.sampled_from([None, Roi(start, stop)]))
@@ -39,7 +37,9 @@ def test_write_rois_tile_the_region_exactly_once(grid):
 
 @settings(deadline=None)
 @given(grids())
-def test_a_block_reads_its_halo_from_an_aligned_origin_and_never_leaves_the_volume(grid):
+def test_a_block_reads_its_halo_from_an_aligned_origin_and_never_leaves_the_volume(
+    grid,
+):
     for block in grid:
         assert Roi.whole(grid.volume_shape).contains(block.read_roi)
         assert block.read_roi.contains(block.write_roi)

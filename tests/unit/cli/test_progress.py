@@ -1,9 +1,12 @@
 import json
+from importlib import import_module
 
 from blockseg.core.blocks import BlockReport
 from blockseg.runtime import BlockDone, BlockFailed, PhaseStarted
-from blockseg_cli.progress import Tally, watcher
-from blockseg_cli.report import span
+
+Tally = import_module("blockseg_cli.progress").Tally
+watcher = import_module("blockseg_cli.progress").watcher
+span = import_module("blockseg_cli.report").span
 
 
 def test_rate_and_remaining_time_follow_the_clock():

@@ -23,6 +23,7 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path):
     saved.save(path)
     loaded = RunRecord.load(path)
     assert loaded == saved
+    assert loaded is not None
     assert loaded.fingerprint == saved.fingerprint
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
