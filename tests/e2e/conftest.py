@@ -8,6 +8,7 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,7 +21,7 @@ class Blockseg:
 
     folder: Path
     command: click.Command
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[Any] = field(default_factory=list)
 
     def __call__(self, *arguments, code=0):
         with contextlib.chdir(self.folder), warnings.catch_warnings():
