@@ -106,7 +106,7 @@ class Forecast:
             f"decoded    {_bytes(self.bytes_decoded)}, in whole chunks",
             f"written    {_bytes(self.bytes_written)} before compression",
             f"engine     {self.backend}, windows of {_by(self.window)}",
-            f"computed   {self.computed_over_written:.2f} voxels for each one written",
+            f"windows    cover {self.computed_over_written:.2f} voxels for each one written",
             f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
         ]
