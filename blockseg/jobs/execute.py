@@ -243,11 +243,10 @@ class _Session:
             for phase in (job.main, *job.coarse)
             for row in self.ledger.failures(phase.name)
         )
-        left = len(_pending(self.ledger, job.main, job.candidates))
         return JobResult(
             out=job.paths.out,
             blocks=len(job.candidates),
-            done=len(job.candidates) - left,
+            done=self.ledger.summary(job.main.name).done,
             failures=failures,
             stopped=stopped,
             seconds=seconds,

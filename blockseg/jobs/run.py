@@ -115,7 +115,9 @@ def prepare(
             "phases": phase_facts((main, *coarse), len(candidates)),
         },
     )
-    ledger = settings.ledger or record.execution.get("ledger")
+    ledger = record.execution.get("ledger")
+    if settings.ledger is not None:
+        ledger = str(Path(settings.ledger).expanduser().absolute())
     job = Job(
         paths=paths,
         record=record.with_execution({**execution_of(settings), "ledger": ledger}),
@@ -126,7 +128,7 @@ def prepare(
         pyramids=(probability, foreground),
         emptiness=("nonzero", "foreground"),
         attempts=settings.attempts,
-        ledger=Path(ledger).absolute() if ledger else None,
+        ledger=Path(ledger) if ledger else None,
     )
     return job, inputs, decisions
 

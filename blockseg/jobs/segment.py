@@ -55,9 +55,6 @@ class Segmentation:
     mask: VolumeSpec | None = None
     """Nonzero voxels are segmented."""
 
-    cache_bytes: int = 0
-    """Decoded source chunks that a worker may keep, in bytes."""
-
     def __call__(self) -> SegmentBlock:
         """Build the engine and open the volumes."""
         return SegmentBlock(self)

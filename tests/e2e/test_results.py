@@ -124,6 +124,7 @@ def test_a_corrupt_chunk_costs_the_blocks_that_need_it_and_is_named(blockseg):
     run = ("run", "brain.zarr", "out.zarr", "--block", "32", *QUICK[:-2])
     done = blockseg(*run, code=3)
     assert "c/0/0/0" in done.stdout
+    assert "Incomplete: 18 of 32 blocks not written." in done.stdout
     assert "Run the same command again" in done.stdout
     status = json.loads(blockseg("status", "out.zarr", "--json").stdout)
     failed = {tuple(f["index"]) for f in status["failures"] if f["phase"] == "segment"}
