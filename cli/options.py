@@ -84,7 +84,7 @@ RUN_OPTIONS: tuple[_Option, ...] = (
     ),
     (("--workers",), {"metavar": "N", "help": "Worker processes. [auto]"}),
     (("--threads",), {"metavar": "N", "help": "Threads of one inference. [auto]"}),
-    (("--memory",), {"metavar": "SIZE", "help": "For all workers, as in 64GB. [80 %]"}),
+    (("--memory",), {"metavar": "SIZE", "help": "For all workers, as in 64GB. [85 %]"}),
     (("--ledger",), {"metavar": "FILE", "help": "Ledger outside OUT."}),
 )
 

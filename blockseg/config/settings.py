@@ -108,7 +108,7 @@ class RunSettings:
     """Threads of one inference; from the cores and workers if not given."""
 
     memory: int | None = None
-    """Bytes that all workers may use together; 80 % of the machine if not given."""
+    """Bytes that driver and workers may use; 85 % of the machine if not given."""
 
     ledger: str | None = None
     """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
