@@ -16,7 +16,7 @@ from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.execute import Job, JobResult
 from blockseg.jobs.inputs import open_source, output_of
 from blockseg.jobs.launch import launch
-from blockseg.jobs.phases import Phase, coarse_phases, phase_facts
+from blockseg.jobs.phases import Phase, Stored, coarse_phases, phase_facts
 from blockseg.jobs.record import (
     Paths,
     RunRecord,
@@ -130,7 +130,7 @@ def convert(
     paths = Paths(target)
     request = copy_request(opened, settings)
     record = earlier_record(paths, request, overwrite=overwrite)
-    main = Phase("copy", grid, Copy(opened.spec, grid, image))
+    main = Phase("copy", grid, Copy(opened.spec, grid, image), (Stored(image),))
     coarse = tuple(coarse_phases(("image", image)))
     job = Job(
         paths=paths,

@@ -59,9 +59,6 @@ class Job:
     pyramids: tuple[PyramidSpec, ...]
     """All images in OUT, each written by every block of the main pass."""
 
-    emptiness: tuple[str, ...] = ("nonzero",)
-    """For the first of them, the report's field that is 0 where no file is stored."""
-
     attempts: int = 3
     """How often a block is tried."""
 
@@ -275,11 +272,12 @@ def _try_again(job: Job, ledger: Ledger) -> None:
         failed = [row.block_id for row in ledger.failures(phase.name)]
         if failed:
             ledger.reset(phase.name, failed)
-    for pyramid, column in zip(job.pyramids, job.emptiness, strict=False):
-        nonzero = ledger.column(job.main.name, column, len(job.main.grid))
-        gone = missing_files(pyramid, np.flatnonzero(nonzero).tolist())
-        if gone:
-            ledger.reset(job.main.name, gone)
+        for stored in phase.stored:
+            nonzero = ledger.column(phase.name, stored.column, len(phase.grid))
+            blocks = np.flatnonzero(nonzero).tolist()
+            gone = missing_files(stored.pyramid, blocks, stored.level)
+            if gone:
+                ledger.reset(phase.name, gone)
 
 
 def _totals(summary: PhaseSummary) -> dict[str, Any]:

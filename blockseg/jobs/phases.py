@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from blockseg.core.grid import BlockGrid
     from blockseg.volume import PyramidSpec
 
-__all__ = ["CoarseLevel", "Phase", "coarse_phases", "phase_facts"]
+__all__ = ["CoarseLevel", "Phase", "Stored", "coarse_phases", "phase_facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a block of a phase leaves on disk, so that the ledger can be checked."""
+
+    pyramid: PyramidSpec
+    """The image."""
+
+    level: int = 0
+    """Level that the phase writes; with 0 come those written from the same block."""
+
+    column: str = "nonzero"
+    """Field of the block's report that is 0 where no file is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,9 @@ class Phase:
 
     factory: ProcessorFactory
     """Makes each worker's actor."""
+
+    stored: tuple[Stored, ...]
+    """What its blocks leave on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +92,8 @@ def coarse_phases(*pyramids: tuple[str, PyramidSpec]) -> Iterator[Phase]:
     for name, pyramid in pyramids:
         for level, grid in pyramid.second_pass_grids():
             factory = CoarseLevel(pyramid, level, grid)
-            yield Phase(f"pyramid-{name}-{level}", grid, factory)
+            stored = (Stored(pyramid, level),)
+            yield Phase(f"pyramid-{name}-{level}", grid, factory, stored)
 
 
 def phase_facts(phases: tuple[Phase, ...], main_blocks: int) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.execute import Job, JobResult
 from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
-from blockseg.jobs.phases import Phase, coarse_phases, phase_facts
+from blockseg.jobs.phases import Phase, Stored, coarse_phases, phase_facts
 from blockseg.jobs.record import (
     Paths,
     RunRecord,
@@ -102,7 +102,8 @@ def prepare(
     probability, foreground = outputs(inputs, decisions)
     probability.check_grid(grid)
     candidates = _candidates(inputs, grid)
-    main = Phase("segment", grid, _segmentation(inputs, decisions))
+    stored = (Stored(probability), Stored(foreground, column="foreground"))
+    main = Phase("segment", grid, _segmentation(inputs, decisions), stored)
     coarse = tuple(
         coarse_phases(("probability", probability), ("foreground", foreground))
     )
@@ -126,7 +127,6 @@ def prepare(
         candidates=candidates,
         coarse=coarse,
         pyramids=(probability, foreground),
-        emptiness=("nonzero", "foreground"),
         attempts=settings.attempts,
         ledger=Path(ledger) if ledger else None,
     )

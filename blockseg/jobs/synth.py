@@ -19,7 +19,7 @@ from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.execute import Job, JobResult
 from blockseg.jobs.inputs import writable
 from blockseg.jobs.launch import launch
-from blockseg.jobs.phases import Phase, coarse_phases, phase_facts
+from blockseg.jobs.phases import Phase, Stored, coarse_phases, phase_facts
 from blockseg.jobs.record import Paths, RunRecord, execution_of, machine_facts
 from blockseg.runtime import Need, plan_layout
 from blockseg.training.synth import SyntheticBrain
@@ -184,7 +184,9 @@ def synth(
         },
     }
     earlier = earlier_record(paths, request, overwrite=overwrite)
-    main = Phase("synth", grid, Synthesis(recipe, grid, image, neurons, truth))
+    stored = (Stored(image), Stored(truth, column="foreground"))
+    synthesis = Synthesis(recipe, grid, image, neurons, truth)
+    main = Phase("synth", grid, synthesis, stored)
     coarse = tuple(
         coarse_phases(("image", image), ("neurons", neurons), ("truth", truth))
     )
