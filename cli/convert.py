@@ -11,7 +11,7 @@ from .options import RUN_OPTIONS, SOURCE_OPTIONS, settings_of, with_options
 __all__ = ["convert"]
 
 _KEPT = {"--roi", "--block", "--zarr-format", "--codec"}
-_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory"}
+_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
 OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
 
 

@@ -11,7 +11,7 @@ from .options import RUN_OPTIONS, settings_of, with_options
 __all__ = ["synth"]
 
 _KEPT = {"--block", "--voxel-size", "--zarr-format", "--codec"}
-_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory"}
+_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
 OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
 
 

@@ -5,25 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
-from blockseg.jobs.claim import earlier_record
+from blockseg.jobs.assemble import start
 from blockseg.jobs.decisions import block_shape, budget
 from blockseg.jobs.events import OnJobEvent, ignore
-from blockseg.jobs.execute import Job, JobResult
 from blockseg.jobs.inputs import open_source, output_of
 from blockseg.jobs.launch import launch
-from blockseg.jobs.phases import Phase, Stored, coarse_phases, phase_facts
-from blockseg.jobs.record import (
-    Paths,
-    RunRecord,
-    copy_request,
-    execution_of,
-    machine_facts,
-)
+from blockseg.jobs.phases import Phase, Stored
+from blockseg.jobs.record import copy_request
 from blockseg.runtime import Need, plan_layout
 from blockseg.volume import PyramidSpec, PyramidWriter, open_volume
 
@@ -31,6 +22,7 @@ if TYPE_CHECKING:
     from blockseg.config import RunSettings
     from blockseg.core.blocks import Meter
     from blockseg.core.specs import VolumeSpec
+    from blockseg.jobs.execute import JobResult
 
 __all__ = ["convert"]
 
@@ -127,31 +119,12 @@ def convert(
         reduce="mean",
     )
     image.check_grid(grid)
-    paths = Paths(target)
-    request = copy_request(opened, settings)
-    record = earlier_record(paths, request, overwrite=overwrite)
-    main = Phase("copy", grid, Copy(opened.spec, grid, image), (Stored(image),))
-    coarse = tuple(coarse_phases(("image", image)))
-    job = Job(
-        paths=paths,
-        record=(
-            record
-            or RunRecord(
-                request=request,
-                decisions={"block": list(block)},
-                execution={},
-                facts={
-                    "phases": phase_facts((main, *coarse), len(grid)),
-                    "machine": machine_facts(),
-                },
-            )
-        ).with_execution(execution_of(settings)),
-        resumed=record is not None,
-        main=main,
-        candidates=np.arange(len(grid), dtype=np.int64),
-        coarse=coarse,
-        pyramids=(image,),
-        attempts=settings.attempts,
+    job = start(
+        target, copy_request(opened, settings), settings, overwrite=overwrite
+    ).job(
+        Phase("copy", grid, Copy(opened.spec, grid, image), (Stored(image),)),
+        {"image": image},
+        {"block": list(block)},
         command=command,
     )
     size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg import model
 from blockseg.config import RunSettings
-from blockseg.jobs.claim import earlier_record
+from blockseg.jobs.assemble import start
 from blockseg.jobs.decisions import Decisions, decide, decisions_from, fitted, make_grid
 from blockseg.jobs.events import OnJobEvent, ignore
-from blockseg.jobs.execute import Job, JobResult
 from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
-from blockseg.jobs.phases import Phase, Stored, coarse_phases, phase_facts
-from blockseg.jobs.record import (
-    Paths,
-    RunRecord,
-    execution_of,
-    machine_facts,
-    request_of,
-)
+from blockseg.jobs.phases import Phase, Stored
+from blockseg.jobs.record import request_of
 from blockseg.jobs.segment import Segmentation
 from blockseg.volume import MaskSampler, PyramidSpec
 
@@ -31,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.grid import BlockGrid
+    from blockseg.jobs.execute import Job, JobResult
 
 __all__ = ["prepare", "run"]
 
@@ -94,53 +87,19 @@ def prepare(
     A run that was started before keeps its decisions.
     """
     inputs = gather(source, out, settings)
-    paths = Paths(inputs.out)
-    request = request_of(inputs)
-    earlier = earlier_record(paths, request, overwrite=overwrite)
+    begun = start(inputs.out, request_of(inputs), settings, overwrite=overwrite)
+    earlier = begun.earlier
     decisions = decisions_from(earlier.decisions) if earlier else decide(inputs)
     grid = make_grid(inputs, decisions.block)
-    probability, foreground = outputs(inputs, decisions)
+    probability, foreground = _outputs(inputs, decisions)
     probability.check_grid(grid)
-    candidates = _candidates(inputs, grid)
-    stored = (Stored(probability), Stored(foreground, column="foreground"))
-    main = Phase("segment", grid, _segmentation(inputs, decisions), stored)
-    coarse = tuple(
-        coarse_phases(("probability", probability), ("foreground", foreground))
-    )
-    record = earlier or RunRecord(
-        request=request,
-        decisions=asdict(decisions),
-        execution={},
-        facts={
-            **_facts(inputs, decisions, grid),
-            "phases": phase_facts((main, *coarse), len(candidates)),
-        },
-    )
-    ledger = record.execution.get("ledger")
-    if settings.ledger is not None:
-        ledger = str(Path(settings.ledger).expanduser().absolute())
-    job = Job(
-        paths=paths,
-        record=record.with_execution({**execution_of(settings), "ledger": ledger}),
-        resumed=earlier is not None,
-        main=main,
-        candidates=candidates,
-        coarse=coarse,
-        pyramids=(probability, foreground),
-        attempts=settings.attempts,
-        ledger=Path(ledger) if ledger else None,
-    )
-    return job, inputs, decisions
-
-
-def _segmentation(inputs: Inputs, decisions: Decisions) -> Segmentation:
-    weights = "" if inputs.weights is None else str(inputs.weights.path)
-    probability, foreground = outputs(inputs, decisions)
-    return Segmentation(
+    segmentation = Segmentation(
         source=inputs.source.spec,
         space=inputs.source.space,
-        grid=make_grid(inputs, decisions.block),
-        backend=decisions.engine(weights),
+        grid=grid,
+        backend=decisions.engine(
+            "" if inputs.weights is None else str(inputs.weights.path)
+        ),
         affine=decisions.affine,
         threshold=decisions.threshold,
         empty=decisions.empty,
@@ -148,10 +107,18 @@ def _segmentation(inputs: Inputs, decisions: Decisions) -> Segmentation:
         foreground=foreground,
         mask=None if inputs.mask is None else inputs.mask.spec,
     )
+    stored = (Stored(probability), Stored(foreground, column="foreground"))
+    job = begun.job(
+        Phase("segment", grid, segmentation, stored),
+        {"probability": probability, "foreground": foreground},
+        asdict(decisions),
+        facts=_facts(inputs, decisions, grid),
+        candidates=_candidates(inputs, grid),
+    )
+    return job, inputs, decisions
 
 
-def outputs(inputs: Inputs, decisions: Decisions) -> tuple[PyramidSpec, PyramidSpec]:
-    """Return the images that a run writes: probability and mask."""
+def _outputs(inputs: Inputs, decisions: Decisions) -> tuple[PyramidSpec, PyramidSpec]:
     settings = inputs.settings
     probability = PyramidSpec(
         uri=str(inputs.out),
@@ -192,7 +159,6 @@ def _facts(inputs: Inputs, decisions: Decisions, grid: BlockGrid) -> dict[str, o
         "effective_threshold": (decisions.threshold - 0.5) / 255,
         "network": None if weights is None else asdict(weights.info),
         "weights": None if weights is None else str(weights.path),
-        "machine": machine_facts(),
     }
 
 

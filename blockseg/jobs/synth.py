@@ -13,14 +13,12 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import VolumeError
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
-from blockseg.jobs.claim import earlier_record
+from blockseg.jobs.assemble import start
 from blockseg.jobs.decisions import block_shape, budget
 from blockseg.jobs.events import OnJobEvent, ignore
-from blockseg.jobs.execute import Job, JobResult
 from blockseg.jobs.inputs import writable
 from blockseg.jobs.launch import launch
-from blockseg.jobs.phases import Phase, Stored, coarse_phases, phase_facts
-from blockseg.jobs.record import Paths, RunRecord, execution_of, machine_facts
+from blockseg.jobs.phases import Phase, Stored
 from blockseg.runtime import Need, plan_layout
 from blockseg.training.synth import SyntheticBrain
 from blockseg.volume import PyramidSpec, PyramidWriter
@@ -28,6 +26,7 @@ from blockseg.volume import PyramidSpec, PyramidWriter
 if TYPE_CHECKING:
     from blockseg.core.blocks import Meter
     from blockseg.core.geometry import Zyx
+    from blockseg.jobs.execute import JobResult
 
 __all__ = ["Recipe", "synth"]
 
@@ -168,7 +167,6 @@ def synth(
     truth = replace(
         neurons, uri=str(target / "labels" / "truth"), dtype="uint8", name="truth"
     )
-    paths = Paths(target)
     request = {
         "source": None,
         "mask": None,
@@ -183,31 +181,12 @@ def synth(
             "codec": settings.codec,
         },
     }
-    earlier = earlier_record(paths, request, overwrite=overwrite)
     stored = (Stored(image), Stored(truth, column="foreground"))
     synthesis = Synthesis(recipe, grid, image, neurons, truth)
-    main = Phase("synth", grid, synthesis, stored)
-    coarse = tuple(
-        coarse_phases(("image", image), ("neurons", neurons), ("truth", truth))
-    )
-    record = earlier or RunRecord(
-        request=request,
-        decisions={"params": asdict(brain.params)},
-        execution={},
-        facts={
-            "phases": phase_facts((main, *coarse), len(grid)),
-            "machine": machine_facts(),
-        },
-    )
-    job = Job(
-        paths=paths,
-        record=record.with_execution(execution_of(settings)),
-        resumed=earlier is not None,
-        main=main,
-        candidates=np.arange(len(grid), dtype=np.int64),
-        coarse=coarse,
-        pyramids=(image, neurons, truth),
-        attempts=settings.attempts,
+    job = start(target, request, settings, overwrite=overwrite).job(
+        Phase("synth", grid, synthesis, stored),
+        {"image": image, "neurons": neurons, "truth": truth},
+        {"params": asdict(brain.params)},
         command=command,
     )
     fit = plan_layout(

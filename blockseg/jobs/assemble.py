@@ -1,0 +1,132 @@
+"""Put a job together: what OUT holds already, what is to be done, where it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.jobs.claim import earlier_record
+from blockseg.jobs.execute import Job
+from blockseg.jobs.phases import coarse_phases, phase_facts
+from blockseg.jobs.record import Paths, RunRecord, execution_of, machine_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from blockseg.config import RunSettings
+    from blockseg.jobs.phases import Phase
+    from blockseg.volume import PyramidSpec
+
+__all__ = ["Start", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request on an output, compared with what the output holds."""
+
+    paths: Paths
+    """Where everything is kept."""
+
+    request: dict[str, Any]
+    """What decides the result."""
+
+    settings: RunSettings
+    """Of these, those of execution count here."""
+
+    earlier: RunRecord | None
+    """Of the job to go on with; None to start afresh."""
+
+    ledger: Path | None
+    """The ledger, if not in its usual place."""
+
+    def job(
+        self,
+        main: Phase,
+        pyramids: Mapping[str, PyramidSpec],
+        decisions: dict[str, Any],
+        *,
+        facts: Mapping[str, Any] | None = None,
+        candidates: NDArray[np.int64] | None = None,
+        command: str = "",
+    ) -> Job:
+        """Return the job; a record of an earlier start stays as it was.
+
+        Parameters
+        ----------
+        main
+            The pass over the blocks.
+        pyramids
+            Images that it writes, by the names that their coarse levels go by.
+        decisions
+            Every automatic choice, as plain values.
+        facts
+            For the reader of ``run.json``, beside the phases and the machine.
+        candidates
+            Ids of the blocks to do, in order; all if not given.
+        command
+            What the user typed.
+        """
+        if candidates is None:
+            candidates = np.arange(len(main.grid), dtype=np.int64)
+        coarse = tuple(coarse_phases(*pyramids.items()))
+        record = self.earlier or RunRecord(
+            request=self.request,
+            decisions=decisions,
+            execution={},
+            facts={
+                **(facts or {}),
+                "machine": machine_facts(),
+                "phases": phase_facts((main, *coarse), len(candidates)),
+            },
+        )
+        execution = execution_of(self.settings)
+        execution["ledger"] = None if self.ledger is None else str(self.ledger)
+        return Job(
+            paths=self.paths,
+            record=record.with_execution(execution),
+            resumed=self.earlier is not None,
+            main=main,
+            candidates=candidates,
+            coarse=coarse,
+            pyramids=tuple(pyramids.values()),
+            attempts=self.settings.attempts,
+            ledger=self.ledger,
+            command=command,
+        )
+
+
+def start(
+    out: Path, request: dict[str, Any], settings: RunSettings, *, overwrite: bool
+) -> Start:
+    """Compare a request with what OUT holds; nothing is written.
+
+    Parameters
+    ----------
+    out
+        Absolute path of the output.
+    request
+        What decides the result, as plain JSON values.
+    settings
+        Of the user.
+    overwrite
+        Start anew where OUT holds an earlier result.
+
+    Raises
+    ------
+    LedgerError
+        If OUT holds the result of another request.
+    VolumeError
+        If OUT holds something that blockseg did not make.
+    """
+    paths = Paths(out)
+    earlier = earlier_record(paths, request, overwrite=overwrite)
+    # Of a job that is resumed the ledger is found where it was, without being told.
+    ledger = settings.ledger or (earlier and earlier.execution.get("ledger"))
+    path = Path(ledger).expanduser().absolute() if ledger else None
+    return Start(paths, request, settings, earlier, path)
