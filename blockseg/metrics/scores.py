@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from blockseg.core.errors import GeometryError
+from blockseg.metrics.distance import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def tolerant_agreement(
     Parameters
     ----------
     predicted, true
-        Masks of one shape, any number of axes; nonzero is foreground.
+        Masks of one shape, one to three axes; nonzero is foreground.
     tolerance
         Greatest Euclidean distance at which a voxel still agrees, in voxels, or in
         the unit of ``voxel_size``.
@@ -118,8 +118,8 @@ def tolerant_agreement(
         If the shapes differ.
     """
     p, t, c = _masks(predicted, true, counts)
-    right = p & c & _near(t, tolerance, voxel_size)
-    found = t & c & _near(p, tolerance, voxel_size)
+    right = p & c & within(t, tolerance, voxel_size)
+    found = t & c & within(p, tolerance, voxel_size)
     return Agreement(
         int(np.count_nonzero(p & c)),
         int(np.count_nonzero(right)),
@@ -140,13 +140,3 @@ def _masks(
         )
         raise GeometryError(message)
     return p, t, c
-
-
-def _near(
-    mask: NDArray[np.bool_], tolerance: float, voxel_size: Sequence[float] | None
-) -> NDArray[np.bool_]:
-    if not mask.any():
-        # The distance transform of a mask without background is undefined.
-        return np.zeros(mask.shape, dtype=bool)
-    distance = distance_transform_edt(~mask, sampling=voxel_size)
-    return np.asarray(distance <= tolerance)
