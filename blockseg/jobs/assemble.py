@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.jobs.claim import earlier_record
 from blockseg.jobs.execute import Job
+from blockseg.jobs.ledger_place import ledger_place
 from blockseg.jobs.phases import coarse_phases, phase_facts
 from blockseg.jobs.record import Paths, RunRecord, execution_of, machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
@@ -119,14 +120,14 @@ def start(
 
     Raises
     ------
+    ConfigError
+        If the ledger may not lie where the user wants it.
     LedgerError
-        If OUT holds the result of another request.
+        If OUT holds the result of another request, or the ledger is not its own.
     VolumeError
         If OUT holds something that blockseg did not make.
     """
     paths = Paths(out)
     earlier = earlier_record(paths, request, overwrite=overwrite)
-    # Of a job that is resumed the ledger is found where it was, without being told.
-    ledger = settings.ledger or (earlier and earlier.execution.get("ledger"))
-    path = Path(ledger).expanduser().absolute() if ledger else None
-    return Start(paths, request, settings, earlier, path)
+    ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
+    return Start(paths, request, settings, earlier, ledger)

@@ -11,7 +11,7 @@ import numpy as np
 from blockseg.core.blocks import BlockQueue
 from blockseg.jobs.claim import claimed
 from blockseg.jobs.record import now, session
-from blockseg.runtime import BlockDone, Ledger, PhaseDone, drive
+from blockseg.runtime import BlockDone, Ledger, PhaseDone, discard_ledger, drive
 from blockseg.volume import (
     create_output,
     missing_files,
@@ -159,8 +159,7 @@ def execute(
     with claimed(job.paths, fresh=not job.resumed, settle=settle):
         create_output(*job.pyramids)
         path = job.ledger or job.paths.ledger
-        opened = Ledger.open if job.resumed else Ledger.create
-        with opened(path, job.record.fingerprint) as ledger:
+        with _ledger(job, path) as ledger:
             record = replace(
                 job.record, sessions=(*job.record.sessions, session(job.command))
             )
@@ -258,6 +257,14 @@ class _Session:
             this["seconds"] = round(result.seconds, 3)
             this["blocks_done"] = result.done
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
+
+
+def _ledger(job: Job, path: Path) -> Ledger:
+    if job.resumed:
+        return Ledger.open(path, job.record.fingerprint)
+    # One in its usual place is gone already; elsewhere OUT's old one still lies.
+    discard_ledger(path, job.paths.owner)
+    return Ledger.create(path, job.record.fingerprint, job.paths.owner)
 
 
 def _pending(

@@ -50,6 +50,11 @@ class Paths:
     """The output group."""
 
     @property
+    def owner(self) -> str:
+        """What a ledger elsewhere knows the output by."""
+        return str(self.out.resolve())
+
+    @property
     def folder(self) -> Path:
         """Everything that depends on the run and not on the result."""
         return self.out / FOLDER

@@ -61,7 +61,7 @@ class Ledger:
         self._connection = connection
 
     @classmethod
-    def create(cls, path: Path, fingerprint: str) -> Self:
+    def create(cls, path: Path, fingerprint: str, owner: str = "") -> Self:
         """Make a ledger, or open the one that is there.
 
         Parameters
@@ -70,11 +70,13 @@ class Ledger:
             The file; its folder exists.
         fingerprint
             Of everything that decides what a block's output is.
+        owner
+            Output of the run, so that others leave the ledger alone.
 
         Raises
         ------
         LedgerError
-            If there is one of another fingerprint or version, or another file.
+            If there is one of another owner, fingerprint or version, or another file.
         NoSpaceError
             If the disk is full.
         """
@@ -86,8 +88,9 @@ class Ledger:
                     for statement in SCHEMA:
                         cursor.execute(statement)
                     new = {"version": VERSION, "fingerprint": fingerprint}
+                    new["owner"] = owner
                     cursor.executemany("INSERT INTO meta VALUES (?, ?)", new.items())
-        return cls(path, connection)._checked(fingerprint)
+        return cls(path, connection)._checked(fingerprint=fingerprint, owner=owner)
 
     @classmethod
     def open(cls, path: Path, fingerprint: str) -> Self:
@@ -100,20 +103,35 @@ class Ledger:
         """
         with errors_of(path):
             connection = open_to_write(path, create=False)
-        return cls(path, connection)._checked(fingerprint)
+        return cls(path, connection)._checked(fingerprint=fingerprint)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Open a ledger of any run to look at it, also while its run goes on.
+    def read(cls, path: Path, fingerprint: str | None = None) -> Self:
+        """Open a ledger to look at it, also while its run goes on.
+
+        Parameters
+        ----------
+        path
+            The file.
+        fingerprint
+            Of the run that it must belong to; any if not given.
 
         Raises
         ------
         LedgerError
-            If there is none, or one of another version.
+            If there is none, or one of another fingerprint or version.
         """
+        if not path.exists():
+            message = (
+                f"there is no ledger {path}; put it back, or start the run anew with "
+                "--overwrite"
+            )
+            raise LedgerError(message)
         with errors_of(path):
             connection = open_to_read(path)
-        return cls(path, connection)._checked(None)
+        if fingerprint is None:
+            return cls(path, connection)._checked()
+        return cls(path, connection)._checked(fingerprint=fingerprint)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -296,23 +314,27 @@ class Ledger:
             )
             return np.fromiter((row[0] for row in rows), np.int64)
 
-    def _checked(self, fingerprint: str | None) -> Self:
+    def _checked(self, **expected: str) -> Self:
         try:
-            version, found = self.get("version"), self.get("fingerprint")
+            version = self.get("version")
+            other = [key for key, value in expected.items() if self.get(key) != value]
         except LedgerError:
             self.close()
             raise
         problem = ""
         if version != VERSION:
-            problem = f"is of version {version}, this blockseg writes version {VERSION}"
-        elif fingerprint is not None and found != fingerprint:
-            problem = "belongs to a run with other settings, weights or source"
+            problem = (
+                f"is of version {version}, this blockseg writes version {VERSION}; "
+                "finish the run with the blockseg that began it, or start anew"
+            )
+        elif other:
+            problem = (
+                "belongs to another run (of other settings, weights, source or "
+                "output); name this run's own with --ledger, or start anew"
+            )
         if problem:
             self.close()
-            message = (
-                f"the ledger {self.path} {problem}; choose another output or "
-                "start anew with --overwrite"
-            )
+            message = f"the ledger {self.path} {problem} with --overwrite"
             raise LedgerError(message)
         return self
 

@@ -57,8 +57,8 @@ class RunLock:
             raise LedgerError(message) from None
         except (OSError, NotImplementedError) as error:
             message = (
-                f"cannot lock {self._path}: {error}; put it on a file system with "
-                "locks with --ledger PATH"
+                f"cannot lock {self._path}: {error}; choose an output on a file system "
+                "that has locks"
             )
             raise LedgerError(message) from error
         who = {"pid": os.getpid(), "host": socket.gethostname()}

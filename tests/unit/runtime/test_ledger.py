@@ -77,7 +77,7 @@ def test_creating_a_ledger_twice_keeps_its_blocks(path):
         assert second.summary("segment").done == 1
 
 
-@pytest.mark.parametrize("opener", [Ledger.create, Ledger.open])
+@pytest.mark.parametrize("opener", [Ledger.create, Ledger.open, Ledger.read])
 def test_a_ledger_of_another_fingerprint_is_refused(path, opener):
     Ledger.create(path, "print").close()
     with pytest.raises(LedgerError, match="other settings"):
@@ -94,10 +94,16 @@ def test_a_ledger_of_another_version_is_refused(path, opener):
         Ledger.read(path)
 
 
+def test_a_ledger_of_another_output_is_not_made_again(path):
+    Ledger.create(path, "print", "/here").close()
+    with pytest.raises(LedgerError, match="or output"):
+        Ledger.create(path, "print", "/there")
+
+
 def test_opening_a_ledger_that_is_not_there_makes_none(path):
     with pytest.raises(LedgerError, match="unable to open"):
         Ledger.open(path, "print")
-    with pytest.raises(LedgerError, match="unable to open"):
+    with pytest.raises(LedgerError, match="there is no ledger"):
         Ledger.read(path)
     assert not path.exists()
 
