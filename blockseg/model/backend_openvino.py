@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import BackendSpec
     from blockseg.model.backend import AxisMasks
-    from blockseg.model.sdasn import SDASN
+    from blockseg.model.base import Network
 
 __all__ = ["OpenVinoBackend"]
 
@@ -58,7 +58,7 @@ class OpenVinoBackend:
 
     name = "openvino"
 
-    def __init__(self, spec: BackendSpec, network: SDASN | None = None) -> None:
+    def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self._openvino = _import_openvino()
         if network is None:
             network, _ = load_weights(spec.weights)
@@ -152,7 +152,7 @@ def _shapes(core: Zyx) -> list[tuple[int, ...]]:
 
 
 class _Interior(nn.Module):
-    def __init__(self, network: SDASN) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -161,7 +161,7 @@ class _Interior(nn.Module):
 
 
 class _Edge(nn.Module):
-    def __init__(self, network: SDASN) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 

@@ -13,7 +13,7 @@ from blockseg.core.errors import BackendError
 from blockseg.model.backend import window_shape
 from blockseg.model.convolution import convolution_for
 from blockseg.model.folding import folded
-from blockseg.model.sdasn import Conv
+from blockseg.model.layers import Convolution
 from blockseg.model.weights import load_weights
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import BackendSpec
     from blockseg.model.backend import AxisMasks
-    from blockseg.model.sdasn import SDASN
+    from blockseg.model.base import Network
 
 __all__ = ["TorchBackend"]
 
@@ -50,7 +50,7 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, spec: BackendSpec, network: SDASN | None = None) -> None:
+    def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self.core = spec.core
         self.dtype = np.dtype(spec.precision)
         self._device = _device(spec.device)
@@ -111,12 +111,12 @@ class TorchBackend:
         )
 
 
-def on_device(network: SDASN, device: torch.device, dtype: torch.dtype) -> SDASN:
+def on_device(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """Return a copy of ``network`` for inference: folded, channels last."""
     copy = folded(deepcopy(network).to(device, dtype))
     convolve = convolution_for(device, dtype)
     for layer in copy.modules():
-        if isinstance(layer, Conv):
+        if isinstance(layer, Convolution):
             layer.convolve = convolve
     for parameter in copy.parameters():
         if parameter.dim() == 5:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from blockseg.model.sdasn import SDASN, Conv, Up
+from blockseg.model.base import Network
+from blockseg.model.layers import Conv, Up
 
 __all__ = ["folded"]
 
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
-def folded(network: SDASN) -> SDASN:
-    """Return a copy of ``network`` without norms that gives the same answer.
+
+def folded(network: AnyNetwork) -> AnyNetwork:
+    """Return a copy of ``network`` with fewer norms that gives the same answer.
+
+    Norms that come before their convolution, as VoxResNet's do, stay: an activation
+    lies between the two.
 
     With running mean m and variance v, scale g and shift h of the norm,
     ``g (w * x + b - m) / sqrt(v + eps) + h`` is one convolution again. Computed in

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from blockseg.core.errors import WeightsError
+from blockseg.model.sdasn import SDASN
 from blockseg.model.weights import filled, refuse_other_keys, save_weights
 from blockseg.model.weights_info import WeightsInfo, one_line
 
@@ -55,7 +56,7 @@ def import_published(
     names = published_names()
     refuse_other_keys(checkpoint, set(names), set(bare))
     network = filled(
-        checkpoint, PUBLISHED_WIDTH, {names[key]: bare[key] for key in names}
+        checkpoint, SDASN(PUBLISHED_WIDTH), {names[key]: bare[key] for key in names}
     )
     info = WeightsInfo(
         name=Path(checkpoint).stem,

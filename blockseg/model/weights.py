@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import save
 
 from blockseg.core.errors import WeightsError
-from blockseg.model.sdasn import SDASN
+from blockseg.model.networks import build
 from blockseg.model.weights_info import (
-    ARCHITECTURE,
     FORMAT_VERSION,
     WeightsInfo,
     one_line,
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from blockseg.model.base import Network
+
 __all__ = ["WeightsInfo", "load_weights", "save_weights"]
 
 
-def save_weights(path: str | Path, network: SDASN, info: WeightsInfo) -> None:
+def save_weights(path: str | Path, network: Network, info: WeightsInfo) -> None:
     """Write a network as a safetensors file, all or nothing.
 
     Equal networks and headers give equal bytes.
@@ -37,13 +38,18 @@ def save_weights(path: str | Path, network: SDASN, info: WeightsInfo) -> None:
     Raises
     ------
     WeightsError
-        If ``info`` is of another width, or the file cannot be written.
+        If ``info`` is of another network or width, or the file cannot be written.
     """
+    if info.architecture != network.architecture:
+        message = (
+            f"weights of {network.architecture} are described as {info.architecture}"
+        )
+        raise WeightsError(message)
     if info.width != network.width:
         message = f"weights of width {network.width} are described as {info.width}"
         raise WeightsError(message)
     header = {
-        "architecture": ARCHITECTURE,
+        "architecture": info.architecture,
         "clip": ",".join(repr(end) for end in info.clip),
         "format_version": FORMAT_VERSION,
         "gain": repr(info.gain),
@@ -66,7 +72,7 @@ def save_weights(path: str | Path, network: SDASN, info: WeightsInfo) -> None:
         raise WeightsError(message) from error
 
 
-def load_weights(path: str | Path) -> tuple[SDASN, WeightsInfo]:
+def load_weights(path: str | Path) -> tuple[Network, WeightsInfo]:
     """Return the network in a safetensors file, in evaluation mode, and its header.
 
     Raises
@@ -78,7 +84,7 @@ def load_weights(path: str | Path) -> tuple[SDASN, WeightsInfo]:
     with open_weights(path, "pt") as file:
         info = parse_header(path, file.metadata() or {})
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return filled(path, info.width, tensors), info
+    return filled(path, build(info.architecture, info.width), tensors), info
 
 
 def _in_order(serialised: bytes) -> bytes:
@@ -89,9 +95,10 @@ def _in_order(serialised: bytes) -> bytes:
     return serialised[:8] + text.encode().ljust(size) + serialised[8 + size :]
 
 
-def filled(path: str | Path, width: int, tensors: Mapping[str, Tensor]) -> SDASN:
-    """Return a network with these tensors; raise WeightsError if they do not fit."""
-    network = SDASN(width)
+def filled(
+    path: str | Path, network: Network, tensors: Mapping[str, Tensor]
+) -> Network:
+    """Give a network these tensors; raise WeightsError if they do not fit."""
     own = network.state_dict()
     refuse_other_keys(path, set(own), set(tensors))
     for name, tensor in tensors.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from blockseg.core.errors import WeightsError
+from blockseg.model.reach import FIELDS, Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +26,6 @@ __all__ = [
     "sha256",
 ]
 
-ARCHITECTURE = "sdasn"
 FORMAT_VERSION = "1"
 
 
@@ -55,7 +55,20 @@ class WeightsInfo:
     clip: tuple[float, float] = (-1e6, 1e6)
     """Least and greatest input that the network was trained on."""
 
+    architecture: str = "sdasn"
+    """Which network; a key of :data:`~blockseg.model.reach.FIELDS`."""
+
+    @property
+    def field(self) -> Field:
+        """What a window of this network needs around its core."""
+        return FIELDS[self.architecture]
+
     def __post_init__(self) -> None:
+        if self.architecture not in FIELDS:
+            message = (
+                f"weights {self.name!r} are of no known network: {self.architecture!r}"
+            )
+            raise WeightsError(message)
         if not self.clip[0] < 0 < self.clip[1]:
             message = f"weights {self.name!r} state clip {self.clip}; 0 must lie inside"
             raise WeightsError(message)
@@ -131,9 +144,10 @@ def open_weights(path: str | Path, framework: str) -> Iterator[Any]:
 def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
     """Return a safetensors header's content; raise WeightsError if it is not ours."""
     architecture = header.get("architecture", "")
-    if architecture != ARCHITECTURE:
+    if architecture not in FIELDS:
         found = repr(architecture) if architecture else "no architecture in its header"
-        message = f"{path} does not hold weights of {ARCHITECTURE}: it states {found}"
+        known = " or ".join(FIELDS)
+        message = f"{path} does not hold weights of {known}: it states {found}"
         raise WeightsError(message)
     if header.get("format_version") != FORMAT_VERSION:
         message = (
@@ -148,7 +162,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         message = f"{path} has a damaged header: {one_line(error)}"
         raise WeightsError(message) from error
     if not 2 <= width <= 256:
-        message = f"{path} states width {width}, which no {ARCHITECTURE} has"
+        message = f"{path} states width {width}, which no {architecture} has"
         raise WeightsError(message)
     return WeightsInfo(
         name=header.get("name", Path(path).stem),
@@ -157,6 +171,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         licence=header.get("licence", "not stated"),
         width=width,
         clip=(low, high),
+        architecture=architecture,
     )
 
 

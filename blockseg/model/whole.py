@@ -11,22 +11,22 @@ from torch.nn import functional
 
 from blockseg.core.geometry import ceil_to
 from blockseg.model.convolution import convolution_for
+from blockseg.model.layers import Convolution
 from blockseg.model.normalization import normalize
 from blockseg.model.reach import ALIGNMENT
-from blockseg.model.sdasn import Conv
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.core.specs import Affine
-    from blockseg.model.sdasn import SDASN
+    from blockseg.model.base import Network
 
 __all__ = ["whole_volume"]
 
 
 def whole_volume(
     raw: npt.NDArray[Any],
-    network: SDASN,
+    network: Network,
     affine: Affine,
     precision: Literal["float32", "float64"] = "float64",
 ) -> npt.NDArray[Any]:
@@ -52,7 +52,7 @@ def whole_volume(
     normalize(raw, affine, image)
     copy = deepcopy(network).to(dtype).eval()
     for layer in copy.modules():
-        if isinstance(layer, Conv):
+        if isinstance(layer, Convolution):
             layer.convolve = convolution_for(torch.device("cpu"), dtype)
     ends = [ceil_to(n, ALIGNMENT) - n for n in reversed(raw.shape)]
     with torch.inference_mode():

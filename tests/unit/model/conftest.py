@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from blockseg.model import SDASN, WeightsInfo, save_weights
+from blockseg.model import Network, WeightsInfo, build, save_weights
 
 
-def random_network(width: int = 8, seed: int = 0) -> SDASN:
+def random_network(
+    width: int = 8, seed: int = 0, architecture: str = "sdasn"
+) -> Network:
     # Fresh norms do nothing; a mistake in folding or at an edge would not show.
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SDASN(width)
+        network = build(architecture, width)
         for module in network.modules():
             if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
                 # The usual initialisation shrinks signals from layer to layer.
@@ -30,12 +32,12 @@ def random_network(width: int = 8, seed: int = 0) -> SDASN:
 
 
 @pytest.fixture
-def make_network() -> Callable[..., SDASN]:
+def make_network() -> Callable[..., Network]:
     return random_network
 
 
 @pytest.fixture
-def network() -> SDASN:
+def network() -> Network:
     return random_network()
 
 

@@ -1,21 +1,26 @@
 """The training pass computes the network."""
 
+import pytest
 import torch
 
-from blockseg.model.sdasn import SDASN
-from blockseg.training.forward import training_logits
+from blockseg.model.networks import ARCHITECTURES, build
+from blockseg.training.forward import training_heads, training_logits
 
 
-def test_the_training_pass_equals_the_network() -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_training_pass_equals_the_network(architecture: str) -> None:
     torch.manual_seed(0)
-    network = SDASN(4).double().train()
-    x = torch.randn(2, 1, 16, 12, 20, dtype=torch.float64)
+    network = build(architecture, 4).double().train()
+    x = torch.randn(2, 1, 16, 8, 24, dtype=torch.float64)
+    heads = training_heads(network, x)
+    torch.testing.assert_close(heads, network.heads(x))
+    torch.testing.assert_close(sum(heads), network(x))
     torch.testing.assert_close(training_logits(network, x), network(x))
 
 
 def test_the_training_pass_has_the_gradients_of_the_network() -> None:
     torch.manual_seed(0)
-    network = SDASN(4).double().train()
+    network = build("sdasn", 4).double().train()
     x = torch.randn(1, 1, 16, 12, 12, dtype=torch.float64)
     gradients = []
     for forward in (network, lambda x: training_logits(network, x)):
