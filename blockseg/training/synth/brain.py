@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,18 +13,20 @@ from blockseg.core.errors import GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.training.synth.camera import Camera
+from blockseg.training.synth.cells import neurites as procedural
 from blockseg.training.synth.lattice import TILE, tile_roi
-from blockseg.training.synth.neurons import populate
 from blockseg.training.synth.presets import preset
 from blockseg.training.synth.scene import Scene, SceneMaker
+from blockseg.training.synth.swc import neuron_swc
+from blockseg.training.synth.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from blockseg.training.synth.cells import Neurites
     from blockseg.training.synth.params import SynthParams
-    from blockseg.training.synth.tracing import Tracing
 
 __all__ = ["SynthBlock", "SyntheticBrain"]
 
@@ -47,11 +49,27 @@ class SynthBlock:
     mask: NDArray[np.uint8]
     """1 on neurites; 0 elsewhere, somata included."""
 
+    branches: NDArray[np.uint32]
+    """Branch of each voxel, from 1; 0 for none."""
+
+    snr: NDArray[np.float32]
+    """Of that branch; 0 for none."""
+
+    expected: NDArray[np.float32]
+    """Grey levels without noise."""
+
+    variance: NDArray[np.float32]
+    """Of the voxel noise, in squared grey levels."""
+
+    tissue: NDArray[np.bool_]
+    """Whether the voxel lies inside the tissue."""
+
 
 class SyntheticBrain:
     """A brain as a function of its parameters, its seed and the place.
 
-    Only the centrelines are held. Everything else is computed tile by tile on a
+    Centrelines are held for brains of up to 2^28 voxels, and drawn cell by cell where
+    they are needed in larger ones. Everything else is computed tile by tile on a
     fixed lattice, so that any two regions agree to the bit where they overlap.
 
     Parameters
@@ -62,17 +80,24 @@ class SyntheticBrain:
         Name of a preset, or parameters.
     seed
         Any integer from 0.
+    neurites
+        What there is to draw; procedural neurites if not given.
 
     Raises
     ------
     ConfigError
         If there is no such preset.
     GeometryError
-        If the shape has no voxels.
+        If the shape has no voxels, or more neurites than there are ids.
     """
 
     def __init__(
-        self, shape: Zyx, params: SynthParams | str = "fmost", seed: int = 0
+        self,
+        shape: Zyx,
+        params: SynthParams | str = "fmost",
+        seed: int = 0,
+        *,
+        neurites: Neurites | None = None,
     ) -> None:
         if min(shape) < 1 or len(shape) != 3:
             message = f"a brain needs three positive edge lengths, not {shape}"
@@ -80,10 +105,21 @@ class SyntheticBrain:
         self.shape = to_zyx(shape)
         self.params = preset(params) if isinstance(params, str) else params
         self.seed = seed
-        self.tracing: Tracing = populate(self.shape, self.params, seed)
-        self._make_scene = SceneMaker(self.shape, self.params, self.tracing, seed)
+        self.neurites: Neurites = neurites or procedural(self.shape, self.params, seed)
+        self._make_scene = SceneMaker(self.shape, self.params, self.neurites, seed)
         self._camera = Camera(self.shape, self.params, seed)
         self._scenes: OrderedDict[Zyx, Scene] = OrderedDict()
+        self._tracing: Tracing | None = None
+
+    @property
+    def tracing(self) -> Tracing:
+        """All neurites of the brain at once; grows with the brain, unlike all else."""
+        if self._tracing is None:
+            parts = self.neurites.units
+            self._tracing = Tracing.joined(
+                [self.neurites.owned(part.index) for part in parts]
+            )
+        return self._tracing
 
     def image(self, roi: Roi) -> NDArray[np.uint16]:
         """Return the image of a region.
@@ -104,15 +140,15 @@ class SyntheticBrain:
         """
         out = np.empty(roi.shape, np.uint16)
         for tile, box in self._tiles(roi):
-            out[box.slices(roi.start)] = self._camera.expose(tile, self._scene(tile))[
-                box.slices(tile_roi(tile).start)
-            ]
+            image = self._camera.expose(tile, self._scene(tile)).image
+            out[box.slices(roi.start)] = image[box.slices(tile_roi(tile).start)]
         return out
 
     def branches(self, roi: Roi) -> NDArray[np.uint32]:
-        """Return the row of ``tracing.branches`` plus 1 of each voxel; 0 for none.
+        """Return the id of each voxel's branch, its ``number`` in a tracing; 0 for none.
 
-        The truth by SNR: ``tracing.branches.snr[branches - 1]`` where above 0.
+        In a brain that holds its neurites the id is the row of ``tracing.branches``
+        plus 1.
         """
         out = np.empty(roi.shape, np.uint32)
         for tile, box in self._tiles(roi):
@@ -130,16 +166,48 @@ class SyntheticBrain:
 
     def labels(self, roi: Roi) -> NDArray[np.uint32]:
         """Return the neuron of each voxel, somata included; 0 for none."""
-        return self._labels(self.branches(roi), self.somata(roi))
+        out = np.empty(roi.shape, np.uint32)
+        for tile, box in self._tiles(roi):
+            here = box.slices(tile_roi(tile).start)
+            out[box.slices(roi.start)] = _labels(self._scene(tile), here)
+        return out
+
+    def snr(self, roi: Roi) -> NDArray[np.float32]:
+        """Return the SNR of each voxel's branch; 0 where there is none."""
+        out = np.empty(roi.shape, np.float32)
+        for tile, box in self._tiles(roi):
+            here = box.slices(tile_roi(tile).start)
+            out[box.slices(roi.start)] = _snr(self._scene(tile), here)
+        return out
 
     def mask(self, roi: Roi) -> NDArray[np.uint8]:
         """Return 1 on neurites, 0 elsewhere; somata do not count as neurites."""
         return (self.branches(roi) > 0).astype(np.uint8)
 
+    def inside(self, position: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Say which points lie inside the volume and the tissue.
+
+        Parameters
+        ----------
+        position
+            (n, 3), (z, y, x) in voxels; a voxel's centre has whole numbers.
+        """
+        nearest = np.rint(position)
+        inside: NDArray[np.bool_] = np.all(
+            (nearest >= 0) & (nearest < self.shape), axis=1
+        )
+        inside[inside] = self._make_scene.in_tissue(nearest[inside])
+        return inside
+
     def swc(self) -> dict[int, str]:
-        """Return every neuron's centreline as SWC text, in voxels, by its label."""
-        neurons = np.union1d(self.tracing.branches.neuron, self.tracing.somata.neuron)
-        return {int(n): self.tracing.swc(int(n)) for n in neurons if n > 0}
+        """Return every neuron's centreline as SWC text, in voxels, by its label.
+
+        Whole, with what lies outside of the volume; see :func:`neuron_swc`.
+        """
+        tracing = self.tracing
+        neurons = np.union1d(tracing.branches.neuron, tracing.somata.neuron)
+        trees = ((int(n), neuron_swc(tracing, int(n))) for n in neurons if n > 0)
+        return {n: tree.text for n, tree in trees if tree is not None}
 
     def block(self, roi: Roi) -> SynthBlock:
         """Return image and truth of a region together: half the work of one by one.
@@ -149,17 +217,31 @@ class SyntheticBrain:
         GeometryError
             If the region does not lie inside the brain.
         """
-        image = np.empty(roi.shape, np.uint16)
-        labels = np.empty(roi.shape, np.uint32)
-        mask = np.empty(roi.shape, np.uint8)
+        block = SynthBlock(
+            roi,
+            image=np.empty(roi.shape, np.uint16),
+            labels=np.empty(roi.shape, np.uint32),
+            mask=np.empty(roi.shape, np.uint8),
+            branches=np.empty(roi.shape, np.uint32),
+            snr=np.empty(roi.shape, np.float32),
+            expected=np.empty(roi.shape, np.float32),
+            variance=np.empty(roi.shape, np.float32),
+            tissue=np.ones(roi.shape, np.bool_),
+        )
         for tile, box in self._tiles(roi):
             scene = self._scene(tile)
             there, here = box.slices(roi.start), box.slices(tile_roi(tile).start)
-            image[there] = self._camera.expose(tile, scene)[here]
-            branch = scene.branch[here]
-            labels[there] = self._labels(branch, scene.soma[here])
-            mask[there] = branch > 0
-        return SynthBlock(roi, image, labels, mask)
+            exposure = self._camera.expose(tile, scene)
+            block.image[there] = exposure.image[here]
+            block.expected[there] = exposure.expected[here]
+            block.variance[there] = exposure.variance[here]
+            block.labels[there] = _labels(scene, here)
+            block.mask[there] = scene.branch[here] > 0
+            block.branches[there] = scene.branch[here]
+            block.snr[there] = _snr(scene, here)
+            if scene.tissue is not None:
+                block.tissue[there] = scene.tissue[here] >= 0
+        return block
 
     def blocks(self, block_shape: Zyx = (128, 128, 128)) -> Iterator[SynthBlock]:
         """Yield the whole brain, block after block, in C order.
@@ -171,13 +253,6 @@ class SyntheticBrain:
         """
         for block in BlockGrid(self.shape, block_shape):
             yield self.block(block.write_roi)
-
-    def _labels(
-        self, branch: NDArray[np.uint32], soma: NDArray[np.uint32]
-    ) -> NDArray[np.uint32]:
-        own = self.tracing.branches.neuron
-        neuron = np.concatenate([np.zeros(1, np.uint32), own])
-        return np.where(soma > 0, soma, neuron[branch])
 
     def _tiles(self, roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
         """Yield the tiles that touch a region, and what they share with it."""
@@ -202,3 +277,24 @@ class SyntheticBrain:
         while len(self._scenes) > _CACHED_TILES:
             self._scenes.popitem(last=False)
         return scene
+
+
+def _labels(scene: Scene, here: tuple[slice, ...]) -> NDArray[np.uint32]:
+    neuron = _looked_up(scene, here, scene.branches.neuron)
+    soma = scene.soma[here]
+    return np.where(soma > 0, soma, neuron)
+
+
+def _snr(scene: Scene, here: tuple[slice, ...]) -> NDArray[np.float32]:
+    return _looked_up(scene, here, scene.branches.snr)
+
+
+def _looked_up(
+    scene: Scene, here: tuple[slice, ...], column: NDArray[Any]
+) -> NDArray[Any]:
+    """Return what a column of the table of branches says of each voxel; else 0."""
+    branch = scene.branch[here]
+    out = np.zeros(branch.shape, column.dtype)
+    there = branch > 0
+    out[there] = column[scene.branches.rows(branch[there])]
+    return out

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.training.synth.fields import (
-    SlowField,
-    TextureField,
-    stream,
-    tile_generator,
-)
+from blockseg.training.synth.fields import TextureField, stream, tile_generator
 from blockseg.training.synth.lattice import tile_roi
+from blockseg.training.synth.slow_field import SlowField
 from blockseg.training.synth.walks import unit_vector
 
 if TYPE_CHECKING:
@@ -24,9 +21,23 @@ if TYPE_CHECKING:
     from blockseg.training.synth.params import SynthParams
     from blockseg.training.synth.scene import Scene
 
-__all__ = ["Camera"]
+__all__ = ["Camera", "Exposure"]
 
-_NOISE, _SEAM, _PLANE, _LINE = 1, 2, 3, 4  # purposes of tile generators
+_NOISE, _SEAM, _PLANE, _LINE, _UNEVEN = 1, 2, 3, 4, 6  # of tile generators
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A tile as the camera sees it."""
+
+    image: NDArray[np.uint16]
+    """Grey levels, shape (z, y, x)."""
+
+    expected: Floats
+    """Grey levels without noise, saturation included."""
+
+    variance: Floats
+    """Of the voxel noise, in squared grey levels, before saturation."""
 
 
 class Camera:
@@ -46,7 +57,9 @@ class Camera:
         self._params = params
         self._seed = seed
         rng = stream(seed, 12)
-        self._uneven = SlowField(shape, params.background.uneven_scale, rng)
+        self._uneven = SlowField(
+            shape, params.background.uneven_scale, rng, seed=seed, purpose=_UNEVEN
+        )
         self._texture = TextureField(
             params.background.texture_scales,
             elongation=params.optics.axial_fwhm / params.optics.lateral_fwhm,
@@ -58,8 +71,8 @@ class Camera:
             (), elongation=1, skew=0, seed=seed + 1, streak_direction=(z, y, x)
         )
 
-    def expose(self, tile: Zyx, scene: Scene) -> NDArray[np.uint16]:
-        """Return the image of one tile, shape (z, y, x)."""
+    def expose(self, tile: Zyx, scene: Scene) -> Exposure:
+        """Return the image of one tile, and what it would be without noise."""
         core, p = tile_roi(tile), self._params
         depth = p.background.level - p.noise.offset
         signal = np.maximum(1 + p.background.uneven * self._uneven(core), 0.1) * depth
@@ -78,18 +91,24 @@ class Camera:
             )
         np.maximum(signal, 0, out=signal)
         gain = (p.noise.sd**2 - p.noise.read**2) / depth
+        variance = gain * signal + p.noise.read**2
         noise = tile_generator(self._seed, _NOISE, tile).standard_normal(
             core.shape, dtype=np.float32
         )
-        noise *= np.sqrt(gain * signal + p.noise.read**2)
+        noise *= np.sqrt(variance)
+        expected = signal + np.float32(p.noise.offset)
         signal += noise
         signal += p.noise.offset
         image: NDArray[np.uint16] = np.clip(np.rint(signal), 0, p.noise.ceiling).astype(
             np.uint16
         )
+        np.minimum(expected, np.float32(p.noise.ceiling), out=expected)
         if scene.tissue is not None and p.tissue.outside == "zero":
-            image[scene.tissue < -1.5 * p.tissue.rim_width] = 0
-        return image
+            blank = scene.tissue < -1.5 * p.tissue.rim_width
+            image[blank] = 0
+            expected[blank] = 0
+            variance[blank] = 0
+        return Exposure(image, expected, variance)
 
     def _shading(self, core: Roi) -> Floats:
         """Return the relative brightness that stitching and scanning add."""

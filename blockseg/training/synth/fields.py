@@ -1,9 +1,8 @@
 """Random fields that are functions of position: any region, any order, same values.
 
 White noise is drawn tile by tile with a counter-based generator whose counter
-is the tile's place, smooth fields are B-splines over nodes drawn once, texture is
-a sum of periodic fields whose periods share no factor, so that the sum repeats
-only after their product.
+is the tile's place; texture is a sum of periodic fields whose periods share no
+factor, so that the sum repeats only after their product.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy import fft
 
-from blockseg.training.synth.lattice import TILE
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["Floats", "SlowField", "TextureField", "stream", "tile_generator"]
+__all__ = ["Floats", "TextureField", "stream", "tile_generator"]
 
 Floats: TypeAlias = "NDArray[np.float32]"
 
@@ -59,55 +56,6 @@ def tile_generator(seed: int, purpose: int, tile: Zyx) -> np.random.Generator:
     return np.random.Generator(
         np.random.Philox(key=key, counter=np.array(counter, dtype=np.uint64))
     )
-
-
-def _spline_weights(start: int, stop: int, spacing: float) -> tuple[int, Floats]:
-    """Return the first node and the weights (voxel, node) of a cubic B-spline."""
-    place = np.arange(start, stop, dtype=np.float64) / spacing
-    node = np.floor(place).astype(int)
-    t = place - node
-    first = int(node[0])
-    weights = np.zeros((len(place), int(node[-1]) - first + 4), dtype=np.float32)
-    cubic = (
-        (1 - t) ** 3 / 6,
-        (3 * t**3 - 6 * t**2 + 4) / 6,
-        (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
-        t**3 / 6,
-    )
-    rows = np.arange(len(place))
-    for offset, weight in enumerate(cubic):
-        weights[rows, node - first + offset] = weight
-    return first, weights
-
-
-class SlowField:
-    """A smooth random field of mean 0 and SD about 1.
-
-    Parameters
-    ----------
-    shape
-        Voxels of the brain along (z, y, x).
-    spacing
-        Distance of the nodes, in voxels.
-    rng
-        Generator of the node values.
-    """
-
-    def __init__(self, shape: Zyx, spacing: float, rng: np.random.Generator) -> None:
-        self._spacing = spacing
-        # The last tile overhangs the brain.
-        counts = [int((n + TILE) / spacing) + 6 for n in shape]
-        # A cubic B-spline of unit nodes has an SD of about 0.52 in 3-D.
-        self._nodes = (rng.standard_normal(counts) / 0.52).astype(np.float32)
-
-    def __call__(self, roi: Roi) -> Floats:
-        """Return the field over ``roi`` (inside the brain), shape (z, y, x)."""
-        values = self._nodes
-        for axis, (a, b) in enumerate(zip(roi.start, roi.stop, strict=True)):
-            first, weights = _spline_weights(a, b, self._spacing)
-            part = np.take(values, range(first + 1, first + 1 + weights.shape[1]), axis)
-            values = np.moveaxis(np.tensordot(weights, part, axes=(1, axis)), 0, axis)
-        return np.ascontiguousarray(values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,11 @@ class Clutter:
     glow_width: float = 2.5
     """SD of the glow, in soma radii (laterally; along z two thirds of it)."""
 
+    @property
+    def glow_reach(self) -> float:
+        """How far a soma can be seen, in voxels."""
+        return 24 + 4 * self.glow_width * self.soma_radius[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Background:

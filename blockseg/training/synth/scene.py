@@ -10,20 +10,24 @@ from scipy.ndimage import gaussian_filter1d
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.training.synth.clutter import clumps
-from blockseg.training.synth.fields import SlowField, stream
-from blockseg.training.synth.lattice import TILE, tile_roi
-from blockseg.training.synth.raster import Canvas, TileIndex
+from blockseg.training.synth.fields import stream
+from blockseg.training.synth.lattice import tile_roi
+from blockseg.training.synth.raster import Canvas
+from blockseg.training.synth.slow_field import SlowField
 from blockseg.training.synth.tracing import VESSEL
 from blockseg.training.synth.walks import unit_vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.training.synth.cells import Neurites
     from blockseg.training.synth.fields import Floats
     from blockseg.training.synth.params import SynthParams
-    from blockseg.training.synth.tracing import Tracing
+    from blockseg.training.synth.tracing import Branches, Somata
 
 __all__ = ["Scene", "SceneMaker"]
+
+_SURFACE = 7  # purpose of a tile generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,16 @@ class Scene:
     """After the point spread, in grey levels."""
 
     branch: NDArray[np.uint32]
-    """Row of the branch plus 1; 0 for none."""
+    """Id of the branch; 0 for none."""
 
     soma: NDArray[np.uint32]
     """Label of the neuron whose soma covers the voxel; 0 for none."""
 
     tissue: Floats | None
     """Signed distance to the surface in voxels, positive inside; None if all is inside."""
+
+    branches: Branches
+    """The branches of this tile and its surroundings."""
 
 
 class SceneMaker:
@@ -50,22 +57,21 @@ class SceneMaker:
     ----------
     shape
         Voxels along (z, y, x).
-    params, tracing
+    params, neurites
         What there is to draw.
     seed
         Of the brain.
     """
 
     def __init__(
-        self, shape: Zyx, params: SynthParams, tracing: Tracing, seed: int
+        self, shape: Zyx, params: SynthParams, neurites: Neurites, seed: int
     ) -> None:
         self._shape = shape
         self._params = params
-        self._tracing = tracing
+        self._neurites = neurites
         self._seed = seed
-        self._index = TileIndex(tracing.points.position, TILE)
         rng = stream(seed, 14)
-        self._surface = SlowField(shape, 24, rng)
+        self._surface = SlowField(shape, 24, rng, seed=seed, purpose=_SURFACE)
         self._normal = unit_vector(rng)
 
     def __call__(self, tile: Zyx) -> Scene:
@@ -73,12 +79,8 @@ class SceneMaker:
         core = tile_roi(tile)
         halo = to_zyx(int(np.ceil(3 * s)) for s in self._params.optics.sigma)
         wide = core.grown(halo)
-        points, branches, bodies = (
-            self._tracing.points,
-            self._tracing.branches,
-            self._tracing.somata,
-        )
-        near = self._index.near(wide, 12)
+        around = self._neurites.near(wide, 12)
+        points, bodies = around.points, around.somata
         spots = clumps(tile, self._params, self._seed)
         near_soma = np.all(
             (bodies.position + 24 >= wide.start) & (bodies.position - 24 < wide.stop),
@@ -87,15 +89,16 @@ class SceneMaker:
         branch = np.zeros(core.shape, np.uint32)
         soma = np.zeros(core.shape, np.uint32)
         light = np.zeros(core.shape, np.float32)
-        if len(near) or len(spots.radius) or near_soma.any():
+        if len(points.radius) or len(spots.radius) or near_soma.any():
             canvas = Canvas.blank(wide)
-            dark = branches.kind[points.branch[near]] == VESSEL
-            neurite, vessel = near[~dark], near[dark]
+            vessel = around.branches.kind[points.branch] == VESSEL
+            neurite = ~vessel
             canvas.draw(
                 points.position[neurite],
                 points.radius[neurite],
                 points.amplitude[neurite],
-                points.branch[neurite],
+                # What is stored is the number plus 1, as 0 means nobody.
+                around.branches.number[points.branch[neurite]] - np.uint32(1),
             )
             inner = core.slices(wide.start)
             owner = canvas.owner.reshape(wide.shape)[inner]
@@ -104,7 +107,7 @@ class SceneMaker:
                 points.position[vessel], points.radius[vessel], points.amplitude[vessel]
             )
             canvas.draw(spots.position, spots.radius, spots.amplitude)
-            soma = self._draw_somata(canvas, np.flatnonzero(near_soma), core)
+            soma = self._draw_somata(canvas, bodies, np.flatnonzero(near_soma), core)
             branch = np.where(soma > 0, 0, branch)
             total = (canvas.light + canvas.dark).reshape(wide.shape)
             for axis, sigma in enumerate(self._params.optics.sigma):
@@ -112,23 +115,22 @@ class SceneMaker:
                     total, sigma, axis, truncate=3.0, mode="constant"
                 )
             light = np.ascontiguousarray(total[inner])
-        light += self._glow(core)
+        light += self._glow(core, bodies)
         tissue = self._distance(core)
         if tissue is not None:
             outside = tissue < 0
             branch[outside] = 0
             soma[outside] = 0
             light[outside] = 0
-        return Scene(light, branch, soma, tissue)
+        return Scene(light, branch, soma, tissue, around.branches)
 
     def _draw_somata(
-        self, canvas: Canvas, rows: NDArray[np.int64], core: Roi
+        self, canvas: Canvas, bodies: Somata, rows: NDArray[np.int64], core: Roi
     ) -> NDArray[np.uint32]:
         """Draw cell bodies as lumps of balls; return who covers each voxel of ``core``."""
-        bodies = self._tracing.somata
         body = Canvas.blank(canvas.roi)
         for row in rows:
-            rng = stream(self._seed, 13, int(row))
+            rng = stream(self._seed, 13, int(bodies.number[row]))
             r = float(bodies.radius[row])
             offset = rng.normal(0, 0.3 * r, (6, 3)).astype(np.float32)
             radius = (r * rng.uniform(0.6, 0.95, 6)).astype(np.float32)
@@ -144,10 +146,10 @@ class SceneMaker:
         number = (owner & np.uint64(0xFFFFFFFF)).astype(np.uint32)
         return np.where(number > 0, number - np.uint32(1), np.uint32(0))
 
-    def _glow(self, core: Roi) -> Floats:
+    def _glow(self, core: Roi, bodies: Somata) -> Floats:
         """Return the light that somata spread around themselves."""
         total = np.zeros(core.shape, np.float32)
-        clutter, bodies = self._params.clutter, self._tracing.somata
+        clutter = self._params.clutter
         if clutter.glow <= 0:
             return total
         sigma = clutter.glow_width * bodies.radius
@@ -172,25 +174,39 @@ class SceneMaker:
             total += (peak * z)[:, None, None] * y[None, :, None] * x[None, None, :]
         return total
 
+    def in_tissue(self, position: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Say of points of the brain, (n, 3) in voxels, which lie inside the tissue."""
+        if self._params.tissue.kind == "full" or not len(position):
+            return np.ones(len(position), bool)
+        distance = self._ideal(*position.T)
+        return distance + self._rough(self._surface.at(position)) >= 0
+
     def _distance(self, core: Roi) -> Floats | None:
         """Return the signed distance to the tissue's surface, positive inside."""
-        tissue = self._params.tissue
-        if tissue.kind == "full":
+        if self._params.tissue.kind == "full":
             return None
-        axes = [
-            (np.arange(a, b, dtype=np.float32) + 0.5 - n / 2)
-            for a, b, n in zip(core.start, core.stop, self._shape, strict=True)
-        ]
-        z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
+        z, y, x = (
+            np.arange(a, b, dtype=np.float32)
+            for a, b in zip(core.start, core.stop, strict=True)
+        )
+        distance = self._ideal(z[:, None, None], y[None, :, None], x[None, None, :])
+        return np.asarray(distance + self._rough(self._surface(core)))
+
+    def _rough(self, surface: Floats) -> Floats:
+        return np.float32(self._params.tissue.roughness) * surface
+
+    def _ideal(self, z: Floats, y: Floats, x: Floats) -> Floats:
+        """Return the signed distance to the surface without roughness, broadcast."""
+        tissue, shape = self._params.tissue, self._shape
+        z, y, x = (
+            (v + 0.5 - n / 2).astype(np.float32)
+            for v, n in zip((z, y, x), shape, strict=True)
+        )
         if tissue.kind == "plane":
             nz, ny, nx = (np.float32(v) for v in self._normal)
-            extent = sum(
-                abs(c) * n for c, n in zip(self._normal, self._shape, strict=True)
-            )
+            extent = sum(abs(c) * n for c, n in zip(self._normal, shape, strict=True))
             shift = np.float32(extent * (0.5 - tissue.outside_share))
-            distance = nz * z + ny * y + nx * x + shift
-        else:
-            half = [np.float32(max(1.0, 0.46 * n)) for n in self._shape]
-            away = np.sqrt((z / half[0]) ** 2 + (y / half[1]) ** 2 + (x / half[2]) ** 2)
-            distance = (1 - away) * min(half)
-        return np.asarray(distance + np.float32(tissue.roughness) * self._surface(core))
+            return np.asarray(nz * z + ny * y + nx * x + shift)
+        half = [np.float32(max(1.0, 0.46 * n)) for n in shape]
+        away = np.sqrt((z / half[0]) ** 2 + (y / half[1]) ** 2 + (x / half[2]) ** 2)
+        return np.asarray((1 - away) * min(half))

@@ -1,13 +1,15 @@
-"""All neurites of a brain as flat arrays: the truth, and what images are made from."""
+"""Neurites as flat arrays: the truth, and what images are made from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["AXON", "DENDRITE", "VESSEL", "Branches", "Points", "Somata", "Tracing"]
@@ -49,6 +51,13 @@ class Branches:
     snr: NDArray[np.float32]
     """Median contrast on the centreline after the point spread, over the background SD."""
 
+    number: NDArray[np.uint32]
+    """Id in the whole brain, from 1; ascending."""
+
+    def rows(self, number: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return the rows of branches that are in this table, by their ids."""
+        return np.searchsorted(self.number, number)
+
 
 @dataclass(frozen=True, slots=True)
 class Somata:
@@ -66,10 +75,13 @@ class Somata:
     neuron: NDArray[np.uint32]
     """(n,), label of the neuron."""
 
+    number: NDArray[np.int64]
+    """(n,), of the soma in the whole brain; what its shape is drawn from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """Everything that a brain's neurons consist of."""
+    """Neurites and somata: the truth of a brain, or of a part of it."""
 
     points: Points
     """Centrelines."""
@@ -80,29 +92,47 @@ class Tracing:
     somata: Somata
     """Cell bodies."""
 
-    def swc(self, neuron: int) -> str:
-        """Return a neuron as SWC text; x, y, z and radius in voxels.
+    @classmethod
+    def joined(cls, parts: Sequence[Tracing]) -> Tracing:
+        """Return several as one; branches must come in the order of their ids."""
+        first_point = np.cumsum([0, *(len(t.points.radius) for t in parts)])
+        first_branch = np.cumsum([0, *(len(t.branches.snr) for t in parts)])
+        parent = [
+            np.where(t.points.parent < 0, -1, t.points.parent + start)
+            for t, start in zip(parts, first_point, strict=False)
+        ]
+        branch = [
+            t.points.branch + np.uint32(start)
+            for t, start in zip(parts, first_branch, strict=False)
+        ]
+        points = [t.points for t in parts]
+        branches = [t.branches for t in parts]
+        somata = [t.somata for t in parts]
+        return cls(
+            Points(
+                _stacked([p.position for p in points], (0, 3), np.float32),
+                _stacked([p.radius for p in points], (0,), np.float32),
+                _stacked([p.amplitude for p in points], (0,), np.float32),
+                _stacked(branch, (0,), np.uint32),
+                _stacked(parent, (0,), np.int64),
+            ),
+            Branches(
+                _stacked([b.neuron for b in branches], (0,), np.uint32),
+                _stacked([b.kind for b in branches], (0,), np.uint8),
+                _stacked([b.snr for b in branches], (0,), np.float32),
+                _stacked([b.number for b in branches], (0,), np.uint32),
+            ),
+            Somata(
+                _stacked([s.position for s in somata], (0, 3), np.float32),
+                _stacked([s.radius for s in somata], (0,), np.float32),
+                _stacked([s.amplitude for s in somata], (0,), np.float32),
+                _stacked([s.neuron for s in somata], (0,), np.uint32),
+                _stacked([s.number for s in somata], (0,), np.int64),
+            ),
+        )
 
-        Parameters
-        ----------
-        neuron
-            Its label, from 1.
-        """
-        own = np.flatnonzero(self.branches.neuron[self.points.branch] == neuron)
-        lines = [f"# neuron {neuron}; id type x y z radius parent; voxels"]
-        root = -1
-        for i in np.flatnonzero(self.somata.neuron == neuron)[:1]:
-            z, y, x = self.somata.position[i]
-            lines.append(f"1 1 {x:.3f} {y:.3f} {z:.3f} {self.somata.radius[i]:.3f} -1")
-            root = 1
-        shift = len(lines)
-        number = {int(point): shift + row for row, point in enumerate(own)}
-        kind = self.branches.kind[self.points.branch[own]]
-        for row, point in enumerate(own):
-            z, y, x = self.points.position[point]
-            parent = number.get(int(self.points.parent[point]), root)
-            lines.append(
-                f"{shift + row} {kind[row]} {x:.3f} {y:.3f} {z:.3f} "
-                f"{self.points.radius[point]:.3f} {parent}"
-            )
-        return "\n".join(lines) + "\n"
+
+def _stacked(
+    parts: Sequence[NDArray[Any]], empty: tuple[int, ...], dtype: type
+) -> NDArray[Any]:
+    return np.concatenate([np.zeros(empty, dtype), *parts]).astype(dtype, copy=False)

@@ -11,16 +11,16 @@ from scipy.signal import lfilter
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Zyx
+    from blockseg.core.geometry import Roi, Zyx
     from blockseg.training.synth.params import Morphology
 
 __all__ = [
     "MARGIN",
     "STEP",
+    "Domain",
     "Path",
     "deflected",
     "grow",
-    "inside",
     "unit_vector",
     "walk",
 ]
@@ -112,10 +112,42 @@ def walk(
     return np.asarray(start + np.cumsum(heading, axis=0) * STEP, dtype=np.float32)
 
 
-def inside(points: NDArray[np.float32], shape: Zyx) -> NDArray[np.float32]:
-    """Return the points up to where the path leaves the brain and its margin."""
-    out = np.any((points < -MARGIN) | (points >= np.array(shape) + MARGIN), axis=1)
-    return points[: int(np.argmax(out))] if out.any() else points
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where neurites may run, and where they begin."""
+
+    brain: Zyx
+    """Voxels of the brain; paths end shortly outside."""
+
+    home: Roi
+    """Where neurites of this domain begin."""
+
+    reach: float | None = None
+    """Largest distance from where a neurite began, in voxels; None for no limit."""
+
+    @property
+    def longest(self) -> float:
+        """Length of the longest stretch, in voxels."""
+        return 2.0 * max(self.brain) if self.reach is None else self.reach
+
+    def inside(
+        self, points: NDArray[np.float32], origin: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Return the points up to where a path leaves the domain.
+
+        Parameters
+        ----------
+        points
+            Path, shape (n, 3), (z, y, x) in voxels.
+        origin
+            Where its neurite began.
+        """
+        high = np.array(self.brain) + MARGIN
+        out = np.any((points < -MARGIN) | (points >= high), axis=1)
+        if self.reach is not None:
+            away = np.square(points - origin).sum(axis=1)
+            out |= away > self.reach**2
+        return points[: int(np.argmax(out))] if out.any() else points
 
 
 def grow(
@@ -125,9 +157,10 @@ def grow(
     radius: float,
     *,
     shape: Morphology,
-    brain: Zyx,
+    domain: Domain,
     rng: np.random.Generator,
     order: int = 3,
+    origin: NDArray[np.float64] | None = None,
 ) -> list[Path]:
     """Grow a branching neurite from one point.
 
@@ -139,22 +172,25 @@ def grow(
         Of the first stretch, in voxels.
     shape
         Branching and wandering.
-    brain
-        Voxels of the brain; paths end shortly outside.
+    domain
+        Where it ends at the latest.
     rng
         Its randomness.
     order
         How often branches branch again.
+    origin
+        Where the neuron began, from which its reach counts; ``start`` if not given.
 
     Returns
     -------
     Paths, parents before children.
     """
+    begin = start if origin is None else origin
     paths: list[Path] = []
     todo = [(start, direction, length, radius, -1, 0, order)]
     while todo:
-        origin, heading, reach, r, parent, parent_point, left = todo.pop(0)
-        points = inside(walk(origin, heading, reach, shape, rng), brain)
+        root, heading, reach, r, parent, parent_point, left = todo.pop(0)
+        points = domain.inside(walk(root, heading, reach, shape, rng), begin)
         if len(points) < 4:
             continue
         number = len(paths)

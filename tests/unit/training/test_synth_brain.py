@@ -156,7 +156,9 @@ def test_swc_holds_every_neuron_with_parents_before_children() -> None:
     assert set(trees) == set(brain.tracing.branches.neuron) - {0}
     rows = 0
     for text in trees.values():
-        table = np.array([line.split() for line in text.splitlines()[1:]], dtype=float)
+        table = np.array(
+            [line.split() for line in text.splitlines() if line[0] != "#"], dtype=float
+        )
         rows += len(table)
         number, parent = table[:, 0], table[:, 6]
         np.testing.assert_array_equal(number, np.arange(1, len(table) + 1))
