@@ -1,20 +1,92 @@
-"""Vary a patch: where it is cut, how it lies, how well its background is known."""
+"""Vary a patch: how it lies, how sharp it is, how well its background is known.
+
+Images are normalised and not clipped yet, shape (z, y, x). :class:`Scale` says how
+large one SD of the background and one grey level are in them.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["misjudged", "turned_crop"]
+    from blockseg.core.specs import Affine
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Scale",
+    "augmented",
+    "blurred",
+    "misjudged",
+    "noisy",
+    "published",
+    "toned",
+    "turned",
+    "turned_crop",
+]
+
+Augmentation: TypeAlias = Literal["default", "simulated", "published", "none"]
+"""``simulated`` is the default without what synthetic brains vary themselves."""
+
+AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
+
+PUBLISHED_NOISE = 25.0
+"""Largest amplitude of the noise that the published training adds, in grey levels."""
+
+PUBLISHED_SHIFT = 100.0
+"""Largest shift of the published training, in grey levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What lengths on the grey axis are in a normalised image."""
+
+    sd: float = 1.0
+    """One SD of the volume's background."""
+
+    grey: float = 1.0
+    """One grey level of the volume."""
+
+    @classmethod
+    def of(cls, affine: Affine, sd: float) -> Scale:
+        """Return the scale of a volume whose background has an SD, in grey levels."""
+        return cls(sd / affine.scale, 1 / affine.scale)
+
+
+def augmented(
+    kind: Augmentation,
+    image: NDArray[np.float32],
+    target: NDArray[np.uint8],
+    scale: Scale,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Vary a cube and its target.
+
+    ``default``: mirror and turn about z, with a chance of 0.2 each blur, bend the
+    contrast and add noise, misjudge the background. ``simulated``: mirror, turn,
+    misjudge. ``published``: :func:`published`. ``none``: nothing.
+    """
+    if kind == "none":
+        return image, target
+    if kind == "published":
+        return published(image, target, scale, rng)
+    image, target = turned(image, target, rng)
+    if kind == "default":
+        for vary in (blurred, toned, noisy):
+            if rng.uniform() < 0.2:
+                image = vary(image, scale, rng)
+    return misjudged(image, rng, scale), target
 
 
 def misjudged(
-    normal: NDArray[np.float32], rng: np.random.Generator
+    normal: NDArray[np.float32], rng: np.random.Generator, scale: Scale | None = None
 ) -> NDArray[np.float32]:
     """Return a normalised image as if level and SD of its background were misjudged.
 
@@ -24,13 +96,59 @@ def misjudged(
     Parameters
     ----------
     normal
-        Image in background SDs about the background level.
+        Image about the background level.
     rng
         Draws the errors: 0.5 SD of the level, 30 % of the SD.
+    scale
+        Of the image; SDs of the background if not given.
     """
-    wrong_level = rng.normal(0, 0.5)
+    wrong_level = rng.normal(0, 0.5) * (scale or Scale()).sd
     wrong_sd = math.exp(rng.normal(0, 0.3))
     return (normal - np.float32(wrong_level)) * np.float32(wrong_sd)
+
+
+def blurred(
+    image: NDArray[np.float32], scale: Scale, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return an image out of focus: a Gaussian with an SD of 0.3 to 0.8 voxels."""
+    del scale
+    smooth: NDArray[np.float32] = gaussian_filter(image, rng.uniform(0.3, 0.8))
+    return smooth
+
+
+def toned(
+    image: NDArray[np.float32], scale: Scale, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return an image whose contrasts above the background are bent.
+
+    x becomes m (x / m)^γ for x > 0, with m of 10 SDs and γ of 0.8 to 1.25.
+    """
+    middle = np.float32(10 * scale.sd)
+    gamma = math.exp(rng.uniform(math.log(0.8), math.log(1.25)))
+    bright = middle * (np.maximum(image, 0) / middle) ** np.float32(gamma)
+    return np.where(image > 0, bright, image).astype(np.float32)
+
+
+def noisy(
+    image: NDArray[np.float32], scale: Scale, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return an image with white noise of up to half an SD of its background."""
+    amplitude = np.float32(rng.uniform(0, 0.5) * scale.sd)
+    return image + amplitude * rng.standard_normal(image.shape, np.float32)
+
+
+def turned(
+    image: NDArray[np.float32], target: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Mirror a patch and its truth, and turn it about z by quarters.
+
+    Never about y or x: the point spread is longer along z.
+    """
+    flips = tuple(axis for axis in range(3) if rng.uniform() < 0.5)
+    turns = int(rng.integers(4))
+    image = np.rot90(np.flip(image, flips), turns, (1, 2))
+    target = np.rot90(np.flip(target, flips), turns, (1, 2))
+    return np.ascontiguousarray(image), np.ascontiguousarray(target)
 
 
 def turned_crop(
@@ -39,9 +157,7 @@ def turned_crop(
     edge: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Cut a random cube out of a patch and its truth, mirror it and turn it about z.
-
-    Never about y or x: the point spread is longer along z.
+    """Cut a random cube out of a patch and its truth, and turn it.
 
     Parameters
     ----------
@@ -54,8 +170,37 @@ def turned_crop(
     """
     corner = [int(rng.integers(0, n - edge + 1)) for n in image.shape]
     z, y, x = (slice(a, a + edge) for a in corner)
-    flips = tuple(axis for axis in range(3) if rng.uniform() < 0.5)
-    turns = int(rng.integers(4))
-    image = np.rot90(np.flip(image[z, y, x], flips), turns, (1, 2))
-    target = np.rot90(np.flip(target[z, y, x], flips), turns, (1, 2))
+    return turned(image[z, y, x], target[z, y, x], rng)
+
+
+def published(
+    image: NDArray[np.float32],
+    target: NDArray[np.uint8],
+    scale: Scale,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Vary a cube as the published training does; each with a chance of one half.
+
+    Mirror along one axis; turn by quarters in one plane; add noise of amplitude
+    U(0, 25) grey levels; subtract the same kind; multiply the normalised image by
+    U(0.5, 1.5); add U(−100, 100) grey levels. Grey levels are those of the volume:
+    under another normalisation than (I − 168.5) / 500 a grey level is ``scale.grey``.
+    """
+    if rng.uniform() < 0.5:
+        axis = int(rng.integers(3))
+        image, target = np.flip(image, axis), np.flip(target, axis)
+    if rng.uniform() < 0.5:
+        plane = ((0, 1), (0, 2), (1, 2))[int(rng.integers(3))]
+        turns = int(rng.integers(1, 4))
+        image, target = np.rot90(image, turns, plane), np.rot90(target, turns, plane)
+    for sign in (1, -1):
+        if rng.uniform() < 0.5:
+            amplitude = sign * rng.uniform(0, PUBLISHED_NOISE) * scale.grey
+            noise = rng.standard_normal(image.shape, np.float32)
+            image = image + np.float32(amplitude) * noise
+    if rng.uniform() < 0.5:
+        image = image * np.float32(rng.uniform(0.5, 1.5))
+    if rng.uniform() < 0.5:
+        shift = rng.uniform(-PUBLISHED_SHIFT, PUBLISHED_SHIFT) * scale.grey
+        image = image + np.float32(shift)
     return np.ascontiguousarray(image), np.ascontiguousarray(target)

@@ -7,15 +7,17 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation, generate_binary_structure
 from torch.utils.data import IterableDataset
 
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.model.normalization import estimate_background
 from blockseg.training.augment import misjudged, turned_crop
+from blockseg.training.data import CLIP, GAIN
+from blockseg.training.labels import IGNORE, RING
 from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.fields import stream
+from blockseg.training.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,26 +37,7 @@ __all__ = [
     "truth",
 ]
 
-GAIN = 1.0
-"""What the network sees as one SD of the background."""
-
-CLIP = (-5.0, 20.0)
-"""What the network sees at least and at most.
-
-Saturated somata are hundreds of SDs bright: unclipped, one of them in a batch ruins
-the statistics of the norms, and everything faint is pressed to nothing.
-"""
-
 _MADE = 64  # edge of the patches that are made, a tile; the network sees crops of them
-
-RING = 2
-"""Background next to a neurite, where annotators differ: counts less."""
-
-IGNORE = 255
-"""Does not count."""
-
-INVISIBLE_SNR = 0.9
-"""Neurites fainter than this are neither foreground nor background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +49,6 @@ class Patch:
 
     target: NDArray[np.uint8]
     """0 background, 1 neurite, ``RING`` or ``IGNORE``, shape (z, y, x)."""
-
-
-def truth(brain: SyntheticBrain, roi: Roi) -> NDArray[np.uint8]:
-    """Return the training target of a region, shape (z, y, x).
-
-    Somata are background, as the network shall not paint them; around them, where
-    dendrites leave, nothing counts.
-    """
-    branch, soma = brain.branches(roi), brain.somata(roi) > 0
-    snr = np.concatenate([np.zeros(1, np.float32), brain.tracing.branches.snr])[branch]
-    mask = branch > 0
-    ball = generate_binary_structure(3, 1)
-    target = mask.astype(np.uint8)
-    target[binary_dilation(mask, ball) & ~mask] = RING
-    if soma.any():
-        target[binary_dilation(soma, ball, iterations=2) & ~soma] = IGNORE
-    target[mask & (snr < INVISIBLE_SNR)] = IGNORE
-    return target
 
 
 def brain_patches(

@@ -1,0 +1,217 @@
+"""Go through an annotation once: where it is, what is in it, whether it can be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
+from blockseg.training.labels import IGNORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from blockseg.training.labels import LabelCodes
+    from blockseg.volume import Volume
+
+__all__ = ["CellIndex", "Codes", "Scan", "restricted", "scan"]
+
+Codes: TypeAlias = Callable[[Roi], "NDArray[np.uint8]"]
+"""Reads what an annotation says of a region: 0, 1 or ``IGNORE``."""
+
+_SMALLEST_CELL = 16
+_MOST_CELLS = 2**20
+_BLOCK = 128  # voxels
+_LARGEST_BLOCK = 512  # voxels, where chunks are larger
+_IMAGE_READ = 2**29  # voxels of a volume whose image is read through, too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellIndex:
+    """Annotated voxels by cell of a lattice; cells without any are left out."""
+
+    edge: int
+    """Of a cell, in voxels."""
+
+    cells: NDArray[np.int32]
+    """Place in the lattice, shape (n, 3), axes (z, y, x)."""
+
+    labelled: NDArray[np.int64]
+    """Voxels that are background or neurite, shape (n,)."""
+
+    foreground: NDArray[np.int64]
+    """Neurite voxels, shape (n,)."""
+
+    def roi(self, number: int) -> Roi:
+        """Return the box of a cell; it may stick out of the volume."""
+        start = to_zyx(self.cells[number] * self.edge)
+        return Roi(start, to_zyx(a + self.edge for a in start))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """What an annotation holds."""
+
+    shape: Zyx
+    """Voxels along (z, y, x)."""
+
+    index: CellIndex
+    """Where."""
+
+    labelled: tuple[NDArray[np.int64], ...]
+    """Annotated voxels of each plane, along z, y and x."""
+
+    foreground: tuple[NDArray[np.int64], ...]
+    """Neurite voxels of each plane, along z, y and x."""
+
+    nonfinite: int
+    """Annotated voxels whose grey level is NaN or infinite."""
+
+    values: frozenset[float]
+    """Different values in the annotation, as stored."""
+
+
+def scan(image: Volume, labels: Volume, codes: LabelCodes, where: str) -> Scan:
+    """Read an annotation block by block, and the image where it is annotated.
+
+    Parameters
+    ----------
+    image
+        Of integers, it is read as a check only, in volumes below 2²⁹ voxels.
+    labels
+        Of the same shape.
+    codes
+        What its values mean.
+    where
+        How to call it in messages.
+
+    Raises
+    ------
+    VolumeError
+        If anything cannot be read, or a value in it means nothing.
+    """
+    shape = labels.shape
+    edge = _SMALLEST_CELL
+    while math.prod(-(-n // edge) for n in shape) > _MOST_CELLS:
+        edge *= 2
+    planes = [[np.zeros(n, np.int64) for n in shape] for _ in range(2)]
+    rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
+    values: set[float] = set()
+    nonfinite = 0
+    checked = image.dtype.kind == "f" or math.prod(shape) <= _IMAGE_READ
+    for roi in _blocks(labels, edge):
+        stored = labels.read(roi)
+        values |= codes.values(stored)
+        if codes.unknown(values):
+            # All of it, not the first block's: the message shall list every value.
+            for later in _blocks(labels, edge):
+                values |= codes.values(labels.read(later))
+            raise VolumeError(codes.refusal(where, values))
+        target = codes.codes(stored)
+        known = target != IGNORE
+        if not known.any():
+            continue
+        if checked:
+            finite = np.isfinite(image.read(roi))
+            nonfinite += int(np.count_nonzero(known & ~finite))
+            known &= finite
+        positive = known & (target == 1)
+        for totals, mask in zip(planes, (known, positive), strict=True):
+            for axis, place in enumerate(roi.slices()):
+                others = tuple(a for a in range(3) if a != axis)
+                totals[axis][place] += np.count_nonzero(mask, axis=others)
+        rows.append(_cells(known, positive, roi.start, edge))
+    return Scan(
+        shape,
+        _joined(rows, edge),
+        tuple(planes[0]),
+        tuple(planes[1]),
+        nonfinite,
+        frozenset(values),
+    )
+
+
+def restricted(index: CellIndex, domain: Roi, codes: Codes) -> CellIndex:
+    """Return the index of what lies inside a region of the volume.
+
+    Parameters
+    ----------
+    index
+        Of the whole volume.
+    domain
+        The region; cells that its faces cut are counted anew.
+    codes
+        Reads the annotation.
+    """
+    rows = []
+    for number in range(len(index.cells)):
+        cell = index.roi(number)
+        inside = cell.intersection(domain)
+        if inside.size == 0:
+            continue
+        labelled, foreground = index.labelled[number], index.foreground[number]
+        if inside != cell:
+            target = codes(inside)
+            labelled = np.count_nonzero(target != IGNORE)
+            foreground = np.count_nonzero(target == 1)
+        if labelled:
+            rows.append((number, labelled, foreground))
+    if not rows:
+        return _joined([], index.edge)
+    numbers, labelled_, foreground_ = (np.array(c) for c in zip(*rows, strict=True))
+    return CellIndex(
+        index.edge,
+        index.cells[numbers],
+        labelled_.astype(np.int64),
+        foreground_.astype(np.int64),
+    )
+
+
+def _blocks(labels: Volume, edge: int) -> Iterator[Roi]:
+    steps = [
+        ceil_to(min(max(chunk, _BLOCK), _LARGEST_BLOCK), edge)
+        for chunk in labels.chunk_shape
+    ]
+    whole = Roi.whole(labels.shape)
+    ranges = (range(0, n, step) for n, step in zip(labels.shape, steps, strict=True))
+    for z, y, x in product(*ranges):
+        stop = to_zyx(a + step for a, step in zip((z, y, x), steps, strict=True))
+        yield Roi((z, y, x), stop).intersection(whole)
+
+
+def _cells(
+    known: NDArray[np.bool_], positive: NDArray[np.bool_], start: Zyx, edge: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    counts = [_counted(mask, edge) for mask in (known, positive)]
+    cells = np.argwhere(counts[0])
+    labelled, foreground = (c[tuple(cells.T)].astype(np.int64) for c in counts)
+    return (cells + np.array(start) // edge).astype(np.int32), labelled, foreground
+
+
+def _counted(mask: NDArray[np.bool_], edge: int) -> NDArray[np.int64]:
+    """Count the voxels of each cell, shape (cells along z, y, x)."""
+    counts = mask.astype(np.int64)
+    for axis, n in enumerate(mask.shape):
+        counts = np.add.reduceat(counts, range(0, n, edge), axis=axis)
+    return counts
+
+
+def _joined(
+    rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]],
+    edge: int,
+) -> CellIndex:
+    if not rows:
+        none = np.zeros(0, np.int64)
+        return CellIndex(edge, np.zeros((0, 3), np.int32), none, none)
+    cells, labelled, foreground = (
+        np.concatenate(column) for column in zip(*rows, strict=True)
+    )
+    return CellIndex(edge, cells, labelled, foreground)
