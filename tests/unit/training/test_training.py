@@ -25,7 +25,7 @@ from blockseg.training.dataset import (
 from blockseg.training.default_weights import main
 from blockseg.training.evaluation import probability, score_brain
 from blockseg.training.loop import TrainingConfig, train
-from blockseg.training.loss import RING_WEIGHT, bce_dice
+from blockseg.training.losses import RING_WEIGHT, bce_dice
 from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth import SyntheticBrain, preset
 from blockseg.training.synth.fields import stream
@@ -96,7 +96,7 @@ def test_the_loss_is_what_its_formula_says() -> None:
     logits = torch.tensor([0.0, 2.0, -1.0, 5.0]).reshape(1, 1, 1, 2, 2)
     target = torch.tensor([1, 0, RING, IGNORE]).reshape(1, 1, 1, 2, 2)
     p = [1 / (1 + math.exp(-x)) for x in (0.0, 2.0, -1.0)]
-    bce = -(math.log(p[0]) + math.log(1 - p[1]) + RING_WEIGHT * math.log(1 - p[2])) / 4
+    bce = -(math.log(p[0]) + math.log(1 - p[1]) + RING_WEIGHT * math.log(1 - p[2])) / 3
     total = p[0] + p[1] + RING_WEIGHT * p[2]
     dice = 1 - (2 * p[0] + 100) / (total + 1 + 100)
     assert bce_dice(logits, target).item() == pytest.approx(10 * bce + dice, rel=1e-5)
