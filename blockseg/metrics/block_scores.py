@@ -13,12 +13,9 @@ from blockseg.metrics.scores import Agreement, tolerant_agreement, voxel_agreeme
 from blockseg.metrics.topology import component_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    SnrOf: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 
 __all__ = ["BlockScores", "score_block"]
 
@@ -51,8 +48,25 @@ class BlockScores:
     component_error: int
     """Absolute difference of the two, summed over blocks."""
 
-    blocks: int = 1
-    """Blocks that have voxels that count."""
+    blocks: int
+    """Blocks with anything in either mask."""
+
+    def __add__(self, other: BlockScores) -> BlockScores:
+        """Return the counts of two regions together."""
+        return BlockScores(
+            self.counted + other.counted,
+            self.voxels + other.voxels,
+            self.near + other.near,
+            self.centreline + other.centreline,
+            self.cl_dice + other.cl_dice,
+            tuple(a + b for a, b in zip(self.by_snr, other.by_snr, strict=True)),
+            (
+                self.components[0] + other.components[0],
+                self.components[1] + other.components[1],
+            ),
+            self.component_error + other.component_error,
+            self.blocks + other.blocks,
+        )
 
     def row(self) -> NDArray[np.int64]:
         """Return all counts in the order that :func:`blockseg.metrics.measures` reads."""
@@ -74,7 +88,7 @@ def score_block(
     *,
     voxel_size: Sequence[float] = (1.0, 1.0, 1.0),
     traced: bool = False,
-    snr_of: SnrOf | None = None,
+    snr: NDArray[np.float32] | None = None,
     snr_edges: Sequence[float] = (),
 ) -> BlockScores:
     """Compare a block's prediction with its truth.
@@ -95,9 +109,8 @@ def score_block(
         Edge lengths of a voxel along (z, y, x).
     traced
         Whether ``true`` holds centrelines already, and no mask.
-    snr_of
-        Takes the mask of the block's true centreline, and returns the SNR at each of
-        its voxels in C order, NaN where not known.
+    snr
+        Of true voxels, same shape as ``true``; NaN where not known.
     snr_edges
         Where SNR bins meet, rising: n edges make n + 1 bins.
     """
@@ -120,7 +133,7 @@ def score_block(
     bins: tuple[Agreement, ...] = ()
     if snr_edges:
         found = within(lines[0], tolerance, voxel_size)
-        bins = _by_snr(lines[1] & mine, found, snr_of, snr_edges)
+        bins = _by_snr(lines[1] & mine, found, snr, snr_edges)
     return BlockScores(
         counted=int(np.count_nonzero(inside)),
         voxels=voxels,
@@ -132,28 +145,27 @@ def score_block(
         by_snr=bins,
         components=components,
         component_error=abs(components[0] - components[1]),
+        blocks=1,
     )
 
 
 def _empty(counted: int, edges: int) -> BlockScores:
     nothing = Agreement()
     bins = (nothing,) * (edges + 1 if edges else 0)
-    return BlockScores(
-        counted, nothing, nothing, nothing, nothing, bins, (0, 0), 0, int(counted > 0)
-    )
+    return BlockScores(counted, nothing, nothing, nothing, nothing, bins, (0, 0), 0, 0)
 
 
 def _by_snr(
     line: NDArray[np.bool_],
     found: NDArray[np.bool_],
-    snr_of: SnrOf | None,
+    snr: NDArray[np.float32] | None,
     edges: Sequence[float],
 ) -> tuple[Agreement, ...]:
-    if snr_of is None or not line.any():
+    if snr is None:
         return (Agreement(),) * (len(edges) + 1)
-    snr, hit = snr_of(line), found[line]
-    known = ~np.isnan(snr)
-    number = np.searchsorted(np.asarray(edges), snr, side="right")
+    there, hit = snr[line], found[line]
+    known = ~np.isnan(there)
+    number = np.searchsorted(np.asarray(edges), there, side="right")
     return tuple(
         Agreement(
             true=int(np.count_nonzero(known & (number == k))),

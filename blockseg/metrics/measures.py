@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Measure", "measure", "measures"]
 
-_GROUPS = ("voxel", "near", "centreline", "cl_dice")
+_GROUPS = (
+    ("voxel_precision", "voxel_recall", "voxel_dice"),
+    ("near_precision", "near_recall", "near_f1"),
+    ("centreline_precision", "centreline_recall", "centreline_f1"),
+    ("topology_precision", "topology_sensitivity", "cl_dice"),
+)
 _HEAD = 5  # counts before those of the groups, see BlockScores.row
 _BATCH = 2**22
 
@@ -55,11 +60,11 @@ def measures(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """
     c = np.asarray(counts)
     found: dict[str, NDArray[np.float64]] = {}
-    for k, name in enumerate(_GROUPS):
+    for k, names in enumerate(_GROUPS):
         p, right, t, hit = (c[..., _HEAD + 4 * k + i] for i in range(4))
         precision, recall = _share(right, p, 1.0), _share(hit, t, 1.0)
-        found[f"{name}_precision"], found[f"{name}_recall"] = precision, recall
-        found[f"{name}_f1"] = _harmonic(precision, recall)
+        rates = (precision, recall, _harmonic(precision, recall))
+        found |= dict(zip(names, rates, strict=True))
     found["betti0_error_a_block"] = _share(c[..., 4], c[..., 1], np.nan)
     first = _HEAD + 4 * len(_GROUPS)
     for k in range((c.shape[-1] - first) // 2):

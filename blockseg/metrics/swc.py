@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TracedVoxels", "Tree", "read_swc", "swc_files", "trace"]
 
+_SOMA = 1
 _STEP = 0.5  # voxels between points on a path: no voxel that it crosses far is missed
 _POINTS = 2**21  # points on paths that are held at once
 
@@ -43,9 +44,15 @@ class Tree:
     parent: NDArray[np.int64]
     """(n,), row of the parent; -1 at a root."""
 
+    snr: NDArray[np.float32]
+    """(n,), where the file says it, else NaN; see :func:`read_swc`."""
+
 
 def read_swc(path: Path) -> Tree:
     """Read an SWC file: lines of id, type, x, y, z, radius, parent.
+
+    A comment ``# branch ID FIRST LAST SNR LENGTH``, as ``blockseg synth`` writes
+    them, gives the SNR of the nodes FIRST to LAST.
 
     Raises
     ------
@@ -57,10 +64,12 @@ def read_swc(path: Path) -> Tree:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise VolumeError(message) from error
-    rows, lines = [], []
+    rows, lines, branches = [], [], []
     for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].replace(",", " ").split()
+        said, _, comment = line.partition("#")
+        words = said.replace(",", " ").split()
         if not words:
+            branches += _branch(comment)
             continue
         try:
             row = [float(word) for word in words[:7]]
@@ -78,13 +87,29 @@ def read_swc(path: Path) -> Tree:
         message = f"{path} holds no SWC node; leave it out"
         raise VolumeError(message)
     table = np.array(rows)
+    snr = np.full(len(table), np.nan, np.float32)
+    for first, last, value in branches:
+        snr[(table[:, 0] >= first) & (table[:, 0] <= last)] = value
     return Tree(
         path.stem,
         table[:, [4, 3, 2]],
         table[:, 5],
         table[:, 1].astype(np.int64),
         _parents(path, table[:, 0], table[:, 6], lines),
+        snr,
     )
+
+
+def _branch(comment: str) -> list[tuple[float, float, float]]:
+    """Return first node, last node and SNR, if a comment tells them."""
+    words = comment.split()
+    if len(words) < 5 or words[0] != "branch":
+        return []
+    try:
+        first, last, snr = (float(word) for word in words[2:5])
+    except ValueError:
+        return []
+    return [(first, last, snr)]
 
 
 def _parents(
@@ -142,14 +167,17 @@ class TracedVoxels:
     voxel: NDArray[np.int64]
     """C-order numbers, rising, each once; 8 bytes a voxel."""
 
-    value: NDArray[np.float32]
-    """What is known of each: its SNR; NaN where nothing is."""
+    snr: NDArray[np.float32]
+    """Of each voxel; NaN where it is not known."""
+
+    points: int = 0
+    """Points of the paths that lie inside the volume: their length."""
 
     outside: int = 0
-    """Points of the paths that lie outside the volume."""
+    """Those that lie outside."""
 
     def within(self, roi: Roi) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return places (n, 3) of the voxels in a region, from its corner; and values."""
+        """Return places (n, 3) of the voxels in a region, from its corner; and SNRs."""
         _, height, width = self.shape
         z, y, _ = (np.arange(a, b) for a, b in zip(roi.start, roi.stop, strict=True))
         row = (z[:, None] * height + y[None, :]).ravel() * width
@@ -159,7 +187,7 @@ class TracedVoxels:
         begin = np.repeat(first - np.cumsum(length) + length, length)
         which = begin + np.arange(length.sum())
         places = np.stack(np.unravel_index(self.voxel[which], self.shape), axis=1)
-        return places - np.array(roi.start), self.value[which]
+        return places - np.array(roi.start), self.snr[which]
 
 
 def trace(
@@ -167,9 +195,10 @@ def trace(
     shape: Zyx,
     voxel_size: Sequence[float],
     translation: Sequence[float] = (0.0, 0.0, 0.0),
-    values: Sequence[NDArray[np.float32]] | None = None,
 ) -> TracedVoxels:
     """Return the voxels that the paths of trees pass, sampled every half voxel.
+
+    What lies inside a soma (a node of type 1) is no neurite and left out.
 
     Parameters
     ----------
@@ -179,34 +208,71 @@ def trace(
         Voxels of the volume.
     voxel_size, translation
         Of the volume, in the unit of the trees.
-    values
-        One number a node of each tree; a voxel takes the greatest of the paths
-        through it, each path that of its lower end.
+
+    Returns
+    -------
+    Voxels with the SNR of their paths; where several pass, that of the brightest.
+
+    Raises
+    ------
+    VolumeError
+        If nodes lie so far apart that the unit must be wrong.
     """
+    size, corner = np.array(voxel_size), np.array(translation)
     voxels, numbers, outside = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], 0
-    for i, tree in enumerate(trees):
-        place = (tree.position - np.array(translation)) / np.array(voxel_size)
-        value = np.full(len(place), np.nan, np.float32) if values is None else values[i]
+    total = 0
+    for tree in trees:
         # A root stands for itself: a tree of one node is a point.
-        start = np.where(tree.parent < 0, np.arange(len(place)), tree.parent)
-        steps = np.ceil(np.abs(place - place[start]).max(axis=1) / _STEP)
-        steps = np.maximum(steps.astype(np.int64), 1)
+        start = np.where(tree.parent < 0, np.arange(len(tree.parent)), tree.parent)
+        steps = _steps(tree, tree.position - tree.position[start], size)
         cuts = np.flatnonzero(np.diff(np.cumsum(steps) // _POINTS)) + 1
-        for part in np.split(np.arange(len(place)), cuts):
-            n = steps[part]
-            node = np.repeat(part, n)
-            at = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
-            share = ((at + 1) / np.repeat(n, n))[:, None]
-            points = place[start[node]] * (1 - share) + place[node] * share
-            voxel = np.floor(points + 0.5).astype(np.int64)
+        for part in np.split(np.arange(len(steps)), cuts):
+            node, points = _points(tree, part, start, steps)
+            voxel = np.floor((points - corner) / size + 0.5).astype(np.int64)
             inside = ((voxel >= 0) & (voxel < np.array(shape))).all(axis=1)
+            total += len(inside)
             outside += int(np.count_nonzero(~inside))
             number = np.ravel_multi_index(tuple(voxel[inside].T), shape)
-            unique, best = _greatest(number, value[node][inside])
+            unique, best = _greatest(number, tree.snr[node][inside])
             voxels.append(unique)
             numbers.append(best)
     unique, best = _greatest(np.concatenate(voxels), np.concatenate(numbers))
-    return TracedVoxels(shape, unique, best, outside)
+    return TracedVoxels(shape, unique, best, total - outside, outside)
+
+
+def _steps(
+    tree: Tree, edge: NDArray[np.float64], size: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return how many points each path from a parent to a node takes."""
+    steps = np.ceil(np.abs(edge / size).max(axis=1) / _STEP)
+    if steps.max() > _POINTS:
+        message = (
+            f"{tree.name} has two joined nodes {steps.max() * _STEP:.3g} voxels apart; "
+            "check the unit of its coordinates (--swc-unit) and the voxel size"
+        )
+        raise VolumeError(message)
+    least_one: NDArray[np.int64] = np.maximum(steps.astype(np.int64), 1)
+    return least_one
+
+
+def _points(
+    tree: Tree,
+    part: NDArray[np.int64],
+    start: NDArray[np.int64],
+    steps: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return points on the paths to some nodes, somata left out, and their nodes."""
+    n = steps[part]
+    node = np.repeat(part, n)
+    at = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    share = ((at + 1) / np.repeat(n, n))[:, None]
+    a, b = tree.position[start[node]], tree.position[node]
+    points = a * (1 - share) + b * share
+    kept = np.ones(len(points), dtype=bool)
+    for end, place in ((start[node], a), (node, b)):
+        soma = tree.kind[end] == _SOMA
+        kept &= ~soma | (np.linalg.norm(points - place, axis=1) > tree.radius[end])
+    return node[kept], points[kept]
 
 
 def _greatest(
@@ -215,4 +281,4 @@ def _greatest(
     """Return each voxel once, with its greatest value; NaN only if it has no other."""
     order = np.lexsort((np.where(np.isnan(value), np.inf, -value), voxel))
     unique, first = np.unique(voxel[order], return_index=True)
-    return unique.astype(np.int64), value[order][first].astype(np.float32)
+    return np.asarray(unique, np.int64), value[order][first].astype(np.float32)

@@ -134,10 +134,10 @@ class ComponentCounter:
 def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
     import cc3d
 
-    labels, count = cc3d.connected_components(
-        np.ascontiguousarray(mask), connectivity=26, return_N=True
-    )
-    return np.asarray(labels), int(count)
+    # cc3d fails on some arrays that are one voxel thin along an axis.
+    padded = np.pad(mask, ((0, 1), (0, 1), (0, 1)))
+    labels, count = cc3d.connected_components(padded, connectivity=26, return_N=True)
+    return np.asarray(labels)[:-1, :-1, :-1], int(count)
 
 
 def _inner(grown: Roi, own: Roi) -> tuple[slice, ...]:

@@ -1,0 +1,194 @@
+"""What an evaluation compares, opened and checked before any voxel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.jobs.record import FOLDER, Paths, RunRecord
+from blockseg.jobs.status import status
+from blockseg.volume import find, label_paths, open_volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.core.space import Space
+    from blockseg.volume import Volume
+
+__all__ = ["PredictedBlock", "Prediction", "open_mask_volume", "open_prediction"]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedBlock:
+    """A region of a prediction."""
+
+    mask: NDArray[np.bool_]
+    """Foreground."""
+
+    nonfinite: int
+    """NaN or infinite voxels, taken as background."""
+
+    greatest: float
+    """Value."""
+
+    levels: bool
+    """Whether there are several different values above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What is scored."""
+
+    name: str
+    """As the user named it."""
+
+    volume: Volume
+    """A mask or a probability."""
+
+    threshold: float | None
+    """Least value that counts, in the volume's own numbers; None for a mask."""
+
+    space: Space
+    """Voxel size and place."""
+
+    source_roi: Roi | None
+    """Region of its source that a run wrote, where it was not all of it."""
+
+    notes: tuple[str, ...]
+    """What the user should know, a line each."""
+
+    def read(self, roi: Roi, own: Roi) -> PredictedBlock:
+        """Return a region as a mask, and what is to know of the part ``own`` of it."""
+        raw = self.volume.read(roi)
+        nonfinite = 0
+        if raw.dtype.kind == "f":
+            finite = np.isfinite(raw)
+            nonfinite = int(np.count_nonzero(~finite[own.slices(roi.start)]))
+            raw = np.where(finite, raw, 0)
+        least = self.threshold
+        mask = np.asarray(raw != 0 if least is None else raw >= least)
+        return PredictedBlock(
+            mask,
+            nonfinite,
+            float(raw.max(initial=0)),
+            least is None and bool(((raw != 0) & (raw != raw.max())).any()),
+        )
+
+
+def open_prediction(
+    name: str,
+    *,
+    threshold: float | None = None,
+    voxel_size: tuple[float, float, float] | None = None,
+) -> Prediction:
+    """Open a mask or a probability.
+
+    Of an output of ``blockseg run``, the mask is taken, or with a threshold the
+    probability.
+
+    Parameters
+    ----------
+    name
+        A volume.
+    threshold
+        Probability from which a voxel counts.
+    voxel_size
+        Edge lengths along (z, y, x), in µm; else from the metadata.
+
+    Raises
+    ------
+    VolumeError
+        If there is none, or it is neither.
+    """
+    root = Path(name).expanduser()
+    mask = root / "labels" / "foreground"
+    ours = mask.is_dir() and (root / FOLDER).is_dir()
+    path = mask if ours and threshold is None else root
+    spec = find(str(path) if "://" not in name else name, mask=True)
+    volume = open_volume(spec)
+    space = volume.space
+    if voxel_size is not None:
+        corner = zip(space.translation, space.voxel_size, voxel_size, strict=True)
+        z, y, x = (t / old * new for t, old, new in corner)
+        space = replace(
+            space, voxel_size=voxel_size, unit="micrometer", translation=(z, y, x)
+        )
+    source_roi, notes = _of_run(root) if ours else (None, ())
+    return Prediction(
+        name, volume, _least(name, volume, threshold), space, source_roi, notes
+    )
+
+
+def _least(name: str, volume: Volume, threshold: float | None) -> float | None:
+    kind = volume.dtype
+    if threshold is None:
+        if kind.kind == "f":
+            message = f"{name} holds {kind.name} voxels; give --threshold P"
+            raise VolumeError(message)
+        return None
+    if kind.kind == "f":
+        return threshold
+    if kind != np.uint8:
+        message = (
+            f"{name} holds {kind.name} voxels, which are no probability (uint8 or "
+            "float); leave --threshold out"
+        )
+        raise VolumeError(message)
+    return float(np.rint(255 * threshold))  # the rule of ``run``
+
+
+def _of_run(root: Path) -> tuple[Roi | None, tuple[str, ...]]:
+    """Return which part of its source a run wrote, and whether it is complete."""
+    try:
+        record = RunRecord.load(Paths(root.absolute()).record)
+        state = status(str(root)).state
+    except BlocksegError:
+        return None, ()  # without its record, an output is a volume like others
+    notes: tuple[str, ...] = ()
+    if state != "complete":
+        notes = (
+            f"the run of {root} is {state}: what it did not write counts as empty",
+        )
+    if record is None or "roi" not in record.facts:
+        return None, notes
+    ends = [part.split(":") for part in str(record.facts["roi"]).split(",")]
+    (z0, z1), (y0, y1), (x0, x1) = ((int(a), int(b)) for a, b in ends)
+    roi = Roi((z0, y0, x0), (z1, y1, x1))
+    whole = Roi.whole(record.facts["volume_shape"])
+    return (None if roi == whole else roi), notes
+
+
+def open_mask_volume(name: str) -> Volume:
+    """Open an annotation; of an OME-Zarr image, its only label image.
+
+    Of a synthetic brain, the mask of its neurites is taken.
+
+    Raises
+    ------
+    VolumeError
+        If there is none, or it needs a choice.
+    """
+    if "://" in name:
+        return open_volume(find(name, mask=True))
+    root = Path(name).expanduser()
+    spec = find(str(root), mask=True)
+    if spec.path.startswith("labels/") or "/labels/" in spec.path:
+        return open_volume(spec)
+    labels = label_paths(spec) if (root / "labels").is_dir() else {}
+    if not labels:
+        return open_volume(spec)
+    chosen = labels.get("truth") or (
+        next(iter(labels.values())) if len(labels) == 1 else None
+    )
+    if chosen is None:
+        message = (
+            f"{name} is an image with the labels {', '.join(sorted(labels))}; give the "
+            f"path of one, as in {root / 'labels' / min(labels)}"
+        )
+        raise ConfigError(message)
+    return open_volume(find(str(Path(spec.uri) / chosen), mask=True))

@@ -1,0 +1,83 @@
+"""Where the SNR of true neurites comes from: a table, for the labels of an image."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.errors import VolumeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["SnrTable", "read_snr_table"]
+
+_KEYS = ("label", "branch", "neuron")
+
+
+@dataclass(frozen=True, slots=True)
+class SnrTable:
+    """The SNR of each label."""
+
+    label: NDArray[np.int64]
+    """Rising."""
+
+    snr: NDArray[np.float32]
+    """Of each; NaN where it is not known."""
+
+    def of(self, labels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Return the SNR of labels of any shape; NaN for those not in the table."""
+        found = np.full(labels.shape, np.nan, np.float32)
+        if not len(self.label):
+            return found
+        wanted = labels.astype(np.int64)
+        row = np.minimum(np.searchsorted(self.label, wanted), len(self.label) - 1)
+        known = self.label[row] == wanted
+        found[known] = self.snr[row[known]]
+        return found
+
+
+def read_snr_table(path: Path) -> SnrTable:
+    """Read a CSV with a column ``snr`` and one of ``label``, ``branch``, ``neuron``.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be read or has other columns; names the line.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            names = [name.strip().lower() for name in rows.fieldnames or []]
+            rows.fieldnames = names
+            key = next((name for name in _KEYS if name in names), None)
+            if key is None or "snr" not in names:
+                message = (
+                    f"{path} has the columns {', '.join(names) or 'none'}; it needs "
+                    "label and snr"
+                )
+                raise VolumeError(message)
+            return _table(path, [(row[key], row["snr"]) for row in rows])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        message = f"{path} cannot be read as CSV: {error}"
+        raise VolumeError(message) from error
+
+
+def _table(path: Path, rows: list[tuple[str, str]]) -> SnrTable:
+    found: dict[int, float] = {}
+    for number, (label, snr) in enumerate(rows, 2):
+        try:
+            found[int(label)] = float(snr) if snr else math.nan
+        except (TypeError, ValueError):
+            message = f"{path}, line {number}: {label!r}, {snr!r} are no label and SNR"
+            raise VolumeError(message) from None
+    order = sorted(found)
+    return SnrTable(
+        np.array(order, np.int64), np.array([found[k] for k in order], np.float32)
+    )
