@@ -54,6 +54,7 @@ class Start:
         *,
         facts: Mapping[str, Any] | None = None,
         candidates: NDArray[np.int64] | None = None,
+        between: tuple[Phase, ...] = (),
         command: str = "",
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
@@ -70,12 +71,14 @@ class Start:
             For the reader of ``run.json``, beside the phases and the machine.
         candidates
             Ids of the blocks to do, in order; all if not given.
+        between
+            Passes between the main one and the coarse levels.
         command
             What the user typed.
         """
         if candidates is None:
             candidates = np.arange(len(main.grid), dtype=np.int64)
-        coarse = tuple(coarse_phases(*pyramids.items()))
+        coarse = (*between, *coarse_phases(*pyramids.items()))
         record = self.earlier or RunRecord(
             request=self.request,
             decisions=decisions,

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from blockseg.config import RunSettings
-from blockseg.core.blocks import BlockReport
-from blockseg.core.errors import VolumeError
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.jobs.assemble import start
@@ -19,99 +14,26 @@ from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.inputs import writable
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored
+from blockseg.jobs.record import Paths
+from blockseg.jobs.synth_blocks import Centrelines, Recipe, Synthesis
+from blockseg.jobs.synth_truth import MAIN, TRACING, TruthTables
 from blockseg.runtime import Need, plan_layout
-from blockseg.training.synth import SyntheticBrain
-from blockseg.volume import PyramidSpec, PyramidWriter
+from blockseg.volume import PyramidSpec
 
 if TYPE_CHECKING:
-    from blockseg.core.blocks import Meter
-    from blockseg.core.geometry import Zyx
     from blockseg.jobs.execute import JobResult
+    from blockseg.volume.pyramid import OutputDtype
 
 __all__ = ["Recipe", "synth"]
 
 _BYTES_A_VOXEL = 60  # of the generator at work, measured
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What makes a synthetic brain."""
-
-    shape: Zyx
-    """Voxels."""
-
-    preset: str
-    """Kind of brain."""
-
-    seed: int
-    """Which one of its kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Synthesis:
-    """Makes and writes blocks of a synthetic brain; picklable."""
-
-    recipe: Recipe
-    """Which brain."""
-
-    grid: BlockGrid
-    """Its blocks."""
-
-    image: PyramidSpec
-    """uint16 voxels."""
-
-    neurons: PyramidSpec
-    """uint16, one id a neuron, 0 for none."""
-
-    truth: PyramidSpec
-    """uint8, 1 on neurites."""
-
-    def __call__(self) -> _SynthBlock:
-        """Draw the centrelines."""
-        return _SynthBlock(self)
-
-
-class _SynthBlock:
-    def __init__(self, spec: Synthesis) -> None:
-        self._grid = spec.grid
-        self._recipe = spec.recipe
-        # A brain caches what it draws, and blocks come on several threads.
-        self._of_this_thread = threading.local()
-        self._image, self._neurons, self._truth = (
-            PyramidWriter(p) for p in (spec.image, spec.neurons, spec.truth)
-        )
-
-    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
-        roi = self._grid.block(self._grid.index_of(block_id)).write_roi
-        with meter("synthesise"):
-            brain = self._brain()
-            labels, truth = brain.labels(roi), brain.mask(roi)
-            image = brain.image(roi)
-        if int(labels.max(initial=0)) > np.iinfo(np.uint16).max:
-            message = "more than 65,535 neurons; make a smaller or sparser brain"
-            raise VolumeError(message)
-        with meter("write"):
-            written = self._image.write_block(roi, image)
-            self._neurons.write_block(roi, labels.astype(np.uint16))
-            foreground = self._truth.write_block(roi, truth).nonzero
-        return BlockReport(
-            block_id,
-            written=roi.size,
-            foreground=foreground,
-            nonzero=written.nonzero,
-            digest=written.crc32,
-        )
-
-    def _brain(self) -> SyntheticBrain:
-        mine = self._of_this_thread
-        if not hasattr(mine, "brain"):
-            recipe = self._recipe
-            mine.brain = SyntheticBrain(recipe.shape, recipe.preset, recipe.seed)
-        brain: SyntheticBrain = mine.brain
-        return brain
-
-    def close(self) -> None:
-        """Nothing is held."""
+_BYTES_HELD = 2**27  # textures, cells, tiles
+_VOXEL_SIZE = (1.0, 0.35, 0.35)
+_LABELS: tuple[tuple[str, OutputDtype], ...] = (
+    ("neurons", "uint32"),
+    ("branches", "uint32"),
+    ("truth", "uint8"),
+)
 
 
 def synth(
@@ -123,7 +45,10 @@ def synth(
     on_event: OnJobEvent = ignore,
     command: str = "",
 ) -> JobResult:
-    """Write a synthetic brain: the image, ``labels/neurons`` and ``labels/truth``.
+    """Write a synthetic brain with its truth.
+
+    Beside the image: ``labels/truth``, ``labels/neurons`` and ``labels/branches``; and in
+    ``.blockseg/truth/`` centrelines as SWC, ``branches.csv`` and ``blocks.csv``.
 
     Parameters
     ----------
@@ -146,11 +71,11 @@ def synth(
         With one line, before anything is written, if the input is bad.
     """
     settings = settings or RunSettings()
-    brain = SyntheticBrain(recipe.shape, recipe.preset, recipe.seed)
+    size = settings.voxel_size or _VOXEL_SIZE
+    brain = recipe.brain()
     block = settings.block or block_shape(recipe.shape, 128)
     grid = BlockGrid(recipe.shape, block)
     target = writable(out)
-    size = settings.voxel_size or (1.0, 0.35, 0.35)
     image = PyramidSpec(
         uri=str(target),
         shape=recipe.shape,
@@ -161,11 +86,15 @@ def synth(
         codec=settings.codec,
         reduce="mean",
     )
-    neurons = replace(
-        image, uri=str(target / "labels" / "neurons"), reduce="max", name="neurons"
-    )
-    truth = replace(
-        neurons, uri=str(target / "labels" / "truth"), dtype="uint8", name="truth"
+    neurons, branches, truth = (
+        replace(
+            image,
+            uri=str(target / "labels" / name),
+            dtype=dtype,
+            reduce="max",  # an id stays an id, and thin neurites stay
+            name=name,
+        )
+        for name, dtype in _LABELS
     )
     request = {
         "source": None,
@@ -182,25 +111,32 @@ def synth(
         },
     }
     stored = (Stored(image), Stored(truth, column="foreground"))
-    synthesis = Synthesis(recipe, grid, image, neurons, truth)
+    synthesis = Synthesis(recipe, grid, image, truth, neurons, branches)
+    tables = TruthTables(Paths(target))
+    tracing = Centrelines(recipe, str(tables.swc), size)
+    images = {"image": image, "neurons": neurons, "branches": branches, "truth": truth}
     job = start(target, request, settings, overwrite=overwrite).job(
-        Phase("synth", grid, synthesis, stored),
-        {"image": image, "neurons": neurons, "truth": truth},
+        Phase(MAIN, grid, synthesis, stored),
+        images,
         {"params": asdict(brain.params)},
+        between=(Phase(TRACING, brain.neurites.units, tracing, ()),),
         command=command,
     )
     fit = plan_layout(
         budget(settings),
         Need(
             block_bytes=_BYTES_A_VOXEL * grid.block((0, 0, 0)).write_roi.size,
-            engine_bytes=0,
+            engine_bytes=_BYTES_HELD,
         ),
         workers=settings.workers,
     )
-    return launch(
+    result = launch(
         job,
         settings,
         fit,
         on_event,
         engine=f"synthetic brain {recipe.preset}, seed {recipe.seed}",
     )
+    if result.complete:
+        tables.write(job.ledger or job.paths.ledger)
+    return result

@@ -11,7 +11,7 @@ import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
@@ -21,7 +21,7 @@ from blockseg.volume.output_codecs import DEFAULT_CODEC, check_codec
 
 __all__ = ["OutputDtype", "PyramidLevel", "PyramidSpec", "Reduction"]
 
-OutputDtype: TypeAlias = Literal["uint8", "uint16", "int16", "float32"]
+OutputDtype: TypeAlias = Literal["uint8", "uint16", "uint32", "int16", "float32"]
 Reduction: TypeAlias = Literal["max", "mean"]
 
 LARGEST_CHUNK = 64
@@ -121,10 +121,10 @@ class PyramidSpec:
         if self.zarr_format not in (2, 3):
             message = f"no Zarr format {self.zarr_format!r}; choose 2 or 3"
             raise ConfigError(message)
-        if self.dtype not in ("uint8", "uint16", "int16", "float32"):
+        if self.dtype not in get_args(OutputDtype):
             message = (
                 f"cannot write voxels of type {self.dtype!r}; "
-                "choose uint8, uint16, int16 or float32"
+                "choose uint8, uint16, uint32, int16 or float32"
             )
             raise ConfigError(message)
         if self.reduce not in ("max", "mean"):

@@ -39,7 +39,8 @@ def halve(data: NDArray[Any], reduce: Reduction) -> NDArray[Any]:
 
 def _halved_mean(data: NDArray[Any]) -> NDArray[Any]:
     integer = np.issubdtype(data.dtype, np.integer)
-    total: NDArray[Any] = data.astype(np.int32 if integer else np.float64)
+    wide = np.int64 if data.dtype.itemsize >= 4 else np.int32
+    total: NDArray[Any] = data.astype(wide if integer else np.float64)
     # inf - inf is a matter of the data, and NaN is its right mean
     with np.errstate(invalid="ignore"):
         for axis in range(3):

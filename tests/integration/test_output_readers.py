@@ -96,7 +96,7 @@ def test_zarr_python_and_tensorstore_read_the_same_voxels(
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "int16", "float32"])
 def test_every_codec_and_type_is_read_by_zarr_python(
     tmp_path: Path, zarr_format: Format, codec: str, dtype: OutputDtype
 ) -> None:

@@ -129,7 +129,7 @@ def test_levels_halve_to_the_coarsest_and_chunks_divide_the_block(
     shape=SHAPES,
     block=BLOCKS,
     reduce=st.sampled_from(["max", "mean"]),
-    dtype=st.sampled_from(["uint8", "uint16", "int16", "float32"]),
+    dtype=st.sampled_from(["uint8", "uint16", "uint32", "int16", "float32"]),
     zarr_format=st.sampled_from([2, 3]),
     seed=st.integers(0, 2**16),
 )
@@ -137,7 +137,7 @@ def test_the_pyramid_equals_the_oracle_whatever_the_order_of_blocks(
     shape: Zyx,
     block: Zyx,
     reduce: Literal["max", "mean"],
-    dtype: Literal["uint8", "uint16", "int16", "float32"],
+    dtype: Literal["uint8", "uint16", "uint32", "int16", "float32"],
     zarr_format: Literal[2, 3],
     seed: int,
 ) -> None:

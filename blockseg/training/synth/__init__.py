@@ -3,5 +3,16 @@
 from blockseg.training.synth.brain import SynthBlock, SyntheticBrain
 from blockseg.training.synth.params import SynthParams
 from blockseg.training.synth.presets import PRESETS, preset
+from blockseg.training.synth.swc import neuron_swc
+from blockseg.training.synth.truth import BlockTruth, block_truth
 
-__all__ = ["PRESETS", "SynthBlock", "SynthParams", "SyntheticBrain", "preset"]
+__all__ = [
+    "PRESETS",
+    "BlockTruth",
+    "SynthBlock",
+    "SynthParams",
+    "SyntheticBrain",
+    "block_truth",
+    "neuron_swc",
+    "preset",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,10 +115,8 @@ class SyntheticBrain:
     def tracing(self) -> Tracing:
         """All neurites of the brain at once; grows with the brain, unlike all else."""
         if self._tracing is None:
-            parts = self.neurites.units
-            self._tracing = Tracing.joined(
-                [self.neurites.owned(part.index) for part in parts]
-            )
+            owned = (self.neurites.owned(part.index) for part in self.neurites.units)
+            self._tracing = Tracing.joined(list(chain.from_iterable(owned)))
         return self._tracing
 
     def image(self, roi: Roi) -> NDArray[np.uint16]:
@@ -205,8 +203,7 @@ class SyntheticBrain:
         Whole, with what lies outside of the volume; see :func:`neuron_swc`.
         """
         tracing = self.tracing
-        neurons = np.union1d(tracing.branches.neuron, tracing.somata.neuron)
-        trees = ((int(n), neuron_swc(tracing, int(n))) for n in neurons if n > 0)
+        trees = ((n, neuron_swc(tracing, n)) for n in tracing.neurons())
         return {n: tree.text for n, tree in trees if tree is not None}
 
     def block(self, roi: Roi) -> SynthBlock:

@@ -25,6 +25,8 @@ from blockseg.training.synth.tracing import Branches, Points, Somata, Tracing
 from blockseg.training.synth.walks import Domain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
@@ -59,8 +61,8 @@ class Neurites(Protocol):
         """
         ...
 
-    def owned(self, index: Zyx) -> Tracing:
-        """Return the neurons that one part owns, whole."""
+    def owned(self, index: Zyx) -> Iterator[Tracing]:
+        """Yield the neurons that one part owns, whole, one or several at a time."""
         ...
 
 
@@ -106,10 +108,10 @@ class Whole:
         """Return the points within ``reach`` voxels of a region, and its somata."""
         return near_points(self._tracing, self._index, roi, reach, self._glow)
 
-    def owned(self, index: Zyx) -> Tracing:
-        """Return everything: there is one part."""
+    def owned(self, index: Zyx) -> Iterator[Tracing]:
+        """Yield everything: there is one part."""
         del index
-        return self._tracing
+        yield self._tracing
 
 
 class Cells:
@@ -173,9 +175,9 @@ class Cells:
             parts.append(near_points(tracing, index, roi, reach, glow))
         return Tracing.joined(parts)
 
-    def owned(self, index: Zyx) -> Tracing:
-        """Return the neurons that began in one cell."""
-        return self._cell(index)[0]
+    def owned(self, index: Zyx) -> Iterator[Tracing]:
+        """Yield the neurons that began in one cell."""
+        yield self._cell(index)[0]
 
     def _domain(self, index: Zyx) -> Domain:
         return Domain(self._shape, self.units.block(index).write_roi, self._reach)

@@ -108,7 +108,7 @@ def neuron_swc(
             f"{radius[row]:.3f} {parent[row]}"
         )
     rows, starts, counts = np.unique(branch, return_index=True, return_counts=True)
-    unit = "voxels" if voxel_size is None else "µm"
+    unit = "voxels" if voxel_size is None else "um"
     head = [f"# neuron {neuron}; id type x y z radius parent; {unit}"]
     branches = []
     for i, a, n in zip(rows, starts, counts, strict=True):

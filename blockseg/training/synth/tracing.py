@@ -92,6 +92,11 @@ class Tracing:
     somata: Somata
     """Cell bodies."""
 
+    def neurons(self) -> list[int]:
+        """Return the labels of its neurons, ascending."""
+        every = np.union1d(self.branches.neuron, self.somata.neuron)
+        return [int(neuron) for neuron in every if neuron > 0]
+
     @classmethod
     def joined(cls, parts: Sequence[Tracing]) -> Tracing:
         """Return several as one; branches must come in the order of their ids."""
