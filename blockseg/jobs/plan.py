@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.core.geometry import ceil_to, floor_to
 from blockseg.jobs.decisions import fitted
@@ -71,7 +72,13 @@ class Forecast:
     """Of all levels before compression."""
 
     computed_over_written: float
-    """Voxels inferred for each voxel written, by overhanging windows."""
+    """Voxels that windows write for each voxel kept: they may overhang a block."""
+
+    work_over_one_pass: float
+    """Multiply-adds for each one of a single pass over the whole region.
+
+    Counts the overhang of windows and the margins that each computes anew.
+    """
 
     backend: str
     """Engine."""
@@ -106,7 +113,7 @@ class Forecast:
             f"decoded    {_bytes(self.bytes_decoded)}, in whole chunks",
             f"written    {_bytes(self.bytes_written)} before compression",
             f"engine     {self.backend}, windows of {_by(self.window)}",
-            f"windows    cover {self.computed_over_written:.2f} voxels for each one written",
+            f"windows    {self.work_over_one_pass:.2f} times the work of one whole pass",
             f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
         ]
@@ -157,6 +164,7 @@ def plan(
             2 * written * sum(8.0**-level.index for level in job.pyramids[0].levels)
         ),
         computed_over_written=ratio,
+        work_over_one_pass=ratio * _margin_cost(inputs, decisions),
         backend=decisions.backend,
         workers=layout.workers,
         threads=decisions.threads,
@@ -205,6 +213,13 @@ def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
             lengths += math.ceil(length / window[axis]) * window[axis]
         total *= lengths
     return total
+
+
+def _margin_cost(inputs: Inputs, decisions: Decisions) -> float:
+    if inputs.weights is None:
+        return 1.0  # the fake engine looks no further than the core
+    info = inputs.weights.info
+    return model.margin_cost(info.architecture, info.width, decisions.window)
 
 
 def _speed(inputs: Inputs, decisions: Decisions) -> float:

@@ -150,6 +150,19 @@ def test_plan_writes_nothing_and_foretells_the_run(blockseg, brain):
     assert totals["read_bytes"] == planned["bytes_read"]
     ratio = totals["computed"] / totals["written"]
     assert ratio == pytest.approx(planned["computed_over_written"])
+    assert planned["work_over_one_pass"] == planned["computed_over_written"]
+
+
+def test_plan_counts_the_margins_of_windows_and_their_overhang(blockseg):
+    tifffile.imwrite(blockseg.folder / "a.tif", np.zeros((48, 64, 64), np.uint16))
+    options = ("--backend", "torch", "--block", "64", "--normalization", "published")
+    words = ("plan", "a.tif", "out.zarr", *options, "--window", "64,64,64")
+    size = ("--voxel-size", "1,1,1")
+    planned = json.loads(blockseg(*words, *size, "--json").stdout)
+    # 64 planes computed for 48, by a window of 2.59 times the work of its core.
+    assert planned["work_over_one_pass"] == pytest.approx(64 / 48 * 2.59, rel=0.01)
+    said = blockseg(*words, *size).stdout
+    assert "windows    3.46 times the work of one whole pass" in said
 
 
 def test_convert_copies_exactly_and_averages_coarse_levels(blockseg, brain):
