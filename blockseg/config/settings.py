@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from blockseg.config.merging import merged
 from blockseg.config.values import (
     parse_bytes,
     parse_choice,
@@ -17,7 +17,6 @@ from blockseg.config.values import (
     parse_text,
     parse_vector,
 )
-from blockseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,8 +79,9 @@ class RunSettings:
     window: Zyx | None = None
     """Voxels that one call of the engine writes."""
 
-    halo: int = 32
-    """Voxels read around each block; below the network's reach only if inexact."""
+    halo: int | None = None
+    """Voxels read around each block; the network's reach if not given, less only if
+    inexact."""
 
     inexact: bool = False
     """Allow a halo that makes seams."""
@@ -169,27 +169,4 @@ def settings_from(*layers: Mapping[str, Any]) -> RunSettings:
         If a key is unknown (names the nearest known one) or a value is out of
         range.
     """
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            merged[_known(str(key))] = value
-    values = {
-        name: _PARSERS[name](name.replace("_", "-"), value)
-        for name, value in merged.items()
-        if not _is_automatic(name, value)
-    }
-    return RunSettings(**values)
-
-
-def _is_automatic(name: str, value: Any) -> bool:
-    return value is None or (value == "auto" and _DEFAULTS[name] != "auto")
-
-
-def _known(key: str) -> str:
-    name = key.replace("-", "_")
-    if name in _PARSERS:
-        return name
-    near = difflib.get_close_matches(name, _PARSERS, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0].replace('_', '-')}'?" if near else ""
-    message = f"unknown setting '{key}'{hint}"
-    raise ConfigError(message)
+    return RunSettings(**merged(layers, _PARSERS, _DEFAULTS))

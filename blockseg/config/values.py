@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError, GeometryError
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 __all__ = [
     "parse_bytes",
     "parse_choice",
+    "parse_duration",
     "parse_float",
     "parse_int",
+    "parse_label_map",
+    "parse_range",
     "parse_roi",
     "parse_shape",
+    "parse_shares",
     "parse_switch",
     "parse_text",
     "parse_vector",
@@ -145,6 +150,59 @@ def parse_bytes(name: str, value: Any) -> int:
         except (KeyError, ValueError):
             pass
     raise _fail(name, value, "expected a size such as 16GB")
+
+
+def parse_duration(name: str, value: Any) -> float:
+    """Return seconds: ``90s``, ``10m``, ``1h30m`` or plain seconds."""
+    text = str(value).strip().lower()
+    match = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", text)
+    try:
+        if match and text:
+            hours, minutes, seconds = (float(part or 0) for part in match.groups())
+            if (total := 3600 * hours + 60 * minutes + seconds) > 0:
+                return total
+    except ValueError:
+        pass
+    raise _fail(name, value, "expected a duration above 0, such as 10m or 1h30m")
+
+
+def parse_label_map(name: str, value: Any) -> dict[int, int]:
+    """Return what each label becomes: ``0:255,2:1``, or a mapping."""
+    wanted = "expected FROM:TO,… with TO 0 background, 1 neurite or 255 ignored"
+    try:
+        pairs = (
+            list(value.items())
+            if isinstance(value, Mapping)
+            else [part.split(":") for part in _parts(value)]
+        )
+        found = {int(old): int(new) for old, new in pairs}
+    except (ValueError, TypeError):
+        raise _fail(name, value, wanted) from None
+    if not found or not set(found.values()) <= {0, 1, 255}:
+        raise _fail(name, value, wanted)
+    return found
+
+
+def parse_shares(name: str, value: Any) -> tuple[float, ...]:
+    """Return positive numbers, one a source: ``0.7,0.3`` or a list."""
+    try:
+        shares = tuple(float(part) for part in _parts(value))
+    except ValueError:
+        raise _fail(name, value, "expected a number for each source") from None
+    if not all(math.isfinite(share) and share > 0 for share in shares):
+        raise _fail(name, value, "each must be above 0")
+    return shares
+
+
+def parse_range(name: str, value: Any) -> tuple[float, float]:
+    """Return two numbers with 0 between them: ``-5,20`` or a list."""
+    try:
+        low, high = (float(part) for part in _parts(value))
+    except ValueError:
+        raise _fail(name, value, "expected LOW,HIGH") from None
+    if not low < 0 < high:
+        raise _fail(name, value, "0 must lie inside")
+    return low, high
 
 
 def _parts(value: Any) -> list[str]:

@@ -9,6 +9,7 @@
     * WeightsError       a weights file is damaged, unsafe or of another network
     * BackendError       an engine cannot be built, loaded or run
         * MissingExtraError  an optional dependency is not installed; names the extra
+    * TrainingError      a training cannot go on; its last checkpoint is intact
     * LedgerError        the ledger does not belong to this run, or another run holds it
     * ClusterError       the scheduler cannot be reached, or the cluster is lost
     * BlockError         one block failed; carries its index
@@ -29,6 +30,7 @@ __all__ = [
     "LedgerError",
     "MissingExtraError",
     "NoSpaceError",
+    "TrainingError",
     "VolumeError",
     "WeightsError",
 ]
@@ -84,6 +86,10 @@ class MissingExtraError(BackendError):
 
     def __str__(self) -> str:
         return f"{self.what} is not installed; pip install 'blockseg[{self.extra}]'"
+
+
+class TrainingError(BlocksegError):
+    """A training cannot go on; its last checkpoint is intact."""
 
 
 class LedgerError(BlocksegError):

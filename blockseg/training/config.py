@@ -1,0 +1,108 @@
+"""Everything that decides how a training runs, besides network, data and loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["TrainingConfig"]
+
+# In a whole training, unless the user says otherwise: this many, but not more often.
+_VALIDATIONS, _STEPS_BETWEEN = 20, 10
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a training runs."""
+
+    steps: int = 3000
+    """Optimiser steps; without meaning where ``seconds`` is given."""
+
+    seconds: float | None = None
+    """Wall time after which training ends; schedules then follow the clock."""
+
+    batch: int = 4
+    """Patches a step and process."""
+
+    seed: int = 1
+    """Of whatever torch draws."""
+
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """Who moves the weights."""
+
+    schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
+    """How the learning rate runs."""
+
+    rate: float = 6e-3
+    """Highest learning rate."""
+
+    momentum: float = 0.9
+    """Of SGD."""
+
+    weight_decay: float = 1e-4
+    """Of either optimiser."""
+
+    halvings: int = 8
+    """How often ``halving`` halves the rate in a whole training."""
+
+    warm_share: float = 0.1
+    """Share of a one-cycle training in which the rate rises."""
+
+    frozen_share: float = 0.3
+    """Share of the training, its end, with norm statistics as in inference, 0 to 1."""
+
+    averaging: float = 0.995
+    """Decay, a step, of the running mean of the weights, which is what is kept."""
+
+    gradient_clip: float = 1.0
+    """Greatest norm of a gradient; 0 does not clip."""
+
+    validate_every: int | None = None
+    """Steps between validations; 20 in a whole training if None."""
+
+    patience: int | None = None
+    """Validations without improvement after which training ends; None: never."""
+
+    checkpoint_every: int = 100
+    """Steps between checkpoints; also one every five minutes."""
+
+    log_every: int = 10
+    """Steps between rows of the log."""
+
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Of the arithmetic; ``auto`` mixes where the device gains by it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network is trained."""
+
+    threads: int | None = None
+    """Of torch; its own choice if None."""
+
+    workers: int = 0
+    """Processes that make patches; 0 makes them in the loop."""
+
+    def share(self, step: int, seconds: float) -> float:
+        """Return how much of the training is done, 0 to 1.
+
+        Parameters
+        ----------
+        step
+            Steps done.
+        seconds
+            Wall time that they took.
+        """
+        if self.seconds is not None:
+            return min(seconds / self.seconds, 1.0)
+        return min(step / self.steps, 1.0)
+
+    def validates(self, step: int, before: float, after: float) -> bool:
+        """Say whether the step that went from share ``before`` to ``after`` is due."""
+        if after >= 1:
+            return True
+        if self.validate_every is not None:
+            return step % self.validate_every == 0
+        number = _VALIDATIONS
+        if self.seconds is None:
+            number = min(number, max(self.steps // _STEPS_BETWEEN, 1))
+        # A whisker more: 20 · (3 / 60) is 0.999…
+        return int(number * after + 1e-9) > int(number * before + 1e-9)

@@ -1,0 +1,74 @@
+"""``blockseg train``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from blockseg.config import load_config, train_settings_from
+
+from .options import with_options
+from .train_options import TRAIN_OPTIONS
+
+__all__ = ["train"]
+
+INCOMPLETE = 3
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True)
+@click.option("-o", "--output", "out", required=True, metavar="RUN", help="Folder.")
+@with_options(TRAIN_OPTIONS)
+@click.option("--resume", is_flag=True, help="Go on, or fail where there is nothing.")
+@click.option("--overwrite", is_flag=True, help="Start anew where RUN has a training.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
+def train(
+    data: tuple[str, ...],
+    out: str,
+    config: tuple[str, ...],
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train or fine-tune a network on DATA.
+
+    DATA is a folder with image/NAME.tif and label/NAME.tif, an OME-Zarr image with
+    labels, or synth:NAME for synthetic brains; several are mixed. Labels are 0
+    background, 1 neurite, 255 not labelled. A training that was stopped goes on when
+    the same command is given again. RUN gets best.safetensors, last.safetensors,
+    report.html, log.csv and what it takes to go on. Several GPUs: torchrun
+    --nproc-per-node N -m blockseg_cli train ...
+
+    Exit codes: 0 done; 1 bad input or settings, or a loss that is no number;
+    3 the disk is full; 130 interrupted.
+    """
+    from blockseg.jobs.train import train as learn
+
+    from .train_progress import print_result, watcher
+
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = train_settings_from(*(load_config(name) for name in config), given)
+    command = click.get_current_context().obj
+    with watcher(quiet=quiet, as_json=as_json) as watch:
+        result = learn(
+            data,
+            out,
+            settings,
+            overwrite=overwrite,
+            resume=resume,
+            on_event=watch,
+            command=command,
+        )
+    if as_json:
+        said = {"event": "result", **asdict(result), "out": str(result.out)}
+        click.echo(json.dumps(said))
+    elif not quiet or not result.complete:
+        print_result(result)
+    if not result.complete:
+        click.get_current_context().exit(INCOMPLETE)
