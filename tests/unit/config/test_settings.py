@@ -1,6 +1,13 @@
 import pytest
 
-from blockseg.config import load_config, preset, preset_names, settings_from
+from blockseg.config import (
+    load_config,
+    preset,
+    preset_command,
+    preset_names,
+    settings_from,
+    train_settings_from,
+)
 from blockseg.config.settings import _PARSERS, RunSettings
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
@@ -32,10 +39,11 @@ def test_an_unknown_setting_names_its_nearest_neighbour():
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_can_be_used_and_opens_with_its_command(name):
-    from blockseg.config import preset_text
-
-    settings_from(preset(name))
-    assert preset_text(name).startswith("# blockseg run ")
+    command = preset_command(name)
+    training = name.startswith("train-")
+    (train_settings_from if training else settings_from)(preset(name))
+    assert command.startswith("blockseg train " if training else "blockseg run ")
+    assert f"--config {name}" in command
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-"""Patches, loss and loop."""
+"""Patches and loss."""
 
 import math
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,20 +10,16 @@ import torch
 
 from blockseg.core.geometry import Roi
 from blockseg.model.sdasn import SDASN
-from blockseg.model.weights import load_weights
 from blockseg.model.weights_info import WeightsInfo
 from blockseg.training.dataset import (
     CLIP,
-    GAIN,
     IGNORE,
     RING,
     SynthPatches,
     brain_patches,
     truth,
 )
-from blockseg.training.default_weights import main
 from blockseg.training.evaluation import probability, score_brain
-from blockseg.training.loop import TrainingConfig, train
 from blockseg.training.losses import RING_WEIGHT, bce_dice
 from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth import SyntheticBrain, preset
@@ -32,7 +27,6 @@ from blockseg.training.synth.fields import stream
 from blockseg.training.synth.params import Morphology
 
 INFO = WeightsInfo(name="test", gain=1.0, width=2)
-TINY = TrainingConfig(steps=4, batch=1, patch=16, width=2, threads=1, workers=0)
 
 
 def test_the_stream_of_patches_is_a_function_of_its_seed() -> None:
@@ -112,39 +106,6 @@ def test_ignored_voxels_do_not_move_the_network() -> None:
     assert (logits.grad[0, 0, 1] == 0).all()
 
 
-def test_training_twice_gives_the_same_weights(tmp_path: Path) -> None:
-    nets = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        nets.append(train(TINY, tmp_path / name).state_dict())
-    for one, other in zip(nets[0].values(), nets[1].values(), strict=True):
-        assert torch.equal(one, other)
-
-
-def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    steps: list[int] = []
-
-    def note(_network: SDASN, step: int) -> None:
-        steps.append(step)
-        if steps == [2]:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(TINY, tmp_path, on_checkpoint=note, every=2)
-    train(TINY, tmp_path, on_checkpoint=note, every=2)
-    assert steps == [2, 4]
-
-
-def test_the_command_writes_weights_that_load(tmp_path: Path) -> None:
-    out = tmp_path / "own.safetensors"
-    main([str(out), "--steps", "2", "--batch", "1", "--patch", "16", "--width", "2",
-          "--threads", "1", "--workers", "0"])  # fmt: skip
-    network, info = load_weights(out)
-    assert (info.gain, info.clip, info.width) == (GAIN, CLIP, 2)
-    assert "synthetic" in info.training_data
-    assert not network.training
-
-
 def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
     dense = replace(
         preset("lightsheet"), morphology=Morphology(neurons=0, axon_density=2100)
@@ -177,12 +138,3 @@ def test_a_cluttered_brain_has_far_more_spots_and_half_have_no_neurites() -> Non
     assert all(params.clutter.puncta >= 200 for params in drawn)
     bare = sum(params.morphology.axon_density == 0 for params in drawn)
     assert 15 < bare < 50
-
-
-def test_training_goes_on_from_given_weights(tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    given = SDASN(2)
-    still = replace(TINY, steps=1, peak_rate=1e-12, weight_decay=0.0)
-    out = train(still, tmp_path, init=given)
-    for name, parameter in given.named_parameters():
-        torch.testing.assert_close(out.state_dict()[name], parameter.detach())
