@@ -41,14 +41,17 @@ def print_scores(result: Evaluation) -> None:
     """Print the table, what lies below it, and the notes."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    console.print(_table(result))
+    blocks = len(result.blocks)
+    click.echo(
+        f"{result.counted:,} voxels, {blocks:,} block{'s' * (blocks != 1)} with "
+        f"foreground; tolerance {result.tolerance}; 95 % intervals over blocks"
+    )
+    Console(highlight=False).print(_table(result))
     predicted, true = result.components
     a_block = _cell(result, "betti0_error_a_block")
-    console.print(
-        f"Components (Betti 0): {predicted:,} predicted, {true:,} true, error "
-        f"{result.betti0_error:,}; a block {a_block}",
-        soft_wrap=True,
+    click.echo(
+        f"components: {predicted:,} predicted, {true:,} true; Betti-0 error "
+        f"{result.betti0_error:,}, mean of blocks {a_block}"
     )
     for note in result.notes:
         click.echo(f"Note: {note}")
@@ -58,32 +61,28 @@ def _table(result: Evaluation) -> Table:
     from rich import box
     from rich.table import Table
 
-    blocks = len(result.blocks)
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"{result.counted:,} voxels, {blocks} block{'s' * (blocks != 1)} with "
-        f"foreground; [95 % over blocks]".replace("[", r"\["),
-        title_justify="left",
-        title_style="",
+        pad_edge=False,
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in ("precision", "recall", "F1"):
         table.add_column(name, justify="right", no_wrap=True)
-    within = f"within {result.tolerance}"
     if not result.traced:
         _row(result, table, "voxels (F1: Dice)", "voxel", "dice")
-        _row(result, table, f"voxels {within}", "near", "f1")
-    _row(result, table, f"centreline {within}", "centreline", "f1")
+        _row(result, table, "voxels, tolerant", "near", "f1")
+    _row(result, table, "centreline", "centreline", "f1")
+    for k, counts in enumerate(result.total.by_snr):
+        if counts.true:
+            table.add_row(
+                f"  SNR {_range(result.snr_edges, k)}",
+                "",
+                _cell(result, f"snr_recall_{k}"),
+                _cell(result, f"snr_f1_{k}"),
+            )
     if not result.traced:
         names = ("topology_precision", "topology_sensitivity", "cl_dice")
         table.add_row("clDice", *(_cell(result, name) for name in names))
-    for k, counts in enumerate(result.total.by_snr):
-        table.add_row(
-            f"  SNR {_range(result.snr_edges, k)} ({counts.true:,} voxels)",
-            "",
-            _cell(result, f"snr_recall_{k}"),
-            _cell(result, f"snr_f1_{k}"),
-        )
     return table
 
 
@@ -98,7 +97,7 @@ def _cell(result: Evaluation, name: str) -> str:
         return "–"
     if math.isnan(found.low):
         return f"{found.value:.3f}"
-    return f"{found.value:.3f} \\[{found.low:.3f}, {found.high:.3f}]"
+    return f"{found.value:.3f} {found.low:.3f}–{found.high:.3f}"
 
 
 def _range(edges: tuple[float, ...], k: int) -> str:

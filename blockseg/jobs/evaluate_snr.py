@@ -59,8 +59,8 @@ def read_snr_table(path: Path) -> SnrTable:
             key = next((name for name in _KEYS if name in names), None)
             if key is None or "snr" not in names:
                 message = (
-                    f"{path} has the columns {', '.join(names) or 'none'}; it needs "
-                    "label and snr"
+                    f"{path} has the columns {', '.join(names[:8]) or 'none'}; it "
+                    "needs label and snr"
                 )
                 raise VolumeError(message)
             return _table(path, [(row[key], row["snr"]) for row in rows])

@@ -120,7 +120,8 @@ def score_block(
         return _empty(int(np.count_nonzero(inside)), len(snr_edges))
     mine = np.zeros(predicted.shape, dtype=bool)
     mine[own] = inside
-    lines = skeleton(predicted), true if traced else skeleton(true)
+    # In slices that are labelled alone, a neurite is its cut; so must its prediction be.
+    lines = skeleton(predicted & counts), true if traced else skeleton(true & counts)
     masks = predicted[own] & inside, true[own] & inside
     components = component_count(masks[0]), component_count(masks[1])
     voxels = near = cl_dice = Agreement()
