@@ -3,7 +3,8 @@
 
 ``python dask_driver.py FOLDER BLOCKS SECONDS [SCHEDULER]`` runs blocks that take some
 seconds each, on two workers of its own or on somebody else's scheduler. Each block
-leaves a line in FOLDER/begun-PID and, at its end, one in FOLDER/ended-PID.
+leaves a line in FOLDER/begun-PID and, at its end, one in FOLDER/ended-PID. While
+there is FOLDER/hold, blocks from the number in it on do not end.
 """
 
 from __future__ import annotations
@@ -43,8 +44,16 @@ class Actor:
         self.note("begun", block_id)
         with meter("infer"):
             time.sleep(self.seconds)
+            while self.is_held(block_id):
+                time.sleep(0.02)
         self.note("ended", block_id)
         return BlockReport(block_id, written=1)
+
+    def is_held(self, block_id: int) -> bool:
+        try:
+            return block_id >= int((self.folder / "hold").read_text())
+        except FileNotFoundError:
+            return False
 
     def note(self, kind: str, block_id: int) -> None:
         with (self.folder / f"{kind}-{os.getpid()}").open("a") as file:

@@ -45,10 +45,10 @@ def test_time_spent_in_each_activity_reaches_the_scheduler(tmp_path):
                 }
             )
 
-        deadline = time.monotonic() + 30  # metrics come with the workers' heartbeat
-        while set(measured()) < {"read", "infer", "write"}:
+        deadline = time.monotonic() + 120  # metrics come with the workers' heartbeat
+        expected = dict.fromkeys(("read", "infer", "write"), 4 * 0.009)
+        while any(measured().get(name, 0) < least for name, least in expected.items()):
             assert time.monotonic() < deadline, measured()
             time.sleep(0.1)
         summary = dict(ledger.summary("segment").seconds)
-        assert summary.keys() == {"read", "infer", "write"}
-        assert all(measured()[name] >= 4 * 0.009 for name in summary)
+        assert summary.keys() == expected.keys()
