@@ -115,7 +115,7 @@ def check_report(path: str) -> None:
     if Path(path).is_dir():
         message = f"{path} is a folder; give a file"
         raise VolumeError(message)
-    writable(path)
+    writable(Path(path).expanduser().absolute().parent)
 
 
 def write_report(path: str, text: str) -> None:
