@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from blockseg.core.errors import ConfigError
 
@@ -51,7 +50,7 @@ class LabelCodes:
             )
             raise ConfigError(message)
         self._meaning = {**_MEANINGS, **(label_map or {})}
-        self._table = np.full(256, RING, np.uint8)  # RING stands for "unknown" here
+        self._table = np.full(256, IGNORE, np.uint8)
         for value, meaning in self._meaning.items():
             if 0 <= value < 256:
                 self._table[value] = meaning
@@ -69,8 +68,7 @@ class LabelCodes:
     def codes(self, labels: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Return 0, 1 or ``IGNORE`` for each voxel; what means nothing is ignored."""
         if labels.dtype == np.uint8:
-            table = np.where(self._table == RING, IGNORE, self._table)
-            return np.asarray(table.astype(np.uint8)[labels])
+            return np.asarray(self._table[labels])
         codes = np.full(labels.shape, IGNORE, np.uint8)
         for value, meaning in self._meaning.items():
             codes[labels == value] = meaning
@@ -107,7 +105,11 @@ def ringed(target: NDArray[np.uint8]) -> NDArray[np.uint8]:
         0, 1 or ``IGNORE``, shape (z, y, x).
     """
     mask = target == 1
-    beside = binary_dilation(mask, generate_binary_structure(3, 1))
+    beside = np.zeros_like(mask)
+    for axis in range(3):  # views, so that this writes to `beside` and reads `mask`
+        to, of = np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0)
+        to[1:] |= of[:-1]
+        to[:-1] |= of[1:]
     return np.where(beside & (target == 0), np.uint8(RING), target)
 
 

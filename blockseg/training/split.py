@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ __all__ = ["Cut", "cut_volume", "held_out"]
 
 _KEPT = 0.75
 """Share of the annotation before the held-out planes that the guard must leave."""
+
+_MOST_HELD_OUT = 0.5
+"""Share of the annotation that is held out with good will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,9 @@ def cut_volume(scan: Scan, share: float, guard: int) -> Cut | None:
     """Divide one annotated volume into training and validation.
 
     Where only some slices are annotated, across them, and the last ones are held
-    out; else along the longest axis on which both sides hold neurites. Held out are
-    as few planes at the end as hold ``share`` of the annotation. The guard before them
+    out; else along the longest axis. Held out are as few planes at the end as hold
+    ``share`` of the annotation and a neurite; an axis on which that is more than half
+    of the annotation is taken only if all are like that. The guard before the planes
     shrinks where it would cost training more than a quarter of its annotation, and
     where annotated slices lie close, training may read half of the gap between them.
 
@@ -76,11 +81,18 @@ def cut_volume(scan: Scan, share: float, guard: int) -> Cut | None:
     -------
     None if there is no way to have neurites on both sides.
     """
+    best, best_cost = None, math.inf
     for axis in sorted(range(3), key=lambda a: (not _sparse(scan, a), -scan.shape[a])):
-        cut = _cut(axis, scan.labelled[axis], scan.foreground[axis], share, guard)
-        if cut is not None:
+        labelled = scan.labelled[axis]
+        cut = _cut(axis, labelled, scan.foreground[axis], share, guard)
+        if cut is None:
+            continue
+        cost = labelled[cut.start :].sum() / labelled.sum()
+        if cost <= max(_MOST_HELD_OUT, share):
             return cut
-    return None
+        if cost < best_cost:
+            best, best_cost = cut, cost
+    return best
 
 
 def held_out(foreground: Sequence[int], share: float, seed: int, most: int) -> set[int]:

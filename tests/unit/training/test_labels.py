@@ -1,0 +1,57 @@
+"""What values of annotations mean."""
+
+import numpy as np
+import pytest
+
+from blockseg.core.errors import ConfigError
+from blockseg.training.labels import IGNORE, RING, LabelCodes, ringed
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "bool"])
+def test_zero_one_and_255_mean_themselves_in_every_type(dtype: str) -> None:
+    stored = np.array([[[0, 1, 1, 0, 255]]]).astype(dtype)
+    expected = np.array([[[0, 1, 1, 0, 1 if dtype == "bool" else 255]]])
+    codes = LabelCodes()
+    np.testing.assert_array_equal(codes.codes(stored), expected)
+    assert codes.codes(stored).dtype == np.uint8
+    assert not codes.unknown(codes.values(stored))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
+def test_a_map_renames_values_before_they_mean_themselves(dtype: str) -> None:
+    stored = np.array([0, 1, 2, 4, 255], dtype)
+    codes = LabelCodes({0: 255, 1: 0, 2: 1, 4: 255})
+    np.testing.assert_array_equal(codes.codes(stored), [255, 0, 1, 255, 255])
+
+
+def test_values_above_a_byte_can_be_mapped() -> None:
+    stored = np.array([0, 1000, 3], np.int64)
+    codes = LabelCodes({1000: 1, -1: 255})
+    np.testing.assert_array_equal(codes.codes(stored), [0, 1, IGNORE])
+    assert codes.unknown(codes.values(stored)) == [3]
+
+
+def test_the_refusal_lists_what_was_found_and_shows_a_map() -> None:
+    message = LabelCodes().refusal("a.tif", [4, 0, 2])
+    assert "\n" not in message
+    assert "values 0, 2, 4, and 2, 4 mean nothing" in message
+    assert "--label-map 2:1,4:255" in message
+    many = LabelCodes().refusal("a.tif", range(100))
+    assert "and 88 more" in many
+
+
+def test_a_map_to_anything_but_a_meaning_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--label-map 3:2 maps to 2"):
+        LabelCodes({3: 2})
+
+
+def test_background_that_touches_a_neurite_by_a_face_is_ring() -> None:
+    target = np.zeros((3, 3, 4), np.uint8)
+    target[1, 1, 1] = 1
+    target[0, 1, 1] = IGNORE
+    seen = ringed(target)
+    touching = [(2, 1, 1), (1, 0, 1), (1, 2, 1), (1, 1, 0), (1, 1, 2)]
+    assert sorted(map(tuple, np.argwhere(seen == RING).tolist())) == sorted(touching)
+    assert seen[0, 1, 1] == IGNORE
+    assert seen[1, 1, 1] == 1
+    assert (target != RING).all()
