@@ -56,7 +56,7 @@ RUN_OPTIONS: tuple[_Option, ...] = (
     (("--precision",), {"metavar": "NAME", "help": "float32 or float64."}),
     (("--block",), {"metavar": "Z,Y,X", "help": "Unit of work, in voxels. [auto]"}),
     (("--window",), {"metavar": "Z,Y,X", "help": "Voxels an inference writes. [auto]"}),
-    (("--halo",), {"metavar": "N", "help": "Voxels read around a block. [32]"}),
+    (("--halo",), {"metavar": "N", "help": "Voxels read around a block. [auto]"}),
     (
         ("--inexact",),
         {"is_flag": True, "default": None, "help": "Allow a halo that makes seams."},

@@ -14,8 +14,6 @@ from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.model import (
-    ALIGNMENT,
-    WeightsInfo,
     affine,
     default_backend,
     estimate_background,
@@ -130,7 +128,7 @@ def decide(inputs: Inputs) -> Decisions:
     backend, note = _backend(settings, device)
     block = settings.block or block_shape(inputs.roi.shape)
     grid = make_grid(inputs, block)  # refuses blocks that do not fit the network
-    _check_window(settings.window)
+    _check_window(settings.window, inputs.field.alignment)
     window, fit = _window(inputs, backend, device, block, len(grid))
     normal, found = _normalization(inputs)
     return Decisions(
@@ -150,11 +148,11 @@ def decide(inputs: Inputs) -> Decisions:
     )
 
 
-def _check_window(window: Zyx | None) -> None:
-    if window is not None and any(n % ALIGNMENT for n in window):
+def _check_window(window: Zyx | None, alignment: int) -> None:
+    if window is not None and any(n % alignment for n in window):
         given = ",".join(str(n) for n in window)
         message = (
-            f"--window {given} is no multiple of {ALIGNMENT} voxels on each axis, which "
+            f"--window {given} is no multiple of {alignment} voxels on each axis, which "
             "the network needs; choose one that is"
         )
         raise ConfigError(message)
@@ -197,10 +195,8 @@ def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
 
 def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
     """Return the blocks of a run."""
-    halo = inputs.settings.halo
-    return BlockGrid(
-        inputs.source.volume.shape, block, (halo,) * 3, inputs.roi, ALIGNMENT
-    )
+    shape, halo = inputs.source.volume.shape, (inputs.halo,) * 3
+    return BlockGrid(shape, block, halo, inputs.roi, inputs.field.alignment)
 
 
 def block_shape(region: Zyx, largest: int = _LARGEST_BLOCK) -> Zyx:
@@ -256,7 +252,7 @@ def _window(
     # Large windows compute less halo, but only while every core has a worker.
     best: tuple[Zyx, Layout] | None = None
     problem: ConfigError | None = None
-    for shape in window_shapes(block):
+    for shape in window_shapes(block, inputs.field):
         try:
             fit = _layout(inputs, backend, device, shape, block, blocks)
         except ConfigError as error:
@@ -276,13 +272,13 @@ def _layout(
     here = budget(settings)
     if device == "cuda":
         here = replace(here, gpus=len(model.cuda_devices()))
-    voxels = math.prod(b + 2 * settings.halo + ALIGNMENT for b in block)
+    voxels = math.prod(b + 2 * inputs.halo + inputs.field.alignment for b in block)
     raw = voxels * inputs.source.volume.dtype.itemsize
     results = math.prod(block) * 6  # float32 probability, its byte, the mask
     itemsize = np.dtype(settings.precision).itemsize
     need = Need(
         block_bytes=raw + results,
-        engine_bytes=window_memory(window, backend, itemsize),
+        engine_bytes=window_memory(window, backend, itemsize, inputs.info),
     )
     workers = settings.workers
     if workers is None and not here.gpus and blocks < here.cores:
@@ -292,7 +288,7 @@ def _layout(
 
 def _normalization(inputs: Inputs) -> tuple[Affine, dict[str, Any]]:
     asked = parse_normalization(inputs.settings.normalization)
-    info = WeightsInfo("fake", 1.0) if inputs.weights is None else inputs.weights.info
+    info = inputs.info
     found: dict[str, Any] = {"kind": asked.kind}
     background = None
     if asked.kind == "robust":

@@ -15,7 +15,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
 from blockseg.model import (
-    REACH,
+    WeightsInfo,
     default_weights,
     load_info,
     parse_normalization,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from blockseg.config import RunSettings
     from blockseg.core.geometry import Zyx
-    from blockseg.model import WeightsInfo
+    from blockseg.model import Field
     from blockseg.volume import Volume
     from blockseg.volume.fingerprint import Fingerprint
 
@@ -86,7 +86,13 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything a run reads, and where it writes."""
+    """Everything a run reads, and where it writes.
+
+    Raises
+    ------
+    ConfigError
+        If the halo is below the network's reach and no seams are asked for.
+    """
 
     source: Source
     """The brain."""
@@ -105,6 +111,31 @@ class Inputs:
 
     settings: RunSettings
     """As the user gave them."""
+
+    def __post_init__(self) -> None:
+        if self.halo < self.field.reach and not self.settings.inexact:
+            message = (
+                f"--halo {self.halo} is below the network's reach of "
+                f"{self.field.reach} voxels and would make seams; leave it out, or add "
+                "--inexact if you want them"
+            )
+            raise ConfigError(message)
+
+    @property
+    def info(self) -> WeightsInfo:
+        """Of the weights; the fake engine stands in for SDASN."""
+        return WeightsInfo("fake", 1.0) if self.weights is None else self.weights.info
+
+    @property
+    def field(self) -> Field:
+        """What a window of the network needs around its core."""
+        return self.info.field
+
+    @property
+    def halo(self) -> int:
+        """Voxels to read around each block."""
+        halo = self.settings.halo
+        return self.field.reach if halo is None else halo
 
 
 def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
@@ -139,12 +170,6 @@ def check_settings(settings: RunSettings) -> None:
     ConfigError
         With one line that says what to do.
     """
-    if settings.halo < REACH and not settings.inexact:
-        message = (
-            f"--halo {settings.halo} is below the network's reach of {REACH} voxels and "
-            "would make seams; leave it out, or add --inexact if you want them"
-        )
-        raise ConfigError(message)
     parse_normalization(settings.normalization)
 
 

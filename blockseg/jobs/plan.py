@@ -15,7 +15,7 @@ from blockseg.config import RunSettings
 from blockseg.core.geometry import ceil_to, floor_to
 from blockseg.jobs.decisions import fitted
 from blockseg.jobs.run import prepare
-from blockseg.model import REACH, make_backend
+from blockseg.model import make_backend
 from blockseg.volume import predicted_files
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _margin_cost(inputs: Inputs, decisions: Decisions) -> float:
 def _speed(inputs: Inputs, decisions: Decisions) -> float:
     """Return voxels a second of one engine, measured on one window of noise."""
     weights = "" if inputs.weights is None else str(inputs.weights.path)
-    shape = tuple(n + 2 * REACH for n in decisions.window)
+    shape = tuple(n + 2 * inputs.field.reach for n in decisions.window)
     tile = np.random.default_rng(0).standard_normal(shape).astype(decisions.precision)
     with closing(make_backend(decisions.engine(weights))) as backend:
         backend.infer(tile * np.float32(0.03), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from blockseg.core.errors import ConfigError
-from blockseg.model.reach import ALIGNMENT, REACH
+from blockseg.model.reach import ALIGNMENT, REACH, Field
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,6 +20,7 @@ __all__ = [
     "AxisMasks",
     "Backend",
     "available_backends",
+    "check_core",
     "default_backend",
     "make_backend",
     "window_shape",
@@ -30,14 +31,14 @@ AxisMasks: TypeAlias = "tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
 
 
 class Backend(Protocol):
-    """Runs SDASN on windows of one shape.
+    """Runs a network on windows of one shape.
 
     Not safe to call from two threads at once: whoever owns the device serialises.
     """
 
     @property
-    def name(self) -> str:
-        """As in :class:`~blockseg.core.specs.BackendSpec`."""
+    def field(self) -> Field:
+        """What a window needs around its core."""
         ...
 
     @property
@@ -58,9 +59,9 @@ class Backend(Protocol):
         Parameters
         ----------
         tile
-            Normalised window ``(z, y, x)``, C-contiguous, of ``window_shape(core)``
-            voxels: the core, which starts at a multiple of 4 voxels in the volume,
-            and 32 more on every side; 0 beyond the volume.
+            Normalised window ``(z, y, x)``, C-contiguous: the core, which starts at a
+            multiple of ``field.alignment`` voxels in the volume, and ``field.reach``
+            more on every side; 0 beyond the volume.
         inside
             For windows that reach beyond the volume: along each axis 1 inside, 0
             beyond, in the window's dtype. None for all others.
@@ -77,10 +78,20 @@ class Backend(Protocol):
         ...
 
 
-def window_shape(core: Zyx) -> Zyx:
+def window_shape(core: Zyx, reach: int = REACH) -> Zyx:
     """Return the shape of the window that a core is computed from."""
-    z, y, x = (n + 2 * REACH for n in core)
+    z, y, x = (n + 2 * reach for n in core)
     return (z, y, x)
+
+
+def check_core(core: Zyx, alignment: int) -> None:
+    """Raise ConfigError unless a network of this alignment can write such a core."""
+    if any(n < alignment or n % alignment for n in core):
+        message = (
+            f"window {core} is no multiple of {alignment} voxels on each axis, "
+            "which the network needs"
+        )
+        raise ConfigError(message)
 
 
 def available_backends() -> tuple[str, ...]:
@@ -126,12 +137,7 @@ def _check(spec: BackendSpec) -> None:
     if spec.name not in names:
         message = f"no backend {spec.name!r}; choose from {', '.join(names)}"
         raise ConfigError(message)
-    if any(n < ALIGNMENT or n % ALIGNMENT for n in spec.core):
-        message = (
-            f"window {spec.core} is no multiple of {ALIGNMENT} voxels on each axis, "
-            "which the network needs"
-        )
-        raise ConfigError(message)
+    check_core(spec.core, ALIGNMENT)  # no network needs less
     if spec.precision == "float64" and spec.name == "openvino":
         message = "precision float64 needs backend torch; openvino computes in float32"
         raise ConfigError(message)

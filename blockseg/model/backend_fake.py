@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.model.reach import REACH
+from blockseg.model.reach import FIELDS, REACH
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,8 +20,8 @@ __all__ = ["FakeBackend"]
 class FakeBackend:
     """Calls probability what is bright: the mean of a voxel and some far ones.
 
-    It looks ``REACH`` voxels back and ahead on each axis, so that a halo that is
-    missing or misplaced shows in tests.
+    It looks as far back and ahead on each axis as SDASN, so that a halo that is missing
+    or misplaced shows in tests.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ class FakeBackend:
     """
 
     name = "fake"
+    field = FIELDS["sdasn"]
 
     def __init__(self, core: Zyx, dtype: np.dtype[Any] | None = None) -> None:
         self.core = core

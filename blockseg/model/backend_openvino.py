@@ -1,4 +1,4 @@
-"""SDASN on OpenVINO: the fastest engine on CPUs. Extra ``cpu``."""
+"""Networks on OpenVINO: the fastest engine on CPUs. Extra ``cpu``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from blockseg.core.errors import BackendError, MissingExtraError
-from blockseg.model.backend import window_shape
+from blockseg.model.backend import check_core, window_shape
 from blockseg.model.folding import folded
-from blockseg.model.reach import ALIGNMENT
+from blockseg.model.reach import FIELDS
 from blockseg.model.weights import load_weights
 from blockseg.model.weights_info import one_line
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from blockseg.model.base import Network
 
 __all__ = ["OpenVinoBackend"]
-
-SMALLEST = (ALIGNMENT, ALIGNMENT, ALIGNMENT)
 
 
 class OpenVinoBackend:
@@ -50,6 +48,8 @@ class OpenVinoBackend:
     ------
     MissingExtraError
         If OpenVINO is not installed.
+    ConfigError
+        If the core is no multiple of the network's alignment.
     WeightsError
         If the weights cannot be read.
     BackendError
@@ -62,6 +62,8 @@ class OpenVinoBackend:
         self._openvino = _import_openvino()
         if network is None:
             network, _ = load_weights(spec.weights)
+        self.field = FIELDS[network.architecture]
+        check_core(spec.core, self.field.alignment)
         self.core = spec.core
         self.dtype = np.dtype(np.float32)
         self._network = folded(network.float())
@@ -111,8 +113,10 @@ class OpenVinoBackend:
 
     def _compiled(self, module: nn.Module, inputs: int) -> Any:
         # Traced on the smallest window there is, then set to the shape of this run.
-        example = tuple(torch.zeros(shape) for shape in _shapes(SMALLEST)[:inputs])
-        shapes = _shapes(self.core)[:inputs]
+        step, reach = self.field.alignment, self.field.reach
+        smallest = _shapes((step, step, step), reach)[:inputs]
+        example = tuple(torch.zeros(shape) for shape in smallest)
+        shapes = _shapes(self.core, reach)[:inputs]
         try:
             with warnings.catch_warnings(), torch.inference_mode():
                 # The tracer warns of sizes that it takes as constants; they are.
@@ -146,8 +150,8 @@ def _core() -> Any:
     return _import_openvino().Core()
 
 
-def _shapes(core: Zyx) -> list[tuple[int, ...]]:
-    window = window_shape(core)
+def _shapes(core: Zyx, reach: int) -> list[tuple[int, ...]]:
+    window = window_shape(core, reach)
     return [(1, 1, *window), *((1, n) for n in window)]
 
 

@@ -1,4 +1,4 @@
-"""SDASN on torch: CPU and CUDA, float32 and float64."""
+"""Networks on torch: CPU and CUDA, float32 and float64."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from blockseg.core.errors import BackendError
-from blockseg.model.backend import window_shape
+from blockseg.model.backend import check_core, window_shape
 from blockseg.model.convolution import convolution_for
 from blockseg.model.folding import folded
 from blockseg.model.layers import Convolution
+from blockseg.model.reach import FIELDS
 from blockseg.model.weights import load_weights
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class TorchBackend:
     ------
     BackendError
         If ``spec.device`` is not there.
+    ConfigError
+        If the core is no multiple of the network's alignment.
     WeightsError
         If the weights cannot be read.
     """
@@ -56,6 +59,8 @@ class TorchBackend:
         self._device = _device(spec.device)
         if network is None:
             network, _ = load_weights(spec.weights)
+        self.field = FIELDS[network.architecture]
+        check_core(spec.core, self.field.alignment)
         if self._device.type == "cpu":
             torch.set_num_threads(spec.threads)
         dtype = getattr(torch, spec.precision)
@@ -76,7 +81,7 @@ class TorchBackend:
         except torch.OutOfMemoryError as error:
             message = (
                 f"device {self._device} has too little memory for a window of "
-                f"{window_shape(self.core)} voxels; choose a smaller --window"
+                f"{window_shape(self.core, self.field.reach)} voxels; choose a smaller --window"
             )
             raise BackendError(message) from error
 

@@ -1,9 +1,9 @@
 """Cover a block with windows of one shape and run each through a backend.
 
-A window is a core and ``REACH`` voxels around it. Cores start at multiples of
-``ALIGNMENT`` in the *volume's* coordinates: only there does the network, which pools,
-give the same answer as in one pass over the whole volume. That pass is padded at the
-far ends to multiples of ``ALIGNMENT`` with zeros of the normalised image.
+A window is a core and the network's reach around it. Cores start at multiples of its
+alignment in the *volume's* coordinates: only there does a network that pools give the
+same answer as in one pass over the whole volume. That pass is padded at the far ends to
+multiples of the alignment with zeros of the normalised image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from blockseg.core.errors import GeometryError
 from blockseg.core.geometry import Roi, ceil_to, to_zyx
 from blockseg.model.backend import AxisMasks, window_shape
 from blockseg.model.normalization import normalize
-from blockseg.model.reach import ALIGNMENT, REACH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +65,7 @@ class Engine:
         self.affine = affine
         self._lock = Lock()
         self._tile: npt.NDArray[Any] = np.empty(
-            window_shape(backend.core), backend.dtype
+            window_shape(backend.core, backend.field.reach), backend.dtype
         )
 
     def probability(
@@ -80,8 +79,8 @@ class Engine:
             Grey levels ``(z, y, x)`` of ``read_roi``, in the source's dtype.
         read_roi
             Exact where it contains ``write_roi`` grown outward to multiples of
-            ``ALIGNMENT`` and by ``REACH`` voxels, as far as the volume goes; what a
-            smaller one lacks counts as background.
+            the network's alignment and by its reach, as far as the volume goes; what
+            a smaller one lacks counts as background.
         write_roi
             Region to compute, inside ``read_roi``.
         volume_shape
@@ -127,9 +126,10 @@ class Engine:
     ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
         """Yield what each window adds to ``write_roi``, and where."""
         _check(raw, read_roi, write_roi, volume_shape)
-        padded = Roi.whole(ceil_to(n, ALIGNMENT) for n in volume_shape)
-        for core in _cores(write_roi.aligned(ALIGNMENT), self.backend.core):
-            window = core.grown((REACH, REACH, REACH))
+        step, reach = self.backend.field.alignment, self.backend.field.reach
+        padded = Roi.whole(ceil_to(n, step) for n in volume_shape)
+        for core in _cores(write_roi.aligned(step), self.backend.core):
+            window = core.grown((reach, reach, reach))
             self._fill(raw, read_roi, window)
             inside = None
             if not padded.contains(window):

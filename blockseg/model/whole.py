@@ -13,7 +13,6 @@ from blockseg.core.geometry import ceil_to
 from blockseg.model.convolution import convolution_for
 from blockseg.model.layers import Convolution
 from blockseg.model.normalization import normalize
-from blockseg.model.reach import ALIGNMENT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,13 +32,13 @@ def whole_volume(
     """Return the probability of a volume by the padded network, in one piece.
 
     This defines what exact means. The normalised volume is padded at its far ends
-    to multiples of ``ALIGNMENT`` with zeros. Norms are not folded.
+    to multiples of the network's alignment with zeros. Norms are not folded.
 
     Parameters
     ----------
     raw
         Grey levels ``(z, y, x)`` of the whole volume; it must fit into memory many
-        times over (about 400 bytes a voxel in float64).
+        times over (SDASN takes about 400 bytes a voxel in float64).
     network
         Left as it is.
     affine
@@ -54,7 +53,7 @@ def whole_volume(
     for layer in copy.modules():
         if isinstance(layer, Convolution):
             layer.convolve = convolution_for(torch.device("cpu"), dtype)
-    ends = [ceil_to(n, ALIGNMENT) - n for n in reversed(raw.shape)]
+    ends = [ceil_to(n, network.alignment) - n for n in reversed(raw.shape)]
     with torch.inference_mode():
         padded = functional.pad(
             torch.from_numpy(image)[None, None], [n for end in ends for n in (0, end)]

@@ -7,19 +7,14 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from blockseg.core.geometry import ceil_to
-from blockseg.model.reach import ALIGNMENT, REACH
+from blockseg.model.reach import FIELDS
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
+    from blockseg.model.reach import Field
+    from blockseg.model.weights_info import WeightsInfo
 
 __all__ = ["window_memory", "window_shapes"]
-
-EFFECTIVE_MARGIN = 11
-"""Voxels a side by which a core's cost exceeds its own, all layers weighed.
-
-Computed over written multiply-adds are about ``prod((n + 2 · 11) / n)``: 2.4 for
-64³ (counted: 2.6), 1.61 for 128³ (1.58), 1.28 for 256³ (1.25).
-"""
 
 LARGEST = 256
 """Longest edge of a core: what a longer one saves is less than what it delays."""
@@ -32,16 +27,26 @@ MEMORY = {
     "torch": (50 * 2**20, 160),
     "fake": (0, 12),
 }
-"""Bytes in all, and bytes a float32 voxel of the window."""
+"""For SDASN of width 8: bytes in all, and bytes a float32 voxel of the window."""
+
+OTHERS = {
+    ("voxresnet", "openvino"): (700 * 2**20, 480),
+    ("voxresnet", "torch"): (100 * 2**20, 480),
+    ("unet3d", "openvino"): (700 * 2**20, 480),
+    ("unet3d", "torch"): (100 * 2**20, 480),
+}
+"""The same for the others at width 32. OpenVINO's graph is made from a small window."""
 
 
-def window_shapes(block: Zyx) -> tuple[Zyx, ...]:
+def window_shapes(block: Zyx, field: Field = FIELDS["sdasn"]) -> tuple[Zyx, ...]:
     """Return the cores that tile a block without overhang, the cheapest first.
 
     Parameters
     ----------
     block
-        Voxels along (z, y, x); rounded up to multiples of ``ALIGNMENT``.
+        Voxels along (z, y, x); rounded up to multiples of the network's alignment.
+    field
+        Of the network.
 
     Returns
     -------
@@ -49,17 +54,22 @@ def window_shapes(block: Zyx) -> tuple[Zyx, ...]:
         Cores whose edges divide the block's, of ``SMALLEST`` to ``LARGEST`` voxels
         where the block has such divisors; sorted by multiply-adds a written voxel.
     """
-    z, y, x = (_divisors(ceil_to(n, ALIGNMENT)) for n in block)
-    return tuple(sorted(product(z, y, x), key=lambda core: (_overhead(core), core)))
+    step = field.alignment
+    z, y, x = (_divisors(ceil_to(n, step), step) for n in block)
+    return tuple(
+        sorted(product(z, y, x), key=lambda core: (_overhead(core, field.margin), core))
+    )
 
 
-def window_memory(core: Zyx, backend: str, itemsize: int = 4) -> int:
+def window_memory(
+    core: Zyx, backend: str, itemsize: int = 4, info: WeightsInfo | None = None
+) -> int:
     """Return the memory of an engine with this core, in bytes.
 
     Fitted to peak resident memory with one thread, above the 400 MiB of a
-    process with its libraries, over cores of 32³ to 192³: per float32
-    voxel of the window (the core and ``REACH`` more on every side) OpenVINO took
-    66 to 136 bytes, torch 120 to 157.
+    process with its libraries. SDASN, over cores of 32³ to 192³: per float32 voxel of
+    the window (the core and the network's reach on every side) OpenVINO took 66 to
+    136 bytes, torch 120 to 157. Another width takes as much more or less.
 
     Parameters
     ----------
@@ -69,17 +79,25 @@ def window_memory(core: Zyx, backend: str, itemsize: int = 4) -> int:
         ``openvino``, ``torch`` or ``fake``.
     itemsize
         Bytes of a number: 4, or 8 for float64.
+    info
+        Of the weights; SDASN of width 8 if not given.
     """
-    fixed, per_voxel = MEMORY.get(backend, MEMORY["torch"])
-    voxels = math.prod(n + 2 * REACH for n in core)
+    architecture = "sdasn" if info is None else info.architecture
+    field = FIELDS[architecture]
+    fixed, per_voxel = OTHERS.get(
+        (architecture, backend), MEMORY.get(backend, MEMORY["torch"])
+    )
+    if info is not None and backend != "fake":
+        per_voxel = max(40, per_voxel * info.width // field.width)
+    voxels = math.prod(n + 2 * field.reach for n in core)
     return fixed + per_voxel * voxels * itemsize // 4
 
 
-def _divisors(length: int) -> list[int]:
-    every = [n for n in range(ALIGNMENT, length + 1, ALIGNMENT) if length % n == 0]
+def _divisors(length: int, step: int) -> list[int]:
+    every = [n for n in range(step, length + 1, step) if length % n == 0]
     usable = [n for n in every if SMALLEST <= n <= LARGEST]
     return usable or [max(n for n in every if n <= LARGEST)]
 
 
-def _overhead(core: Zyx) -> float:
-    return math.prod((n + 2 * EFFECTIVE_MARGIN) / n for n in core)
+def _overhead(core: Zyx, margin: int) -> float:
+    return math.prod((n + 2 * margin) / n for n in core)

@@ -17,9 +17,9 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.model import (
     ALIGNMENT,
-    REACH,
-    SDASN,
     Engine,
+    Network,
+    build,
     default_weights,
     load_weights,
     whole_volume,
@@ -52,11 +52,11 @@ class Case:
         )
 
 
-def lively_network(width: int, seed: int) -> SDASN:
+def lively_network(width: int, seed: int, architecture: str = "sdasn") -> Network:
     """Return a network whose norms and biases make every edge show."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SDASN(width)
+        network = build(architecture, width)
         for module in network.modules():
             if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
                 # The usual initialisation shrinks signals from layer to layer, and
@@ -81,12 +81,14 @@ def image(shape: Zyx, seed: int) -> NDArray[Any]:
 
 
 def by_blocks(
-    raw: NDArray[Any], network: SDASN, case: Case, halo: int = REACH
+    raw: NDArray[Any], network: Network, case: Case, halo: int | None = None
 ) -> NDArray[Any]:
     """Return the ROI's probability, block by block, in float64."""
     spec = BackendSpec("torch", "", case.core, "float64")
     engine = Engine(TorchBackend(spec, network), AFFINE)
-    grid = BlockGrid(case.shape, case.block, (halo,) * 3, case.roi, ALIGNMENT)
+    halo = network.reach if halo is None else halo
+    step = network.alignment
+    grid = BlockGrid(case.shape, case.block, (halo,) * 3, case.roi, step)
     out = np.full(case.roi.shape, np.nan)
     for block in grid:
         out[block.write_roi.slices(case.roi.start)] = engine.probability(
@@ -153,6 +155,30 @@ def test_the_shipped_weights_in_blocks_equal_the_whole_volume():
     network, _ = load_weights(default_weights())
     raw = image(case.shape, 3)
     whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
+    assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("architecture", "case"),
+    [
+        # Wide windows: a few of them, inside on the long axis, at the edge elsewhere.
+        (
+            "voxresnet",
+            Case(
+                (179, 9, 14), (16, 16, 16), (16, 16, 16), Roi((75, 0, 3), (90, 9, 14))
+            ),
+        ),
+        (
+            "unet3d",
+            Case((9, 157, 14), (16, 16, 16), (8, 16, 16), Roi((2, 70, 0), (9, 85, 14))),
+        ),
+    ],
+)
+def test_the_other_networks_in_blocks_equal_the_whole_volume(architecture, case):
+    network = lively_network(2, 0, architecture)
+    raw = image(case.shape, 5)
+    whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
+    assert whole.std() > 0.05
     assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
 
 

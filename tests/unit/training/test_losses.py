@@ -193,7 +193,7 @@ def test_deep_supervision_adds_the_mean_loss_of_the_heads():
 
 def test_an_unknown_loss_and_a_weight_below_zero_are_one_line():
     with pytest.raises(ConfigError, match=r"no loss 'dice'; did you mean 'dice-ce'\?"):
-        LossConfig("dice")
+        LossConfig("dice")  # type: ignore[arg-type]
     for weight in (-1.0, math.nan, math.inf):
         with pytest.raises(ConfigError, match="must be 0 or more"):
             LossConfig(cldice=weight)
