@@ -29,7 +29,6 @@ __all__ = [
     "published",
     "toned",
     "turned",
-    "turned_crop",
 ]
 
 Augmentation: TypeAlias = Literal["default", "simulated", "published", "none"]
@@ -149,28 +148,6 @@ def turned(
     image = np.rot90(np.flip(image, flips), turns, (1, 2))
     target = np.rot90(np.flip(target, flips), turns, (1, 2))
     return np.ascontiguousarray(image), np.ascontiguousarray(target)
-
-
-def turned_crop(
-    image: NDArray[np.float32],
-    target: NDArray[np.uint8],
-    edge: int,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Cut a random cube out of a patch and its truth, and turn it.
-
-    Parameters
-    ----------
-    image, target
-        Of one shape (z, y, x), at least ``edge`` on each axis.
-    edge
-        Of the cube, in voxels.
-    rng
-        Draws place and position.
-    """
-    corner = [int(rng.integers(0, n - edge + 1)) for n in image.shape]
-    z, y, x = (slice(a, a + edge) for a in corner)
-    return turned(image[z, y, x], target[z, y, x], rng)
 
 
 def published(

@@ -162,7 +162,8 @@ class DataConfig:
     """Held out of the volumes, or of the annotation of a single one; 0 for nothing."""
 
     validation_voxels: int = 2**21
-    """Largest volume to validate on; of larger ones, the best annotated box."""
+    """Largest volume to validate on; of larger ones, the best annotated box. A source
+    has at most four times as many in all."""
 
     validation_volumes: int = 16
     """Volumes of one source that are held out at most."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["gather"]
 
 _UNCLIPPED = (-1e6, 1e6)
+_VOLUMES_IN_FULL = 4  # of the largest size; more share what these would take
 _BRAINS = {"random": 4}  # to validate on; of presets:
 _BRAINS_OF_PRESET = 2
 _BRAIN = (64, 128, 128)
@@ -86,7 +87,7 @@ def gather(names: tuple[str, ...], config: DataConfig) -> TrainingData:
         for number, source in enumerate(sources)
         for volume in _validation(source, number, config)
     ]
-    notes = [note for source in sources for note in _notes(source)]
+    notes = [note for source in sources for note in _notes(source, config)]
     return TrainingData(patches, tuple(validation), tuple(notes), tuple(remarks))
 
 
@@ -294,6 +295,10 @@ def _validation(
             )
         return found
     used = [volume for volume in source.volumes if volume.use != "training"]
+    most = min(
+        config.validation_voxels,
+        _VOLUMES_IN_FULL * config.validation_voxels // max(len(used), 1),
+    )
     found = []
     for which, volume in enumerate(used):
         shape, index = volume.case.shape, volume.scan.index
@@ -302,7 +307,7 @@ def _validation(
             region = volume.cut.validation(shape)
             index = restricted(index, region, volume.opened.codes)
         rng = np.random.default_rng((config.seed, number, which))
-        box = validation_box(index, region, config.validation_voxels, rng)
+        box = validation_box(index, region, most, rng)
         read = box
         if volume.cut is not None:  # the guard is what the network sees beside it
             read = _with_guard(box, volume.cut)
@@ -330,7 +335,7 @@ def _with_guard(box: Roi, cut: Cut) -> Roi:
     return Roi((start[0], start[1], start[2]), box.stop)
 
 
-def _notes(source: _Source) -> list[SourceNote]:
+def _notes(source: _Source, config: DataConfig) -> list[SourceNote]:
     if source.synth:
         unknown = math.nan
         return [
@@ -342,9 +347,9 @@ def _notes(source: _Source) -> list[SourceNote]:
                 0,
                 unknown,
                 unknown,
-                "both",
+                "both" if config.validation_share else "training",
                 licence="MIT",
-                note="made on the way; validated on brains of other seeds",
+                note="made on the way; held-out brains have other seeds",
             )
         ]
     return [

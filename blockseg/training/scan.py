@@ -28,8 +28,6 @@ Codes: TypeAlias = Callable[[Roi], "NDArray[np.uint8]"]
 """Reads what an annotation says of a region: 0, 1 or ``IGNORE``."""
 
 _SMALLEST_CELL = 16
-_MOST_CELLS = 2**20
-_BLOCK = 128  # voxels
 _LARGEST_BLOCK = 512  # voxels, where chunks are larger
 _IMAGE_READ = 2**29  # voxels of a volume whose image is read through, too
 
@@ -79,7 +77,15 @@ class Scan:
     """Different values in the annotation, as stored."""
 
 
-def scan(image: Volume, labels: Volume, codes: LabelCodes, where: str) -> Scan:
+def scan(
+    image: Volume,
+    labels: Volume,
+    codes: LabelCodes,
+    where: str,
+    *,
+    block: int = 128,
+    most_cells: int = 2**20,
+) -> Scan:
     """Read an annotation block by block, and the image where it is annotated.
 
     Parameters
@@ -92,6 +98,10 @@ def scan(image: Volume, labels: Volume, codes: LabelCodes, where: str) -> Scan:
         What its values mean.
     where
         How to call it in messages.
+    block
+        Least edge of what is read at a time, in voxels.
+    most_cells
+        Of the index; cells are 16 voxels long, or longer in a larger volume.
 
     Raises
     ------
@@ -100,19 +110,19 @@ def scan(image: Volume, labels: Volume, codes: LabelCodes, where: str) -> Scan:
     """
     shape = labels.shape
     edge = _SMALLEST_CELL
-    while math.prod(-(-n // edge) for n in shape) > _MOST_CELLS:
+    while math.prod(-(-n // edge) for n in shape) > most_cells:
         edge *= 2
     planes = [[np.zeros(n, np.int64) for n in shape] for _ in range(2)]
     rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
     values: set[float] = set()
     nonfinite = 0
     checked = image.dtype.kind == "f" or math.prod(shape) <= _IMAGE_READ
-    for roi in _blocks(labels, edge):
+    for roi in _blocks(labels, edge, block):
         stored = labels.read(roi)
         values |= codes.values(stored)
         if codes.unknown(values):
             # All of it, not the first block's: the message shall list every value.
-            for later in _blocks(labels, edge):
+            for later in _blocks(labels, edge, block):
                 values |= codes.values(labels.read(later))
             raise VolumeError(codes.refusal(where, values))
         target = codes.codes(stored)
@@ -151,33 +161,22 @@ def restricted(index: CellIndex, domain: Roi, codes: Codes) -> CellIndex:
     codes
         Reads the annotation.
     """
-    rows = []
-    for number in range(len(index.cells)):
-        cell = index.roi(number)
-        inside = cell.intersection(domain)
-        if inside.size == 0:
-            continue
-        labelled, foreground = index.labelled[number], index.foreground[number]
-        if inside != cell:
-            target = codes(inside)
-            labelled = np.count_nonzero(target != IGNORE)
-            foreground = np.count_nonzero(target == 1)
-        if labelled:
-            rows.append((number, labelled, foreground))
-    if not rows:
-        return _joined([], index.edge)
-    numbers, labelled_, foreground_ = (np.array(c) for c in zip(*rows, strict=True))
-    return CellIndex(
-        index.edge,
-        index.cells[numbers],
-        labelled_.astype(np.int64),
-        foreground_.astype(np.int64),
-    )
+    start = index.cells.astype(np.int64) * index.edge
+    stop = start + index.edge
+    within = ((start >= domain.start) & (stop <= domain.stop)).all(axis=1)
+    touched = ((stop > domain.start) & (start < domain.stop)).all(axis=1)
+    labelled, foreground = index.labelled.copy(), index.foreground.copy()
+    for number in np.flatnonzero(touched & ~within):
+        target = codes(index.roi(int(number)).intersection(domain))
+        labelled[number] = np.count_nonzero(target != IGNORE)
+        foreground[number] = np.count_nonzero(target == 1)
+    kept = touched & (labelled > 0)
+    return CellIndex(index.edge, index.cells[kept], labelled[kept], foreground[kept])
 
 
-def _blocks(labels: Volume, edge: int) -> Iterator[Roi]:
+def _blocks(labels: Volume, edge: int, block: int) -> Iterator[Roi]:
     steps = [
-        ceil_to(min(max(chunk, _BLOCK), _LARGEST_BLOCK), edge)
+        ceil_to(min(max(chunk, block), _LARGEST_BLOCK), edge)
         for chunk in labels.chunk_shape
     ]
     whole = Roi.whole(labels.shape)

@@ -41,7 +41,8 @@ def annotations(draw: st.DrawFn) -> NDArray[np.uint8]:
 
 def scanned(target: NDArray[np.uint8]) -> Scan:
     volume = MemoryVolume(target)
-    return scan(MemoryVolume(target.astype(np.uint16)), volume, LabelCodes(), "it")
+    image = MemoryVolume(target.astype(np.uint16))
+    return scan(image, volume, LabelCodes(), "it", block=16, most_cells=8)
 
 
 def reader(target: NDArray[np.uint8]) -> Codes:

@@ -14,7 +14,7 @@ from blockseg.training.augment import (
     noisy,
     published,
     toned,
-    turned_crop,
+    turned,
 )
 
 
@@ -27,23 +27,22 @@ def marked(edge: int = 6) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     return target.astype(np.float32), target
 
 
-def test_a_crop_and_its_truth_stay_together_however_they_are_turned() -> None:
-    target = np.arange(8 * 9 * 10, dtype=np.int64).reshape(8, 9, 10) % 251
-    image = (target / 2).astype(np.float32)
+def test_a_patch_and_its_truth_stay_together_however_they_are_turned() -> None:
+    image, target = marked()
     seen = set()
-    for seed in range(20):
-        cut, truth = turned_crop(image, target.astype(np.uint8), 6, rng(seed))
-        assert cut.shape == truth.shape == (6, 6, 6)
-        np.testing.assert_array_equal(cut * 2, truth)
+    for seed in range(40):
+        moved, truth = turned(image, target, rng(seed))
+        np.testing.assert_array_equal(moved, truth)
+        assert sorted(truth.ravel()) == sorted(target.ravel())
         seen.add(truth.tobytes())
-    assert len(seen) > 15
+    assert len(seen) > 10  # of 16
 
 
 def test_a_turn_never_exchanges_z_with_another_axis() -> None:
     image = np.broadcast_to(np.arange(8, dtype=np.float32)[:, None, None], (8, 8, 8))
     for seed in range(20):
-        cut, _ = turned_crop(image, np.zeros((8, 8, 8), np.uint8), 8, rng(seed))
-        assert (cut == cut[:, :1, :1]).all()
+        moved, _ = turned(image, np.zeros((8, 8, 8), np.uint8), rng(seed))
+        assert (moved == moved[:, :1, :1]).all()
 
 
 @pytest.mark.parametrize("sd", [1.0, 25.0])

@@ -368,6 +368,18 @@ def test_settings_that_make_no_sense_are_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_damaged_stack_is_refused_before_anything_starts(folder: Path) -> None:
+    file = folder / "image" / "b2.tif"
+    pages = tifffile.imread(file)
+    tifffile.imwrite(file, pages, photometric="minisblack", compression="zlib")
+    content = bytearray(file.read_bytes())
+    with tifffile.TiffFile(file) as tif:
+        at = tif.pages[9].dataoffsets[0]
+    content[at : at + 40] = bytes(40)
+    file.write_bytes(content)
+    assert "b2.tif" in refused(folder)
+
+
 def test_sources_that_are_none_are_one_line(folder: Path, tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "gone")
     with pytest.raises(ConfigError, match="nothing to train on"):

@@ -1,62 +1,24 @@
-"""Patches and loss."""
+"""Truth, loss and scores."""
 
 import math
 from dataclasses import replace
-from itertools import islice
 
-import numpy as np
 import pytest
 import torch
 
 from blockseg.core.geometry import Roi
 from blockseg.model.sdasn import SDASN
 from blockseg.model.weights_info import WeightsInfo
-from blockseg.training.dataset import (
-    CLIP,
-    IGNORE,
-    RING,
-    SynthPatches,
-    brain_patches,
-    truth,
-)
 from blockseg.training.evaluation import probability, score_brain
+from blockseg.training.labels import IGNORE, RING
 from blockseg.training.losses import RING_WEIGHT, bce_dice
 from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth import SyntheticBrain, preset
 from blockseg.training.synth.fields import stream
 from blockseg.training.synth.params import Morphology
+from blockseg.training.truth import truth
 
 INFO = WeightsInfo(name="test", gain=1.0, width=2)
-
-
-def test_the_stream_of_patches_is_a_function_of_its_seed() -> None:
-    first, again, other = (
-        list(islice(SynthPatches(seed, 16, buffer=6), 8)) for seed in (3, 3, 4)
-    )
-    for (image, target), (image_again, target_again) in zip(first, again, strict=True):
-        np.testing.assert_array_equal(image, image_again)
-        np.testing.assert_array_equal(target, target_again)
-    assert any((a[0] != b[0]).any() for a, b in zip(first, other, strict=True))
-
-
-def test_patches_are_finite_and_of_the_shapes_that_the_network_takes() -> None:
-    for image, target in islice(SynthPatches(1, 16, buffer=4), 20):
-        assert image.shape == target.shape == (1, 16, 16, 16)
-        assert image.dtype == np.float32
-        assert target.dtype == np.uint8
-        assert np.isfinite(image).all()
-        assert CLIP[0] <= image.min() <= image.max() <= CLIP[1]
-        assert set(np.unique(target)) <= {0, 1, RING, IGNORE}
-
-
-def test_patches_are_normalised_about_their_background() -> None:
-    params = replace(
-        preset("lightsheet"), morphology=Morphology(neurons=0, axon_density=70)
-    )
-    patches = brain_patches(params, 1, 64, (1, 2, 2), stream(1))
-    values = np.concatenate([patch.image.ravel() for patch in patches])
-    assert abs(np.median(values)) < 1.5
-    assert 0.3 < np.percentile(values, 75) - np.percentile(values, 25) < 4
 
 
 def test_every_random_brain_has_valid_parameters_and_densities_differ() -> None:
