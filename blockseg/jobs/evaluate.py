@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -96,8 +97,8 @@ class Evaluation:
 
 
 def evaluate(
-    prediction: str,
-    truth: str | Sequence[str],
+    prediction: str | os.PathLike[str],
+    truth: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     settings: EvaluateSettings | None = None,
     *,
     on_block: Callable[[int, int], None] | None = None,
@@ -121,9 +122,12 @@ def evaluate(
         With one line, if something cannot be read or compared.
     """
     settings = settings or EvaluateSettings()
-    names = (truth,) if isinstance(truth, str) else tuple(truth)
+    several = (truth,) if isinstance(truth, str | os.PathLike) else truth
+    names = tuple(os.fspath(name) for name in several)
     predicted = open_prediction(
-        prediction, threshold=settings.threshold, voxel_size=settings.voxel_size
+        os.fspath(prediction),
+        threshold=settings.threshold,
+        voxel_size=settings.voxel_size,
     )
     known = open_truth(names, predicted, settings)
     shape = predicted.volume.shape
@@ -141,7 +145,7 @@ def evaluate(
         on_block,
     )
     return Evaluation(
-        prediction=prediction,
+        prediction=predicted.name,
         truth=names,
         roi=roi,
         tolerance=str(settings.tolerance),
@@ -233,6 +237,11 @@ def _notes(tally: Tally, prediction: Prediction) -> tuple[str, ...]:
         notes.append(
             "PRED holds several values above 0, all taken as foreground; if it is a "
             "probability, give --threshold"
+        )
+    if tally.labels:
+        notes.append(
+            "TRUTH holds several values above 0, all taken as neurites; if some mean "
+            "background or unknown, give --label-map"
         )
     if (prediction.threshold or 0) > 1 and tally.greatest == 1:
         notes.append("PRED holds only 0 and 1; if it is a mask, leave --threshold out")

@@ -67,6 +67,9 @@ class Tally:
     levels: bool = False
     """Whether a block of PRED holds several values above 0."""
 
+    labels: bool = False
+    """Whether a block of TRUTH holds several labels in a byte."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -112,7 +115,7 @@ class Comparison:
             component_piece((mask & true.counts)[there], grown, own, shape)
             for mask in (predicted.mask, true.mask)
         ]
-        return _Outcome(block, scores, predicted, pieces[0], pieces[1])
+        return _Outcome(block, scores, predicted, pieces[0], pieces[1], true.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class _Outcome:
     predicted: PredictedBlock
     predicted_piece: ComponentPiece
     true_piece: ComponentPiece
+    labels: bool
 
 
 def score_blocks(
@@ -172,6 +176,7 @@ def _take(tally: Tally, outcome: _Outcome) -> None:
     tally.nonfinite += predicted.nonfinite
     tally.greatest = max(tally.greatest, predicted.greatest)
     tally.levels |= predicted.levels
+    tally.labels |= outcome.labels
     if scores.blocks:
         tally.blocks.append(ScoredBlock(block.index, block.write_roi, scores))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,16 +145,17 @@ def _least(name: str, volume: Volume, threshold: float | None) -> float | None:
 
 def _of_run(root: Path) -> tuple[Roi | None, tuple[str, ...]]:
     """Return which part of its source a run wrote, and whether it is complete."""
-    try:
-        record = RunRecord.load(Paths(root.absolute()).record)
-        state = status(str(root)).state
-    except BlocksegError:
-        return None, ()  # without its record, an output is a volume like others
     notes: tuple[str, ...] = ()
-    if state != "complete":
-        notes = (
-            f"the run of {root} is {state}: what it did not write counts as empty",
-        )
+    # Without its record or its ledger, an output is a volume like others.
+    with contextlib.suppress(BlocksegError):
+        state = status(str(root)).state
+        if state != "complete":
+            notes = (
+                f"the run of {root} is {state}: what it did not write counts as empty",
+            )
+    record = None
+    with contextlib.suppress(BlocksegError):
+        record = RunRecord.load(Paths(root.absolute()).record)
     if record is None or "roi" not in record.facts:
         return None, notes
     ends = [part.split(":") for part in str(record.facts["roi"]).split(",")]

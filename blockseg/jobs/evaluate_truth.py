@@ -43,6 +43,9 @@ class TrueBlock:
     snr: NDArray[np.float32] | None
     """Of the neurites, NaN where not known; None if it is nowhere."""
 
+    levels: bool = False
+    """Whether a byte means several kinds of neurite, which nobody said it does."""
+
 
 class Truth(Protocol):
     """What predictions are compared with."""
@@ -86,6 +89,9 @@ class MaskTruth:
     table: SnrTable | None = None
     """SNR of labels."""
 
+    mapped: bool = False
+    """Whether the user said what values mean."""
+
     notes: tuple[str, ...] = ()
     """What the user should know, a line each."""
 
@@ -112,12 +118,14 @@ class MaskTruth:
             mask[where] = meaning == 1
             counts[where] = meaning != _IGNORE
         mask &= counts
+        found = raw[mask] if raw.dtype.itemsize == 1 and not self.mapped else raw[:0]
+        levels = bool(found.size and found.min() != found.max())
         snr = None
         if self.table is not None and mask.any():
             labels = raw if self.branches is None else self.branches.read(there)
             snr = np.full(raw.shape, np.nan, np.float32)
             snr[mask] = self.table.of(labels[mask])
-        return TrueBlock(mask, counts, snr)
+        return TrueBlock(mask, counts, snr, levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +233,10 @@ def _traced(
 def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> MaskTruth:
     volume = open_mask_volume(name)
     offset, notes = _offset(name, volume, prediction)
-    truth = MaskTruth(volume, _meaning(volume, settings), offset, notes=notes)
+    mapped = settings.label_map is not None or settings.snr is not None
+    truth = MaskTruth(
+        volume, _meaning(volume, settings), offset, mapped=mapped, notes=notes
+    )
     if settings.snr is not None:
         return replace(truth, table=read_snr_table(Path(settings.snr).expanduser()))
     made = _synthetic(Path(name).expanduser().absolute())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.metrics.centreline import cl_dice_counts, skeleton
-from blockseg.metrics.distance import within
+from blockseg.metrics.distance import near
 from blockseg.metrics.scores import Agreement, tolerant_agreement, voxel_agreement
 from blockseg.metrics.topology import component_count
 
@@ -124,21 +124,22 @@ def score_block(
     lines = skeleton(predicted & counts), true if traced else skeleton(true & counts)
     masks = predicted[own] & inside, true[own] & inside
     components = component_count(masks[0]), component_count(masks[1])
-    voxels = near = cl_dice = Agreement()
+    voxels = tolerant = cl_dice = Agreement()
     if not traced:
         voxels = voxel_agreement(*masks)
-        near = tolerant_agreement(
+        tolerant = tolerant_agreement(
             predicted, true, tolerance, counts=mine, voxel_size=voxel_size
         )
         cl_dice = cl_dice_counts(predicted, true, lines[0] & mine, lines[1] & mine)
     bins: tuple[Agreement, ...] = ()
     if snr_edges:
-        found = within(lines[0], tolerance, voxel_size)
-        bins = _by_snr(lines[1] & mine, found, snr, snr_edges)
+        line = lines[1] & mine
+        found = near(line, lines[0], tolerance, voxel_size)
+        bins = _by_snr(line, found, snr, snr_edges)
     return BlockScores(
         counted=int(np.count_nonzero(inside)),
         voxels=voxels,
-        near=near,
+        near=tolerant,
         centreline=tolerant_agreement(
             *lines, tolerance, counts=mine, voxel_size=voxel_size
         ),

@@ -37,14 +37,14 @@ def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Building skeleton models via 3-D medial surface/axis thinning algorithms,
     CVGIP 56, 1994; scikit-image's.
     """
-    inside = np.argwhere(mask)
-    if not len(inside):
-        return np.zeros(mask.shape, dtype=bool)
+    out = np.zeros(mask.shape, dtype=bool)
+    if not mask.any():
+        return out
     from skimage.morphology import skeletonize
 
-    out = np.zeros(mask.shape, dtype=bool)
-    low, high = inside.min(axis=0), inside.max(axis=0) + 1
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    others = ((1, 2), (0, 2), (0, 1))
+    inside = [np.flatnonzero(mask.any(axis=axes)) for axes in others]
+    box = tuple(slice(n[0], n[-1] + 1) for n in inside)
     thin: Callable[..., NDArray[Any]] = skeletonize
     out[box] = thin(mask[box].copy(), method="lee") != 0
     return out

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from blockseg.core.geometry import Zyx, to_zyx
 
@@ -14,10 +15,46 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["reach_of", "within"]
+__all__ = ["near", "reach_of", "within"]
 
 _SLACK = 1e-5
 """Relative; distances come in single precision and lie on either side of the truth."""
+
+
+_SPARSE = 1 / 32
+"""Share of foreground below which a search tree of it beats a distance transform."""
+
+
+def near(
+    at: NDArray[np.bool_],
+    of: NDArray[np.bool_],
+    tolerance: float,
+    voxel_size: Sequence[float] | None = None,
+) -> NDArray[np.bool_]:
+    """Return those voxels of a mask whose distance to another is at most ``tolerance``.
+
+    Parameters
+    ----------
+    at, of
+        Masks of one shape, one to three axes.
+    tolerance, voxel_size
+        As for :func:`within`.
+    """
+    number, others = np.count_nonzero(at), np.count_nonzero(of)
+    if not number or not others:
+        return np.zeros(at.shape, dtype=bool)
+    if number + others > _SPARSE * at.size:
+        return at & within(of, tolerance, voxel_size)
+    size = np.ones(at.ndim) if voxel_size is None else np.asarray(voxel_size)
+    places = np.argwhere(at)
+    # The bound itself is out of reach of the search: 0 would find nothing.
+    bound = max(tolerance * (1 + _SLACK), size.min() / 2)
+    distance, _ = cKDTree(np.argwhere(of) * size).query(
+        places * size, distance_upper_bound=bound
+    )
+    out = np.zeros(at.shape, dtype=bool)
+    out[tuple(places[np.isfinite(distance)].T)] = True
+    return out
 
 
 def within(

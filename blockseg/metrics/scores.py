@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import GeometryError
-from blockseg.metrics.distance import within
+from blockseg.metrics.distance import near
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,8 +118,8 @@ def tolerant_agreement(
         If the shapes differ.
     """
     p, t, c = _masks(predicted, true, counts)
-    right = p & c & within(t, tolerance, voxel_size)
-    found = t & c & within(p, tolerance, voxel_size)
+    right = near(p & c, t, tolerance, voxel_size)
+    found = near(t & c, p, tolerance, voxel_size)
     return Agreement(
         int(np.count_nonzero(p & c)),
         int(np.count_nonzero(right)),

@@ -117,6 +117,15 @@ def test_only_labelled_slices_count_where_the_rest_is_ignored(blockseg, masks):
     assert scores["counts"]["voxels"]["found"] == found
 
 
+def test_labels_in_a_byte_that_nobody_explained_are_reported(blockseg, masks):
+    true, _ = masks
+    tifffile.imwrite(blockseg.folder / "codes.tif", true + 1)
+    done, _ = scored(blockseg, "true.tif", "codes.tif")
+    assert "give --label-map" in done.output
+    done, _ = scored(blockseg, "true.tif", "codes.tif", "--label-map", "1:0,2:1")
+    assert "Note" not in done.output.replace("Note: a single block", "")
+
+
 def test_a_probability_is_cut_at_the_threshold_as_run_does(blockseg, masks):
     true, _ = masks
     probability = np.where(true, 128, 127).astype(np.uint8)
@@ -223,7 +232,7 @@ def test_an_output_of_a_region_is_scored_at_its_place(blockseg, segmented):
 def test_an_output_is_scored_at_another_threshold_by_its_probability(
     blockseg, segmented
 ):
-    probability = zarr.open_array(segmented / "0", mode="r")[...]
+    probability = np.asarray(zarr.open_array(segmented / "0", mode="r")[...])
     _, scores = scored(blockseg, "out.zarr", "true.tif", "--threshold", "0.8")
     assert scores["counts"]["voxels"]["predicted"] == (probability >= 204).sum()
 
@@ -237,6 +246,21 @@ def test_a_truth_that_does_not_hold_the_region_of_an_output_is_refused(
     assert "20×32×40" in done.output
     assert "22×32×40" in done.output
     assert "PRED is the region 4:24,0:32,0:40 of its source" in done.output
+
+
+def test_a_synthetic_brain_knows_its_truth_and_its_snr(blockseg):
+    blockseg(
+        "synth", "brain.zarr", "--shape", "40,64,64", "--preset", "clean",
+        "--scheduler", "serial", "-q",
+    )  # fmt: skip
+    _, scores = scored(blockseg, "brain.zarr/labels/truth", "brain.zarr")
+    assert value(scores, "voxel_dice") == 1
+    known = sum(part["true"] for part in scores["snr_bins"])
+    assert known == scores["counts"]["centreline"]["true"] > 0
+    traced = "brain.zarr/.blockseg/truth/swc"
+    _, scores = scored(blockseg, "brain.zarr/labels/truth", traced)
+    assert value(scores, "centreline_f1") > 0.9
+    assert sum(part["true"] for part in scores["snr_bins"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blockseg.metrics import Agreement, reach_of, score_block, skeleton, within
+from blockseg.metrics import Agreement, near, reach_of, score_block, skeleton, within
 
 WHOLE = (slice(None), slice(None), slice(None))
 
@@ -128,5 +128,19 @@ def test_the_reach_is_the_number_of_voxels_within_the_tolerance() -> None:
 def test_a_distance_equal_to_the_tolerance_is_within_it_whatever_its_rounding() -> None:
     mask = np.zeros((1, 1, 8), dtype=bool)
     mask[0, 0, 0] = True
-    near = within(mask, 0.3 * 7, (1.0, 1.0, 0.3))
-    assert near.all()
+    assert within(mask, 0.3 * 7, (1.0, 1.0, 0.3)).all()
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.9, 1.5, 2.0])
+def test_few_voxels_are_searched_and_many_transformed_with_one_result(
+    tolerance: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    at, of = (rng.random((20, 20, 20)) < 0.012 for _ in range(2))
+    at |= np.roll(of, 3, axis=0) & (rng.random(of.shape) < 0.2)
+    at |= of & (rng.random(of.shape) < 0.2)
+    size = (1.0, 0.5, 0.3)
+    found = near(at, of, tolerance, size)
+    np.testing.assert_array_equal(found, at & within(of, tolerance, size))
+    assert found.any()
+    assert not found.all()
