@@ -1,0 +1,52 @@
+"""One of several processes that train together: FOLDER STEPS; says what it read."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from blockseg.model.networks import build
+from blockseg.model.weights_info import WeightsInfo
+from blockseg.training.config import TrainingConfig
+from blockseg.training.data import SourceNote, TrainingData
+from blockseg.training.folder import RunFolder
+from blockseg.training.loop import train
+from blockseg.training.losses import LossConfig, make_loss
+from blockseg.training.ranks import open_ranks
+
+
+class Patches:
+    def __init__(self):
+        self.read = []
+
+    def __getitem__(self, number):
+        self.read.append(number)
+        image = np.random.default_rng(number).normal(size=(1, 8, 8, 8))
+        return image.astype(np.float32), (image > 1).astype(np.uint8)
+
+
+def main(folder, steps):
+    patches = Patches()
+    note = SourceNote("noise", "folder", (8, 8, 8), 512, 80, 0.0, 1.0)
+    torch.manual_seed(1)
+    network = build("sdasn", 2)
+    with open_ranks("cpu") as ranks:
+        result = train(
+            network,
+            TrainingData(patches, (), (note,)),
+            make_loss(LossConfig()),
+            TrainingConfig(steps=steps, batch=2, threads=1, log_every=2),
+            RunFolder(folder, WeightsInfo(name="two", gain=1.0, width=2)),
+            ranks=ranks,
+        )
+        state = {
+            name: t.double().sum().item() for name, t in network.state_dict().items()
+        }
+        said = {"read": patches.read, "state": state, "step": result.step}
+        (folder / f"rank{ranks.rank}.json").write_text(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
