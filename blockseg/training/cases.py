@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.volume import find, label_paths, open_volume
@@ -51,8 +51,8 @@ class Case:
 class FoundCases:
     """What one source holds."""
 
-    kind: str
-    """``folder`` or ``zarr``."""
+    kind: Literal["folder", "zarr"]
+    """How it is stored."""
 
     cases: tuple[Case, ...]
     """Sorted by name."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,20 +12,25 @@ from blockseg.core.geometry import Roi
 from blockseg.model.normalization import Background, affine, parse_normalization
 from blockseg.training import synth_source
 from blockseg.training.augment import Scale
-from blockseg.training.background import background_of
-from blockseg.training.cases import Case, find_cases
 from blockseg.training.data import MixedPatches, SourceNote, TrainingData
 from blockseg.training.held_out import capped_shape, validation_box, validation_volume
-from blockseg.training.labels import IGNORE, LabelCodes
-from blockseg.training.scan import Scan, restricted, scan
-from blockseg.training.split import Cut, cut_volume, held_out
-from blockseg.training.volume_source import OpenCase, TrainingRegion, VolumePatches
+from blockseg.training.labels import IGNORE
+from blockseg.training.scan import restricted
+from blockseg.training.sources import (
+    AnnotatedVolume,
+    DataSource,
+    hold_out,
+    no_neurites,
+    open_source,
+)
+from blockseg.training.volume_source import TrainingRegion, VolumePatches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.core.specs import Affine
     from blockseg.training.data import DataConfig, NumberedPatches, ValidationVolume
+    from blockseg.training.split import Cut
 
 __all__ = ["gather"]
 
@@ -38,57 +41,35 @@ _BRAINS_OF_PRESET = 2
 _BRAIN = (64, 128, 128)
 
 
-@dataclass(slots=True)
-class _Volume:
-    """An annotated volume on its way to a use."""
-
-    case: Case
-    kind: Literal["folder", "zarr"]
-    opened: OpenCase
-    scan: Scan
-    background: Background
-    use: Literal["training", "validation", "both"] = "training"
-    cut: Cut | None = None
-    note: str = ""
-
-
-@dataclass(slots=True)
-class _Source:
-    """One of the things that the user named."""
-
-    text: str
-    share: float
-    synth: str | None = None
-    volumes: list[_Volume] = field(default_factory=list)
-
-
 def gather(names: tuple[str, ...], config: DataConfig) -> TrainingData:
     """Open data; see :func:`blockseg.training.data.open_data`."""
-    shares = _shares(names, config)
-    remarks: list[str] = []
     sources = [
-        _source(name, share, config, remarks)
-        for name, share in zip(names, shares, strict=True)
+        open_source(name, share, config)
+        for name, share in zip(names, _shares(names, config), strict=True)
     ]
     volumes = [volume for source in sources for volume in source.volumes]
-    if not any(s.synth for s in sources) and not any(map(_foreground, volumes)):
-        raise VolumeError(_no_foreground(volumes))
+    synthetic = any(source.synth for source in sources)
+    if not synthetic and not any(volume.foreground for volume in volumes):
+        raise VolumeError(no_neurites(volumes))
     if config.validation_share:
-        _hold_out(sources, config, remarks)
-    training = [s for s in sources if s.synth or _trains(s)]
+        sources = hold_out(sources, config)
+    training = [source for source in sources if source.trains]
     total = sum(source.share for source in training)
     patches = MixedPatches(
         [_patches(source, source.share / total, config) for source in training],
         [source.share / total for source in training],
         config.seed,
     )
-    validation = [
-        volume
-        for number, source in enumerate(sources)
-        for volume in _validation(source, number, config)
-    ]
-    notes = [note for source in sources for note in _notes(source, config)]
-    return TrainingData(patches, tuple(validation), tuple(notes), tuple(remarks))
+    return TrainingData(
+        patches,
+        tuple(
+            volume
+            for number, source in enumerate(sources)
+            for volume in _validation(source, number, config)
+        ),
+        tuple(note for source in sources for note in _notes(source, config)),
+        tuple(remark for source in sources for remark in source.remarks),
+    )
 
 
 def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
@@ -112,120 +93,6 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
     return [share / sum(shares) for share in shares]
 
 
-def _source(name: str, share: float, config: DataConfig, remarks: list[str]) -> _Source:
-    if name.startswith("synth:"):
-        return _Source(name, share, synth=synth_source.parse(name))
-    if not Path(name).expanduser().exists():
-        message = f"{name} does not exist"
-        raise VolumeError(message)
-    found = find_cases(name, config.label_name)
-    if found.unlabelled:
-        whole = found.unlabelled + len(found.cases)
-        remarks.append(
-            f"{name}: {found.unlabelled} of {whole} picks are not annotated yet"
-        )
-    source = _Source(name, share)
-    codes = LabelCodes(config.label_map)
-    for case in found.cases:
-        opened = OpenCase(case, codes)
-        seen = scan(
-            opened.image, opened.labels, codes, f"the annotation of {case.name}"
-        )
-        if not len(seen.index.cells):
-            remarks.append(f"{case.name} is left out: nothing in it is annotated")
-            continue
-        background = background_of(opened.image, case.name)
-        if case.background is not None:
-            level, sd = case.background
-            background = Background(level, sd, background.voxels)
-        source.volumes.append(
-            _Volume(
-                case,
-                "folder" if found.kind == "folder" else "zarr",
-                opened,
-                seen,
-                background,
-            )
-        )
-        if seen.nonfinite:
-            remarks.append(
-                f"{case.name}: {seen.nonfinite} annotated voxels are NaN or infinite, "
-                "and do not count"
-            )
-    if not source.volumes:
-        message = (
-            f"nothing in {name} is annotated: every voxel is 255 (ignore); annotate "
-            "some, or say with --label-map what the values mean"
-        )
-        raise VolumeError(message)
-    return source
-
-
-def _foreground(volume: _Volume) -> int:
-    return int(volume.scan.index.foreground.sum())
-
-
-def _no_foreground(volumes: list[_Volume]) -> str:
-    values = sorted(set().union(*(volume.scan.values for volume in volumes)))
-    listed = ", ".join(f"{value:g}" for value in values[:12])
-    hint = (
-        "if 255 means neurite, give --label-map 255:1"
-        if IGNORE in values
-        else "annotate some, or say with --label-map what the values mean"
-    )
-    return f"no annotation holds a neurite (1); the values found are {listed}; {hint}"
-
-
-def _hold_out(sources: list[_Source], config: DataConfig, remarks: list[str]) -> None:
-    """Decide what each volume serves for."""
-    single = [source.volumes for source in sources if len(source.volumes) == 1]
-    groups = [source.volumes for source in sources if len(source.volumes) > 1]
-    if single:  # several sources of one volume each are a set of volumes, too
-        groups.append([volume for volumes in single for volume in volumes])
-    divided = []
-    for number, group in enumerate(groups):
-        counts = [_foreground(volume) for volume in group]
-        chosen = held_out(
-            counts,
-            config.validation_share,
-            config.seed + number,
-            config.validation_volumes,
-        )
-        for which in chosen:
-            group[which].use = "validation"
-        if not chosen:
-            divided += [volume for volume in group if _foreground(volume)]
-    for volume in divided:
-        _divide(volume, config, remarks)
-    if not any(v.use != "training" for group in groups for v in group) and groups:
-        name = groups[0][0].case.name
-        message = (
-            f"nothing can be held out of {name} for validation: neurites are annotated in "
-            "one place only; annotate another, or give --validation-share 0"
-        )
-        if not any(source.synth for source in sources):
-            raise ConfigError(message)
-        remarks.append(message)
-
-
-def _divide(volume: _Volume, config: DataConfig, remarks: list[str]) -> None:
-    cut = cut_volume(volume.scan, config.validation_share, config.guard)
-    if cut is None:
-        return
-    volume.use, volume.cut = "both", cut
-    axis = "zyx"[cut.axis]
-    volume.note = (
-        f"trained on {axis} below {cut.stop}, validated from {axis} = {cut.start} on"
-    )
-    if cut.guard < config.guard:
-        volume.note += f"; a guard of {cut.guard} of {config.guard} voxels fits between"
-    remarks.append(f"{volume.case.name}: {volume.note}")
-
-
-def _trains(source: _Source) -> bool:
-    return any(volume.use != "validation" for volume in source.volumes)
-
-
 def _affine(
     background: Background, config: DataConfig, clip: tuple[float, float]
 ) -> Affine:
@@ -234,7 +101,7 @@ def _affine(
     )
 
 
-def _patches(source: _Source, share: float, config: DataConfig) -> NumberedPatches:
+def _patches(source: DataSource, share: float, config: DataConfig) -> NumberedPatches:
     simulated = config.augmentation == "default"
     if source.synth:
         return synth_source.SynthPatches(
@@ -266,7 +133,7 @@ def _patches(source: _Source, share: float, config: DataConfig) -> NumberedPatch
     )
 
 
-def _region(volume: _Volume, config: DataConfig) -> TrainingRegion:
+def _region(volume: AnnotatedVolume, config: DataConfig) -> TrainingRegion:
     domain, index = Roi.whole(volume.case.shape), volume.scan.index
     if volume.cut is not None:
         domain = volume.cut.training(volume.case.shape)
@@ -277,7 +144,7 @@ def _region(volume: _Volume, config: DataConfig) -> TrainingRegion:
 
 
 def _validation(
-    source: _Source, number: int, config: DataConfig
+    source: DataSource, number: int, config: DataConfig
 ) -> list[ValidationVolume]:
     if not config.validation_share:
         return []
@@ -335,7 +202,7 @@ def _with_guard(box: Roi, cut: Cut) -> Roi:
     return Roi((start[0], start[1], start[2]), box.stop)
 
 
-def _notes(source: _Source, config: DataConfig) -> list[SourceNote]:
+def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
     if source.synth:
         unknown = math.nan
         return [
@@ -358,7 +225,7 @@ def _notes(source: _Source, config: DataConfig) -> list[SourceNote]:
             kind=volume.kind,
             shape=volume.case.shape,
             labelled=int(volume.scan.index.labelled.sum()),
-            foreground=_foreground(volume),
+            foreground=volume.foreground,
             level=volume.background.level,
             sd=volume.background.sd,
             use=volume.use,
