@@ -31,7 +31,6 @@ class FakeBackend:
         Of windows and probabilities.
     """
 
-    name = "fake"
     field = FIELDS["sdasn"]
 
     def __init__(self, core: Zyx, dtype: np.dtype[Any] | None = None) -> None:

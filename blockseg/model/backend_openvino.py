@@ -56,8 +56,6 @@ class OpenVinoBackend:
         If OpenVINO cannot build the graph.
     """
 
-    name = "openvino"
-
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self._openvino = _import_openvino()
         if network is None:

@@ -51,8 +51,6 @@ class TorchBackend:
         If the weights cannot be read.
     """
 
-    name = "torch"
-
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self.core = spec.core
         self.dtype = np.dtype(spec.precision)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
-    from blockseg.model.sdasn import SDASN
+    from blockseg.model.base import Network
 
 __all__ = ["SNR_BINS", "BrainScore", "main", "probability", "score_brain"]
 
@@ -78,7 +78,7 @@ class BrainScore:
 
 
 def probability(
-    network: SDASN, image: NDArray[np.generic], info: WeightsInfo
+    network: Network, image: NDArray[np.generic], info: WeightsInfo
 ) -> NDArray[np.float32]:
     """Return the probability of each voxel, normalised robustly, in one pass.
 
@@ -87,7 +87,7 @@ def probability(
     network
         In evaluation mode.
     image
-        Raw grey levels, shape (z, y, x); padded to multiples of 4 with background.
+        Raw grey levels, shape (z, y, x); padded to the network's alignment with background.
     info
         Header of the weights: gain and clip.
     """
@@ -96,7 +96,7 @@ def probability(
         background.sd / info.gain
     )
     x = np.clip(x, *info.clip)
-    x = np.pad(x, [(0, -n % 4) for n in x.shape])
+    x = np.pad(x, [(0, -n % network.alignment) for n in x.shape])
     with torch.inference_mode():
         logits = network(torch.from_numpy(x)[None, None])[0, 0].numpy()
     z, y, x_ = image.shape
@@ -105,7 +105,7 @@ def probability(
 
 
 def score_brain(
-    network: SDASN, info: WeightsInfo, brain: SyntheticBrain, threshold: float = 0.5
+    network: Network, info: WeightsInfo, brain: SyntheticBrain, threshold: float = 0.5
 ) -> BrainScore:
     """Segment a small brain in one pass and compare it with its truth.
 
