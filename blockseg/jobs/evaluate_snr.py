@@ -73,7 +73,7 @@ def _table(path: Path, rows: list[tuple[str, str]]) -> SnrTable:
     found: dict[int, float] = {}
     for number, (label, snr) in enumerate(rows, 2):
         try:
-            found[int(label)] = float(snr) if snr else math.nan
+            found[int(label)] = float(snr) if snr != "" else math.nan
         except (TypeError, ValueError):
             message = f"{path}, line {number}: {label!r}, {snr!r} are no label and SNR"
             raise VolumeError(message) from None

@@ -229,6 +229,28 @@ def test_an_output_of_a_region_is_scored_at_its_place(blockseg, segmented):
     assert "PRED is the region 4:24,0:32,0:40" in done.output
 
 
+def test_an_output_without_its_ledger_is_scored_at_its_place(blockseg, segmented):
+    for file in (segmented / ".blockseg").glob("ledger*"):
+        file.unlink()
+    done, _ = scored(blockseg, "out.zarr", "true.tif")
+    assert "PRED is the region 4:24,0:32,0:40" in done.output
+
+
+def test_an_output_that_misses_blocks_is_reported(blockseg, masks):
+    true, _ = masks
+    array = zarr.create_array(
+        blockseg.folder / "brain.zarr", shape=SHAPE, dtype="uint16", chunks=(24, 32, 20)
+    )
+    array[...] = 100 + 400 * true.astype(np.uint16)
+    (blockseg.folder / "brain.zarr" / "c" / "0" / "0" / "1").write_bytes(b"broken")
+    blockseg(
+        "run", "brain.zarr", "out.zarr", "--backend", "fake", "--scheduler", "serial",
+        "--normalization", "100,10", "-q", code=3,
+    )  # fmt: skip
+    done, _ = scored(blockseg, "out.zarr", "true.tif")
+    assert "is incomplete: what it did not write counts as empty" in done.output
+
+
 def test_an_output_is_scored_at_another_threshold_by_its_probability(
     blockseg, segmented
 ):
