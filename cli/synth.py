@@ -20,6 +20,12 @@ OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
 @click.option("--shape", default="384,512,512", metavar="Z,Y,X", help="In voxels.")
 @click.option("--preset", default="fmost", help="fmost, lightsheet or clean.")
 @click.option("--seed", default=0, help="Which one of its kind.")
+@click.option(
+    "--swc",
+    multiple=True,
+    metavar="FILE|FOLDER",
+    help="Place these real neurons (in µm) instead of procedural ones; repeatable.",
+)
 @with_options(OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Start anew where OUT has a brain.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -28,6 +34,7 @@ def synth(
     shape: str,
     preset: str,
     seed: int,
+    swc: tuple[str, ...],
     config: tuple[str, ...],
     overwrite: bool,
     quiet: bool,
@@ -35,7 +42,9 @@ def synth(
 ) -> None:
     """Write a synthetic brain with its truth to the OME-Zarr OUT.
 
-    The truth lies in labels/truth (1 on neurites) and labels/neurons (an id each).
+    The truth lies in labels/truth (1 on neurites), labels/neurons and labels/branches
+    (an id each), and in .blockseg/truth/: centrelines as SWC, branches.csv with SNRs,
+    blocks.csv with what block metrics estimate. More: docs/synth.md.
     """
     from blockseg.config import parse_shape
     from blockseg.jobs.synth import Recipe
@@ -44,7 +53,7 @@ def synth(
     from .progress import watcher
     from .report import print_result
 
-    recipe = Recipe(parse_shape("shape", shape), preset, seed)
+    recipe = Recipe(parse_shape("shape", shape), preset, seed, swc)
     settings = settings_of(config, options)
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:

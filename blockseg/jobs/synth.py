@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.config import RunSettings
@@ -17,6 +19,7 @@ from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import Paths
 from blockseg.jobs.synth_blocks import Centrelines, Recipe, Synthesis
 from blockseg.jobs.synth_truth import MAIN, TRACING, TruthTables
+from blockseg.metrics.swc import swc_files
 from blockseg.runtime import Need, plan_layout
 from blockseg.volume import PyramidSpec
 
@@ -28,7 +31,6 @@ __all__ = ["Recipe", "synth"]
 
 _BYTES_A_VOXEL = 60  # of the generator at work, measured
 _BYTES_HELD = 2**27  # textures, cells, tiles
-_VOXEL_SIZE = (1.0, 0.35, 0.35)
 _LABELS: tuple[tuple[str, OutputDtype], ...] = (
     ("neurons", "uint32"),
     ("branches", "uint32"),
@@ -71,7 +73,10 @@ def synth(
         With one line, before anything is written, if the input is bad.
     """
     settings = settings or RunSettings()
-    size = settings.voxel_size or _VOXEL_SIZE
+    size = settings.voxel_size or recipe.voxel_size
+    files = swc_files([Path(path).expanduser() for path in recipe.swc])
+    swc = tuple(str(path.resolve()) for path in files)
+    recipe = replace(recipe, swc=swc, voxel_size=size)
     brain = recipe.brain()
     block = settings.block or block_shape(recipe.shape, 128)
     grid = BlockGrid(recipe.shape, block)
@@ -104,6 +109,7 @@ def synth(
             "shape": list(recipe.shape),
             "preset": recipe.preset,
             "seed": recipe.seed,
+            "swc": [sha256(path.read_bytes()).hexdigest() for path in files],
             "block": list(block),
             "voxel-size": list(size),
             "zarr-format": settings.zarr_format,
@@ -130,12 +136,13 @@ def synth(
         ),
         workers=settings.workers,
     )
+    real = f", {len(swc)} reconstructed neurons" if swc else ""
     result = launch(
         job,
         settings,
         fit,
         on_event,
-        engine=f"synthetic brain {recipe.preset}, seed {recipe.seed}",
+        engine=f"synthetic brain {recipe.preset}, seed {recipe.seed}{real}",
     )
     if result.complete:
         tables.write(job.ledger or job.paths.ledger)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockReport
-from blockseg.training.synth import SyntheticBrain, block_truth, neuron_swc
+from blockseg.training.synth import (
+    Placed,
+    SyntheticBrain,
+    block_truth,
+    neuron_swc,
+    preset,
+    read_reconstruction,
+)
 from blockseg.volume import PyramidWriter
 from blockseg.volume.write_errors import write_error
 
@@ -35,8 +42,24 @@ class Recipe:
     seed: int
     """Which one of its kind."""
 
+    swc: tuple[str, ...] = ()
+    """Files of real neurons to place; none for procedural ones."""
+
+    voxel_size: tuple[float, float, float] = (1.0, 0.35, 0.35)
+    """Along (z, y, x), in µm; what real neurons are scaled by."""
+
     def brain(self, neurites: Neurites | None = None) -> SyntheticBrain:
-        """Return the brain; its neurites may be shared with others of this recipe."""
+        """Return the brain; its neurites may be shared with others of this recipe.
+
+        Raises
+        ------
+        BlocksegError
+            With one line, if there is no such brain.
+        """
+        if self.swc and neurites is None:
+            forms = [read_reconstruction(Path(path)) for path in self.swc]
+            params = preset(self.preset)
+            neurites = Placed(self.shape, params, self.seed, forms, self.voxel_size)
         return SyntheticBrain(self.shape, self.preset, self.seed, neurites=neurites)
 
 

@@ -21,7 +21,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.training.synth.fields import stream
 from blockseg.training.synth.neurons import Numbers, crossing, populate
 from blockseg.training.synth.raster import TileIndex
-from blockseg.training.synth.tracing import Branches, Points, Somata, Tracing
+from blockseg.training.synth.tracing import Branches, Points, Tracing
 from blockseg.training.synth.walks import Domain
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.training.synth.params import SynthParams
 
-__all__ = ["CELL", "Cells", "Neurites", "Whole", "near_points", "neurites"]
+__all__ = ["CELL", "Cells", "Neurites", "Whole", "ample", "neurites"]
 
 CELL = 256
 """Edge length of a cell, in voxels."""
@@ -106,7 +106,7 @@ class Whole:
 
     def near(self, roi: Roi, reach: float) -> Tracing:
         """Return the points within ``reach`` voxels of a region, and its somata."""
-        return near_points(self._tracing, self._index, roi, reach, self._glow)
+        return _near_points(self._tracing, self._index, roi, reach, self._glow)
 
     def owned(self, index: Zyx) -> Iterator[Tracing]:
         """Yield everything: there is one part."""
@@ -172,7 +172,7 @@ class Cells:
         parts = []
         for z, y, x in product(*ranges):
             tracing, index = self._cell((z, y, x))
-            parts.append(near_points(tracing, index, roi, reach, glow))
+            parts.append(_near_points(tracing, index, roi, reach, glow))
         return Tracing.joined(parts)
 
     def owned(self, index: Zyx) -> Iterator[Tracing]:
@@ -204,7 +204,7 @@ class Cells:
             return self._cache[index]
 
 
-def near_points(
+def _near_points(
     tracing: Tracing, index: TileIndex, roi: Roi, reach: float, glow: float
 ) -> Tracing:
     """Return the part of a tracing that lies near a region.
@@ -232,13 +232,7 @@ def near_points(
             np.full(len(chosen), -1),
         ),
         _of(branches, rows),
-        Somata(
-            somata.position[bodies],
-            somata.radius[bodies],
-            somata.amplitude[bodies],
-            somata.neuron[bodies],
-            somata.number[bodies],
-        ),
+        somata.chosen(bodies),
     )
 
 
@@ -262,10 +256,10 @@ def _capacities(params: SynthParams, millions: float, trunk: float) -> tuple[int
     long = 1 + trunk / shape.branch_every * (1 + again + again**2)
     branches = axons * (1 + long) + neurons * (long + 8 * (1 + shape.dendrites))
     branches += 2 * params.clutter.vessels * millions
-    return _ample(most), _ample(branches, spread=2 * long)
+    return ample(most), ample(branches, spread=2 * long)
 
 
-def _ample(expected: float, spread: float = 1.0) -> int:
+def ample(expected: float, spread: float = 1.0) -> int:
     """Return a power of two far above a Poisson number of this mean."""
     far = expected + 12 * math.sqrt(spread * expected) + 24
     return 1 << math.ceil(math.log2(far))

@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.training.synth.profiles import draw_snr, log_uniform, profile
 from blockseg.training.synth.tracing import (
+    AT_SOMA,
     AXON,
     DENDRITE,
     VESSEL,
@@ -69,8 +70,10 @@ class _Population:
         self.neurons += 1
         return self.numbers.neurons_before + self.neurons
 
-    def add(self, paths: list[Path], kind: int, neuron: int, snr: float) -> None:
-        """Add a tree of paths whose contrast is ``snr`` background SDs."""
+    def add(
+        self, paths: list[Path], kind: int, neuron: int, snr: float, root: int = AT_SOMA
+    ) -> None:
+        """Add a tree of paths, rooted in ``root``, of contrast ``snr`` background SDs."""
         first: list[int] = []
         taper = 0.5 if kind == DENDRITE else 0.15
         for path in paths:
@@ -79,9 +82,9 @@ class _Population:
             radius, amplitude, own = profile(
                 path.points, thick, kind, snr, self.params, self.rng
             )
-            parent = -1 if path.parent < 0 else first[path.parent] + path.parent_point
+            at = first[path.parent] + path.parent_point if path.parent >= 0 else root
             first.append(self.points)
-            self.stretch(path.points, radius, amplitude, parent)
+            self.stretch(path.points, radius, amplitude, at)
             self.branches.append((neuron, kind, own))
 
     def stretch(
@@ -113,10 +116,13 @@ class _Population:
         snr = draw_snr(shape.snr, rng)
         start, direction = self.place(), unit_vector(rng)
         radius = log_uniform(*shape.axon_radius, rng)
+        begin = self.points
         for way in (direction, -direction):
             length = domain.longest * rng.uniform(0.5, 1.0)
             tree = grow(start, way, length, radius, shape=shape, domain=domain, rng=rng)
-            self.add(tree, AXON, neuron, snr)
+            # Both ways of an axon are one: the second goes on where the first began.
+            root = begin if self.points > begin else AT_SOMA
+            self.add(tree, AXON, neuron, snr, root)
 
     def bundle(self, size: int) -> None:
         """Add axons that run side by side."""
@@ -132,6 +138,7 @@ class _Population:
             snr = draw_snr(shape.snr, rng)
             radius = log_uniform(*shape.axon_radius, rng)
             offset = rng.normal(0, shape.bundle_spread, 3)
+            begin = self.points
             for way in ways:
                 wander = walk(np.zeros(3), np.zeros(3), length, shape, rng) / 3
                 wander -= np.linspace(0, 1, len(wander))[:, None] * wander[-1]
@@ -141,7 +148,8 @@ class _Population:
                     axon = axon[: int(len(axon) * rng.uniform(0.5, 1.0))]
                 points = self.domain.inside(axon, start)
                 if len(points) >= 4:
-                    self.add([Path(points, radius, -1, 0)], AXON, neuron, snr)
+                    root = begin if self.points > begin else AT_SOMA
+                    self.add([Path(points, radius, -1, 0)], AXON, neuron, snr, root)
 
     def neuron(self) -> None:
         """Add a soma with dendrites and an axon."""
@@ -200,7 +208,7 @@ class _Population:
                 points,
                 np.full(len(points), radius, dtype=np.float32),
                 np.full(len(points), dark, dtype=np.float32),
-                -1,
+                AT_SOMA,
             )
             self.branches.append((0, VESSEL, 0.0))
 

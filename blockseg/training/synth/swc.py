@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.training.synth.tracing import AT_SOMA
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -93,12 +95,12 @@ def neuron_swc(
     first = len(lines) + 1
     # A node springs from the soma where its stretch begins, not where it was cut.
     parent = np.full(len(own), -1)
-    start = points.parent[own] < 0
+    root_at_soma = points.parent[own] == AT_SOMA
     place = np.searchsorted(own, points.parent[own])
     place = np.minimum(place, max(len(own) - 1, 0))
-    found = ~start & (own[place] == points.parent[own])
+    found = own[place] == points.parent[own] if len(own) else np.zeros(0, bool)
     parent[found] = place[found] + first
-    parent[start] = root
+    parent[root_at_soma] = root
     branch = points.branch[own]
     where = points.position[own] * scale
     radius = points.radius[own] * scale[2]

@@ -12,10 +12,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["AXON", "DENDRITE", "VESSEL", "Branches", "Points", "Somata", "Tracing"]
+__all__ = [
+    "AT_SOMA",
+    "AXON",
+    "DENDRITE",
+    "FREE",
+    "VESSEL",
+    "Branches",
+    "Points",
+    "Somata",
+    "Tracing",
+]
 
 AXON, DENDRITE, VESSEL = 2, 3, 9
 """Kinds of branches; the first two as in SWC."""
+
+AT_SOMA, FREE = -1, -2
+"""Parents of roots: the soma, if the neuron has one, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,7 @@ class Points:
     """(n,), row in the table of branches."""
 
     parent: NDArray[np.int64]
-    """(n,), index of the parent point; -1 at a root."""
+    """(n,), index of the parent point; at a root ``AT_SOMA`` or ``FREE``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,22 @@ class Somata:
     number: NDArray[np.int64]
     """(n,), of the soma in the whole brain; what its shape is drawn from."""
 
+    @classmethod
+    def none(cls) -> Somata:
+        """Return no somata."""
+        few = np.zeros(0, np.float32)
+        return cls(few.reshape(0, 3), few, few, few.astype(np.uint32), few.astype(int))
+
+    def chosen(self, rows: NDArray[np.bool_]) -> Somata:
+        """Return some of them."""
+        return Somata(
+            self.position[rows],
+            self.radius[rows],
+            self.amplitude[rows],
+            self.neuron[rows],
+            self.number[rows],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
@@ -92,6 +121,14 @@ class Tracing:
     somata: Somata
     """Cell bodies."""
 
+    @classmethod
+    def of_somata(cls, somata: Somata) -> Tracing:
+        """Return somata without neurites."""
+        few = np.zeros(0, np.float32)
+        none = few.astype(np.uint32)
+        points = Points(few.reshape(0, 3), few, few, none, few.astype(np.int64))
+        return cls(points, Branches(none, few.astype(np.uint8), few, none), somata)
+
     def neurons(self) -> list[int]:
         """Return the labels of its neurons, ascending."""
         every = np.union1d(self.branches.neuron, self.somata.neuron)
@@ -103,7 +140,7 @@ class Tracing:
         first_point = np.cumsum([0, *(len(t.points.radius) for t in parts)])
         first_branch = np.cumsum([0, *(len(t.branches.snr) for t in parts)])
         parent = [
-            np.where(t.points.parent < 0, -1, t.points.parent + start)
+            np.where(t.points.parent < 0, t.points.parent, t.points.parent + start)
             for t, start in zip(parts, first_point, strict=False)
         ]
         branch = [
