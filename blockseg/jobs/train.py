@@ -299,7 +299,10 @@ def _report_facts(plan: _Plan, ranks: Ranks) -> ReportFacts:
         title=plan.info.name,
         network=f"{_network_line(plan.network)}, {_parameters(plan.network):,} parameters",
         sources=tuple(
-            {name.replace("_", " "): _said(value) for name, value in note.items()}
+            {
+                name.replace("_", " "): "–" if value is None else _said(value)
+                for name, value in note.items()
+            }
             for note in plan.request["data"]
         ),
         settings={

@@ -112,7 +112,8 @@ def _ends(
 
 def _grid(bottom: float, top: float, right: float, *, logarithmic: bool) -> list[str]:
     parts = []
-    for tick in _ticks(bottom, top):
+    ticks = _decades(bottom, top) if logarithmic else _ticks(bottom, top)
+    for tick in ticks:
         y = _y(tick, bottom, top)
         label = f"{10**tick if logarithmic else tick:.3g}"
         parts.append(
@@ -142,6 +143,18 @@ def _ticks(low: float, high: float) -> list[float]:
     first = math.ceil(low / gap - 1e-9)
     last = math.floor(high / gap + 1e-9)
     return [n * gap for n in range(first, last + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Return the logarithms of round numbers between two logarithms."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    every = [math.log10(n) + p for p in powers for n in (1, 2, 5)]
+    found = [tick for tick in every if low <= tick <= high]
+    if len(found) > 2 * _TICKS:
+        found = [tick for tick in found if abs(tick - round(tick)) < 1e-9]
+    if len(found) < 2:
+        found = [math.log10(n) for n in _ticks(10**low, 10**high) if n > 0]
+    return found
 
 
 def _x(step: float, right: float) -> float:
