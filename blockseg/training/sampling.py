@@ -22,9 +22,8 @@ class Sampler:
     """Draws cubes around annotated voxels.
 
     The voxel that a cube is drawn around lies anywhere in it, so that an annotated
-    slice is met at every depth of a patch. A share of the cubes is drawn around any
-    annotated voxel, and shall hold no neurite; the others around a neurite voxel. Where
-    eight places do not give what is wanted, the best of them is taken.
+    slice is met at every depth of a patch. Where eight places do not give what is
+    wanted, the best of them is taken.
 
     Parameters
     ----------
@@ -35,10 +34,8 @@ class Sampler:
         shorter than they are: there they begin where it begins.
     patch
         Edge of a cube, in voxels.
-    background_share
-        Share of the cubes that shall hold no neurite, 0 to 1.
     min_foreground
-        Neurite voxels that the others shall hold.
+        Neurite voxels that a cube shall hold, unless it shall hold none.
     """
 
     def __init__(
@@ -47,18 +44,23 @@ class Sampler:
         domain: Roi,
         *,
         patch: int,
-        background_share: float = 0.0,
         min_foreground: int = 1,
     ) -> None:
         self._index = index
         self._domain = domain
         self._patch = patch
-        self._background_share = background_share
         self._wanted = min_foreground
         self._labelled = index.labelled.cumsum()
         self._foreground = index.foreground.cumsum()
 
-    def draw(self, codes: Codes, rng: np.random.Generator) -> Roi:
+    @property
+    def has_neurites(self) -> bool:
+        """Whether there is any neurite voxel."""
+        return bool(self._foreground[-1])
+
+    def draw(
+        self, codes: Codes, rng: np.random.Generator, *, empty: bool = False
+    ) -> Roi:
         """Return a cube.
 
         Parameters
@@ -67,8 +69,11 @@ class Sampler:
             Reads the annotation; asked for regions inside the domain only.
         rng
             Draws it.
+        empty
+            Whether it is drawn around any annotated voxel and shall hold no neurite;
+            else around a neurite voxel, if there is one.
         """
-        empty = rng.uniform() < self._background_share or not self._foreground[-1]
+        empty = empty or not self.has_neurites
         best, best_score = None, -1
         for _ in range(_TRIES):
             roi = self._around(self._voxel(codes, rng, positive=not empty), rng)

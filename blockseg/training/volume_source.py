@@ -92,7 +92,10 @@ class OpenCase:
 
 
 class VolumePatches:
-    """Patches of a set of annotated volumes, which are drawn with equal chances.
+    """Patches of a set of annotated volumes.
+
+    First it is drawn whether a patch shall hold neurites, then a volume that can give
+    one, each with the same chance, then a place in it.
 
     Small volumes are kept in memory, up to 256 MiB a process; of others, only what a
     patch needs is read. May be pickled, and opens its files in the process that reads.
@@ -105,8 +108,10 @@ class VolumePatches:
         What the values of annotations mean.
     patch
         Edge of a patch, in voxels.
-    background_share, min_foreground
-        Of :class:`Sampler`.
+    background_share
+        Share of the patches that shall hold no neurite, 0 to 1.
+    min_foreground
+        Neurite voxels that the others shall hold.
     augmentation
         How patches are varied.
     clip
@@ -138,11 +143,14 @@ class VolumePatches:
                 region.index,
                 region.domain,
                 patch=patch,
-                background_share=background_share,
                 min_foreground=min_foreground,
             )
             for region in self._regions
         ]
+        self._background_share = background_share
+        self._any = range(len(self._regions))
+        holding = [n for n in self._any if self._samplers[n].has_neurites]
+        self._holding = holding or self._any
         self._opened: dict[int, OpenCase] = {}
         self._held = 0
         self._process = os.getpid()
@@ -160,9 +168,11 @@ class VolumePatches:
             Draws it.
         """
         del number
-        chosen = int(rng.integers(len(self._regions)))
+        empty = rng.uniform() < self._background_share
+        among = self._any if empty else self._holding
+        chosen = among[int(rng.integers(len(among)))]
         region, opened = self._regions[chosen], self._open(chosen)
-        roi = self._samplers[chosen].draw(opened.codes, rng)
+        roi = self._samplers[chosen].draw(opened.codes, rng, empty=empty)
         inside = roi.intersection(region.domain)
         # Clipped only after augmentation, which moves what the clip would cut.
         image, target = opened.read(inside, region.affine)

@@ -105,9 +105,10 @@ def test_no_voxel_that_is_read_for_a_patch_lies_in_what_is_held_out(
         return target[roi.slices()]
 
     index = restricted(found.index, training, codes)
-    sampler = Sampler(index, training, patch=patch, background_share=0.3)
+    sampler = Sampler(index, training, patch=patch)
     for seed in range(6):
-        roi = sampler.draw(codes, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        roi = sampler.draw(codes, rng, empty=seed % 3 == 0)
         read[roi.intersection(training).slices()] = True
         assert roi.shape == (patch,) * 3
     assert not read[validation.slices()].any()

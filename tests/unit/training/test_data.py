@@ -103,6 +103,15 @@ def test_a_share_of_the_patches_holds_no_neurite(tmp_path: Path) -> None:
         assert low <= empty <= high
 
 
+def test_volumes_without_neurites_do_not_change_that_share(tmp_path: Path) -> None:
+    for number in range(6):
+        image, label = volume(number)
+        write(tmp_path, f"v{number}", image, label if number < 2 else label * 0)
+    given = config(background_share=0.0, seed=2)
+    data = open_data([str(tmp_path)], given)
+    assert all((data.train[n][1] == 1).any() for n in range(20))
+
+
 def test_whole_volumes_are_held_out_and_their_patches_never_drawn(
     tmp_path: Path,
 ) -> None:
