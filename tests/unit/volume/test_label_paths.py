@@ -37,6 +37,6 @@ def test_labels_are_named_and_placed_relative_to_the_container(
 
 
 def test_an_image_without_labels_has_none(tmp_path: Path) -> None:
-    zarr.save_array(tmp_path / "bare.zarr", np.ones((2, 3, 4), "uint8"), zarr_format=2)
+    zarr.create_array(tmp_path / "bare.zarr", data=np.ones((2, 3, 4), "uint8"))
     assert label_paths(find(tmp_path / "bare.zarr")) == {}
     assert label_paths(find("constant://2,2,2/uint8/1")) == {}
