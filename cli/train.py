@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -55,6 +56,8 @@ def train(
     given = {name: value for name, value in options.items() if value is not None}
     settings = train_settings_from(*(load_config(name) for name in config), given)
     command = click.get_current_context().obj
+    if os.environ.get("RANK", "0") != "0":
+        quiet, as_json = True, False  # of those that torchrun started one talks
     with watcher(quiet=quiet, as_json=as_json) as watch:
         result = learn(
             data,

@@ -102,11 +102,12 @@ def train(
         After Ctrl-C and a checkpoint; the same call goes on.
     """
     folder = TrainFolder(Path(out).expanduser())
-    folder.refuse_foreign()
-    if resume:
-        folder.refuse_nothing()
     settings = settings or TrainSettings()
     with open_ranks(settings.device) as ranks, ExitStack() as stack:
+        if ranks.first:
+            folder.refuse_foreign()
+            if resume:
+                folder.refuse_nothing()
         plan = _plan(sources, folder.path, settings, ranks)
         files = RunFolder(folder.path, plan.info)
         watcher = Watcher()
@@ -131,7 +132,8 @@ def train(
             )
         except BaseException as error:
             if ranks.first:
-                folder.end(type(error).__name__)
+                stopped = isinstance(error, KeyboardInterrupt)
+                folder.end("interrupted" if stopped else str(error))
             raise
         if ranks.first:
             folder.end("complete" if result.complete else result.stopped)
@@ -233,7 +235,6 @@ def _config(settings: TrainSettings, *, fine: bool, ranks: Ranks) -> TrainingCon
         patience=settings.patience,
         checkpoint_every=settings.checkpoint_every,
         precision=settings.precision,
-        device=settings.device,
         threads=settings.threads,
         workers=workers if settings.workers is None else settings.workers,
     )

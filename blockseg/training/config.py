@@ -72,9 +72,6 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Of the arithmetic; ``auto`` mixes where the device gains by it."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where the network is trained."""
-
     threads: int | None = None
     """Of torch; its own choice if None."""
 

@@ -104,6 +104,8 @@ def open_ranks(device: str = "auto") -> Iterator[Ranks]:
     here = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(here)
+        # Patches have one shape: the search for the fastest kernels pays.
+        torch.backends.cudnn.benchmark = True
     if size == 1:
         yield Ranks(device=here)
         return
