@@ -51,7 +51,7 @@ def _brain(tmp_path: Path, seed: int = 1) -> SyntheticBrain:
 
 
 def test_a_tree_is_cut_at_its_branch_points_and_its_soma_is_no_neurite(
-    tmp_path,
+    tmp_path: Path,
 ) -> None:
     form = read_reconstruction(_file(tmp_path))
     assert [len(s.node) for s in form.stretches if s.parent < 0] == [3, 3]
@@ -75,17 +75,19 @@ def test_a_tree_is_cut_at_its_branch_points_and_its_soma_is_no_neurite(
         ("12 2 1 2 3 1 12", "line 13 belongs to a circle"),
     ],
 )
-def test_a_damaged_file_is_refused_with_its_line(tmp_path, line, message) -> None:
+def test_a_damaged_file_is_refused_with_its_line(
+    tmp_path: Path, line: str, message: str
+) -> None:
     with pytest.raises(VolumeError, match=rf"tree\.swc, {message}"):
         read_reconstruction(_file(tmp_path, TREE + line + "\n"))
 
 
-def test_a_file_without_neurites_is_refused(tmp_path) -> None:
+def test_a_file_without_neurites_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match=r"tree\.swc holds no neurite"):
         read_reconstruction(_file(tmp_path, "1 1 0 0 0 4 -1\n"))
 
 
-def test_equal_radii_do_not_count_as_measured(tmp_path) -> None:
+def test_equal_radii_do_not_count_as_measured(tmp_path: Path) -> None:
     text = "1 2 0 0 0 1 -1\n2 2 9 0 0 1 1\n3 2 19 3 0 1 2\n"
     assert not read_reconstruction(_file(tmp_path, text)).has_radii
 
@@ -112,7 +114,9 @@ def test_equal_nodes_do_no_harm() -> None:
     np.testing.assert_allclose(radius, 1)
 
 
-def test_a_region_with_real_neurons_equals_the_crop_of_the_whole(tmp_path) -> None:
+def test_a_region_with_real_neurons_equals_the_crop_of_the_whole(
+    tmp_path: Path,
+) -> None:
     whole = _brain(tmp_path).block(Roi.whole(SHAPE))
     assert len(np.unique(whole.labels)) > 1
     for roi in (Roi((10, 30, 30), (50, 80, 79)), Roi((60, 64, 0), (64, 80, 64))):
@@ -122,7 +126,7 @@ def test_a_region_with_real_neurons_equals_the_crop_of_the_whole(tmp_path) -> No
         np.testing.assert_array_equal(part.branches, whole.branches[roi.slices()])
 
 
-def test_real_neurons_come_back_from_a_pickle_the_same(tmp_path) -> None:
+def test_real_neurons_come_back_from_a_pickle_the_same(tmp_path: Path) -> None:
     placed = _brain(tmp_path).neurites
     again = pickle.loads(pickle.dumps(placed))
     roi = Roi((0, 0, 0), (60, 60, 60))
@@ -131,7 +135,7 @@ def test_real_neurons_come_back_from_a_pickle_the_same(tmp_path) -> None:
     )
 
 
-def test_placed_neurons_keep_their_lengths_and_joints(tmp_path) -> None:
+def test_placed_neurons_keep_their_lengths_and_joints(tmp_path: Path) -> None:
     brain = _brain(tmp_path, seed=2)
     form = read_reconstruction(_file(tmp_path))
     lengths = []
@@ -156,7 +160,7 @@ def test_placed_neurons_keep_their_lengths_and_joints(tmp_path) -> None:
     np.testing.assert_allclose(lengths, form.length, rtol=0.06)
 
 
-def test_there_is_as_much_path_as_the_preset_has_passing_axons(tmp_path) -> None:
+def test_there_is_as_much_path_as_the_preset_has_passing_axons(tmp_path: Path) -> None:
     form = read_reconstruction(_file(tmp_path))
     params = replace(preset("clean"), morphology=Morphology(axon_density=3000.0))
     placed = Placed((96, 96, 96), params, 1, [form], SIZE)

@@ -1,6 +1,7 @@
 """What a synthetic brain tells of itself: block truths, SWC, and ids."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_labels_branches_and_snr_of_a_block_agree_with_the_tracing() -> None:
     assert not block.snr[~there].any()
 
 
-def test_swc_nodes_lie_on_their_own_branch_and_in_the_tissue(tmp_path) -> None:
+def test_swc_nodes_lie_on_their_own_branch_and_in_the_tissue(tmp_path: Path) -> None:
     brain = SyntheticBrain(SHAPE, BUSY, 4)
     block, size = brain.block(WHOLE), (2.0, 0.5, 0.5)
     on, nodes = 0, 0
