@@ -1,60 +1,152 @@
-"""Score weights on a volume of which some slices are labelled.
+"""Compare weights with each other and with filters, on truth that no training saw.
 
-    python benchmarks/bench_accuracy.py IMAGE.tif LABEL.tif [--weights FILE]
+    python benchmarks/bench_accuracy.py [--weights NAME=FILE ...] [--gains 1,2]
+        [--annotated NAME=IMAGE.tif,LABEL.tif,SLICE[,SLICE...] ...]
+        [--negative NAME=IMAGE.tif ...] [--brains 3] [--json FILE]
 
-LABEL holds 0 where nothing is known, 1 on background, 2 on neurites and 4 where
-annotators differ. Each labelled slice is scored with a tolerance of 2 voxels in the
-slice, at several thresholds; 0.5 is the one that counts, the others show how well p
-is calibrated. As a yardstick: the best of many intensity thresholds, chosen on the
-truth itself.
+Networks have one fixed setting, that of ``blockseg run``; filters are told the best
+threshold of each set by its truth. F1 is that of centrelines within 2 voxels, with the
+95 % interval over blocks; in an SNR bin: recall in the bin, precision over all.
+LABEL holds 1 on background and 2 on neurites; other values are unknown.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tifffile
 import torch
+from accuracy_methods import Method, classical, weights  # type: ignore[import-not-found]
+from accuracy_scenes import (  # type: ignore[import-not-found]
+    Scene,
+    annotated,
+    negative,
+    synthetic_sets,
+)
 
-from blockseg.metrics.scores import Agreement, tolerant_agreement
-from blockseg.model.weights import load_weights
+from blockseg.metrics import measure
 from blockseg.model.weights_info import default_weights
-from blockseg.training.evaluation import probability
+
+_CANDIDATES = 14  # thresholds that a filter is offered
 
 
-def score(volume: np.ndarray, label: np.ndarray, threshold: float) -> Agreement:
-    """Return the agreement over all labelled slices."""
-    total = Agreement()
-    for z in np.flatnonzero((label == 1).any(axis=(1, 2))):
-        counts = (label[z] == 1) | (label[z] == 2)
-        total += tolerant_agreement(
-            volume[z] >= threshold, label[z] == 2, 2, counts=counts
+def best_threshold(responses: list[np.ndarray], scenes: list[Scene]) -> float:
+    """Return the threshold with the best voxel F1 within the tolerance."""
+    known = np.concatenate(
+        [r[s.counts][::7] for r, s in zip(responses, scenes, strict=True)]
+    )
+    offered = np.quantile(known, 1 - np.geomspace(0.0005, 0.3, _CANDIDATES))
+    best = (-1.0, 0.0)
+    for level in np.unique(offered):
+        parts = [s.near_f1(r >= level) for r, s in zip(responses, scenes, strict=True)]
+        right, predicted, found, true = (sum(p) for p in zip(*parts, strict=True))
+        precision, recall = right / max(predicted, 1), found / max(true, 1)
+        best = max(
+            best, (2 * precision * recall / max(precision + recall, 1e-9), level)
         )
-    return total
+    return float(best[1])
+
+
+def score(method: Method, scenes: list[Scene], told: float | None) -> dict[str, Any]:
+    """Return all numbers of one method on one set."""
+    responses = [method.response(scene.image) for scene in scenes]
+    level = method.threshold if method.threshold is not None else told
+    empty = not any(scene.true.any() for scene in scenes)
+    if level is None:
+        level = best_threshold(responses, scenes)
+    masks = [r >= level for r in responses]
+    voxels = sum(int(scene.counts.sum()) for scene in scenes)
+    pairs = list(zip(scenes, masks, strict=True))
+    out: dict[str, Any] = {
+        "threshold": float(level),
+        "painted_share": sum(int((m & s.counts).sum()) for s, m in pairs) / voxels,
+        "false_per_100_cubed": sum(s.false_components(m) for s, m in pairs)
+        / voxels
+        * 1e6,
+    }
+    if empty:
+        return out
+    rows = np.array([row for s, m in pairs for row in s.rows(m)])
+    for found in measure(rows):
+        out[found.name] = found.value
+        if found.name == "centreline_f1":
+            out["interval"] = [found.low, found.high]
+    return out
+
+
+def line(name: str, scores: dict[str, dict[str, Any]]) -> str:
+    """Return one row of the table."""
+    cells = []
+    for of_set in scores.values():
+        if "centreline_f1" not in of_set:
+            cells.append(
+                f"{of_set['painted_share']:8.2%}{of_set['false_per_100_cubed']:7.1f}"
+            )
+            continue
+        low, high = of_set["interval"]
+        text = f"{of_set['centreline_f1']:6.3f} ({low:.2f}-{high:.2f})"
+        # A set without SNR has no bins; the first is below what can be seen.
+        if not np.isnan(of_set.get("snr_f1_2", np.nan)):
+            text += f"{of_set['snr_f1_2']:7.3f}"
+        elif "snr_f1_3" in of_set and not np.isnan(of_set["snr_f1_3"]):
+            text += f"{'–':>7}"
+        if not np.isnan(of_set.get("snr_f1_3", np.nan)):
+            text += f"{of_set['snr_f1_3']:7.3f}"
+        cells.append(text)
+    return f"{name:34.34}" + " |".join(cells)
 
 
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("image")
-    parser.add_argument("label")
-    parser.add_argument("--weights", default=None)
+    parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--gains", default="1", help="factors on the gain of --weights")
+    parser.add_argument("--annotated", action="append", default=[])
+    parser.add_argument("--negative", action="append", default=[])
+    parser.add_argument("--brains", type=int, default=3, help="of each preset")
+    parser.add_argument("--filters", choices=("all", "none"), default="all")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    network, info = load_weights(given.weights or default_weights())
-    image, label = tifffile.imread(given.image), tifffile.imread(given.label)
-    p = probability(network, image, info)
-    print(f"{info.name}\n{'threshold':>10}{'precision':>10}{'recall':>8}{'F1':>8}")
-    for threshold in (0.1, 0.3, 0.5, 0.7, 0.9):
-        got = score(p, label, threshold)
-        print(f"{threshold:10.1f}{got.precision:10.3f}{got.recall:8.3f}{got.f1:8.3f}")
-    levels = np.percentile(image, np.linspace(50, 99.5, 40))
-    best = max((score(image, label, level).f1, level) for level in levels)
-    print(
-        f"best intensity threshold, told the truth: F1 {best[0]:.3f} at {best[1]:.0f}"
-    )
+    sets = synthetic_sets(given.brains)
+    for item in given.annotated:
+        name, rest = item.split("=", 1)
+        image, label, *slices = rest.split(",")
+        sets[name] = [annotated(image, label, tuple(int(z) for z in slices))]
+    for item in given.negative:
+        name, image = item.split("=", 1)
+        sets[name] = [negative(image)]
+    methods = [weights(str(default_weights()), "shipped weights")]
+    for item in given.weights:
+        name, path = item.split("=", 1)
+        for gain in (float(g) for g in given.gains.split(",")):
+            title = name if gain == 1 else f"{name}, gain × {gain:g}"
+            methods.append(weights(path, title, gain))
+    if given.filters == "all":
+        methods += classical()
+    sys.stdout.write(f"{platform.processor() or platform.machine()}, {__doc__}\n")
+    sys.stdout.write(f"{'':34}{' | '.join(sets)}\n")
+    results = {}
+    for method in methods:
+        results[method.name] = scores = {}
+        told: dict[str, float] = {}
+        for name, scenes in sets.items():
+            # Where there is no neurite, a filter keeps the threshold of its preset.
+            scores[name] = score(method, scenes, told.get(name.removesuffix(", empty")))
+            if name in ("fmost", "lightsheet"):
+                told[name] = scores[name]["threshold"]
+            if name == "fmost":
+                continue
+        sys.stdout.write(line(method.name, scores) + "\n")
+        sys.stdout.flush()
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ TRAIN_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("--loss",),
         {"metavar": "NAME", "help": "bce-dice (default), published or dice-ce."},
     ),
+    (
+        ("--positive",),
+        {"metavar": "W", "help": "Weight of neurites in bce-dice. [1]"},
+    ),
     (("--cldice",), {"metavar": "W", "help": "Weight of soft clDice. [0]"}),
     (
         ("--skeleton-recall",),

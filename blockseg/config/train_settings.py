@@ -43,6 +43,9 @@ class TrainSettings:
     loss: Literal["bce-dice", "published", "dice-ce"] = "bce-dice"
     """What is minimised."""
 
+    positive: float = 1.0
+    """Weight of neurite voxels in ``bce-dice``; above 1 finds dimmer ones."""
+
     cldice: float = 0.0
     """Weight of the soft centreline Dice beside the loss."""
 
@@ -172,6 +175,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "init": parse_text,
     "loss": parse_choice("bce-dice", "published", "dice-ce"),
     "cldice": parse_float(0, 1000),
+    "positive": parse_float(0.01, 1000),
     "skeleton_recall": parse_float(0, 1000),
     "deep_supervision": parse_float(0, 1000),
     "optimiser": parse_choice("adamw", "sgd"),

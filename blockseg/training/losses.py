@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -38,6 +38,8 @@ Loss: TypeAlias = Callable[["tuple[Tensor, ...]", Tensor], Tensor]
 """Of the logits of each head and the target, each ``(batch, 1, z, y, x)``; a scalar."""
 
 _SMOOTH = 100.0  # voxels: keeps the Dice term of an empty batch calm
+_SPARSE = 200.0  # voxels: a patch with few known voxels does not count as much as one
+_MOST = 16.0  # a known voxel of a patch counts at most as much as so many
 _EPSILON = 1e-5
 
 
@@ -54,6 +56,10 @@ class LossConfig:
     skeleton_recall: float = 0.0
     """Weight of :func:`skeleton_recall`."""
 
+    positive: float = 1.0
+    """Weight of a neurite voxel in the BCE of ``bce-dice``; above 1, p = 0.5 is where a
+    voxel is less likely neurite than not: dim neurites are worth a false voxel."""
+
     deep_supervision: float = 0.0
     """Weight of the mean loss of the heads, each one's sigmoid taken for the answer."""
 
@@ -64,6 +70,9 @@ class LossConfig:
                 f"no loss {self.name!r}; did you mean {near[0]!r}? "
                 f"There are {', '.join(_LOSSES)}"
             )
+            raise ConfigError(message)
+        if not (math.isfinite(self.positive) and self.positive > 0):
+            message = f"the weight of neurites is {self.positive}; it must be above 0"
             raise ConfigError(message)
         for name in ("cldice", "skeleton_recall", "deep_supervision"):
             weight = getattr(self, name)
@@ -84,6 +93,8 @@ def make_loss(config: LossConfig) -> Loss:
         If it needs a library that is not installed.
     """
     main = _LOSSES[config.name]
+    if config.name == "bce-dice":
+        main = partial(bce_dice, positive=config.positive)
     extras: list[tuple[float, Callable[[Tensor, Tensor], Tensor]]] = []
     if config.cldice:
         from blockseg.training.cldice import make_soft_cldice
@@ -107,12 +118,16 @@ def make_loss(config: LossConfig) -> Loss:
     return loss
 
 
-def bce_dice(logits: Tensor, target: Tensor, bce_weight: float = 10.0) -> Tensor:
+def bce_dice(
+    logits: Tensor, target: Tensor, bce_weight: float = 10.0, positive: float = 1.0
+) -> Tensor:
     """Return weighted BCE plus soft Dice.
 
-    The BCE treats both classes alike, so that p = 0.5 is where a voxel is as likely
-    neurite as not, and empty space goes to p near 0. The Dice term keeps thin
-    neurites from being outvoted by their surroundings.
+    The BCE treats both classes alike unless ``positive`` says otherwise, so that
+    p = 0.5 is where a voxel is as likely neurite as not, and empty space goes to p
+    near 0. The Dice term keeps thin neurites from being outvoted by their surroundings.
+    Every patch counts alike: one in which a single slice is annotated as much as one
+    that is known everywhere, as long as some hundred voxels are known.
 
     Parameters
     ----------
@@ -122,11 +137,18 @@ def bce_dice(logits: Tensor, target: Tensor, bce_weight: float = 10.0) -> Tensor
         0, 1, ``RING`` or ``IGNORE``, of the same shape.
     bce_weight
         Of the BCE against the Dice.
+    positive
+        Weight of neurite voxels in the BCE.
     """
     truth, weight = _truth_and_weight(logits, target)
-    bce = _mean(_bce(logits, truth), weight, target)
-    p = torch.sigmoid(logits) * weight
-    both = (p * truth).sum()
+    known = (target != IGNORE).flatten(1).sum(1).to(logits.dtype)
+    each = _bce(logits, truth) * weight * (1 + (positive - 1) * truth)
+    bce = (each.flatten(1).sum(1) / (known + _SPARSE)).mean()
+    scale = (target[0].numel() / (known + _SPARSE)).clamp(max=_MOST)
+    scale = scale.reshape(-1, *[1] * (logits.dim() - 1))
+    p = torch.sigmoid(logits) * weight * scale
+    truth = truth * scale
+    both = (torch.sigmoid(logits) * truth).sum()
     dice = 1 - (2 * both + _SMOOTH) / (p.sum() + truth.sum() + _SMOOTH)
     return bce_weight * bce + dice
 

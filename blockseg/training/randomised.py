@@ -20,11 +20,15 @@ from blockseg.training.synth.params import (
     SynthParams,
     Tissue,
 )
+from blockseg.training.synth.presets import preset
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["cluttered", "random_params"]
+
+_PRESET_SHARE = 0.35
+"""Of the brains; the rest varies in everything."""
 
 
 def _log(rng: np.random.Generator, low: float, high: float) -> float:
@@ -96,6 +100,8 @@ def random_params(rng: np.random.Generator) -> SynthParams:
     rng
         Its randomness.
     """
+    if rng.uniform() < _PRESET_SHARE:
+        return _like_a_preset(rng)
     negative = bool(rng.uniform() < 0.12)
     offset = _log(rng, 20, 400)
     level = offset + _log(rng, 40, 3000)
@@ -105,8 +111,9 @@ def random_params(rng: np.random.Generator) -> SynthParams:
     fine = rng.uniform(0.9, 2.0)
     total = math.hypot(noise, texture)
     uneven_grey = total * _log(rng, 0.2, 4.0)
-    rim = _maybe(rng, 0.7, 3, 300) * total
-    edged = rng.uniform() < (0.5 if negative else 0.15)
+    # Wide saturated edges look like nothing else, and are painted unless often seen.
+    rim = _maybe(rng, 0.8, 3, 400) * total
+    edged = rng.uniform() < (0.5 if negative else 0.35)
     return SynthParams(
         optics=_optics(rng),
         morphology=_morphology(rng, negative),
@@ -142,11 +149,23 @@ def random_params(rng: np.random.Generator) -> SynthParams:
             kind="plane" if edged else "full",
             outside_share=rng.uniform(0.05, 0.6),
             rim=rim,
-            rim_width=rng.uniform(1.0, 4.0),
+            rim_width=rng.uniform(1.0, 8.0),
             roughness=rng.uniform(0, 8),
             outside="zero" if rng.uniform() < 0.6 else "dark",
         ),
     )
+
+
+def _like_a_preset(rng: np.random.Generator) -> SynthParams:
+    """Return a preset with another density of neurites."""
+    name = ("fmost", "lightsheet", "clean")[int(rng.choice(3, p=(0.45, 0.45, 0.1)))]
+    params = preset(name)
+    shape = replace(
+        params.morphology,
+        neurons=rng.uniform(0, 0.6),
+        axon_density=_maybe(rng, 0.85, 300.0, 2500.0),
+    )
+    return replace(params, morphology=shape)
 
 
 def cluttered(params: SynthParams, rng: np.random.Generator) -> SynthParams:

@@ -239,8 +239,9 @@ class SynthPatches:
     def _blank(
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return an image of one value, as outside of a brain: all background."""
-        value = rng.choice([0.0, rng.uniform(-60, 5), rng.normal(0, 3)]) * self._gain
+        """Return an image of one value, as outside of a brain or in glare: background."""
+        values = [0.0, rng.normal(0, 3), rng.uniform(-60, 5), rng.uniform(3, 60)]
+        value = rng.choice(values) * self._gain
         shape = (self._patch,) * 3
         image = np.full(shape, np.clip(value, *self._clip), np.float32)
         return image, np.zeros(shape, np.uint8)

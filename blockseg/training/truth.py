@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INVISIBLE_SNR", "truth"]
 
-INVISIBLE_SNR = 0.9
+INVISIBLE_SNR = 1.4
 """Neurites fainter than this are neither foreground nor background."""
 
 

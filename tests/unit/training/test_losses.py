@@ -46,11 +46,28 @@ def tube(shape: tuple[int, int, int] = (12, 12, 12)) -> Tensor:
 
 
 def test_bce_dice_equals_numbers_computed_by_hand():
-    got = bce_dice(logits_of(0.8, 0.3, 0.4, 0.9), target_of(1, 0, RING, IGNORE))
-    bce = -(math.log(0.8) + math.log(0.7) + RING_WEIGHT * math.log(0.6)) / 3
-    total = 0.8 + 0.3 + RING_WEIGHT * 0.4
-    dice = 1 - (2 * 0.8 + 100) / (total + 1 + 100)
-    assert got.item() == pytest.approx(10 * bce + dice, rel=1e-12)
+    logits, target = logits_of(0.8, 0.3, 0.4, 0.9), target_of(1, 0, RING, IGNORE)
+    # Three of four voxels are known; few known voxels weigh less: 3 / (3 + 200).
+    positive, negative = math.log(0.8), math.log(0.7) + RING_WEIGHT * math.log(0.6)
+    scale = 4 / 203
+    total = (0.8 + 0.3 + RING_WEIGHT * 0.4) * scale
+    dice = 1 - (2 * 0.8 * scale + 100) / (total + scale + 100)
+    for weight in (1, 3):
+        got = bce_dice(logits, target, positive=weight)
+        wanted = -10 * (weight * positive + negative) / 203 + dice
+        assert got.item() == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_patch_with_one_known_slice_counts_nearly_as_much_as_one_known_everywhere():
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 1, 32, 32, 32, generator=rng, requires_grad=True)
+    target = (torch.rand(logits.shape, generator=rng) < 0.1).to(torch.uint8)
+    target[1, :, :4] = IGNORE
+    target[1, :, 5:] = IGNORE
+    bce_dice(logits, target).backward()
+    assert logits.grad is not None
+    whole, one_slice = logits.grad.abs().flatten(1).sum(1)
+    assert 0.5 < one_slice / whole < 1
 
 
 def test_the_published_loss_equals_numbers_computed_by_hand():

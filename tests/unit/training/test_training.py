@@ -1,17 +1,15 @@
 """Truth, loss and scores."""
 
-import math
 from dataclasses import replace
 
-import pytest
 import torch
 
 from blockseg.core.geometry import Roi
 from blockseg.model.sdasn import SDASN
 from blockseg.model.weights_info import WeightsInfo
 from blockseg.training.evaluation import probability, score_brain
-from blockseg.training.labels import IGNORE, RING
-from blockseg.training.losses import RING_WEIGHT, bce_dice
+from blockseg.training.labels import IGNORE
+from blockseg.training.losses import bce_dice
 from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth import SyntheticBrain, preset
 from blockseg.training.synth.fields import stream
@@ -26,7 +24,7 @@ def test_every_random_brain_has_valid_parameters_and_densities_differ() -> None:
     axons = [params.morphology.axon_density for params in drawn]
     assert 5 < axons.count(0.0) < 60
     assert max(axons) > 2500
-    assert len({params.background.level for params in drawn}) == 200
+    assert len({params.background.level for params in drawn}) > 120
 
 
 def test_somata_are_background_and_their_surroundings_do_not_count() -> None:
@@ -46,16 +44,6 @@ def test_invisible_neurites_do_not_count() -> None:
     target = truth(brain, Roi.whole(brain.shape))
     assert (target == IGNORE).any()
     assert not (target == 1).any()
-
-
-def test_the_loss_is_what_its_formula_says() -> None:
-    logits = torch.tensor([0.0, 2.0, -1.0, 5.0]).reshape(1, 1, 1, 2, 2)
-    target = torch.tensor([1, 0, RING, IGNORE]).reshape(1, 1, 1, 2, 2)
-    p = [1 / (1 + math.exp(-x)) for x in (0.0, 2.0, -1.0)]
-    bce = -(math.log(p[0]) + math.log(1 - p[1]) + RING_WEIGHT * math.log(1 - p[2])) / 3
-    total = p[0] + p[1] + RING_WEIGHT * p[2]
-    dice = 1 - (2 * p[0] + 100) / (total + 1 + 100)
-    assert bce_dice(logits, target).item() == pytest.approx(10 * bce + dice, rel=1e-5)
 
 
 def test_ignored_voxels_do_not_move_the_network() -> None:

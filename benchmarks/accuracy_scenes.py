@@ -1,0 +1,143 @@
+"""What accuracy is measured on: held-out synthetic brains, and annotated volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import edt
+import numpy as np
+import tifffile
+from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
+
+from blockseg.core.geometry import Roi, Zyx
+from blockseg.metrics import SKELETON_HALO, BlockScores, component_count, score_block
+from blockseg.training.synth.brain import SyntheticBrain
+from blockseg.training.synth.params import Morphology
+from blockseg.training.synth.presets import PRESETS, preset
+
+TOLERANCE = 2.0  # voxels
+SNR_EDGES = (1.0, 2.0, 4.0)
+SHAPE: Zyx = (96, 160, 160)
+BLOCK: Zyx = (48, 80, 80)
+HELD_OUT_SEED = 10_000  # trainings use seeds from 2**32 on, and their validation 20,000
+SMALLEST = 32  # voxels of a false component that counts
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A volume with its truth."""
+
+    image: NDArray[np.generic]
+    true: NDArray[np.bool_]
+    counts: NDArray[np.bool_]
+    """Where the truth is known."""
+    snr: NDArray[np.float32] | None
+    """Of each true voxel."""
+
+    def rows(self, predicted: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+        """Return the counts of each block with anything in it."""
+        found: list[NDArray[np.int64]] = []
+        halo = SKELETON_HALO + int(TOLERANCE)
+        for corner in product(
+            *(range(0, n, b) for n, b in zip(self.true.shape, BLOCK, strict=True))
+        ):
+            stop = [
+                min(a + b, n)
+                for a, b, n in zip(corner, BLOCK, self.true.shape, strict=True)
+            ]
+            low = [max(0, a - halo) for a in corner]
+            box = tuple(
+                slice(a, min(b + halo, n))
+                for a, b, n in zip(low, stop, self.true.shape, strict=True)
+            )
+            z, y, x = (
+                slice(a - base, b - base)
+                for a, b, base in zip(corner, stop, low, strict=True)
+            )
+            scores: BlockScores = score_block(
+                predicted[box],
+                self.true[box],
+                self.counts[box],
+                (z, y, x),
+                TOLERANCE,
+                snr=None if self.snr is None else self.snr[box],
+                snr_edges=SNR_EDGES,
+            )
+            if scores.blocks:
+                found.append(scores.row())
+        return found
+
+    def near_f1(self, predicted: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+        """Return counts of voxels within the tolerance: right, predicted, found, true."""
+        mine, true = predicted & self.counts, self.true & self.counts
+        if not mine.any():
+            return 0, 0, 0, int(true.sum())
+        right = (
+            mine & (edt.edt(~self.true) <= TOLERANCE) if true.any() else mine & False
+        )
+        found = true & (edt.edt(~predicted) <= TOLERANCE)
+        return int(right.sum()), int(mine.sum()), int(found.sum()), int(true.sum())
+
+    def false_components(self, predicted: NDArray[np.bool_]) -> int:
+        """Count predicted components that lie nowhere near the truth."""
+        import cc3d
+
+        if not self.true.any():
+            near = np.zeros_like(self.true)
+        else:
+            near = edt.edt(~self.true) <= TOLERANCE
+        labels = cc3d.connected_components(predicted & self.counts, connectivity=26)
+        sizes = np.bincount(labels.ravel())
+        touching = np.zeros(len(sizes), dtype=bool)
+        touching[np.unique(labels[near])] = True
+        return int(((sizes >= SMALLEST) & ~touching)[1:].sum())
+
+    def painted(self, predicted: NDArray[np.bool_]) -> int:
+        """Count predicted components of any size."""
+        return component_count(predicted & self.counts)
+
+
+def synthetic(kind: str, number: int, *, empty: bool = False) -> Scene:
+    """Return a held-out brain of a preset, denser in neurites than a whole brain."""
+    params = preset(kind)
+    shape = replace(
+        params.morphology,
+        axon_density=900.0,
+        neurons=min(0.5, 5 * params.morphology.neurons),
+    )
+    if empty:
+        shape = Morphology(neurons=0, axon_density=0)
+    brain = SyntheticBrain(
+        SHAPE, replace(params, morphology=shape), HELD_OUT_SEED + number
+    )
+    whole = Roi.whole(SHAPE)
+    of_branch = np.concatenate([[np.nan], brain.tracing.branches.snr])
+    snr = of_branch[brain.branches(whole)].astype(np.float32)
+    true = brain.mask(whole) > 0
+    return Scene(brain.image(whole), true, np.ones(SHAPE, dtype=bool), snr)
+
+
+def annotated(image: str, label: str, slices: tuple[int, ...]) -> Scene:
+    """Return the labelled slices of a volume: 1 background, 2 neurite, else unknown."""
+    volume, labels = tifffile.imread(image), tifffile.imread(label)
+    counts = (labels == 1) | (labels == 2)
+    for z in range(len(counts)):
+        if z not in slices:
+            counts[z] = False
+    return Scene(volume, (labels == 2) & counts, counts, None)
+
+
+def negative(image: str) -> Scene:
+    """Return a volume that holds no neurite."""
+    volume = tifffile.imread(image)
+    nothing = np.zeros(volume.shape, dtype=bool)
+    return Scene(volume, nothing, ~nothing, None)
+
+
+def synthetic_sets(brains: int) -> dict[str, list[Scene]]:
+    """Return all presets, and the two with clutter without neurites."""
+    sets = {name: [synthetic(name, i) for i in range(brains)] for name in PRESETS}
+    for name in ("fmost", "lightsheet"):
+        sets[f"{name}, empty"] = [synthetic(name, i, empty=True) for i in range(brains)]
+    return sets
