@@ -83,11 +83,13 @@ def real(files: Sequence[Path]) -> Statistics:
         finest = 2 * float(np.median(np.concatenate(apart))) / VOXEL
         for number, stretch in enumerate(form.stretches):
             nodes = form.position[stretch.node] / VOXEL
-            ends = [
+            before, after = (
                 None if row < 0 else form.position[row] / VOXEL
                 for row in (stretch.before, stretch.after)
-            ]
-            points, radius = smooth_path(nodes, form.radius[stretch.node], *ends)
+            )
+            points, radius = smooth_path(
+                nodes, form.radius[stretch.node], before, after
+            )
             found.path(points, finest)
             n = round(8 / STEP)
             if stretch.parent >= 0 and stretch.before < 0 and len(points) > n:

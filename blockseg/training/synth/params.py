@@ -160,7 +160,8 @@ class Background:
     """Median grey level of tissue."""
 
     uneven: float = 0.1
-    """SD of the slow variation, as a share of the level above the offset."""
+    """Strength of the slow variation, as a share of the level above the offset; its SD
+    is 0.64 of this."""
 
     uneven_scale: int = 96
     """Distance of the nodes of the slow variation, in voxels."""
