@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from blockseg.config import load_config, train_settings_from
+from blockseg.core.errors import NoSpaceError
 
 from .options import with_options
 from .train_options import TRAIN_OPTIONS
@@ -58,16 +59,20 @@ def train(
     command = click.get_current_context().obj
     if os.environ.get("RANK", "0") != "0":
         quiet, as_json = True, False  # of those that torchrun started one talks
-    with watcher(quiet=quiet, as_json=as_json) as watch:
-        result = learn(
-            data,
-            out,
-            settings,
-            overwrite=overwrite,
-            resume=resume,
-            on_event=watch,
-            command=command,
-        )
+    try:
+        with watcher(quiet=quiet, as_json=as_json) as watch:
+            result = learn(
+                data,
+                out,
+                settings,
+                overwrite=overwrite,
+                resume=resume,
+                on_event=watch,
+                command=command,
+            )
+    except NoSpaceError as error:  # of the first files
+        click.echo(f"Stopped: {error}", err=True)
+        click.get_current_context().exit(INCOMPLETE)
     if as_json:
         said = {"event": "result", **asdict(result), "out": str(result.out)}
         click.echo(json.dumps(said))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import numpy as np
 from blockseg.core.errors import MissingExtraError
 from blockseg.training.examples import make_example
 from blockseg.training.watcher import Watcher
+from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -51,6 +53,8 @@ class TensorBoard(Watcher):
     ------
     MissingExtraError
         If TensorBoard is not installed.
+    NoSpaceError, VolumeError
+        If the files cannot be written, now or later.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -59,15 +63,18 @@ class TensorBoard(Watcher):
         except ImportError as error:
             what = "TensorBoard"
             raise MissingExtraError(what, "train") from error
-        self._writer = SummaryWriter(str(folder), purge_step=step or None)
+        self._folder = folder
+        with self._writing():
+            self._writer = SummaryWriter(str(folder), purge_step=step or None)
         self._pictures: list[tuple[str, NDArray[np.uint8]]] = []
 
     def row(self, row: Row) -> None:
         """Write the numbers of a row."""
         values = asdict(row)
-        for name, tag in _TAGS.items():
-            if values[name] is not None:
-                self._writer.add_scalar(tag, values[name], row.step)
+        with self._writing():
+            for name, tag in _TAGS.items():
+                if values[name] is not None:
+                    self._writer.add_scalar(tag, values[name], row.step)
 
     def volume(
         self, volume: ValidationVolume, probability: NDArray[np.float32]
@@ -81,11 +88,20 @@ class TensorBoard(Watcher):
 
     def validated(self, rows: Sequence[Row], scores: Sequence[VolumeScore]) -> None:  # noqa: ARG002
         """Write the pictures."""
-        for name, picture in self._pictures:
-            self._writer.add_image(name, picture, rows[-1].step, dataformats="HW")
+        with self._writing():
+            for name, picture in self._pictures:
+                self._writer.add_image(name, picture, rows[-1].step, dataformats="HW")
+            self._writer.flush()
         self._pictures = []
-        self._writer.flush()
 
     def ended(self, rows: Sequence[Row], result: TrainingResult) -> None:  # noqa: ARG002
         """Close the files."""
-        self._writer.close()
+        with self._writing():
+            self._writer.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise write_error(error, str(self._folder)) from error
