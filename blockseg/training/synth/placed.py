@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,14 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.training.synth.cells import CELL, ample, neurites
 from blockseg.training.synth.fields import stream
+from blockseg.training.synth.placement import (
+    CellOfNeurons,
+    Drawn,
+    Found,
+    PlacedNeuron,
+    balls,
+    touch,
+)
 from blockseg.training.synth.profiles import THINNEST, draw_snr, log_uniform, profile
 from blockseg.training.synth.reconstruction import smooth_path
 from blockseg.training.synth.tracing import (
@@ -52,108 +60,6 @@ _CACHED_CELLS = 64
 _CACHED_POINTS = 2_000_000  # of stretches that were drawn last: about 50 MB
 _THICKEST = 6.0  # voxels
 _VESSEL = np.uint32(0xFFFFFFFF)  # all of them: nobody asks which
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """Where the neurons of a cell lie."""
-
-    first: int
-    """Label of the first neuron; the others follow."""
-
-    form: NDArray[np.int64]
-    """(n,), numbers of their reconstructions."""
-
-    turn: NDArray[np.float64]
-    """(n, 3, 3), from µm around the middle to voxels around the place."""
-
-    place: NDArray[np.float64]
-    """(n, 3), (z, y, x) in voxels."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Neuron:
-    """One neuron in its place, and its looks."""
-
-    number: int
-    """Its label."""
-
-    form: Reconstruction
-    """What it is."""
-
-    turn: NDArray[np.float64]
-    """(3, 3), from µm around its middle to voxels around its place."""
-
-    place: NDArray[np.float64]
-    """(z, y, x) in voxels."""
-
-    snr: float
-    """Of its axon."""
-
-    dendrite_snr: float
-    """Of its dendrites."""
-
-    axon_radius: float
-    """Where the file tells none, in voxels."""
-
-    dendrite_radius: float
-    """The same."""
-
-    soma_radius: float
-    """In voxels."""
-
-    soma_light: float
-    """In grey levels."""
-
-    def voxels(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where points (n, 3) in µm come to lie."""
-        return np.asarray(position @ self.turn.T + self.place)
-
-    def soma(self) -> Somata:
-        """Return its soma, if its file has one."""
-        if self.form.soma is None:
-            return Somata.none()
-        return Somata(
-            self.voxels(self.form.soma[None]).astype(np.float32),
-            np.array([self.soma_radius], np.float32),
-            np.array([self.soma_light], np.float32),
-            np.array([self.number], np.uint32),
-            np.array([self.number]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A neuron that comes near a region."""
-
-    neuron: _Neuron
-    """Which."""
-
-    stretches: NDArray[np.int64]
-    """Numbers of those that may come near, ascending."""
-
-    centre: NDArray[np.float64]
-    """(n, 3), of a ball around each, in voxels."""
-
-    radius: NDArray[np.float64]
-    """(n,), of the balls, in voxels."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A smooth stretch."""
-
-    position: NDArray[np.float32]
-    """(n, 3), (z, y, x) in voxels."""
-
-    radius: NDArray[np.float32]
-    """(n,), in voxels."""
-
-    amplitude: NDArray[np.float32]
-    """(n,), in grey levels."""
-
-    snr: float
-    """Of the branch."""
 
 
 class Placed:
@@ -192,7 +98,7 @@ class Placed:
         self._forms = tuple(reconstructions)
         self._size = np.array(voxel_size)
         finest = min(voxel_size)
-        self._balls = [_balls(form, finest) for form in self._forms]
+        self._balls = [balls(form, finest) for form in self._forms]
         glow = params.clutter.glow_reach
         self._reach = np.array(
             [
@@ -217,9 +123,9 @@ class Placed:
             raise GeometryError(message)
         bare = replace(params.morphology, neurons=0.0, axon_density=0.0)
         self._vessels = neurites(shape, replace(params, morphology=bare), seed)
-        self._cells: OrderedDict[Zyx, _Cell] = OrderedDict()
-        self._pages: OrderedDict[Zyx, list[_Found]] = OrderedDict()
-        self._drawn: OrderedDict[tuple[int, int], _Drawn] = OrderedDict()
+        self._cells: OrderedDict[Zyx, CellOfNeurons] = OrderedDict()
+        self._pages: OrderedDict[Zyx, list[Found]] = OrderedDict()
+        self._drawn: OrderedDict[tuple[int, int], Drawn] = OrderedDict()
         self._held = 0
         self._lock = RLock()
 
@@ -233,16 +139,14 @@ class Placed:
         parts = []
         for found in self._around(roi, reach):
             neuron = found.neuron
-            for number in found.stretches[
-                _touch(found.centre, found.radius, low, high)
-            ]:
+            for number in found.stretches[touch(found.centre, found.radius, low, high)]:
                 drawn = self._stretch(neuron, int(number))
                 place = drawn.position
                 kept = np.all((place >= low) & (place < high), axis=1)
                 if kept.any():
                     parts.append(self._part(neuron, int(number), drawn, kept))
             soma = neuron.soma()
-            if _touch(
+            if touch(
                 soma.position, glow, np.array(roi.start), np.array(roi.stop)
             ).any():
                 parts.append(Tracing.of_somata(soma))
@@ -275,7 +179,7 @@ class Placed:
                 whole.points.parent[point] = parent
             yield whole
 
-    def _around(self, roi: Roi, reach: float) -> list[_Found]:
+    def _around(self, roi: Roi, reach: float) -> list[Found]:
         """Return what comes near a region; what a tile needs is kept for others."""
         middle = [(a + b) // 2 for a, b in zip(roi.start, roi.stop, strict=True)]
         page = to_zyx(m // _PAGE for m in middle)
@@ -295,7 +199,7 @@ class Placed:
             self._pages.move_to_end(page)
             return self._pages[page]
 
-    def _search(self, roi: Roi) -> list[_Found]:
+    def _search(self, roi: Roi) -> list[Found]:
         """Return all neurons that may come near a region, by ascending label."""
         edge = self.units.block_shape[0]
         far = math.ceil(self._reach.max())
@@ -305,30 +209,30 @@ class Placed:
         ]
         return [f for index in product(*ranges) for f in self._find(to_zyx(index), roi)]
 
-    def _find(self, index: Zyx, roi: Roi) -> Iterator[_Found]:
+    def _find(self, index: Zyx, roi: Roi) -> Iterator[Found]:
         """Yield the neurons of one cell that may come near a region."""
         cell = self._cell(index)
         low, high = np.array(roi.start), np.array(roi.stop)
-        near = _touch(cell.place, self._reach[cell.form], low, high)
+        near = touch(cell.place, self._reach[cell.form], low, high)
         glow = self._params.clutter.glow_reach
         for row in np.flatnonzero(near):
             form = int(cell.form[row])
             middle, radius = self._balls[form]
             centre = middle @ cell.turn[row].T + cell.place[row]
-            close = _touch(centre, radius, low, high)
+            close = touch(centre, radius, low, high)
             soma, seen = self._forms[form].soma, bool(close.any())
             if soma is not None and not seen:
                 place = soma @ cell.turn[row].T + cell.place[row]
-                seen = bool(_touch(place[None], glow, low, high).any())
+                seen = bool(touch(place[None], glow, low, high).any())
             if seen:
-                yield _Found(
+                yield Found(
                     self._neuron(cell, int(row)),
                     np.flatnonzero(close),
                     centre[close],
                     radius[close],
                 )
 
-    def _cell(self, index: Zyx) -> _Cell:
+    def _cell(self, index: Zyx) -> CellOfNeurons:
         """Return where the neurons of a cell lie."""
         with self._lock:
             if index not in self._cells:
@@ -338,7 +242,7 @@ class Placed:
                 # Q, with the signs of R, is uniform over turns and mirrorings.
                 turn, upper = np.linalg.qr(rng.standard_normal((n, 3, 3)))
                 turn *= np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :]
-                self._cells[index] = _Cell(
+                self._cells[index] = CellOfNeurons(
                     unit * self._neurons + 1,
                     rng.integers(len(self._forms), size=n),
                     turn / self._size[None, :, None],
@@ -349,14 +253,14 @@ class Placed:
             self._cells.move_to_end(index)
             return self._cells[index]
 
-    def _neuron(self, cell: _Cell, row: int) -> _Neuron:
+    def _neuron(self, cell: CellOfNeurons, row: int) -> PlacedNeuron:
         """Return one neuron of a cell with its looks, a function of its label."""
         shape, clutter = self._params.morphology, self._params.clutter
         number = cell.first + row
         rng = stream(self._seed, 18, number)
         snr = draw_snr(shape.snr, rng)
         light = log_uniform(*clutter.soma_snr, rng) * self._params.contrast_unit
-        return _Neuron(
+        return PlacedNeuron(
             number=number,
             form=self._forms[cell.form[row]],
             turn=cell.turn[row],
@@ -369,7 +273,7 @@ class Placed:
             soma_light=max(light, 2 * snr),
         )
 
-    def _stretch(self, neuron: _Neuron, number: int) -> _Drawn:
+    def _stretch(self, neuron: PlacedNeuron, number: int) -> Drawn:
         """Return a smooth stretch with its radius and brightness."""
         key = (neuron.number, number)
         with self._lock:
@@ -383,7 +287,7 @@ class Placed:
             self._drawn.move_to_end(key)
             return self._drawn[key]
 
-    def _draw(self, neuron: _Neuron, number: int) -> _Drawn:
+    def _draw(self, neuron: PlacedNeuron, number: int) -> Drawn:
         form = neuron.form
         stretch = form.stretches[number]
         nodes = neuron.voxels(form.position[stretch.node])
@@ -402,12 +306,12 @@ class Placed:
             points, radius = points[1:], radius[1:]
         snr = neuron.snr if stretch.kind == AXON else neuron.dendrite_snr
         rng = stream(self._seed, 17, neuron.number, number)
-        return _Drawn(
+        return Drawn(
             points, *profile(points, radius, stretch.kind, snr, self._params, rng)
         )
 
     def _part(
-        self, neuron: _Neuron, number: int, drawn: _Drawn, kept: NDArray[np.bool_]
+        self, neuron: PlacedNeuron, number: int, drawn: Drawn, kept: NDArray[np.bool_]
     ) -> Tracing:
         """Return some points of one stretch."""
         kind = neuron.form.stretches[number].kind
@@ -429,31 +333,3 @@ class Placed:
             ),
             Somata.none(),
         )
-
-
-def _touch(
-    centre: NDArray[Any], radius: Any, low: NDArray[Any], high: NDArray[Any]
-) -> NDArray[np.bool_]:
-    """Say which balls (n, 3) touch a box."""
-    away = np.maximum(np.maximum(low - centre, centre - high), 0)
-    return np.asarray(np.square(away).sum(axis=1) < np.square(radius))
-
-
-def _balls(
-    form: Reconstruction, finest: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a ball around each stretch: centres (n, 3) in µm, radii (n,) in voxels.
-
-    A smooth path strays from the straight one by less than its longest piece.
-    """
-    centre, radius = [], []
-    for stretch in form.stretches:
-        place = form.position[stretch.node]
-        course = [
-            row for row in (stretch.before, *stretch.node, stretch.after) if row >= 0
-        ]
-        pieces = np.linalg.norm(np.diff(form.position[course], axis=0), axis=1)
-        middle = (place.min(axis=0) + place.max(axis=0)) / 2
-        centre.append(middle)
-        radius.append(np.linalg.norm(place - middle, axis=1).max() + pieces.max())
-    return np.array(centre), np.array(radius) / finest + 2
