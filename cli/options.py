@@ -44,7 +44,7 @@ RUN_OPTIONS: tuple[_Option, ...] = (
         ("--normalization",),
         {
             "metavar": "HOW",
-            "help": "robust (default), published, or B,S in grey levels.",
+            "help": "robust (default), field, published, or B,S in grey levels.",
         },
     ),
     (

@@ -59,7 +59,7 @@ class RunSettings:
     """Safetensors file; the shipped weights if not given."""
 
     normalization: str = "robust"
-    """``robust``, ``published``, or ``b,s`` in grey levels."""
+    """``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
     threshold: float = 0.5
     """Probability from which a voxel is foreground."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from blockseg.core.errors import GeometryError
+
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
+    from blockseg.core.space import Vector
 
-__all__ = ["Affine", "BackendSpec", "Format", "VolumeSpec"]
+__all__ = ["Affine", "AffineField", "BackendSpec", "Format", "VolumeSpec"]
 
 Format: TypeAlias = Literal["zarr2", "zarr3", "n5", "tiff", "memory"]
 
@@ -51,6 +55,53 @@ class Affine:
 
     high: float = 1e6
     """Greatest value that the network sees; keeps finite input from overflowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class AffineField:
+    """An :class:`Affine` that varies over the volume, smoothly and free of seams.
+
+    Trilinear between the nodes of a grid in the volume's own coordinates, constant
+    beyond the outermost.
+
+    Raises
+    ------
+    GeometryError
+        If there is not one offset and one positive scale a node.
+    """
+
+    nodes: Zyx
+    """Nodes along (z, y, x)."""
+
+    start: Vector
+    """Position of the first node (z, y, x), in voxels; centres are whole numbers."""
+
+    step: Vector
+    """Distance of nodes along (z, y, x), in voxels; above 0."""
+
+    offset: tuple[float, ...]
+    """Grey level that the network sees as 0, at each node in C order."""
+
+    scale: tuple[float, ...]
+    """Grey levels that the network sees as 1, at each node in C order; above 0."""
+
+    low: float = -1e6
+    """Least value that the network sees."""
+
+    high: float = 1e6
+    """Greatest value that the network sees."""
+
+    def __post_init__(self) -> None:
+        count = math.prod(self.nodes)
+        if not len(self.offset) == len(self.scale) == count >= 1:
+            message = (
+                f"{len(self.offset)} offsets and {len(self.scale)} scales cannot be those "
+                f"of {self.nodes} nodes"
+            )
+            raise GeometryError(message)
+        if not (min(self.scale) > 0 and min(self.step) > 0):
+            message = "scales and distances of the nodes of a field must be above 0"
+            raise GeometryError(message)
 
 
 @dataclass(frozen=True, slots=True)

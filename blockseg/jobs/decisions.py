@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,19 +13,13 @@ from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
-from blockseg.model import (
-    affine,
-    default_backend,
-    estimate_background,
-    parse_normalization,
-    window_memory,
-    window_shapes,
-)
+from blockseg.jobs.normalization import field_from, normalization
+from blockseg.model import default_backend, window_memory, window_shapes
 from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
-from blockseg.volume import sample_planes
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
+    from blockseg.core.specs import AffineField
     from blockseg.jobs.inputs import Inputs
 
 __all__ = [
@@ -81,6 +75,9 @@ class Decisions:
     background: dict[str, Any]
     """How offset and scale were found: b, s, counts, unreadable samples."""
 
+    field: dict[str, Any] | None = None
+    """Offset and scale where they vary over the volume, at the nodes of a grid."""
+
     empty: float | None = None
     """Grey level of a volume in whose sample nothing varies: such voxels are empty.
 
@@ -103,8 +100,10 @@ class Decisions:
         )
 
     @property
-    def affine(self) -> Affine:
+    def affine(self) -> Affine | AffineField:
         """The normalisation."""
+        if self.field is not None:
+            return field_from(self.field, self.clip)
         return Affine(self.offset, self.scale, *self.clip)
 
 
@@ -130,7 +129,8 @@ def decide(inputs: Inputs) -> Decisions:
     grid = make_grid(inputs, block)  # refuses blocks that do not fit the network
     _check_window(settings.window, inputs.field.alignment)
     window, fit = _window(inputs, backend, device, block, len(grid))
-    normal, found = _normalization(inputs)
+    normal = normalization(inputs)
+    found = normal.found
     return Decisions(
         backend=backend,
         device=device,
@@ -139,12 +139,13 @@ def decide(inputs: Inputs) -> Decisions:
         window=window,
         block=block,
         threshold=int(np.rint(255 * settings.threshold)),
-        offset=normal.offset,
-        scale=normal.scale,
-        clip=(normal.low, normal.high),
+        offset=normal.affine.offset,
+        scale=normal.affine.scale,
+        clip=(normal.affine.low, normal.affine.high),
         background=found,
+        field=normal.field,
         empty=found["level"] if found.get("voxels") == 0 else None,
-        note=note,
+        note="; ".join(said for said in (note, normal.note) if said),
     )
 
 
@@ -284,17 +285,3 @@ def _layout(
     if workers is None and not here.gpus and blocks < here.cores:
         workers = blocks
     return plan_layout(here, need, workers=workers, inference_threads=settings.threads)
-
-
-def _normalization(inputs: Inputs) -> tuple[Affine, dict[str, Any]]:
-    asked = parse_normalization(inputs.settings.normalization)
-    info = inputs.info
-    found: dict[str, Any] = {"kind": asked.kind}
-    background = None
-    if asked.kind == "robust":
-        volume = inputs.source.volume
-        sample = sample_planes(volume)
-        background = estimate_background(sample.patches, volume.dtype)
-        found |= asdict(background)
-        found["unreadable"] = [list(item) for item in sample.unreadable]
-    return affine(asked, background, info.gain, info.clip), found

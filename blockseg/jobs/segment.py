@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import Meter
     from blockseg.core.grid import BlockGrid
     from blockseg.core.space import Space
-    from blockseg.core.specs import Affine, BackendSpec, VolumeSpec
+    from blockseg.core.specs import Affine, AffineField, BackendSpec, VolumeSpec
     from blockseg.volume import PyramidSpec
 
 __all__ = ["SegmentBlock", "Segmentation"]
@@ -37,7 +37,7 @@ class Segmentation:
     backend: BackendSpec
     """Engine to build."""
 
-    affine: Affine
+    affine: Affine | AffineField
     """One normalisation for the run."""
 
     threshold: int

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.core.geometry import Zyx
-    from blockseg.core.specs import Affine
+    from blockseg.core.specs import Affine, AffineField
     from blockseg.model.backend import Backend
 
 __all__ = ["Engine", "Segmented"]
@@ -57,10 +57,11 @@ class Engine:
     backend
         Belongs to the engine from now on, which closes it.
     affine
-        Normalisation of the run.
+        Normalisation of the run: one for all voxels, or one that varies with their
+        place in the volume.
     """
 
-    def __init__(self, backend: Backend, affine: Affine) -> None:
+    def __init__(self, backend: Backend, affine: Affine | AffineField) -> None:
         self.backend = backend
         self.affine = affine
         self._lock = Lock()
@@ -147,6 +148,7 @@ class Engine:
             raw[known.slices(read_roi.start)],
             self.affine,
             self._tile[known.slices(window.start)],
+            known.start,
         )
 
     def _inside(self, window: Roi, volume: Roi) -> AxisMasks:

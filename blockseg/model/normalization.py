@@ -14,12 +14,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from blockseg.core.errors import ConfigError
-from blockseg.core.specs import Affine
+from blockseg.core.specs import Affine, AffineField
+from blockseg.model.interpolation import planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
 
 __all__ = [
     "PUBLISHED",
@@ -29,6 +32,7 @@ __all__ = [
     "estimate_background",
     "normalize",
     "parse_normalization",
+    "saturation",
 ]
 
 PUBLISHED = Affine(168.5, 500.0)
@@ -80,8 +84,9 @@ class Background:
 class Normalization:
     """How a run normalises its volume."""
 
-    kind: Literal["published", "robust", "given"]
-    """The published constants, estimated b and s, or b and s as given."""
+    kind: Literal["published", "robust", "field", "given"]
+    """The published constants, estimated b and s, the same as a field over the volume
+    where it is large enough to have one, or b and s as given."""
 
     level: float = 0.0
     """b in grey levels, where given."""
@@ -91,7 +96,7 @@ class Normalization:
 
 
 def parse_normalization(text: str) -> Normalization:
-    """Read ``published``, ``robust`` or ``b,s`` (two numbers, in grey levels).
+    """Read ``published``, ``robust``, ``field`` or ``b,s`` (numbers in grey levels).
 
     Raises
     ------
@@ -103,6 +108,8 @@ def parse_normalization(text: str) -> Normalization:
             return Normalization("published")
         case "robust":
             return Normalization("robust")
+        case "field":
+            return Normalization("field")
         case pair:
             try:
                 level, sd = (float(part) for part in pair.split(","))
@@ -111,8 +118,8 @@ def parse_normalization(text: str) -> Normalization:
     if math.isfinite(level) and math.isfinite(sd) and sd > 0:
         return Normalization("given", level, sd)
     message = (
-        f"normalization {text!r} is neither 'published' nor 'robust' nor 'b,s': "
-        "background level and noise SD in grey levels, s above 0"
+        f"normalization {text!r} is neither 'published' nor 'robust' nor 'field' nor "
+        "'b,s': background level and noise SD in grey levels, s above 0"
     )
     raise ConfigError(message)
 
@@ -130,7 +137,7 @@ def affine(
     normalization
         What was asked for.
     background
-        The estimate; needed for ``robust`` only.
+        The estimate; needed for ``robust`` and ``field`` only.
     gain
         What the weights see as one SD of the background
         (:attr:`blockseg.model.weights.WeightsInfo.gain`).
@@ -140,7 +147,7 @@ def affine(
     Raises
     ------
     ConfigError
-        If ``robust`` has no estimate.
+        If there is no estimate where one is needed.
     """
     if normalization.kind == "published":
         return replace(PUBLISHED, low=clip[0], high=clip[1])
@@ -148,7 +155,7 @@ def affine(
         return Affine(normalization.level, normalization.sd / gain, *clip)
     if background is None:
         message = (
-            "normalization 'robust' needs an estimate of the background; "
+            f"normalization {normalization.kind!r} needs an estimate of the background; "
             "give 'b,s' instead if the volume cannot be sampled"
         )
         raise ConfigError(message)
@@ -156,7 +163,9 @@ def affine(
 
 
 def estimate_background(
-    patches: Iterable[npt.NDArray[Any]], dtype: npt.DTypeLike
+    patches: Iterable[npt.NDArray[Any]],
+    dtype: npt.DTypeLike,
+    limit: float | None = None,
 ) -> Background:
     """Estimate the background of a volume from samples of it.
 
@@ -177,10 +186,14 @@ def estimate_background(
         Raw voxels ``(y, x)``, or any two axes.
     dtype
         Of the volume; its maximum counts as saturated if it is an integer type.
+    limit
+        Grey level from which a voxel is saturated, where the patches are a part of
+        the sample only; else that of :func:`saturation`.
     """
     sample = [np.asarray(patch) for patch in patches if np.asarray(patch).size]
     integer = np.dtype(dtype).kind in "iu"
-    limit = _saturation(sample, np.dtype(dtype)) if integer else math.inf
+    if limit is None:
+        limit = saturation(sample, dtype)
     counts = {"nonfinite": 0, "zero": 0, "saturated": 0, "constant": 0}
     kept, finite = [], []
     for patch in sample:
@@ -202,9 +215,17 @@ def estimate_background(
     return Background(level, sd, int(voxels.size), **counts)
 
 
-def _saturation(sample: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> float:
-    highest = max((int(patch.max()) for patch in sample), default=0)
-    return TWELVE_BIT if highest == TWELVE_BIT else int(np.iinfo(dtype).max)
+def saturation(sample: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> float:
+    """Return the grey level from which voxels of a volume are saturated.
+
+    Infinite for floats; for integers their maximum, or that of a 12-bit camera where
+    it is the highest in the sample.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind not in "iu":
+        return math.inf
+    highest = max((int(patch.max()) for patch in sample if patch.size), default=0)
+    return TWELVE_BIT if highest == TWELVE_BIT else int(np.iinfo(kind).max)
 
 
 def _varied(patch: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -242,16 +263,45 @@ def _centre(voxels: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def normalize(
-    raw: npt.NDArray[Any], by: Affine, out: npt.NDArray[np.floating[Any]]
+    raw: npt.NDArray[Any],
+    by: Affine | AffineField,
+    out: npt.NDArray[np.floating[Any]],
+    start: Zyx = (0, 0, 0),
 ) -> None:
     """Write ``(raw - offset) / scale`` to ``out``, computed in its precision.
 
     NaN and infinities become 0, the background; the rest is clipped to what the
     weights were trained on, or at least so that nothing overflows in the network.
+
+    Parameters
+    ----------
+    raw
+        Grey levels; ``(z, y, x)`` for a field, of any shape else.
+    by
+        What to subtract, to divide by and to clip to.
+    out
+        Takes the result; of the shape of ``raw``.
+    start
+        Where the first voxel lies in the volume (z, y, x); counts for a field only.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.subtract(raw, by.offset, out=out, dtype=out.dtype, casting="unsafe")
-        np.divide(out, by.scale, out=out)
+    if isinstance(by, Affine):
+        _scaled(raw, by.offset, by.scale, out)
+    else:
+        shape = (raw.shape[0], raw.shape[1], raw.shape[2])
+        parts = planes(by, start, shape, out.dtype)
+        for plane, (offset, scale), target in zip(raw, parts, out, strict=True):
+            _scaled(plane, offset, scale, target)
     np.clip(out, by.low, by.high, out=out)
     if raw.dtype.kind == "f":
         out[~np.isfinite(raw)] = 0
+
+
+def _scaled(
+    raw: npt.NDArray[Any],
+    offset: float | npt.NDArray[Any],
+    scale: float | npt.NDArray[Any],
+    out: npt.NDArray[np.floating[Any]],
+) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.subtract(raw, offset, out=out, dtype=out.dtype, casting="unsafe")
+        np.divide(out, scale, out=out)

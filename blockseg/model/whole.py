@@ -17,7 +17,7 @@ from blockseg.model.normalization import normalize
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from blockseg.core.specs import Affine
+    from blockseg.core.specs import Affine, AffineField
     from blockseg.model.base import Network
 
 __all__ = ["whole_volume"]
@@ -26,7 +26,7 @@ __all__ = ["whole_volume"]
 def whole_volume(
     raw: npt.NDArray[Any],
     network: Network,
-    affine: Affine,
+    affine: Affine | AffineField,
     precision: Literal["float32", "float64"] = "float64",
 ) -> npt.NDArray[Any]:
     """Return the probability of a volume by the padded network, in one piece.

@@ -31,6 +31,9 @@ class PlaneSample:
     unreadable: tuple[tuple[str, str], ...]
     """Patches that could not be read: the region (z, y, x), and the reason."""
 
+    rois: tuple[Roi, ...]
+    """Where each patch lies, one plane thick, in the volume's voxels."""
+
 
 def sample_planes(volume: Volume, threads: int = 4) -> PlaneSample:
     """Read 16 planes of 8 by 8 patches of 64 by 64 voxels, evenly spaced.
@@ -67,6 +70,11 @@ def sample_planes(volume: Volume, threads: int = 4) -> PlaneSample:
             (str(roi), found)
             for roi, found in zip(rois, results, strict=True)
             if isinstance(found, str)
+        ),
+        tuple(
+            roi
+            for roi, found in zip(rois, results, strict=True)
+            if not isinstance(found, str)
         ),
     )
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.core.specs import Affine, BackendSpec
+from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.model import (
     ALIGNMENT,
     Engine,
@@ -81,11 +81,15 @@ def image(shape: Zyx, seed: int) -> NDArray[Any]:
 
 
 def by_blocks(
-    raw: NDArray[Any], network: Network, case: Case, halo: int | None = None
+    raw: NDArray[Any],
+    network: Network,
+    case: Case,
+    halo: int | None = None,
+    affine: Affine | AffineField = AFFINE,
 ) -> NDArray[Any]:
     """Return the ROI's probability, block by block, in float64."""
     spec = BackendSpec("torch", "", case.core, "float64")
-    engine = Engine(TorchBackend(spec, network), AFFINE)
+    engine = Engine(TorchBackend(spec, network), affine)
     halo = network.reach if halo is None else halo
     step = network.alignment
     grid = BlockGrid(case.shape, case.block, (halo,) * 3, case.roi, step)
@@ -132,6 +136,34 @@ def test_blocks_equal_the_whole_volume_whatever_their_shape(case, seed):
     raw = image(case.shape, seed)
     whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
     assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
+
+
+def field_over(shape: Zyx, nodes: Zyx, seed: int) -> AffineField:
+    """Return a field whose levels and scales vary by more than 2 between nodes."""
+    rng = np.random.default_rng(seed)
+    count = math.prod(nodes)
+    z, y, x = (n / k for n, k in zip(shape, nodes, strict=True))
+    return AffineField(
+        nodes,
+        ((z - 1) / 2, (y - 1) / 2, (x - 1) / 2),
+        (z, y, x),
+        tuple(rng.uniform(120, 300, count).tolist()),
+        tuple(rng.uniform(20, 60, count).tolist()),
+    )
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+@given(case=cases(), nodes=st.tuples(*[st.integers(1, 4)] * 3), seed=st.integers(0, 3))
+def test_a_background_field_makes_no_seams(case, nodes, seed):
+    network = lively_network(width=2, seed=seed)
+    raw = image(case.shape, seed)
+    field = field_over(case.shape, nodes, seed)
+    whole = whole_volume(raw, network, field)[case.roi.slices()]
+    assert abs(by_blocks(raw, network, case, affine=field) - whole).max() < 1e-9
 
 
 FIXED = [

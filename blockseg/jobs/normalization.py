@@ -1,0 +1,101 @@
+"""How a run normalises its volume: found out once, kept in ``run.json``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.geometry import to_zyx
+from blockseg.core.specs import AffineField
+from blockseg.model import (
+    affine,
+    estimate_background,
+    estimate_field,
+    parse_normalization,
+)
+from blockseg.volume import sample_planes
+
+if TYPE_CHECKING:
+    from blockseg.core.specs import Affine
+    from blockseg.jobs.inputs import Inputs
+
+__all__ = ["Normalized", "field_from", "normalization"]
+
+_SAME_LEVELS = (
+    "the volume is too small for a background field, or too few samples of it show "
+    "tissue: one level and one noise SD serve for all of it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """A normalisation, and how it was found."""
+
+    affine: Affine
+    """Of the volume as a whole."""
+
+    found: dict[str, Any]
+    """b, s, counts, unreadable samples; plain values."""
+
+    field: dict[str, Any] | None = None
+    """Where it varies over the volume: offset and scale at the nodes of a grid, a text
+    of numbers for each row of nodes along x."""
+
+    note: str = ""
+    """What the user should know; empty if nothing."""
+
+
+def normalization(inputs: Inputs) -> Normalized:
+    """Estimate what the user asked for from a sample of the whole volume."""
+    asked = parse_normalization(inputs.settings.normalization)
+    info = inputs.info
+    found: dict[str, Any] = {"kind": asked.kind}
+    if asked.kind not in ("robust", "field"):
+        return Normalized(affine(asked, None, info.gain, info.clip), found)
+    volume = inputs.source.volume
+    sample = sample_planes(volume)
+    background = estimate_background(sample.patches, volume.dtype)
+    found |= asdict(background)
+    found["unreadable"] = [list(item) for item in sample.unreadable]
+    whole = affine(asked, background, info.gain, info.clip)
+    if asked.kind == "robust":
+        return Normalized(whole, found)
+    field = estimate_field(sample.patches, sample.rois, volume.shape, volume.dtype)
+    if field is None:
+        return Normalized(whole, found, note=_SAME_LEVELS)
+    found["field"] = {
+        "patches": field.patches,
+        "left_out": field.left_out,
+        "level": [min(field.level), max(field.level)],
+        "sd": [min(field.sd), max(field.sd)],
+    }
+    return Normalized(whole, found, _plain(field.affine(info.gain, info.clip)))
+
+
+def field_from(data: dict[str, Any], clip: tuple[float, float]) -> AffineField:
+    """Return a field as it was before it was written as plain values."""
+    (z0, y0, x0), (dz, dy, dx) = data["start"], data["step"]
+    offset, scale = (
+        tuple(float(number) for row in data[name] for number in row.split())
+        for name in ("offset", "scale")
+    )
+    nodes = to_zyx(data["nodes"])
+    return AffineField(nodes, (z0, y0, x0), (dz, dy, dx), offset, scale, *clip)
+
+
+def _plain(field: AffineField) -> dict[str, Any]:
+    return {
+        "nodes": list(field.nodes),
+        "start": list(field.start),
+        "step": list(field.step),
+        "offset": _rows(field.offset, field.nodes[2]),
+        "scale": _rows(field.scale, field.nodes[2]),
+    }
+
+
+def _rows(values: tuple[float, ...], length: int) -> list[str]:
+    """Write numbers so that reading gives the same ones to the last bit."""
+    rows = np.reshape(values, (-1, length)).tolist()
+    return [" ".join(repr(value) for value in row) for row in rows]
