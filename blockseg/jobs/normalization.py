@@ -66,7 +66,7 @@ def normalization(inputs: Inputs) -> Normalized:
     if field is None:
         return Normalized(whole, found, note=_SAME_LEVELS)
     found["field"] = {
-        "patches": field.patches,
+        "squares": field.squares,
         "left_out": field.left_out,
         "level": [min(field.level), max(field.level)],
         "sd": [min(field.sd), max(field.sd)],

@@ -1,13 +1,15 @@
 """Level and noise of the background as smooth functions over the volume.
 
-Each patch of the sample is judged by itself, by the rules of
+The sample is cut into squares, so small that light hardly varies within one. Each is
+judged by itself, by the rules of
 :func:`~blockseg.model.normalization.estimate_background`. A node takes the mean of all
-patches that show tissue, weighted by their voxels and by how near they lie.
+squares that show tissue, weighted by their voxels and by how near they lie.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from blockseg.core.specs import AffineField
 from blockseg.model.normalization import CEILING, estimate_background, saturation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -31,14 +33,17 @@ NODES = 8
 SPACING = 64
 """Least distance of nodes in voxels: the edge of a patch of the sample."""
 
-DECAY = 64.0
-"""A patch one node farther off counts this many times less."""
+SQUARE = 32
+"""Edge of a square in voxels: a slope of light across it would count as noise."""
 
-FEWEST = 256
-"""Counted voxels below which a patch has no say."""
+DECAY = 64.0
+"""A square one node farther off counts this many times less."""
+
+FEWEST = 128
+"""Counted voxels below which a square has no say."""
 
 QUIETEST = 0.5
-"""Least noise of tissue, as a share of that of the brightest quarter of the patches:
+"""Least noise of tissue, as a share of that of the brightest quarter of the squares:
 shot noise falls by half where three quarters of the light are gone."""
 
 LOUDEST = 3.0
@@ -64,11 +69,11 @@ class BackgroundField:
     sd: tuple[float, ...]
     """s at each node in C order, in grey levels; above 0."""
 
-    patches: int
-    """Sampled patches that count as tissue."""
+    squares: int
+    """Sampled squares that count as tissue."""
 
     left_out: int
-    """Sampled patches with too few voxels that count, or not the noise of tissue."""
+    """Sampled squares with too few voxels that count, or not the noise of tissue."""
 
     def affine(
         self, gain: float, clip: tuple[float, float] = (-CEILING, CEILING)
@@ -95,7 +100,7 @@ def estimate_field(
     """Estimate how the background varies over a volume.
 
     Nodes are the centres of equal parts of each axis, at most ``NODES`` and at least
-    ``SPACING`` voxels each. Patches without the noise of tissue have no say: the
+    ``SPACING`` voxels each. Squares without the noise of tissue have no say: the
     outside of a brain, where the camera's noise alone is left, and its edges.
     Nodes there take the values of the nearest tissue, for else the tissue between
     such a node and the next would be measured by what lies outside.
@@ -114,14 +119,19 @@ def estimate_field(
     Returns
     -------
     BackgroundField or None
-        None where there would be one node only, or no patch counts: one b and s
+        None where there would be one node only, or no square counts: one b and s
         for the whole volume say all that is known.
     """
     nodes = tuple(min(NODES, max(1, n // SPACING)) for n in shape)
     if max(nodes) == 1:
         return None
     limit = saturation(patches, dtype)
-    found = [estimate_background([patch], dtype, limit) for patch in patches]
+    squares = [
+        square
+        for patch, roi in zip(patches, rois, strict=True)
+        for square in _squares(patch, roi)
+    ]
+    found = [estimate_background([square], dtype, limit) for square, _ in squares]
     voxels = np.array([one.voxels for one in found], float)
     level = np.array([one.level for one in found])
     sd = np.array([one.sd for one in found])
@@ -130,10 +140,13 @@ def estimate_field(
         return None
     step = np.array(shape) / nodes
     start = (step - 1) / 2  # a voxel's coordinate is that of its centre
-    centres = np.array([np.add(roi.start, roi.stop) for roi in rois]) / 2 - 0.5
-    place = ((centres - start) / step)[counts]
-    at = np.indices(nodes).reshape(3, -1).T
-    distance = np.sqrt(((at[:, None] - place) ** 2).sum(axis=-1))
+    place = ((np.array([centre for _, centre in squares]) - start) / step)[counts]
+    distance = np.sqrt(
+        sum(
+            (at.reshape(-1, 1) - along) ** 2
+            for at, along in zip(np.indices(nodes), place.T, strict=True)
+        )
+    )
     weight = voxels[counts] * DECAY**-distance
     weight /= weight.sum(axis=1, keepdims=True)
     z, y, x = nodes
@@ -143,15 +156,27 @@ def estimate_field(
         _vector(step),
         tuple((weight * level[counts]).sum(axis=1).tolist()),
         tuple((weight * sd[counts]).sum(axis=1).tolist()),
-        patches=int(counts.sum()),
+        squares=int(counts.sum()),
         left_out=int((~counts).sum()),
     )
+
+
+def _squares(
+    patch: npt.NDArray[Any], roi: Roi
+) -> Iterator[tuple[npt.NDArray[Any], Vector]]:
+    """Yield the squares of a patch and their centres; a remainder joins the last."""
+    z, y, x = roi.start
+    edges = [[*range(0, max(n - SQUARE + 1, 1), SQUARE), n] for n in patch.shape]
+    for a, b in pairwise(edges[0]):
+        for c, d in pairwise(edges[1]):
+            centre = (float(z), y + (a + b - 1) / 2, x + (c + d - 1) / 2)
+            yield patch[a:b, c:d], centre
 
 
 def _tissue(
     voxels: npt.NDArray[Any], level: npt.NDArray[Any], sd: npt.NDArray[Any]
 ) -> npt.NDArray[np.bool_]:
-    """Mark the patches with the noise of tissue, which is brighter than the outside."""
+    """Mark the squares with the noise of tissue, which is brighter than the outside."""
     enough = voxels >= FEWEST
     if not enough.any():
         return enough

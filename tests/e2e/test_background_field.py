@@ -13,7 +13,7 @@ QUICK = ("--scheduler", "serial", "--backend", "fake", "--normalization", "field
 def uneven(blockseg):
     rng = np.random.default_rng(0)
     slope = np.linspace(1, 2, 192)
-    image = 200 * slope + 8 * rng.normal(size=(32, 128, 192))
+    image = 200 * slope + 8 * rng.normal(size=(8, 128, 192))
     image[:, 30:34] += 40
     path = blockseg.folder / "uneven.tif"
     tifffile.imwrite(path, np.rint(image).astype("u2"))
@@ -25,7 +25,7 @@ def record(out):
 
 
 def test_a_resumed_run_keeps_its_field_to_the_byte(blockseg, uneven, content_of):
-    run = ("run", uneven, "out.zarr", *QUICK, "--block", "32,64,64")
+    run = ("run", uneven, "out.zarr", *QUICK, "--block", "8,64,64")
     blockseg(*run)
     out = blockseg.folder / "out.zarr"
     before, field = content_of(out), record(out)["decisions"]["field"]
@@ -40,10 +40,10 @@ def test_a_resumed_run_keeps_its_field_to_the_byte(blockseg, uneven, content_of)
 def test_run_and_predict_agree_whatever_the_block(blockseg, uneven):
     import tensorstore as ts
 
-    blockseg("run", uneven, "out.zarr", *QUICK, "--block", "32,64,64")
+    blockseg("run", uneven, "out.zarr", *QUICK, "--block", "8,64,64")
     (blockseg.folder / "field.yaml").write_text("normalization: field\n")
     blockseg(
-        "predict", uneven, "-o", "stacks", "--backend", "fake", "--block", "32,128,192",
+        "predict", uneven, "-o", "stacks", "--backend", "fake", "--block", "8,128,192",
         "--config", "field.yaml",
     )  # fmt: skip
     store = f"file://{blockseg.folder}/out.zarr/0/"

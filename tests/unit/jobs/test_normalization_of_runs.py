@@ -10,7 +10,7 @@ from blockseg.jobs.decisions import decide, decisions_from
 from blockseg.jobs.inputs import Inputs, memory_source
 from blockseg.jobs.predict import predict
 
-SHAPE = (8, 128, 192)  # 1×2×3 nodes
+SHAPE = (2, 128, 192)  # 1×2×3 nodes
 
 
 def uneven(shape=SHAPE):
@@ -43,11 +43,11 @@ def test_what_was_found_is_said_in_grey_levels(tmp_path):
     low, high = field["level"]
     assert low == pytest.approx(200 * 1.17, rel=0.05)
     assert high == pytest.approx(200 * 1.83, rel=0.05)
-    assert (field["patches"], field["left_out"]) == (8 * 6, 0)
+    assert (field["squares"], field["left_out"]) == (2 * 4 * 6, 0)
 
 
 def test_the_field_does_not_depend_on_the_roi(tmp_path):
-    part = Roi((0, 64, 0), (8, 128, 64))
+    part = Roi((0, 64, 0), (2, 128, 64))
     assert (
         decided(uneven(), tmp_path, roi=part).field == decided(uneven(), tmp_path).field
     )
@@ -63,7 +63,7 @@ def test_without_a_field_nothing_varies(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "image", [uneven((8, 64, 100)), np.full(SHAPE, 9, "u2")], ids=["small", "constant"]
+    "image", [uneven((2, 64, 100)), np.full(SHAPE, 9, "u2")], ids=["small", "constant"]
 )
 def test_where_there_is_no_field_the_user_is_told_and_robust_serves(image, tmp_path):
     field, robust = (decided(image, tmp_path, how) for how in ("field", "robust"))
@@ -77,9 +77,9 @@ def test_arrays_are_predicted_with_a_field_in_any_blocks():
     image = uneven()
     whole, cut = (
         predict(image, RunSettings(backend="fake", normalization="field", block=block))
-        for block in ((8, 128, 192), (8, 32, 64))
+        for block in ((4, 128, 192), (4, 32, 64))
     )
     assert np.array_equal(whole, cut)
     assert whole.any()
-    robust = predict(image, RunSettings(backend="fake", block=(8, 128, 192)))
+    robust = predict(image, RunSettings(backend="fake", block=(4, 128, 192)))
     assert not np.array_equal(whole, robust)

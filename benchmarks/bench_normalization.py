@@ -1,0 +1,145 @@
+"""Compare one background level and SD for a brain with a field of both.
+
+    python benchmarks/bench_normalization.py [--presets NAME ...] [--weights FILE]
+        [--brains 1] [--threads 1]
+
+Held-out synthetic brains of 96×256×256 voxels of every preset, as they come and with an
+uneven background whose light varies about twofold between regions, at two lengths.
+F1 is that of centrelines within 2 voxels, with the 95 % interval over blocks; b and s
+are those of the field's nodes. Last, what normalising a voxel costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from accuracy_scenes import Scene  # type: ignore[import-not-found]
+
+from blockseg.config import RunSettings
+from blockseg.core.geometry import Roi, Zyx
+from blockseg.core.specs import Affine
+from blockseg.jobs.predict import predict
+from blockseg.metrics import measure
+from blockseg.model import estimate_field
+from blockseg.model.normalization import normalize
+from blockseg.training.synth.brain import SyntheticBrain
+from blockseg.training.synth.presets import PRESETS, preset
+from blockseg.volume import MemoryVolume, sample_planes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blockseg.training.synth.params import SynthParams
+
+SHAPE: Zyx = (96, 256, 256)
+HELD_OUT_SEED = 30_000
+TWOFOLD = 0.4  # of the level above the offset: 0.6 to 1.4 between most regions
+METHODS = ("robust", "field")
+
+
+def sets() -> Iterator[tuple[str, SynthParams]]:
+    """Yield all kinds of brains, denser in neurites than a whole one."""
+    for name in PRESETS:
+        params = preset(name)
+        dense = replace(params.morphology, axon_density=900.0, neurons=0.5)
+        params = replace(params, morphology=dense)
+        yield name, params
+        for length in (96, 192):
+            light = replace(params.background, uneven=TWOFOLD, uneven_scale=length)
+            yield f"{name}, twofold in {length}", replace(params, background=light)
+
+
+def scene(params: SynthParams, seed: int) -> Scene:
+    """Return a brain with its truth."""
+    brain = SyntheticBrain(SHAPE, params, seed)
+    whole = Roi.whole(SHAPE)
+    of_branch = np.concatenate([[np.nan], brain.tracing.branches.snr])
+    snr = of_branch[brain.branches(whole)].astype(np.float32)
+    true = brain.mask(whole) > 0
+    return Scene(brain.image(whole), true, np.ones(SHAPE, dtype=bool), snr)
+
+
+def scores(pictures: list[Scene], settings: RunSettings) -> str:
+    """Return precision, recall and F1 of one way to normalise, for the table."""
+    rows = [
+        row
+        for picture in pictures
+        for row in picture.rows(predict(picture.image, settings) >= 128)
+    ]
+    found = {item.name: item for item in measure(np.array(rows))}
+    f1 = found["centreline_f1"]
+    precision, recall = (
+        found[f"centreline_{name}"].value for name in ("precision", "recall")
+    )
+    return (
+        f"{precision:7.3f}{recall:7.3f}{f1.value:7.3f} ({f1.low:.2f}-{f1.high:.2f}) |"
+    )
+
+
+def nodes(image: np.ndarray) -> str:
+    """Return between what the field varies."""
+    sample = sample_planes(MemoryVolume(image))
+    field = estimate_field(sample.patches, sample.rois, image.shape, image.dtype)
+    if field is None:
+        return " no field"
+    return (
+        f" b {min(field.level):.0f}-{max(field.level):.0f},"
+        f" s {min(field.sd):.1f}-{max(field.sd):.1f}"
+    )
+
+
+def cost() -> str:
+    """Return what normalising costs, in ns a voxel on one thread."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(500, 20, (192, 192, 192)).astype(np.uint16)
+    sample = sample_planes(MemoryVolume(image))
+    field = estimate_field(sample.patches, sample.rois, image.shape, image.dtype)
+    if field is None:  # never: 3×3×3 nodes
+        return ""
+    out = np.empty(image.shape, np.float32)
+    times = {}
+    for name, by in (("robust", Affine(500, 20)), ("field", field.affine(1.0))):
+        spent = []
+        for _ in range(5):
+            start = time.perf_counter()
+            normalize(image, by, out)
+            spent.append(time.perf_counter() - start)
+        times[name] = min(spent) / image.size * 1e9
+    return ", ".join(f"{name} {ns:.1f} ns a voxel" for name, ns in times.items())
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--brains", type=int, default=1, help="of each kind")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    plain = RunSettings(
+        weights=None if given.weights is None else str(given.weights),
+        threads=given.threads,
+    )
+    head = " |".join(f"{name + ': precision, recall, F1':>36}" for name in METHODS)
+    sys.stdout.write(f"{'':28}{head} | nodes\n")
+    for number, (name, params) in enumerate(sets()):
+        if name.partition(",")[0] not in given.presets:
+            continue
+        first = HELD_OUT_SEED + number * given.brains
+        pictures = [scene(params, first + i) for i in range(given.brains)]
+        cells = "".join(
+            scores(pictures, replace(plain, normalization=how)) for how in METHODS
+        )
+        sys.stdout.write(f"{name:28}{cells}{nodes(pictures[0].image)}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"cost: {cost()}\n")
+
+
+if __name__ == "__main__":
+    main()
