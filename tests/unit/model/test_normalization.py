@@ -177,12 +177,21 @@ def test_given_b_and_s_are_used_as_they_are():
     assert affine(asked, None, gain=0.03) == Affine(200.0, 200.0)
 
 
-def test_robust_without_an_estimate_is_refused():
-    with pytest.raises(ConfigError, match="needs an estimate"):
-        affine(Normalization("robust"), None, 1.0)
+@pytest.mark.parametrize("kind", ["robust", "field"])
+def test_what_needs_an_estimate_is_refused_without_one(kind):
+    with pytest.raises(ConfigError, match=f"'{kind}' needs an estimate"):
+        affine(Normalization(kind), None, 1.0)
 
 
-@pytest.mark.parametrize("text", ["published", "robust", " Robust "])
+def test_a_part_of_a_sample_is_judged_by_the_saturation_of_the_whole():
+    part = noise(4000, 40).clip(0, 4095)
+    part[:8, :8] = 4095
+    alone, told = (estimate_background([part], "u2", limit) for limit in (None, 65535))
+    assert alone.saturated >= 64
+    assert told.saturated == 0
+
+
+@pytest.mark.parametrize("text", ["published", "robust", "field", " Robust "])
 def test_named_normalizations_are_read(text):
     assert parse_normalization(text).kind == text.strip().lower()
 
