@@ -65,7 +65,8 @@ def otsu() -> Method:
     """Return Otsu's own threshold on grey levels: at least 0 is a neurite."""
 
     def response(image: NDArray[np.generic]) -> NDArray[np.float32]:
-        return image.astype(np.float32) - np.float32(threshold_otsu(image))
+        level = float(threshold_otsu(image))  # type: ignore[no-untyped-call]
+        return (image.astype(np.float32) - level).astype(np.float32)
 
     return Method("Otsu", response, 0.0)
 

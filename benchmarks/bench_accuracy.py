@@ -132,7 +132,7 @@ def main() -> None:
         methods += classical()
     sys.stdout.write(f"{platform.processor() or platform.machine()}, {__doc__}\n")
     sys.stdout.write(f"{'':34}{' | '.join(sets)}\n")
-    results = {}
+    results: dict[str, dict[str, dict[str, Any]]] = {}
     for method in methods:
         results[method.name] = scores = {}
         told: dict[str, float] = {}
@@ -141,8 +141,6 @@ def main() -> None:
             scores[name] = score(method, scenes, told.get(name.removesuffix(", empty")))
             if name in ("fmost", "lightsheet"):
                 told[name] = scores[name]["threshold"]
-            if name == "fmost":
-                continue
         sys.stdout.write(line(method.name, scores) + "\n")
         sys.stdout.flush()
     if given.json:

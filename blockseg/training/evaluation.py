@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from scipy.ndimage import label as label_components
+from scipy.special import expit
 
 from blockseg.core.geometry import Roi
 from blockseg.metrics.scores import Agreement, tolerant_agreement
@@ -100,7 +101,7 @@ def probability(
     with torch.inference_mode():
         logits = network(torch.from_numpy(x)[None, None])[0, 0].numpy()
     z, y, x_ = image.shape
-    p: NDArray[np.float32] = 1 / (1 + np.exp(-logits[:z, :y, :x_]))
+    p: NDArray[np.float32] = expit(logits[:z, :y, :x_])
     return p
 
 
