@@ -78,6 +78,8 @@ def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(
 ):
     first = blockseg.start("run", brain, "held.zarr", *SMALL)
     assert len(done_blocks(first, events_of, 1)) == 1
-    refused = blockseg("run", brain, "held.zarr", *SMALL, code=1)
+    first.send_signal(signal.SIGSTOP)  # it lives, and does not end before we ask
+    again = ("run", brain, "held.zarr", *SMALL, "--scheduler", "serial")
+    refused = blockseg(*again, code=1)
     assert f"another run (process {first.pid}" in refused.stderr
     assert "held.zarr: running" in blockseg("status", "held.zarr").stdout
