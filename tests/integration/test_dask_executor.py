@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from functools import partial
@@ -330,19 +329,13 @@ def test_an_interrupt_keeps_what_was_in_flight(run, tmp_path):
 def test_a_ledger_can_be_read_while_blocks_run(run, tmp_path):
     seen: list[int] = []
 
-    def look():
-        while not seen or seen[-1] < 60:
-            if (tmp_path / "ledger.sqlite").exists():
-                with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
-                    seen.append(ledger.summary("segment").done)
-            time.sleep(0.01)
+    def look(_):
+        with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
+            seen.append(ledger.summary("segment").done)
 
-    Ledger.create(tmp_path / "ledger.sqlite", "print").close()
-    reader = threading.Thread(target=look, daemon=True)
-    reader.start()
-    run(factory_of(Actor(tmp_path, seconds=0.02)), 60, pace=Pace(largest=1))
-    reader.join(timeout=20)
+    run(factory_of(Actor(tmp_path)), 60, watch=look, pace=Pace(largest=1))
     assert seen == sorted(seen)
+    assert seen[-1] == 60
     assert len(set(seen)) > 2
 
 
