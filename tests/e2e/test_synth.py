@@ -16,6 +16,10 @@ SWC = """1 1 0 0 0 4 -1
 SMALL = ("--shape", "48,64,160", "--scheduler", "serial", "--block", "48,64,64", "-q")
 
 
+def _voxels(path) -> np.ndarray:
+    return np.asarray(zarr.open_array(path, mode="r")[:])
+
+
 def _rows(path):
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -27,7 +31,7 @@ def test_labels_tables_and_centrelines_tell_the_same(blockseg):
     for group in (out, out / "labels" / "neurons", out / "labels" / "branches"):
         ome_zarr_models.open_ome_zarr(zarr.open_group(group, mode="r"))
     names = ("neurons", "branches", "truth")
-    labels = {n: zarr.open_array(out / "labels" / n / "0", mode="r")[:] for n in names}
+    labels = {name: _voxels(out / "labels" / name / "0") for name in names}
     assert labels["neurons"].dtype == labels["branches"].dtype == np.uint32
     np.testing.assert_array_equal(labels["branches"] > 0, labels["truth"] > 0)
     assert labels["truth"].any()
@@ -56,8 +60,8 @@ def test_labels_tables_and_centrelines_tell_the_same(blockseg):
 
 def test_coarse_labels_hold_ids_of_the_finer_level_only(blockseg):
     blockseg("synth", "b.zarr", *SMALL, "--preset", "clean", "--seed", 4)
-    group = zarr.open_group(blockseg.folder / "b.zarr/labels/neurons", mode="r")
-    fine, coarse = (np.unique(group[level][:]) for level in ("0", "1"))
+    neurons = blockseg.folder / "b.zarr" / "labels" / "neurons"
+    fine, coarse = (np.unique(_voxels(neurons / level)) for level in ("0", "1"))
     assert len(coarse) > 1
     assert set(coarse) <= set(fine)
 
@@ -79,7 +83,7 @@ def test_real_neurons_are_placed_and_are_part_of_the_request(blockseg):
     command = ("synth", "b.zarr", *SMALL, "--preset", "lightsheet", "--swc", "real")
     blockseg(*command)
     out = blockseg.folder / "b.zarr"
-    assert zarr.open_array(out / "labels/truth/0", mode="r")[:].any()
+    assert _voxels(out / "labels" / "truth" / "0").any()
     assert any((out / ".blockseg/truth/swc").iterdir())
     record = json.loads((out / ".blockseg/run.json").read_text())
     assert len(record["request"]["settings"]["swc"]) == 1
