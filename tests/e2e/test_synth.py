@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import ome_zarr_models
@@ -16,7 +17,7 @@ SWC = """1 1 0 0 0 4 -1
 SMALL = ("--shape", "48,64,160", "--scheduler", "serial", "--block", "48,64,64", "-q")
 
 
-def _voxels(path) -> np.ndarray:
+def _voxels(path: Path) -> np.ndarray:
     return np.asarray(zarr.open_array(path, mode="r")[:])
 
 
