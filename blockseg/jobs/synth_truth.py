@@ -69,6 +69,8 @@ class TruthTables:
 def _write(path: Path, head: str, ledger: Ledger, phase: str) -> None:
     part = path.with_name(path.name + ".part")
     try:
+        # A brain without a single neurite has no folder of centrelines yet.
+        part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(f"{head}\n".encode())
             for _, payload in ledger.payloads(phase):

@@ -88,9 +88,9 @@ def test_a_network_comes_back_from_its_file(tmp_path, lively, architecture):
     save_weights(tmp_path / "w", network, info)
     loaded, said = load_weights(tmp_path / "w")
     assert said == info
-    x = torch.randn(1, 1, 8, 8, 8)
-    with torch.inference_mode():
-        assert torch.equal(loaded(x), network(x))
+    mine, theirs = network.state_dict(), loaded.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 def test_reach_and_alignment_follow_from_the_layers():
