@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["cluttered", "random_params"]
 
-_PRESET_SHARE = 0.35
+_PRESET_SHARE = 0.45
 """Of the brains; the rest varies in everything."""
+
+_MOSTLY_DIM = ((0.25, 1.4, 2.5), (0.45, 2.0, 4.5), (0.3, 4.0, 30.0))
+"""SNR of neurites: what is hard to see is seen often, as bright ones are soon learnt."""
 
 
 def _log(rng: np.random.Generator, low: float, high: float) -> float:
@@ -71,7 +74,7 @@ def _morphology(rng: np.random.Generator, negative: bool) -> Morphology:
         bead_spacing=_log(rng, 6, 40),
         bead_gain=rng.uniform(1.0, 2.5),
         fading=rng.uniform(0.05, 0.5),
-        snr=((0.35, 1.0, 4.0), (0.4, 4.0, 12.0), (0.25, 12.0, 100.0)),
+        snr=((0.6, 1.4, 4.5), (0.25, 4.0, 12.0), (0.15, 12.0, 100.0)),
     )
 
 
@@ -157,13 +160,14 @@ def random_params(rng: np.random.Generator) -> SynthParams:
 
 
 def _like_a_preset(rng: np.random.Generator) -> SynthParams:
-    """Return a preset with another density of neurites."""
-    name = ("fmost", "lightsheet", "clean")[int(rng.choice(3, p=(0.45, 0.45, 0.1)))]
+    """Return a preset with another density of neurites, most of them dim."""
+    name = ("fmost", "lightsheet", "clean")[int(rng.choice(3, p=(0.42, 0.5, 0.08)))]
     params = preset(name)
     shape = replace(
         params.morphology,
         neurons=rng.uniform(0, 0.6),
         axon_density=_maybe(rng, 0.85, 300.0, 2500.0),
+        snr=params.morphology.snr if name == "clean" else _MOSTLY_DIM,
     )
     return replace(params, morphology=shape)
 
