@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -28,10 +27,12 @@ from blockseg.runtime import (
     WorkerLost,
 )
 
+from .display import display
 from .report import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 __all__ = ["Tally", "watcher"]
 
@@ -104,19 +105,13 @@ class Tally:
         return ", ".join(parts)
 
 
-@contextmanager
-def watcher(*, quiet: bool, as_json: bool) -> Iterator[Callable[[object], None]]:
+def watcher(
+    *, quiet: bool, as_json: bool
+) -> AbstractContextManager[Callable[[object], None]]:
     """Give a function that takes events, for as long as the display lives."""
     psutil.cpu_percent()  # the first call only sets the mark to measure from
-    if as_json:
-        yield _print_json
-    elif quiet:
-        yield lambda event: None  # noqa: ARG005
-    elif sys.stdout.isatty():
-        with _live() as show:
-            yield show
-    else:
-        yield _plain()
+    printer = _print_json if as_json else None
+    return display(quiet=quiet, as_json=printer, live=_live, plain=_plain)
 
 
 def _print_json(event: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,10 +20,12 @@ from blockseg.training.events import (
     Validated,
 )
 
+from .display import display
 from .report import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from blockseg.training.events import OnTrainingEvent, TrainingResult
 
@@ -33,18 +34,10 @@ __all__ = ["print_result", "watcher"]
 _LINE_SECONDS = 10.0
 
 
-@contextmanager
-def watcher(*, quiet: bool, as_json: bool) -> Iterator[OnTrainingEvent]:
+def watcher(*, quiet: bool, as_json: bool) -> AbstractContextManager[OnTrainingEvent]:
     """Give a function that takes events, for as long as the display lives."""
-    if as_json:
-        yield _print_json
-    elif quiet:
-        yield lambda event: None  # noqa: ARG005
-    elif sys.stdout.isatty():
-        with _live() as show:
-            yield show
-    else:
-        yield _plain()
+    printer = _print_json if as_json else None
+    return display(quiet=quiet, as_json=printer, live=_live, plain=_plain)
 
 
 def print_result(result: TrainingResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError
@@ -10,13 +11,15 @@ from blockseg.core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from _typeshed import DataclassInstance
+
 __all__ = ["merged"]
 
 
 def merged(
     layers: Sequence[Mapping[str, Any]],
     parsers: Mapping[str, Callable[[str, Any], Any]],
-    defaults: Mapping[str, Any],
+    settings: type[DataclassInstance],
 ) -> dict[str, Any]:
     """Return the values that ``layers`` set, the later over the earlier, read.
 
@@ -27,8 +30,8 @@ def merged(
         same; a value of None or ``auto`` leaves the choice to blockseg.
     parsers
         The reader of each setting, by its name in Python.
-    defaults
-        Of the settings.
+    settings
+        The dataclass that they are for, whose defaults say what ``auto`` means.
 
     Raises
     ------
@@ -36,6 +39,7 @@ def merged(
         If a key is unknown (names the nearest known one) or a value is out of range.
     """
     raw: dict[str, Any] = {}
+    defaults = {field.name: field.default for field in fields(settings)}
     for layer in layers:
         for key, value in layer.items():
             raw[_known(str(key), parsers)] = value

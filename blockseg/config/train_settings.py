@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.config.merging import merged
@@ -215,26 +215,8 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "checkpoint_every": parse_int(1),
     "tensorboard": parse_switch,
 }
-_DEFAULTS = {
-    field.name: field.default
-    for field in fields(TrainSettings)
-    if field.default is not MISSING
-}
 
 
 def train_settings_from(*layers: Mapping[str, Any]) -> TrainSettings:
-    """Merge layers of raw values, the later over the earlier, into settings.
-
-    Parameters
-    ----------
-    *layers
-        Mappings as read from YAML or the command line; '-' and '_' in keys are
-        the same; a value of None or ``auto`` leaves the choice to blockseg.
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown (names the nearest known one) or a value is out of
-        range.
-    """
-    return TrainSettings(**merged(layers, _PARSERS, _DEFAULTS))
+    """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
+    return TrainSettings(**merged(layers, _PARSERS, TrainSettings))

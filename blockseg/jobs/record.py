@@ -36,6 +36,7 @@ __all__ = [
     "request_of",
     "session",
     "what_differs",
+    "which_settings_differ",
 ]
 
 FOLDER = ".blockseg"
@@ -214,11 +215,7 @@ def execution_of(settings: RunSettings) -> dict[str, Any]:
 
 def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Name what differs between two requests, for a user to read."""
-    found = []
-    for name in sorted({*old["settings"], *new["settings"]}):
-        was, now_ = old["settings"].get(name), new["settings"].get(name)
-        if was != now_:
-            found.append(f"--{name} was {_said(was)}, now {_said(now_)}")
+    found = which_settings_differ(old["settings"], new["settings"])
     if old["weights"] != new["weights"]:
         found.append(
             f"weights were {str(old['weights'])[:12]}…, now {str(new['weights'])[:12]}…"
@@ -239,6 +236,15 @@ def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
                 for line in differences(was["fingerprint"], now_["fingerprint"])
             ]
     return found
+
+
+def which_settings_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Name the options that differ, for a user to read."""
+    return [
+        f"--{name} was {_said(old.get(name))}, now {_said(new.get(name))}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
 
 
 def _source(source: Source) -> dict[str, Any]:

@@ -49,7 +49,15 @@ def _parameters(network: Network) -> int:
 
 
 def _source_line(note: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_said(value)}" for name, value in note.items() if value)
+    shape = "×".join(str(n) for n in note["shape"])
+    use = "training and validation" if note["use"] == "both" else note["use"]
+    if note["kind"] == "synth":
+        return f"{note['name']}: brains of {shape} voxels, made on the way; for {use}"
+    return (
+        f"{note['name']}: {shape} voxels, {note['labelled']:,} annotated, "
+        f"{note['foreground']:,} on neurites; background {note['level']:.4g} ± "
+        f"{note['sd']:.3g}; for {use}"
+    )
 
 
 def report_facts(plan: TrainPlan, ranks: Ranks) -> ReportFacts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg import __version__
 from blockseg.core.errors import BlocksegError, LedgerError, VolumeError
-from blockseg.jobs.record import now, session
+from blockseg.jobs.record import now, session, which_settings_differ
 from blockseg.runtime import RunLock
 from blockseg.training.checkpoint import load_checkpoint
 from blockseg.training.files import replace_file
@@ -175,11 +175,7 @@ class TrainFolder:
 
 def _what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Name what differs between two requests, for a user to read."""
-    found = []
-    for name in sorted({*old["settings"], *new["settings"]}):
-        was, is_ = old["settings"].get(name), new["settings"].get(name)
-        if was != is_:
-            found.append(f"--{name} was {_said(was)}, now {_said(is_)}")
+    found = which_settings_differ(old["settings"], new["settings"])
     if old["init"] != new["init"]:
         found.append(
             f"the weights of --init were {str(old['init'])[:12]}…, now "
@@ -201,9 +197,3 @@ def _what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _by_name(notes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {str(note["name"]): note for note in notes}
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return "auto"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

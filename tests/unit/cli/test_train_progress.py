@@ -1,6 +1,7 @@
 """What a training shows while it runs."""
 
 import importlib
+import sys
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_plain_lines_say_where_how_far_and_how_good(shown, capsys):
 
 
 def test_the_live_display_shows_the_same_and_a_bar(shown, monkeypatch, capsys):
-    monkeypatch.setattr(shown.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "160")
     with shown.watcher(quiet=False, as_json=False) as show:
         for event in EVENTS:
