@@ -85,9 +85,10 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
     shares = config.shares or (1.0,) * len(names)
     if len(shares) != len(names) or not all(0 < s < math.inf for s in shares):
         given = ",".join(f"{s:g}" for s in shares)
+        needed = "1 number" if len(names) == 1 else f"{len(names)} numbers"
         message = (
-            f"--shares {given} must be {len(names)} numbers above 0, "
-            "one for each source in the order given"
+            f"--shares {given} does not fit {', '.join(names)}: it takes {needed} "
+            "above 0, one for each DATA in the order given"
         )
         raise ConfigError(message)
     return [share / sum(shares) for share in shares]
