@@ -360,7 +360,7 @@ def test_negatives_train_beside_synthetic_brains(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shares": (1.0, 2.0)}, "--shares 1,2 does not fit .*: it takes 1 number"),
+        ({"shares": (1.0, 2.0)}, "it takes 1 number above 0"),
         ({"shares": (0.0,)}, "--shares 0 does not fit"),
         ({"clip": (3.0, 3.0)}, "--clip"),
         ({"patch": 4}, "--patch 4 must be 8"),
