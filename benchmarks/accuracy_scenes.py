@@ -12,8 +12,10 @@ from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.metrics import SKELETON_HALO, BlockScores, component_count, score_block
+from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth.brain import SyntheticBrain
-from blockseg.training.synth.params import Morphology
+from blockseg.training.synth.fields import stream
+from blockseg.training.synth.params import Morphology, SynthParams
 from blockseg.training.synth.presets import PRESETS, preset
 
 TOLERANCE = 2.0  # voxels
@@ -98,7 +100,9 @@ class Scene:
         return component_count(predicted & self.counts)
 
 
-def synthetic(kind: str, number: int, *, empty: bool = False) -> Scene:
+def synthetic(
+    kind: str, number: int, *, empty: bool = False, seed: int = HELD_OUT_SEED
+) -> Scene:
     """Return a held-out brain of a preset, denser in neurites than a whole brain."""
     params = preset(kind)
     shape = replace(
@@ -108,9 +112,19 @@ def synthetic(kind: str, number: int, *, empty: bool = False) -> Scene:
     )
     if empty:
         shape = Morphology(neurons=0, axon_density=0)
-    brain = SyntheticBrain(
-        SHAPE, replace(params, morphology=shape), HELD_OUT_SEED + number
-    )
+    return _scene(replace(params, morphology=shape), seed + number)
+
+
+def cluttered_negative(number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
+    """Return a brain drawn at random, full of spots and cells, without a neurite."""
+    rng = stream(seed, number)
+    params = cluttered(random_params(rng), rng)
+    nothing = replace(params.morphology, neurons=0.0, axon_density=0.0)
+    return _scene(replace(params, morphology=nothing), seed + number)
+
+
+def _scene(params: SynthParams, seed: int) -> Scene:
+    brain = SyntheticBrain(SHAPE, params, seed)
     whole = Roi.whole(SHAPE)
     of_branch = np.concatenate([[np.nan], brain.tracing.branches.snr])
     snr = of_branch[brain.branches(whole)].astype(np.float32)
@@ -133,6 +147,10 @@ def negative(image: str) -> Scene:
     volume = tifffile.imread(image)
     nothing = np.zeros(volume.shape, dtype=bool)
     return Scene(volume, nothing, ~nothing, None)
+
+
+CALIBRATION_SEED = 30_000
+"""Of brains that a threshold is chosen on: neither trained nor scored on."""
 
 
 def synthetic_sets(brains: int) -> dict[str, list[Scene]]:
