@@ -1,19 +1,26 @@
-"""Read regions of chunked stores, and find out which chunk is to blame."""
+"""Read regions of chunked stores, and find out which chunk is to blame.
+
+Chunks are decoded whole and the latest kept, so that a block's halo costs nothing where
+its neighbour was read just before. With no memory to keep them, regions are read at once.
+"""
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.volume.decoded import DecodedCache, count_decoded
 from blockseg.volume.protocol import check_roi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from blockseg.core.space import Space
@@ -22,9 +29,11 @@ if TYPE_CHECKING:
     from blockseg.volume.layout import ArrayLayout
 
     Opener: TypeAlias = Callable[[VolumeSpec], "ChunkedVolume"]
-    ReadIndex: TypeAlias = Callable[[Index], NDArray[Any]]
+    BeginRead: TypeAlias = Callable[[Index], Callable[[], NDArray[Any]]]
 
 __all__ = ["ChunkedVolume", "one_line"]
+
+_SIDE_BY_SIDE = 32 * 2**20  # bytes of chunks that one read decodes at a time
 
 
 class ChunkedVolume:
@@ -38,10 +47,13 @@ class ChunkedVolume:
         The stored array.
     selection
         Which of its axes are z, y and x.
-    read_index
-        Return the part of the stored array (C order) under a tuple of slices.
+    begin_read
+        Begins to read the part of the stored array (C order) under a tuple of slices,
+        and returns what waits for it.
     reopen
         Called with ``spec`` where this volume is unpickled.
+    cache_bytes
+        Memory for decoded chunks.
     """
 
     def __init__(
@@ -49,8 +61,9 @@ class ChunkedVolume:
         spec: VolumeSpec,
         layout: ArrayLayout,
         selection: AxisSelection,
-        read_index: ReadIndex,
+        begin_read: BeginRead,
         reopen: Opener,
+        cache_bytes: int,
     ) -> None:
         if layout.dtype is None:
             message = f"{layout.name} is of type {layout.stored_dtype}, not of numbers"
@@ -58,9 +71,11 @@ class ChunkedVolume:
         self._spec = spec
         self._layout = layout
         self._selection = selection
-        self._read_index = read_index
+        self._begin_read = begin_read
         self._reopen = reopen
         self._dtype = layout.dtype
+        self._cache = DecodedCache(cache_bytes)
+        self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
 
     @property
     def shape(self) -> Zyx:
@@ -86,20 +101,48 @@ class ChunkedVolume:
         """Return a region; see :meth:`Volume.read`."""
         check_roi(self.shape, roi)
         try:
-            stored = self._read_index(self._selection.index(roi))
+            if self._cache.limit < self._chunk_bytes:
+                return self._read_at_once(roi)
+            return self._read_chunks(roi)
         except Exception as error:  # noqa: BLE001 - each codec raises its own kinds
             self._blame(roi)
-            stored = self._once_more(roi, error)
-        return self._selection.to_zyx(stored).astype(self._dtype, copy=False)
+            return self._once_more(roi, error)
 
     def __reduce__(self) -> tuple[Opener, tuple[VolumeSpec]]:
         return self._reopen, (self._spec,)
+
+    def _read_chunks(self, roi: Roi) -> NDArray[Any]:
+        out = np.empty(roi.shape, self._dtype)
+        # Plain slices: a block may have thousands of chunks.
+        places = list(
+            itertools.product(*map(_overlaps, roi.start, roi.stop, self.chunk_shape))
+        )
+        few = max(2, _SIDE_BY_SIDE // self._chunk_bytes)
+        for first in range(0, len(places), few):
+            some = places[first : first + few]
+            keys = [(z[0], y[0], x[0]) for z, y, x in some]
+            pieces = self._cache.get_all(keys, self._begin_chunk)
+            for (z, y, x), piece in zip(some, pieces, strict=True):
+                out[z[1], y[1], x[1]] = piece[z[2], y[2], x[2]]
+        return out
+
+    def _read_at_once(self, roi: Roi) -> NDArray[Any]:
+        voxels = sum(box.size for _, box in self._chunks(roi))
+        count_decoded(voxels * self._dtype.itemsize)
+        return self._begin(roi)()
+
+    def _begin_chunk(self, place: Zyx) -> Callable[[], NDArray[Any]]:
+        return self._begin(self._box(place))
+
+    def _begin(self, roi: Roi) -> Callable[[], NDArray[Any]]:
+        wait = self._begin_read(self._selection.index(roi))
+        return lambda: self._selection.to_zyx(wait()).astype(self._dtype, copy=False)
 
     def _blame(self, roi: Roi) -> None:
         """Read the chunks under a region one by one; raise for the first bad one."""
         for chunk, box in self._chunks(roi):
             try:
-                self._read_index(self._selection.index(box))
+                self._begin(box)()
             except Exception as error:
                 place = self._selection.position(chunk, self._layout.chunks)
                 file = self._layout.file_of_chunk(place)
@@ -113,7 +156,7 @@ class ChunkedVolume:
 
     def _once_more(self, roi: Roi, error: Exception) -> NDArray[Any]:
         try:
-            return self._read_index(self._selection.index(roi))
+            return self._begin(roi)()
         except Exception:  # noqa: BLE001 - each codec raises its own kinds
             message = (
                 f"{self._layout.name} cannot be read at {roi}, though each of its "
@@ -122,16 +165,29 @@ class ChunkedVolume:
             raise VolumeError(message) from error
 
     def _chunks(self, roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
-        whole = Roi.whole(self.shape)
         ranges = [
             range(a // c, -(-b // c))
             for a, b, c in zip(roi.start, roi.stop, self.chunk_shape, strict=True)
         ]
         for place in itertools.product(*ranges):
             chunk = to_zyx(place)
-            start = to_zyx(n * c for n, c in zip(chunk, self.chunk_shape, strict=True))
-            box = Roi((0, 0, 0), self.chunk_shape).shifted(start)
-            yield chunk, box.intersection(whole)
+            yield chunk, self._box(chunk)
+
+    def _box(self, chunk: Zyx) -> Roi:
+        """Return the voxels of a chunk inside the volume."""
+        start = to_zyx(n * c for n, c in zip(chunk, self.chunk_shape, strict=True))
+        box = Roi((0, 0, 0), self.chunk_shape).shifted(start)
+        return box.intersection(Roi.whole(self.shape))
+
+
+def _overlaps(start: int, stop: int, chunk: int) -> list[tuple[int, slice, slice]]:
+    """Return the chunks along one axis: number, where in the region, where in it."""
+    found = []
+    for number in range(start // chunk, -(-stop // chunk)):
+        first = number * chunk
+        a, b = max(start, first), min(stop, first + chunk)
+        found.append((number, slice(a - start, b - start), slice(a - first, b - first)))
+    return found
 
 
 def one_line(error: Exception) -> str:

@@ -47,12 +47,13 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
             f"copy it with one of {', '.join(_CODECS)}"
         )
         raise VolumeError(message)
+    limits = limits or ReadLimits()
     try:
         # tensorstore refuses attributes.json with keys it does not know.
-        read_index = open_read_only(
+        begin = open_read_only(
             "n5",
             layout.folder,
-            limits or ReadLimits(),
+            limits,
             reverse_axes=True,
             metadata=metadata,
             assume_metadata=True,
@@ -60,4 +61,4 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
     except OPENING_ERRORS as error:
         message = f"{layout.name} cannot be opened: {one_line(error)}"
         raise VolumeError(message) from error
-    return ChunkedVolume(spec, layout, selection, read_index, open_n5)
+    return ChunkedVolume(spec, layout, selection, begin, open_n5, limits.cache_bytes)

@@ -10,6 +10,7 @@ import numpy as np
 from blockseg.core.errors import GeometryError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space
+from blockseg.volume.decoded import count_decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,7 +118,9 @@ class MemoryVolume:
     def read(self, roi: Roi) -> NDArray[Any]:
         """Return a copy of a region."""
         check_roi(self.shape, roi)
-        return self.array[roi.slices()].astype(self.dtype)
+        part = self.array[roi.slices()].astype(self.dtype)
+        count_decoded(part.nbytes)
+        return part
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,8 @@ class ConstantVolume:
     value: float = 0
     """Grey level of every voxel."""
 
-    chunk_shape: Zyx = (64, 64, 64)
-    """As if stored in chunks of this shape."""
+    chunk_shape: Zyx = (1, 1, 1)
+    """One voxel: nothing is decoded."""
 
     space: Space = field(default_factory=Space)
     """Voxel size and place."""
@@ -167,4 +170,5 @@ class ConstantVolume:
     def read(self, roi: Roi) -> NDArray[Any]:
         """Return a region filled with the value."""
         check_roi(self.shape, roi)
+        count_decoded(roi.size * self.dtype.itemsize)
         return np.full(roi.shape, self.value, self.dtype)

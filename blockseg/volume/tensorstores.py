@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OPENING_ERRORS", "ReadLimits", "open_read_only"]
 
+_INDEX_BYTES = 4 * 2**20  # tensorstore's own cache: indices of shards, no more
+
 OPENING_ERRORS = (ValueError, NotImplementedError, OSError, RuntimeError, LookupError)
 """What tensorstore raises, by kind, where it cannot open an array."""
 
@@ -27,7 +29,7 @@ class ReadLimits:
     """What one open volume may use."""
 
     cache_bytes: int = 256 * 2**20
-    """Decoded chunks kept, in bytes."""
+    """Decoded chunks kept, in bytes; none if not even one fits."""
 
     copy_threads: int = 2
     """Threads that decode at the same time."""
@@ -43,8 +45,10 @@ def open_read_only(
     *,
     reverse_axes: bool = False,
     **options: Any,
-) -> Callable[[Index], NDArray[Any]]:
-    """Return a function that reads parts of a stored array, axes in C order.
+) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+    """Return a function that begins to read a part of a stored array, axes in C order.
+
+    What it returns waits for that part.
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ def open_read_only(
     """
     context = ts.Context(
         {
-            "cache_pool": {"total_bytes_limit": limits.cache_bytes},
+            "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
             "data_copy_concurrency": {"limit": limits.copy_threads},
             "file_io_concurrency": {"limit": limits.io_threads},
         }
@@ -89,7 +93,8 @@ def open_read_only(
     if reverse_axes:
         store = store[ts.d[:].transpose[::-1]]
 
-    def read(index: Index) -> NDArray[Any]:
-        return np.asarray(store[index].read().result())
+    def begin(index: Index) -> Callable[[], NDArray[Any]]:
+        future = store[index].read()
+        return lambda: np.asarray(future.result())
 
-    return read
+    return begin

@@ -12,6 +12,7 @@ import tifffile
 
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.volume.chunked import one_line
+from blockseg.volume.decoded import count_decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -193,6 +194,7 @@ class PageReader:
         row = key.imagewidth * dtype.itemsize
         count = (last - first) * row
         raw = self._bytes(page, page.offsets[strip] + first * row, count, strip)
+        count_decoded(count)
         return np.frombuffer(raw, dtype).reshape(last - first, key.imagewidth)
 
     def _piece(self, page: Page, number: int, place: Zyx) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space
 from blockseg.volume.axes import AxisSelection
-from blockseg.volume.decoded import DecodedCache
+from blockseg.volume.decoded import DecodedCache, count_decoded
 from blockseg.volume.protocol import check_roi
 from blockseg.volume.tensorstores import ReadLimits
 from blockseg.volume.tiff_pages import Page, PageReader, page_chunk, require_codec
@@ -90,7 +90,7 @@ class _MappedTiff:
         self._array = np.memmap(spec.uri, image.dtype, "r", offset, image.shape)
         self.shape = selection.pick(image.shape)
         self.dtype: np.dtype[Any] = image.dtype.newbyteorder("=")
-        self.chunk_shape = (1, 1, self.shape[2])
+        self.chunk_shape = (1, 1, 1)
         self.space = image.space
 
     def read(self, roi: Roi) -> NDArray[Any]:
@@ -100,6 +100,7 @@ class _MappedTiff:
         part = self._selection.to_zyx(
             np.asarray(self._array[self._selection.index(roi)])
         )
+        count_decoded(part.nbytes)
         return part.astype(self.dtype)
 
     def _check_size(self) -> None:

@@ -46,14 +46,15 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
         timepoint=spec.timepoint,
         where=layout.name,
     )
-    read_index = read_zarr_array(layout, limits or ReadLimits())
-    return ChunkedVolume(spec, layout, selection, read_index, open_zarr)
+    limits = limits or ReadLimits()
+    begin = read_zarr_array(layout, limits)
+    return ChunkedVolume(spec, layout, selection, begin, open_zarr, limits.cache_bytes)
 
 
 def read_zarr_array(
     layout: ArrayLayout, limits: ReadLimits
-) -> Callable[[Index], NDArray[Any]]:
-    """Return a function that reads parts of the stored array.
+) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+    """Return a function that begins to read a part; what it returns waits for it.
 
     Raises
     ------
@@ -74,7 +75,9 @@ def read_zarr_array(
         return reader
 
 
-def _zarr_python(layout: ArrayLayout) -> Callable[[Index], NDArray[Any]] | None:
+def _zarr_python(
+    layout: ArrayLayout,
+) -> Callable[[Index], Callable[[], NDArray[Any]]] | None:
     import zarr
 
     version = 2 if layout.format == "zarr2" else 3
@@ -89,7 +92,7 @@ def _zarr_python(layout: ArrayLayout) -> Callable[[Index], NDArray[Any]] | None:
     except Exception:  # noqa: BLE001 - tensorstore's reason is the one to report
         return None
 
-    def read(index: Index) -> NDArray[Any]:
-        return np.asarray(array[index])
+    def begin(index: Index) -> Callable[[], NDArray[Any]]:
+        return lambda: np.asarray(array[index])
 
-    return read
+    return begin

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blockseg.volume.decoded import DecodedCache
+from blockseg.volume.decoded import DecodedCache, count_decoded, counting
 
 
 def piece(size: int = 10) -> np.ndarray[Any, np.dtype[Any]]:
@@ -84,3 +84,79 @@ def test_an_error_reaches_all_that_wait_and_is_not_kept() -> None:
             with pytest.raises(ValueError, match="bad piece"):
                 future.result()
     assert cache.get("a", piece).size == 10
+
+
+def test_several_pieces_are_all_begun_before_the_first_is_awaited() -> None:
+    cache = DecodedCache(100)
+    cache.get("b", lambda: piece(2))
+    steps: list[str] = []
+
+    def begin(key: str) -> Any:
+        steps.append(f"begin {key}")
+
+        def wait() -> np.ndarray[Any, np.dtype[Any]]:
+            steps.append(f"wait {key}")
+            return piece(ord(key))
+
+        return wait
+
+    sizes = [p.size for p in cache.get_all("abca", begin)]
+    assert sizes == [97, 2, 99, 97]
+    assert steps == ["begin a", "begin c", "wait a", "wait c"]
+
+
+def test_who_waits_for_another_s_piece_has_decoded_its_own_before() -> None:
+    cache = DecodedCache(100)
+    claimed, decoded = Event(), Event()
+
+    def slow() -> np.ndarray[Any, np.dtype[Any]]:
+        claimed.set()
+        assert decoded.wait(10)
+        return piece()
+
+    def quick() -> np.ndarray[Any, np.dtype[Any]]:
+        decoded.set()
+        return piece()
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(cache.get, "a", slow)
+        assert claimed.wait(10)
+        assert len(cache.get_all("ab", lambda _: quick)) == 2
+        assert other.result(10).size == 10
+
+
+def test_a_piece_that_cannot_be_decoded_leaves_the_others_settled() -> None:
+    cache = DecodedCache(100)
+
+    def begin(key: str) -> Any:
+        if key == "b":
+            raise ValueError("cannot begin")
+        return missing if key == "c" else piece
+
+    with pytest.raises(ValueError, match="cannot begin"):
+        cache.get_all("abcd", begin)
+    assert cache.nbytes == 20
+    for key in "abcd":
+        assert cache.get(key, piece).size == 10
+
+
+def test_decoded_bytes_count_once_and_for_the_thread_that_decoded() -> None:
+    cache = DecodedCache(100)
+    with counting() as first:
+        cache.get("a", piece)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(cache.get, "b", piece).result()
+    with counting() as second:
+        cache.get("a", piece)
+        cache.get("c", piece)
+    cache.get("d", piece)
+    assert (first.total, second.total) == (10, 10)
+
+
+def test_counts_inside_each_other_do_not_mix() -> None:
+    with counting() as outer:
+        count_decoded(1)
+        with counting() as inner:
+            count_decoded(2)
+        count_decoded(4)
+    assert (outer.total, inner.total) == (5, 2)
