@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from blockseg.core.stretches import Stretches
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
@@ -86,6 +88,10 @@ class BlockReport:
     payload: bytes = field(default=b"", repr=False)
     """Block metrics, stored with the block in one transaction."""
 
+    decoded_bytes: int = 0
+    """Bytes that were decoded for the block, in whole chunks; chunks that were kept in
+    memory cost nothing again."""
+
     @property
     def state(self) -> BlockState:
         """State that this report puts its block in, retries aside."""
@@ -134,24 +140,27 @@ class BlockQueue:
 
     pending: Sequence[int] | NDArray[np.int64]
     max_attempts: int = 3
-    _next: int = 0
+    _fresh: Stretches = field(init=False)
     _again: deque[int] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
     _stopped: bool = False
 
-    def take(self, count: int) -> list[int]:
+    def __post_init__(self) -> None:
+        self._fresh = Stretches(len(self.pending))
+
+    def take(self, count: int, lane: str = "") -> list[int]:
         """Return up to ``count`` blocks for one task.
+
+        Those of one lane, a worker say, follow each other in the order of ``pending``.
 
         A block that failed before comes by itself: if it takes a worker down
         with it, no other block pays for that.
         """
         if self._stopped or count < 1:
             return []
-        if self._next < len(self.pending):
-            stop = min(self._next + count, len(self.pending))
-            batch = [int(block) for block in self.pending[self._next : stop]]
-            self._next = stop
-            return batch
+        places = self._fresh.take(lane, count)
+        if places:
+            return [int(b) for b in self.pending[places.start : places.stop]]
         return [self._again.popleft()] if self._again else []
 
     def settle(self, report: BlockReport) -> BlockState:
@@ -195,4 +204,4 @@ class BlockQueue:
         """Blocks that can still be taken."""
         if self._stopped:
             return 0
-        return len(self.pending) - self._next + len(self._again)
+        return self._fresh.left + len(self._again)
