@@ -66,6 +66,13 @@ class GreyScale:
         """Whether voxels of exactly 0 are filling and no tissue: 0 is 4 s below b."""
         return self.level > 4 * self.sd
 
+    @property
+    def first_saturated(self) -> int | None:
+        """Least code that a saturated voxel may have; None where nothing saturates."""
+        if not math.isfinite(self.saturation):
+            return None
+        return int(_coded(self, np.float64([self.saturation]))[0])
+
     def levels(self) -> NDArray[np.float64]:
         """Return the grey level that each code stands for, shape (CODES,), rising.
 

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["ComponentCounter", "ComponentPiece", "component_count", "component_piece"]
+__all__ = [
+    "ComponentCounter",
+    "ComponentPiece",
+    "component_count",
+    "component_piece",
+    "labelled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ def component_count(mask: NDArray[np.bool_]) -> int:
     """Return the number of components of a 3-D mask (Betti number 0), 26-connected."""
     if not mask.any():
         return 0
-    return _labelled(mask)[1]
+    return labelled(mask)[1]
 
 
 def component_piece(
@@ -65,7 +71,7 @@ def component_piece(
     if not mask.any():
         nothing = np.zeros(0, np.int64)
         return ComponentPiece(0, 0, nothing, nothing)
-    labels, count = _labelled(mask)
+    labels, count = labelled(mask)
     shared = mask.copy()
     shared[_inner(grown, own)] = False
     place = np.nonzero(shared)
@@ -131,7 +137,8 @@ class ComponentCounter:
         return self.closed + self._opened
 
 
-def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
+def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
+    """Return a number from 1 for each voxel's component, 26-connected, and their count."""
     import cc3d
 
     # cc3d fails on some arrays that are one voxel thin along an axis.
