@@ -21,12 +21,12 @@ DHPR_METRICS: Mapping[str, str] = {
     "density": "signal density D: foreground over what a full block has, 0 to 1",
     "level": "background level m, in grey levels; NaN without background",
     "sd": "noise SD s of the background, in grey levels; NaN without background",
-    "low_snr": "low-SNR ratio L: share of F+ less than 4 noise SDs bright; 0 without F+",
+    "low_snr": "low-SNR ratio L: share of F+ less than 4 noise SDs bright; NaN without F+",
     "snr_10": "SNR that 10 % of F+ stay below; NaN without F+",
     "snr_50": "median SNR of F+; NaN without F+",
     "snr_90": "SNR that 10 % of F+ exceed; NaN without F+",
-    "entropy": "U: mean binary entropy of the probability on F+, in bits; 0 without F+",
-    "fragmentation": "G: components of F per 100 voxels of its skeleton; 0 without F",
+    "entropy": "U: mean binary entropy of p on F+, in bits; NaN without F+ or a network",
+    "fragmentation": "G: components of F per 100 voxels of its skeleton; NaN without F",
     "foreground": "|F|: voxels with a probability of at least the threshold",
     "foreground_plus": "|F+|: voxels of F and those linked to them at a probability of 0.2",
     "saturated": "share of voxels at the camera's limit",
@@ -73,7 +73,7 @@ def dhpr_metrics(
         ``extended``: of background away from F⁺, clipped at m0 + 4 s_run, L on F⁺ with
         at most the run's own SD s_run, and D relative to the voxels that count.
         ``published``: of all voxels outside F, filling included, clipped at m0 + 60, L
-        on F with an SD of at most 6.5, and D as |F| / 50,000; NaN without F.
+        on F with an SD of at most 6.5, and D as |F| / 50,000.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _metrics(table: CellTable, flavour: Flavour) -> dict[str, NDArray[np.float64
     unit = np.minimum(np.where(np.isnan(sd), scale.sd, sd), cap) + _TINY
     zero = np.where(np.isnan(level), scale.level, level)
     low = (grey - zero[:, None]) / unit[:, None] / 2 < _LOW
-    nothing = np.nan if flavour == "published" else 0.0
+    known = table.sum("plus") if table.predicted else np.zeros(len(table))
     snr = {
         f"snr_{percent}": (_quantile(plus, grey, percent / 100) - zero) / unit / 2
         for percent in (10, 50, 90)
@@ -157,11 +157,11 @@ def _metrics(table: CellTable, flavour: Flavour) -> dict[str, NDArray[np.float64
         "density": np.clip(foreground / full, 0, 1),
         "level": level,
         "sd": sd,
-        "low_snr": _share((bright * low).sum(axis=1), bright.sum(axis=1), nothing),
+        "low_snr": _share((bright * low).sum(axis=1), bright.sum(axis=1), np.nan),
         **snr,
-        "entropy": _share(table.sum("entropy"), table.sum("plus"), 0.0) / _BIT,
+        "entropy": _share(table.sum("entropy"), known, np.nan) / _BIT,
         "fragmentation": 100
-        * _share(table.sum("components"), table.sum("skeleton"), 0.0),
+        * _share(table.sum("components"), table.sum("skeleton"), np.nan),
         "foreground": foreground.astype(np.float64),
         "foreground_plus": table.sum("plus").astype(np.float64),
         "saturated": _share(table.sum("saturated"), voxels, 0.0),
