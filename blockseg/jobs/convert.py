@@ -9,12 +9,13 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.jobs.assemble import start
-from blockseg.jobs.decisions import block_shape, budget
+from blockseg.jobs.decisions import budget
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.inputs import open_source, output_of
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import copy_request
+from blockseg.jobs.tiling import block_shape
 from blockseg.runtime import Need, plan_layout
 from blockseg.volume import PyramidSpec, PyramidWriter, open_volume
 

@@ -14,7 +14,8 @@ from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs.normalization import field_from, normalization
-from blockseg.model import default_backend, window_memory, window_shapes
+from blockseg.jobs.tiling import LARGEST_WINDOW, Tiling, tilings
+from blockseg.model import default_backend, window_memory
 from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Decisions",
-    "block_shape",
     "budget",
     "decide",
     "decisions_from",
@@ -32,10 +32,8 @@ __all__ = [
     "make_grid",
 ]
 
-_LARGEST_BLOCK = 256
-_FEWEST_BLOCKS = 8
-_STEP = 64
-_MARGIN = 24  # voxels that a cropped window computes beyond its core, as one length
+_LARGEST_WINDOW_CUDA = 256  # a device's memory is not known here
+_DOUBLED = 0.6  # 2 threads an inference are worth 2**0.6 of one, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +123,10 @@ def decide(inputs: Inputs) -> Decisions:
     settings = inputs.settings
     device = _device(settings)
     backend, note = _backend(settings, device)
-    block = settings.block or block_shape(inputs.roi.shape)
-    grid = make_grid(inputs, block)  # refuses blocks that do not fit the network
+    if settings.block is not None:
+        make_grid(inputs, settings.block)  # refuses blocks that do not fit the network
     _check_window(settings.window, inputs.field.alignment)
-    window, fit = _window(inputs, backend, device, block, len(grid))
+    tiling, fit = _tiling(inputs, backend, device)
     normal = normalization(inputs)
     found = normal.found
     return Decisions(
@@ -136,8 +134,8 @@ def decide(inputs: Inputs) -> Decisions:
         device=device,
         precision=settings.precision,
         threads=settings.threads or fit.inference_threads,
-        window=window,
-        block=block,
+        window=tiling.window,
+        block=tiling.block,
         threshold=int(np.rint(255 * settings.threshold)),
         offset=normal.affine.offset,
         scale=normal.affine.scale,
@@ -200,25 +198,6 @@ def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
     return BlockGrid(shape, block, halo, inputs.roi, inputs.field.alignment)
 
 
-def block_shape(region: Zyx, largest: int = _LARGEST_BLOCK) -> Zyx:
-    """Choose a block in multiples of 64 voxels that fits ``region`` with little waste.
-
-    Along each axis the block that computes least: large ones recompute less halo,
-    but overhang the far end more. A small volume is still cut into a few blocks, so
-    that every worker has something to do.
-    """
-    z, y, x = (_edge(n, largest) for n in region)
-    count = math.prod(math.ceil(n / b) for n, b in zip(region, (z, y, x), strict=True))
-    if count < _FEWEST_BLOCKS and largest > 128:
-        return block_shape(region, largest - _STEP)
-    return (z, y, x)
-
-
-def _edge(length: int, largest: int) -> int:
-    edges = range(_STEP, largest + 1, _STEP)
-    return min(edges, key=lambda b: (math.ceil(length / b) * (b + _MARGIN), b))
-
-
 def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
     """Return how many workers of this engine fit the machine.
 
@@ -231,8 +210,9 @@ def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
         If not even one worker fits.
     """
     blocks = len(make_grid(inputs, decisions.block))
-    window, block = decisions.window, decisions.block
-    fit = _layout(inputs, decisions.backend, decisions.device, window, block, blocks)
+    tiling = Tiling(decisions.block, decisions.window, blocks)
+    here = budget(inputs.settings)
+    fit = _layout(inputs, here, decisions.backend, decisions.device, tiling)
     return replace(fit, inference_threads=decisions.threads)
 
 
@@ -244,44 +224,60 @@ def budget(settings: RunSettings) -> Machine:
     return replace(here, available=min(here.available, settings.memory))
 
 
-def _window(
-    inputs: Inputs, backend: str, device: str, block: Zyx, blocks: int
-) -> tuple[Zyx, Layout]:
-    fixed = inputs.settings.window
-    if fixed is not None:
-        return fixed, _layout(inputs, backend, device, fixed, block, blocks)
-    # Large windows compute less halo, but only while every core has a worker.
-    best: tuple[Zyx, Layout] | None = None
+def _tiling(inputs: Inputs, backend: str, device: str) -> tuple[Tiling, Layout]:
+    """Choose blocks and windows with which the run ends first.
+
+    Large windows compute less halo, but only while they fit into the memory of as many
+    workers as there are cores, and while every worker has as many blocks as the others.
+    """
+    settings, here = inputs.settings, budget(inputs.settings)
+    most = settings.workers or here.cores
+    threads = settings.threads or max(1, here.cores // most)
+    best: tuple[float, Tiling, Layout] | None = None
     problem: ConfigError | None = None
-    for shape in window_shapes(block, inputs.field):
+    for tiling in tilings(
+        inputs.roi,
+        inputs.field,
+        block=settings.block,
+        window=settings.window,
+        largest=_LARGEST_WINDOW_CUDA if device == "cuda" else LARGEST_WINDOW,
+    ):
+        if best is not None and tiling.weight / most / threads**_DOUBLED >= best[0]:
+            break  # not even with all workers busy to the end
         try:
-            fit = _layout(inputs, backend, device, shape, block, blocks)
+            fit = _layout(inputs, here, backend, device, tiling)
         except ConfigError as error:
             problem = error
             continue
-        if best is None or fit.workers > best[1].workers:
-            best = (shape, fit)
+        rounds = math.ceil(tiling.blocks / fit.workers) / tiling.blocks
+        time = tiling.cost * rounds / fit.inference_threads**_DOUBLED
+        if best is None or time < best[0]:
+            best = (time, tiling, fit)
     if best is None:
-        raise problem or ConfigError(f"no window fits a block of {block}")
-    return best
+        raise problem or ConfigError("no window fits the memory")
+    return best[1:]
 
 
 def _layout(
-    inputs: Inputs, backend: str, device: str, window: Zyx, block: Zyx, blocks: int
+    inputs: Inputs, here: Machine, backend: str, device: str, tiling: Tiling
 ) -> Layout:
     settings = inputs.settings
-    here = budget(settings)
     if device == "cuda":
         here = replace(here, gpus=len(model.cuda_devices()))
-    voxels = math.prod(b + 2 * inputs.halo + inputs.field.alignment for b in block)
+    grown = 2 * inputs.halo + inputs.field.alignment
+    voxels = math.prod(b + grown for b in tiling.block)
     raw = voxels * inputs.source.volume.dtype.itemsize
-    results = math.prod(block) * 6  # float32 probability, its byte, the mask
+    results = math.prod(tiling.block) * 6  # float32 probability, its byte, the mask
     itemsize = np.dtype(settings.precision).itemsize
     need = Need(
         block_bytes=raw + results,
-        engine_bytes=window_memory(window, backend, itemsize, inputs.info),
+        engine_bytes=window_memory(tiling.window, backend, itemsize, inputs.info),
     )
-    workers = settings.workers
-    if workers is None and not here.gpus and blocks < here.cores:
-        workers = blocks
-    return plan_layout(here, need, workers=workers, inference_threads=settings.threads)
+    fit = plan_layout(
+        here, need, workers=settings.workers, inference_threads=settings.threads
+    )
+    if settings.workers is None and not here.gpus and tiling.blocks < fit.workers:
+        return plan_layout(
+            here, need, workers=tiling.blocks, inference_threads=settings.threads
+        )
+    return fit

@@ -13,7 +13,7 @@ import numpy as np
 from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.core.geometry import ceil_to, floor_to
-from blockseg.jobs.decisions import fitted
+from blockseg.jobs.decisions import fitted, make_grid
 from blockseg.jobs.run import prepare
 from blockseg.model import make_backend
 from blockseg.volume import predicted_files
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from blockseg.jobs.execute import Job
     from blockseg.jobs.inputs import Inputs
 
-__all__ = ["Forecast", "plan"]
+__all__ = ["Forecast", "plan", "work_over_one_pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def plan(
             2 * written * sum(8.0**-level.index for level in job.pyramids[0].levels)
         ),
         computed_over_written=ratio,
-        work_over_one_pass=ratio * _margin_cost(inputs, decisions),
+        work_over_one_pass=work_over_one_pass(inputs, decisions),
         backend=decisions.backend,
         workers=layout.workers,
         threads=decisions.threads,
@@ -172,6 +172,20 @@ def plan(
         voxels_per_second=rate / ratio,
         hours=left * ratio / rate / 3600 if rate else 0.0,
     )
+
+
+def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:
+    """Return a run's multiply-adds for each one of a single pass over its region.
+
+    Counted on the network, with the overhang of windows and the margins that each
+    computes anew, at the volume's edges as well.
+    """
+    grid = make_grid(inputs, decisions.block)
+    ratio = _computed_voxels(grid, decisions.window) / grid.region.size
+    if inputs.weights is None:
+        return ratio  # the fake engine looks no further than the core
+    info = inputs.weights.info
+    return ratio * model.margin_cost(info.architecture, info.width, decisions.window)
 
 
 def _files(job: Job) -> int:
@@ -213,13 +227,6 @@ def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
             lengths += math.ceil(length / window[axis]) * window[axis]
         total *= lengths
     return total
-
-
-def _margin_cost(inputs: Inputs, decisions: Decisions) -> float:
-    if inputs.weights is None:
-        return 1.0  # the fake engine looks no further than the core
-    info = inputs.weights.info
-    return model.margin_cost(info.architecture, info.width, decisions.window)
 
 
 def _speed(inputs: Inputs, decisions: Decisions) -> float:

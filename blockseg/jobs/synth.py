@@ -11,7 +11,7 @@ from blockseg.config import RunSettings
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.jobs.assemble import start
-from blockseg.jobs.decisions import block_shape, budget
+from blockseg.jobs.decisions import budget
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.inputs import writable
 from blockseg.jobs.launch import launch
@@ -19,6 +19,7 @@ from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import Paths
 from blockseg.jobs.synth_blocks import Centrelines, Recipe, Synthesis
 from blockseg.jobs.synth_truth import MAIN, TRACING, TruthTables
+from blockseg.jobs.tiling import block_shape
 from blockseg.metrics.swc import swc_files
 from blockseg.runtime import Need, plan_layout
 from blockseg.volume import PyramidSpec

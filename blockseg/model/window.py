@@ -1,26 +1,17 @@
-"""Which window an engine may use, and what memory it takes."""
+"""What memory an engine takes for a window."""
 
 from __future__ import annotations
 
 import math
-from itertools import product
 from typing import TYPE_CHECKING
 
-from blockseg.core.geometry import ceil_to
 from blockseg.model.reach import FIELDS
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
-    from blockseg.model.reach import Field
     from blockseg.model.weights_info import WeightsInfo
 
-__all__ = ["window_memory", "window_shapes"]
-
-LARGEST = 256
-"""Longest edge of a core: what a longer one saves is less than what it delays."""
-
-SMALLEST = 32
-"""Shortest edge of a core: below it most of the work is margin."""
+__all__ = ["window_memory"]
 
 MEMORY = {
     "openvino": (100 * 2**20, 140),
@@ -36,29 +27,6 @@ OTHERS = {
     ("unet3d", "torch"): (100 * 2**20, 480),
 }
 """The same for the others at width 32. OpenVINO's graph is made from a small window."""
-
-
-def window_shapes(block: Zyx, field: Field = FIELDS["sdasn"]) -> tuple[Zyx, ...]:
-    """Return the cores that tile a block without overhang, the cheapest first.
-
-    Parameters
-    ----------
-    block
-        Voxels along (z, y, x); rounded up to multiples of the network's alignment.
-    field
-        Of the network.
-
-    Returns
-    -------
-    tuple
-        Cores whose edges divide the block's, of ``SMALLEST`` to ``LARGEST`` voxels
-        where the block has such divisors; sorted by multiply-adds a written voxel.
-    """
-    step = field.alignment
-    z, y, x = (_divisors(ceil_to(n, step), step) for n in block)
-    return tuple(
-        sorted(product(z, y, x), key=lambda core: (_overhead(core, field.margin), core))
-    )
 
 
 def window_memory(
@@ -91,13 +59,3 @@ def window_memory(
         per_voxel = max(40, per_voxel * info.width // field.width)
     voxels = math.prod(n + 2 * field.reach for n in core)
     return fixed + per_voxel * voxels * itemsize // 4
-
-
-def _divisors(length: int, step: int) -> list[int]:
-    every = [n for n in range(step, length + 1, step) if length % n == 0]
-    usable = [n for n in every if SMALLEST <= n <= LARGEST]
-    return usable or [max(n for n in every if n <= LARGEST)]
-
-
-def _overhead(core: Zyx, margin: int) -> float:
-    return math.prod((n + 2 * margin) / n for n in core)

@@ -1,35 +1,108 @@
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from blockseg.jobs.decisions import block_shape
+from blockseg.config import RunSettings
+from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import Roi
+from blockseg.jobs import decisions
+from blockseg.jobs.decisions import decide, fitted, make_grid
+from blockseg.jobs.inputs import Inputs, Weights, memory_source
+from blockseg.jobs.plan import work_over_one_pass
+from blockseg.model import WeightsInfo
+from blockseg.runtime import Machine
 
-EXTENTS = st.tuples(*[st.integers(1, 5000)] * 3)
-
-
-@settings(deadline=None)
-@given(EXTENTS)
-def test_automatic_blocks_are_multiples_of_64_up_to_256(region):
-    assert all(b % 64 == 0 and 64 <= b <= 256 for b in block_shape(region))
-
-
-@settings(deadline=None)
-@given(EXTENTS)
-def test_automatic_blocks_never_overhang_by_a_whole_block(region):
-    block = block_shape(region)
-    for n, b in zip(region, block, strict=True):
-        assert math.ceil(n / b) * b - n < b
+GIB = 2**30
 
 
+def inputs_of(shape, tmp_path, roi=None, **given):
+    """Return a run on a volume that takes no memory, of the default network."""
+    noise = np.random.default_rng(0).integers(100, 200, shape[-1], np.uint16)
+    volume = np.broadcast_to(noise, shape)
+    info = WeightsInfo("named", 1.0)
+    settings = RunSettings(normalization="150,20", **given)
+    return Inputs(
+        memory_source(volume),
+        tmp_path,
+        roi or Roi.whole(shape),
+        Weights(tmp_path / "none", info, ""),
+        None,
+        settings,
+    )
+
+
+@pytest.fixture
+def a_machine_of(monkeypatch):
+    def chosen(cores, gib):
+        here = Machine(cores, gib * GIB, gib * GIB * 9 // 10)
+        monkeypatch.setattr(decisions, "machine", lambda: here)
+
+    return chosen
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
 @pytest.mark.parametrize(
-    ("region", "block"),
+    "shape",
     [
-        ((512, 1024, 1024), (256, 256, 256)),
-        ((384, 512, 512), (192, 256, 256)),
-        ((1, 20, 30), (64, 64, 64)),
+        (256, 512, 512),
+        (512, 1024, 1024),
+        (300, 1000, 1000),
+        (277, 733, 911),
+        (513, 1025, 1025),
+        (400, 400, 400),
+        (2000, 12000, 9001),
     ],
 )
-def test_blocks_divide_the_volume_evenly_where_they_can(region, block):
-    assert block_shape(region) == block
+def test_a_brain_costs_135_hundredths_of_one_pass_at_most_on_24_gib(
+    shape, backend, tmp_path, a_machine_of
+):
+    a_machine_of(2, 24)
+    inputs = inputs_of(shape, tmp_path, backend=backend)
+    chosen = decide(inputs)
+    layout = fitted(inputs, chosen)
+    assert layout.workers == 2
+    assert layout.peak_bytes * 2 < 24 * GIB * 0.85
+    assert work_over_one_pass(inputs, chosen) <= 1.35
+
+
+def test_a_region_off_the_networks_grid_costs_no_more(tmp_path, a_machine_of):
+    a_machine_of(2, 24)
+    roi = Roi((2, 3, 5), (500, 700, 700))
+    inputs = inputs_of((512, 1024, 1024), tmp_path, roi=roi)
+    assert work_over_one_pass(inputs, decide(inputs)) <= 1.35
+
+
+@pytest.mark.parametrize("cores", [2, 4, 16])
+def test_all_workers_have_as_many_blocks(cores, tmp_path, a_machine_of):
+    a_machine_of(cores, 12 * cores)
+    inputs = inputs_of((256, 512, 512), tmp_path)
+    chosen = decide(inputs)
+    blocks = len(make_grid(inputs, chosen.block))
+    workers = fitted(inputs, chosen).workers
+    assert blocks / workers / math.ceil(blocks / workers) > 0.8
+
+
+def test_less_memory_makes_smaller_windows_not_fewer_workers(tmp_path, a_machine_of):
+    windows = []
+    for gib in (5, 9, 24):
+        a_machine_of(2, gib)
+        inputs = inputs_of((512, 1024, 1024), tmp_path)
+        chosen = decide(inputs)
+        assert fitted(inputs, chosen).workers == 2
+        windows.append(math.prod(chosen.window))
+    assert windows[0] < windows[1] < windows[2]
+
+
+def test_a_machine_too_small_for_any_window_is_refused(tmp_path, a_machine_of):
+    a_machine_of(2, 1)
+    with pytest.raises(ConfigError, match="one worker needs"):
+        decide(inputs_of((64, 64, 64), tmp_path))
+
+
+def test_what_is_given_is_kept(tmp_path, a_machine_of):
+    a_machine_of(2, 24)
+    given = {"block": (128, 256, 64), "window": (64, 128, 32), "threads": 3}
+    chosen = decide(inputs_of((300, 300, 300), tmp_path, **given))
+    assert (chosen.block, chosen.window) == (given["block"], given["window"])
+    assert chosen.threads == 3
