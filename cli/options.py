@@ -74,6 +74,17 @@ RUN_OPTIONS: tuple[_Option, ...] = (
         {"metavar": "N", "help": "3: OME-Zarr 0.5 (default); 2: 0.4."},
     ),
     (("--codec",), {"metavar": "NAME", "help": "Compression of OUT. [blosc-zstd]"}),
+    (
+        ("--metrics/--no-metrics",),
+        {"default": None, "help": "Measure blocks for propose-annotations. [on]"},
+    ),
+    (
+        ("--dhpr",),
+        {
+            "metavar": "HOW",
+            "help": "Formulas of OUT/blocks: extended (default) or published.",
+        },
+    ),
     (("--attempts",), {"metavar": "N", "help": "Tries a block gets. [3]"}),
     (
         ("--scheduler",),

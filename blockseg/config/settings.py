@@ -95,6 +95,12 @@ class RunSettings:
     codec: str = "blosc-zstd"
     """Compression of the output."""
 
+    metrics: bool = True
+    """Measure every block for ``blockseg propose-annotations``, in the same pass."""
+
+    dhpr: Literal["extended", "published"] = "extended"
+    """By which formulas the images of ``OUT/blocks`` are made."""
+
     attempts: int = 3
     """How often a block is tried before it is quarantined."""
 
@@ -115,9 +121,19 @@ class RunSettings:
 
 
 EXECUTION = frozenset(
-    {"attempts", "scheduler", "workers", "memory", "ledger", "exhaustive"}
+    {
+        "attempts",
+        "scheduler",
+        "workers",
+        "memory",
+        "ledger",
+        "exhaustive",
+        "metrics",
+        "dhpr",
+    }
 )
-"""Settings that leave every byte of the result alone: a resumed run may change them."""
+"""Settings that leave every byte of the segmentation alone: a resumed run may change
+them."""
 
 _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "level": parse_int(0),
@@ -140,6 +156,8 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "exhaustive": parse_switch,
     "zarr_format": parse_choice(2, 3),
     "codec": parse_text,
+    "metrics": parse_switch,
+    "dhpr": parse_choice("extended", "published"),
     "attempts": parse_int(1),
     "scheduler": parse_text,
     "workers": parse_int(1),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.jobs.cell_scale import scale_from
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.metrics import CellTable, GreyScale, cells_from_bytes, joined
 from blockseg.runtime import Ledger
@@ -15,9 +17,75 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["load_cells", "scale_from"]
+__all__ = ["CellSource", "load_cells"]
 
 _TOGETHER = 2**13  # cells that are added up at a time
+
+
+@dataclass(frozen=True, slots=True)
+class CellSource:
+    """Where the cells of a run are kept."""
+
+    ledger: Path
+    """The file."""
+
+    fingerprint: str
+    """Of the run."""
+
+    phase: str
+    """Whose blocks they belong to."""
+
+    scale: GreyScale
+    """What their codes mean."""
+
+    predicted: bool
+    """Whether F comes from a network."""
+
+    @classmethod
+    def of(cls, paths: Paths) -> CellSource | None:
+        """Return that of an output; None if it was begun without metrics.
+
+        Raises
+        ------
+        VolumeError
+            If there is no such output, or it is none of ours.
+        """
+        record = RunRecord.load(paths.record) if paths.folder.is_dir() else None
+        if record is None:
+            message = f"{paths.out} is no output of blockseg run or blockseg metrics"
+            raise VolumeError(message)
+        kept = record.facts.get("cells")
+        if kept is None:
+            return None
+        return cls(
+            ledger=Path(record.execution.get("ledger") or paths.ledger),
+            fingerprint=record.fingerprint,
+            phase=record.facts["phases"][0]["name"],
+            scale=scale_from(kept["scale"]),
+            predicted=bool(kept["predicted"]),
+        )
+
+    def tables(self) -> Iterator[CellTable]:
+        """Yield the cells of all blocks that are done, some thousand at a time.
+
+        A cell that blocks cut may come in several parts, in one table or more.
+
+        Raises
+        ------
+        LedgerError
+            If they cannot be read.
+        """
+        waiting: list[CellTable] = []
+        with Ledger.read(self.ledger, self.fingerprint) as ledger:
+            for _, payload in ledger.payloads(self.phase):
+                waiting.append(
+                    cells_from_bytes(payload, self.scale, predicted=self.predicted)
+                )
+                if sum(map(len, waiting)) >= _TOGETHER:
+                    yield joined(waiting)
+                    waiting = []
+        if waiting:
+            yield joined(waiting)
 
 
 def load_cells(
@@ -32,7 +100,7 @@ def load_cells(
     cells
         Return boxes of so many cells along (z, y, x) instead, as
         :meth:`~blockseg.metrics.CellTable.boxes` does, without ever holding all cells:
-        a cell takes 2 KiB of memory.
+        a cell takes 2 KiB of memory, a box 4.
     origin
         Index of the first cell of the box with the index (0, 0, 0).
 
@@ -41,56 +109,20 @@ def load_cells(
     VolumeError
         If there is no such output, or it is none of ours.
     LedgerError
-        If its ledger cannot be read, or its blocks were not measured.
+        If its ledger cannot be read, or none of its blocks was measured.
     """
     paths = Paths(Path(out).expanduser().absolute())
-    record = RunRecord.load(paths.record) if paths.folder.is_dir() else None
-    if record is None:
-        message = f"{paths.out} is no output of blockseg run or blockseg metrics"
-        raise VolumeError(message)
-    kept = record.decisions.get("cells")
-    if kept is None:
-        raise _none(paths)
-    ledger = Path(record.execution.get("ledger") or paths.ledger)
-    phase = record.facts["phases"][0]["name"]
+    source = CellSource.of(paths)
     found: list[CellTable] = []
-    for table in _batches(ledger, record.fingerprint, phase, kept):
-        found.append(table if cells is None else table.boxes(cells, origin))
-        if cells is not None and len(found) > 1:
-            found = [joined(found)]
+    for table in () if source is None else source.tables():
+        if cells is None:
+            found.append(table)
+        else:
+            found = [joined([*found, table.boxes(cells, origin)])]
     if not found:
-        raise _none(paths)
+        message = (
+            f"no block of {paths.out} was measured; run it without --no-metrics, or use "
+            "blockseg metrics"
+        )
+        raise LedgerError(message)
     return joined(found)
-
-
-def scale_from(kept: dict[str, Any]) -> tuple[GreyScale, bool]:
-    """Return the grey scale as ``run.json`` keeps it, and whether F was predicted."""
-    values = {name: value for name, value in kept.items() if name != "predicted"}
-    limit = values["saturation"]
-    scale = GreyScale(
-        **{**values, "saturation": float("inf" if limit is None else limit)}
-    )
-    return scale, bool(kept["predicted"])
-
-
-def _batches(
-    path: Path, fingerprint: str, phase: str, kept: dict[str, Any]
-) -> Iterator[CellTable]:
-    scale, predicted = scale_from(kept)
-    waiting: list[CellTable] = []
-    with Ledger.read(path, fingerprint) as ledger:
-        for _, payload in ledger.payloads(phase):
-            waiting.append(cells_from_bytes(payload, scale, predicted=predicted))
-            if sum(map(len, waiting)) >= _TOGETHER:
-                yield joined(waiting)
-                waiting = []
-    if waiting:
-        yield joined(waiting)
-
-
-def _none(paths: Paths) -> LedgerError:
-    message = (
-        f"no block of {paths.out} was measured; run it without --no-metrics, or use "
-        "blockseg metrics"
-    )
-    return LedgerError(message)

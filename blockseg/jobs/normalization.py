@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from blockseg.model import (
     estimate_field,
     parse_normalization,
 )
+from blockseg.model.normalization import saturation
 from blockseg.volume import sample_planes
 
 if TYPE_CHECKING:
@@ -56,8 +58,10 @@ def normalization(inputs: Inputs) -> Normalized:
         return Normalized(affine(asked, None, info.gain, info.clip), found)
     volume = inputs.source.volume
     sample = sample_planes(volume)
-    background = estimate_background(sample.patches, volume.dtype)
+    limit = saturation(sample.patches, volume.dtype)
+    background = estimate_background(sample.patches, volume.dtype, limit)
     found |= asdict(background)
+    found["saturation"] = limit if math.isfinite(limit) else None
     found["unreadable"] = [list(item) for item in sample.unreadable]
     whole = affine(asked, background, info.gain, info.clip)
     if asked.kind == "robust":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.jobs.assemble import start
+from blockseg.jobs.cell_images import write_cell_images
+from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
 from blockseg.jobs.decisions import Decisions, decide, decisions_from, fitted, make_grid
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.inputs import Inputs, gather
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.grid import BlockGrid
     from blockseg.jobs.execute import Job, JobResult
+    from blockseg.jobs.record import RunRecord
 
 __all__ = ["prepare", "run"]
 
@@ -68,7 +71,7 @@ def run(
         After Ctrl-C; the same call goes on.
     """
     job, inputs, decisions = prepare(source, out, settings or RunSettings(), overwrite)
-    return launch(
+    result = launch(
         replace(job, command=command),
         inputs.settings,
         fitted(inputs, decisions),
@@ -77,6 +80,9 @@ def run(
         notes=_notes(decisions),
         gpus=model.cuda_devices() if decisions.device == "cuda" else (),
     )
+    if not result.stopped:
+        write_cell_images(job, inputs.settings, inputs.source.space)
+    return result
 
 
 def prepare(
@@ -93,6 +99,7 @@ def prepare(
     grid = make_grid(inputs, decisions.block)
     probability, foreground = _outputs(inputs, decisions)
     probability.check_grid(grid)
+    cells = _cells(inputs, decisions, earlier)
     segmentation = Segmentation(
         source=inputs.source.spec,
         space=inputs.source.space,
@@ -106,13 +113,14 @@ def prepare(
         probability=probability,
         foreground=foreground,
         mask=None if inputs.mask is None else inputs.mask.spec,
+        scale=scale_from(cells["scale"]) if cells and settings.metrics else None,
     )
     stored = (Stored(probability), Stored(foreground, column="foreground"))
     job = begun.job(
         Phase("segment", grid, segmentation, stored),
         {"probability": probability, "foreground": foreground},
         asdict(decisions),
-        facts=_facts(inputs, decisions, grid),
+        facts={**_facts(inputs, decisions, grid), "cells": cells},
         candidates=_candidates(inputs, grid),
     )
     return job, inputs, decisions
@@ -139,6 +147,19 @@ def _outputs(inputs: Inputs, decisions: Decisions) -> tuple[PyramidSpec, Pyramid
         window=None,
     )
     return probability, foreground
+
+
+def _cells(
+    inputs: Inputs, decisions: Decisions, earlier: RunRecord | None
+) -> dict[str, Any] | None:
+    """Return how cells are counted; None where the run was begun without."""
+    if earlier is not None:
+        kept: dict[str, Any] | None = earlier.facts.get("cells")
+        return kept
+    if not inputs.settings.metrics:
+        return None
+    scale = grey_scale(inputs, decisions.background)
+    return {"scale": plain_scale(scale), "predicted": True}
 
 
 def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.core.blocks import BlockReport
+from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.model import Engine, make_backend
 from blockseg.volume import MaskSampler, PyramidWriter, open_volume
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from blockseg.core.blocks import Meter
+    from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.space import Space
     from blockseg.core.specs import Affine, AffineField, BackendSpec, VolumeSpec
+    from blockseg.metrics import GreyScale
     from blockseg.volume import PyramidSpec
 
 __all__ = ["SegmentBlock", "Segmentation"]
@@ -54,6 +59,9 @@ class Segmentation:
 
     mask: VolumeSpec | None = None
     """Nonzero voxels are segmented."""
+
+    scale: GreyScale | None = None
+    """Grey scale of the blocks' metrics; None to measure none."""
 
     def __call__(self) -> SegmentBlock:
         """Build the engine and open the volumes."""
@@ -105,8 +113,8 @@ class SegmentBlock:
                 raw, block.read_roi, block.write_roi, grid.volume_shape
             )
         probability = segmented.probability
+        core = raw[block.write_roi.slices(block.read_roi.start)]
         if self._spec.empty is not None:
-            core = raw[block.write_roi.slices(block.read_roi.start)]
             probability[core == self._spec.empty] = 0
         if inside is not None:
             probability[~inside] = 0
@@ -117,7 +125,26 @@ class SegmentBlock:
             computed=segmented.computed,
             nonfinite=segmented.nonfinite,
             read_bytes=raw.nbytes,
+            payload=self._cells(core, probability, block.write_roi, inside, meter),
         )
+
+    def _cells(
+        self,
+        raw: NDArray[Any],
+        probability: NDArray[np.uint8],
+        roi: Roi,
+        inside: NDArray[np.bool_] | None,
+        meter: Meter,
+    ) -> bytes:
+        """Return the counts of a block's cells, as they are kept."""
+        scale, threshold = self._spec.scale, self._spec.threshold
+        if scale is None:
+            return b""
+        with meter("metrics"):
+            cells = count_cells(
+                raw, probability, roi, scale, threshold=threshold, inside=inside
+            )
+            return cells_to_bytes(cells)
 
     def _write(
         self,
@@ -127,6 +154,7 @@ class SegmentBlock:
         computed: int = 0,
         nonfinite: int = 0,
         read_bytes: int = 0,
+        payload: bytes = b"",
     ) -> BlockReport:
         grid = self._spec.grid
         block = grid.block(grid.index_of(block_id))
@@ -144,6 +172,7 @@ class SegmentBlock:
             nonzero=written.nonzero,
             nonfinite=nonfinite,
             digest=written.crc32,
+            payload=payload,
         )
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from blockseg.metrics.cell_texture import SQUARE, squares_of
 from blockseg.metrics.grey_scale import CODES
@@ -88,6 +87,8 @@ def bright_foreground(
     scale
         Of the run.
     """
+    from scipy.ndimage import median_filter
+
     grey = np.full(256, scale.level, np.float32)
     grey[:CODES] = scale.levels()
     voxels = grey.take(codes)

@@ -1,0 +1,105 @@
+"""``OUT/blocks/``: one small image a metric, one voxel a cell, to lay over the brain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.geometry import to_zyx
+from blockseg.core.space import Space
+from blockseg.jobs.cells import CellSource
+from blockseg.metrics import CELL, DHPR_METRICS, dhpr_metrics, joined
+from blockseg.volume import predicted_metric_files, write_metric_images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blockseg.config import RunSettings
+    from blockseg.core.geometry import Roi, Zyx
+    from blockseg.core.grid import BlockGrid
+    from blockseg.jobs.execute import Job
+    from blockseg.metrics import CellTable
+
+__all__ = ["predicted_cell_files", "write_cell_images"]
+
+_FOLDER = "blocks"
+
+
+def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
+    """Write what the ledger knows of a job's cells by now; nothing if that is nothing.
+
+    Parameters
+    ----------
+    job
+        A run, or a job of metrics alone.
+    settings
+        Format, codec and flavour.
+    space
+        Of the source.
+
+    Raises
+    ------
+    BlocksegError
+        If the ledger cannot be read or the images not written.
+    """
+    source = CellSource.of(job.paths)
+    if source is None:
+        return
+    grid = job.main.grid
+    cells = _cells(grid.region)
+    names = [name for name in DHPR_METRICS if source.predicted or name != "entropy"]
+    images = {name: np.full(cells.shape, np.nan, np.float32) for name in names}
+    empty = True
+    for table in _whole_cells(source, grid):
+        empty = False
+        at = tuple((table.index - np.array(cells.start)).T)
+        values = dhpr_metrics(table, settings.dhpr)
+        for name, image in images.items():
+            image[at] = values[name]
+    if empty:
+        return
+    write_metric_images(
+        job.paths.out / _FOLDER,
+        images,
+        _space(space, cells.start),
+        zarr_format=settings.zarr_format,
+        codec=settings.codec,
+        beside=job.paths.folder,
+    )
+
+
+def predicted_cell_files(region: Roi, settings: RunSettings) -> int:
+    """Return how many files the images of a region have at most."""
+    return predicted_metric_files(
+        _cells(region).shape, len(DHPR_METRICS), settings.zarr_format, settings.codec
+    )
+
+
+def _cells(region: Roi) -> Roi:
+    """Return the indices of the cells that a region has voxels of."""
+    around = region.aligned(CELL)
+    return type(region)(
+        to_zyx(n // CELL for n in around.start), to_zyx(n // CELL for n in around.stop)
+    )
+
+
+def _whole_cells(source: CellSource, grid: BlockGrid) -> Iterator[CellTable]:
+    """Yield cells, each once; all together where blocks cut them into parts."""
+    ends = (*grid.block_shape, *grid.region.start)
+    if any(n % CELL for n in ends):
+        tables = list(source.tables())
+        if tables:
+            yield joined(tables)
+        return
+    yield from source.tables()
+
+
+def _space(space: Space, first: Zyx) -> Space:
+    """Return the space of an image whose voxels are cells; centres lie at centres."""
+    z, y, x = (
+        t + s * (CELL * i + (CELL - 1) / 2)
+        for t, s, i in zip(space.translation, space.voxel_size, first, strict=True)
+    )
+    dz, dy, dx = (CELL * s for s in space.voxel_size)
+    return Space((dz, dy, dx), space.unit, (z, y, x))
