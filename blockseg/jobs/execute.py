@@ -157,7 +157,8 @@ def execute(
         After a signal; what was in flight is in the ledger.
     """
     with claimed(job.paths, fresh=not job.resumed, settle=settle):
-        create_output(*job.pyramids)
+        if job.pyramids:
+            create_output(*job.pyramids)
         path = job.ledger or job.paths.ledger
         with _ledger(job, path) as ledger:
             record = replace(

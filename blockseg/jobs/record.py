@@ -32,6 +32,7 @@ __all__ = [
     "copy_request",
     "execution_of",
     "machine_facts",
+    "measure_request",
     "now",
     "request_of",
     "session",
@@ -203,6 +204,21 @@ def copy_request(source: Source, settings: RunSettings) -> dict[str, Any]:
         "mask": None,
         "weights": None,
         "settings": _settings(settings, others),
+    }
+
+
+def measure_request(
+    source: Source, mask: Source | None, settings: RunSettings
+) -> dict[str, Any]:
+    """Return what decides the metrics of a volume that no network has seen."""
+    kept = {"level", "dataset", "channel", "timepoint", "voxel_size", "roi", "block"}
+    kept |= {"normalization", "zarr_format", "codec"}
+    others = {field.name for field in fields(RunSettings)} - kept
+    return {
+        "source": _source(source),
+        "mask": None if mask is None else _source(mask),
+        "weights": None,
+        "settings": _settings(settings, others) | {"measure": "cells"},
     }
 
 

@@ -1,0 +1,214 @@
+"""``blockseg metrics``: measure the cells of a brain that no network has seen yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.config import RunSettings
+from blockseg.core.blocks import BlockReport
+from blockseg.core.geometry import Roi
+from blockseg.core.grid import BlockGrid
+from blockseg.jobs.assemble import start
+from blockseg.jobs.cell_images import write_cell_images
+from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
+from blockseg.jobs.decisions import budget
+from blockseg.jobs.events import OnJobEvent, ignore
+from blockseg.jobs.inputs import (
+    Inputs,
+    check_roi,
+    check_settings,
+    default_output,
+    open_mask,
+    open_source,
+    output_of,
+    stem,
+)
+from blockseg.jobs.launch import launch
+from blockseg.jobs.normalization import normalization
+from blockseg.jobs.phases import Phase
+from blockseg.jobs.record import measure_request
+from blockseg.jobs.tiling import block_shape
+from blockseg.metrics import cells_to_bytes, count_cells
+from blockseg.runtime import Need, plan_layout
+from blockseg.volume import MaskSampler, open_volume
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.blocks import Meter
+    from blockseg.core.space import Space
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.jobs.execute import JobResult
+    from blockseg.jobs.record import RunRecord
+    from blockseg.metrics import GreyScale
+
+__all__ = ["metrics"]
+
+_BYTES_HELD = 2**26  # of the cell at work, and of the libraries that measure it
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Measures blocks of a volume; picklable."""
+
+    source: VolumeSpec
+    """What is read."""
+
+    space: Space
+    """Of the source, with the user's voxel size."""
+
+    grid: BlockGrid
+    """Which blocks there are."""
+
+    scale: GreyScale
+    """On which grey levels are counted."""
+
+    mask: VolumeSpec | None = None
+    """Nonzero voxels count."""
+
+    def __call__(self) -> _MeasureBlock:
+        """Open the volumes."""
+        return _MeasureBlock(self)
+
+
+class _MeasureBlock:
+    def __init__(self, spec: Measurement) -> None:
+        self._spec = spec
+        self._source = open_volume(spec.source)
+        self._mask = None
+        if spec.mask is not None:
+            mask = open_volume(spec.mask)
+            self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
+
+    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
+        roi = self._spec.grid.block(self._spec.grid.index_of(block_id)).write_roi
+        with meter("read"):
+            inside = None if self._mask is None else self._mask.inside(roi)
+            raw = self._source.read(roi)
+        with meter("metrics"):
+            cells = count_cells(raw, None, roi, self._spec.scale, inside=inside)
+        return BlockReport(
+            block_id,
+            written=roi.size,
+            read_bytes=raw.nbytes,
+            foreground=int(cells.sum("foreground").sum()),
+            nonfinite=int(cells.sum("nonfinite").sum()),
+            payload=cells_to_bytes(cells),
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def metrics(
+    source: str,
+    out: str | None = None,
+    settings: RunSettings | None = None,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    command: str = "",
+) -> JobResult:
+    """Measure a brain without a network, or go on with what was stopped.
+
+    Foreground is what is 4 s brighter than its surroundings, in pieces of 32 voxels or
+    more; s is the noise SD that ``run`` would find. Entropy is not known.
+
+    Parameters
+    ----------
+    source
+        Any volume that :func:`blockseg.run` takes.
+    out
+        Output folder; ``NAME.metrics.zarr`` beside the source if not given.
+    settings
+        Of these, those that choose the source, region, mask, b and s, the block, the
+        formulas, the format of OUT and the executor count.
+    overwrite
+        Start anew where OUT holds earlier metrics.
+    on_event
+        Told what happens.
+    command
+        What the user typed, for the record.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if the input is bad.
+    """
+    settings = settings or RunSettings()
+    inputs = _gather(source, out, settings)
+    begun = start(
+        inputs.out,
+        measure_request(inputs.source, inputs.mask, settings),
+        settings,
+        overwrite=overwrite,
+    )
+    block = settings.block or block_shape(inputs.roi.shape)
+    grid = BlockGrid(inputs.source.volume.shape, block, (0, 0, 0), inputs.roi)
+    cells = _cells(inputs, begun.earlier)
+    measurement = Measurement(
+        source=inputs.source.spec,
+        space=inputs.source.space,
+        grid=grid,
+        scale=scale_from(cells["scale"]),
+        mask=None if inputs.mask is None else inputs.mask.spec,
+    )
+    job = begun.job(
+        Phase("metrics", grid, measurement, ()),
+        {},
+        {"block": list(block)},
+        facts={"cells": cells},
+        candidates=_candidates(inputs, grid),
+        command=command,
+    )
+    voxels = grid.block((0, 0, 0)).write_roi.size
+    fit = plan_layout(
+        budget(settings),
+        Need(
+            block_bytes=2 * voxels * inputs.source.volume.dtype.itemsize,
+            engine_bytes=_BYTES_HELD,
+        ),
+        workers=settings.workers,
+    )
+    result = launch(job, settings, fit, on_event, engine="metrics without a network")
+    if not result.stopped:
+        write_cell_images(job, settings, inputs.source.space)
+    return result
+
+
+def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
+    check_settings(settings)
+    opened = open_source(source, settings)
+    roi = settings.roi or Roi.whole(opened.volume.shape)
+    check_roi(roi, opened.volume.shape)
+    if out is None:
+        name = f"{stem(opened.spec)}.metrics.zarr"
+        out = str(default_output(opened.spec).with_name(name))
+    return Inputs(
+        source=opened,
+        out=output_of(opened.spec, out),
+        roi=roi,
+        weights=None,
+        mask=open_mask(settings.mask),
+        settings=settings,
+    )
+
+
+def _cells(inputs: Inputs, earlier: RunRecord | None) -> dict[str, Any]:
+    if earlier is not None:
+        kept: dict[str, Any] = earlier.facts["cells"]
+        return kept
+    scale = grey_scale(inputs, normalization(inputs).found)
+    return {"scale": plain_scale(scale), "predicted": False}
+
+
+def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:
+    if inputs.mask is None:
+        return np.arange(len(grid), dtype=np.int64)
+    sampler = MaskSampler(inputs.mask.volume, grid.volume_shape, inputs.source.space)
+    return np.flatnonzero(sampler.occupied(grid)).astype(np.int64)

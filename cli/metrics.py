@@ -1,0 +1,53 @@
+"""``blockseg metrics``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import RUN_OPTIONS, SOURCE_OPTIONS, settings_of, with_options
+
+__all__ = ["metrics"]
+
+_KEPT = {"--roi", "--mask", "--normalization", "--dhpr", "--block", "--zarr-format"}
+_KEPT |= {"--codec", "--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
+OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
+
+
+@click.command()
+@click.argument("source")
+@click.argument("out", required=False)
+@with_options(OPTIONS)
+@click.option("--overwrite", is_flag=True, help="Start anew where OUT has metrics.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def metrics(
+    source: str,
+    out: str | None,
+    config: tuple[str, ...],
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Measure the blocks of the brain SOURCE without a network.
+
+    For a first choice of blocks to annotate, before there are weights: foreground is
+    what stands out by its brightness. OUT is NAME.metrics.zarr beside SOURCE if not
+    given; OUT/blocks has one OME-Zarr image a metric, one voxel a cell of 64 voxels.
+    What was stopped goes on when the same command is given again.
+    """
+    from blockseg.jobs.metrics import metrics as measure
+
+    from .progress import watcher
+    from .report import print_result
+
+    settings = settings_of(config, options)
+    command = click.get_current_context().obj
+    with watcher(quiet=quiet, as_json=False) as watch:
+        result = measure(
+            source, out, settings, overwrite=overwrite, on_event=watch, command=command
+        )
+    if not quiet or not result.complete:
+        print_result(result)
+    if not result.complete:
+        click.get_current_context().exit(3)
