@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.geometry import to_zyx
+from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.space import Space
 from blockseg.jobs.cells import CellSource
 from blockseg.metrics import CELL, DHPR_METRICS, dhpr_metrics, joined
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from blockseg.config import RunSettings
-    from blockseg.core.geometry import Roi, Zyx
-    from blockseg.core.grid import BlockGrid
+    from blockseg.core.geometry import Zyx
     from blockseg.jobs.execute import Job
     from blockseg.metrics import CellTable
 
@@ -46,18 +45,17 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
     source = CellSource.of(job.paths)
     if source is None:
         return
-    grid = job.main.grid
-    cells = _cells(grid.region)
+    cells = _cells(job.main.grid.region)
     names = [name for name in DHPR_METRICS if source.predicted or name != "entropy"]
     images = {name: np.full(cells.shape, np.nan, np.float32) for name in names}
-    empty = True
-    for table in _whole_cells(source, grid):
-        empty = False
+    measured = 0
+    for table in _whole_cells(source, job.main.grid.region):
+        measured += len(table)
         at = tuple((table.index - np.array(cells.start)).T)
         values = dhpr_metrics(table, settings.dhpr)
         for name, image in images.items():
             image[at] = values[name]
-    if empty:
+    if not measured:
         return
     write_metric_images(
         job.paths.out / _FOLDER,
@@ -79,20 +77,26 @@ def predicted_cell_files(region: Roi, settings: RunSettings) -> int:
 def _cells(region: Roi) -> Roi:
     """Return the indices of the cells that a region has voxels of."""
     around = region.aligned(CELL)
-    return type(region)(
+    return Roi(
         to_zyx(n // CELL for n in around.start), to_zyx(n // CELL for n in around.stop)
     )
 
 
-def _whole_cells(source: CellSource, grid: BlockGrid) -> Iterator[CellTable]:
-    """Yield cells, each once; all together where blocks cut them into parts."""
-    ends = (*grid.block_shape, *grid.region.start)
-    if any(n % CELL for n in ends):
-        tables = list(source.tables())
-        if tables:
-            yield joined(tables)
-        return
-    yield from source.tables()
+def _whole_cells(source: CellSource, region: Roi) -> Iterator[CellTable]:
+    """Yield cells, each once; parts of one that blocks cut wait for the others.
+
+    Blocks come in order, so no more wait than one layer of blocks has.
+    """
+    waiting: list[CellTable] = []
+    for table in source.tables():
+        known = joined([*waiting, table])
+        corner = known.index * CELL
+        first = np.maximum(corner, region.start)
+        last = np.minimum(corner + CELL, region.stop)
+        whole = known.sum("extent") == np.prod(last - first, axis=1)
+        yield known.select(whole)
+        waiting = [known.select(~whole)]
+    yield from waiting
 
 
 def _space(space: Space, first: Zyx) -> Space:

@@ -122,6 +122,7 @@ def _counted(
         codes[~inside] = _OUTSIDE
     every = np.bincount(codes.ravel(), minlength=_OUTSIDE + 1)
     sums = dict.fromkeys(SUMS, 0)
+    sums["extent"] = raw.size
     sums["voxels"] = raw.size - int(every[_OUTSIDE])
     if not sums["voxels"]:
         return None

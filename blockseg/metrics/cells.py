@@ -34,7 +34,8 @@ level is in one: ``foreground`` is F, ``doubtful`` what F⁺ has beyond F, ``nea
 within 3 voxels of F⁺, and ``background`` the rest."""
 
 SUMS = (
-    "voxels",  # inside ROI and mask
+    "extent",  # voxels that blocks have looked at, inside the mask or not
+    "voxels",  # of these, inside the mask
     "nonfinite",  # of these, NaN or infinite
     "filled",  # of these, exactly 0 where that is no tissue; see GreyScale.filling
     "saturated",  # of these, at the camera's limit
