@@ -88,6 +88,9 @@ class BlockReport:
     payload: bytes = field(default=b"", repr=False)
     """Block metrics, stored with the block in one transaction."""
 
+    skipped: int = 0
+    """Voxels that ``--sparse`` took for empty and did not infer."""
+
     decoded_bytes: int = 0
     """Bytes that were decoded for the block, in whole chunks; chunks that were kept in
     memory cost nothing again."""

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.blocks import BlockReport
+from blockseg.jobs.sieve import Sieve
 from blockseg.metrics import cells_to_bytes, count_cells
-from blockseg.model import Engine, make_backend
+from blockseg.model import Engine, Wanted, make_backend
 from blockseg.volume import MaskSampler, PyramidWriter, open_volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import Meter
+    from blockseg.core.cubes import Gate
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.space import Space
@@ -63,6 +65,9 @@ class Segmentation:
     scale: GreyScale | None = None
     """Grey scale of the blocks' metrics; None to measure none."""
 
+    gate: Gate | None = None
+    """What else need not be inferred; None for nothing."""
+
     def __call__(self) -> SegmentBlock:
         """Build the engine and open the volumes."""
         return SegmentBlock(self)
@@ -85,6 +90,9 @@ class SegmentBlock:
         if spec.mask is not None:
             mask = open_volume(spec.mask)
             self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
+        self._sieve = None
+        if spec.gate is not None:
+            self._sieve = Sieve(spec.gate, self._source, spec.affine)
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         """Segment one block.
@@ -106,18 +114,22 @@ class SegmentBlock:
             return self._write(
                 block_id, np.zeros(block.write_roi.shape, np.uint8), meter
             )
+        if self._sieve is not None:
+            return self._sparse(block_id, self._sieve, inside, meter)
         with meter("read"):
             raw = self._source.read(block.read_roi)
         with meter("infer"):
             segmented = self._engine.segment(
-                raw, block.read_roi, block.write_roi, grid.volume_shape
+                raw,
+                block.read_roi,
+                block.write_roi,
+                grid.volume_shape,
+                None if inside is None else Wanted(inside),
             )
         probability = segmented.probability
         core = raw[block.write_roi.slices(block.read_roi.start)]
         if self._spec.empty is not None:
             probability[core == self._spec.empty] = 0
-        if inside is not None:
-            probability[~inside] = 0
         return self._write(
             block_id,
             probability,
@@ -146,12 +158,48 @@ class SegmentBlock:
             )
             return cells_to_bytes(cells)
 
+    def _sparse(
+        self,
+        block_id: int,
+        sieve: Sieve,
+        inside: NDArray[np.bool_] | None,
+        meter: Meter,
+    ) -> BlockReport:
+        """Segment what a sieve leaves of a block."""
+        grid, halo = self._spec.grid, max(self._spec.grid.halo)
+        roi = grid.block(grid.index_of(block_id)).write_roi
+        probability = np.zeros(roi.shape, np.uint8)
+        with meter("sieve"):
+            chosen = sieve.choose(roi, inside)
+        read, computed = chosen.read_bytes, 0
+        if chosen.roi.size:
+            around = sieve.around(chosen.roi, halo)
+            with meter("read"):
+                raw = self._source.read(around)
+            read += raw.nbytes
+            with meter("infer"):
+                segmented = self._engine.segment(
+                    raw, around, chosen.roi, grid.volume_shape, chosen.wanted
+                )
+            computed = segmented.computed
+            probability[chosen.roi.slices(roi.start)] = segmented.probability
+        return self._write(
+            block_id,
+            probability,
+            meter,
+            computed=computed,
+            skipped=chosen.skipped,
+            nonfinite=chosen.nonfinite,
+            read_bytes=read,
+        )
+
     def _write(
         self,
         block_id: int,
         probability: np.ndarray,
         meter: Meter,
         computed: int = 0,
+        skipped: int = 0,
         nonfinite: int = 0,
         read_bytes: int = 0,
         payload: bytes = b"",
@@ -167,6 +215,7 @@ class SegmentBlock:
             block_id,
             written=roi.size,
             computed=computed,
+            skipped=skipped,
             read_bytes=read_bytes,
             foreground=masked.nonzero,
             nonzero=written.nonzero,

@@ -9,19 +9,19 @@ multiples of the alignment with zeros of the normalised image.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.core.errors import GeometryError
-from blockseg.core.geometry import Roi, ceil_to, to_zyx
+from blockseg.core.geometry import Roi, ceil_to
 from blockseg.model.backend import AxisMasks, window_shape
+from blockseg.model.cover import cover, tiles
 from blockseg.model.normalization import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField
     from blockseg.model.backend import Backend
 
-__all__ = ["Engine", "Segmented"]
+__all__ = ["Engine", "Segmented", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """Which voxels of a write ROI are to be inferred; all others are 0."""
+
+    voxels: npt.NDArray[np.bool_]
+    """``(z, y, x)``, shape of the write ROI."""
+
+    step: int | None = None
+    """Windows start at multiples of this many voxels of the volume, wherever something
+    is wanted; None keeps them where they are when everything is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,12 @@ class Engine:
         )
 
     def probability(
-        self, raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
     ) -> npt.NDArray[Any]:
         """Return the foreground probability ``(z, y, x)`` of ``write_roi``.
 
@@ -86,30 +103,48 @@ class Engine:
             Region to compute, inside ``read_roi``.
         volume_shape
             Voxels along (z, y, x).
+        wanted
+            What of it; 0 elsewhere. Windows without a wanted voxel are not inferred,
+            and all others are as they would be without this.
 
         Raises
         ------
         GeometryError
             If the regions do not lie inside each other, or ``raw`` has another shape.
         """
-        out = np.empty(write_roi.shape, self.backend.dtype)
+        out = np.zeros(write_roi.shape, self.backend.dtype)
+        cores = self._cores(write_roi, wanted)
         with self._lock:
-            for region, part in self._parts(raw, read_roi, write_roi, volume_shape):
+            for region, part in self._parts(
+                raw, read_roi, write_roi, volume_shape, cores
+            ):
                 out[region.slices(write_roi.start)] = part
+        if wanted is not None:
+            out[~wanted.voxels] = 0
         return out
 
     def segment(
-        self, raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
     ) -> Segmented:
         """Return ``write_roi`` as bytes; parameters as in :meth:`probability`."""
-        out = np.empty(write_roi.shape, np.uint8)
+        out = np.zeros(write_roi.shape, np.uint8)
         windows = 0
+        cores = self._cores(write_roi, wanted)
         with self._lock:
-            for region, part in self._parts(raw, read_roi, write_roi, volume_shape):
+            for region, part in self._parts(
+                raw, read_roi, write_roi, volume_shape, cores
+            ):
                 # rint rounds half to even, and p = 0.5 to 128.
                 scaled = part * part.dtype.type(255)
                 out[region.slices(write_roi.start)] = np.rint(scaled, out=scaled)
                 windows += 1
+        if wanted is not None:
+            out[~wanted.voxels] = 0
         nonfinite = 0
         if raw.dtype.kind == "f":
             block = raw[write_roi.slices(read_roi.start)]
@@ -122,14 +157,35 @@ class Engine:
         with self._lock:
             self.backend.close()
 
+    def _cores(self, write_roi: Roi, wanted: Wanted | None = None) -> Iterator[Roi]:
+        """Yield the cores of the windows that make up ``write_roi``."""
+        every = tiles(
+            write_roi.aligned(self.backend.field.alignment), self.backend.core
+        )
+        if wanted is None:
+            return every
+        if wanted.step is not None:
+            return cover(wanted.voxels, write_roi, self.backend.core, wanted.step)
+        inside = ((core, core.intersection(write_roi)) for core in every)
+        return (
+            core
+            for core, part in inside
+            if wanted.voxels[part.slices(write_roi.start)].any()
+        )
+
     def _parts(
-        self, raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        cores: Iterable[Roi],
     ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
         """Yield what each window adds to ``write_roi``, and where."""
         _check(raw, read_roi, write_roi, volume_shape)
         step, reach = self.backend.field.alignment, self.backend.field.reach
         padded = Roi.whole(ceil_to(n, step) for n in volume_shape)
-        for core in _cores(write_roi.aligned(step), self.backend.core):
+        for core in cores:
             window = core.grown((reach, reach, reach))
             self._fill(raw, read_roi, window)
             inside = None
@@ -168,16 +224,6 @@ def _indicator(
     vector = np.zeros(length, dtype)
     vector[start:stop] = 1
     return vector
-
-
-def _cores(region: Roi, core: Zyx) -> Iterator[Roi]:
-    axes = [
-        range(a, b, n) for a, b, n in zip(region.start, region.stop, core, strict=True)
-    ]
-    for start in product(*axes):
-        yield Roi(
-            to_zyx(start), to_zyx(a + n for a, n in zip(start, core, strict=True))
-        )
 
 
 def _check(

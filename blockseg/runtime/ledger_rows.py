@@ -25,10 +25,18 @@ __all__ = [
     "to_row",
 ]
 
-VERSION = "1"
+VERSION = "2"
 """Of the schema; a ledger of another one is refused."""
 
-SUMMED = ("written", "computed", "read_bytes", "foreground", "nonzero", "nonfinite")
+SUMMED = (
+    "written",
+    "computed",
+    "skipped",
+    "read_bytes",
+    "foreground",
+    "nonzero",
+    "nonfinite",
+)
 """Columns of whole numbers that add up over blocks."""
 
 COLUMNS = (
@@ -56,6 +64,7 @@ SCHEMA = (
         attempts INTEGER NOT NULL,
         written INTEGER NOT NULL,
         computed INTEGER NOT NULL,
+        skipped INTEGER NOT NULL,
         read_bytes INTEGER NOT NULL,
         foreground INTEGER NOT NULL,
         nonzero INTEGER NOT NULL,

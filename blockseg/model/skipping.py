@@ -1,0 +1,148 @@
+"""Choose up to which evidence a cube counts as empty, from cubes that were inferred.
+
+A cube is lost with all that it holds, but cubes that hold little are rare in a small sample.
+So foreground counts as lost already where its own surroundings show no more evidence than
+the bound, whatever else its cube holds: of such faint foreground there is some to be
+seen in every cube. How far the estimate may lie from the truth is found by a bootstrap over
+cubes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["FEWEST", "LOSS", "Inferred", "Skipping", "choose_bound"]
+
+LOSS = 0.001
+"""Largest share of the foreground that may be lost."""
+
+CONFIDENCE = 0.95
+"""With which it is not more."""
+
+FEWEST = 6
+"""Inferred cubes with foreground below which nothing is known of how much there is.
+
+The median of what such cubes hold lies within the range of six of them with a
+probability of 1 - 2/2⁶ = 97 %; of five, of 94 %.
+"""
+
+_REPLICATES = 2000
+_SEED = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inferred:
+    """A cube that was inferred to see what it holds."""
+
+    evidence: float
+    """Of the cube."""
+
+    around: NDArray[np.float32]
+    """Evidence in the surroundings of each piece of foreground, at most the cube's."""
+
+    foreground: NDArray[np.int64]
+    """Voxels of each piece."""
+
+    stratum: int
+    """Number of the stratum that the cube was drawn from."""
+
+    def lost(self, bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the voxels whose surroundings show no more than each bound."""
+        faint = self.around[:, None] <= bounds
+        return np.asarray((faint * self.foreground[:, None]).sum(0), float)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipping:
+    """A bound, and what it is expected to cost."""
+
+    bound: float | None
+    """Largest evidence of an empty cube; None if no bound keeps the loss down."""
+
+    lost: float
+    """Estimated share of the foreground in cubes up to the bound."""
+
+    at_most: float
+    """The same, with 95 % confidence."""
+
+    with_foreground: int
+    """Inferred cubes with any foreground."""
+
+
+def choose_bound(
+    cubes: Sequence[Inferred], sizes: Sequence[int], loss: float = LOSS
+) -> Skipping:
+    """Return the largest bound whose loss is small enough with 95 % confidence.
+
+    Candidates are the evidences of the inferred cubes. Foreground in all is the sum over
+    strata of their sizes times the mean of their cubes. Faint foreground is the larger of
+    this sum and of the mean over all inferred cubes, as if it were as frequent everywhere
+    as where cubes were drawn most, and one more cube had been inferred that loses one voxel:
+    none seen is not none there.
+
+    The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the
+    Bootstrap*, 1993, chapter 13) draws in each stratum one cube fewer than were
+    inferred, which makes up for small strata (J. Rao and C. Wu, *JASA* 83, 1988, 231),
+    and always the same ones.
+
+    Parameters
+    ----------
+    cubes
+        Inferred, in any order.
+    sizes
+        Cubes in each stratum of the volume.
+    loss
+        Largest share of the foreground that may be lost.
+    """
+    held = np.array([cube.foreground.sum() for cube in cubes], float)
+    counted = int(np.count_nonzero(held))
+    if counted < FEWEST:
+        return Skipping(None, 0.0, 0.0, counted)
+    bounds = np.unique([cube.evidence for cube in cubes])
+    faint = np.array([cube.lost(bounds) for cube in cubes])
+    drawn, weight = _draws(np.array([cube.stratum for cube in cubes]), sizes)
+    weighted = drawn * weight
+    total = (weighted @ held)[:, None]
+    everywhere = sum(sizes) * (drawn @ faint + 1) / (drawn.sum(1, keepdims=True) + 1)
+    lost = np.maximum(weighted @ faint, everywhere)
+    share = np.divide(lost, total, out=np.ones_like(lost), where=total > 0)
+    upper = np.quantile(share[1:], CONFIDENCE, axis=0)
+    fine = np.flatnonzero(upper <= loss)
+    if not len(fine):
+        return Skipping(None, 0.0, 0.0, counted)
+    last = fine[-1]
+    return Skipping(
+        float(bounds[last]), float(share[0, last]), float(upper[last]), counted
+    )
+
+
+def _draws(
+    stratum: NDArray[np.int64], sizes: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how often each cube is drawn, first as it was and then in each replicate.
+
+    Times the second array, this is how many cubes of the volume it stands for.
+    """
+    rng = np.random.default_rng(_SEED)
+    drawn = np.ones((_REPLICATES + 1, len(stratum)))
+    weight = np.ones(len(stratum))
+    for number, size in enumerate(sizes):
+        members = np.flatnonzero(stratum == number)
+        count = len(members)
+        if not count:
+            continue
+        weight[members] = size / count
+        if 1 < count < size:
+            again = rng.multinomial(
+                count - 1, np.full(count, 1 / count), size=_REPLICATES
+            )
+            drawn[1:, members] = again * (count / (count - 1))
+    return drawn, weight
