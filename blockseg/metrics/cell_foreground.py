@@ -76,7 +76,8 @@ def bright_foreground(
     """Return what is 4 s brighter than its surroundings, in pieces of 32 voxels or more.
 
     The surroundings of a voxel are the median over 3³ cubes of 8 voxels of their mean
-    grey levels, within the cell: a neurite fills a part of a few of them.
+    grey levels, within the cell: a neurite fills a part of a few of them. Of parts of
+    cells without a whole cube, the median of all voxels.
 
     Parameters
     ----------
@@ -93,11 +94,12 @@ def bright_foreground(
     grey[:CODES] = scale.levels()
     voxels = grey.take(codes)
     means, places = squares_of(voxels, start)
-    around: NDArray[np.floating] | float = scale.level
+    known = codes < CODES
+    around = np.float32(np.median(voxels[known]) if known.any() else scale.level)
     if means.size:
         smooth = median_filter(means / SQUARE**3, size=3, mode="nearest")
         around = smooth[np.ix_(*places)]
-    bright = (voxels - around > _BRIGHT * scale.sd) & (codes < CODES)
+    bright = (voxels - around > _BRIGHT * scale.sd) & known
     if not bright.any():
         return bright
     labels, count = labelled(bright)
