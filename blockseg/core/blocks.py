@@ -139,17 +139,20 @@ class BlockQueue:
         Ids of the blocks to do, in the order in which to do them.
     max_attempts
         How often a block is tried before it is quarantined.
+    lanes
+        How many workers are expected to take blocks.
     """
 
     pending: Sequence[int] | NDArray[np.int64]
     max_attempts: int = 3
+    lanes: int = 1
     _fresh: Stretches = field(init=False)
     _again: deque[int] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        self._fresh = Stretches(len(self.pending))
+        self._fresh = Stretches(len(self.pending), self.lanes)
 
     def take(self, count: int, lane: str = "") -> list[int]:
         """Return up to ``count`` blocks for one task.

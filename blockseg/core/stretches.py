@@ -11,40 +11,48 @@ __all__ = ["Stretches"]
 class Stretches:
     """Which places of an order each lane takes next.
 
-    A lane that has none takes the far half of the longest stretch there is, so that
-    neighbours in the order stay together and nobody is idle while places are left; not
-    even when a lane comes no more.
+    The first lanes get equal stretches. One that has none left takes the far half of the
+    longest there is: neighbours in the order stay together, and nobody is idle while
+    places are left, not even those of a lane that comes no more.
 
     Parameters
     ----------
     count
         Places, from 0.
+    lanes
+        How many are expected; there may be more or fewer.
     """
 
     count: int
-    _lanes: dict[str, range] = field(default_factory=dict)
+    lanes: int = 1
     left: int = field(init=False)
     """Places that nobody took yet."""
 
+    _unclaimed: list[range] = field(init=False)
+    _claimed: dict[str, range] = field(init=False, default_factory=dict)
+
     def __post_init__(self) -> None:
         self.left = self.count
+        ends = [self.count * n // self.lanes for n in range(self.lanes + 1)]
+        pairs = zip(ends, ends[1:], strict=False)
+        self._unclaimed = [range(a, b) for a, b in pairs if a < b]
 
     def take(self, lane: str, count: int) -> range:
         """Return up to ``count`` places in a row; none only where none is left."""
         if not self.left:
             return range(0)
-        stretch = self._lanes.get(lane) or self._claim()
+        stretch = self._claimed.get(lane) or self._claim()
         taken, rest = stretch[:count], stretch[count:]
-        self._lanes[lane] = rest
+        self._claimed[lane] = rest
         self.left -= len(taken)
         return taken
 
     def _claim(self) -> range:
-        self._lanes = {lane: rest for lane, rest in self._lanes.items() if rest}
-        if not self._lanes:
-            return range(self.count)
-        longest = max(self._lanes, key=lambda lane: len(self._lanes[lane]))
-        stretch = self._lanes[longest]
+        if self._unclaimed:
+            return self._unclaimed.pop(0)
+        self._claimed = {lane: rest for lane, rest in self._claimed.items() if rest}
+        longest = max(self._claimed, key=lambda lane: len(self._claimed[lane]))
+        stretch = self._claimed[longest]
         middle = len(stretch) // 2
-        self._lanes[longest] = stretch[:middle]
+        self._claimed[longest] = stretch[:middle]
         return stretch[middle:]

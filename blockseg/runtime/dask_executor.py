@@ -1,8 +1,9 @@
 """Run blocks on a Dask cluster through a bounded window of small tasks.
 
 The driver owns the queue and the ledger; Dask runs what it is given and forgets it.
-Each refill of the window is one small graph, each task a batch of block ids that a
-worker's actor does one after the other. What is known of a task ends with its
+Each refill of a worker is one small graph, each task a batch of block ids that its
+actor does one after the other. A task is bound to its worker: neighbouring blocks go to
+the one that has their chunks in memory. What is known of a task ends with its
 result, so neither scheduler nor driver grows with the number of blocks.
 
 When a worker dies, what it had in flight is under suspicion and comes back one by
@@ -15,6 +16,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -29,12 +31,12 @@ from blockseg.runtime.dask_settle import plugin_prefix, still_running
 from blockseg.runtime.dask_tasks import TasksInFlight
 from blockseg.runtime.dask_watch import WorkerWatch, bounded
 from blockseg.runtime.events import Message, WorkerLost, WorkersChanged
-from blockseg.runtime.executor import Collected
+from blockseg.runtime.executor import Collected, Room
 from blockseg.runtime.pace import Pace
 from blockseg.runtime.suspicion import Suspicion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from blockseg.core.blocks import ProcessorFactory
     from blockseg.runtime.dask_actor import BatchResult
@@ -94,7 +96,7 @@ class DaskExecutor:
         self._pace = pace or Pace()
         self._watch = WorkerWatch(self._client, worker_timeout)
         self._tasks = TasksInFlight(self._client, resources or {})
-        self._refill: list[list[int]] = []
+        self._refill: dict[str, list[list[int]]] = {}
         self._suspicion = Suspicion()
         self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
         self._unbuilt: dict[str, str] = {}
@@ -118,18 +120,25 @@ class DaskExecutor:
         # Without a span of ours Dask makes a new one whenever it runs idle.
         self._span.enter_context(span(phase))
 
-    def room(self, waiting: int) -> int:
-        """Return the size of the next batch, 0 if enough tasks are in flight."""
-        limit = 2 * self._watch.threads + _SPARE_TASKS
-        if self._suspicion and self._suspects_in_flight():
-            limit = self._watch.workers
-        if len(self._tasks) + len(self._refill) + len(self._recalled) >= limit:
-            return 0
-        return self._pace.batch(waiting, self._watch.threads)
+    def room(self, waiting: int) -> Room | None:
+        """Return the next batch's size and worker; None if enough tasks are in flight."""
+        if not waiting:
+            return None
+        # One that dies takes only what was its own, and a suspect is there alone.
+        alone = bool(self._suspicion) and self._suspects_in_flight()
+        if alone and self._in_flight() >= self._watch.workers:
+            return None
+        able = self._watch.addresses - self._unbuilt.keys()
+        if not able:  # for the first that comes
+            return Room(1) if self._in_flight() < _SPARE_TASKS else None
+        room, worker = max((self._room_of(worker, alone), worker) for worker in able)
+        if room < 1:
+            return None
+        return Room(self._pace.batch(waiting, self._watch.threads), worker)
 
-    def submit(self, blocks: list[int]) -> None:
-        """Take a batch for the next refill."""
-        self._refill.append(blocks)
+    def submit(self, blocks: list[int], lane: str = "") -> None:
+        """Take a batch for the next refill of a worker."""
+        self._refill.setdefault(lane, []).append(blocks)
 
     def collect(self, timeout: float) -> Collected:
         """Send the refill and wait for results."""
@@ -182,12 +191,19 @@ class DaskExecutor:
                 return
 
     def _send(self) -> None:
-        batches, self._refill = self._refill, []
-        able: Iterable[str] = ()
-        if self._unbuilt:
-            able = self._watch.addresses - self._unbuilt.keys()
-        if batches:
-            self._tasks.send(batches, able)
+        refill, self._refill = self._refill, {}
+        for worker, batches in refill.items():
+            self._tasks.send(batches, worker)
+
+    def _in_flight(self) -> int:
+        refill = sum(map(len, self._refill.values()))
+        return len(self._tasks) + refill + len(self._recalled)
+
+    def _room_of(self, worker: str, alone: bool) -> int:
+        """Return how many tasks more a worker needs to be busy, and one to spare."""
+        wanted = 1 if alone else self._watch.threads_of(worker) + 1
+        has = self._tasks.of_worker(worker) + len(self._refill.get(worker, ()))
+        return wanted - has
 
     def _take(self, ended: list[str], harvest: _Harvest) -> None:
         finished = []
@@ -250,7 +266,8 @@ class DaskExecutor:
             raise ClusterError(message)
 
     def _suspects_in_flight(self) -> bool:
-        batches = [task.blocks for _, task in self._tasks.items()] + self._refill
+        batches = [task.blocks for _, task in self._tasks.items()]
+        batches += chain.from_iterable(self._refill.values())
         return any(self._suspicion.covers(blocks) for blocks in batches)
 
     def _recall(self, key: str, dead_worker: str = "") -> None:
@@ -265,7 +282,7 @@ class DaskExecutor:
     def _recall_stranded(self) -> None:
         """Take back tasks that are bound to workers which are all gone."""
         for key, task in self._tasks.items():
-            if task.workers and not task.workers & self._watch.addresses:
+            if task.worker and task.worker not in self._watch.addresses:
                 self._recall(key)
 
     def _come_back(self, harvest: _Harvest) -> None:

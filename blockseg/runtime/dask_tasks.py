@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -34,8 +35,8 @@ class Task:
     future: Future[BatchResult]
     """Of the task."""
 
-    workers: frozenset[str]
-    """Addresses where it may run; anywhere if empty."""
+    worker: str
+    """Address where it runs; anywhere if empty."""
 
 
 class TasksInFlight:
@@ -53,6 +54,7 @@ class TasksInFlight:
         self._client = client
         self._resources = dict(resources)
         self._tasks: dict[str, Task] = {}
+        self._of_worker: Counter[str] = Counter()
         self._ended: SimpleQueue[str] = SimpleQueue()
         self._serial = 0
         self._plugin = self._phase = ""
@@ -71,12 +73,16 @@ class TasksInFlight:
     def __getitem__(self, key: str) -> Task:
         return self._tasks[key]
 
+    def of_worker(self, worker: str) -> int:
+        """Return how many of them are bound to a worker."""
+        return self._of_worker[worker]
+
     def items(self) -> Sequence[tuple[str, Task]]:
         """Return keys and tasks as they are now."""
         return list(self._tasks.items())
 
-    def send(self, batches: Sequence[list[int]], workers: Iterable[str] = ()) -> None:
-        """Submit batches as one small graph, to some workers only where given.
+    def send(self, batches: Sequence[list[int]], worker: str = "") -> None:
+        """Submit batches as one small graph, to one worker only where given.
 
         Raises
         ------
@@ -84,9 +90,8 @@ class TasksInFlight:
             If the cluster takes no tasks.
         """
         options: dict[str, Any] = {}
-        bound = frozenset(workers)
-        if bound:
-            options["workers"] = sorted(bound)
+        if worker:
+            options["workers"] = [worker]
         if self._resources:
             options["resources"] = self._resources
         keys = [self._key(batch) for batch in batches]
@@ -99,8 +104,9 @@ class TasksInFlight:
             message = f"the cluster takes no more tasks: {one_line(error)}"
             raise ClusterError(message) from error
         for key, batch, future in zip(keys, batches, futures, strict=True):
-            self._tasks[key] = Task(batch, future, bound)
+            self._tasks[key] = Task(batch, future, worker)
             future.add_done_callback(self._note_end)  # type: ignore[no-untyped-call]
+        self._of_worker[worker] += len(batches)
 
     def wait(self, timeout: float) -> list[str]:
         """Return the keys of tasks that ended, all that did when the first did."""
@@ -133,17 +139,24 @@ class TasksInFlight:
             for key, result in fetched.items():
                 if isinstance(result, BatchResult):
                     found[key] = result
-                    del self._tasks[key]
+                    self._forget(key)
         return found
 
     def recall(self, keys: Iterable[str]) -> list[Task]:
         """Cancel and forget tasks; a worker that runs one does not notice."""
-        tasks = [self._tasks.pop(key) for key in list(keys)]
+        tasks = [self._forget(key) for key in list(keys)]
         if tasks and self._client.status == "running":
             futures = [task.future for task in tasks]
             with suppress(Exception):
                 bounded(self._client, self._client.cancel, futures, force=True)
         return tasks
+
+    def _forget(self, key: str) -> Task:
+        task = self._tasks.pop(key)
+        self._of_worker[task.worker] -= 1
+        if not self._of_worker[task.worker]:
+            del self._of_worker[task.worker]
+        return task
 
     def _key(self, batch: list[int]) -> str:
         # Dask takes the words before the first that is no word as the task's kind;

@@ -76,6 +76,10 @@ class WorkerWatch:
         """Of the workers that are there."""
         return frozenset(self._threads)
 
+    def threads_of(self, worker: str) -> int:
+        """Task threads of one worker, 0 if it is gone."""
+        return self._threads.get(worker, 0)
+
     @property
     def workers(self) -> int:
         """Number of workers, at least 1: what waits is for the next to come."""

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
     from blockseg.runtime.events import Event
 
-__all__ = ["Collected", "Executor", "SerialExecutor"]
+__all__ = ["Collected", "Executor", "Room", "SerialExecutor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an executor takes next."""
+
+    blocks: int
+    """At most, in one batch."""
+
+    lane: str = ""
+    """Where they will run: blocks near each other share what they read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +58,15 @@ class Executor(Protocol):
         """
         ...
 
-    def room(self, waiting: int) -> int:
-        """Return how many blocks the next batch may have; 0 if the window is full.
+    def room(self, waiting: int) -> Room | None:
+        """Return what the next batch may be; None if the window is full.
 
         ``waiting`` is the number of blocks that can still be handed out.
         """
         ...
 
-    def submit(self, blocks: list[int]) -> None:
-        """Take one batch."""
+    def submit(self, blocks: list[int], lane: str = "") -> None:
+        """Take one batch, for the lane that had room."""
         ...
 
     def collect(self, timeout: float) -> Collected:
@@ -86,11 +97,11 @@ class SerialExecutor:
         """Build the actor in this process."""
         self._process = factory()
 
-    def room(self, waiting: int) -> int:
+    def room(self, waiting: int) -> Room | None:
         """One block at a time."""
-        return 0 if self._waiting else min(1, waiting)
+        return Room(1) if waiting and not self._waiting else None
 
-    def submit(self, blocks: list[int]) -> None:
+    def submit(self, blocks: list[int], lane: str = "") -> None:  # noqa: ARG002
         """Keep the blocks until they are collected."""
         self._waiting.extend(blocks)
 

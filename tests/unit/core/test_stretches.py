@@ -40,6 +40,18 @@ def test_what_a_lane_that_is_gone_had_before_it_is_done_by_the_others():
     assert sorted(others) == [2, 3, 4, 5, 6, 7, 8]
 
 
+def test_the_lanes_that_are_expected_get_equal_stretches():
+    stretches = Stretches(9, lanes=3)
+    assert [stretches.take(lane, 1).start for lane in "abc"] == [0, 3, 6]
+    assert list(stretches.take("d", 1)) == [2]
+
+
+def test_stretches_of_lanes_that_never_come_are_done_by_the_others():
+    stretches = Stretches(9, lanes=3)
+    taken = [place for _ in range(5) for place in stretches.take("a", 2)]
+    assert taken == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_is_left_of_what_was_all_taken(count):
     stretches = Stretches(count)
@@ -50,10 +62,11 @@ def test_nothing_is_left_of_what_was_all_taken(count):
 
 @given(
     st.integers(0, 60),
+    st.integers(1, 5),
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 9)), min_size=1),
 )
-def test_every_place_is_taken_exactly_once_and_none_asks_in_vain(count, steps):
-    stretches = Stretches(count)
+def test_every_place_is_taken_exactly_once_and_none_asks_in_vain(count, lanes, steps):
+    stretches = Stretches(count, lanes)
     taken = []
     for lane, size in (*steps, *((lane, 5) for lane in "abcd" * 20)):
         left = stretches.left
