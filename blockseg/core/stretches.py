@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["Stretches"]
 
@@ -34,8 +35,7 @@ class Stretches:
     def __post_init__(self) -> None:
         self.left = self.count
         ends = [self.count * n // self.lanes for n in range(self.lanes + 1)]
-        pairs = zip(ends, ends[1:], strict=False)
-        self._unclaimed = [range(a, b) for a, b in pairs if a < b]
+        self._unclaimed = [range(a, b) for a, b in pairwise(ends) if a < b]
 
     def take(self, lane: str, count: int) -> range:
         """Return up to ``count`` places in a row; none only where none is left."""
