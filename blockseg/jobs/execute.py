@@ -218,9 +218,11 @@ class _Session:
     def _drive(self, phase: Phase, pending: NDArray[np.int64]) -> PhaseDone:
         if not len(pending):
             return PhaseDone(phase.name, 0, 0, 0, "", 0.0)
+        if phase.bars is not None:
+            pending = phase.bars.ordered(pending)
         return drive(
             self.executor,
-            BlockQueue(pending, self.job.attempts),
+            BlockQueue(pending, self.job.attempts, phase.workers),
             self.ledger,
             phase.name,
             phase.factory,

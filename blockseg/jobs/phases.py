@@ -11,6 +11,7 @@ from blockseg.volume import PyramidWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from blockseg.core.bars import Bars
     from blockseg.core.blocks import Meter, ProcessorFactory
     from blockseg.core.grid import BlockGrid
     from blockseg.volume import PyramidSpec
@@ -47,6 +48,12 @@ class Phase:
 
     stored: tuple[Stored, ...]
     """What its blocks leave on disk."""
+
+    bars: Bars | None = None
+    """In which order blocks are done; by number if None."""
+
+    workers: int = 1
+    """How many are expected to share the blocks."""
 
 
 @dataclass(frozen=True, slots=True)

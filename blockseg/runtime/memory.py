@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -73,7 +73,24 @@ class Layout:
     """Bytes at which a worker is taken to be broken and started anew."""
 
     peak_bytes: int = 0
-    """Main memory that one worker is expected to need."""
+    """Main memory that one worker is expected to need, its cache included."""
+
+    spare_bytes: int = 0
+    """Main memory that one worker may take beyond that."""
+
+    cache_bytes: int = 0
+    """Of decoded chunks that one worker keeps."""
+
+    def with_cache(self, nbytes: int) -> Layout:
+        """Return the layout whose workers keep decoded chunks of so many bytes more."""
+        peak = self.peak_bytes + nbytes
+        return replace(
+            self,
+            memory_limit=max(self.memory_limit, peak + peak // 4),
+            peak_bytes=peak,
+            spare_bytes=max(0, self.spare_bytes - nbytes),
+            cache_bytes=self.cache_bytes + nbytes,
+        )
 
 
 def plan_layout(
@@ -130,6 +147,7 @@ def plan_layout(
         # Twice what is expected: the limit is for leaks, not for planning.
         memory_limit=max(min(share, 2 * peak + GIB), peak + peak // 4, GIB),
         peak_bytes=peak,
+        spare_bytes=max(0, _budget(machine) // chosen_workers - peak),
     )
 
 

@@ -75,6 +75,23 @@ def test_a_user_s_many_workers_still_get_a_limit_above_their_need():
     assert layout.memory_limit > layout.peak_bytes
 
 
+def test_a_cache_takes_of_what_is_spare_and_is_counted_in_the_peak():
+    layout = plan_layout(whole(4, 16), SMALL)
+    assert layout.spare_bytes > GIB
+    kept = layout.with_cache(GIB)
+    assert kept.cache_bytes == GIB
+    assert kept.peak_bytes == layout.peak_bytes + GIB
+    assert kept.spare_bytes == layout.spare_bytes - GIB
+    assert kept.peak_bytes < kept.memory_limit
+
+
+@pytest.mark.parametrize("gib", [2, 5, 64])
+def test_what_is_spare_fits_beside_all_workers(gib):
+    layout = plan_layout(whole(4, gib), SMALL)
+    assert layout.workers * (layout.peak_bytes + layout.spare_bytes) <= gib * GIB
+    assert plan_layout(whole(4, gib), SMALL, workers=64).spare_bytes == 0
+
+
 def test_this_machine_has_something_to_offer():
     here = machine()
     assert here.cores >= 1
