@@ -62,6 +62,14 @@ RUN_OPTIONS: tuple[_Option, ...] = (
         {"is_flag": True, "default": None, "help": "Allow a halo that makes seams."},
     ),
     (
+        ("--sparse",),
+        {
+            "is_flag": True,
+            "default": None,
+            "help": "Skip what is empty; at most 0.1 % of the foreground is lost.",
+        },
+    ),
+    (
         ("--exhaustive",),
         {
             "is_flag": True,

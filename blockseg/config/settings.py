@@ -86,6 +86,10 @@ class RunSettings:
     inexact: bool = False
     """Allow a halo that makes seams."""
 
+    sparse: bool = False
+    """Do not infer what is outside of the tissue or holds no neurite as far as a cheap
+    test can tell: at most 0.1 % of the foreground is lost."""
+
     exhaustive: bool = False
     """Infer every block that the mask and the ROI leave, whatever a preset says."""
 
@@ -153,6 +157,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "window": parse_shape,
     "halo": parse_int(0),
     "inexact": parse_switch,
+    "sparse": parse_switch,
     "exhaustive": parse_switch,
     "zarr_format": parse_choice(2, 3),
     "codec": parse_text,

@@ -14,6 +14,7 @@ from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs.normalization import field_from, normalization
+from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.model import default_backend, window_memory
 from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from blockseg.config import RunSettings
     from blockseg.core.specs import AffineField
     from blockseg.jobs.inputs import Inputs
+    from blockseg.jobs.reading import Reading
 
 __all__ = [
     "Decisions",
@@ -30,6 +32,7 @@ __all__ = [
     "decisions_from",
     "fitted",
     "make_grid",
+    "planned_reading",
 ]
 
 _LARGEST_WINDOW_CUDA = 256  # a device's memory is not known here
@@ -85,6 +88,9 @@ class Decisions:
 
     note: str = ""
     """What the user should know of a choice; empty if nothing."""
+
+    sparse: dict[str, Any] | None = None
+    """What need not be inferred, and at what loss; None if not asked for."""
 
     def engine(self, weights: str) -> BackendSpec:
         """Return the engine for workers to build from ``weights``."""
@@ -213,7 +219,20 @@ def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
     tiling = Tiling(decisions.block, decisions.window, blocks)
     here = budget(inputs.settings)
     fit = _layout(inputs, here, decisions.backend, decisions.device, tiling)
-    return replace(fit, inference_threads=decisions.threads)
+    fit = replace(fit, inference_threads=decisions.threads)
+    return fit.with_cache(planned_reading(inputs, decisions, fit).cache_bytes)
+
+
+def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Reading:
+    """Return how these workers read the source, within the memory that they have."""
+    volume = inputs.source.volume
+    return plan_reading(
+        make_grid(inputs, decisions.block),
+        volume.chunk_shape,
+        volume.dtype.itemsize,
+        layout.cache_bytes or layout.spare_bytes,
+        layout.workers,
+    )
 
 
 def budget(settings: RunSettings) -> Machine:

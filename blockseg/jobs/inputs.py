@@ -122,6 +122,11 @@ class Inputs:
             raise ConfigError(message)
 
     @property
+    def sparse(self) -> bool:
+        """Whether what is empty may be skipped at a small loss."""
+        return self.settings.sparse and not self.settings.exhaustive
+
+    @property
     def info(self) -> WeightsInfo:
         """Of the weights; the fake engine stands in for SDASN."""
         return WeightsInfo("fake", 1.0) if self.weights is None else self.weights.info

@@ -12,18 +12,28 @@ from blockseg.config import RunSettings
 from blockseg.jobs.assemble import start
 from blockseg.jobs.cell_images import write_cell_images
 from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
-from blockseg.jobs.decisions import Decisions, decide, decisions_from, fitted, make_grid
+from blockseg.jobs.decisions import (
+    Decisions,
+    decide,
+    decisions_from,
+    fitted,
+    make_grid,
+    planned_reading,
+)
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import request_of
 from blockseg.jobs.segment import Segmentation
+from blockseg.jobs.sieve import blocks_with_tissue
+from blockseg.jobs.sparse import gate_of, sparse_decisions
 from blockseg.volume import MaskSampler, PyramidSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.cubes import Gate
     from blockseg.core.grid import BlockGrid
     from blockseg.jobs.execute import Job, JobResult
     from blockseg.jobs.record import RunRecord
@@ -95,11 +105,13 @@ def prepare(
     inputs = gather(source, out, settings)
     begun = start(inputs.out, request_of(inputs), settings, overwrite=overwrite)
     earlier = begun.earlier
-    decisions = decisions_from(earlier.decisions) if earlier else decide(inputs)
+    decisions = decisions_from(earlier.decisions) if earlier else _decided(inputs)
     grid = make_grid(inputs, decisions.block)
     probability, foreground = _outputs(inputs, decisions)
     probability.check_grid(grid)
     cells = _cells(inputs, decisions, earlier)
+    gate = gate_of(decisions.sparse)
+    layout = fitted(inputs, decisions)
     segmentation = Segmentation(
         source=inputs.source.spec,
         space=inputs.source.space,
@@ -113,17 +125,33 @@ def prepare(
         probability=probability,
         foreground=foreground,
         mask=None if inputs.mask is None else inputs.mask.spec,
+        cache_bytes=layout.cache_bytes,
+        gate=gate,
         scale=scale_from(cells["scale"]) if cells and settings.metrics else None,
     )
     stored = (Stored(probability), Stored(foreground, column="foreground"))
     job = begun.job(
-        Phase("segment", grid, segmentation, stored),
+        Phase(
+            "segment",
+            grid,
+            segmentation,
+            stored,
+            planned_reading(inputs, decisions, layout).bars,
+            layout.workers,
+        ),
         {"probability": probability, "foreground": foreground},
         asdict(decisions),
         facts={**_facts(inputs, decisions, grid), "cells": cells},
-        candidates=_candidates(inputs, grid),
+        candidates=_candidates(inputs, grid, gate),
     )
     return job, inputs, decisions
+
+
+def _decided(inputs: Inputs) -> Decisions:
+    decisions = decide(inputs)
+    if not inputs.sparse:
+        return decisions
+    return sparse_decisions(inputs, decisions, fitted(inputs, decisions).workers)
 
 
 def _outputs(inputs: Inputs, decisions: Decisions) -> tuple[PyramidSpec, PyramidSpec]:
@@ -162,11 +190,16 @@ def _cells(
     return {"scale": plain_scale(scale), "predicted": True}
 
 
-def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:
-    if inputs.mask is None:
-        return np.arange(len(grid), dtype=np.int64)
-    sampler = MaskSampler(inputs.mask.volume, grid.volume_shape, inputs.source.space)
-    return np.flatnonzero(sampler.occupied(grid)).astype(np.int64)
+def _candidates(
+    inputs: Inputs, grid: BlockGrid, gate: Gate | None
+) -> NDArray[np.int64]:
+    wanted = np.ones(grid.counts, bool)
+    if inputs.mask is not None:
+        volume, space = inputs.mask.volume, inputs.source.space
+        wanted &= MaskSampler(volume, grid.volume_shape, space).occupied(grid)
+    if gate is not None:
+        wanted &= blocks_with_tissue(gate, grid)
+    return np.flatnonzero(wanted).astype(np.int64)
 
 
 def _facts(inputs: Inputs, decisions: Decisions, grid: BlockGrid) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +12,18 @@ import numpy as np
 from blockseg.core.blocks import BlockReport
 from blockseg.jobs.sieve import Sieve
 from blockseg.metrics import cells_to_bytes, count_cells
-from blockseg.model import Engine, Wanted, make_backend
-from blockseg.volume import MaskSampler, PyramidWriter, open_volume
+from blockseg.model import Engine, Wanted, make_backend, nonfinite_voxels
+from blockseg.volume import (
+    MaskSampler,
+    PyramidWriter,
+    ReadLimits,
+    counting,
+    open_volume,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import Meter
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
     from blockseg.volume import PyramidSpec
 
 __all__ = ["SegmentBlock", "Segmentation"]
+
+_MASK_CACHE = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,9 @@ class Segmentation:
     gate: Gate | None = None
     """What else need not be inferred; None for nothing."""
 
+    cache_bytes: int = 0
+    """Of decoded chunks of the source that a worker keeps."""
+
     def __call__(self) -> SegmentBlock:
         """Build the engine and open the volumes."""
         return SegmentBlock(self)
@@ -82,17 +97,19 @@ class SegmentBlock:
 
     def __init__(self, spec: Segmentation) -> None:
         self._spec = spec
-        self._source = open_volume(spec.source)
+        limits = ReadLimits(cache_bytes=spec.cache_bytes)
+        self._source = open_volume(spec.source, limits)
+        self._turn = Lock()
         self._engine = Engine(make_backend(spec.backend), spec.affine)
         self._probability = PyramidWriter(spec.probability)
         self._foreground = PyramidWriter(spec.foreground)
         self._mask = None
         if spec.mask is not None:
-            mask = open_volume(spec.mask)
+            mask = open_volume(spec.mask, ReadLimits(cache_bytes=_MASK_CACHE))
             self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
         self._sieve = None
         if spec.gate is not None:
-            self._sieve = Sieve(spec.gate, self._source, spec.affine)
+            self._sieve = Sieve(spec.gate, spec.grid.volume_shape, spec.affine)
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         """Segment one block.
@@ -104,6 +121,11 @@ class SegmentBlock:
         BackendError
             If the engine fails.
         """
+        with counting() as decoded:
+            report = self._segment(block_id, meter)
+        return replace(report, decoded_bytes=decoded.total)
+
+    def _segment(self, block_id: int, meter: Meter) -> BlockReport:
         grid = self._spec.grid
         block = grid.block(grid.index_of(block_id))
         inside = None
@@ -118,7 +140,7 @@ class SegmentBlock:
             return self._sparse(block_id, self._sieve, inside, meter)
         with meter("read"):
             raw = self._source.read(block.read_roi)
-        with meter("infer"):
+        with self._inferring(meter):
             segmented = self._engine.segment(
                 raw,
                 block.read_roi,
@@ -139,6 +161,17 @@ class SegmentBlock:
             read_bytes=raw.nbytes,
             payload=self._cells(core, probability, block.write_roi, inside, meter),
         )
+
+    @contextmanager
+    def _inferring(self, meter: Meter) -> Iterator[None]:
+        """Wait for the engine, and count that apart from what the engine takes."""
+        with meter("wait"):
+            self._turn.acquire()
+        try:
+            with meter("infer"):
+                yield
+        finally:
+            self._turn.release()
 
     def _cells(
         self,
@@ -168,16 +201,20 @@ class SegmentBlock:
         """Segment what a sieve leaves of a block."""
         grid, halo = self._spec.grid, max(self._spec.grid.halo)
         roi = grid.block(grid.index_of(block_id)).write_roi
-        probability = np.zeros(roi.shape, np.uint8)
+        place = sieve.place(roi)
+        with meter("read"):
+            raw = self._source.read(place)
+        read, core = raw.nbytes, raw[roi.slices(place.start)]
         with meter("sieve"):
-            chosen = sieve.choose(roi, inside)
-        read, computed = chosen.read_bytes, 0
+            chosen = sieve.choose(raw, roi, inside)
+        probability = np.zeros(roi.shape, np.uint8)
+        computed = 0
         if chosen.roi.size:
             around = sieve.around(chosen.roi, halo)
             with meter("read"):
                 raw = self._source.read(around)
             read += raw.nbytes
-            with meter("infer"):
+            with self._inferring(meter):
                 segmented = self._engine.segment(
                     raw, around, chosen.roi, grid.volume_shape, chosen.wanted
                 )
@@ -189,8 +226,9 @@ class SegmentBlock:
             meter,
             computed=computed,
             skipped=chosen.skipped,
-            nonfinite=chosen.nonfinite,
+            nonfinite=nonfinite_voxels(core),
             read_bytes=read,
+            payload=self._cells(core, probability, roi, inside, meter),
         )
 
     def _write(

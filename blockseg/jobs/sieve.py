@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.cubes import Gate, cube_box, spread, voxels_of
-from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.cubes import cube_box, spread, voxels_of
+from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.model import Wanted, evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.cubes import Gate
+    from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
-    from blockseg.volume import Volume
 
-__all__ = ["Chosen", "Sieve"]
+__all__ = ["Chosen", "Sieve", "blocks_with_tissue"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,19 +26,13 @@ class Chosen:
     """What of a block is to be inferred."""
 
     roi: Roi
-    """Box around it, inside the block."""
+    """Box around it, inside the block; empty if there is nothing."""
 
     wanted: Wanted
     """Which of its voxels."""
 
     skipped: int
-    """Voxels of the block that were taken for empty."""
-
-    nonfinite: int
-    """NaN and infinite voxels of the block among those looked at."""
-
-    read_bytes: int
-    """Decoded bytes that it took to tell."""
+    """Voxels of the block in cubes that were taken for empty."""
 
 
 class Sieve:
@@ -47,60 +42,85 @@ class Sieve:
     ----------
     gate
         The run's.
-    volume
-        Is read where the gate has to look at voxels.
+    volume_shape
+        Voxels along (z, y, x).
     affine
         Normalisation of the run.
     """
 
     def __init__(
-        self, gate: Gate, volume: Volume, affine: Affine | AffineField
+        self, gate: Gate, volume_shape: Zyx, affine: Affine | AffineField
     ) -> None:
         self._gate = gate
-        self._volume = volume
+        self._shape = volume_shape
         self._affine = affine
         self._tissue = None if gate.tissue is None else gate.tissue.array()
 
-    def choose(self, write_roi: Roi, inside: NDArray[np.bool_] | None) -> Chosen:
-        """Say which voxels of a block to infer; whole cubes, however blocks lie.
+    def place(self, write_roi: Roi) -> Roi:
+        """Return the voxels of all cubes that a block touches."""
+        return voxels_of(
+            cube_box(write_roi, self._gate.edge), self._shape, self._gate.edge
+        )
+
+    def around(self, roi: Roi, halo: int) -> Roi:
+        """Return what has to be read to infer all cubes that ``roi`` touches."""
+        grown = roi.aligned(self._gate.edge).grown((halo,) * 3)
+        return grown.intersection(Roi.whole(self._shape))
+
+    def choose(
+        self, raw: NDArray[Any], write_roi: Roi, inside: NDArray[np.bool_] | None
+    ) -> Chosen:
+        """Say which voxels of a block to infer: the same ones, however blocks lie.
 
         Parameters
         ----------
+        raw
+            Grey levels (z, y, x) of :meth:`place`.
         write_roi
             The block.
         inside
             Where it lies inside of the user's mask; None where there is no mask.
         """
-        gate, shape = self._gate, self._volume.shape
+        gate = self._gate
         cubes = cube_box(write_roi, gate.edge)
         keep = np.ones(cubes.shape, bool)
         if self._tissue is not None:
             keep &= self._tissue[cubes.slices()]
         if inside is not None:
             keep &= _touched(inside, cubes, write_roi, gate.edge)
-        skipped = nonfinite = read = 0
+        skipped = 0
         if gate.bound is not None and keep.any():
-            # Whole cubes, even where the block holds a part of them only.
-            looked = _around(keep, cubes)
-            voxels = voxels_of(looked, shape, gate.edge)
-            raw = self._volume.read(voxels)
-            read = raw.nbytes
-            found = evidence(raw, voxels, self._affine, shape, gate.edge)
-            before = _count(keep, cubes, write_roi, gate.edge)
-            keep[looked.slices(cubes.start)] &= found > gate.bound
-            skipped = before - _count(keep, cubes, write_roi, gate.edge)
-            nonfinite = _nonfinite(raw, voxels, write_roi)
-        roi = _around(keep, cubes)
-        roi = voxels_of(roi, shape, gate.edge).intersection(write_roi)
+            found = evidence(
+                raw, self.place(write_roi), self._affine, self._shape, gate.edge
+            )
+            empty = keep & (found <= gate.bound)
+            skipped = _count(empty, cubes, write_roi, gate.edge)
+            keep &= ~empty
+        roi = voxels_of(_around(keep, cubes), self._shape, gate.edge)
+        roi = roi.intersection(write_roi)
         voxels = spread(keep, cubes, roi, gate.edge)
         if inside is not None:
             voxels &= inside[roi.slices(write_roi.start)]
-        return Chosen(roi, Wanted(voxels, gate.edge), skipped, nonfinite, read)
+        return Chosen(roi, Wanted(voxels, gate.edge), skipped)
 
-    def around(self, roi: Roi, halo: int) -> Roi:
-        """Return what has to be read to infer all cubes that ``roi`` touches whole."""
-        grown = roi.aligned(self._gate.edge).grown((halo,) * 3)
-        return grown.intersection(Roi.whole(self._volume.shape))
+
+def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:
+    """Return which blocks of a grid (z, y, x) hold a voxel of a cube that may be tissue."""
+    if gate.tissue is None:
+        return np.ones(grid.counts, bool)
+    tissue = gate.tissue.array()
+    for axis, (a, b, block) in enumerate(
+        zip(grid.region.start, grid.region.stop, grid.block_shape, strict=True)
+    ):
+        parts = [
+            tissue.take(
+                range(start // gate.edge, (min(start + block, b) - 1) // gate.edge + 1),
+                axis,
+            ).any(axis=axis, keepdims=True)
+            for start in range(a, b, block)
+        ]
+        tissue = np.concatenate(parts, axis=axis)
+    return tissue
 
 
 def _touched(
@@ -135,10 +155,3 @@ def _count(keep: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int) -> int:
         lengths.append(np.diff(borders))
     z, y, x = lengths
     return int(np.einsum("ijk,i,j,k->", keep.astype(np.int64), z, y, x))
-
-
-def _nonfinite(raw: NDArray[Any], place: Roi, roi: Roi) -> int:
-    if raw.dtype.kind != "f":
-        return 0
-    part = raw[place.intersection(roi).slices(place.start)]
-    return int(part.size - np.count_nonzero(np.isfinite(part)))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField
     from blockseg.model.backend import Backend
 
-__all__ = ["Engine", "Segmented", "Wanted"]
+__all__ = ["Engine", "Segmented", "Wanted", "nonfinite_voxels"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,10 +145,7 @@ class Engine:
                 windows += 1
         if wanted is not None:
             out[~wanted.voxels] = 0
-        nonfinite = 0
-        if raw.dtype.kind == "f":
-            block = raw[write_roi.slices(read_roi.start)]
-            nonfinite = block.size - int(np.count_nonzero(np.isfinite(block)))
+        nonfinite = nonfinite_voxels(raw[write_roi.slices(read_roi.start)])
         computed = windows * Roi.whole(self.backend.core).size
         return Segmented(out, computed, nonfinite)
 
@@ -216,6 +213,13 @@ class Engine:
             )
         )
         return z, y, x
+
+
+def nonfinite_voxels(raw: npt.NDArray[Any]) -> int:
+    """Count NaN and infinite voxels."""
+    if raw.dtype.kind != "f":
+        return 0
+    return raw.size - int(np.count_nonzero(np.isfinite(raw)))
 
 
 def _indicator(

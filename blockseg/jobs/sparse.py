@@ -1,0 +1,153 @@
+"""``--sparse``: find out, before the first block, what of a volume need not be inferred."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.cubes import EDGE, CubeMask, Gate, cube_counts
+from blockseg.core.geometry import to_zyx
+from blockseg.jobs.sparse_survey import Survey
+from blockseg.jobs.sparse_window import cheapest_window
+from blockseg.jobs.tiling import block_shape
+from blockseg.model import FEWEST, LOSS, choose_bound
+from blockseg.volume import tissue_cubes
+
+if TYPE_CHECKING:
+    from blockseg.jobs.decisions import Decisions
+    from blockseg.jobs.inputs import Inputs
+
+__all__ = ["Sparse", "gate_of", "sparse_decisions", "sparse_from"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """What ``--sparse`` found out; stored in ``run.json`` and reused on resume."""
+
+    edge: int
+    """Edge of the cubes that are inferred or not, in voxels."""
+
+    cubes: int
+    """In the volume."""
+
+    seen: int = 0
+    """Of these, looked at before the first block."""
+
+    inferred: int = 0
+    """Of these, inferred to see what they hold."""
+
+    with_foreground: int = 0
+    """Of these, with any foreground."""
+
+    bound: float | None = None
+    """Evidence up to which a cube is taken for empty; None where none is."""
+
+    empty: float = 0.0
+    """Share of the volume in such cubes, estimated."""
+
+    lost: float = 0.0
+    """Share of the foreground that is lost with what is skipped, estimated."""
+
+    lost_at_most: float = 0.0
+    """The same, with 95 % confidence."""
+
+    level: int | None = None
+    """Resolution level that tells tissue from what is outside; None where none does."""
+
+    outside: float = 0.0
+    """Share of the volume in cubes outside of the tissue."""
+
+    tissue: dict[str, Any] | None = None
+    """Which cubes are, or may be, tissue."""
+
+    note: str = ""
+    """Why everything is inferred; empty if it is not."""
+
+
+def sparse_from(data: dict[str, Any] | None) -> Sparse | None:
+    """Return what ``run.json`` holds."""
+    return None if data is None else Sparse(**data)
+
+
+def gate_of(data: dict[str, Any] | None) -> Gate | None:
+    """Return what workers need of it; None if everything is to be inferred."""
+    found = sparse_from(data)
+    if found is None or (found.bound is None and found.tissue is None):
+        return None
+    tissue = None
+    if found.tissue is not None:
+        tissue = CubeMask(to_zyx(found.tissue["counts"]), found.tissue["bits"])
+    return Gate(found.edge, found.bound, tissue)
+
+
+def sparse_decisions(
+    inputs: Inputs, decisions: Decisions, workers: int, edge: int = EDGE
+) -> Decisions:
+    """Return the decisions of a run that does not infer what is empty.
+
+    What is skipped depends on the whole volume alone, not on ROI, mask or blocks.
+
+    Parameters
+    ----------
+    inputs, decisions
+        Of the run as it would be without.
+    workers
+        Cubes inferred at the same time.
+    edge
+        Of a cube, in voxels.
+    """
+    volume = inputs.source.volume
+    counts = cube_counts(volume.shape, edge)
+    found = Sparse(edge, math.prod(counts))
+
+    def off(note: str) -> Decisions:
+        said = "; ".join(part for part in (decisions.note, f"--sparse: {note}") if part)
+        return replace(decisions, sparse=asdict(replace(found, note=note)), note=said)
+
+    if decisions.empty is not None:
+        return off("nothing varies in the sample of the volume; all of it is inferred")
+    tissue = tissue_cubes(inputs.source.spec, counts, edge)
+    inside = None if tissue is None else tissue.mask
+    survey = Survey(inputs, decisions, edge, inside)
+    found = replace(found, seen=survey.seen)
+    cubes, sizes = survey.inferred(workers)
+    chosen = choose_bound(cubes, sizes)
+    found = replace(found, inferred=len(cubes), with_foreground=chosen.with_foreground)
+    if chosen.with_foreground < FEWEST:
+        return off(
+            f"only {chosen.with_foreground} of {len(cubes)} sampled cubes of {edge}³ "
+            f"voxels hold foreground, too few to tell what would be lost (it takes "
+            f"{FEWEST}); all of the volume is inferred"
+        )
+    if chosen.bound is None:
+        return off(
+            f"what {len(cubes)} sampled cubes of {edge}³ voxels hold is too faint to "
+            f"skip any for less than {LOSS:.1%} of the foreground; all of the volume is "
+            "inferred"
+        )
+    # Minus infinity: what is outside of the tissue may be skipped, and nothing else.
+    bound = None if math.isinf(chosen.bound) else chosen.bound
+    window, saved = cheapest_window(survey, bound, inputs, decisions)
+    if not saved:
+        return off("too little of the volume is empty for skipping it to pay")
+    found = replace(
+        found,
+        bound=bound,
+        empty=survey.empty(bound),
+        lost=chosen.lost,
+        lost_at_most=chosen.at_most,
+    )
+    if tissue is not None:
+        found = replace(
+            found,
+            level=tissue.level,
+            outside=float(1 - tissue.mask.mean()),
+            tissue=asdict(CubeMask.of(tissue.mask)),
+        )
+    return replace(
+        decisions,
+        block=inputs.settings.block or block_shape(inputs.roi.shape),
+        window=inputs.settings.window or window,
+        sparse=asdict(found),
+    )

@@ -1,0 +1,219 @@
+"""Look at some cubes of a volume, and infer a few of them, to learn what may be skipped."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.cubes import cube_counts, voxels_of
+from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.grid import BlockGrid
+from blockseg.model import (
+    TILE,
+    Engine,
+    Inferred,
+    evidence,
+    make_backend,
+    surroundings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from blockseg.jobs.decisions import Decisions
+    from blockseg.jobs.inputs import Inputs
+
+__all__ = ["Survey"]
+
+_GROUP = 2  # edge, in cubes, of what is read together
+_GROUPS = 128  # read at most: 270 million voxels
+_READERS = 4
+_FEWEST, _MOST = 24, 256  # cubes inferred, and between them:
+_SHARE = 50  # one in so many of the volume
+_SMALL = 4  # never more than one in so many
+_OUTSIDE = 4  # one in so many of those inferred lies outside of the tissue
+_STRATA = (16, 8, 4, 2, 1)  # of the cubes by evidence: the best 16th, the next, ...
+_BEST = 8  # cubes that the best stratum has at least
+_SEED = 4
+
+
+class Survey:
+    """A sample of cubes, the same for every way to store, to cut or to mask a volume.
+
+    Groups of 2×2×2 cubes are drawn one from each of equal stretches of the volume, and
+    their evidence looked at. Of their cubes a few are drawn to be inferred, by strata of
+    evidence: a third from the best, where most of the foreground is, and as many from
+    each of the others. How many cubes a stratum stands for makes up for that.
+
+    Parameters
+    ----------
+    inputs, decisions
+        Of the run.
+    edge
+        Of a cube, in voxels.
+    tissue
+        Cubes (z, y, x) that may be tissue; None if that is not known.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        decisions: Decisions,
+        edge: int,
+        tissue: NDArray[np.bool_] | None,
+    ) -> None:
+        self._volume = inputs.source.volume
+        self._weights = "" if inputs.weights is None else str(inputs.weights.path)
+        self._reach = inputs.field.reach
+        self._decisions = decisions
+        self.edge = edge
+        counts = cube_counts(self._volume.shape, edge)
+        self._tissue = np.ones(counts, bool) if tissue is None else tissue
+        self._rng = np.random.default_rng(_SEED)
+        self.groups = self._look(BlockGrid(counts, (_GROUP,) * 3))
+        """Evidence of the cubes of each group, -inf outside of the tissue."""
+
+    @property
+    def seen(self) -> int:
+        """Cubes that were looked at."""
+        return sum(values.size for _, values in self.groups)
+
+    def empty(self, bound: float | None) -> float:
+        """Return the share of all cubes that are tissue and have no more evidence."""
+        if bound is None or not self.seen:
+            return 0.0
+        few = sum(
+            int(np.count_nonzero((values <= bound) & (values > -math.inf)))
+            for _, values in self.groups
+        )
+        return few / self.seen
+
+    def inferred(self, workers: int) -> tuple[list[Inferred], list[float]]:
+        """Infer cubes with the run's own engine.
+
+        Parameters
+        ----------
+        workers
+            Engines at work at the same time.
+
+        Returns
+        -------
+        cubes
+            What they hold; those that cannot be read are left out.
+        sizes
+            How many cubes of the volume each stratum stands for.
+        """
+        drawn, sizes = self._drawn()
+        parts = [drawn[k::workers] for k in range(min(workers, len(drawn)))]
+        with ThreadPoolExecutor(max(1, len(parts))) as pool:
+            found = [cube for part in pool.map(self._infer, parts) for cube in part]
+        return found, sizes
+
+    def _look(self, grid: BlockGrid) -> list[tuple[Roi, NDArray[np.float32]]]:
+        count = min(_GROUPS, len(grid))
+        borders = np.linspace(0, len(grid), count + 1).astype(np.int64)
+        numbers = [int(self._rng.integers(a, b)) for a, b in pairwise(borders)]
+        boxes = [grid.block(grid.index_of(number)).write_roi for number in numbers]
+        with ThreadPoolExecutor(_READERS) as pool:
+            looked = list(pool.map(self._evidence, boxes))
+        return [
+            (box, values)
+            for box, values in zip(boxes, looked, strict=True)
+            if values is not None
+        ]
+
+    def _evidence(self, cubes: Roi) -> NDArray[np.float32] | None:
+        shape = self._volume.shape
+        inside = self._tissue[cubes.slices()]
+        if not inside.any():
+            return np.full(cubes.shape, -np.inf, np.float32)
+        roi = voxels_of(cubes, shape, self.edge)
+        try:
+            raw = self._volume.read(roi)
+        except VolumeError:
+            return None
+        found = evidence(raw, roi, self._decisions.affine, shape, self.edge)
+        return np.where(inside, found, np.float32(-np.inf))
+
+    def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
+        """Draw cubes to infer: position, evidence and stratum of each."""
+        places = [
+            (to_zyx(np.add(index, box.start)), float(values[index]))
+            for box, values in self.groups
+            for index in np.ndindex(values.shape)
+        ]
+        places.sort(key=lambda cube: (-cube[1], cube[0]))
+        inside = [cube for cube in places if cube[1] > -math.inf]
+        outside = places[len(inside) :]
+        total = self._tissue.size
+        wanted = min(max(_FEWEST, min(total // _SHARE, _MOST)), total // _SMALL)
+        drawn: list[tuple[Zyx, float, int]] = []
+        sizes: list[float] = []
+        if outside:
+            self._draw(outside, wanted // _OUTSIDE, drawn, sizes)
+            sizes[-1] = float(np.count_nonzero(~self._tissue))
+        scale = np.count_nonzero(self._tissue) / max(len(inside), 1)
+        left, start = wanted - len(drawn), 0
+        for number, part in enumerate(_STRATA):
+            stop = max(len(inside) // part, min(_BEST, len(inside)))
+            count = -(-left // 3) if number == 0 else -(-left // 6)
+            if stop > start:
+                self._draw(inside[start:stop], count, drawn, sizes)
+                sizes[-1] *= float(scale)
+                start = stop
+        return drawn, sizes
+
+    def _draw(
+        self,
+        stratum: Sequence[tuple[Zyx, float]],
+        count: int,
+        drawn: list[tuple[Zyx, float, int]],
+        sizes: list[float],
+    ) -> None:
+        count = min(count, len(stratum))
+        numbers = self._rng.choice(len(stratum), count, replace=False)
+        drawn += [(*stratum[int(k)], len(sizes)) for k in numbers]
+        sizes.append(float(len(stratum)))
+
+    def _infer(self, drawn: Sequence[tuple[Zyx, float, int]]) -> list[Inferred]:
+        shape = self._volume.shape
+        spec = self._decisions.engine(self._weights)
+        spec = replace(spec, core=(self.edge,) * 3)
+        found = []
+        with closing(Engine(make_backend(spec), self._decisions.affine)) as engine:
+            for place, value, stratum in drawn:
+                box = Roi(place, to_zyx(n + 1 for n in place))
+                cube = voxels_of(box, shape, self.edge)
+                around = cube.grown((self._reach,) * 3)
+                around = around.intersection(Roi.whole(shape))
+                try:
+                    raw = self._volume.read(around)
+                except VolumeError:
+                    continue
+                done = engine.segment(raw, around, cube, shape)
+                foreground = done.probability >= self._decisions.threshold
+                pieces = _by_tile(foreground, self.edge)
+                holds = pieces > 0
+                near = np.full(holds.shape, value, np.float32)
+                if value > -math.inf:
+                    part = raw[cube.slices(around.start)]
+                    near = surroundings(part, cube, self._decisions.affine, self.edge)
+                found.append(Inferred(value, near[holds], pieces[holds], stratum))
+        return found
+
+
+def _by_tile(foreground: NDArray[np.bool_], edge: int) -> NDArray[np.int64]:
+    """Count the foreground in each tile of a cube, also of one that the volume cuts."""
+    missing = [(0, edge - n) for n in foreground.shape]
+    n = edge // TILE
+    tiles = np.pad(foreground, missing).reshape(n, TILE, n, TILE, n, TILE)
+    return np.asarray(tiles.sum(axis=(1, 3, 5)))
