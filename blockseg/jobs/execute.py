@@ -259,6 +259,7 @@ class _Session:
         if result is not None:
             this["seconds"] = round(result.seconds, 3)
             this["blocks_done"] = result.done
+            this["totals"] = result.totals
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
 
 

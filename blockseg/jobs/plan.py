@@ -12,8 +12,8 @@ import numpy as np
 
 from blockseg import model
 from blockseg.config import RunSettings
-from blockseg.core.geometry import ceil_to, floor_to
-from blockseg.jobs.decisions import fitted, make_grid
+from blockseg.core.geometry import to_zyx
+from blockseg.jobs.decisions import fitted, make_grid, planned_reading
 from blockseg.jobs.run import prepare
 from blockseg.model import make_backend
 from blockseg.volume import predicted_files
@@ -66,7 +66,14 @@ class Forecast:
     """Decoded bytes that blocks ask for, halo included."""
 
     bytes_decoded: int
-    """The same rounded up to whole chunks; what is decoded without a cache."""
+    """What is decoded for that, in whole chunks, those that a worker still has from the
+    blocks before not counted."""
+
+    decoded_over_region: float
+    """The same for each byte of the region; 1 where everything is decoded once."""
+
+    cache_bytes: int
+    """Decoded chunks that each worker keeps."""
 
     bytes_written: int
     """Of all levels before compression."""
@@ -104,13 +111,17 @@ class Forecast:
             f", {self.blocks_skipped} outside the mask" if self.blocks_skipped else ""
         )
         done = f", {self.blocks_done} done before" if self.blocks_done else ""
+        kept = (
+            f"{self.decoded_over_region:.2f} times the region; each worker keeps "
+            f"{_bytes(self.cache_bytes)}"
+        )
         lines = [
             f"output     {self.out}",
             f"volume     {_by(self.shape)} voxels, {self.levels} levels",
             f"blocks     {self.blocks} of {_by(self.block)}{skipped}{done}",
             f"files      at most {self.files:,}, of them {self.shards:,} shards of level 0",
             f"read       {_bytes(self.bytes_read)}, halo included",
-            f"decoded    {_bytes(self.bytes_decoded)}, in whole chunks",
+            f"decoded    {_bytes(self.bytes_decoded)}, {kept}",
             f"written    {_bytes(self.bytes_written)} before compression",
             f"engine     {self.backend}, windows of {_by(self.window)}",
             f"windows    {self.work_over_one_pass:.2f} times the work of one whole pass",
@@ -141,7 +152,8 @@ def plan(
     share = len(job.candidates) / len(grid)
     done = job.done_before()
     itemsize = inputs.source.volume.dtype.itemsize
-    read, decoded = _read_voxels(grid, inputs.source.volume.chunk_shape)
+    read = _read_voxels(grid)
+    decoded = planned_reading(inputs, decisions, layout).decoded(layout.workers)
     computed = _computed_voxels(grid, decisions.window)
     rate = _speed(inputs, decisions) * layout.workers
     left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
@@ -160,6 +172,8 @@ def plan(
         files=_files(job),
         bytes_read=round(read * itemsize * share),
         bytes_decoded=round(decoded * itemsize * share),
+        decoded_over_region=decoded / grid.region.size,
+        cache_bytes=layout.cache_bytes,
         bytes_written=round(
             2 * written * sum(8.0**-level.index for level in job.pyramids[0].levels)
         ),
@@ -194,24 +208,21 @@ def _files(job: Job) -> int:
     return of_labels + sum(predicted_files(image, blocks) for image in job.pyramids)
 
 
-def _read_voxels(grid: BlockGrid, chunk: Zyx) -> tuple[float, float]:
-    """Count voxels read by all blocks, as asked for and in whole chunks.
+def _read_voxels(grid: BlockGrid) -> int:
+    """Count the voxels that all blocks ask for.
 
     A block's read region is a box, so the sum over blocks is the product of the
     sums over each axis.
     """
-    asked = decoded = 1.0
+    asked = 1
     for axis in range(3):
-        spans = []
+        lengths = 0
         for position in range(grid.counts[axis]):
             index = [0, 0, 0]
             index[axis] = position
-            roi = grid.block((index[0], index[1], index[2])).read_roi
-            spans.append((roi.start[axis], roi.stop[axis]))
-        asked *= sum(b - a for a, b in spans)
-        c = chunk[axis]
-        decoded *= sum(ceil_to(b, c) - floor_to(a, c) for a, b in spans)
-    return asked, decoded
+            lengths += grid.block(to_zyx(index)).read_roi.shape[axis]
+        asked *= lengths
+    return asked
 
 
 def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
