@@ -19,7 +19,9 @@ __all__ = ["bar", "print_scores"]
 
 
 @contextlib.contextmanager
-def bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def bar(
+    *, quiet: bool, what: str = "Scoring blocks"
+) -> Iterator[Callable[[int, int], None] | None]:
     """Show how many blocks are done, where somebody looks."""
     from rich.console import Console
     from rich.progress import Progress
@@ -29,7 +31,7 @@ def bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
         yield None
         return
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("Scoring blocks", total=None)
+        task = progress.add_task(what, total=None)
 
         def on_block(done: int, blocks: int) -> None:
             progress.update(task, completed=done, total=blocks)

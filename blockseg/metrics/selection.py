@@ -79,8 +79,10 @@ def select(table: BlockTable, choice: Choice) -> Selection:
     notes = found.notes
     if len(found.picks) < choice.count:
         notes = (
-            f"{choice.count} blocks were asked for; there are only {len(found.picks)} "
-            f"that the rule {choice.rule} can pick, and all of them are taken",
+            (
+                f"{choice.count} blocks were asked for; there are only {len(found.picks)} "
+                f"that the rule {choice.rule} can pick, and all of them are taken"
+            ),
             *notes,
         )
     return Selection(found.picks, found.candidates, notes)

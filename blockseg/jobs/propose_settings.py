@@ -1,0 +1,80 @@
+"""What a user may ask of ``blockseg propose-annotations``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import ConfigError
+from blockseg.metrics.selection import RULES
+
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Zyx
+
+__all__ = ["ProposeSettings"]
+
+_EXECUTION = frozenset({"update", "allow_partial"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeSettings:
+    """Which blocks to pick, and what to write of them.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    count: int = 300
+    """Picks; all that there are if fewer."""
+
+    rule: str = "dhpr"
+    """One of :data:`blockseg.metrics.RULES`."""
+
+    seed: int = 0
+    """Of what is drawn at random."""
+
+    exclude: tuple[str, ...] = ()
+    """Folders of earlier picks to keep away from."""
+
+    regions: str | None = None
+    """Label volume of the brain's regions, which share the picks out."""
+
+    mask: str | None = None
+    """Volume outside of which (0) nothing is picked."""
+
+    pick_shape: Zyx | None = None
+    """Voxels of a pick along (z, y, x); from the volume and the count if not given."""
+
+    margin: int = 0
+    """Voxels of context around a pick, which are in its image and do not count."""
+
+    ignore_uncertain: bool = False
+    """Whether drafts say nothing where the network is not sure."""
+
+    update: bool = False
+    """Add to the picks of a folder, away from them."""
+
+    allow_partial: bool = False
+    """Pick from what is there of a run that is not complete."""
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            message = f"--rule {self.rule!r}: choose one of {', '.join(RULES)}"
+            raise ConfigError(message)
+        for name, least in (("count", 1), ("margin", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                message = f"--{name} {getattr(self, name)}: at least {least}"
+                raise ConfigError(message)
+        if self.pick_shape is not None and min(self.pick_shape) < 1:
+            message = f"--pick-shape {self.pick_shape}: at least one voxel on each axis"
+            raise ConfigError(message)
+
+    def request(self) -> dict[str, Any]:
+        """Return what decides the picks, as plain JSON values."""
+        values = {k: v for k, v in asdict(self).items() if k not in _EXECUTION}
+        return {
+            name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }

@@ -1,0 +1,37 @@
+"""What came of a choice of blocks to annotate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Proposed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What was picked."""
+
+    folder: Path
+    """``PICKS``."""
+
+    names: tuple[str, ...]
+    """Of the picks of this call, best first."""
+
+    kept: int
+    """Labels that were there before and are as they were."""
+
+    candidates: int
+    """Blocks that the rule chose from."""
+
+    blocks: int
+    """Blocks of the brain."""
+
+    shape: tuple[int, int, int]
+    """Voxels of a pick along (z, y, x), at most."""
+
+    notes: tuple[str, ...]
+    """What the user should know, a line each."""

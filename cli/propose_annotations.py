@@ -1,0 +1,135 @@
+"""``blockseg propose-annotations``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blockseg.jobs.propose_settings import ProposeSettings
+    from blockseg.jobs.proposed import Proposed
+
+__all__ = ["propose_annotations"]
+
+
+@click.command()
+@click.argument("source", metavar="OUT|SOURCE")
+@click.option(
+    "-o", "--output", "folder", required=True, metavar="PICKS", help="Folder."
+)
+@click.option("--count", default="300", metavar="N", help="Picks. [300]")
+@click.option(
+    "--rule",
+    default="dhpr",
+    metavar="NAME",
+    help="dhpr (default), published, entropy, random or foreground-random.",
+)
+@click.option("--seed", default="0", metavar="N", help="Of what is drawn. [0]")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PICKS",
+    help="Keep away from these; repeatable.",
+)
+@click.option("--regions", metavar="LABELS", help="Atlas: shares out by √(foreground).")
+@click.option("--mask", metavar="VOLUME", help="Pick where this is not 0.")
+@click.option("--pick-shape", metavar="Z,Y,X", help="Multiples of 64. [320, or less]")
+@click.option("--margin", default="0", metavar="N", help="Context around a pick. [0]")
+@click.option(
+    "--ignore-uncertain", is_flag=True, help="Drafts are 255 where 0.2 ≤ p < 0.8."
+)
+@click.option("--update", is_flag=True, help="Add to the picks that PICKS holds.")
+@click.option("--allow-partial", is_flag=True, help="Take a run that is not complete.")
+@click.option("--scheduler", metavar="ADDRESS", help="To measure a SOURCE; as for run.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def propose_annotations(
+    source: str, folder: str, scheduler: str | None, quiet: bool, **options: Any
+) -> None:
+    """Pick the blocks of a brain that are most worth annotating.
+
+    OUT is the output of a run, or of blockseg metrics. A SOURCE that nobody measured is
+    measured first, without a network; a folder with image/ and label/ is picked from by
+    --rule published. PICKS gets image/ and label/ with drafts to correct, a manifest and a
+    report, and is what blockseg train takes. More: docs/propose.md.
+    """
+    from blockseg.jobs.propose import propose
+    from blockseg.jobs.propose_labelled import is_labelled, propose_labelled
+
+    from .scores import bar
+
+    settings = _settings(options)
+    labelled = is_labelled(source)
+    measured = source if labelled else _measured(source, scheduler, quiet=quiet)
+    with bar(quiet=quiet, what="Writing picks") as on_pick:
+        if labelled:
+            result = propose_labelled(source, folder, settings, on_volume=on_pick)
+        else:
+            result = propose(measured, folder, settings, on_pick=on_pick)
+    if not quiet:
+        _print(result)
+
+
+def _settings(options: dict[str, Any]) -> ProposeSettings:
+    from blockseg.config import values
+    from blockseg.jobs.propose_settings import ProposeSettings
+
+    readers: dict[str, Callable[[str, Any], Any]] = {
+        "count": values.parse_int(1),
+        "seed": values.parse_int(0),
+        "pick_shape": values.parse_shape,
+        "margin": values.parse_int(0),
+    }
+    given = {
+        name: readers[name](name.replace("_", "-"), value) if name in readers else value
+        for name, value in options.items()
+        if value is not None
+    }
+    return ProposeSettings(**given)
+
+
+def _measured(source: str, scheduler: str | None, *, quiet: bool) -> str:
+    """Return the output to pick from; a bare source is measured first."""
+    from blockseg.jobs.propose_brain import is_measured
+
+    if is_measured(source):
+        return source
+    from blockseg.config import settings_from
+    from blockseg.jobs.metrics import metrics
+
+    from .progress import watcher
+    from .report import print_result
+
+    given = {} if scheduler is None else {"scheduler": scheduler}
+    command = click.get_current_context().obj
+    with watcher(quiet=quiet, as_json=False) as watch:
+        result = metrics(
+            source, None, settings_from(given), on_event=watch, command=command
+        )
+    if not result.complete:
+        print_result(result)
+        click.get_current_context().exit(3)
+    return str(result.out)
+
+
+def _print(result: Proposed) -> None:
+    from .report import counted
+
+    shape = "×".join(str(n) for n in result.shape)
+    click.echo(
+        f"{counted(len(result.names), 'pick')} of {shape} voxels from "
+        f"{result.candidates} of {counted(result.blocks, 'block')}."
+    )
+    for note in result.notes:
+        click.echo(f"Note: {note}.")
+    if result.kept:
+        click.echo(
+            f"{counted(result.kept, 'label')} that were there stayed as they were."
+        )
+    click.echo(f"Look at them: {result.folder / 'report.html'}")
+    click.echo(
+        f"Correct the drafts in {result.folder / 'label'}, then: blockseg train "
+        f"{result.folder} --init WEIGHTS -o RUN"
+    )
