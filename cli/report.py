@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blockseg.jobs.sparse_report import sparse_lines
+
 if TYPE_CHECKING:
     from blockseg.jobs.execute import JobResult
 
@@ -35,6 +37,8 @@ def print_result(result: JobResult) -> None:
         click.echo(
             f"Note: {nonfinite} NaN or infinite voxels were taken as background."
         )
+    for line in sparse_lines(result.sparse):
+        click.echo(line)
     for failure in result.failures[:_SHOWN]:
         click.echo(f"  {failure.phase} block {failure.index}: {failure.error}")
     if len(result.failures) > _SHOWN:

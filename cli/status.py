@@ -16,6 +16,7 @@ __all__ = ["status"]
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
+    from blockseg.jobs.sparse_report import sparse_lines
     from blockseg.jobs.status import status as look
 
     found = look(out)
@@ -28,6 +29,8 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
         if phase.failed:
             line += f", {phase.failed} failed"
         click.echo(line)
+    for line in sparse_lines(found.sparse):
+        click.echo(f"  {line}")
     for failure in found.failures:
         click.echo(f"  {failure.phase} block {tuple(failure.index)}: {failure.error}")
         if tracebacks and failure.traceback:

@@ -10,7 +10,9 @@ import numpy as np
 
 from blockseg.core.blocks import BlockQueue
 from blockseg.jobs.claim import claimed
+from blockseg.jobs.empty_levels import empty_reports
 from blockseg.jobs.record import now, session
+from blockseg.jobs.sparse_report import sparse_outcome
 from blockseg.runtime import BlockDone, Ledger, PhaseDone, discard_ledger, drive
 from blockseg.volume import (
     create_output,
@@ -119,6 +121,9 @@ class JobResult:
     totals: dict[str, Any]
     """Sums over all blocks: written, computed, foreground, nonfinite, seconds."""
 
+    sparse: dict[str, Any] | None = None
+    """What ``--sparse`` skipped, and at what loss; None without it."""
+
     @property
     def complete(self) -> bool:
         """Whether every block and every level is written."""
@@ -209,11 +214,21 @@ class _Session:
         if done.stopped:
             return done.stopped
         for phase in job.coarse:
-            every = np.arange(len(phase.grid), dtype=np.int64)
-            done = self._drive(phase, _pending(self.ledger, phase, every))
+            done = self._drive(phase, self._not_empty(phase))
             if done.stopped:
                 return done.stopped
         return ""
+
+    def _not_empty(self, phase: Phase) -> NDArray[np.int64]:
+        """Enter the blocks of a coarse level that are empty, and return the others."""
+        every = np.arange(len(phase.grid), dtype=np.int64)
+        pending = _pending(self.ledger, phase, every)
+        empty = empty_reports(
+            self.ledger, self.job.main, self.job.candidates, phase, pending
+        )
+        if empty:
+            self.ledger.commit(phase.name, empty)
+        return _pending(self.ledger, phase, every)
 
     def _drive(self, phase: Phase, pending: NDArray[np.int64]) -> PhaseDone:
         if not len(pending):
@@ -251,6 +266,11 @@ class _Session:
             seconds=seconds,
             session_voxels=self.voxels,
             totals=_totals(self.ledger.summary(job.main.name)),
+            sparse=sparse_outcome(
+                job.record.decisions.get("sparse"),
+                self.ledger,
+                [(phase.name, len(phase.grid)) for phase in (job.main, *job.coarse)],
+            ),
         )
 
     def _close(self, outcome: str, result: JobResult | None) -> None:
@@ -259,6 +279,8 @@ class _Session:
         if result is not None:
             this["seconds"] = round(result.seconds, 3)
             this["blocks_done"] = result.done
+            if result.sparse is not None:
+                this["sparse"] = result.sparse
             this["totals"] = result.totals
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
 

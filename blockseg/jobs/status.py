@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.jobs.record import Paths, RunRecord
+from blockseg.jobs.sparse_report import sparse_outcome
 from blockseg.runtime import Ledger, RunLock
 
 __all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
@@ -75,6 +77,9 @@ class RunStatus:
     sessions: tuple[dict[str, Any], ...]
     """One a start."""
 
+    sparse: dict[str, Any] | None = None
+    """What ``--sparse`` skipped, and at what loss; None without it."""
+
 
 def status(out: str) -> RunStatus:
     """Say how far the run of ``out`` is, also while it runs.
@@ -94,9 +99,10 @@ def status(out: str) -> RunStatus:
     if record is None:
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
     ledger_path = record.execution.get("ledger") or paths.ledger
+    entries = record.facts["phases"]
     with Ledger.read(Path(ledger_path)) as ledger:
         phases, failures = [], []
-        for entry in record.facts["phases"]:
+        for entry in entries:
             summary = ledger.summary(entry["name"])
             phases.append(
                 PhaseStatus(
@@ -114,6 +120,11 @@ def status(out: str) -> RunStatus:
                 for row in ledger.failures(entry["name"])
             ]
         totals = dict(ledger.summary(record.facts["phases"][0]["name"]).totals)
+        sparse = sparse_outcome(
+            record.decisions.get("sparse"),
+            ledger,
+            [(entry["name"], math.prod(entry["grid"])) for entry in entries],
+        )
     return RunStatus(
         out=str(paths.out),
         state=_state(paths, phases),
@@ -122,6 +133,7 @@ def status(out: str) -> RunStatus:
         failures=tuple(failures),
         totals=totals,
         sessions=record.sessions,
+        sparse=sparse,
     )
 
 

@@ -1,0 +1,79 @@
+"""What ``--sparse`` saved and what it cost, for people and for ``run.json``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from blockseg.runtime import Ledger
+
+__all__ = ["sparse_lines", "sparse_outcome"]
+
+
+def sparse_outcome(
+    found: Mapping[str, Any] | None, ledger: Ledger, phases: Sequence[tuple[str, int]]
+) -> dict[str, Any] | None:
+    """Return what each gate skipped so far; None for a run without them.
+
+    Parameters
+    ----------
+    found
+        What ``run.json`` holds under ``sparse``.
+    ledger
+        Of the run.
+    phases
+        Name and number of blocks of each pass, the main one first; of the
+        main one all blocks of the grid.
+    """
+    if found is None:
+        return None
+    (main, blocks), *coarse = phases
+    totals = ledger.summary(main).totals
+    return {
+        **{name: value for name, value in found.items() if name != "tissue"},
+        "written_voxels": totals["written"],
+        "inferred_voxels": totals["computed"],
+        "skipped_voxels": totals["skipped"],
+        "blocks_stored": _occupied(ledger, main, blocks),
+        "coarse_blocks": sum(count for _, count in coarse),
+        "coarse_stored": sum(_occupied(ledger, *phase) for phase in coarse),
+    }
+
+
+def sparse_lines(outcome: Mapping[str, Any] | None) -> list[str]:
+    """Return the same for a human, a line a gate."""
+    if outcome is None:
+        return []
+    if outcome["note"]:
+        return [f"Sparse: {outcome['note']}."]
+    lines = []
+    if outcome["level"] is not None:
+        lines.append(
+            f"Sparse: {outcome['outside']:.1%} of the volume lie outside of the tissue, "
+            f"by level {outcome['level']}."
+        )
+    if outcome["bound"] is not None:
+        written = max(outcome["written_voxels"], 1)
+        lines.append(
+            f"Sparse: {outcome['skipped_voxels'] / written:.1%} of the voxels were in "
+            "cubes taken for empty, and not inferred."
+        )
+    lines.append(
+        f"Sparse: about {outcome['lost']:.3%} of the foreground is lost, at most "
+        f"{outcome['lost_at_most']:.3%} with 95 % confidence "
+        f"({outcome['inferred']} cubes of {outcome['cubes']} were inferred to tell)."
+    )
+    if outcome["coarse_blocks"]:
+        lines.append(
+            f"Sparse: {outcome['coarse_stored']} of {outcome['coarse_blocks']} blocks of "
+            "coarse levels hold anything; the others were not computed."
+        )
+    return lines
+
+
+def _occupied(ledger: Ledger, phase: str, blocks: int) -> int:
+    return int(np.count_nonzero(ledger.column(phase, "nonzero", blocks)))
