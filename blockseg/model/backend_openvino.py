@@ -110,32 +110,32 @@ class OpenVinoBackend:
         self._interior = self._edge = None
 
     def _compiled(self, module: nn.Module, inputs: int) -> Any:
-        # Traced on the smallest window there is, then set to the shape of this run.
-        step, reach = self.field.alignment, self.field.reach
-        smallest = _shapes((step, step, step), reach)[:inputs]
-        example = tuple(torch.zeros(shape) for shape in smallest)
-        shapes = _shapes(self.core, reach)[:inputs]
         try:
-            with warnings.catch_warnings(), torch.inference_mode():
-                # The tracer warns of sizes that it takes as constants; they are.
-                warnings.simplefilter("ignore")
-                traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                    module, example, check_trace=False
-                )
-                model = self._openvino.convert_model(
-                    traced, example_input=example, input=shapes
-                )
-                return (
-                    _core()
-                    .compile_model(model, "CPU", self._settings)
-                    .create_infer_request()
-                )
+            model = self._converted(module, inputs)
+            compiled = _core().compile_model(model, "CPU", self._settings)
+            return compiled.create_infer_request()
         except RuntimeError as error:
             message = (
                 f"OpenVINO cannot build the network: {one_line(error)}; "
                 "try backend torch"
             )
             raise BackendError(message) from error
+
+    def _converted(self, module: nn.Module, inputs: int) -> Any:
+        # Traced on the smallest window there is, then set to the shape of this run.
+        step, reach = self.field.alignment, self.field.reach
+        smallest = _shapes((step, step, step), reach)[:inputs]
+        example = tuple(torch.zeros(shape) for shape in smallest)
+        shapes = _shapes(self.core, reach)[:inputs]
+        with warnings.catch_warnings(), torch.inference_mode():
+            # The tracer warns of sizes that it takes as constants; they are.
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                module, example, check_trace=False
+            )
+            return self._openvino.convert_model(
+                traced, example_input=example, input=shapes
+            )
 
 
 @cache

@@ -1,0 +1,286 @@
+"""Compare whole runs: a brain as OME-Zarr in, probability and mask as Zarr out.
+
+    python benchmarks/bench_run.py [--rows NAME ...] [--brains dense sparse]
+        [--shape 256,512,512] [--threads 2] [--folder DIR] [--again] [--quick]
+
+Each row is a command in processes of its own; its result is kept in
+``results/run.json`` as soon as it is there, and not run again (``--again`` runs it).
+Brains are painted from seeds at the first use, densely or with neurites in 5 % of the
+64³ windows. Speed is written voxels over the clock's time from start to end of the
+command, imports included. Memory is the largest sum over all processes of their
+proportional share (PSS), looked at five times a second. ``differs`` is the share of
+the brain's mask that is not that of ``blockseg run``: seams, or what was passed over.
+
+For blockseg, ``alone`` is the time that as many engines side by side take for the same
+windows with nothing else to do, over that of the command (imports, estimates and the
+pyramid included) and over that of the run's session.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import zarr
+from infer_machine import machine  # type: ignore[import-not-found]
+
+from blockseg.model.weights_info import default_weights
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+_POLL = 0.2  # s
+
+OURS = {
+    "blockseg": [],
+    "blockseg-128": ["--block", "128", "--window", "128"],
+    "blockseg-sparse": ["--sparse"],
+}
+RIVALS = {
+    "published": ["published"],
+    "published-96": ["published", "--edge", "96"],
+    "published-halo": ["published", "--halo", "32"],
+    "monai": ["monai"],
+    "map-overlap": ["map-overlap"],
+    "cellpose-pattern": ["cellpose-pattern"],
+}
+TITLES = {
+    "blockseg": "blockseg run",
+    "blockseg-128": "blockseg run, blocks and windows of 128³",
+    "blockseg-sparse": "blockseg run --sparse",
+    "published": "published loop, windows of 128³, no halo",
+    "published-96": "published loop, windows of 96³, no halo",
+    "published-halo": "published loop, cores of 128³, halo of 32",
+    "monai": "MONAI SlidingWindowInferer, 128³, overlap 0.25",
+    "map-overlap": "dask map_overlap, blocks of 128³, halo of 32",
+    "cellpose-pattern": "one Dask task a block of 128³, halo of 32",
+}
+
+
+class Watched:
+    """A command, and what all its processes used."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.peak = 0
+        self.read: dict[int, int] = {}
+        start = time.perf_counter()
+        with tempfile.TemporaryFile("w+") as said:
+            with subprocess.Popen(
+                words, stdout=said, stderr=subprocess.STDOUT
+            ) as child:
+                root = psutil.Process(child.pid)
+                while child.poll() is None:
+                    self._look(root)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        child.wait(_POLL)
+            self.seconds = time.perf_counter() - start
+            said.seek(0)
+            self.output = said.read()
+        self.code = child.returncode
+
+    def _look(self, root: psutil.Process) -> None:
+        total = 0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in (root, *root.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    total += process.memory_full_info().pss
+                    self.read[process.pid] = process.io_counters().read_chars
+        self.peak = max(self.peak, total)
+
+
+def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
+    """Run one row and return its numbers."""
+    shutil.rmtree(out, ignore_errors=True)
+    if name in OURS:
+        words = [sys.executable, "-m", "blockseg_cli", "run", str(source), str(out)]
+        words += ["--weights", given.weights, "-q", *OURS[name], *given.more]
+    else:
+        words = [sys.executable, str(HERE / "run_rivals.py"), RIVALS[name][0]]
+        words += [str(source), str(out), "--weights", given.weights]
+        words += ["--threads", str(given.threads), *RIVALS[name][1:]]
+        if given.quick:
+            words += ["--edge", "64"]
+    done = Watched(words)
+    if done.code:
+        return {"failed": (done.output.strip().splitlines() or ["?"])[-1]}
+    shape = zarr.open_array(str(source / "0"), mode="r").shape
+    found = {
+        "seconds": done.seconds,
+        "voxels_per_second": float(np.prod(shape)) / done.seconds,
+        "peak_bytes": done.peak,
+        "read_chars": sum(done.read.values()),
+    }
+    if name not in OURS:
+        return found | json.loads(done.output.strip().splitlines()[-1])
+    return found | of_run(out, given)
+
+
+def of_run(out: Path, given: Any) -> dict[str, Any]:
+    """Return what a run of blockseg recorded of itself."""
+    from blockseg.runtime import Ledger
+
+    record = json.loads((out / ".blockseg" / "run.json").read_text())
+    with Ledger.read(out / ".blockseg" / "ledger.sqlite") as ledger:
+        summary = ledger.summary("segment")
+    decisions, blocks = record["decisions"], record["facts"]["blocks"]
+    # The rule by which a run divides the machine; see runtime.plan_layout.
+    workers = min(blocks, max(1, machine()["cores"] // decisions["threads"]))
+    window = tuple(decisions["window"])
+    windows = summary.totals["computed"] / int(np.prod(window))
+    alone = 0.0
+    if windows:
+        alone = windows / engines(window, workers, decisions["threads"], given)
+    return {
+        "tasks": blocks,
+        "window": window,
+        "block": decisions["block"],
+        "workers": workers,
+        "read_bytes": summary.totals["read_bytes"],
+        "decoded_bytes": summary.totals["decoded_bytes"],
+        "computed_over_written": summary.totals["computed"] / summary.totals["written"],
+        "session_seconds": record["sessions"][-1]["seconds"],
+        "worker_seconds": dict(summary.seconds),
+        "alone_seconds": alone,
+    }
+
+
+def engines(window: tuple[int, ...], workers: int, threads: int, given: Any) -> float:
+    """Return windows a second of as many engines side by side, with nothing else to do."""
+    words = [sys.executable, __file__, "--engine", json.dumps([window, threads])]
+    words += ["--weights", given.weights]
+    running = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        for _ in range(workers)
+    ]
+    return sum(json.loads(process.communicate()[0]) for process in running)
+
+
+def engine(window: tuple[int, ...], threads: int, weights: str) -> float:
+    """Return windows a second of one engine."""
+    from blockseg.core.specs import BackendSpec
+    from blockseg.model import default_backend, make_backend
+
+    core = (window[0], window[1], window[2])
+    backend = make_backend(
+        BackendSpec(default_backend(), weights, core, threads=threads)
+    )
+    tile = np.random.default_rng(0).standard_normal(
+        [n + 2 * backend.field.reach for n in core]
+    )
+    tile = (0.03 * tile).astype(np.float32)
+    backend.infer(tile, None)
+    start, turns = time.perf_counter(), 0
+    while turns < 3 or time.perf_counter() - start < 10:
+        backend.infer(tile, None)
+        turns += 1
+    return turns / (time.perf_counter() - start)
+
+
+def mask_of(name: str, out: Path) -> np.ndarray:
+    """Return the mask that a row wrote."""
+    inner = "labels/foreground/0" if name in OURS else "foreground"
+    return np.asarray(zarr.open_array(str(out / inner), mode="r")[...])
+
+
+HEAD = (
+    f"{'':48}{'s':>8}{'Mvox/s':>8}{'times':>7}{'peak GB':>9}{'tasks':>8}"
+    f"{'read GB':>9}{'differs':>9}"
+)
+
+
+def line(name: str, found: dict[str, Any], best: float) -> str:
+    """Return one row of the table."""
+    if "failed" in found:
+        return f"{TITLES[name]:48}  {found['failed'][:80]}"
+    speed = found["voxels_per_second"]
+    text = (
+        f"{TITLES[name]:48}{found['seconds']:8.1f}{speed / 1e6:8.2f}"
+        f"{best / speed:7.1f}{found['peak_bytes'] / 1e9:9.2f}{found['tasks']:8}"
+        f"{found['read_chars'] / 1e9:9.2f}"
+    )
+    if "differs" in found:
+        text += f"{found['differs']:9.1%}"
+    if name in OURS:
+        by = "×".join(map(str, found["window"]))
+        alone = found["alone_seconds"]
+        text += (
+            f"\n{'':8}windows of {by}, {found['workers']} workers; alone "
+            f"{alone / found['seconds']:.0%} of the command's time, "
+            f"{alone / found['session_seconds']:.0%} of the run's"
+        )
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", choices=TITLES, default=list(TITLES))
+    parser.add_argument("--brains", nargs="+", choices=["dense", "sparse"])
+    parser.add_argument("--shape", default="256,512,512")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--weights", default=str(default_weights()))
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/blockseg-bench"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "run.json")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="toy size: does it work?")
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.engine:
+        window, threads = json.loads(given.engine)
+        sys.stdout.write(json.dumps(engine(tuple(window), threads, given.weights)))
+        return 0
+    given.more = ["--scheduler", "serial"] if given.quick else []
+    brains = given.brains or ["dense", "sparse"]
+    shape = tuple(int(n) for n in given.shape.split(","))
+    if given.quick:
+        shape, brains = (64, 64, 128), given.brains or ["dense"]
+    results = json.loads(given.json.read_text()) if given.json.exists() else {}
+    results["machine"] = machine()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for kind in brains:
+        key = f"{kind} {'x'.join(map(str, shape))}"
+        rows = results.setdefault(key, {})
+        sys.stdout.write(f"{key}\n{HEAD}\n")
+        for name in given.rows:
+            if given.again or "voxels_per_second" not in rows.get(name, {}):
+                rows[name] = fresh(name, kind, shape, given)
+                given.json.parent.mkdir(exist_ok=True)
+                given.json.write_text(json.dumps(results, indent=1) + "\n")
+            best = rows.get("blockseg", {}).get("voxels_per_second", float("nan"))
+            sys.stdout.write(line(name, rows[name], best) + "\n")
+            sys.stdout.flush()
+            failed += "failed" in rows[name]
+    return int(failed > 0)
+
+
+def fresh(name: str, kind: str, shape: Any, given: Any) -> dict[str, Any]:
+    """Run a row and compare its mask with that of ``blockseg run``."""
+    from run_brains import brain  # type: ignore[import-not-found]
+
+    source = brain(given.folder, kind, shape)
+    out = given.folder / f"{source.stem}-{name}.out"
+    found = row(name, source, out, given)
+    true = given.folder / f"{source.stem}-blockseg.out"
+    if "failed" not in found and name != "blockseg" and true.exists():
+        ours = mask_of("blockseg", true)
+        theirs = mask_of(name, out)
+        found["differs"] = float((ours != theirs).sum() / max(1, (ours > 0).sum()))
+        found["lost"] = float((ours > theirs).sum() / max(1, (ours > 0).sum()))
+    if name != "blockseg":
+        shutil.rmtree(out, ignore_errors=True)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
