@@ -22,8 +22,8 @@ Zyx: TypeAlias = tuple[int, int, int]
 
 def to_zyx(values: Iterable[int]) -> Zyx:
     """Return three integers as a tuple of Python ints."""
-    z, y, x = (int(value) for value in values)
-    return (z, y, x)
+    z, y, x = values
+    return (int(z), int(y), int(x))
 
 
 def floor_to(value: int, step: int) -> int:
@@ -47,7 +47,8 @@ class Roi:
     """Last voxel, exclusive."""
 
     def __post_init__(self) -> None:
-        if any(a > b for a, b in zip(self.start, self.stop, strict=True)):
+        (a, b, c), (d, e, f) = self.start, self.stop
+        if a > d or b > e or c > f:
             message = f"ROI {self} stops before it starts"
             raise GeometryError(message)
 
@@ -59,7 +60,8 @@ class Roi:
     @property
     def shape(self) -> Zyx:
         """Edge lengths in voxels."""
-        return to_zyx(b - a for a, b in zip(self.start, self.stop, strict=True))
+        (a, b, c), (d, e, f) = self.start, self.stop
+        return (d - a, e - b, f - c)
 
     @property
     def size(self) -> int:

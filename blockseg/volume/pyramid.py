@@ -203,14 +203,14 @@ class PyramidSpec:
         roi
             In voxels of that level.
         """
-        folder, shape = self.data_folder(level), self.file_shape(level)
+        folder, shape = str(self.data_folder(level)), self.file_shape(level)
         spans = [
             range(a // n, math.ceil(b / n))
             for a, b, n in zip(roi.start, roi.stop, shape, strict=True)
         ]
-        return [
-            folder.joinpath(*map(str, index)) for index in itertools.product(*spans)
-        ]
+        # A path made of one text costs a third of one made of parts.
+        places = itertools.product(*spans)
+        return [Path(f"{folder}/{z}/{y}/{x}") for z, y, x in places]
 
 
 def _next_level(finer: PyramidLevel) -> PyramidLevel:
