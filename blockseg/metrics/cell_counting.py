@@ -16,9 +16,9 @@ from blockseg.metrics.cell_foreground import (
 )
 from blockseg.metrics.cell_texture import texture
 from blockseg.metrics.cells import CELL, HISTOGRAMS, SUMS, CellTable
-from blockseg.metrics.centreline import skeleton
+from blockseg.metrics.centreline import skeleton_length
 from blockseg.metrics.grey_scale import CODES, NOT_COUNTED
-from blockseg.metrics.topology import component_count
+from blockseg.metrics.topology import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,8 +180,8 @@ def _measure(
         return
     sums["foreground"] = int(np.count_nonzero(foreground))
     sums["plus"] = int(np.count_nonzero(plus))
-    sums["components"] = component_count(foreground)
-    sums["skeleton"] = int(np.count_nonzero(skeleton(foreground)))
+    labels, sums["components"] = labelled(foreground)
+    sums["skeleton"] = skeleton_length(labels, sums["components"])
     parts = (surroundings(plus), plus & ~foreground, foreground)
     for row, part in enumerate(parts, start=1):
         histograms[row] = np.bincount(codes[part], minlength=256)[:CODES]

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SKELETON_HALO", "cl_dice_counts", "skeleton"]
+__all__ = ["SKELETON_HALO", "cl_dice_counts", "skeleton", "skeleton_length"]
+
+_CALL = 2**15  # voxels whose thinning takes as long as a call
 
 SKELETON_HALO = 16
 """Voxels that a block's skeleton needs around it.
@@ -48,6 +50,32 @@ def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     thin: Callable[..., NDArray[Any]] = skeletonize
     out[box] = thin(mask[box].copy(), method="lee") != 0
     return out
+
+
+def skeleton_length(labels: NDArray[np.integer], count: int) -> int:
+    """Return how many voxels the centreline of a mask has; as :func:`skeleton`, sooner.
+
+    Thinning goes over a whole box again and again, so components, which have nothing to
+    do with each other, are thinned in boxes of their own where those are smaller.
+
+    Parameters
+    ----------
+    labels
+        Number of each voxel's component from 1, 26-connected, and 0; shape (z, y, x).
+    count
+        Of components.
+    """
+    from scipy.ndimage import find_objects
+
+    boxes = find_objects(labels, count)
+    volumes = [int(np.prod([axis.stop - axis.start for axis in box])) for box in boxes]
+    apart = sum(volume + _CALL for volume in volumes if volume > 1)
+    if apart >= labels.size + _CALL:
+        return int(np.count_nonzero(skeleton(labels > 0)))
+    return sum(
+        int(np.count_nonzero(skeleton(labels[box] == number))) if volume > 1 else 1
+        for number, (box, volume) in enumerate(zip(boxes, volumes, strict=True), 1)
+    )
 
 
 def cl_dice_counts(

@@ -142,7 +142,8 @@ def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
     import cc3d
 
     # cc3d fails on some arrays that are one voxel thin along an axis.
-    padded = np.pad(mask, ((0, 1), (0, 1), (0, 1)))
+    padded = np.zeros([n + 1 for n in mask.shape], bool)
+    padded[:-1, :-1, :-1] = mask
     labels, count = cc3d.connected_components(padded, connectivity=26, return_N=True)
     return np.asarray(labels)[:-1, :-1, :-1], int(count)
 
