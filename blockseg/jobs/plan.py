@@ -6,7 +6,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from blockseg.config import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.jobs.decisions import fitted, make_grid, planned_reading
 from blockseg.jobs.run import prepare
+from blockseg.jobs.sparse import sparse_from
+from blockseg.jobs.sparse_report import sparse_forecast
 from blockseg.model import make_backend
 from blockseg.volume import predicted_files
 
@@ -48,7 +50,7 @@ class Forecast:
     """Blocks that mask and ROI leave."""
 
     blocks_skipped: int
-    """Blocks wholly outside the mask."""
+    """Blocks wholly outside of the mask, or of the tissue with ``--sparse``."""
 
     blocks_done: int
     """Blocks that an earlier session wrote; the hours below leave them out."""
@@ -105,11 +107,14 @@ class Forecast:
     hours: float
     """At that speed; 0 if not measured."""
 
+    sparse: dict[str, Any] | None = None
+    """What ``--sparse`` would skip, estimated for the whole volume, and at what loss."""
+
     def lines(self) -> list[str]:
         """Return the forecast for a human."""
-        skipped = (
-            f", {self.blocks_skipped} outside the mask" if self.blocks_skipped else ""
-        )
+        what = "mask" if self.sparse is None else "mask or the tissue"
+        skipped = f", {self.blocks_skipped} outside the {what}"
+        skipped = skipped if self.blocks_skipped else ""
         done = f", {self.blocks_done} done before" if self.blocks_done else ""
         kept = (
             f"{self.decoded_over_region:.2f} times the region; each worker keeps "
@@ -128,6 +133,7 @@ class Forecast:
             f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
         ]
+        lines += [f"sparse     {line}" for line in sparse_forecast(self.sparse)]
         if self.hours:
             lines.append(
                 f"time       {_hours(self.hours)} at the measured "
@@ -159,6 +165,10 @@ def plan(
     left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
     written = grid.region.size * share
     ratio = computed / grid.region.size
+    found = sparse_from(decisions.sparse)
+    if found is not None and found.skips:
+        # of the whole volume, what lies outside of the tissue included
+        ratio, left = found.computed, left / (share or 1.0)
     return Forecast(
         out=str(job.paths.out),
         shape=grid.region.shape,
@@ -183,8 +193,9 @@ def plan(
         workers=layout.workers,
         threads=decisions.threads,
         worker_bytes=layout.peak_bytes,
-        voxels_per_second=rate / ratio,
+        voxels_per_second=rate / ratio if ratio else 0.0,
         hours=left * ratio / rate / 3600 if rate else 0.0,
+        sparse=None if found is None else found.public(),
     )
 
 
@@ -195,7 +206,11 @@ def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:
     computes anew, at the volume's edges as well.
     """
     grid = make_grid(inputs, decisions.block)
-    ratio = _computed_voxels(grid, decisions.window) / grid.region.size
+    found = sparse_from(decisions.sparse)
+    if found is not None and found.skips:
+        ratio = found.computed
+    else:
+        ratio = _computed_voxels(grid, decisions.window) / grid.region.size
     if inputs.weights is None:
         return ratio  # the fake engine looks no further than the core
     info = inputs.weights.info

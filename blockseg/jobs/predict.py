@@ -24,6 +24,8 @@ from blockseg.jobs.inputs import (
     stem,
 )
 from blockseg.jobs.picture import as_grey, panels, save_png
+from blockseg.jobs.sieve import Sieve, sift
+from blockseg.jobs.sparse import gate_of, sparse_decisions
 from blockseg.model import Engine, make_backend
 from blockseg.volume import MaskSampler, write_tiff
 
@@ -136,18 +138,31 @@ def predict_files(
 
 def _segment(inputs: Inputs) -> NDArray[np.uint8]:
     decisions = decide(inputs)
+    if inputs.sparse:
+        decisions = sparse_decisions(inputs, decisions, workers=1)
+    gate = gate_of(decisions.sparse)
     grid = make_grid(inputs, decisions.block)
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     source = inputs.source.volume
     mask = None
     if inputs.mask is not None:
         mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)
+    sieve = None
+    if gate is not None:
+        sieve = Sieve(gate, source.shape, decisions.affine)
     result = np.zeros(inputs.roi.shape, np.uint8)
     backend = make_backend(decisions.engine(weights))
     with closing(Engine(backend, decisions.affine)) as engine:
         for block in grid:
             inside = None if mask is None else mask.inside(block.write_roi)
             if inside is not None and not inside.any():
+                continue
+            place = block.write_roi.slices(inputs.roi.start)
+            if sieve is not None:
+                sifted = sift(
+                    sieve, engine, source, block.write_roi, inputs.halo, inside
+                )
+                result[place] = sifted.probability
                 continue
             raw = source.read(block.read_roi)
             done = engine.segment(raw, block.read_roi, block.write_roi, source.shape)
@@ -156,7 +171,7 @@ def _segment(inputs: Inputs) -> NDArray[np.uint8]:
                 done.probability[core == decisions.empty] = 0
             if inside is not None:
                 done.probability[~inside] = 0
-            result[block.write_roi.slices(inputs.roi.start)] = done.probability
+            result[place] = done.probability
     return result
 
 

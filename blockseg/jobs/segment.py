@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.blocks import BlockReport
-from blockseg.jobs.sieve import Sieve
+from blockseg.jobs.sieve import Sieve, sift
 from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.model import Engine, Wanted, make_backend, nonfinite_voxels
 from blockseg.volume import (
@@ -140,6 +140,14 @@ class SegmentBlock:
             return self._sparse(block_id, self._sieve, inside, meter)
         with meter("read"):
             raw = self._source.read(block.read_roi)
+        core = raw[block.write_roi.slices(block.read_roi.start)]
+        empty = self._spec.empty
+        if empty is not None and bool((core == empty).all()):
+            nothing = np.zeros(core.shape, np.uint8)
+            cells = self._cells(core, nothing, block.write_roi, inside, meter)
+            return self._write(
+                block_id, nothing, meter, read_bytes=raw.nbytes, payload=cells
+            )
         with self._inferring(meter):
             segmented = self._engine.segment(
                 raw,
@@ -149,9 +157,8 @@ class SegmentBlock:
                 None if inside is None else Wanted(inside),
             )
         probability = segmented.probability
-        core = raw[block.write_roi.slices(block.read_roi.start)]
-        if self._spec.empty is not None:
-            probability[core == self._spec.empty] = 0
+        if empty is not None:
+            probability[core == empty] = 0
         return self._write(
             block_id,
             probability,
@@ -199,36 +206,20 @@ class SegmentBlock:
         meter: Meter,
     ) -> BlockReport:
         """Segment what a sieve leaves of a block."""
-        grid, halo = self._spec.grid, max(self._spec.grid.halo)
+        grid = self._spec.grid
         roi = grid.block(grid.index_of(block_id)).write_roi
-        place = sieve.place(roi)
-        with meter("read"):
-            raw = self._source.read(place)
-        read, core = raw.nbytes, raw[roi.slices(place.start)]
-        with meter("sieve"):
-            chosen = sieve.choose(raw, roi, inside)
-        probability = np.zeros(roi.shape, np.uint8)
-        computed = 0
-        if chosen.roi.size:
-            around = sieve.around(chosen.roi, halo)
-            with meter("read"):
-                raw = self._source.read(around)
-            read += raw.nbytes
-            with self._inferring(meter):
-                segmented = self._engine.segment(
-                    raw, around, chosen.roi, grid.volume_shape, chosen.wanted
-                )
-            computed = segmented.computed
-            probability[chosen.roi.slices(roi.start)] = segmented.probability
+        done = sift(
+            sieve, self._engine, self._source, roi, max(grid.halo), inside, meter
+        )
         return self._write(
             block_id,
-            probability,
+            done.probability,
             meter,
-            computed=computed,
-            skipped=chosen.skipped,
-            nonfinite=nonfinite_voxels(core),
-            read_bytes=read,
-            payload=self._cells(core, probability, roi, inside, meter),
+            computed=done.computed,
+            skipped=done.skipped,
+            nonfinite=nonfinite_voxels(done.raw),
+            read_bytes=done.read_bytes,
+            payload=self._cells(done.raw, done.probability, roi, inside, meter),
         )
 
     def _write(

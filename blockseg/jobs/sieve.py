@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,14 @@ from blockseg.model import Wanted, evidence
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.blocks import Meter
     from blockseg.core.cubes import Gate
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
+    from blockseg.model import Engine
+    from blockseg.volume import Volume
 
-__all__ = ["Chosen", "Sieve", "blocks_with_tissue"]
+__all__ = ["Chosen", "Sieve", "Sifted", "blocks_with_tissue", "sift"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +37,26 @@ class Chosen:
 
     skipped: int
     """Voxels of the block in cubes that were taken for empty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sifted:
+    """A block of which only a part was inferred."""
+
+    probability: NDArray[np.uint8]
+    """255 p (z, y, x), 0 where nothing was inferred."""
+
+    raw: NDArray[Any]
+    """Its grey levels."""
+
+    computed: int
+    """Voxels inferred."""
+
+    skipped: int
+    """Voxels in cubes that were taken for empty."""
+
+    read_bytes: int
+    """Decoded bytes asked for."""
 
 
 class Sieve:
@@ -102,6 +126,52 @@ class Sieve:
         if inside is not None:
             voxels &= inside[roi.slices(write_roi.start)]
         return Chosen(roi, Wanted(voxels, gate.edge), skipped)
+
+
+def sift(
+    sieve: Sieve,
+    engine: Engine,
+    volume: Volume,
+    write_roi: Roi,
+    halo: int,
+    inside: NDArray[np.bool_] | None = None,
+    meter: Meter = lambda _: nullcontext(),
+) -> Sifted:
+    """Read a block, and infer what a sieve leaves of it.
+
+    Parameters
+    ----------
+    sieve, engine, volume
+        Of the run.
+    write_roi
+        The block.
+    halo
+        Voxels read around what is inferred.
+    inside
+        Where the block lies inside of the user's mask; None where there is no mask.
+    meter
+        Is told how long each activity takes.
+    """
+    place = sieve.place(write_roi)
+    with meter("read"):
+        raw = volume.read(place)
+    with meter("sieve"):
+        chosen = sieve.choose(raw, write_roi, inside)
+    core, read = raw[write_roi.slices(place.start)], raw.nbytes
+    probability = np.zeros(write_roi.shape, np.uint8)
+    computed = 0
+    if chosen.roi.size:
+        around = sieve.around(chosen.roi, halo)
+        with meter("read"):
+            raw = volume.read(around)
+        read += raw.nbytes
+        with meter("infer"):
+            segmented = engine.segment(
+                raw, around, chosen.roi, volume.shape, chosen.wanted
+            )
+        computed = segmented.computed
+        probability[chosen.roi.slices(write_roi.start)] = segmented.probability
+    return Sifted(probability, core, computed, chosen.skipped, read)
 
 
 def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:

@@ -46,6 +46,9 @@ class Sparse:
     empty: float = 0.0
     """Share of the volume in such cubes, estimated."""
 
+    computed: float = 1.0
+    """Voxels that windows infer for each voxel of the volume, estimated."""
+
     lost: float = 0.0
     """Share of the foreground that is lost with what is skipped, estimated."""
 
@@ -64,6 +67,15 @@ class Sparse:
     note: str = ""
     """Why everything is inferred; empty if it is not."""
 
+    @property
+    def skips(self) -> bool:
+        """Whether anything may be skipped."""
+        return self.bound is not None or self.tissue is not None
+
+    def public(self) -> dict[str, Any]:
+        """Return what a reader wants to know of it, as plain values."""
+        return {key: value for key, value in asdict(self).items() if key != "tissue"}
+
 
 def sparse_from(data: dict[str, Any] | None) -> Sparse | None:
     """Return what ``run.json`` holds."""
@@ -73,7 +85,7 @@ def sparse_from(data: dict[str, Any] | None) -> Sparse | None:
 def gate_of(data: dict[str, Any] | None) -> Gate | None:
     """Return what workers need of it; None if everything is to be inferred."""
     found = sparse_from(data)
-    if found is None or (found.bound is None and found.tissue is None):
+    if found is None or not found.skips:
         return None
     tissue = None
     if found.tissue is not None:
@@ -128,13 +140,14 @@ def sparse_decisions(
         )
     # Minus infinity: what is outside of the tissue may be skipped, and nothing else.
     bound = None if math.isinf(chosen.bound) else chosen.bound
-    window, saved = cheapest_window(survey, bound, inputs, decisions)
-    if not saved:
+    cover = cheapest_window(survey, bound, inputs, decisions)
+    if not cover.pays:
         return off("too little of the volume is empty for skipping it to pay")
     found = replace(
         found,
         bound=bound,
         empty=survey.empty(bound),
+        computed=cover.computed,
         lost=chosen.lost,
         lost_at_most=chosen.at_most,
     )
@@ -148,6 +161,6 @@ def sparse_decisions(
     return replace(
         decisions,
         block=inputs.settings.block or block_shape(inputs.roi.shape),
-        window=inputs.settings.window or window,
+        window=inputs.settings.window or cover.window,
         sparse=asdict(found),
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from blockseg.runtime import Ledger
 
-__all__ = ["sparse_lines", "sparse_outcome"]
+__all__ = ["sparse_forecast", "sparse_lines", "sparse_outcome"]
 
 
 def sparse_outcome(
@@ -72,6 +72,24 @@ def sparse_lines(outcome: Mapping[str, Any] | None) -> list[str]:
             f"Sparse: {outcome['coarse_stored']} of {outcome['coarse_blocks']} blocks of "
             "coarse levels hold anything; the others were not computed."
         )
+    return lines
+
+
+def sparse_forecast(found: Mapping[str, Any] | None) -> list[str]:
+    """Return what a run would skip, for a human."""
+    if found is None:
+        return []
+    if found["note"]:
+        return [found["note"]]
+    lines = []
+    if found["level"] is not None:
+        lines.append(f"{found['outside']:.1%} outside of the tissue")
+    if found["bound"] is not None:
+        lines.append(f"about {found['empty']:.0%} in empty cubes of {found['edge']}³")
+    lines.append(
+        f"foreground lost {found['lost']:.3%}, at most {found['lost_at_most']:.3%} with "
+        f"95 % confidence, by {found['inferred']} of {found['cubes']} cubes"
+    )
     return lines
 
 

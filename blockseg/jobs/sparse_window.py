@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,27 @@ if TYPE_CHECKING:
     from blockseg.jobs.inputs import Inputs
     from blockseg.jobs.sparse_survey import Survey
 
-__all__ = ["cheapest_window"]
+__all__ = ["Cover", "cheapest_window"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Windows over what is not skipped."""
+
+    window: Zyx
+    """Voxels that one inference writes."""
+
+    computed: float
+    """Voxels that they write for each voxel of the volume."""
+
+    pays: bool
+    """Whether they are less work than windows over all of it."""
 
 
 def cheapest_window(
     survey: Survey, bound: float | None, inputs: Inputs, decisions: Decisions
-) -> tuple[Zyx, bool]:
-    """Return a window of one or two cubes an axis, and whether skipping pays.
+) -> Cover:
+    """Return windows of one or two cubes an axis that cover what is left.
 
     A larger window computes less margin, and more that is empty: how many are needed
     is counted on the groups of cubes that were looked at.
@@ -56,12 +71,15 @@ def cheapest_window(
     for spans in product((1, 2), repeat=3):
         window = to_zyx(edge * n for n in spans)
         if memory(window) <= allowed:
-            needed = sum(_needed(group, to_zyx(spans)) for group in occupied)
-            choices[window] = needed * work(window)
-    window = min(choices, key=lambda shape: (choices[shape], shape))
+            choices[window] = sum(_needed(part, to_zyx(spans)) for part in occupied)
+    window = min(choices, key=lambda shape: (choices[shape] * work(shape), shape))
     voxels = edge**3 * sum(group.size for group in occupied)
     exhaustive = work(decisions.window) / math.prod(decisions.window) * voxels
-    return window, choices[window] < exhaustive
+    return Cover(
+        window,
+        computed=choices[window] * math.prod(window) / max(voxels, 1),
+        pays=choices[window] * work(window) < exhaustive,
+    )
 
 
 def _needed(occupied: NDArray[np.bool_], spans: Zyx) -> int:

@@ -78,7 +78,7 @@ class Skipping:
 
 
 def choose_bound(
-    cubes: Sequence[Inferred], sizes: Sequence[int], loss: float = LOSS
+    cubes: Sequence[Inferred], sizes: Sequence[float], loss: float = LOSS
 ) -> Skipping:
     """Return the largest bound whose loss is small enough with 95 % confidence.
 
@@ -125,7 +125,7 @@ def choose_bound(
 
 
 def _draws(
-    stratum: NDArray[np.int64], sizes: Sequence[int]
+    stratum: NDArray[np.int64], sizes: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how often each cube is drawn, first as it was and then in each replicate.
 

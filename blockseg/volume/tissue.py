@@ -63,8 +63,11 @@ def tissue_cubes(spec: VolumeSpec, counts: Zyx, edge: int) -> Tissue | None:
     -------
     None if the coarse levels do not tell.
     """
+    levels = coarser_levels(spec)
+    if not levels:
+        return None
     shape = open_volume(spec).shape
-    for level in reversed(coarser_levels(spec)):
+    for level in reversed(levels):
         try:
             coarse = open_volume(level)
             factors = [n / m for n, m in zip(shape, coarse.shape, strict=True)]
