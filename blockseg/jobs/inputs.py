@@ -311,8 +311,15 @@ def output_of(spec: VolumeSpec, out: str | None) -> Path:
     return writable(target)
 
 
-def writable(out: str | Path) -> Path:
+def writable(out: str | Path, what: str = "OUT") -> Path:
     """Return the absolute path of an output that can be made.
+
+    Parameters
+    ----------
+    out
+        Where.
+    what
+        How to call it in messages.
 
     Raises
     ------
@@ -324,9 +331,11 @@ def writable(out: str | Path) -> Path:
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir():
-        message = f"OUT {target} cannot be made: {parent} is no folder"
+        message = f"{what} {target} cannot be made: {parent} is no folder"
         raise VolumeError(message)
     if not os.access(parent, os.W_OK | os.X_OK):
-        message = f"OUT {target} cannot be written: no permission to write in {parent}"
+        message = (
+            f"{what} {target} cannot be written: no permission to write in {parent}"
+        )
         raise VolumeError(message)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from blockseg.jobs.propose_points import napari_points, neuroglancer_points
 from blockseg.jobs.propose_report import ReportFacts, report
 from blockseg.jobs.propose_settings import ProposeSettings
 from blockseg.jobs.proposed import Proposed
+from blockseg.jobs.record import FOLDER, Paths
 from blockseg.metrics.selection import select
 from blockseg.metrics.selection_choice import Choice
 from blockseg.runtime import RunLock
@@ -69,8 +71,9 @@ def propose(
     """
     settings = settings or ProposeSettings()
     brain = open_brain(out, allow_partial=settings.allow_partial)
-    root = writable(Path(folder))
-    request = _request(brain, settings)
+    root = writable(folder, "PICKS")
+    excluded = [row for name in settings.exclude for row in earlier_rows(Path(name))]
+    request = _request(brain, settings, excluded)
     picks = PicksFolder.open(root, request, update=settings.update)
     cells = pick_cells(brain.grid.region.shape, settings.count, settings.pick_shape)
     mask = open_mask(settings.mask)
@@ -81,9 +84,7 @@ def propose(
         mask=None if mask is None else mask.volume,
         regions=_regions(settings.regions),
     )
-    earlier = picks.earlier
-    for name in settings.exclude:
-        earlier = [*earlier, *earlier_rows(Path(name).expanduser())]
+    earlier = [*picks.earlier, *excluded]
     mine = [row for row in earlier if row.get("source") == brain.spec.uri]
     notes = list(boxes.notes)
     if len(mine) < len(earlier):
@@ -99,8 +100,8 @@ def propose(
     )
     chosen = select(boxes.table, choice)
     notes += chosen.notes
-    (root / ".blockseg").mkdir(parents=True, exist_ok=True)
-    with RunLock(root / ".blockseg" / "lock"):
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    with RunLock(Paths(root).lock):
         picks.begin(request)
         rows = _rows(brain, boxes, chosen, picks, settings)
         pictures, kept = _write(brain, picks, rows, settings, on_pick)
@@ -117,9 +118,13 @@ def propose(
     )
 
 
-def _request(brain: Brain, settings: ProposeSettings) -> dict[str, Any]:
+def _request(
+    brain: Brain, settings: ProposeSettings, excluded: Sequence[Row]
+) -> dict[str, Any]:
+    names = "\n".join(row["name"] for row in excluded)
     return {
         **settings.request(),
+        "excluded": hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
         "run": brain.record.fingerprint,
         "blocks": int(brain.done.sum()),
         "version": __version__,
@@ -153,6 +158,7 @@ def _rows(
     picks: PicksFolder,
     settings: ProposeSettings,
 ) -> list[Row]:
+    hardness = boxes.table.hardness()
     taken = {row["name"]: row["source"] for row in picks.earlier}
     rows = []
     for rank, pick in enumerate(chosen.picks, 1):
@@ -172,6 +178,7 @@ def _rows(
                 "reason": pick.reason,
                 **_position(brain, box, context(brain, box, settings.margin)),
                 **_measured(brain, boxes, pick, box),
+                "hardness": float(hardness[pick.index]),
                 "source": brain.spec.uri,
             }
         )
@@ -194,7 +201,6 @@ def _position(brain: Brain, box: Roi, roi: Roi) -> Row:
 def _measured(brain: Brain, boxes: Boxes, pick: Pick, box: Roi) -> Row:
     level, sd = brain.background(box)
     found = {name: column[pick.index] for name, column in boxes.metrics.items()}
-    found["hardness"] = boxes.table.hardness()[pick.index]
     return {
         "background_level": level,
         "background_sd": sd,
@@ -275,6 +281,7 @@ def _accompany(
         notes=tuple(notes),
         blocks={name: column[among] for name, column in boxes.metrics.items()},
         place=brain_map(brain.out, brain.grid.region, boxes.table),
+        source=brain.spec.uri,
     )
     write_report(str(picks.root / "report.html"), report(picks.rows, pictures, facts))
 

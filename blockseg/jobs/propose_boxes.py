@@ -10,7 +10,7 @@ import numpy as np
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, floor_to, to_zyx
 from blockseg.jobs.cells import load_cells
-from blockseg.jobs.propose_lookup import commonest, sampled
+from blockseg.jobs.propose_lookup import Faces, commonest, sampled
 from blockseg.metrics import CELL, dhpr_features, dhpr_metrics
 from blockseg.metrics.selection_table import BlockTable
 
@@ -122,7 +122,6 @@ def measured_boxes(
     metrics = dhpr_metrics(found, flavour)
     kept = found.sum("voxels") >= _HALF * voxels
     kept &= metrics["empty"] + metrics["nonfinite"] <= _HALF
-    kept &= np.isfinite(metrics["level"]) & np.isfinite(metrics["sd"])
     whole = np.minimum(edge, region.shape)
     kept &= (stop - start >= _HALF * whole).all(axis=1)
     notes = []
@@ -133,14 +132,18 @@ def measured_boxes(
             f"{brain.missing} blocks of the run are missing: {int(touched.sum())} of "
             f"{len(start)} blocks cannot be judged and are left out"
         )
-    place = _place(brain, edge, found.index)
+    numbers, faces = _place(brain, edge, found.index)
+
+    def looked_up(volume: Volume) -> NDArray[np.generic]:
+        whole = brain.grid.volume_shape
+        return sampled(volume, faces, whole, brain.space)[numbers]
+
     if mask is not None:
-        inside = sampled(mask, *place[1:])[place[0]]
-        kept &= (np.nan_to_num(inside) != 0).mean(axis=1) >= _HALF
-    numbers = np.zeros(len(start), np.int64)
+        kept &= (np.nan_to_num(looked_up(mask)) != 0).mean(axis=1) >= _HALF
+    region_numbers = np.zeros(len(start), np.int64)
     if regions is not None:
-        numbers = commonest(sampled(regions, *place[1:])[place[0]])
-        if not numbers.any():
+        region_numbers = commonest(looked_up(regions))
+        if not region_numbers.any():
             notes.append("no block lies in a region of --regions; it has no effect")
     table = BlockTable(
         start=start,
@@ -155,7 +158,7 @@ def measured_boxes(
         fragmentation=metrics["fragmentation"],
         saturation=metrics["saturated"],
         features=dhpr_features(found),
-        region=numbers,
+        region=region_numbers,
         kept=kept,
     )
     return Boxes(table, metrics, edge, tuple(notes))
@@ -179,7 +182,7 @@ def _missing(
 
 def _place(
     brain: Brain, edge: Zyx, index: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], ...], Zyx, object]:
+) -> tuple[NDArray[np.int64], Faces]:
     """Return the boxes' numbers in their lattice, and its faces along each axis."""
     region = brain.grid.region
     faces = []
@@ -188,4 +191,5 @@ def _place(
         faces.append(np.concatenate([[a], inner, [b]]).astype(np.int64))
     counts = [len(face) - 1 for face in faces]
     numbers = np.ravel_multi_index(tuple(index.T), counts)
-    return numbers, tuple(faces), brain.grid.volume_shape, brain.space
+    z, y, x = faces
+    return np.asarray(numbers), (z, y, x)

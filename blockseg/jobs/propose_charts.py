@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def scatter(across: Axis, up: Axis, names: Sequence[str]) -> str:
     )
     parts.append(f"<path class='all' d='{dots}'/>")
     x, y, shown = place(across.picks, up.picks)
-    for number in np.flatnonzero(shown):
+    for number in np.flatnonzero(shown).tolist():
         name = html.escape(names[number], quote=True)
         parts.append(
             f"<a href='#{name}'><circle cx='{x[number]:.1f}' cy='{y[number]:.1f}' r='3.4'>"
@@ -115,7 +116,7 @@ def _frame(
     parts = [
         f"<path class='axis' d='M{_LEFT} {_TOP}V{_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}'/>"
     ]
-    for tick in np.linspace(*x_ends, _TICKS + 2)[1:-1]:
+    for tick in _ticks(*x_ends, across):
         x = _LEFT + (tick - x_ends[0]) / (x_ends[1] - x_ends[0]) * (
             _WIDTH - _LEFT - _RIGHT
         )
@@ -123,7 +124,7 @@ def _frame(
             f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 15}' text-anchor='middle'>"
             f"{_label(tick, across)}</text>"
         )
-    for tick in np.linspace(*y_ends, _TICKS + 2)[1:-1]:
+    for tick in _ticks(*y_ends, up):
         y = (
             _HEIGHT
             - _BOTTOM
@@ -147,5 +148,20 @@ def _frame(
     return parts
 
 
+def _ticks(low: float, high: float, axis: Axis) -> list[float]:
+    """Return round values between two ends; of a logarithm, those of round numbers."""
+    if axis.logarithmic:
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        round_ = [
+            math.log10(first) + decade for decade in decades for first in (1, 2, 5)
+        ]
+        inside = [value for value in round_ if low <= value <= high]
+        return inside[:: -(-len(inside) // _TICKS)] if inside else []
+    step = 10 ** math.floor(math.log10((high - low) / _TICKS))
+    while (high - low) / step > _TICKS + 1:
+        step *= 2 if round(step / 10 ** math.floor(math.log10(step))) != 2 else 2.5
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _label(value: float, axis: Axis) -> str:
-    return f"{10**value if axis.logarithmic else value:.2g}"
+    return f"{10**value if axis.logarithmic else round(value, 9):.4g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -83,9 +83,7 @@ def draft(
     return label
 
 
-def thumbnails(
-    image: NDArray[np.generic], label: NDArray[np.generic]
-) -> tuple[bytes, bytes]:
+def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, bytes]:
     """Return maximum projections along z as PNG: the image, and its label.
 
     Parameters

@@ -158,7 +158,7 @@ def earlier_rows(folder: Path) -> list[Row]:
     VolumeError
         If it has none that can be read.
     """
-    manifest = folder / "manifest.json"
+    manifest = folder.expanduser() / "manifest.json"
     if not manifest.is_file():
         message = f"--exclude {folder} holds no manifest.json of earlier picks"
         raise VolumeError(message)

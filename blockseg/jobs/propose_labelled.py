@@ -19,6 +19,7 @@ from blockseg.jobs.propose_crops import thumbnails
 from blockseg.jobs.propose_folder import PicksFolder
 from blockseg.jobs.propose_report import ReportFacts, report
 from blockseg.jobs.proposed import Proposed
+from blockseg.jobs.record import FOLDER, Paths
 from blockseg.metrics import published_metrics, published_picks
 from blockseg.runtime import RunLock
 from blockseg.training.cases import find_cases
@@ -90,7 +91,7 @@ def propose_labelled(
     """
     _check(settings)
     cases = find_cases(source).cases
-    root = writable(Path(folder))
+    root = writable(folder, "PICKS")
     if root == Path(source).expanduser().absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
         raise ConfigError(message)
@@ -116,8 +117,8 @@ def propose_labelled(
             f"{notes[-1] if notes else 'none is noisier than the median'}"
         )
         raise ConfigError(message)
-    (root / ".blockseg").mkdir(parents=True, exist_ok=True)
-    with RunLock(root / ".blockseg" / "lock"):
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    with RunLock(Paths(root).lock):
         picks.begin(request)
         rows = [_row(rank, measured[number]) for rank, number in enumerate(chosen, 1)]
         pictures, kept = _copy(picks, [measured[n].case for n in chosen], rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.volume import Volume
 
-__all__ = ["commonest", "sampled"]
+__all__ = ["Faces", "commonest", "sampled"]
+
+Faces: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]"
+"""First voxels of a lattice's blocks along each axis, and at the end the voxel after the
+last."""
 
 _POINTS = 3  # along each axis of a block
 _SLAB = 2**25  # voxels read at a time
@@ -24,7 +28,7 @@ _ROWS = 10_000  # blocks at a time
 
 def sampled(
     volume: Volume,
-    edges: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    edges: Faces,
     shape: Zyx,
     space: Space,
 ) -> NDArray[np.generic]:
@@ -38,8 +42,7 @@ def sampled(
     volume
         Of any resolution.
     edges
-        First voxels of the lattice's blocks along each axis, and at the end the voxel
-        after the last.
+        Of the lattice.
     shape, space
         Of the brain.
 

@@ -27,14 +27,14 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
        max-width: 1400px; margin: 2em auto; padding: 0 1.5em; }
 h1 { font-size: 1.5em; margin-bottom: .2em; } h2 { font-size: 1.1em; margin-top: 2em; }
 .state { color: #555; margin-top: 0; } .notes { padding-left: 1.2em; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr));
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr));
           gap: 1em; }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #444;
       border: 1px solid #e4e4e4; border-radius: 4px; }
 svg .title { font-size: 12px; font-weight: 600; fill: #222; }
 svg .axis { fill: none; stroke: #999; }
-svg .all { fill: none; stroke: #9aa4ad; stroke-width: 3.2; stroke-linecap: round;
-           stroke-opacity: .45; }
+svg .all { fill: none; stroke: #8d99a4; stroke-width: 4.5; stroke-linecap: round;
+           stroke-opacity: .5; }
 svg circle { fill: #d55e00; stroke: #fff; stroke-width: .8; }
 svg a:hover circle { fill: #0072b2; }
 .scroll { overflow-x: auto; }
@@ -131,6 +131,9 @@ class ReportFacts:
     place: BrainMap | None = None
     """What the brain looks like, seen along z."""
 
+    source: str = ""
+    """Of the brain, as its rows name it."""
+
 
 def report(
     rows: Sequence[Row], pictures: Mapping[str, tuple[bytes, bytes]], facts: ReportFacts
@@ -218,7 +221,7 @@ def _table(
             f"<td><img alt='{what}' loading='lazy' src='{_uri(png)}'></td>"
             for what, png in zip(("image", "label"), pictures[row["name"]], strict=True)
         ]
-        cells += [f"<td>{_spot(row, facts.place)}</td>"] if facts.place else []
+        cells += [_spot(row, facts)] if facts.place else []
         name = html.escape(row["name"], quote=True)
         cells.append(
             f"<td class='t' data-v='{name}'>{name}"
@@ -244,7 +247,10 @@ def _cell(value: Any, form: str = "{}") -> str:
     return f"<td data-v='{value}'>{form.format(value)}</td>"
 
 
-def _spot(row: Row, place: BrainMap) -> str:
+def _spot(row: Row, facts: ReportFacts) -> str:
+    place = facts.place
+    if place is None or row["source"] != facts.source:
+        return "<td>–</td>"
     start = [row["start_y"], row["start_x"]]
     size = [row["size_y"], row["size_x"]]
     top, left = (
@@ -255,8 +261,8 @@ def _spot(row: Row, place: BrainMap) -> str:
         100 * n / length for n, length in zip(size, place.extent, strict=True)
     )
     return (
-        f"<div class='place'><i style='left:{left:.1f}%;top:{top:.1f}%;"
-        f"width:{wide:.1f}%;height:{high:.1f}%'></i></div>"
+        f"<td><div class='place'><i style='left:{left:.1f}%;top:{top:.1f}%;"
+        f"width:{wide:.1f}%;height:{high:.1f}%'></i></div></td>"
     )
 
 

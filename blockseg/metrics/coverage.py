@@ -114,7 +114,7 @@ class Cover:
         distance += self._reference_norms
         distance += self._width
         np.divide(np.float32(_LIKENESS) * self._width, distance, out=distance)
-        return np.floor(distance, out=distance)
+        return np.asarray(np.floor(distance, out=distance))
 
 
 def lazy_greedy(

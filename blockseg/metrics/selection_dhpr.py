@@ -21,12 +21,10 @@ __all__ = ["dhpr", "feature_columns", "reserve_size"]
 
 _MOST_RESERVE = 0.1
 _CROWDED = (
-    "{} of the picks lie within one block length of another: there are not enough blocks "
-    "apart from each other"
+    "picks that lie within one block length of another: {}, as there are not enough blocks "
+    "apart"
 )
-_BEYOND = (
-    "{} of the picks go beyond the quota of their region, as others have too few blocks"
-)
+_BEYOND = "picks beyond the quota of their region: {}, as others have too few blocks"
 
 
 def dhpr(table: BlockTable, choice: Choice) -> Selection:
@@ -138,8 +136,9 @@ class _Dhpr:
             self._table.foreground[self._candidates],
             minlength=len(names),
         )
-        most = np.bincount(region[open_], minlength=len(names))
-        given = quotas(size, most, wanted)
+        size[names == 0] = 0  # what lies in no region gets what the regions leave
+        most = np.bincount(region[open_], minlength=len(names)).astype(np.int64)
+        given = quotas(size.astype(np.float64), most, wanted)
         # The largest first: what stands for most is picked with the freest hand.
         for number in np.lexsort((np.arange(len(names)), -size)):
             mine = self._open(near=True) & (region == number)
@@ -224,9 +223,9 @@ def _oddness(table: BlockTable) -> NDArray[np.float64]:
     """
     tissue = table.tissue
     odd = np.zeros(len(table))
-    if not tissue.any():
+    if not np.isfinite(table.noise[tissue]).any():
         return odd
-    low, high = np.percentile(table.noise[tissue], [25, 75])
+    low, high = np.nanpercentile(table.noise[tissue], [25, 75])
     noisy = tissue & (table.noise > high + 3 * (high - low))
     noisy &= table.noise > 1.1 * high
     saturated = tissue & (table.saturation > 0)

@@ -100,12 +100,12 @@ class BlockTable:
         |F⁺| ≥ 1000 in a block of 320³ voxels, in proportion in others, 32 at least.
         """
         least = np.maximum(self.voxels * _FOREGROUND, LEAST_FOREGROUND)
-        return self.kept & (self.extended >= least)
+        return np.asarray(self.kept & (self.extended >= least))
 
     @property
     def tissue(self) -> NDArray[np.bool_]:
-        """Which blocks show anything at all: their background varies, shape (n,)."""
-        return self.kept & (self.noise > 0)
+        """Which blocks show anything at all, shape (n,): not those of one grey level."""
+        return np.asarray(self.kept & (self.noise != 0))
 
     def hardness(self) -> NDArray[np.float64]:
         """Return h: the mean of the candidates' ranks of L, U and G, shape (n,).

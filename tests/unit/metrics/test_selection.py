@@ -182,7 +182,7 @@ def test_the_published_rule_takes_the_noisy_half_by_density_and_low_snr():
 def test_entropy_takes_the_most_uncertain_and_random_any_tissue():
     table = table_of((1, 1, 4), entropy=np.array([0.1, 0.9, np.nan, 0.5]))
     assert rows(select(table, Choice(2, "entropy"))) == [1, 3]
-    air = replace(table, noise=np.array([0.0, 1, 1, np.nan]))
+    air = replace(table, noise=np.array([0.0, 1, 1, 0]))
     assert sorted(rows(select(air, Choice(9, "random")))) == [1, 2]
     few = replace(table, extended=np.array([0, 100, 0, 100]))
     assert sorted(rows(select(few, Choice(9, "foreground-random")))) == [1, 3]
@@ -231,7 +231,8 @@ def test_a_block_stands_for_itself_and_what_equals_it():
     cover.add(0)
     assert cover.value > 0.5
     assert cover.gains(np.array([1]))[0] == 0
-    assert lazy_greedy(cover, np.zeros(0, np.int64), np.zeros(0), 3, lambda _: []) == []
+    none = np.zeros(0, np.int64)
+    assert lazy_greedy(cover, none, np.zeros(0), 3, lambda _: none) == []
     for block in (2, 3):
         cover.add(block)
     assert cover.value == 1
