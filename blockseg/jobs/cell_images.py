@@ -67,10 +67,15 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
     )
 
 
-def predicted_cell_files(region: Roi, settings: RunSettings) -> int:
-    """Return how many files the images of a region have at most."""
+def predicted_cell_files(job: Job, settings: RunSettings) -> int:
+    """Return how many files the images of a job have at most."""
+    if job.record.facts.get("cells") is None:
+        return 0
     return predicted_metric_files(
-        _cells(region).shape, len(DHPR_METRICS), settings.zarr_format, settings.codec
+        _cells(job.main.grid.region).shape,
+        len(DHPR_METRICS),
+        settings.zarr_format,
+        settings.codec,
     )
 
 

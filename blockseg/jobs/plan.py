@@ -13,6 +13,7 @@ import numpy as np
 from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.core.geometry import to_zyx
+from blockseg.jobs.cell_images import predicted_cell_files
 from blockseg.jobs.decisions import fitted, make_grid, planned_reading
 from blockseg.jobs.run import prepare
 from blockseg.jobs.sparse import sparse_from
@@ -179,7 +180,7 @@ def plan(
         blocks_done=done,
         levels=len(job.pyramids[0].levels),
         shards=2 * len(job.candidates),
-        files=_files(job),
+        files=_files(job) + predicted_cell_files(job, inputs.settings),
         bytes_read=round(read * itemsize * share),
         bytes_decoded=round(decoded * itemsize * share),
         decoded_over_region=decoded / grid.region.size,

@@ -87,7 +87,7 @@ def run(
         fitted(inputs, decisions),
         on_event,
         engine=_engine(decisions),
-        notes=_notes(decisions),
+        notes=(*_notes(decisions), *_unmeasured(job, inputs.settings)),
         gpus=model.cuda_devices() if decisions.device == "cuda" else (),
     )
     if not result.stopped:
@@ -188,6 +188,15 @@ def _cells(
         return None
     scale = grey_scale(inputs, decisions.background)
     return {"scale": plain_scale(scale), "predicted": True}
+
+
+def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:
+    if settings.metrics and job.record.facts.get("cells") is None:
+        return (
+            "this run was begun without metrics and goes on so; blockseg metrics "
+            "measures a brain alone",
+        )
+    return ()
 
 
 def _candidates(

@@ -114,8 +114,9 @@ def test_a_run_without_metrics_has_none_and_the_same_voxels(blockseg, measured):
     np.testing.assert_array_equal(level(store), level(measured / "out.zarr"))
     with pytest.raises(LedgerError, match="without --no-metrics"):
         load_cells(store)
-    blockseg(*words, "--voxel-size", "2,1,1")
-    assert not (store / "blocks").exists(), "it goes on as it was begun"
+    again = blockseg(*words[:-3], "--block", "64", "--voxel-size", "2,1,1")
+    assert "begun without metrics and goes on so" in again.stderr
+    assert not (store / "blocks").exists()
 
 
 def test_cells_outside_the_mask_are_not_known(blockseg, measured):
