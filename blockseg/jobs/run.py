@@ -192,10 +192,11 @@ def _cells(
 
 def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:
     if settings.metrics and job.record.facts.get("cells") is None:
-        return (
+        note = (
             "this run was begun without metrics and goes on so; blockseg metrics "
-            "measures a brain alone",
+            "measures a brain alone"
         )
+        return (note,)
     return ()
 
 
