@@ -76,14 +76,15 @@ class CellSource:
             If they cannot be read.
         """
         waiting: list[CellTable] = []
+        rows = 0
         with Ledger.read(self.ledger, self.fingerprint) as ledger:
             for _, payload in ledger.payloads(self.phase):
-                waiting.append(
-                    cells_from_bytes(payload, self.scale, predicted=self.predicted)
-                )
-                if sum(map(len, waiting)) >= _TOGETHER:
+                part = cells_from_bytes(payload, self.scale, predicted=self.predicted)
+                waiting.append(part)
+                rows += len(part)
+                if rows >= _TOGETHER:
                     yield joined(waiting)
-                    waiting = []
+                    waiting, rows = [], 0
         if waiting:
             yield joined(waiting)
 
@@ -114,11 +115,14 @@ def load_cells(
     paths = Paths(Path(out).expanduser().absolute())
     source = CellSource.of(paths)
     found: list[CellTable] = []
+    rows, limit = 0, _TOGETHER
     for table in () if source is None else source.tables():
-        if cells is None:
-            found.append(table)
-        else:
-            found = [joined([*found, table.boxes(cells, origin)])]
+        found.append(table if cells is None else table.boxes(cells, origin))
+        rows += len(found[-1])
+        if cells is not None and rows > limit:
+            found = [joined(found)]
+            rows = len(found[0])
+            limit = 2 * rows + _TOGETHER  # so that most rows are copied a few times
     if not found:
         message = (
             f"no block of {paths.out} was measured; run it without --no-metrics, or use "

@@ -71,7 +71,7 @@ class GreyScale:
         """Least code that a saturated voxel may have; None where nothing saturates."""
         if not math.isfinite(self.saturation):
             return None
-        return int(_coded(self, np.float64([self.saturation]))[0])
+        return int(_coded(self, np.array([self.saturation]))[0])
 
     def levels(self) -> NDArray[np.float64]:
         """Return the grey level that each code stands for, shape (CODES,), rising.
@@ -95,7 +95,8 @@ class GreyScale:
             unsigned = np.dtype(f"u{raw.dtype.itemsize}")
             table = _table(self, raw.dtype.newbyteorder("=").str)
             native = raw.astype(raw.dtype.newbyteorder("="), copy=False)
-            return table.take(native.view(unsigned))
+            codes: NDArray[np.uint8] = table.take(native.view(unsigned))
+            return codes
         finite = np.isfinite(raw)
         with np.errstate(over="ignore", invalid="ignore"):
             found = _coded(self, np.asarray(raw, np.float32))
@@ -111,7 +112,8 @@ def _is_tabled(dtype: np.dtype[Any]) -> bool:
 def _coded(scale: GreyScale, raw: NDArray[Any]) -> NDArray[np.uint8]:
     distance = (raw - raw.dtype.type(scale.level)) / raw.dtype.type(_LINEAR * scale.sd)
     code = np.rint(np.arcsinh(distance) * _STEPS + _STEPS)
-    return np.nan_to_num(np.clip(code, 0, CODES - 1), nan=0).astype(np.uint8)
+    known: NDArray[Any] = np.nan_to_num(np.clip(code, 0, CODES - 1), nan=0)
+    return known.astype(np.uint8)
 
 
 @lru_cache(maxsize=8)

@@ -37,17 +37,8 @@ def measured(tmp_path_factory, blockseg_command):
     voxels[20:23, 30:33, 5:125] = 300
     voxels[60:, :, 128:] = 0
     tifffile.imwrite(folder / "a.tif", voxels.astype(np.uint16))
-    words = (
-        "run",
-        "a.tif",
-        "out.zarr",
-        *FAKE,
-        "--block",
-        "64",
-        "--voxel-size",
-        "2,1,1",
-    )
-    words = [str(folder / w) if w.endswith((".tif", ".zarr")) else w for w in words]
+    paths = [str(folder / name) for name in ("a.tif", "out.zarr")]
+    words = ["run", *paths, *FAKE, "--block", "64", "--voxel-size", "2,1,1"]
     done = CliRunner().invoke(blockseg_command, words)
     assert done.exit_code == 0, done.output
     return folder
