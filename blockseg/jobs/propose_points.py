@@ -21,8 +21,8 @@ _METRES = 1e-6
 def neuroglancer_points(rows: Sequence[Row], space: Space) -> str:
     """Return a state of Neuroglancer with a box for each pick, as JSON.
 
-    Coordinates are voxels of the source, in the order z, y, x; the dimensions carry the
-    voxel size.
+    Coordinates are voxels of the source, in the order z, y, x, counted from the origin of
+    its space; the dimensions carry the voxel size.
 
     Parameters
     ----------
@@ -49,19 +49,15 @@ def neuroglancer_points(rows: Sequence[Row], space: Space) -> str:
                 "type": "axis_aligned_bounding_box",
                 "id": row["name"],
                 "description": f"{row['rank']}: {row['reason']}",
-                "pointA": [row[f"start_{axis}"] for axis in "zyx"],
-                "pointB": [
-                    row[f"start_{axis}"] + row[f"size_{axis}"] for axis in "zyx"
-                ],
+                "pointA": _shifted(row, space, 0.0),
+                "pointB": _shifted(row, space, 1.0),
             }
             for row in rows
         ],
     }
     state: dict[str, Any] = {"dimensions": dimensions, "layers": [layer]}
     if rows:
-        state["position"] = [
-            rows[0][f"start_{axis}"] + rows[0][f"size_{axis}"] / 2 for axis in "zyx"
-        ]
+        state["position"] = _shifted(rows[0], space, 0.5)
     return json.dumps(state, indent=1) + "\n"
 
 
@@ -77,3 +73,13 @@ def napari_points(rows: Sequence[Row]) -> str:
         ]
         writer.writerow([number, *centre])
     return text.getvalue()
+
+
+def _shifted(row: Row, space: Space, share: float) -> list[float]:
+    """Return where a share of a pick's length lies on each axis."""
+    return [
+        row[f"start_{axis}"] + share * row[f"size_{axis}"] + offset / size
+        for axis, offset, size in zip(
+            "zyx", space.translation, space.voxel_size, strict=True
+        )
+    ]
