@@ -71,8 +71,8 @@ def plan_reading(
     grid
         The blocks.
     chunk
-        Voxels that storage decodes as a whole; one voxel where nothing is decoded, and
-        nothing kept.
+        Voxels that storage decodes as a whole. One voxel or one row: nothing is decoded,
+        and nothing kept.
     itemsize
         Bytes of a voxel.
     memory
@@ -82,7 +82,7 @@ def plan_reading(
     """
     axes = [_Axis.of(grid, axis, chunk[axis]) for axis in range(3)]
     best = _nothing_kept(grid, axes)
-    if math.prod(chunk) == 1:
+    if chunk[0] == chunk[1] == 1:
         return best
     every = list(_bars(grid, axes, itemsize))
     for limit in (min(memory, _MODEST), memory):

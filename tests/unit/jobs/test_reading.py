@@ -100,11 +100,14 @@ def test_without_memory_every_block_decodes_its_own():
     assert decoded_by(grid, (64,) * 3, reading, 2) == reading.decoded(2)
 
 
-def test_nothing_is_kept_of_what_is_not_decoded():
+@pytest.mark.parametrize(("chunk", "width"), [((1, 1, 1), 0), ((1, 1, 512), 512)])
+def test_nothing_is_kept_of_what_is_not_decoded(chunk, width):
     grid = BlockGrid(BENCH, (128,) * 3, (32, 32, 32), None, 4)
-    reading = plan_reading(grid, (1, 1, 1), 2, 10**9)
+    reading = plan_reading(grid, chunk, 2, 10**9)
     assert reading.cache_bytes == 0
-    assert reading.decoded(1) == sum(block.read_roi.size for block in grid)
+    rois = [block.read_roi for block in grid]
+    sizes = [r.shape[0] * r.shape[1] * (width or r.shape[2]) for r in rois]
+    assert reading.decoded(1) == sum(sizes)
 
 
 def test_chunks_so_large_that_all_would_be_decoded_many_times_may_take_more():

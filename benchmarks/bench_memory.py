@@ -1,0 +1,148 @@
+"""Peak memory of each worker, beside what ``plan`` foresaw.
+
+    python benchmarks/bench_memory.py            # three layouts, some minutes
+    python benchmarks/bench_memory.py --quick    # toy size, to see it work
+
+Runs brains of noise and follows the driver's children: a worker's peak is the kernel's own
+high-water mark (VmHWM), not a sample. ``over`` is the largest peak over the foreseen one: to
+hold, it lies between 0.85 and 1.15. Writes benchmarks/results/memory.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import zarr
+
+from blockseg.jobs.record import machine_facts
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    shape: tuple[int, int, int]
+    options: tuple[str, ...]
+    chunk: int = 64
+
+
+CASES = (
+    Case("small blocks", (256, 256, 512), ("--block", "128", "--workers", "2")),
+    Case("large blocks", (256, 512, 512), ("--block", "256", "--workers", "1")),
+    Case("torch", (128, 256, 256), ("--block", "128", "--backend", "torch")),
+    Case(
+        "engine of no size",
+        (256, 512, 512),
+        ("--block", "128", "--workers", "2", "--backend", "fake"),
+    ),
+)
+QUICK = (
+    Case(
+        "toy",
+        (64, 128, 128),
+        ("--block", "64", "--workers", "2", "--backend", "fake", "--window", "64"),
+        32,
+    ),
+)
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "blockseg_cli", *map(str, words)]
+
+
+def brain(path: Path, case: Case) -> None:
+    random = np.random.default_rng(0)
+    data = random.poisson(20, case.shape).astype(np.uint16) + 90
+    data[:, ::40, ::40] += 300
+    chunks = (case.chunk,) * 3
+    array = zarr.create_array(path, shape=case.shape, dtype="u2", chunks=chunks)
+    array[:] = data
+
+
+def high_water(process: psutil.Process) -> int:
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def peaks(run: subprocess.Popen[bytes]) -> tuple[dict[int, int], int]:
+    """Follow a run to its end; return the peak of each worker, and of the driver."""
+    driver = psutil.Process(run.pid)
+    workers: dict[int, int] = {}
+    main = 0
+    while run.poll() is None:
+        try:
+            main = max(main, high_water(driver))
+            for child in driver.children(recursive=True):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    workers[child.pid] = max(
+                        workers.get(child.pid, 0), high_water(child)
+                    )
+        except (psutil.Error, OSError):
+            pass
+        time.sleep(0.05)
+    return workers, main
+
+
+def measured(folder: Path, case: Case) -> dict[str, object]:
+    source = folder / f"{case.name.replace(' ', '-')}.zarr"
+    brain(source, case)
+    size = ("--voxel-size", "1,1,1")
+    foreseen = subprocess.run(
+        command("plan", source, folder / "out.zarr", *case.options, *size, "--json"),
+        check=True,
+        capture_output=True,
+    )
+    plan = json.loads(foreseen.stdout)
+    out = folder / f"{source.stem}-out.zarr"
+    run = subprocess.Popen(
+        command("run", source, out, *case.options, *size, "-q"),
+        stdout=subprocess.DEVNULL,
+    )
+    workers, driver = peaks(run)
+    assert run.returncode == 0
+    most = max(workers.values())
+    return {
+        **asdict(case),
+        "workers": plan["workers"],
+        "foreseen_MB": round(plan["worker_bytes"] / 1e6, 1),
+        "cache_MB": round(plan["cache_bytes"] / 1e6, 1),
+        "peaks_MB": [round(peak / 1e6, 1) for peak in workers.values()],
+        "driver_MB": round(driver / 1e6, 1),
+        "over": round(most / plan["worker_bytes"], 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a volume of toy size")
+    parser.add_argument("--out", type=Path, default=RESULTS / "memory.json")
+    given = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for case in QUICK if given.quick else CASES:
+            row = measured(Path(temporary), case)
+            rows.append(row)
+            print(
+                f"{case.name:20} foreseen {row['foreseen_MB']} MB, peaks "
+                f"{row['peaks_MB']} MB, driver {row['driver_MB']} MB: {row['over']}",
+                flush=True,
+            )
+    given.out.parent.mkdir(exist_ok=True)
+    result = {"machine": machine_facts(), "rows": rows}
+    given.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
