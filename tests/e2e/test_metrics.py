@@ -141,6 +141,21 @@ def test_metrics_alone_need_no_network_and_any_blocks(blockseg, measured):
     assert "Done: 12 blocks" in again.stdout
 
 
+def test_cells_that_blocks_cut_are_put_together(blockseg, measured, monkeypatch):
+    monkeypatch.setattr("blockseg.jobs.cells._TOGETHER", 3)
+    options = ("--scheduler", "serial", "--voxel-size", "2,1,1", "-q")
+    words = ("metrics", measured / "a.tif", "cut.zarr", "--roi", "1:66,0:70,10:130")
+    blockseg(*words, *options, "--block", "40,70,48")
+    table = load_cells(blockseg.folder / "cut.zarr")
+    assert len(table) == 12
+    np.testing.assert_array_equal(
+        table.sum("extent"), np.prod(table.stop - table.start, axis=1)
+    )
+    expected = dhpr_metrics(table)
+    for name, image in images(blockseg.folder / "cut.zarr").items():
+        np.testing.assert_array_equal(image.ravel(), expected[name].astype("f4"))
+
+
 def test_published_formulas_are_those_of_the_images(blockseg, measured):
     words = ("--scheduler", "serial", "--voxel-size", "2,1,1", "--dhpr", "published")
     blockseg("metrics", measured / "a.tif", "p.zarr", *words, "-q")
