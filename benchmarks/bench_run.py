@@ -120,7 +120,8 @@ def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
         "read_chars": sum(done.read.values()),
     }
     if name not in OURS:
-        return found | json.loads(done.output.strip().splitlines()[-1])
+        said: dict[str, Any] = json.loads(done.output.strip().splitlines()[-1])
+        return found | said
     return found | of_run(out, given)
 
 
@@ -155,16 +156,21 @@ def of_run(out: Path, given: Any) -> dict[str, Any]:
 
 def engines(window: tuple[int, ...], workers: int, threads: int, given: Any) -> float:
     """Return windows a second of as many engines side by side, with nothing else to do."""
-    words = [sys.executable, __file__, "--engine", json.dumps([window, threads])]
+    words = [
+        sys.executable,
+        __file__,
+        "--engine",
+        json.dumps([window, threads, 0 if given.quick else 10]),
+    ]
     words += ["--weights", given.weights]
     running = [
         subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         for _ in range(workers)
     ]
-    return sum(json.loads(process.communicate()[0]) for process in running)
+    return float(sum(json.loads(process.communicate()[0]) for process in running))
 
 
-def engine(window: tuple[int, ...], threads: int, weights: str) -> float:
+def engine(window: tuple[int, ...], threads: int, weights: str, least: float) -> float:
     """Return windows a second of one engine."""
     from blockseg.core.specs import BackendSpec
     from blockseg.model import default_backend, make_backend
@@ -179,7 +185,7 @@ def engine(window: tuple[int, ...], threads: int, weights: str) -> float:
     tile = (0.03 * tile).astype(np.float32)
     backend.infer(tile, None)
     start, turns = time.perf_counter(), 0
-    while turns < 3 or time.perf_counter() - start < 10:
+    while turns < 2 or time.perf_counter() - start < least:
         backend.infer(tile, None)
         turns += 1
     return turns / (time.perf_counter() - start)
@@ -236,14 +242,15 @@ def main() -> int:
     parser.add_argument("--engine", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.engine:
-        window, threads = json.loads(given.engine)
-        sys.stdout.write(json.dumps(engine(tuple(window), threads, given.weights)))
+        window, threads, least = json.loads(given.engine)
+        found = engine(tuple(window), threads, given.weights, least)
+        sys.stdout.write(json.dumps(found))
         return 0
     given.more = ["--scheduler", "serial"] if given.quick else []
     brains = given.brains or ["dense", "sparse"]
     shape = tuple(int(n) for n in given.shape.split(","))
     if given.quick:
-        shape, brains = (64, 64, 128), given.brains or ["dense"]
+        shape, brains = (64, 64, 64), given.brains or ["dense"]
     results = json.loads(given.json.read_text()) if given.json.exists() else {}
     results["machine"] = machine()
     given.folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import zarr
+from zarr.codecs import BloscCodec
 
 from blockseg.model import load_weights
 from blockseg.model.normalization import normalize
@@ -47,7 +48,7 @@ class Outputs:
                     shape=shape,
                     chunks=(min(CHUNK, *shape),) * 3,
                     dtype="uint8",
-                    compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3),
+                    compressors=BloscCodec(cname="zstd", clevel=3),
                 )
         self.arrays = [zarr.open_array(f"{folder}/{name}") for name in names]
 
@@ -67,11 +68,14 @@ class Model:
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return the probability of a normalised image, zeros beyond it."""
         with torch.inference_mode():
-            return (
-                self.network(torch.from_numpy(image)[None, None])
-                .sigmoid()[0, 0]
-                .numpy()
-            )
+            logits = self.network(torch.from_numpy(image)[None, None])
+            probability: np.ndarray = logits.sigmoid()[0, 0].numpy()
+        return probability
+
+
+def stored(source: str) -> Any:
+    """Return the finest level of an OME-Zarr, opened to read."""
+    return zarr.open_array(f"{source}/0", mode="r")
 
 
 def normalised(raw: np.ndarray, by: Affine) -> np.ndarray:
@@ -99,7 +103,7 @@ def windows(
 
 def published(given: Any, by: Affine) -> dict[str, Any]:
     """Run the published script's loop: window after window, all threads in each."""
-    source = zarr.open_array(f"{given.source}/0", mode="r")
+    source = stored(given.source)
     outputs = Outputs(given.out, source.shape)
     model = Model(given.weights, given.threads)
     todo = windows(source.shape, given.edge, given.halo)
@@ -110,25 +114,26 @@ def published(given: Any, by: Affine) -> dict[str, Any]:
 
 def sliding_window(given: Any, by: Affine) -> dict[str, Any]:
     """Run MONAI's inferer on the whole array, at its default overlap."""
-    from monai.inferers import SlidingWindowInferer
+    from monai.inferers.inferer import SlidingWindowInferer
 
-    source = zarr.open_array(f"{given.source}/0", mode="r")
+    source = stored(given.source)
     outputs = Outputs(given.out, source.shape)
     model = Model(given.weights, given.threads)
     image = torch.from_numpy(normalised(source[...], by))[None, None]
     inferer = SlidingWindowInferer(roi_size=(given.edge,) * 3)
     with torch.inference_mode():
-        found = inferer(image, lambda x: model.network(x).sigmoid())
-    outputs.write((slice(None),) * 3, found[0, 0].numpy())
+        found: Any = inferer(image, lambda x: model.network(x).sigmoid())
+    outputs.write((slice(None), slice(None), slice(None)), found[0, 0].numpy())
     starts = [math.ceil(n / (given.edge * 0.75)) for n in source.shape]
     return {"tasks": math.prod(starts)}
 
 
 def map_overlap(given: Any, by: Affine) -> dict[str, Any]:
     """Run dask's ``map_overlap`` on threads, the network on one thread in each."""
-    import dask
-    import dask.array as da
+    from dask import array as arrays
+    from dask import config, optimize
 
+    da: Any = arrays
     source = da.from_zarr(f"{given.source}/0").rechunk(given.edge)
     outputs = Outputs(given.out, source.shape)
     model = Model(given.weights, 1)
@@ -141,15 +146,16 @@ def map_overlap(given: Any, by: Affine) -> dict[str, Any]:
     found = source.map_overlap(
         infer, depth=HALO, boundary="none", dtype=np.uint8, meta=meta
     )
-    stored = da.store(
+    lazy = da.store(
         [found, (found >= 128).astype(np.uint8)],
         outputs.arrays,
         compute=False,
         lock=False,
     )
-    tasks = len(dict(dask.optimize(stored)[0].__dask_graph__()))
-    with dask.config.set(scheduler="threads", num_workers=given.threads):
-        stored.compute()
+    (best,) = optimize(lazy)  # type: ignore[no-untyped-call]
+    tasks = len(dict(best.__dask_graph__()))
+    with config.set(scheduler="threads", num_workers=given.threads):
+        lazy.compute()
     return {"tasks": tasks}
 
 
@@ -158,15 +164,16 @@ def block_tasks(given: Any, by: Affine) -> dict[str, Any]:
 
     The pattern of cellpose's distributed driver, with this network for its model.
     """
-    from dask.distributed import Client, LocalCluster
+    from dask import distributed
 
-    shape = zarr.open_array(f"{given.source}/0", mode="r").shape
+    dask: Any = distributed
+    shape = stored(given.source).shape
     Outputs(given.out, shape)
     todo = windows(shape, given.edge, HALO)
-    cluster = LocalCluster(
+    cluster = dask.LocalCluster(
         n_workers=given.threads, threads_per_worker=1, dashboard_address=None
     )
-    with cluster, Client(cluster) as client:
+    with cluster, dask.Client(cluster) as client:
         many = client.map(
             _one_block,
             todo,
@@ -188,7 +195,7 @@ def _one_block(
     by: Affine,
 ) -> int:
     read, keep, put = window
-    raw = zarr.open_array(f"{source}/0", mode="r")[read]
+    raw = stored(source)[read]
     model = Model(weights, 1)
     Outputs(out).write(put, model(normalised(raw, by))[keep])
     return int(np.prod(raw.shape))
