@@ -192,16 +192,16 @@ class DaskExecutor:
 
     def _send(self) -> None:
         refill, self._refill = self._refill, {}
-        for worker, batches in refill.items():
-            self._tasks.send(batches, worker)
+        if refill:
+            self._tasks.send(refill)
 
     def _in_flight(self) -> int:
         refill = sum(map(len, self._refill.values()))
         return len(self._tasks) + refill + len(self._recalled)
 
     def _room_of(self, worker: str, alone: bool) -> int:
-        """Return how many tasks more a worker needs to be busy, and one to spare."""
-        wanted = 1 if alone else self._watch.threads_of(worker) + 1
+        """Return how many tasks more a worker needs to stay busy."""
+        wanted = 1 if alone else self._pace.window(self._watch.threads_of(worker))
         has = self._tasks.of_worker(worker) + len(self._refill.get(worker, ()))
         return wanted - has
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import dask
 
 from blockseg.core.errors import ClusterError
 from blockseg.runtime.attempt import one_line
@@ -81,32 +83,41 @@ class TasksInFlight:
         """Return keys and tasks as they are now."""
         return list(self._tasks.items())
 
-    def send(self, batches: Sequence[list[int]], worker: str = "") -> None:
-        """Submit batches as one small graph, to one worker only where given.
+    def send(self, refill: Mapping[str, Sequence[list[int]]]) -> None:
+        """Submit batches by the worker that runs them, as one small graph.
+
+        Those under "" go to any worker.
 
         Raises
         ------
         ClusterError
             If the cluster takes no tasks.
         """
-        options: dict[str, Any] = {}
-        if worker:
-            options["workers"] = [worker]
-        if self._resources:
-            options["resources"] = self._resources
-        keys = [self._key(batch) for batch in batches]
-        plugins = [self._plugin] * len(batches)
+        places, batches = {}, []
+        for worker, some in refill.items():
+            for batch in some:
+                places[self._key(batch)] = worker
+                batches.append(batch)
+        bound = {key: [worker] for key, worker in places.items() if worker}
+        options = {"resources": self._resources} if self._resources else {}
         try:
-            futures = self._client.map(
-                run_blocks, plugins, batches, key=keys, pure=False, **options
-            )
+            # One graph for all workers costs half of one for each.
+            with dask.annotate(workers=bound.get) if bound else nullcontext():
+                futures = self._client.map(
+                    run_blocks,
+                    [self._plugin] * len(batches),
+                    batches,
+                    key=list(places),
+                    pure=False,
+                    **options,  # type: ignore[arg-type]
+                )
         except Exception as error:
             message = f"the cluster takes no more tasks: {one_line(error)}"
             raise ClusterError(message) from error
-        for key, batch, future in zip(keys, batches, futures, strict=True):
-            self._tasks[key] = Task(batch, future, worker)
+        for key, batch, future in zip(places, batches, futures, strict=True):
+            self._tasks[key] = Task(batch, future, places[key])
+            self._of_worker[places[key]] += 1
             future.add_done_callback(self._note_end)  # type: ignore[no-untyped-call]
-        self._of_worker[worker] += len(batches)
 
     def wait(self, timeout: float) -> list[str]:
         """Return the keys of tasks that ended, all that did when the first did."""

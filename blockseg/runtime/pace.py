@@ -29,6 +29,7 @@ class Pace:
     target: float = 0.5
     largest: int = 500
     _size: float = 1.0
+    _quick: bool = False
 
     def saw(self, blocks: int, seconds: float) -> None:
         """Learn from a task of ``blocks`` blocks that took ``seconds``.
@@ -38,12 +39,21 @@ class Pace:
         """
         if blocks < 1:
             return
+        self._quick = seconds < self.target
         wanted = self.target * blocks / max(seconds, 1e-6)
         if wanted < self._size:
             self._size = max(1.0, wanted)
         else:
             step = self._size + (wanted - self._size) / 4
             self._size = min(step, 4 * self._size, float(self.largest))
+
+    def window(self, threads: int) -> int:
+        """Return how many tasks a worker should have: one runs on each thread.
+
+        Of long tasks one is kept waiting; a worker that holds more holds them back from
+        others at the end. Of quick ones as many as run, since results come in groups.
+        """
+        return threads + (threads + 1 if self._quick else 1)
 
     def batch(self, waiting: int, threads: int) -> int:
         """Return the size of the next batch.

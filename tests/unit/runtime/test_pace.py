@@ -65,3 +65,12 @@ def test_a_task_in_which_nothing_ran_teaches_nothing():
     pace = Pace()
     pace.saw(0, 10.0)
     assert pace == Pace()
+
+
+def test_of_long_tasks_one_waits_and_of_quick_ones_as_many_as_run():
+    pace = Pace(target=1.0)
+    assert pace.window(2) == 3
+    pace.saw(1, 0.1)
+    assert pace.window(2) == 5
+    pace.saw(1, 3.0)
+    assert pace.window(2) == 3
