@@ -131,7 +131,8 @@ def sliding_window(given: Any, by: Affine) -> dict[str, Any]:
 def map_overlap(given: Any, by: Affine) -> dict[str, Any]:
     """Run dask's ``map_overlap`` on threads, the network on one thread in each."""
     from dask import array as arrays
-    from dask import config, optimize
+    from dask import config
+    from dask.base import optimize
 
     da: Any = arrays
     source = da.from_zarr(f"{given.source}/0").rechunk(given.edge)

@@ -253,6 +253,7 @@ def _tiling(inputs: Inputs, backend: str, device: str) -> tuple[Tiling, Layout]:
     most = settings.workers or here.cores
     threads = settings.threads or max(1, here.cores // most)
     best: tuple[float, Tiling, Layout] | None = None
+    least: tuple[Tiling, Layout] | None = None
     problem: ConfigError | None = None
     for tiling in tilings(
         inputs.roi,
@@ -268,13 +269,20 @@ def _tiling(inputs: Inputs, backend: str, device: str) -> tuple[Tiling, Layout]:
         except ConfigError as error:
             problem = error
             continue
+        if settings.workers and fit.workers * fit.peak_bytes > here.available:
+            # Their number is the user's; how much each takes is not.
+            if least is None or fit.peak_bytes < least[1].peak_bytes:
+                least = (tiling, fit)
+            continue
         rounds = math.ceil(tiling.blocks / fit.workers) / tiling.blocks
         time = tiling.cost * rounds / fit.inference_threads**_DOUBLED
         if best is None or time < best[0]:
             best = (time, tiling, fit)
-    if best is None:
-        raise problem or ConfigError("no window fits the memory")
-    return best[1:]
+    if best is not None:
+        return best[1:]
+    if least is not None:
+        return least
+    raise problem or ConfigError("no window fits the memory")
 
 
 def _layout(

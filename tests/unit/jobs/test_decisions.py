@@ -106,3 +106,20 @@ def test_what_is_given_is_kept(tmp_path, a_machine_of):
     chosen = decide(inputs_of((300, 300, 300), tmp_path, **given))
     assert (chosen.block, chosen.window) == (given["block"], given["window"])
     assert chosen.threads == 3
+
+
+@pytest.mark.parametrize("gib", [6, 12])
+def test_workers_that_are_given_get_windows_that_fit(gib, tmp_path, a_machine_of):
+    a_machine_of(2, gib)
+    inputs = inputs_of((512, 1024, 1024), tmp_path, workers=3)
+    layout = fitted(inputs, decide(inputs))
+    assert layout.workers == 3
+    assert 3 * layout.peak_bytes < gib * GIB
+
+
+def test_more_workers_than_fit_get_the_smallest_windows(tmp_path, a_machine_of):
+    a_machine_of(2, 2)
+    inputs = inputs_of((256, 256, 256), tmp_path, workers=20)
+    chosen = decide(inputs)
+    assert fitted(inputs, chosen).workers == 20
+    assert math.prod(chosen.window) <= 64**3
