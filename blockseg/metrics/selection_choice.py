@@ -34,6 +34,9 @@ class Choice:
     hardness_weight: float = 1.0
     """λ: worth of the mean hardness against that of standing for all; rule dhpr."""
 
+    amount: bool = True
+    """Whether hardness counts how much is hard in a block, or which share; rule dhpr."""
+
     reserve: float = 0.075
     """Share of the picks for blocks without neurites or with artefacts; rule dhpr."""
 

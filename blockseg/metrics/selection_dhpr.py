@@ -74,7 +74,7 @@ class _Dhpr:
     def __init__(self, table: BlockTable, choice: Choice) -> None:
         self._table, self._choice = table, choice
         self._candidates = table.candidates
-        self._names, self._ranks = table.hardness_ranks()
+        self._names, self._ranks = table.hardness_ranks(amount=choice.amount)
         self._hard = np.asarray(self._ranks.mean(axis=1))
         self._boxes = table.boxes
         self._taken = list(choice.earlier)

@@ -107,16 +107,26 @@ class BlockTable:
         """Which blocks show anything at all, shape (n,): not those of one grey level."""
         return np.asarray(self.kept & (self.noise != 0))
 
-    def hardness(self) -> NDArray[np.float64]:
-        """Return h: the mean of the candidates' ranks of L, U and G, shape (n,).
+    def hardness(self, *, amount: bool = True) -> NDArray[np.float64]:
+        """Return h: the mean of :meth:`hardness_ranks`, shape (n,).
 
-        From 0 to 1, and 0 for blocks that are no candidates. A metric that no candidate
-        has (U without a network) does not count; one that a candidate lacks ranks 0.
+        From 0 to 1, and 0 for blocks that are no candidates.
         """
-        return np.asarray(self.hardness_ranks()[1].mean(axis=1))
+        return np.asarray(self.hardness_ranks(amount=amount)[1].mean(axis=1))
 
-    def hardness_ranks(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Return the names and ranks of the metrics that h is the mean of.
+    def hardness_ranks(
+        self, *, amount: bool = True
+    ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Return the candidates' ranks of L, U and G.
+
+        A metric that no candidate has (U without a network) is left out; a candidate that
+        lacks one ranks 0.
+
+        Parameters
+        ----------
+        amount
+            Rank L·|F⁺|, U·|F⁺| and G·|F⁺|, how much is hard in a block, instead of the
+            shares: specks of noise are faint, uncertain and in pieces altogether.
 
         Returns
         -------
@@ -131,8 +141,9 @@ class BlockTable:
             "entropy": self.entropy,
             "fragments": self.fragmentation,
         }
+        weight = self.extended if amount else np.ones(len(self))
         found = {
-            name: ranks(np.where(among, column, np.nan))
+            name: ranks(np.where(among, weight * column, np.nan))
             for name, column in columns.items()
             if np.isfinite(column[among]).any()
         }

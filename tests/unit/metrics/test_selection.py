@@ -70,11 +70,13 @@ def test_ranks_go_from_0_to_1_and_equal_values_share_theirs():
 def test_hardness_is_the_mean_rank_of_the_metrics_that_are_there():
     table = table_of(
         (1, 1, 3),
+        extended=np.array([1000, 100, 40]),
         low_snr=np.array([0.1, 0.5, 0.9]),
         entropy=np.full(3, np.nan),
         fragmentation=np.array([4.0, 2.0, np.nan]),
     )
-    np.testing.assert_allclose(table.hardness(), [(0 + 1) / 2, 0.25, 0.5])
+    np.testing.assert_allclose(table.hardness(amount=False), [(0 + 1) / 2, 0.25, 0.5])
+    np.testing.assert_allclose(table.hardness(), [(1 + 1) / 2, 0.25, 0])
 
 
 def test_the_rule_takes_hard_blocks_that_differ_and_none_near_another():
@@ -107,7 +109,7 @@ def test_where_there_is_no_room_picks_come_nearer_but_never_overlap():
     chosen = select(table, Choice(20, reserve=0))
     assert sorted(rows(chosen)) == list(range(8))
     assert "there are only 8" in chosen.notes[0]
-    assert "7 of the picks lie within one block length" in chosen.notes[1]
+    assert "within one block length of another: 7" in chosen.notes[1]
     double = table_of((1, 1, 4))
     shifted = replace(double, start=double.start // 2, stop=double.start // 2 + EDGE)
     assert len(rows(select(shifted, Choice(4, reserve=0)))) == 2
