@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from infer_machine import sgemm  # type: ignore[import-not-found]
 from infer_ways import OpenVinoWith  # type: ignore[import-not-found]
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
 from blockseg.model import build, load_weights
 
@@ -84,15 +86,17 @@ def _layer(node: str) -> str:
 def _multiply_adds(architecture: str, width: int, core: Zyx) -> dict[str, int]:
     with torch.device("meta"):
         network = build(architecture, width).eval()
-    window = [n + 2 * network.reach for n in core]
-    with torch.inference_mode(), FlopCounterMode(network, display=False) as counter:
-        network.core_logits(torch.empty((1, 1, *window), device="meta"))
-    named = {
-        name for name, part in network.named_modules() if not list(part.children())
-    }
-    found = {}
-    for name, kinds in counter.get_flop_counts().items():
-        layer = name.partition(".")[2]
-        if layer in named:
-            found[layer] = sum(kinds.values()) // 2
+        tile = torch.empty((1, 1, *(n + 2 * network.reach for n in core)))
+    found: dict[str, int] = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d)):
+            layer.register_forward_hook(partial(_count, found, name))
+    with torch.inference_mode():
+        network.core_logits(tile)
     return found
+
+
+def _count(found: dict[str, int], name: str, layer: Any, given: Any, made: Any) -> None:
+    # Each weight meets each voxel of the map that is not strided: once.
+    voxels = given[0] if isinstance(layer, nn.ConvTranspose3d) else made
+    found[name] = layer.weight.numel() * math.prod(voxels.shape[2:])
