@@ -45,7 +45,8 @@ th { position: sticky; top: 0; background: #fff; font-weight: 600; }
 th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid #0072b2; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; font-size: .7em; }
 th[aria-sort=descending] button::after { content: " \\25BC"; font-size: .7em; }
-td.t, th.t { text-align: left; white-space: normal; min-width: 15em; overflow-wrap: anywhere; }
+td.t, th.t { text-align: left; white-space: normal; min-width: 18em; overflow-wrap: anywhere; }
+th:not(:has(button)) { text-align: left; }
 td.t small { color: #555; display: block; }
 tr:target { background: #fff3d6; }
 td img { display: block; width: 128px; height: auto; background: #000;
