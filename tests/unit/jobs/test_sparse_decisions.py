@@ -1,0 +1,148 @@
+import json
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+
+from blockseg.config import RunSettings
+from blockseg.core.geometry import Roi
+from blockseg.jobs import sparse
+from blockseg.jobs.decisions import decide
+from blockseg.jobs.inputs import Inputs, Weights, memory_source
+from blockseg.jobs.sieve import Sieve, sift
+from blockseg.jobs.sparse import gate_of, sparse_decisions, sparse_from
+from blockseg.model import (
+    Engine,
+    WeightsInfo,
+    build,
+    make_backend,
+    save_weights,
+    sha256,
+)
+from blockseg.volume import Tissue
+
+EDGE = 16
+SHAPE = (96, 112, 96)
+CUBES = 6 * 7 * 6
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A network that calls what is 6 SDs above the background foreground."""
+    network = build("sdasn", 2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm3d):
+                module.weight.fill_(1)
+        for conv in network.x00:
+            conv.conv.weight[0, 0, 1, 1, 1] = 1
+        network.head00.weight[0, 0] = 2
+        network.head00.bias.fill_(-12)
+    path = tmp_path_factory.mktemp("weights") / "local.safetensors"
+    info = WeightsInfo("local", 1.0, width=2)
+    save_weights(path, network.eval(), info)
+    return Weights(path, info, sha256(path))
+
+
+def neurites(shape=SHAPE, every=48):
+    """Return noise with rods so thick that a thousandth of them is some voxels."""
+    image = np.random.default_rng(0).normal(200, 10, shape)
+    for y in range(3, shape[1], every):
+        image[20:28, y : y + 10] += 200
+    return image.clip(0, 65535).astype(np.uint16)
+
+
+def inputs_of(image, weights, tmp_path, **given):
+    settings = RunSettings(
+        normalization="200,10", backend="torch", workers=1, threads=1, sparse=True,
+        **given,
+    )  # fmt: skip
+    roi = given.get("roi") or Roi.whole(image.shape)
+    return Inputs(memory_source(image), tmp_path, roi, weights, None, settings)
+
+
+def sparse_of(inputs, edge=EDGE):
+    decided = sparse_decisions(inputs, decide(inputs), 2, edge)
+    return decided, sparse_from(decided.sparse)
+
+
+@pytest.fixture(scope="module")
+def found_whole(weights, tmp_path_factory):
+    return sparse_of(inputs_of(neurites(), weights, tmp_path_factory.mktemp("out")))
+
+
+def test_a_sparse_volume_is_skipped_where_it_is_empty(weights, found_whole):
+    image = neurites()
+    decided, found = found_whole
+    assert found.bound is not None
+    assert (found.cubes, found.seen, found.inferred) == (CUBES, CUBES, 24)
+    assert found.with_foreground >= 6
+    assert found.lost <= found.lost_at_most <= 0.001
+    assert decided.window == (16, 16, 32), "the rods run along x"
+    gate = gate_of(decided.sparse)
+    spec = decided.engine(str(weights.path))
+    roi = Roi.whole(image.shape)
+    with closing(Engine(make_backend(spec), decided.affine)) as engine:
+        sieve = Sieve(gate, image.shape, decided.affine)
+        done = sift(sieve, engine, memory_source(image).volume, roi, 32)
+    bright = image.astype(float) >= 200 + 10 * 6
+    assert np.count_nonzero(bright & (done.probability < 128)) <= 0.001 * bright.sum()
+    assert done.skipped == pytest.approx(found.empty * image.size)
+    assert done.skipped > 0.5 * image.size
+    assert done.computed == pytest.approx(found.computed * image.size)
+
+
+def test_what_is_outside_of_the_tissue_is_skipped_and_its_loss_is_measured(
+    weights, tmp_path, monkeypatch
+):
+    mask = np.ones((6, 7, 6), bool)
+    mask[3:] = False
+    monkeypatch.setattr(sparse, "tissue_cubes", lambda *_: Tissue(mask, 2))
+    decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
+    assert found.skips
+    assert (found.level, found.outside) == (2, 0.5)
+    gate = gate_of(json.loads(json.dumps(decided.sparse)))
+    assert np.array_equal(gate.tissue.array(), mask)
+    mask[:] = True
+    mask[1] = False  # where all neurites are
+    decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
+    assert gate_of(decided.sparse) is None
+
+
+def test_the_region_of_a_run_does_not_change_what_is_skipped(
+    weights, tmp_path, found_whole
+):
+    decided, whole = found_whole
+    roi = Roi((0, 0, 0), (40, 60, 70))
+    _, part = sparse_of(inputs_of(neurites(), weights, tmp_path, roi=roi))
+    assert part == whole
+    assert gate_of(json.loads(json.dumps(decided.sparse))) == gate_of(decided.sparse)
+
+
+def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
+    image = np.random.default_rng(0).normal(200, 10, SHAPE).astype(np.uint16)
+    decided, found = sparse_of(inputs_of(image, weights, tmp_path))
+    assert gate_of(decided.sparse) is None
+    assert "only 0 of 24 sampled cubes" in found.note
+    assert decided.note == f"--sparse: {found.note}"
+    assert decided.window == decide(inputs_of(image, weights, tmp_path)).window
+
+
+def test_a_volume_full_of_neurites_is_not_skipped(weights, tmp_path):
+    image = np.random.default_rng(0).normal(200, 10, SHAPE)
+    z, y, x = (np.flatnonzero(np.arange(n) % 16 // 4 == 1) for n in SHAPE)
+    image[np.ix_(z, y, x)] += 300
+    decided, found = sparse_of(inputs_of(image.astype("u2"), weights, tmp_path))
+    assert gate_of(decided.sparse) is None
+    assert "too faint to skip any for less than 0.1%" in found.note
+
+
+def test_a_volume_of_a_few_cubes_is_not_skipped(weights, tmp_path):
+    image = neurites((32, 64, 32))
+    decided, found = sparse_of(inputs_of(image, weights, tmp_path))
+    assert 0 < found.inferred <= found.cubes // 4
+    assert gate_of(decided.sparse) is None
+    assert found.note
