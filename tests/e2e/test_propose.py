@@ -157,6 +157,26 @@ def test_masks_and_regions_say_where_picks_lie(blockseg, made):
     assert regions == [7, 9]
 
 
+def test_picks_of_a_region_lie_where_they_say(blockseg, made):
+    blockseg(
+        "run", made / "brain.tif", "part.zarr", "--voxel-size", "1,0.5,0.5", "--backend",
+        "fake", "--normalization", "200,40", "--scheduler", "serial", "-q",
+        "--roi", "0:70,10:118,100:190",
+    )  # fmt: skip
+    blockseg("propose-annotations", "part.zarr", "-o", "picks", "--count", "1", "-q")
+    (row,) = manifest(blockseg.folder / "picks")
+    label = tifffile.imread(blockseg.folder / "picks" / "label" / f"{row['name']}.tif")
+    start = [row[f"start_{axis}"] for axis in "zyx"]
+    # Cells are those of the whole volume; the region cuts them.
+    assert start in ([0, 10, 128], [0, 64, 100], [0, 64, 128])
+    box = Roi((0, 0, 0), label.shape).shifted(
+        a - b for a, b in zip(start, (0, 10, 100), strict=True)
+    )
+    mask = open_volume(find(str(blockseg.folder / "part.zarr/labels/foreground")))
+    np.testing.assert_array_equal(label, mask.read(box))
+    assert int(label.sum()) == row["foreground"]
+
+
 def test_a_run_that_is_not_complete_says_how_much_is_missing(blockseg, made):
     shutil.copytree(made / "out.zarr", blockseg.folder / "part.zarr")
     record = json.loads((made / "out.zarr" / ".blockseg" / "run.json").read_text())
