@@ -1,0 +1,129 @@
+"""What is not skipped is as it would be if nothing were."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blockseg.core.cubes import CubeMask, Gate, cube_counts, spread
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.grid import BlockGrid
+from blockseg.core.specs import Affine, BackendSpec
+from blockseg.jobs.sieve import Sieve, sift
+from blockseg.model import ALIGNMENT, REACH, Engine, build, evidence, whole_volume
+from blockseg.model.backend_fake import FakeBackend
+from blockseg.model.backend_torch import TorchBackend
+from blockseg.volume import MemoryVolume
+
+EDGE = 16
+AFFINE = Affine(200.0, 20.0)
+
+
+def lively(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build("sdasn", 2)
+        for module in network.modules():
+            if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)):
+                torch.nn.init.kaiming_normal_(module.weight, a=0.2)
+    return network.eval()
+
+
+def image(shape, seed):
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(200, 20, shape)
+    for _ in range(4):
+        z, y, x = (int(rng.integers(0, n)) for n in shape)
+        raw[z : z + 3, y : y + 3, x : x + 12] += 200
+    return raw.clip(0, 65535).astype(np.uint16)
+
+
+@st.composite
+def cases(draw):
+    lengths = (
+        draw(st.integers(1, 50)),
+        draw(st.integers(1, 30)),
+        draw(st.integers(8, 20)),
+    )
+    shape = to_zyx(draw(st.permutations(lengths)))
+    block = to_zyx(4 * draw(st.integers(max(1, n // 8), max(2, n // 4))) for n in shape)
+    core = to_zyx(draw(st.sampled_from([16, 32])) for _ in shape)
+    starts = [draw(st.integers(0, n - 1)) for n in shape]
+    stops = [draw(st.integers(a + 1, n)) for a, n in zip(starts, shape, strict=True)]
+    return shape, block, core, Roi(to_zyx(starts), to_zyx(stops))
+
+
+def far_mean(raw):
+    """Return the answer of the fake engine on a whole volume."""
+    padded = np.pad((raw - AFFINE.offset) / AFFINE.scale, REACH)
+    steps = REACH * np.vstack([np.zeros((1, 3), int), np.eye(3), -np.eye(3)]).astype(
+        int
+    )
+    rois = [Roi.whole(raw.shape).shifted(step + REACH) for step in steps]
+    return np.mean([padded[roi.slices()] for roi in rois], axis=0).clip(0, 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    case=cases(),
+    seed=st.integers(0, 3),
+    rank=st.floats(0, 1),
+    with_tissue=st.booleans(),
+    with_mask=st.booleans(),
+)
+def test_cubes_are_skipped_whole_and_the_others_are_as_ever_however_blocks_lie(
+    case, seed, rank, with_tissue, with_mask
+):
+    shape, block, core, roi = case
+    raw = image(shape, seed)
+    rng = np.random.default_rng(seed)
+    found = evidence(raw, Roi.whole(shape), AFFINE, shape, EDGE)
+    bound = float(np.quantile(found, rank, method="lower"))
+    counts = cube_counts(shape, EDGE)
+    tissue = rng.random(counts) < 0.7 if with_tissue else np.ones(counts, bool)
+    gate = Gate(EDGE, bound, CubeMask.of(tissue) if with_tissue else None)
+    masked = rng.random(shape) < 0.5 if with_mask else np.ones(shape, bool)
+    whole = Roi.whole(shape)
+    likely = spread(tissue, Roi.whole(counts), whole, EDGE)
+    kept = likely & spread(found > bound, Roi.whole(counts), whole, EDGE)
+    expected = np.where(kept & masked, far_mean(raw), 0)
+
+    engine = Engine(FakeBackend(core, np.dtype("f8")), AFFINE)
+    sieve = Sieve(gate, shape, AFFINE)
+    out = np.full(shape, np.nan)
+    skipped = 0
+    for part in BlockGrid(shape, block, (REACH,) * 3, roi, ALIGNMENT):
+        inside = masked[part.write_roi.slices()] if with_mask else None
+        place = sieve.place(part.write_roi)
+        chosen = sieve.choose(raw[place.slices()], part.write_roi, inside)
+        skipped += chosen.skipped
+        out[part.write_roi.slices()] = 0
+        if chosen.roi.size:
+            around = sieve.around(chosen.roi, REACH)
+            out[chosen.roi.slices()] = engine.probability(
+                raw[around.slices()], around, chosen.roi, shape, chosen.wanted
+            )
+    assert abs(out - expected)[roi.slices()].max() < 1e-9
+    if not with_mask:
+        assert skipped == np.count_nonzero((likely & ~kept)[roi.slices()])
+
+
+def test_a_network_in_sifted_blocks_is_that_on_the_whole_volume():
+    shape = (32, 16, 64)
+    raw, network = image(shape, 1), lively(1)
+    found = evidence(raw, Roi.whole(shape), AFFINE, shape, EDGE)
+    gate = Gate(EDGE, float(np.median(found)))
+    engine = Engine(
+        TorchBackend(BackendSpec("torch", "", (16, 16, 16), "float64"), network), AFFINE
+    )
+    roi = Roi((0, 0, 16), (32, 16, 64))
+    done = sift(Sieve(gate, shape, AFFINE), engine, MemoryVolume(raw), roi, 32)
+    engine.close()
+    kept = found[:, :, 1:] > gate.bound
+    assert done.computed == kept.sum() * EDGE**3
+    assert done.skipped == (~kept).sum() * EDGE**3
+    assert np.array_equal(done.raw, raw[roi.slices()])
+    assert done.read_bytes == (32 * 16 * 48 + 32 * 16 * 64) * 2
+    bytes_ = np.rint(255 * whole_volume(raw, network, AFFINE))[roi.slices()]
+    where = spread(kept, Roi.whole(kept.shape), Roi.whole(roi.shape), EDGE)
+    assert np.array_equal(done.probability, np.where(where, bytes_, 0))
