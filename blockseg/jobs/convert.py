@@ -14,10 +14,17 @@ from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.inputs import open_source, output_of
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored
+from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.record import copy_request
 from blockseg.jobs.tiling import block_shape
 from blockseg.runtime import Need, plan_layout
-from blockseg.volume import PyramidSpec, PyramidWriter, open_volume
+from blockseg.volume import (
+    PyramidSpec,
+    PyramidWriter,
+    ReadLimits,
+    counting,
+    open_volume,
+)
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
@@ -41,6 +48,9 @@ class Copy:
     image: PyramidSpec
     """What is written."""
 
+    cache_bytes: int = 0
+    """Of decoded chunks that a worker keeps."""
+
     def __call__(self) -> _CopyBlock:
         """Open both."""
         return _CopyBlock(self)
@@ -49,12 +59,13 @@ class Copy:
 class _CopyBlock:
     def __init__(self, spec: Copy) -> None:
         self._grid = spec.grid
-        self._source = open_volume(spec.source)
+        limits = ReadLimits(cache_bytes=spec.cache_bytes)
+        self._source = open_volume(spec.source, limits)
         self._writer = PyramidWriter(spec.image)
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         block = self._grid.block(self._grid.index_of(block_id))
-        with meter("read"):
+        with meter("read"), counting() as decoded:
             raw = self._source.read(block.write_roi)
         with meter("write"):
             written = self._writer.write_block(
@@ -64,6 +75,7 @@ class _CopyBlock:
             block_id,
             written=written.voxels,
             read_bytes=raw.nbytes,
+            decoded_bytes=decoded.total,
             nonzero=written.nonzero,
             digest=written.crc32,
         )
@@ -120,18 +132,27 @@ def convert(
         reduce="mean",
     )
     image.check_grid(grid)
-    job = start(
-        target, copy_request(opened, settings), settings, overwrite=overwrite
-    ).job(
-        Phase("copy", grid, Copy(opened.spec, grid, image), (Stored(image),)),
-        {"image": image},
-        {"block": list(block)},
-        command=command,
-    )
     size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize
     fit = plan_layout(
         budget(settings),
         Need(block_bytes=4 * size, engine_bytes=0),
         workers=settings.workers,
+    )
+    reading = plan_reading(
+        grid,
+        opened.volume.chunk_shape,
+        opened.volume.dtype.itemsize,
+        fit.spare_bytes,
+        fit.workers,
+    )
+    fit = fit.with_cache(reading.cache_bytes)
+    copy = Copy(opened.spec, grid, image, reading.cache_bytes)
+    job = start(
+        target, copy_request(opened, settings), settings, overwrite=overwrite
+    ).job(
+        Phase("copy", grid, copy, (Stored(image),), reading.bars, fit.workers),
+        {"image": image},
+        {"block": list(block)},
+        command=command,
     )
     return launch(job, settings, fit, on_event, engine="copying")
