@@ -112,14 +112,15 @@ def test_a_network_in_sifted_blocks_is_that_on_the_whole_volume():
     shape = (32, 16, 64)
     raw, network = image(shape, 1), lively(1)
     found = evidence(raw, Roi.whole(shape), AFFINE, shape, EDGE)
-    gate = Gate(EDGE, float(np.median(found)))
+    bound = float(np.median(found))
+    gate = Gate(EDGE, bound)
     engine = Engine(
         TorchBackend(BackendSpec("torch", "", (16, 16, 16), "float64"), network), AFFINE
     )
     roi = Roi((0, 0, 16), (32, 16, 64))
     done = sift(Sieve(gate, shape, AFFINE), engine, MemoryVolume(raw), roi, 32)
     engine.close()
-    kept = found[:, :, 1:] > gate.bound
+    kept = found[:, :, 1:] > bound
     assert done.computed == kept.sum() * EDGE**3
     assert done.skipped == (~kept).sum() * EDGE**3
     assert np.array_equal(done.raw, raw[roi.slices()])

@@ -1,5 +1,6 @@
 import json
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ CUBES = 6 * 7 * 6
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A network that calls what is 6 SDs above the background foreground."""
-    network = build("sdasn", 2)
+    network: Any = build("sdasn", 2)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
@@ -82,7 +83,7 @@ def test_a_sparse_volume_is_skipped_where_it_is_empty(weights, found_whole):
     assert found.with_foreground >= 6
     assert found.lost <= found.lost_at_most <= 0.001
     assert decided.window == (16, 16, 32), "the rods run along x"
-    gate = gate_of(decided.sparse)
+    gate: Any = gate_of(decided.sparse)
     spec = decided.engine(str(weights.path))
     roi = Roi.whole(image.shape)
     with closing(Engine(make_backend(spec), decided.affine)) as engine:
@@ -104,7 +105,7 @@ def test_what_is_outside_of_the_tissue_is_skipped_and_its_loss_is_measured(
     decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
     assert found.skips
     assert (found.level, found.outside) == (2, 0.5)
-    gate = gate_of(json.loads(json.dumps(decided.sparse)))
+    gate: Any = gate_of(json.loads(json.dumps(decided.sparse)))
     assert np.array_equal(gate.tissue.array(), mask)
     mask[:] = True
     mask[1] = False  # where all neurites are

@@ -83,7 +83,8 @@ def test_the_bound_holds_over_the_whole_population_of_which_cubes_are_a_sample()
     best = np.argsort(-evidence)
     lost = []
     for _ in range(20):
-        cubes, sizes = [], []
+        cubes: list[Inferred] = []
+        sizes: list[int] = []
         for a, b, n in ((0, 125, 20), (125, 500, 20), (500, 2000, 20)):
             drawn = rng.choice(best[a:b], n, replace=False)
             cubes += [cube(evidence[i], int(foreground[i]), len(sizes)) for i in drawn]
