@@ -48,7 +48,7 @@ class Row:
 
 def rows(quick: bool) -> list[Row]:
     edge = 64 if quick else 256
-    real = ("--block", str(edge // 2), "--no-metrics")
+    real: tuple[str, ...] = ("--block", str(edge // 2), "--no-metrics")
     real += ("--backend", "fake") if quick else ()
     two = ("--workers", "2", "--threads", "1")
     z, y, x = edge, edge, edge

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "TasksInFlight"]
 
+_annotate = dask.annotate  # type: ignore[attr-defined]
+
 _GATHER_SECONDS = 0.005
 _FETCH_SECONDS = 3.0
 
@@ -102,7 +104,7 @@ class TasksInFlight:
         options = {"resources": self._resources} if self._resources else {}
         try:
             # One graph for all workers costs half of one for each.
-            with dask.annotate(workers=bound.get) if bound else nullcontext():
+            with _annotate(workers=bound.get) if bound else nullcontext():
                 futures = self._client.map(
                     run_blocks,
                     [self._plugin] * len(batches),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def test_a_tiff_in_tiles_counts_tiles_and_a_mapped_one_what_is_asked(
     tmp_path: Path,
 ) -> None:
     roi = Roi((0, 0, 0), (1, 5, 5))
-    options = {"photometric": "minisblack", "metadata": {"axes": "ZYX"}}
+    options: dict[str, Any] = {"photometric": "minisblack", "metadata": {"axes": "ZYX"}}
     tifffile.imwrite(
         tmp_path / "t.tif", brain(), tile=(16, 32), compression="zlib", **options
     )

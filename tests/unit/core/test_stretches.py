@@ -34,7 +34,7 @@ def test_a_lane_that_is_done_takes_half_of_the_longest_stretch():
 def test_what_a_lane_that_is_gone_had_before_it_is_done_by_the_others():
     stretches = Stretches(9)
     stretches.take("gone", 2)
-    others = []
+    others: list[int] = []
     while stretches.left:
         others += stretches.take("b", 2)
     assert sorted(others) == [2, 3, 4, 5, 6, 7, 8]
@@ -67,7 +67,7 @@ def test_nothing_is_left_of_what_was_all_taken(count):
 )
 def test_every_place_is_taken_exactly_once_and_none_asks_in_vain(count, lanes, steps):
     stretches = Stretches(count, lanes)
-    taken = []
+    taken: list[int] = []
     for lane, size in (*steps, *((lane, 5) for lane in "abcd" * 20)):
         left = stretches.left
         some = stretches.take(lane, size)

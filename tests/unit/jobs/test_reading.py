@@ -19,7 +19,9 @@ def decoded_by(grid, chunk, reading, workers, itemsize=2):
     """Voxels that workers decode which take turns, each keeping the latest chunks."""
     order = reading.bars.ordered(np.arange(len(grid), dtype=np.int64))
     queue = BlockQueue(order, lanes=workers)
-    caches = [OrderedDict() for _ in range(workers)]
+    caches: list[OrderedDict[tuple[int, ...], int]] = [
+        OrderedDict() for _ in range(workers)
+    ]
     decoded = 0
     kept = [0] * workers
     while queue.waiting:
