@@ -168,7 +168,7 @@ class ConstantVolume:
         return parsed
 
     def read(self, roi: Roi) -> NDArray[Any]:
-        """Return a region filled with the value."""
+        """Return a region of the value, as one voxel that is seen everywhere."""
         check_roi(self.shape, roi)
         count_decoded(roi.size * self.dtype.itemsize)
-        return np.full(roi.shape, self.value, self.dtype)
+        return np.broadcast_to(np.array(self.value, self.dtype), roi.shape)
