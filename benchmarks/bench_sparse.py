@@ -1,0 +1,332 @@
+"""What ``--sparse`` may skip: speed and separation of the evidence, and what is lost.
+
+    python benchmarks/bench_sparse.py            # five synthetic brains, 200 draws each
+    python benchmarks/bench_sparse.py --quick    # a tiny one in cubes of 32, to see it work
+
+1. Voxels/s of CPU time that the evidence passes, beside a white top-hat, in turns.
+2. How well the evidence and top-hats tell cubes with any foreground, by the shipped
+   network, from those without: the area under the curve, each brain by itself.
+3. Surveys as ``--sparse`` makes them, drawn again and again on brains that were inferred
+   whole: how often nothing is skipped, how much is, and what is lost with it.
+4. The same on drawn numbers: 2000 cubes, 6 % of them occupied, 5 % faint, that is
+   with 1 to 19 voxels of foreground; 60 inferred.
+
+Three numbers are median, least and most. Prints JSON, and writes it after each part to
+benchmarks/results/sparse.json; with ``--quick`` only where ``--json`` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from infer_machine import machine  # type: ignore[import-not-found]
+from scipy import ndimage
+
+from blockseg.config import RunSettings
+from blockseg.core.cubes import EDGE, cube_counts, voxels_of
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.specs import Affine
+from blockseg.jobs.decisions import Decisions, decide
+from blockseg.jobs.inputs import Inputs, memory_source, read_weights
+from blockseg.jobs.predict import predict
+from blockseg.jobs.sparse_survey import Survey
+from blockseg.jobs.sparse_window import cheapest_window
+from blockseg.model import (
+    FEWEST,
+    LOSS,
+    TILE,
+    Inferred,
+    choose_bound,
+    evidence,
+    surroundings,
+)
+from blockseg.model.normalization import normalize
+from blockseg.training.synth import SyntheticBrain, preset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+RESULTS = Path(__file__).parent / "results"
+POPULATIONS = (5, 6, 7)
+
+
+@dataclass(frozen=True)
+class Brain:
+    """A synthetic brain with few neurites."""
+
+    preset: str
+    shape: Zyx
+    axons: float
+    """Voxels of path a million voxels."""
+    neurons: float
+    """A million voxels."""
+    seed: int
+
+    def image(self) -> NDArray[np.uint16]:
+        params = preset(self.preset)
+        few = replace(params.morphology, axon_density=self.axons, neurons=self.neurons)
+        params = replace(params, morphology=few)
+        made = SyntheticBrain(self.shape, params, self.seed)
+        return made.image(Roi.whole(self.shape))
+
+
+BRAINS = (
+    Brain("clean", (192, 384, 384), 25.0, 0.0, 3),
+    Brain("fmost", (192, 256, 256), 6.0, 0.01, 0),
+    Brain("fmost", (192, 256, 256), 6.0, 0.01, 1),
+    Brain("fmost", (128, 256, 256), 40.0, 0.0, 3),
+    Brain("lightsheet", (128, 256, 256), 15.0, 0.002, 0),
+)
+QUICK = (Brain("clean", (64, 128, 128), 150.0, 0.0, 3),)
+
+
+def speeds(edge: int, repeat: int) -> dict[str, Any]:
+    """Return million voxels a second of CPU time."""
+    raw = np.random.default_rng(0).normal(200, 20, (edge,) * 3).astype(np.uint16)
+    roi, affine = Roi.whole(raw.shape), Affine(200.0, 20.0)
+    normal = np.empty(raw.shape, np.float32)
+
+    def top_hat() -> None:
+        normalize(raw, affine, normal, roi.start)
+        ndimage.white_tophat(normal, 5)
+
+    ways: dict[str, Callable[[], object]] = {
+        "evidence": lambda: evidence(raw, roi, affine, raw.shape),
+        "normalise, top-hat 5³": top_hat,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeat + 1):
+        for name, work in ways.items():
+            begun = time.process_time()
+            work()
+            taken[name].append(raw.size / 1e6 / (time.process_time() - begun))
+    return {name: spread(rates[1:]) for name, rates in taken.items()}
+
+
+def spread(values: Sequence[float]) -> list[float] | None:
+    """Return median, least and most, to four digits."""
+    if not values:
+        return None
+    return [float(f"{f(values):.4g}") for f in (np.median, np.min, np.max)]
+
+
+def statistics(cube: NDArray[np.float32]) -> dict[str, float]:
+    """Return what else could tell that a normalised cube holds foreground."""
+    n = len(cube) // 2
+    pooled = cube.reshape(n, 2, n, 2, n, 2).mean(axis=(1, 3, 5))
+    level = _above_tiles(pooled, TILE // 2)
+    opened = ndimage.white_tophat(cube, 5)
+    return {
+        "second largest": _ranked(level, 2),
+        "sixth largest": _ranked(level, 6),
+        "not averaged": _ranked(_above_tiles(cube, TILE), 4),
+        "top-hat 3³ of averaged": _ranked(ndimage.white_tophat(pooled, 3), 4),
+        "top-hat 5³, 8th": _ranked(opened, 8),
+        "top-hat 5³, 32nd": _ranked(opened, 32),
+    }
+
+
+def _above_tiles(values: NDArray[np.float32], tile: int) -> NDArray[np.float32]:
+    n = len(values) // tile
+    tiles = values.reshape(n, tile, n, tile, n, tile).transpose(0, 2, 4, 1, 3, 5)
+    tiles = tiles.reshape(n**3, tile**3)
+    above: NDArray[np.float32] = tiles - np.median(tiles, axis=1, keepdims=True)
+    return above
+
+
+def _ranked(values: NDArray[np.float32], rank: int) -> float:
+    return float(np.partition(values.ravel(), values.size - rank)[-rank])
+
+
+def area(values: NDArray[np.float64], holds: NDArray[np.bool_]) -> float | None:
+    """Return the area under the curve; None where cubes are all of one kind."""
+    if holds.all() or not holds.any():
+        return None
+    more = values[holds][:, None] - values[~holds]
+    return round(float((more > 0).mean() + (more == 0).mean() / 2), 4)
+
+
+class KnownSurvey(Survey):
+    """The survey of ``--sparse``, of a volume of at most 128 groups that is known."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        decisions: Decisions,
+        edge: int,
+        foreground: NDArray[np.bool_],
+    ) -> None:
+        super().__init__(inputs, decisions, edge, None)
+        volume, n = inputs.source.volume, edge // TILE
+        self.cubes: dict[Zyx, Inferred] = {}
+        """All of them, by position."""
+        for box, values in self.groups:
+            for index in np.ndindex(values.shape):
+                place = to_zyx(np.add(index, box.start))
+                one = Roi(place, to_zyx(i + 1 for i in place))
+                cube = voxels_of(one, volume.shape, edge)
+                near = surroundings(volume.read(cube), cube, decisions.affine, edge)
+                tiles = foreground[cube.slices()].reshape(n, TILE, n, TILE, n, TILE)
+                pieces = tiles.sum(axis=(1, 3, 5))
+                holds = pieces > 0
+                found = Inferred(float(values[index]), near[holds], pieces[holds], 0)
+                self.cubes[place] = found
+
+    def drawn_with(self, seed: int) -> tuple[list[Inferred], list[float]]:
+        """Draw cubes as the survey does, with another seed."""
+        self._rng = np.random.default_rng(seed)
+        return self.inferred(workers=1)
+
+    def _infer(self, drawn: Sequence[tuple[Zyx, float, int]]) -> list[Inferred]:
+        return [replace(self.cubes[place], stratum=n) for place, _, n in drawn]
+
+
+def brain_row(brain: Brain, edge: int, draws: int, threads: int) -> dict[str, Any]:
+    """Infer a brain, and return how well its cubes are told and what is lost."""
+    raw, settings = brain.image(), RunSettings(threads=threads)
+    roi = Roi.whole(raw.shape)
+    weights = read_weights(settings)
+    inputs = Inputs(memory_source(raw), Path(), roi, weights, None, settings)
+    decisions = decide(inputs)
+    foreground = predict(raw, settings) >= decisions.threshold
+    survey = KnownSurvey(inputs, decisions, edge, foreground)
+    places = list(np.ndindex(cube_counts(raw.shape, edge)))
+    cubes = [survey.cubes[place] for place in places]
+    held = np.array([cube.foreground.sum() for cube in cubes], np.int64)
+    columns: dict[str, list[float]] = {"evidence": [cube.evidence for cube in cubes]}
+    normal = np.empty((edge,) * 3, np.float32)
+    for place in places:
+        cube_roi = voxels_of(Roi(place, to_zyx(i + 1 for i in place)), raw.shape, edge)
+        normalize(raw[cube_roi.slices()], decisions.affine, normal, cube_roi.start)
+        for name, value in statistics(normal).items():
+            columns.setdefault(name, []).append(value)
+    return {
+        **asdict(brain),
+        "foreground": round(float(foreground.mean()), 7),
+        "cubes": len(cubes),
+        "cubes_with_foreground": int(np.count_nonzero(held)),
+        "area": {name: area(np.array(v), held > 0) for name, v in columns.items()},
+        **losses(survey, inputs, decisions, np.array(columns["evidence"]), held, draws),
+    }
+
+
+def losses(
+    survey: KnownSurvey,
+    inputs: Inputs,
+    decisions: Decisions,
+    values: NDArray[np.float64],
+    held: NDArray[np.int64],
+    draws: int,
+) -> dict[str, Any]:
+    """Draw surveys, and return what each would skip and lose."""
+    best = np.cumsum(held[np.argsort(values)]) <= LOSS * held.sum()
+    reasons = {"too few with foreground": 0, "too faint": 0, "does not pay": 0}
+    skipped, lost = [], []
+    for seed in range(draws):
+        cubes, sizes = survey.drawn_with(seed)
+        chosen = choose_bound(cubes, sizes)
+        if chosen.with_foreground < FEWEST:
+            reasons["too few with foreground"] += 1
+        elif chosen.bound is None:
+            reasons["too faint"] += 1
+        elif not cheapest_window(survey, chosen.bound, inputs, decisions).pays:
+            reasons["does not pay"] += 1
+        else:
+            empty = values <= chosen.bound
+            skipped.append(float(empty.mean()))
+            lost.append(float(held[empty].sum() / held.sum()))
+    return {
+        "best": round(float(best.mean()), 4),
+        "inferred": len(cubes),
+        "draws": draws,
+        "off": reasons,
+        **outcome(skipped, lost),
+    }
+
+
+def outcome(skipped: list[float], lost: list[float]) -> dict[str, Any]:
+    """Sum up the draws in which something is skipped."""
+    return {
+        "skipped": spread(skipped),
+        "lost": spread(lost),
+        "lost_too_much": sum(share > LOSS for share in lost),
+    }
+
+
+def population_row(seed: int, draws: int) -> dict[str, Any]:
+    """Draw cubes of known, rarely faint foreground, and a bound again and again."""
+    rng, count = np.random.default_rng(seed), 2000
+    held = np.where(rng.random(count) < 0.06, rng.integers(200, 4000, count), 0)
+    faint = (held == 0) & (rng.random(count) < 0.05)
+    held[faint] = rng.integers(1, 20, faint.sum())
+    values = rng.normal(1.7, 0.1, count)
+    values += np.where(faint, 0.8, 0) + np.where(held > 100, 8, 0)
+    values = values.astype(np.float32)  # as evidence is
+    best, off = np.argsort(-values), 0
+    skipped, lost = [], []
+    for _ in range(draws):
+        cubes, sizes = [], []
+        for number, (a, b) in enumerate(((0, 125), (125, 500), (500, 2000))):
+            for i in rng.choice(best[a:b], 20, replace=False):
+                pieces = held[i : i + 1][held[i : i + 1] > 0]
+                near = np.full(len(pieces), values[i])
+                cubes.append(Inferred(float(values[i]), near, pieces, number))
+            sizes.append(float(b - a))
+        bound = choose_bound(cubes, sizes).bound
+        if bound is None:
+            off += 1
+            continue
+        skipped.append(float((values <= bound).mean()))
+        lost.append(float(held[values <= bound].sum() / held.sum()))
+    return {
+        "seed": seed,
+        "cubes_with_foreground": float((held > 0).mean()),
+        "draws": draws,
+        "off": off,
+        **outcome(skipped, lost),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    target = options.json or (None if options.quick else RESULTS / "sparse.json")
+    edge, draws = (32, 5) if options.quick else (EDGE, options.draws)
+    data: dict[str, Any] = {"machine": machine(), "edge": edge}
+
+    def keep(part: str, found: list[Any] | dict[str, Any]) -> None:
+        data[part] = found
+        newest = found[-1] if isinstance(found, list) else found
+        print(f"{part}: {json.dumps(newest, ensure_ascii=False)}", flush=True)
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+    keep("speed", speeds(64 if options.quick else 128, 2 if options.quick else 15))
+    seeds = POPULATIONS[:1] if options.quick else POPULATIONS
+    drawn: list[dict[str, Any]] = []
+    for seed in seeds:
+        drawn.append(population_row(seed, draws))
+        keep("population", drawn)
+    rows: list[dict[str, Any]] = []
+    for brain in QUICK if options.quick else BRAINS:
+        begun = time.process_time()
+        row = brain_row(brain, edge, draws, options.threads)
+        rows.append({**row, "cpu_seconds": round(time.process_time() - begun, 1)})
+        keep("brains", rows)
+
+
+if __name__ == "__main__":
+    main()
