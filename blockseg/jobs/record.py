@@ -189,7 +189,9 @@ def request_of(inputs: Inputs) -> dict[str, Any]:
         "source": _source(inputs.source),
         "mask": None if inputs.mask is None else _source(inputs.mask),
         "weights": None if weights is None else weights.sha256,
-        "settings": _settings(inputs.settings, EXECUTION | {"weights", "mask", "sparse"})
+        "settings": _settings(
+            inputs.settings, EXECUTION | {"weights", "mask", "sparse"}
+        )
         | {"halo": inputs.halo}
         | ({"sparse": True} if inputs.sparse else {}),
     }
