@@ -45,7 +45,8 @@ def sgemm(threads: int, seconds: float = 2.0) -> dict[str, float]:
     torch.set_num_threads(threads)
     a, b = torch.rand(_SIDE, _SIDE), torch.rand(_SIDE, _SIDE)
     torch.mm(a, b)
-    wall, cpu = [], []
+    wall: list[float] = []
+    cpu: list[float] = []
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds or len(wall) < 3:
         start, used = time.perf_counter(), time.process_time()

@@ -63,7 +63,8 @@ class Eager:
             out = self._network(torch.from_numpy(tile)[None, None]).sigmoid()[0, 0]
         r = self.field.reach
         z, y, x = (slice(r, r + n) for n in self.core)
-        return out[z, y, x].numpy()
+        part: np.ndarray[Any, Any] = out[z, y, x].numpy()
+        return part
 
     def close(self) -> None:
         pass
@@ -76,7 +77,7 @@ class Compiled(TorchBackend):
         super().__init__(_spec("torch", core, threads), network)
         whole = self._network.core_logits
         run = torch.compile(whole, mode="max-autotune-no-cudagraphs", dynamic=False)
-        self._network.core_logits = run  # type: ignore[method-assign,assignment]
+        self._network.core_logits = run  # type: ignore[method-assign]
 
 
 class OpenVinoWith(OpenVinoBackend):
@@ -128,7 +129,10 @@ class Onnx:
         shape = [n + 2 * self.field.reach for n in core]
         file = io.BytesIO()
         torch.onnx.export(
-            _Probability(model), (torch.zeros(1, 1, *shape),), file, dynamo=False
+            _Probability(model),
+            (torch.zeros(1, 1, *shape),),
+            file,  # type: ignore[arg-type]
+            dynamo=False,
         )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -142,7 +146,8 @@ class Onnx:
     ) -> np.ndarray[Any, Any]:
         del inside
         (out,) = self._session.run(None, {self._name: tile[None, None]})
-        return out[0, 0]
+        part: np.ndarray[Any, Any] = out[0, 0]
+        return part
 
     def close(self) -> None:
         pass
