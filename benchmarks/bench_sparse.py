@@ -18,6 +18,7 @@ benchmarks/results/sparse.json; with ``--quick`` only where ``--json`` says.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +44,7 @@ from blockseg.model import (
     TILE,
     Inferred,
     choose_bound,
+    default_weights,
     evidence,
     surroundings,
 )
@@ -304,7 +306,8 @@ def main() -> None:
     options = parser.parse_args()
     target = options.json or (None if options.quick else RESULTS / "sparse.json")
     edge, draws = (32, 5) if options.quick else (EDGE, options.draws)
-    data: dict[str, Any] = {"machine": machine(), "edge": edge}
+    weights = hashlib.sha256(default_weights().read_bytes()).hexdigest()
+    data: dict[str, Any] = {"machine": machine(), "weights": weights, "edge": edge}
 
     def keep(part: str, found: list[Any] | dict[str, Any]) -> None:
         data[part] = found
