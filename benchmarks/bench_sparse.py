@@ -4,7 +4,7 @@
     python benchmarks/bench_sparse.py --quick    # a tiny one in cubes of 32, to see it work
 
 1. Voxels/s of CPU time that the evidence passes, beside a white top-hat, in turns.
-2. How well the evidence and top-hats tell cubes with any foreground, by the shipped
+2. How well the evidence and top-hats tell cubes with any foreground, by the
    network, from those without: the area under the curve, each brain by itself.
 3. Surveys as ``--sparse`` makes them, drawn again and again on brains that were inferred
    whole: how often nothing is skipped, how much is, and what is lost with it.
@@ -191,9 +191,11 @@ class KnownSurvey(Survey):
         return [replace(self.cubes[place], stratum=n) for place, _, n in drawn]
 
 
-def brain_row(brain: Brain, edge: int, draws: int, threads: int) -> dict[str, Any]:
+def brain_row(
+    brain: Brain, edge: int, draws: int, settings: RunSettings
+) -> dict[str, Any]:
     """Infer a brain, and return how well its cubes are told and what is lost."""
-    raw, settings = brain.image(), RunSettings(threads=threads)
+    raw = brain.image()
     roi = Roi.whole(raw.shape)
     weights = read_weights(settings)
     inputs = Inputs(memory_source(raw), Path(), roi, weights, None, settings)
@@ -297,17 +299,23 @@ def population_row(seed: int, draws: int) -> dict[str, Any]:
     }
 
 
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--weights", type=Path, default=default_weights())
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     target = options.json or (None if options.quick else RESULTS / "sparse.json")
     edge, draws = (32, 5) if options.quick else (EDGE, options.draws)
-    weights = hashlib.sha256(default_weights().read_bytes()).hexdigest()
-    data: dict[str, Any] = {"machine": machine(), "weights": weights, "edge": edge}
+    data: dict[str, Any] = {"machine": machine(), "edge": edge}
+    data["weights"] = _digest(options.weights)
+    settings = RunSettings(threads=options.threads, weights=str(options.weights))
 
     def keep(part: str, found: list[Any] | dict[str, Any]) -> None:
         data[part] = found
@@ -326,7 +334,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for brain in QUICK if options.quick else BRAINS:
         begun = time.process_time()
-        row = brain_row(brain, edge, draws, options.threads)
+        row = brain_row(brain, edge, draws, settings)
+        if _digest(options.weights) != data["weights"]:
+            parser.error(f"{options.weights} was replaced meanwhile; run it again")
         rows.append({**row, "cpu_seconds": round(time.process_time() - begun, 1)})
         keep("brains", rows)
 
