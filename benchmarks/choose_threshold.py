@@ -1,10 +1,11 @@
 """Shift a network's last bias so that p = 0.5 is the best threshold, on brains of its own.
 
-    python benchmarks/choose_threshold.py WEIGHTS -o OUT [--brains 2]
+    python benchmarks/choose_threshold.py WEIGHTS -o OUT [--brains 2] [--most 0.0015]
 
 For each threshold the F1 of centrelines within 2 voxels is measured on synthetic brains of
-each preset, and for information what is painted on brains full of spots and cells without a
-neurite. The threshold with the best mean F1 is taken. These brains are neither those of training nor those of bench_accuracy.py, and no real
+each preset, and what is painted on brains full of spots and cells without a neurite. The
+threshold with the best mean F1 is taken, of those that paint at most the share --most: a
+little F1 is worth less than somata and puncta that are not painted. These brains are neither those of training nor those of bench_accuracy.py, and no real
 volume is looked at. OUT is WEIGHTS with the bias of its last layer lowered.
 """
 
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("weights")
     parser.add_argument("-o", "--output", required=True, type=Path)
     parser.add_argument("--brains", type=int, default=2)
+    parser.add_argument("--most", type=float, default=0.0015)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -57,7 +59,8 @@ def main() -> None:
     found = [probability(network, image, info) for image in images]
     painted = [float(np.mean([p >= t for p in found])) for t in THRESHOLDS]
     means = [float(np.mean(column)) for column in zip(*scores.values(), strict=True)]
-    best = max(range(len(THRESHOLDS)), key=lambda n: means[n])
+    allowed = [n for n, share in enumerate(painted) if share <= given.most]
+    best = max(allowed or [len(THRESHOLDS) - 1], key=lambda n: means[n])
     sys.stdout.write(
         f"{'threshold':>10}{''.join(f'{k:>12}' for k in scores)}    painted\n"
     )

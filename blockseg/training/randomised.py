@@ -195,7 +195,14 @@ def cluttered(params: SynthParams, rng: np.random.Generator) -> SynthParams:
     )
     shape = params.morphology
     if rng.uniform() < 0.5:
-        shape = replace(shape, neurons=0.0, axon_density=0.0)
-    else:
-        shape = replace(shape, axon_density=min(shape.axon_density, 1500.0))
+        nothing = replace(shape, neurons=0.0, axon_density=0.0)
+        if cells and rng.uniform() < 0.6:
+            # Out of focus, or stained through: soft blobs with patches inside.
+            lateral = rng.uniform(2.0, 7.0)
+            soft = Optics(lateral, lateral * rng.uniform(1.0, 2.0))
+            radius = (clutter.cell_radius[0], rng.uniform(4, 10))
+            clutter = replace(clutter, cell_radius=radius)
+            params = replace(params, optics=soft)
+        return replace(params, clutter=clutter, morphology=nothing)
+    shape = replace(shape, axon_density=min(shape.axon_density, 1500.0))
     return replace(params, clutter=clutter, morphology=shape)
