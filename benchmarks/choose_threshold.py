@@ -1,6 +1,6 @@
 """Shift a network's last bias so that p = 0.5 is the best threshold, on brains of its own.
 
-    python benchmarks/choose_threshold.py WEIGHTS -o OUT [--brains 2] [--most 0.0015]
+    python benchmarks/choose_threshold.py WEIGHTS -o OUT [--brains 2] [--most 0.0025]
 
 For each threshold the F1 of centrelines within 2 voxels is measured on synthetic brains of
 each preset, and what is painted on brains full of spots and cells without a neurite. The
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("weights")
     parser.add_argument("-o", "--output", required=True, type=Path)
     parser.add_argument("--brains", type=int, default=2)
-    parser.add_argument("--most", type=float, default=0.0015)
+    parser.add_argument("--most", type=float, default=0.0025)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
