@@ -55,6 +55,10 @@ class Actor:
             file.write(f"{block_id}\n")
         with meter("infer"):
             time.sleep(self.seconds)
+            deadline = time.monotonic() + 60
+            while not self.tricks.get("until", self.folder).exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             if block_id in self.tricks.get("crash", ()):
                 os.kill(os.getpid(), signal.SIGKILL)
             if block_id in self.tricks.get("fail", {}):
@@ -225,17 +229,23 @@ def test_an_actor_that_cannot_be_built_is_one_error_of_the_run(run):
         run(factory_of(Build(broken)), 10)
 
 
-def test_a_worker_without_an_engine_is_left_out(run, tmp_path):
-    first = tmp_path / "first"
+def test_a_worker_without_an_engine_is_left_out(run, cluster, tmp_path):
+    first, told_of = tmp_path / "first", tmp_path / "told"
+    wait_for_workers(cluster)
 
-    def build_once(folder=tmp_path, first=first):
+    def build_once(folder=tmp_path, first=first, told_of=told_of):
         try:
             first.touch(exist_ok=False)
         except FileExistsError:
             broken()
-        return Actor(folder, seconds=0.01)
+        # The one that works must not be done before the other was heard of.
+        return Actor(folder, until=told_of)
 
-    outcome, events, _ = run(factory_of(Build(build_once)), 40)
+    def watch(event):
+        if isinstance(event, Message):
+            told_of.touch()
+
+    outcome, events, _ = run(factory_of(Build(build_once)), 40, watch)
     assert outcome.done == 40
     assert begun(tmp_path) == Counter(range(40))
     assert len(worker_pids(tmp_path)) == 1
