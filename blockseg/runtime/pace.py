@@ -51,9 +51,9 @@ class Pace:
         """Return how many tasks a worker should have: one runs on each thread.
 
         Of long tasks one is kept waiting; a worker that holds more holds them back from
-        others at the end. Of quick ones as many as run, since results come in groups.
+        others at the end, and loses more when it dies. Of quick ones two are.
         """
-        return threads + (threads + 1 if self._quick else 1)
+        return threads + (2 if self._quick else 1)
 
     def batch(self, waiting: int, threads: int) -> int:
         """Return the size of the next batch.
