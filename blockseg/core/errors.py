@@ -8,6 +8,7 @@
         * NoSpaceError       the output's disk is full; the run stops cleanly
     * WeightsError       a weights file is damaged, unsafe or of another network
     * BackendError       an engine cannot be built, loaded or run
+        * DeviceMemoryError  a device has too little memory; a smaller window may fit
         * MissingExtraError  an optional dependency is not installed; names the extra
     * TrainingError      a training cannot go on; its last checkpoint is intact
     * LedgerError        the ledger does not belong to this run, or another run holds it
@@ -26,6 +27,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "CorruptDataError",
+    "DeviceMemoryError",
     "GeometryError",
     "LedgerError",
     "MissingExtraError",
@@ -66,6 +68,10 @@ class WeightsError(BlocksegError):
 
 class BackendError(BlocksegError):
     """An engine cannot be built, loaded or run."""
+
+
+class DeviceMemoryError(BackendError):
+    """A device has too little memory for what it was given; a smaller window may fit."""
 
 
 class MissingExtraError(BackendError):

@@ -1,0 +1,70 @@
+"""What runs the network where voxels and results travel: grey levels in, bytes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.model.backend import AxisMasks
+    from blockseg.model.reach import Field
+
+__all__ = ["ByteBackend", "RawWindow"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawWindow:
+    """Grey levels of one window, as far as the volume goes."""
+
+    voxels: npt.NDArray[Any]
+    """``(z, y, x)`` in the source's dtype: what lies inside the volume; not yet of the
+    window's shape where that reaches beyond."""
+
+    start: Zyx
+    """Where in the window the first of them lies (z, y, x), in voxels."""
+
+    inside: AxisMasks | None
+    """Along each axis of the window 1 inside the volume, 0 beyond; None where all of it
+    lies inside. A voxel beyond is 0 *after* normalisation, at every level."""
+
+
+class ByteBackend(Protocol):
+    """Normalises, infers and rounds on the device, so that few bytes travel.
+
+    It owns its normalisation. Not safe to call from two threads at once.
+    """
+
+    @property
+    def field(self) -> Field:
+        """What a window needs around its core."""
+        ...
+
+    @property
+    def core(self) -> Zyx:
+        """Voxels along (z, y, x) that one window writes."""
+        ...
+
+    def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield 255 p of each window's core, rounded half to even, in their order.
+
+        The next windows may be copied while this one is computed, so ``windows`` is
+        read ahead. A result is valid until the next one is asked for.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If the device has too little memory for a window of this shape.
+        BackendError
+            If the device fails; the process must not use it any more.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device; the backend cannot be used any more."""
+        ...
