@@ -51,9 +51,18 @@ RUN_OPTIONS: tuple[_Option, ...] = (
         ("--threshold",),
         {"metavar": "P", "help": "Probability from which a voxel counts. [0.5]"},
     ),
-    (("--backend",), {"metavar": "NAME", "help": "auto, openvino, torch or fake."}),
+    (
+        ("--backend",),
+        {
+            "metavar": "NAME",
+            "help": "auto, tensorrt, cuda, torch, openvino or fake.",
+        },
+    ),
     (("--device",), {"metavar": "NAME", "help": "auto, cpu or cuda."}),
-    (("--precision",), {"metavar": "NAME", "help": "float32 or float64."}),
+    (
+        ("--precision",),
+        {"metavar": "NAME", "help": "auto, float16, float32 or float64."},
+    ),
     (("--block",), {"metavar": "Z,Y,X", "help": "Unit of work, in voxels. [auto]"}),
     (("--window",), {"metavar": "Z,Y,X", "help": "Voxels an inference writes. [auto]"}),
     (("--halo",), {"metavar": "N", "help": "Voxels read around a block. [auto]"}),

@@ -64,11 +64,11 @@ class RunSettings:
     threshold: float = 0.5
     """Probability from which a voxel is foreground."""
 
-    backend: Literal["auto", "openvino", "torch", "fake"] = "auto"
+    backend: Literal["auto", "tensorrt", "cuda", "openvino", "torch", "fake"] = "auto"
     """Engine that runs the network."""
 
-    precision: Literal["float32", "float64"] = "float32"
-    """Of the arithmetic."""
+    precision: Literal["auto", "float16", "float32", "float64"] = "auto"
+    """Of the arithmetic: float16 on a GPU and float32 on the CPU if not given."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the engine runs."""
@@ -150,8 +150,8 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "weights": parse_text,
     "normalization": parse_text,
     "threshold": parse_float(1 / 255, 1.0),
-    "backend": parse_choice("auto", "openvino", "torch", "fake"),
-    "precision": parse_choice("float32", "float64"),
+    "backend": parse_choice("auto", "tensorrt", "cuda", "openvino", "torch", "fake"),
+    "precision": parse_choice("auto", "float16", "float32", "float64"),
     "device": parse_choice("auto", "cpu", "cuda"),
     "block": parse_shape,
     "window": parse_shape,

@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.space import Vector
 
-__all__ = ["Affine", "AffineField", "BackendSpec", "Format", "VolumeSpec"]
+__all__ = [
+    "Affine",
+    "AffineField",
+    "BackendSpec",
+    "Format",
+    "Precision",
+    "VolumeSpec",
+]
 
 Format: TypeAlias = Literal["zarr2", "zarr3", "n5", "tiff", "memory"]
+
+Precision: TypeAlias = Literal["float16", "float32", "float64"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,7 @@ class BackendSpec:
     """An engine that a worker can build."""
 
     name: str
-    """``torch``, ``openvino`` or ``fake``."""
+    """``tensorrt``, ``cuda`` (our own kernels), ``torch``, ``openvino`` or ``fake``."""
 
     weights: str
     """Absolute path of a safetensors file; empty for ``fake``."""
@@ -117,8 +126,8 @@ class BackendSpec:
     core: Zyx
     """Voxels along (z, y, x) that one call of the engine writes; one shape a run."""
 
-    precision: Literal["float32", "float64"] = "float32"
-    """Of the arithmetic; float64 only on torch."""
+    precision: Precision = "float32"
+    """Of the arithmetic; float64 only on torch, float16 only on a device."""
 
     threads: int = 1
     """Threads of one inference."""

@@ -21,7 +21,7 @@ from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
-    from blockseg.core.specs import AffineField
+    from blockseg.core.specs import AffineField, Precision
     from blockseg.jobs.inputs import Inputs
     from blockseg.jobs.reading import Reading
 
@@ -138,7 +138,7 @@ def decide(inputs: Inputs) -> Decisions:
     return Decisions(
         backend=backend,
         device=device,
-        precision=settings.precision,
+        precision=_precision(settings, device),
         threads=settings.threads or fit.inference_threads,
         window=tiling.window,
         block=tiling.block,
@@ -164,8 +164,10 @@ def _check_window(window: Zyx | None, alignment: int) -> None:
 
 
 def _device(settings: RunSettings) -> str:
-    if settings.device == "cpu" or settings.backend in ("openvino", "fake"):
+    if settings.device == "cpu" or settings.backend == "openvino":
         return "cpu"
+    if settings.backend == "fake":  # which stands in for a device if asked to
+        return "cuda" if settings.device == "cuda" else "cpu"
     elsewhere = settings.scheduler not in (None, "serial")
     if model.cuda_devices() or (settings.device == "cuda" and elsewhere):
         return "cuda"
@@ -196,6 +198,15 @@ def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
         )
         raise ConfigError(message)
     return backend, note
+
+
+def _precision(settings: RunSettings, device: str) -> Precision:
+    if settings.precision == "float16" and device == "cpu":
+        message = "--precision float16 needs a GPU; leave it out to compute in float32"
+        raise ConfigError(message)
+    if settings.precision != "auto":
+        return settings.precision
+    return "float16" if device == "cuda" else "float32"
 
 
 def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
@@ -295,7 +306,7 @@ def _layout(
     voxels = math.prod(b + grown for b in tiling.block)
     raw = voxels * inputs.source.volume.dtype.itemsize
     results = math.prod(tiling.block) * 6  # float32 probability, its byte, the mask
-    itemsize = np.dtype(settings.precision).itemsize
+    itemsize = np.dtype(_precision(settings, device)).itemsize
     need = Need(
         block_bytes=raw + results,
         engine_bytes=window_memory(tiling.window, backend, itemsize, inputs.info),

@@ -42,6 +42,8 @@ __all__ = [
 
 FOLDER = ".blockseg"
 _FORMAT = 1
+_SINCE_GPUS = ("precision", "float32", "auto")
+# Once the only default there was; what was decided then stands in the record.
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,7 @@ def which_settings_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]
         f"--{name} was {_said(old.get(name))}, now {_said(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
+        and (name, old.get(name), new.get(name)) != _SINCE_GPUS
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from blockseg.core.errors import BackendError
+from blockseg.core.errors import BackendError, DeviceMemoryError
 from blockseg.model.backend import check_core, window_shape
 from blockseg.model.convolution import convolution_for
 from blockseg.model.folding import folded
@@ -71,7 +71,7 @@ class TorchBackend:
 
         Raises
         ------
-        BackendError
+        DeviceMemoryError
             If the device runs out of memory.
         """
         try:
@@ -81,7 +81,7 @@ class TorchBackend:
                 f"device {self._device} has too little memory for a window of "
                 f"{window_shape(self.core, self.field.reach)} voxels; choose a smaller --window"
             )
-            raise BackendError(message) from error
+            raise DeviceMemoryError(message) from error
 
     def close(self) -> None:
         """Drop the network, and give cached device memory back."""

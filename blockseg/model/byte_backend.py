@@ -20,18 +20,24 @@ __all__ = ["ByteBackend", "RawWindow"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawWindow:
-    """Grey levels of one window, as far as the volume goes."""
+    """Grey levels of one window, as far as they are known.
+
+    A voxel of the window that ``voxels`` does not reach is 0 *after* normalisation, with
+    masks or without: a volume ends inside of its last ``alignment`` voxels, and a halo
+    may be too short. ``FakeByteBackend`` says it in NumPy.
+    """
 
     voxels: npt.NDArray[Any]
-    """``(z, y, x)`` in the source's dtype: what lies inside the volume; not yet of the
-    window's shape where that reaches beyond."""
+    """``(z, y, x)``, uint8 or uint16, in the machine's byte order: what is known; not of
+    the window's shape where that reaches beyond, and not contiguous."""
 
     start: Zyx
     """Where in the window the first of them lies (z, y, x), in voxels."""
 
     inside: AxisMasks | None
-    """Along each axis of the window 1 inside the volume, 0 beyond; None where all of it
-    lies inside. A voxel beyond is 0 *after* normalisation, at every level."""
+    """Along each axis of the window 1 inside the volume, grown to the network's
+    alignment, and 0 beyond, in float32; None where all of it lies inside. What is beyond
+    is 0 in every feature map, after its activation."""
 
 
 class ByteBackend(Protocol):

@@ -141,6 +141,9 @@ def test_cuda_agrees_with_the_cpu(spec, edge):
         ({"core": (0, 8, 8)}, "no multiple of 4"),
         ({"name": "openvino", "precision": "float64"}, "float64 needs backend torch"),
         ({"name": "openvino", "device": "cuda"}, "runs on the CPU only"),
+        ({"precision": "float16"}, "needs a GPU; there is none"),
+        ({"name": "tensorrt"}, "needs a GPU; there is none"),
+        ({"name": "cuda", "device": "cuda"}, "takes grey levels, not windows"),
         ({"threads": 0}, "at least one thread"),
     ],
 )
