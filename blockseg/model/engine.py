@@ -10,38 +10,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from blockseg.core.errors import GeometryError
-from blockseg.core.geometry import Roi, ceil_to
-from blockseg.model.backend import AxisMasks, window_shape
-from blockseg.model.cover import cover, tiles
+from blockseg.core.geometry import Roi
+from blockseg.model.backend import window_shape
 from blockseg.model.normalization import normalize
+from blockseg.model.window_layout import check_regions, nonfinite_voxels, windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine, AffineField
     from blockseg.model.backend import Backend
+    from blockseg.model.window_layout import Wanted
 
-__all__ = ["Engine", "Segmented", "Wanted", "nonfinite_voxels"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
-    """Which voxels of a write ROI are to be inferred; all others are 0."""
-
-    voxels: npt.NDArray[np.bool_]
-    """``(z, y, x)``, shape of the write ROI."""
-
-    step: int | None = None
-    """Windows start at multiples of this many voxels of the volume, wherever something
-    is wanted; None keeps them where they are when everything is."""
+__all__ = ["Engine", "Segmented", "Segmenter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +44,33 @@ class Segmented:
 
     nonfinite: int
     """NaN and infinite input voxels inside the write ROI, taken as background."""
+
+    note: str = ""
+    """How it was computed otherwise than planned; empty if it was not."""
+
+
+class Segmenter(Protocol):
+    """What makes bytes of blocks: an engine of any kind. Threads may share it."""
+
+    @property
+    def depth(self) -> int:
+        """Blocks that it takes at the same time; more would only wait."""
+        ...
+
+    def segment(
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
+    ) -> Segmented:
+        """Return ``write_roi`` as bytes; see :meth:`Engine.probability`."""
+        ...
+
+    def close(self) -> None:
+        """Release the device, once no block is being computed."""
+        ...
 
 
 class Engine:
@@ -72,6 +87,8 @@ class Engine:
         Normalisation of the run: one for all voxels, or one that varies with their
         place in the volume.
     """
+
+    depth = 1
 
     def __init__(self, backend: Backend, affine: Affine | AffineField) -> None:
         self.backend = backend
@@ -113,10 +130,9 @@ class Engine:
             If the regions do not lie inside each other, or ``raw`` has another shape.
         """
         out = np.zeros(write_roi.shape, self.backend.dtype)
-        cores = self._cores(write_roi, wanted)
         with self._lock:
             for region, part in self._parts(
-                raw, read_roi, write_roi, volume_shape, cores
+                raw, read_roi, write_roi, volume_shape, wanted
             ):
                 out[region.slices(write_roi.start)] = part
         if wanted is not None:
@@ -133,20 +149,19 @@ class Engine:
     ) -> Segmented:
         """Return ``write_roi`` as bytes; parameters as in :meth:`probability`."""
         out = np.zeros(write_roi.shape, np.uint8)
-        windows = 0
-        cores = self._cores(write_roi, wanted)
+        count = 0
         with self._lock:
             for region, part in self._parts(
-                raw, read_roi, write_roi, volume_shape, cores
+                raw, read_roi, write_roi, volume_shape, wanted
             ):
                 # rint rounds half to even, and p = 0.5 to 128.
                 scaled = part * part.dtype.type(255)
                 out[region.slices(write_roi.start)] = np.rint(scaled, out=scaled)
-                windows += 1
+                count += 1
         if wanted is not None:
             out[~wanted.voxels] = 0
         nonfinite = nonfinite_voxels(raw[write_roi.slices(read_roi.start)])
-        computed = windows * Roi.whole(self.backend.core).size
+        computed = count * Roi.whole(self.backend.core).size
         return Segmented(out, computed, nonfinite)
 
     def close(self) -> None:
@@ -154,43 +169,24 @@ class Engine:
         with self._lock:
             self.backend.close()
 
-    def _cores(self, write_roi: Roi, wanted: Wanted | None = None) -> Iterator[Roi]:
-        """Yield the cores of the windows that make up ``write_roi``."""
-        every = tiles(
-            write_roi.aligned(self.backend.field.alignment), self.backend.core
-        )
-        if wanted is None:
-            return every
-        if wanted.step is not None:
-            return cover(wanted.voxels, write_roi, self.backend.core, wanted.step)
-        inside = ((core, core.intersection(write_roi)) for core in every)
-        return (
-            core
-            for core, part in inside
-            if wanted.voxels[part.slices(write_roi.start)].any()
-        )
-
     def _parts(
         self,
         raw: npt.NDArray[Any],
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        cores: Iterable[Roi],
+        wanted: Wanted | None,
     ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
         """Yield what each window adds to ``write_roi``, and where."""
-        _check(raw, read_roi, write_roi, volume_shape)
-        step, reach = self.backend.field.alignment, self.backend.field.reach
-        padded = Roi.whole(ceil_to(n, step) for n in volume_shape)
-        for core in cores:
-            window = core.grown((reach, reach, reach))
-            self._fill(raw, read_roi, window)
-            inside = None
-            if not padded.contains(window):
-                inside = self._inside(window, padded)
-            part = self.backend.infer(self._tile, inside)
-            region = core.intersection(write_roi)
-            yield region, part[region.slices(core.start)]
+        check_regions(raw, read_roi, write_roi, volume_shape)
+        backend = self.backend
+        for window in windows(
+            write_roi, volume_shape, backend.field, backend.core, wanted, backend.dtype
+        ):
+            self._fill(raw, read_roi, window.whole)
+            part = backend.infer(self._tile, window.inside)
+            region = window.core.intersection(write_roi)
+            yield region, part[region.slices(window.core.start)]
 
     def _fill(self, raw: npt.NDArray[Any], read_roi: Roi, window: Roi) -> None:
         """Normalise what is known of a window; the rest is background."""
@@ -203,44 +199,3 @@ class Engine:
             self._tile[known.slices(window.start)],
             known.start,
         )
-
-    def _inside(self, window: Roi, volume: Roi) -> AxisMasks:
-        common = window.intersection(volume)
-        z, y, x = (
-            _indicator(a - w, b - w, n, self.backend.dtype)
-            for a, b, w, n in zip(
-                common.start, common.stop, window.start, window.shape, strict=True
-            )
-        )
-        return z, y, x
-
-
-def nonfinite_voxels(raw: npt.NDArray[Any]) -> int:
-    """Count NaN and infinite voxels."""
-    if raw.dtype.kind != "f":
-        return 0
-    return raw.size - int(np.count_nonzero(np.isfinite(raw)))
-
-
-def _indicator(
-    start: int, stop: int, length: int, dtype: np.dtype[Any]
-) -> npt.NDArray[Any]:
-    vector = np.zeros(length, dtype)
-    vector[start:stop] = 1
-    return vector
-
-
-def _check(
-    raw: npt.NDArray[Any], read_roi: Roi, write_roi: Roi, volume_shape: Zyx
-) -> None:
-    if raw.shape != read_roi.shape:
-        message = f"voxels of shape {raw.shape} cannot be those of ROI {read_roi}"
-        raise GeometryError(message)
-    if not (
-        read_roi.contains(write_roi) and Roi.whole(volume_shape).contains(read_roi)
-    ):
-        message = (
-            f"ROI {write_roi} must lie inside what was read ({read_roi}), and that "
-            f"inside the volume of {volume_shape} voxels"
-        )
-        raise GeometryError(message)
