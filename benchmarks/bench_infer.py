@@ -242,6 +242,7 @@ def main() -> int:
     if given.sweep:
         results["sweep"] = swept(given, common)
     elif not given.layers:
+        results["volume"] = Path(given.volume).name
         results["ways"] = compared(given, common, names)
     if given.layers:
         from infer_layers import layers, table  # type: ignore[import-not-found]
