@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from blockseg.jobs.propose_settings import ProposeSettings
     from blockseg.jobs.proposed import Proposed
 
 __all__ = ["propose_annotations"]
@@ -57,12 +54,13 @@ def propose_annotations(
     """
     from blockseg.jobs.propose import propose
     from blockseg.jobs.propose_labelled import is_labelled, propose_labelled
+    from blockseg.jobs.propose_settings import propose_settings_from
 
     from .scores import bar
 
-    settings = _settings(options)
+    settings = propose_settings_from(options)
     labelled = is_labelled(source)
-    measured = source if labelled else _measured(source, scheduler, quiet=quiet)
+    measured = source if labelled else _measured(source, folder, scheduler, quiet)
     with bar(quiet=quiet, what="Writing picks") as on_pick:
         if labelled:
             result = propose_labelled(source, folder, settings, on_volume=on_pick)
@@ -72,36 +70,20 @@ def propose_annotations(
         _print(result)
 
 
-def _settings(options: dict[str, Any]) -> ProposeSettings:
-    from blockseg.config import values
-    from blockseg.jobs.propose_settings import ProposeSettings
-
-    readers: dict[str, Callable[[str, Any], Any]] = {
-        "count": values.parse_int(1),
-        "seed": values.parse_int(0),
-        "pick_shape": values.parse_shape,
-        "margin": values.parse_int(0),
-    }
-    given = {
-        name: readers[name](name.replace("_", "-"), value) if name in readers else value
-        for name, value in options.items()
-        if value is not None
-    }
-    return ProposeSettings(**given)
-
-
-def _measured(source: str, scheduler: str | None, *, quiet: bool) -> str:
+def _measured(source: str, folder: str, scheduler: str | None, quiet: bool) -> str:
     """Return the output to pick from; a bare source is measured first."""
     from blockseg.jobs.propose_brain import is_measured
 
     if is_measured(source):
         return source
     from blockseg.config import settings_from
+    from blockseg.jobs.inputs import writable
     from blockseg.jobs.metrics import metrics
 
     from .progress import watcher
     from .report import print_result
 
+    writable(folder, "PICKS")  # before hours of measuring
     given = {} if scheduler is None else {"scheduler": scheduler}
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:

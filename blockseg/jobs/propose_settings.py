@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from blockseg.config import values
+from blockseg.config.merging import merged
 from blockseg.core.errors import ConfigError
 from blockseg.metrics.selection import RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from blockseg.core.geometry import Zyx
 
-__all__ = ["ProposeSettings"]
+__all__ = ["ProposeSettings", "propose_settings_from"]
 
 _EXECUTION = frozenset({"update", "allow_partial"})
 
@@ -78,3 +82,28 @@ class ProposeSettings:
             name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
         }
+
+
+def _folders(name: str, value: Any) -> tuple[str, ...]:
+    several = value if isinstance(value, list | tuple) else (value,)
+    return tuple(values.parse_text(name, str(one)) for one in several)
+
+
+_PARSERS: dict[str, Callable[[str, Any], Any]] = {
+    "count": values.parse_int(1),
+    "rule": values.parse_text,
+    "seed": values.parse_int(0),
+    "exclude": _folders,
+    "regions": values.parse_text,
+    "mask": values.parse_text,
+    "pick_shape": values.parse_shape,
+    "margin": values.parse_int(0),
+    "ignore_uncertain": values.parse_switch,
+    "update": values.parse_switch,
+    "allow_partial": values.parse_switch,
+}
+
+
+def propose_settings_from(given: Mapping[str, Any]) -> ProposeSettings:
+    """Return raw values as settings; see :func:`~blockseg.config.merging.merged`."""
+    return ProposeSettings(**merged((given,), _PARSERS, ProposeSettings))

@@ -10,6 +10,8 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
+import blockseg as api
+from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.runtime import Ledger
 from blockseg.training.cases import find_cases
@@ -124,6 +126,26 @@ def test_a_corrected_label_is_never_written_again_and_picks_are_the_same(
     assert "20 blocks were asked for; there are only 7" in other.output
     names = {row["name"] for row in manifest(blockseg.folder / "rest")}
     assert not names & {row["name"] for row in rows}
+
+
+@pytest.mark.filterwarnings("ignore:.* states no unit")
+def test_python_picks_what_the_command_picks(blockseg, made):
+    propose(blockseg, made, "--count", "2", "--margin", "4", "-q")
+    folder = blockseg.folder / "mine"
+    found = api.propose(str(made / "out.zarr"), str(folder), count=2, margin=4)
+    assert manifest(folder) == manifest(blockseg.folder / "picks")
+    assert found.names == tuple(row["name"] for row in manifest(folder))
+    shutil.copy(made / "brain.tif", blockseg.folder / "brain.tif")
+    cold = api.propose(
+        str(blockseg.folder / "brain.tif"),
+        str(blockseg.folder / "cold"),
+        scheduler="serial",
+        count=2,
+    )
+    assert (blockseg.folder / "brain.metrics.zarr").is_dir()
+    assert len(cold.names) == 2
+    with pytest.raises(VolumeError, match="is no folder"):
+        api.propose(str(blockseg.folder / "brain.tif"), str(made / "brain.tif" / "x"))
 
 
 def test_drafts_say_nothing_where_the_network_is_not_sure(blockseg, made):

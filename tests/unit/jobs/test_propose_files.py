@@ -14,7 +14,7 @@ from blockseg.jobs.propose_folder import PicksFolder, box_of, earlier_rows
 from blockseg.jobs.propose_map import BrainMap
 from blockseg.jobs.propose_points import napari_points, neuroglancer_points
 from blockseg.jobs.propose_report import ReportFacts, report
-from blockseg.jobs.propose_settings import ProposeSettings
+from blockseg.jobs.propose_settings import ProposeSettings, propose_settings_from
 
 PNG = b"\x89PNG"
 
@@ -40,6 +40,21 @@ def row(name="a", rank=1, number=1, **more):
 def test_settings_that_make_no_sense_are_refused(values, said):
     with pytest.raises(ConfigError, match=said):
         ProposeSettings(**values)
+
+
+def test_settings_are_read_as_users_write_them():
+    given = {"count": "20", "pick-shape": "128", "exclude": "a", "mask": None}
+    assert propose_settings_from(given) == ProposeSettings(
+        count=20, pick_shape=(128, 128, 128), exclude=("a",)
+    )
+    several = {"exclude": ("a", "b"), "pick_shape": (64, 64, 128), "update": True}
+    assert propose_settings_from(several) == ProposeSettings(
+        exclude=("a", "b"), pick_shape=(64, 64, 128), update=True
+    )
+    with pytest.raises(ConfigError, match="did you mean 'count'"):
+        propose_settings_from({"counts": 3})
+    with pytest.raises(ConfigError, match="--margin 'wide': expected a whole number"):
+        propose_settings_from({"margin": "wide"})
 
 
 def test_what_only_says_how_to_go_on_is_no_part_of_a_request():
