@@ -21,6 +21,7 @@ from blockseg.training.synth.presets import PRESETS, preset
 TOLERANCE = 2.0  # voxels
 SNR_EDGES = (1.0, 2.0, 4.0)
 SHAPE: Zyx = (96, 160, 160)
+WHOLE: Zyx = (128, 256, 256)  # enough of brains with as few neurites as a whole one
 BLOCK: Zyx = (48, 80, 80)
 HELD_OUT_SEED = 10_000  # trainings use seeds from 2**32 on, and their validation 20,000
 SMALLEST = 32  # voxels of a false component that counts
@@ -115,6 +116,11 @@ def synthetic(
     return _scene(replace(params, morphology=shape), seed + number)
 
 
+def as_made(kind: str, number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
+    """Return a held-out brain of a preset as ``blockseg synth`` makes it."""
+    return _scene(preset(kind), seed + number, WHOLE)
+
+
 def cluttered_negative(number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
     """Return a brain drawn at random, full of spots and cells, without a neurite."""
     rng = stream(seed, number)
@@ -123,13 +129,13 @@ def cluttered_negative(number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
     return _scene(replace(params, morphology=nothing), seed + number)
 
 
-def _scene(params: SynthParams, seed: int) -> Scene:
-    brain = SyntheticBrain(SHAPE, params, seed)
-    whole = Roi.whole(SHAPE)
+def _scene(params: SynthParams, seed: int, shape: Zyx = SHAPE) -> Scene:
+    brain = SyntheticBrain(shape, params, seed)
+    whole = Roi.whole(shape)
     of_branch = np.concatenate([[np.nan], brain.tracing.branches.snr])
     snr = of_branch[brain.branches(whole)].astype(np.float32)
     true = brain.mask(whole) > 0
-    return Scene(brain.image(whole), true, np.ones(SHAPE, dtype=bool), snr)
+    return Scene(brain.image(whole), true, np.ones(shape, dtype=bool), snr)
 
 
 def annotated(image: str, label: str, slices: tuple[int, ...]) -> Scene:
@@ -153,9 +159,12 @@ CALIBRATION_SEED = 30_000
 """Of brains that a threshold is chosen on: neither trained nor scored on."""
 
 
-def synthetic_sets(brains: int) -> dict[str, list[Scene]]:
-    """Return all presets, and the two with clutter without neurites."""
+def synthetic_sets(brains: int, whole: int = 0) -> dict[str, list[Scene]]:
+    """Return all presets, dense and as they are, and the two with clutter alone."""
     sets = {name: [synthetic(name, i) for i in range(brains)] for name in PRESETS}
+    if whole:
+        for name in PRESETS:
+            sets[f"{name}, as made"] = [as_made(name, i) for i in range(whole)]
     for name in ("fmost", "lightsheet"):
         sets[f"{name}, empty"] = [synthetic(name, i, empty=True) for i in range(brains)]
     return sets

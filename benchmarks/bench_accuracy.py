@@ -2,11 +2,13 @@
 
     python benchmarks/bench_accuracy.py [--weights NAME=FILE ...] [--gains 1,2]
         [--annotated NAME=IMAGE.tif,LABEL.tif,SLICE[,SLICE...] ...]
-        [--negative NAME=IMAGE.tif ...] [--brains 3] [--json FILE]
+        [--negative NAME=IMAGE.tif ...] [--brains 3] [--whole 4] [--json FILE]
 
 Networks have one fixed setting, that of ``blockseg run``; filters are told the best
 threshold of each set by its truth. F1 is that of centrelines within 2 voxels, with the
 95 % interval over blocks; in an SNR bin: recall in the bin, precision over all.
+Brains of a preset are 96×160×160 voxels, with more neurites than a brain has; those "as
+made" are 128×256×256 as ``blockseg synth`` makes them.
 LABEL holds 1 on background and 2 on neurites; other values are unknown.
 """
 
@@ -108,13 +110,14 @@ def main() -> None:
     parser.add_argument("--gains", default="1", help="factors on the gain of --weights")
     parser.add_argument("--annotated", action="append", default=[])
     parser.add_argument("--negative", action="append", default=[])
-    parser.add_argument("--brains", type=int, default=3, help="of each preset")
+    parser.add_argument("--brains", type=int, default=3, help="of each preset, dense")
+    parser.add_argument("--whole", type=int, default=4, help="of each preset, as made")
     parser.add_argument("--filters", choices=("all", "none"), default="all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    sets = synthetic_sets(given.brains)
+    sets = synthetic_sets(given.brains, given.whole)
     for item in given.annotated:
         name, rest = item.split("=", 1)
         image, label, *slices = rest.split(",")
