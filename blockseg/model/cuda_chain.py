@@ -1,0 +1,357 @@
+"""SDASN on our own kernels: fp16 maps, float32 sums and heads, grey levels in, bytes out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from blockseg.model import cuda_layers
+from blockseg.model.cuda_plan import ON_CHIP, layers, maps
+from blockseg.model.cuda_weights import heads, matrices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import Affine
+    from blockseg.model.cuda_plan import Layer, Source
+    from blockseg.model.sdasn import SDASN
+
+__all__ = ["FusedChain", "Launch", "Tiling", "tiling_for"]
+
+HEADS = {None: 0, "set": 1, "add": 2, "last": 3}
+
+SUMS = 16384
+"""float32 sums of one program: 64 registers of each of 256 threads."""
+
+LEAST = 4
+"""Least cells of a tile along y and x; 16 rows are the fewest that a product takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How the work is cut: fixed for a kind of device, so that bytes are repeatable."""
+
+    edge: int
+    """Most cells of a tile along y and x; a power of two."""
+
+    stages: int
+    """Steps of a product whose inputs are on their way at once."""
+
+    warps: int
+    """Warps of a program."""
+
+    programs: int
+    """Programs that march at the same time; each has its own ring."""
+
+    sums: int = SUMS
+    """Most sums of one tile."""
+
+    block: int = 64
+    """Input values of a cell that one step of a product takes at most; a power of two."""
+
+    on_chip: frozenset[str] = frozenset({"x00a"})
+    """Maps that do not leave the chip, of those that need not."""
+
+    def tile(self, columns: int, cells_y: int, cells_x: int) -> tuple[int, int]:
+        """Return the cells of a tile along y and x, no more than are there."""
+        most = max(self.sums // columns, LEAST**2)
+        edge_x = min(self.edge, most, _power(cells_x))
+        return min(self.edge, most // edge_x, _power(cells_y)), edge_x
+
+
+def tiling_for(device: torch.device) -> Tiling:
+    """Return the tiling for a device; for a CPU, that of the interpreter."""
+    if device.type == "cpu":
+        return Tiling(edge=64, stages=1, warps=4, programs=2, sums=2**31)
+    card = torch.cuda.get_device_properties(device)
+    # Stages of 40 KiB in shared memory: 164 KiB and more on A100, H100 and B200, 100 KiB
+    # on all others.
+    stages = 3 if (card.major, card.minor) in ((8, 0), (9, 0), (10, 0)) else 2
+    return Tiling(16, stages, 8, 2 * card.multi_processor_count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Launch:
+    """One kernel with its arguments."""
+
+    kernel: Any
+    """A Triton kernel."""
+
+    programs: int
+    """How many run."""
+
+    values: dict[str, Any]
+    """Tensors and numbers by the names of its parameters."""
+
+    constants: dict[str, int | bool]
+    """What it is compiled for."""
+
+    tiling: Tiling
+    """Warps and stages."""
+
+    def run(self) -> None:
+        """Put it into the current stream."""
+        # Fused multiply-adds are said aloud: Triton 3.10 changes what goes without saying.
+        self.kernel[(self.programs,)](
+            **self.values,
+            **self.constants,
+            num_warps=self.tiling.warps,
+            enable_fp_fusion=True,
+        )
+
+
+class FusedChain:
+    """Holds the maps of one window and runs the kernels on them.
+
+    Parameters
+    ----------
+    network
+        SDASN of width 16 at most.
+    core
+        Voxels along (z, y, x) that a window writes; multiples of 4.
+    affine
+        Normalisation of the run.
+    device
+        A CUDA device; a CPU in Triton's interpreter only.
+    tiling
+        Another one than the device's.
+    """
+
+    def __init__(
+        self,
+        network: SDASN,
+        core: Zyx,
+        affine: Affine,
+        device: torch.device,
+        *,
+        tiling: Tiling | None = None,
+    ) -> None:
+        self._core = core
+        self._device = device
+        self._affine = affine
+        self._tiling = tiling or tiling_for(device)
+        self._plan = {layer.name: layer for layer in layers(network.width)}
+        # Layers whose map stays on the chip, and those that read it.
+        self._pairs = {
+            first.name: second.name
+            for first, second in pairwise(self._plan.values())
+            if first.target.name in self._tiling.on_chip & ON_CHIP
+        }
+        self._maps = maps(network.width)
+        self._matrices = {
+            name: (tuple(w.to(device) for w in found.weights), found.bias.to(device))
+            for name, found in matrices(
+                network, tuple(self._plan.values()), self._maps
+            ).items()
+        }
+        shares, self._head_bias = heads(network, self._maps["x00"].channels)
+        self._heads = {name: share.to(device) for name, share in shares.items()}
+        nowhere = {self._plan[name].target.name for name in self._pairs} | {"x02"}
+        # Never written where no layer writes: channels and voxels too many stay 0.
+        self._arrays = {
+            name: torch.zeros(
+                (*found.shape(core), found.channels), dtype=torch.half, device=device
+            )
+            for name, found in self._maps.items()
+            if name not in nowhere
+        }
+        self._logits = torch.zeros(core, dtype=torch.float32, device=device)
+        self._ring = torch.zeros(self._ring_size(), dtype=torch.half, device=device)
+
+    def run(self, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool) -> None:
+        """Put a whole window into the current stream.
+
+        Parameters
+        ----------
+        raw
+            int16 ``(z, y, x)`` of the window: the bits of uint16.
+        bounds
+            int32 ``(12,)``: as :func:`~blockseg.model.cuda_lanes.bounds` makes it.
+        out
+            uint8 ``(z, y, x)`` of the core; takes the result.
+        edge
+            Whether part of the window lies beyond the volume.
+        """
+        for launch in self.launches(raw, bounds, out, edge):
+            launch.run()
+
+    def launches(
+        self, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool
+    ) -> Iterator[Launch]:
+        """Yield the kernels of a window, in their order; parameters as in :meth:`run`."""
+        second = set(self._pairs.values())
+        for name, layer in self._plan.items():
+            if name in self._pairs:
+                then = self._plan[self._pairs[name]]
+                yield self._two(layer, then, raw, bounds, out, edge)
+            elif name not in second:
+                yield self._one(layer, raw, bounds, out, edge)
+
+    def _one(
+        self, layer: Layer, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool
+    ) -> Launch:
+        cells_z, cells_y, cells_x = layer.cells(self._core)
+        tile_y, tile_x = self._tiling.tile(layer.columns, cells_y, cells_x)
+        values, constants = self._read(layer, raw, bounds)
+        values |= self._kept(layer, out)
+        constants |= {
+            **dict(zip(("STEP_Z", "STEP_Y", "STEP_X"), layer.step, strict=True)),
+            **dict(zip(("SEEN_Z", "SEEN_Y", "SEEN_X"), layer.seen, strict=True)),
+            "CELL_Z": layer.cell[0],
+            "CELL_Y": layer.cell[1],
+            "STORED": self._stored(layer),
+            "LEVEL": layer.target.level,
+        }
+        constants |= self._about(layer, edge, tile_y, tile_x)
+        values |= {"place": layer.place}
+        programs = cells_z * -(-cells_y // tile_y) * -(-cells_x // tile_x)
+        return Launch(cuda_layers.one_layer, programs, values, constants, self._tiling)
+
+    def _two(
+        self,
+        layer: Layer,
+        then: Layer,
+        raw: Tensor,
+        bounds: Tensor,
+        out: Tensor,
+        edge: bool,
+    ) -> Launch:
+        cells_z, cells_y, cells_x = then.cells(self._core)
+        # The layer between is one cell wider.
+        tile_y, tile_x = self._tiling.tile(then.columns, cells_y + 1, cells_x + 1)
+        tiles = -(-cells_y // (tile_y - 1)) * -(-cells_x // (tile_x - 1))
+        depth = _depth(cells_z, tiles, self._tiling.programs)
+        items = tiles * -(-cells_z // depth)
+        values, constants = self._read(layer, raw, bounds)
+        values |= self._kept(then, out)
+        (ring_weights,), ring_bias = self._matrices[then.name]
+        values |= {
+            "ring": self._ring,
+            "ring_weights": ring_weights,
+            "ring_bias": ring_bias,
+            "between_origin": layer.target.origin,
+            "items": items,
+            "depth": depth,
+            "cells_z": cells_z,
+        }
+        constants |= self._about(then, edge, tile_y, tile_x)
+        constants |= {
+            "STORED": self._stored(then),
+            "BLOCK": min(self._tiling.block, 4 * layer.target.channels),
+        }
+        programs = min(self._tiling.programs, items)
+        return Launch(cuda_layers.two_layers, programs, values, constants, self._tiling)
+
+    def _read(
+        self, layer: Layer, raw: Tensor, bounds: Tensor
+    ) -> tuple[dict[str, Any], dict[str, int | bool]]:
+        """Return what a layer reads: grey levels, or one or two maps."""
+        weights, bias = self._matrices[layer.name]
+        affine = self._affine
+        values: dict[str, Any] = {
+            "raw": raw,
+            "bounds": bounds,
+            "raw_y": raw.shape[1],
+            "raw_x": raw.shape[2],
+            "offset": float(affine.offset),
+            "scale": float(affine.scale),
+            "low": float(affine.low),
+            "high": float(affine.high),
+            "bias": bias,
+        }
+        constants: dict[str, int | bool] = {"FIRST": layer.kind == "first"}
+        sources: list[Source | None] = [None, None]
+        if layer.kind != "first":
+            sources[: len(layer.sources)] = layer.sources
+        for letter, source, matrix in zip(
+            "ab", sources, (weights[0], weights[-1]), strict=True
+        ):
+            array = bias if source is None else self._arrays[source.map]
+            channels = 0 if source is None else array.shape[3]
+            values |= {
+                letter: array,
+                f"{letter}_y": 0 if source is None else array.shape[1],
+                f"{letter}_x": 0 if source is None else array.shape[2],
+                f"{letter}_start": 0 if source is None else source.start,
+                f"{letter}_weights": matrix,
+            }
+            constants[letter.upper()] = channels
+            constants[f"{letter.upper()}_BLOCK"] = min(
+                self._tiling.block, layer.seen[2] * channels
+            )
+        return values, constants
+
+    def _kept(self, layer: Layer, out: Tensor) -> dict[str, Any]:
+        """Return what a layer writes: its map, that pooled, logits, bytes."""
+        unused = self._logits
+        target = self._arrays.get(layer.target.name, unused)
+        pooled = unused if layer.pooled is None else self._arrays[layer.pooled]
+        _, cells_y, cells_x = layer.cells(self._core)
+        return {
+            "target": target,
+            "target_y": target.shape[1],
+            "target_x": target.shape[2],
+            "origin": layer.target.origin,
+            "cells_y": cells_y,
+            "cells_x": cells_x,
+            "pooled": pooled,
+            "pooled_y": pooled.shape[1],
+            "pooled_x": pooled.shape[2],
+            "logits": self._logits,
+            "result": out,
+            "head": self._heads.get(layer.name, unused),
+            "head_bias": self._head_bias,
+            "core_z": self._core[0],
+            "core_y": self._core[1],
+            "core_x": self._core[2],
+            "margin": layer.target.margin,
+        }
+
+    def _about(
+        self, layer: Layer, edge: bool, tile_y: int, tile_x: int
+    ) -> dict[str, int | bool]:
+        return {
+            "CHANNELS": layer.stored,
+            "EDGE": edge,
+            "POOL": layer.pooled is not None,
+            "HEAD": HEADS[layer.head],
+            "TY": tile_y,
+            "TX": tile_x,
+            "STAGES": self._tiling.stages,
+        }
+
+    def _stored(self, layer: Layer) -> int:
+        return layer.target.channels if layer.target.name in self._arrays else 0
+
+    def _ring_size(self) -> int:
+        """Return the values of all rings: four planes of two voxels a cell and edge."""
+        sizes = [0]
+        for name in self._pairs.values():
+            layer = self._plan[name]
+            _, cells_y, cells_x = layer.cells(self._core)
+            tile = self._tiling.tile(layer.columns, cells_y + 1, cells_x + 1)
+            sizes.append(16 * math.prod(tile) * layer.stored)
+        return self._tiling.programs * max(sizes)
+
+
+def _power(least: int) -> int:
+    return max(LEAST, 1 << (least - 1).bit_length())
+
+
+def _depth(cells: int, tiles: int, programs: int) -> int:
+    """Return the cells along z of one piece of work.
+
+    Short pieces compute the first layer's planes more often, long ones leave programs
+    without work at the end.
+    """
+
+    def time(depth: int) -> int:
+        return -(-tiles * -(-cells // depth) // programs) * (depth + 1)
+
+    return min(range(1, cells + 1), key=time)

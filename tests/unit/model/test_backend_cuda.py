@@ -1,0 +1,175 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from blockseg.core.errors import (
+    BackendError,
+    ConfigError,
+    DeviceMemoryError,
+    MissingExtraError,
+)
+from blockseg.core.specs import Affine, BackendSpec
+from blockseg.model import FIELDS, build
+from blockseg.model import backend_cuda as module
+from blockseg.model.backend import window_shape
+from blockseg.model.backend_cuda import FusedCudaBackend, TorchCudaBackend
+from blockseg.model.backend_torch import TorchBackend
+from blockseg.model.byte_backend import RawWindow
+from blockseg.model.cuda_plan import ON_CHIP
+from blockseg.model.cuda_torch import TorchChain
+from blockseg.model.normalization import normalize
+
+CORE = (4, 8, 4)
+AFFINE = Affine(168.5, 500.0, -1.0, 3.0)
+CPU = torch.device("cpu")
+
+needs_cuda = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"
+)
+
+
+def spec(weights_file, precision="float32", device="cpu", core=CORE):
+    return BackendSpec("torch", str(weights_file), core, precision, device=device)
+
+
+def windows(core=CORE, reach=32):
+    """Return one inside the volume, and one that reaches beyond on every axis."""
+    shape = window_shape(core, reach)
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(0, 3000, shape).astype(np.uint16)
+    inside = [np.ones(n, np.float32) for n in shape]
+    inside[0][:12] = inside[1][-8:] = inside[2][:8] = inside[2][-4:] = 0
+    # The volume's last voxel but one is the last that is known.
+    known = voxels[12:, : shape[1] - 9, 8 : shape[2] - 6]
+    return [
+        RawWindow(voxels, (0, 0, 0), None),
+        RawWindow(known, (12, 0, 8), (inside[0], inside[1], inside[2])),
+    ]
+
+
+def expected(weights_file, window, core=CORE, network=None):
+    """Return the bytes by way of the reference engine."""
+    backend = TorchBackend(spec(weights_file, core=core), network)
+    tile = np.zeros(window_shape(core, backend.field.reach), np.float32)
+    place = tuple(
+        slice(a, a + n) for a, n in zip(window.start, window.voxels.shape, strict=True)
+    )
+    normalize(window.voxels, AFFINE, tile[place])
+    probability = backend.infer(tile, window.inside)
+    assert probability.std() > 0.05  # not saturated: differences would show
+    return np.rint(probability * np.float32(255)).astype(np.uint8)
+
+
+def difference(a, b):
+    return int(abs(a.astype(int) - b.astype(int)).max())
+
+
+def test_torch_takes_grey_levels_and_gives_the_reference_engines_bytes(weights_file):
+    backend = TorchCudaBackend(spec(weights_file), AFFINE)
+    inside, edge = windows()
+    found = [core.copy() for core in backend.stream([inside, edge])]
+    backend.close()
+    assert (backend.core, backend.field) == (CORE, FIELDS["sdasn"])
+    for core, window in zip(found, (inside, edge), strict=True):
+        assert (core.shape, core.dtype) == (CORE, np.uint8)
+        assert difference(core, expected(weights_file, window)) <= 1
+
+
+def test_a_closed_engine_says_so(weights_file):
+    backend = TorchCudaBackend(spec(weights_file), AFFINE)
+    backend.close()
+    with pytest.raises(BackendError, match="was closed"):
+        backend.stream([])
+
+
+@pytest.mark.parametrize("architecture", ["sdasn", "voxresnet", "unet3d"])
+def test_heads_stay_in_float32_where_the_rest_is_rounded(architecture):
+    network = build(architecture, 2).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    chain = TorchChain(network, AFFINE, CPU)
+    ready = chain._network
+    heads = [
+        (name, layer)
+        for name, layer in ready.named_modules()
+        if isinstance(layer, torch.nn.Conv3d)
+    ]
+    exact = {name for name, layer in heads if layer.weight.dtype == torch.float32}
+    pointwise = {name for name, layer in heads if layer.kernel_size == (1, 1, 1)}
+    assert exact == pointwise != set()
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])  # the caller's network is left alone
+
+
+def test_a_device_that_is_not_there(weights_file, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for backend in (TorchCudaBackend, FusedCudaBackend):
+        with pytest.raises(BackendError, match="finds no CUDA device"):
+            backend(spec(weights_file, "float16", "cuda"), AFFINE)
+
+
+def test_our_kernels_are_for_sdasn_only(weights_file):
+    network = build("unet3d", 2).eval()
+    with pytest.raises(ConfigError, match="runs SDASN only, not unet3d"):
+        FusedCudaBackend(spec(weights_file, core=(8, 8, 8)), AFFINE, network)
+
+
+def test_a_core_that_the_network_cannot_write(weights_file):
+    with pytest.raises(ConfigError, match="no multiple of 4"):
+        TorchCudaBackend(spec(weights_file, core=(4, 4, 6)), AFFINE)
+
+
+def test_a_card_that_is_too_old(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    with pytest.raises(BackendError, match=r"capability 8\.0, this one has 7\.5"):
+        module._check_age(CPU)
+
+
+def test_without_triton_the_extra_is_named(weights_file, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"Triton.*blockseg\[gpu\]"):
+        FusedCudaBackend(spec(weights_file), AFFINE)
+
+
+@needs_cuda
+@pytest.mark.gpu
+@pytest.mark.parametrize("on_chip", [None, frozenset(), ON_CHIP])
+def test_on_a_card_every_window_of_a_stream_has_its_own_bytes(weights_file, on_chip):
+    core = (32, 48, 64)
+    here = spec(weights_file, "float16", "cuda", core)
+    if on_chip is None:
+        backend = TorchCudaBackend(here, AFFINE)
+    else:
+        from blockseg.model.cuda_chain import tiling_for
+
+        tiling = replace(tiling_for(torch.device("cuda")), on_chip=on_chip)
+        backend = FusedCudaBackend(here, AFFINE, tiling=tiling)
+    both = windows(core)
+    # Each comes eagerly, captured and replayed, in every slot.
+    found = [core.copy() for core in backend.stream(both * 8)]
+    backend.close()
+    for core_bytes, window in zip(found, both * 8, strict=True):
+        wanted = expected(weights_file, window, core)
+        assert difference(core_bytes, wanted) <= 3  # 0.01 of probability
+    for first, second in zip(found[:2], found[2:4], strict=True):
+        assert np.array_equal(first, second)
+
+
+@pytest.fixture
+def small_card():
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(0.002)
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@needs_cuda
+@pytest.mark.gpu
+@pytest.mark.usefixtures("small_card")
+@pytest.mark.parametrize("backend", [TorchCudaBackend, FusedCudaBackend])
+def test_on_a_card_a_window_too_large_is_too_little_memory(weights_file, backend):
+    core = (128, 128, 128)
+    here = spec(weights_file, "float16", "cuda", core)
+    with pytest.raises(DeviceMemoryError, match="smaller --window"):
+        list(backend(here, AFFINE).stream(windows(core)))
