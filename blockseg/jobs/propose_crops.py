@@ -54,7 +54,7 @@ def draft(
     """Return the first draft of a label: 1 neurite, 0 background, 255 does not count.
 
     The network's mask; where no network has seen the brain, what is 4 noise SDs brighter
-    than its surroundings.
+    than its surroundings. Voxels without a grey level do not count.
 
     Parameters
     ----------
@@ -72,13 +72,14 @@ def draft(
     label = np.full(roi.shape, IGNORE, np.uint8)
     inner = box.slices(roi.start)
     if brain.probability is None:
-        label[inner] = _bright(brain, image[inner], box)
-        return label
-    corner = brain.grid.region.start
-    p = brain.probability.read(box.shifted(-n for n in corner))
-    guess = (p >= brain.threshold).astype(np.uint8)
-    if ignore_uncertain:
-        guess[(p >= _SURE[0]) & (p < _SURE[1])] = IGNORE
+        guess = _bright(brain, image[inner], box)
+    else:
+        corner = brain.grid.region.start
+        p = brain.probability.read(box.shifted(-n for n in corner))
+        guess = (p >= brain.threshold).astype(np.uint8)
+        if ignore_uncertain:
+            guess[(p >= _SURE[0]) & (p < _SURE[1])] = IGNORE
+    guess[~np.isfinite(image[inner])] = IGNORE
     label[inner] = guess
     return label
 
@@ -96,7 +97,8 @@ def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, 
     neurite = ((label > 0) & (label != IGNORE)).any(axis=0)
     ignored = (label == IGNORE).all(axis=0)
     shown = np.where(neurite, 255, np.where(ignored, _GREY, 0)).astype(np.uint8)
-    return _png(as_grey(image.max(axis=0))), _png(shown)
+    # The greatest of what has a grey level, as NaN is greater than nothing.
+    return _png(as_grey(np.fmax.reduce(image, axis=0))), _png(shown)
 
 
 def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.uint8]:

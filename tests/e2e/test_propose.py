@@ -222,6 +222,34 @@ def test_a_run_that_is_not_complete_says_how_much_is_missing(blockseg, made):
     assert not starts & {(0, 0, 0), (64, 64, 128)}
 
 
+def test_what_has_no_grey_level_is_not_picked_and_does_not_count(blockseg, made):
+    image = tifffile.imread(made / "brain.tif").astype(np.float32)
+    image[64:, :64, :64] = np.nan  # a cell
+    image[64:, 64:, 128:160] = np.inf  # half of one, which may be picked
+    image[64:, 64:, 160] = np.nan  # and more than half of it, which may not
+    image[64:, 64:, 64:70] = np.nan  # a little of one
+    tifffile.imwrite(blockseg.folder / "gaps.tif", image)
+    blockseg(
+        "run", "gaps.tif", "out.zarr", "--voxel-size", "1,0.5,0.5", "--backend", "fake",
+        "--normalization", "200,40", "--scheduler", "serial", "--block", "64,64,64", "-q",
+    )  # fmt: skip
+    done = blockseg(
+        "propose-annotations", "out.zarr", "-o", "picks", "--rule", "random",
+        "--count", "20",
+    )  # fmt: skip
+    assert "there are only 10" in done.output
+    rows = manifest(blockseg.folder / "picks")
+    starts = {tuple(row[f"start_{axis}"] for axis in "zyx"): row for row in rows}
+    assert not {(64, 0, 0), (64, 64, 128)} & set(starts)
+    row = starts[64, 64, 64]
+    assert row["nonfinite"] == 6 / 64
+    label = tifffile.imread(blockseg.folder / "picks" / "label" / f"{row['name']}.tif")
+    assert (label[:, :, :6] == 255).all()
+    assert (label[:, :, 6:] != 255).all()
+    dhpr = blockseg("propose-annotations", "out.zarr", "-o", "hard", "--count", "2")
+    assert "2 picks" in dhpr.output
+
+
 def test_a_brain_that_no_network_has_seen_is_measured_first(blockseg, made):
     shutil.copy(made / "brain.tif", blockseg.folder / "brain.tif")
     command = ("propose-annotations", "brain.tif", "-o", "cold", "--count", "2")
