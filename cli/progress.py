@@ -149,7 +149,8 @@ def _said(event: object) -> list[str]:
             f"{event.phase} block {event.report.block_id} failed: {event.report.error}"
         ]
     if isinstance(event, WorkerLost):
-        return [f"worker {event.worker} died; its blocks are done again"]
+        why = f" ({event.why})" if event.why else ""
+        return [f"worker {event.worker} died{why}; its blocks are done again"]
     return []
 
 

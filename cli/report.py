@@ -37,6 +37,8 @@ def print_result(result: JobResult) -> None:
         click.echo(
             f"Note: {nonfinite} NaN or infinite voxels were taken as background."
         )
+    for how, blocks in result.otherwise.items():
+        click.echo(f"Note: {counted(blocks, 'block')} {how}.")
     for line in sparse_lines(result.sparse):
         click.echo(line)
     for failure in result.failures[:_SHOWN]:

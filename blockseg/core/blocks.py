@@ -58,6 +58,9 @@ class BlockReport:
     fatal: bool = False
     """Whether no other block can succeed either (a full disk): the run stops cleanly."""
 
+    broken: bool = False
+    """Whether the process that ran it must not be used any more: its device failed."""
+
     written: int = 0
     """Voxels written."""
 

@@ -9,6 +9,7 @@
     * WeightsError       a weights file is damaged, unsafe or of another network
     * BackendError       an engine cannot be built, loaded or run
         * DeviceMemoryError  a device has too little memory; a smaller window may fit
+        * DeviceLostError    a device failed; the process that used it must end
         * MissingExtraError  an optional dependency is not installed; names the extra
     * TrainingError      a training cannot go on; its last checkpoint is intact
     * LedgerError        the ledger does not belong to this run, or another run holds it
@@ -27,6 +28,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "CorruptDataError",
+    "DeviceLostError",
     "DeviceMemoryError",
     "GeometryError",
     "LedgerError",
@@ -72,6 +74,10 @@ class BackendError(BlocksegError):
 
 class DeviceMemoryError(BackendError):
     """A device has too little memory for what it was given; a smaller window may fit."""
+
+
+class DeviceLostError(BackendError):
+    """A device failed; the process that used it must end, and another may go on."""
 
 
 class MissingExtraError(BackendError):

@@ -9,8 +9,8 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.jobs.assemble import start
-from blockseg.jobs.decisions import budget
 from blockseg.jobs.events import OnJobEvent, ignore
+from blockseg.jobs.fitting import budget
 from blockseg.jobs.inputs import open_source, output_of
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +10,22 @@ import numpy as np
 from blockseg import model
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, to_zyx
-from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
+from blockseg.jobs.engine_choice import choose_engine, trials_for
+from blockseg.jobs.fitting import make_grid, tiling_for
 from blockseg.jobs.normalization import field_from, normalization
-from blockseg.jobs.reading import plan_reading
-from blockseg.jobs.tiling import LARGEST_WINDOW, Tiling, tilings
-from blockseg.model import default_backend, window_memory
-from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
+from blockseg.jobs.tiling import LARGEST_WINDOW
+from blockseg.model import default_backend
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
     from blockseg.core.specs import AffineField, Precision
     from blockseg.jobs.inputs import Inputs
-    from blockseg.jobs.reading import Reading
+    from blockseg.jobs.trial_process import Trials
 
-__all__ = [
-    "Decisions",
-    "budget",
-    "decide",
-    "decisions_from",
-    "fitted",
-    "make_grid",
-    "planned_reading",
-]
+__all__ = ["Decisions", "decide", "decisions_from"]
 
-_LARGEST_WINDOW_CUDA = 256  # a device's memory is not known here
-_DOUBLED = 0.6  # 2 threads an inference are worth 2**0.6 of one, measured
+_LARGEST_WINDOW_CUDA = 256  # where a device's memory is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +81,10 @@ class Decisions:
     sparse: dict[str, Any] | None = None
     """What need not be inferred, and at what loss; None if not asked for."""
 
+    trial: dict[str, Any] | None = None
+    """Which engines were tried on a device, on what, and what came of each; None for
+    work on the CPU."""
+
     def engine(self, weights: str) -> BackendSpec:
         """Return the engine for workers to build from ``weights``."""
         return BackendSpec(
@@ -118,27 +111,72 @@ def decisions_from(data: dict[str, Any]) -> Decisions:
     return Decisions(**{**data, **zyx, "clip": (low, high)})
 
 
-def decide(inputs: Inputs) -> Decisions:
+def decide(inputs: Inputs, trials: Trials | None = None) -> Decisions:
     """Make every automatic choice for a run.
+
+    Parameters
+    ----------
+    inputs
+        Of the run.
+    trials
+        Where engines for a device are tried; found out if not given.
 
     Raises
     ------
     ConfigError
         If what the user fixed does not fit together.
+    BackendError
+        If the user wants a device, and no engine can be used there.
     """
     settings = inputs.settings
     device = _device(settings)
-    backend, note = _backend(settings, device)
     if settings.block is not None:
         make_grid(inputs, settings.block)  # refuses blocks that do not fit the network
     _check_window(settings.window, inputs.field.alignment)
-    tiling, fit = _tiling(inputs, backend, device)
+    if device == "cpu":
+        return _decided(inputs, device, LARGEST_WINDOW)
+    precision = _precision(settings, device)
+    with trials or trials_for(inputs) as tried:
+        free = min((found.free for found in tried.devices()), default=0)
+        largest = _LARGEST_WINDOW_CUDA
+        if free:
+            largest = model.largest_edge(free, settings.backend, precision, inputs.info)
+        planned = _decided(inputs, device, largest)
+        found, chosen = choose_engine(inputs, planned, tried)
+    if chosen is None:
+        return _on_cpu(inputs, found.problem, found.plain())
+    return replace(
+        planned,
+        backend=chosen.backend,
+        precision=chosen.precision,
+        window=chosen.window,
+        trial=found.plain(),
+        note="; ".join(said for said in (planned.note, *found.notes) if said),
+    )
+
+
+def _on_cpu(inputs: Inputs, problem: str, trial: dict[str, Any]) -> Decisions:
+    """Decide as if there were no device, and say why."""
+    settings = replace(inputs.settings, backend="auto", precision="auto", device="cpu")
+    if inputs.settings.backend == "fake":
+        settings = replace(settings, backend="fake")
+    decided = _decided(replace(inputs, settings=settings), "cpu", LARGEST_WINDOW)
+    note = f"the CPU does the work, for no engine can be used on the device: {problem}"
+    notes = [said for said in (decided.note, note) if said]
+    return replace(decided, trial=trial, note="; ".join(notes))
+
+
+def _decided(inputs: Inputs, device: str, largest: int) -> Decisions:
+    settings = inputs.settings
+    backend, note = _backend(settings, device)
+    precision = _precision(settings, device)
+    tiling, fit = tiling_for(inputs, backend, device, precision, largest)
     normal = normalization(inputs)
     found = normal.found
     return Decisions(
         backend=backend,
         device=device,
-        precision=_precision(settings, device),
+        precision=precision,
         threads=settings.threads or fit.inference_threads,
         window=tiling.window,
         block=tiling.block,
@@ -191,6 +229,12 @@ def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
                 "OpenVINO is not installed, so torch runs the network, more slowly; "
                 "pip install 'blockseg[cpu]'"
             )
+    if backend in ("tensorrt", "cuda") and device == "cpu":
+        message = (
+            f"--backend {backend} needs a GPU, and torch finds no CUDA device here; leave "
+            "it out to run on the CPU, or install a torch that was built with CUDA"
+        )
+        raise ConfigError(message)
     if settings.precision == "float64" and backend != "torch":
         message = (
             f"--precision float64 runs on torch only, not on {backend}; "
@@ -207,115 +251,3 @@ def _precision(settings: RunSettings, device: str) -> Precision:
     if settings.precision != "auto":
         return settings.precision
     return "float16" if device == "cuda" else "float32"
-
-
-def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
-    """Return the blocks of a run."""
-    shape, halo = inputs.source.volume.shape, (inputs.halo,) * 3
-    return BlockGrid(shape, block, halo, inputs.roi, inputs.field.alignment)
-
-
-def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
-    """Return how many workers of this engine fit the machine.
-
-    Unlike the decisions this may differ from one session to the next: it changes
-    no byte of the result.
-
-    Raises
-    ------
-    ConfigError
-        If not even one worker fits.
-    """
-    blocks = len(make_grid(inputs, decisions.block))
-    tiling = Tiling(decisions.block, decisions.window, blocks)
-    here = budget(inputs.settings)
-    fit = _layout(inputs, here, decisions.backend, decisions.device, tiling)
-    fit = replace(fit, inference_threads=decisions.threads)
-    return fit.with_cache(planned_reading(inputs, decisions, fit).cache_bytes)
-
-
-def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Reading:
-    """Return how these workers read the source, within the memory that they have."""
-    volume = inputs.source.volume
-    return plan_reading(
-        make_grid(inputs, decisions.block),
-        volume.chunk_shape,
-        volume.dtype.itemsize,
-        layout.cache_bytes or layout.spare_bytes,
-        layout.workers,
-    )
-
-
-def budget(settings: RunSettings) -> Machine:
-    """Return this machine, within what the user allows of its memory."""
-    here = machine()
-    if settings.memory is None:
-        return here
-    return replace(here, available=min(here.available, settings.memory))
-
-
-def _tiling(inputs: Inputs, backend: str, device: str) -> tuple[Tiling, Layout]:
-    """Choose blocks and windows with which the run ends first.
-
-    Large windows compute less halo, but only while they fit into the memory of as many
-    workers as there are cores, and while every worker has as many blocks as the others.
-    """
-    settings, here = inputs.settings, budget(inputs.settings)
-    most = settings.workers or here.cores
-    threads = settings.threads or max(1, here.cores // most)
-    best: tuple[float, Tiling, Layout] | None = None
-    least: tuple[Tiling, Layout] | None = None
-    problem: ConfigError | None = None
-    for tiling in tilings(
-        inputs.roi,
-        inputs.field,
-        block=settings.block,
-        window=settings.window,
-        largest=_LARGEST_WINDOW_CUDA if device == "cuda" else LARGEST_WINDOW,
-    ):
-        if best is not None and tiling.weight / most / threads**_DOUBLED >= best[0]:
-            break  # not even with all workers busy to the end
-        try:
-            fit = _layout(inputs, here, backend, device, tiling)
-        except ConfigError as error:
-            problem = error
-            continue
-        if settings.workers and fit.workers * fit.peak_bytes > here.available:
-            # Their number is the user's; how much each takes is not.
-            if least is None or fit.peak_bytes < least[1].peak_bytes:
-                least = (tiling, fit)
-            continue
-        rounds = math.ceil(tiling.blocks / fit.workers) / tiling.blocks
-        time = tiling.cost * rounds / fit.inference_threads**_DOUBLED
-        if best is None or time < best[0]:
-            best = (time, tiling, fit)
-    if best is not None:
-        return best[1:]
-    if least is not None:
-        return least
-    raise problem or ConfigError("no window fits the memory")
-
-
-def _layout(
-    inputs: Inputs, here: Machine, backend: str, device: str, tiling: Tiling
-) -> Layout:
-    settings = inputs.settings
-    if device == "cuda":
-        here = replace(here, gpus=len(model.cuda_devices()))
-    grown = 2 * inputs.halo + inputs.field.alignment
-    voxels = math.prod(b + grown for b in tiling.block)
-    raw = voxels * inputs.source.volume.dtype.itemsize
-    results = math.prod(tiling.block) * 6  # float32 probability, its byte, the mask
-    itemsize = np.dtype(_precision(settings, device)).itemsize
-    need = Need(
-        block_bytes=raw + results,
-        engine_bytes=window_memory(tiling.window, backend, itemsize, inputs.info),
-    )
-    fit = plan_layout(
-        here, need, workers=settings.workers, inference_threads=settings.threads
-    )
-    if settings.workers is None and not here.gpus and tiling.blocks < fit.workers:
-        return plan_layout(
-            here, need, workers=tiling.blocks, inference_threads=settings.threads
-        )
-    return fit

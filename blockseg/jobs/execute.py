@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from blockseg.jobs.claim import claimed
 from blockseg.jobs.empty_levels import empty_reports
 from blockseg.jobs.record import now, session
 from blockseg.jobs.sparse_report import sparse_outcome
-from blockseg.runtime import BlockDone, Ledger, PhaseDone, discard_ledger, drive
+from blockseg.runtime import (
+    BlockDone,
+    Ledger,
+    Message,
+    PhaseDone,
+    discard_ledger,
+    drive,
+)
 from blockseg.volume import (
     create_output,
     missing_files,
@@ -124,6 +132,9 @@ class JobResult:
     sparse: dict[str, Any] | None = None
     """What ``--sparse`` skipped, and at what loss; None without it."""
 
+    otherwise: dict[str, int] = field(default_factory=dict)
+    """Blocks computed otherwise than planned, by how and why."""
+
     @property
     def complete(self) -> bool:
         """Whether every block and every level is written."""
@@ -171,6 +182,8 @@ def execute(
             )
             record.save(job.paths.record)
             remove_stale_locks(job.paths.out)
+            if job.record.decisions.get("trial"):
+                ledger.put("engine", json.dumps(job.record.decisions["trial"]))
             _try_again(job, ledger)
             before = len(job.candidates) - len(
                 _pending(ledger, job.main, job.candidates)
@@ -187,6 +200,7 @@ class _Session:
     on_event: OnJobEvent
     record: RunRecord
     voxels: int = 0
+    told: set[str] = field(default_factory=set)
 
     def run(self) -> JobResult:
         began = time.monotonic()
@@ -248,6 +262,11 @@ class _Session:
     def _count(self, event: Event) -> None:
         if isinstance(event, BlockDone) and event.phase == self.job.main.name:
             self.voxels += event.report.written
+            note = event.report.note
+            if note and note not in self.told:
+                self.told.add(note)
+                text = f"block {event.report.block_id} and others like it: {note}"
+                self.on_event(Message(text))
         self.on_event(event)
 
     def _result(self, stopped: str, seconds: float) -> JobResult:
@@ -266,6 +285,7 @@ class _Session:
             seconds=seconds,
             session_voxels=self.voxels,
             totals=_totals(self.ledger.summary(job.main.name)),
+            otherwise=self.ledger.notes(job.main.name),
             sparse=sparse_outcome(
                 job.record.decisions.get("sparse"),
                 self.ledger,
@@ -282,6 +302,8 @@ class _Session:
             if result.sparse is not None:
                 this["sparse"] = result.sparse
             this["totals"] = result.totals
+            if result.otherwise:
+                this["otherwise"] = result.otherwise
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
 
 

@@ -14,8 +14,8 @@ from blockseg.core.grid import BlockGrid
 from blockseg.jobs.assemble import start
 from blockseg.jobs.cell_images import write_cell_images
 from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
-from blockseg.jobs.decisions import budget
 from blockseg.jobs.events import OnJobEvent, ignore
+from blockseg.jobs.fitting import budget
 from blockseg.jobs.inputs import (
     Inputs,
     check_roi,

@@ -14,7 +14,8 @@ from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.jobs.cell_images import predicted_cell_files
-from blockseg.jobs.decisions import fitted, make_grid, planned_reading
+from blockseg.jobs.engine_choice import measured_speed
+from blockseg.jobs.fitting import fitted, make_grid, planned_reading
 from blockseg.jobs.run import prepare
 from blockseg.jobs.sparse import sparse_from
 from blockseg.jobs.sparse_report import sparse_forecast
@@ -257,7 +258,12 @@ def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
 
 
 def _speed(inputs: Inputs, decisions: Decisions) -> float:
-    """Return voxels a second of one engine, measured on one window of noise."""
+    """Return voxels a second of one engine, measured on one window of noise.
+
+    For a device, what was measured when its engine was chosen.
+    """
+    if decisions.device != "cpu":
+        return measured_speed(decisions)
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     shape = tuple(n + 2 * inputs.field.reach for n in decisions.window)
     tile = np.random.default_rng(0).standard_normal(shape).astype(decisions.precision)

@@ -12,7 +12,10 @@ import numpy as np
 from blockseg.config import RunSettings
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.jobs.decisions import decide, make_grid
+from blockseg.jobs.decisions import decide
+from blockseg.jobs.engine_choice import engines_of, trial_of
+from blockseg.jobs.engine_trial import engine_for
+from blockseg.jobs.fitting import make_grid
 from blockseg.jobs.inputs import (
     Inputs,
     check_roi,
@@ -26,7 +29,6 @@ from blockseg.jobs.inputs import (
 from blockseg.jobs.picture import as_grey, panels, save_png
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.jobs.sparse import gate_of, sparse_decisions
-from blockseg.model import Engine, make_backend
 from blockseg.volume import MaskSampler, write_tiff
 
 if TYPE_CHECKING:
@@ -151,8 +153,8 @@ def _segment(inputs: Inputs) -> NDArray[np.uint8]:
     if gate is not None:
         sieve = Sieve(gate, source.shape, decisions.affine)
     result = np.zeros(inputs.roi.shape, np.uint8)
-    backend = make_backend(decisions.engine(weights))
-    with closing(Engine(backend, decisions.affine)) as engine:
+    specs, trial = engines_of(decisions, weights), trial_of(inputs, decisions)
+    with closing(engine_for(specs, trial, source)) as engine:
         for block in grid:
             inside = None if mask is None else mask.inside(block.write_roi)
             if inside is not None and not inside.any():

@@ -12,15 +12,10 @@ from blockseg.config import RunSettings
 from blockseg.jobs.assemble import start
 from blockseg.jobs.cell_images import write_cell_images
 from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
-from blockseg.jobs.decisions import (
-    Decisions,
-    decide,
-    decisions_from,
-    fitted,
-    make_grid,
-    planned_reading,
-)
+from blockseg.jobs.decisions import Decisions, decide, decisions_from
+from blockseg.jobs.engine_choice import engines_of, trial_of
 from blockseg.jobs.events import OnJobEvent, ignore
+from blockseg.jobs.fitting import fitted, make_grid, planned_reading
 from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored
@@ -116,10 +111,10 @@ def prepare(
         source=inputs.source.spec,
         space=inputs.source.space,
         grid=grid,
-        backend=decisions.engine(
-            "" if inputs.weights is None else str(inputs.weights.path)
+        engines=engines_of(
+            decisions, "" if inputs.weights is None else str(inputs.weights.path)
         ),
-        affine=decisions.affine,
+        trial=trial_of(inputs, decisions),
         threshold=decisions.threshold,
         empty=decisions.empty,
         probability=probability,
@@ -228,6 +223,8 @@ def _facts(inputs: Inputs, decisions: Decisions, grid: BlockGrid) -> dict[str, o
 
 def _engine(decisions: Decisions) -> str:
     by = "×".join(str(n) for n in decisions.window)
+    if decisions.device == "cuda":
+        return f"{decisions.backend} {decisions.precision} on CUDA, windows of {by}"
     threads = f"{decisions.threads} thread{'s' * (decisions.threads > 1)}"
     return f"{decisions.backend} on {decisions.device}, windows of {by}, {threads}"
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Lock
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.core.blocks import BlockReport
+from blockseg.jobs.engine_trial import engine_for
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.metrics import cells_to_bytes, count_cells
-from blockseg.model import Engine, Wanted, make_backend, nonfinite_voxels
+from blockseg.model import Wanted, nonfinite_voxels
 from blockseg.volume import (
     MaskSampler,
     PyramidWriter,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.space import Space
-    from blockseg.core.specs import Affine, AffineField, BackendSpec, VolumeSpec
+    from blockseg.core.specs import BackendSpec, VolumeSpec
+    from blockseg.jobs.engine_trial import EngineTrial
     from blockseg.metrics import GreyScale
     from blockseg.volume import PyramidSpec
 
@@ -53,11 +55,11 @@ class Segmentation:
     grid: BlockGrid
     """Which blocks there are."""
 
-    backend: BackendSpec
-    """Engine to build."""
+    engines: tuple[BackendSpec, ...]
+    """Engine to build, and on a device what may take its place."""
 
-    affine: Affine | AffineField
-    """One normalisation for the run."""
+    trial: EngineTrial
+    """One normalisation for the run, and what a device is judged by."""
 
     threshold: int
     """Smallest probability byte that is foreground."""
@@ -99,8 +101,8 @@ class SegmentBlock:
         self._spec = spec
         limits = ReadLimits(cache_bytes=spec.cache_bytes)
         self._source = open_volume(spec.source, limits)
-        self._turn = Lock()
-        self._engine = Engine(make_backend(spec.backend), spec.affine)
+        self._engine = engine_for(spec.engines, spec.trial, self._source)
+        self._turn = Semaphore(self._engine.depth)
         self._probability = PyramidWriter(spec.probability)
         self._foreground = PyramidWriter(spec.foreground)
         self._mask = None
@@ -109,7 +111,7 @@ class SegmentBlock:
             self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
         self._sieve = None
         if spec.gate is not None:
-            self._sieve = Sieve(spec.gate, spec.grid.volume_shape, spec.affine)
+            self._sieve = Sieve(spec.gate, spec.grid.volume_shape, spec.trial.affine)
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         """Segment one block.
@@ -167,6 +169,7 @@ class SegmentBlock:
             nonfinite=segmented.nonfinite,
             read_bytes=raw.nbytes,
             payload=self._cells(core, probability, block.write_roi, inside, meter),
+            note=segmented.note,
         )
 
     @contextmanager
@@ -220,6 +223,7 @@ class SegmentBlock:
             nonfinite=nonfinite_voxels(done.raw),
             read_bytes=done.read_bytes,
             payload=self._cells(done.raw, done.probability, roi, inside, meter),
+            note=done.note,
         )
 
     def _write(
@@ -232,6 +236,7 @@ class SegmentBlock:
         nonfinite: int = 0,
         read_bytes: int = 0,
         payload: bytes = b"",
+        note: str = "",
     ) -> BlockReport:
         grid = self._spec.grid
         block = grid.block(grid.index_of(block_id))
@@ -251,6 +256,7 @@ class SegmentBlock:
             nonfinite=nonfinite,
             digest=written.crc32,
             payload=payload,
+            note=note,
         )
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from blockseg.core.cubes import Gate
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
-    from blockseg.model import Engine
+    from blockseg.model import Segmenter
     from blockseg.volume import Volume
 
 __all__ = ["Chosen", "Sieve", "Sifted", "blocks_with_tissue", "sift"]
@@ -57,6 +57,9 @@ class Sifted:
 
     read_bytes: int
     """Decoded bytes asked for."""
+
+    note: str = ""
+    """How it was computed otherwise than planned; empty if it was not."""
 
 
 class Sieve:
@@ -130,7 +133,7 @@ class Sieve:
 
 def sift(
     sieve: Sieve,
-    engine: Engine,
+    engine: Segmenter,
     volume: Volume,
     write_roi: Roi,
     halo: int,
@@ -159,7 +162,7 @@ def sift(
         chosen = sieve.choose(raw, write_roi, inside)
     core, read = raw[write_roi.slices(place.start)], raw.nbytes
     probability = np.zeros(write_roi.shape, np.uint8)
-    computed = 0
+    computed, note = 0, ""
     if chosen.roi.size:
         around = sieve.around(chosen.roi, halo)
         with meter("read"):
@@ -169,9 +172,9 @@ def sift(
             segmented = engine.segment(
                 raw, around, chosen.roi, volume.shape, chosen.wanted
             )
-        computed = segmented.computed
+        computed, note = segmented.computed, segmented.note
         probability[chosen.roi.slices(write_roi.start)] = segmented.probability
-    return Sifted(probability, core, computed, chosen.skipped, read)
+    return Sifted(probability, core, computed, chosen.skipped, read, note)
 
 
 def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:

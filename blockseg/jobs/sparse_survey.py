@@ -17,10 +17,9 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.model import (
     TILE,
-    Engine,
     Inferred,
     evidence,
-    make_backend,
+    make_engine,
     surroundings,
 )
 
@@ -189,7 +188,9 @@ class Survey:
         spec = self._decisions.engine(self._weights)
         spec = replace(spec, core=(self.edge,) * 3)
         found = []
-        with closing(Engine(make_backend(spec), self._decisions.affine)) as engine:
+        with closing(
+            make_engine(spec, self._decisions.affine, self._volume.dtype)
+        ) as engine:
             for place, value, stratum in drawn:
                 box = Roi(place, to_zyx(n + 1 for n in place))
                 cube = voxels_of(box, shape, self.edge)

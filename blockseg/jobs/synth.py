@@ -11,8 +11,8 @@ from blockseg.config import RunSettings
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.jobs.assemble import start
-from blockseg.jobs.decisions import budget
 from blockseg.jobs.events import OnJobEvent, ignore
+from blockseg.jobs.fitting import budget
 from blockseg.jobs.inputs import writable
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored

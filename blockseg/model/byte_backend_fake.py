@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -51,6 +52,12 @@ class FakeDevice:
     """File whose presence breaks the device; it is gone once that happened, so that of
     several workers one fails, once. Never if empty."""
 
+    after: int = 0
+    """Windows that a backend computes before it breaks or dies."""
+
+    dies: str = ""
+    """The same for the whole process, which is killed as by a crash in native code."""
+
     @classmethod
     def from_environment(cls) -> Self:
         """Return what ``BLOCKSEG_FAKE_DEVICE`` says: ``memory=884736,seconds=0.01``.
@@ -68,6 +75,8 @@ class FakeDevice:
                 error=float(pairs.pop("error", 0)),
                 seconds=float(pairs.pop("seconds", 0)),
                 breaks=pairs.pop("breaks", ""),
+                after=int(pairs.pop("after", 0)),
+                dies=pairs.pop("dies", ""),
             )
         except ValueError as error:
             message = f"{_VARIABLE}={text!r} cannot be read: {error}"
@@ -106,6 +115,7 @@ class FakeByteBackend:
         shape = window_shape(backend.core, backend.field.reach)
         self._tile: npt.NDArray[Any] = np.empty(shape, backend.dtype)
         self._out = np.empty(backend.core, np.uint8)
+        self._computed = 0
 
     @classmethod
     def of(cls, spec: BackendSpec, affine: Affine, device: FakeDevice) -> Self:
@@ -165,9 +175,13 @@ class FakeByteBackend:
                 f"{self._tile.shape} voxels; choose a smaller --window"
             )
             raise DeviceMemoryError(message)
-        if device.breaks and _taken(Path(device.breaks)):
-            message = "the fake device broke, as it was told to"
-            raise BackendError(message)
+        self._computed += 1
+        if self._computed > device.after:
+            if device.breaks and _taken(Path(device.breaks)):
+                message = "the fake device broke, as it was told to"
+                raise BackendError(message)
+            if device.dies and _taken(Path(device.dies)):
+                os.kill(os.getpid(), signal.SIGKILL)
         if device.seconds:
             self._sleep(device.seconds)
 

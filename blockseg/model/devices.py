@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import torch
 
-__all__ = ["cuda_devices"]
+__all__ = ["Device", "cuda_devices", "look_at_devices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A CUDA device, or a slice of one."""
+
+    name: str
+    """As its maker calls it."""
+
+    total: int
+    """Bytes of memory."""
+
+    free: int
+    """Bytes of it that nobody uses."""
 
 
 def cuda_devices() -> tuple[str, ...]:
@@ -19,3 +34,18 @@ def cuda_devices() -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name.strip() for name in visible.split(",") if name.strip()]
     return tuple(names[:count]) if names else tuple(str(n) for n in range(count))
+
+
+def look_at_devices() -> tuple[Device, ...]:
+    """Return the devices and their memory; takes some of it on each.
+
+    Raises
+    ------
+    RuntimeError
+        If one cannot be used.
+    """
+    found = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        found.append(Device(torch.cuda.get_device_name(index), total, free))
+    return tuple(found)

@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockReport
-from blockseg.core.errors import BlocksegError, CorruptDataError, NoSpaceError
+from blockseg.core.errors import (
+    BlocksegError,
+    CorruptDataError,
+    DeviceLostError,
+    NoSpaceError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +91,7 @@ def attempt(
             traceback=_short_traceback(error),
             retry=not isinstance(error, CorruptDataError),
             fatal=_disk_is_full(error),
+            broken=isinstance(error, DeviceLostError),
             seconds=watch.seconds,
         )
     return report if report.seconds else replace(report, seconds=watch.seconds)

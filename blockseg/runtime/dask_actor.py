@@ -32,6 +32,8 @@ _TEARDOWN_SECONDS = 20.0
 
 _FLUSH_SECONDS = 0.05
 
+_BROKEN = 70  # exit status of a process whose device failed
+
 _NANNY_SECONDS = 30.0
 
 _alive: set[ActorPlugin] = set()
@@ -125,6 +127,19 @@ class ActorPlugin(WorkerPlugin):
             with self._lock:
                 self._running.discard(block_id)
 
+    def end_process(self, why: str) -> None:
+        """End this worker, whose device cannot be used any more; its nanny starts anew.
+
+        At once: what failed may hang whoever cleans up after it. What ran here comes back
+        to the driver as from any worker that dies.
+        """
+        with self._lock:
+            self._worker.log_event(
+                self.name, {"broken": self._worker.address, "why": why}
+            )
+            time.sleep(_FLUSH_SECONDS)
+            os._exit(_BROKEN)
+
     def stop(self) -> None:
         """Begin no other block."""
         with self._lock:
@@ -188,6 +203,8 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
             if not allowed:
                 break
             reports.append(attempt(actor, block, _meter))
+        if reports[-1].broken:
+            plugin.end_process(reports[-1].error)
     seconds = time.perf_counter() - start
     left = tuple(blocks[len(reports) :])
     return BatchResult(worker.address, tuple(reports), left, seconds)

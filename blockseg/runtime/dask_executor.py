@@ -254,14 +254,17 @@ class DaskExecutor:
     def _mourn(self, death: WorkerDied, harvest: _Harvest) -> None:
         victims = [key for key in death.keys if key in self._tasks]
         blocks = sum(len(self._tasks[key].blocks) for key in victims)
-        harvest.events.append(WorkerLost(death.worker, blocks))
+        harvest.events.append(WorkerLost(death.worker, blocks, death.why))
         for key in victims:
             self._recall(key, death.worker if death.ready else "")
-        self._stillborn += 0 if death.ready else 1
+        self._stillborn += 0 if death.ready and not death.why else 1
         if self._stillborn >= _STILLBORN_LIMIT:
             message = (
-                f"{self._stillborn} workers died while they built their engine: out "
-                "of memory, or a crash in native code"
+                f"{self._stillborn} workers ended one after the other without a block "
+                f"done: {death.why}"
+                if death.why
+                else f"{self._stillborn} workers died while they built their engine: "
+                "out of memory, or a crash in native code"
             )
             raise ClusterError(message)
 

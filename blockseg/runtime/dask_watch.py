@@ -33,6 +33,9 @@ class WorkerDied:
     ready: bool
     """Whether it had built its actor."""
 
+    why: str = ""
+    """Of a worker that ended itself, the reason in one line."""
+
 
 class WorkerWatch:
     """What the scheduler tells of its workers, kept for the driver's thread.
@@ -52,6 +55,7 @@ class WorkerWatch:
         self._topic = ""
         self._threads: dict[str, int] = {}
         self._ready: set[str] = set()
+        self._broken: dict[str, str] = {}
         self._deaths: list[WorkerDied] = []
         self._asked = float("-inf")
         self._alone_since: float | None = None
@@ -69,6 +73,7 @@ class WorkerWatch:
             for name in ("all", self._topic):
                 self._client.unsubscribe_topic(name)  # type: ignore[no-untyped-call]
         self._ready.clear()
+        self._broken.clear()
         self._deaths.clear()
 
     @property
@@ -134,11 +139,15 @@ class WorkerWatch:
         if "ready" in message:
             self._ready.add(str(message["ready"]))
             return False
+        if "broken" in message:
+            self._broken[str(message["broken"])] = str(message.get("why", ""))
+            return False
         action = message.get("action")
         if action == "remove-worker" and not message.get("expected"):
             worker = str(message["worker"])
             keys = frozenset(str(key) for key in message["processing-tasks"])
-            self._deaths.append(WorkerDied(worker, keys, worker in self._ready))
+            why = self._broken.pop(worker, "")
+            self._deaths.append(WorkerDied(worker, keys, worker in self._ready, why))
         return action in {"add-worker", "remove-worker", "retire-workers"}
 
     def _refresh(self) -> None:

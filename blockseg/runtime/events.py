@@ -88,6 +88,9 @@ class WorkerLost:
     blocks: int
     """Blocks put back because of it, as far as known."""
 
+    why: str = ""
+    """Its own account, of a worker that ended itself; empty of others."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkersChanged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from blockseg.runtime.attempt import attempt
@@ -109,7 +109,9 @@ class SerialExecutor:
         """Run the next block, however long it takes."""
         if self._process is None or not self._waiting:
             return Collected()
-        return Collected((attempt(self._process, self._waiting.popleft()),))
+        report = attempt(self._process, self._waiting.popleft())
+        # There is no other process to go on in: the run stops, and can be resumed.
+        return Collected((replace(report, fatal=report.fatal or report.broken),))
 
     def end(self) -> None:
         """Forget waiting blocks and close the actor."""

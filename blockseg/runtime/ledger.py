@@ -288,6 +288,16 @@ class Ledger:
             )
             return [FailedBlock(*row) for row in rows]
 
+    def notes(self, phase: str) -> dict[str, int]:
+        """Return how blocks were computed otherwise than planned, and how many so."""
+        with errors_of(self.path):
+            rows = self._connection.execute(
+                "SELECT note, COUNT(*) FROM blocks "
+                "WHERE phase = ? AND state = ? AND note != '' GROUP BY note ORDER BY note",
+                (phase, BlockState.DONE),
+            )
+            return dict(rows.fetchall())
+
     def reset(self, phase: str, ids: Sequence[int] | None = None) -> None:
         """Make blocks pending again: all of a phase, or those given."""
         with errors_of(self.path), transaction(self._connection) as cursor:

@@ -6,8 +6,9 @@ import pytest
 from blockseg.config import RunSettings
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
-from blockseg.jobs import decisions
-from blockseg.jobs.decisions import decide, fitted, make_grid
+from blockseg.jobs import fitting
+from blockseg.jobs.decisions import decide
+from blockseg.jobs.fitting import fitted, make_grid
 from blockseg.jobs.inputs import Inputs, Weights, memory_source
 from blockseg.jobs.plan import work_over_one_pass
 from blockseg.model import WeightsInfo
@@ -36,7 +37,7 @@ def inputs_of(shape, tmp_path, roi=None, **given):
 def a_machine_of(monkeypatch):
     def chosen(cores, gib):
         here = Machine(cores, gib * GIB, gib * GIB * 9 // 10)
-        monkeypatch.setattr(decisions, "machine", lambda: here)
+        monkeypatch.setattr(fitting, "machine", lambda: here)
 
     return chosen
 

@@ -11,7 +11,9 @@ import zarr
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.core.specs import Affine, BackendSpec
+from blockseg.jobs.engine_trial import EngineTrial
 from blockseg.jobs.segment import Segmentation
+from blockseg.model import FIELDS
 from blockseg.runtime.attempt import Stopwatch
 from blockseg.volume import PyramidSpec, create_output, find
 
@@ -58,8 +60,8 @@ def actor(tmp_path):
         source=find(tmp_path / "a"),
         space=Space(),
         grid=grid,
-        backend=BackendSpec("fake", "", (16, 16, 16)),
-        affine=Affine(0, 1),
+        engines=(BackendSpec("fake", "", (16, 16, 16)),),
+        trial=EngineTrial((), FIELDS["sdasn"], Affine(0, 1), 128),
         threshold=128,
         probability=spec,
         foreground=mask,
