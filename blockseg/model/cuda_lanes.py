@@ -102,6 +102,8 @@ class Lanes:
         Voxels (z, y, x) that go in and come out.
     device
         Where ``chain`` lives.
+    captured
+        Whether to capture graphs; not where a chain's own work cannot be captured.
 
     Raises
     ------
@@ -110,9 +112,16 @@ class Lanes:
     """
 
     def __init__(
-        self, chain: Chain, window: Zyx, core: Zyx, device: torch.device
+        self,
+        chain: Chain,
+        window: Zyx,
+        core: Zyx,
+        device: torch.device,
+        *,
+        captured: bool = True,
     ) -> None:
         self._chain = chain
+        self._captured = captured
         self._window = window
         self._device = device
         self._pool: Any = None
@@ -202,7 +211,7 @@ class Lanes:
 
     def _run(self, slot: _Slot, edge: bool, stream: torch.cuda.Stream) -> None:
         """Replay a slot's graph; captured once the kernels are compiled and loaded."""
-        if edge not in self._warm:
+        if edge not in self._warm or not self._captured:
             with torch.cuda.stream(stream):
                 self._chain.run(slot.raw, slot.bounds, slot.out, edge)
             self._warm.add(edge)
