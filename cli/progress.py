@@ -21,6 +21,7 @@ from blockseg.runtime import (
     BlockDone,
     BlockFailed,
     BlockRetried,
+    DevicesUsed,
     Message,
     PhaseDone,
     PhaseStarted,
@@ -52,6 +53,7 @@ class Tally:
         self.failed = 0
         self.retried = 0
         self.voxels = 0
+        self.devices = ""
 
     def take(self, event: object) -> None:
         """Count an event."""
@@ -66,6 +68,10 @@ class Tally:
             oldest = self._clock() - _RATE_SECONDS
             while len(self._marks) > 2 and self._marks[1][0] < oldest:
                 del self._marks[0]
+            if event.report.device_bytes and "%" not in self.devices:
+                self.devices = f"GPU {event.report.device_bytes / 1e9:.1f} GB"
+        elif isinstance(event, DevicesUsed):
+            self.devices = _devices(event)
         elif isinstance(event, BlockFailed):
             self.failed += 1
         elif isinstance(event, BlockRetried):
@@ -102,7 +108,15 @@ class Tally:
         if self.remaining:
             parts.append(f"{span(self.remaining)} left")
         parts.append(f"CPU {psutil.cpu_percent():.0f} %")
+        if self.devices:
+            parts.append(self.devices)
         return ", ".join(parts)
+
+
+def _devices(event: DevicesUsed) -> str:
+    of = f" of {event.memory_total / 1e9:.0f}" if event.memory_total else ""
+    many = f"{event.devices} GPUs" if event.devices > 1 else "GPU"
+    return f"{many} {event.utilization:.0%}, {event.memory / 1e9:.1f}{of} GB"
 
 
 def watcher(

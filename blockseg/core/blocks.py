@@ -94,6 +94,9 @@ class BlockReport:
     skipped: int = 0
     """Voxels that ``--sparse`` took for empty and did not infer."""
 
+    device_bytes: int = 0
+    """Memory in use on the worker's device after the block; 0 on the CPU. Not kept."""
+
     decoded_bytes: int = 0
     """Bytes that were decoded for the block, in whole chunks; chunks that were kept in
     memory cost nothing again."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg import model
 from blockseg.core.blocks import BlockReport
 from blockseg.jobs.engine_trial import engine_for
 from blockseg.jobs.sieve import Sieve, sift
@@ -125,7 +126,8 @@ class SegmentBlock:
         """
         with counting() as decoded:
             report = self._segment(block_id, meter)
-        return replace(report, decoded_bytes=decoded.total)
+        used = 0 if self._spec.engines[0].device == "cpu" else model.memory_in_use()
+        return replace(report, decoded_bytes=decoded.total, device_bytes=used)
 
     def _segment(self, block_id: int, meter: Meter) -> BlockReport:
         grid = self._spec.grid

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Device", "cuda_devices", "look_at_devices"]
+__all__ = ["Device", "cuda_devices", "look_at_devices", "memory_in_use"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,17 @@ def cuda_devices() -> tuple[str, ...]:
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name.strip() for name in visible.split(",") if name.strip()]
+    if count and names and all(name.startswith("MIG-") for name in names):
+        return tuple(names)  # CUDA shows a process the first slice and no other
     return tuple(names[:count]) if names else tuple(str(n) for n in range(count))
+
+
+def memory_in_use() -> int:
+    """Return the bytes in use on this process's device, by whomever; 0 without one."""
+    if not torch.cuda.is_initialized():
+        return 0
+    free, total = torch.cuda.mem_get_info()
+    return total - free
 
 
 def look_at_devices() -> tuple[Device, ...]:

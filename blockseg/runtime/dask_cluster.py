@@ -16,6 +16,7 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.runtime.attempt import one_line
+from blockseg.runtime.dask_cuda_cluster import cuda_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,8 +135,8 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
     layout
         How many workers, with how many threads and how much memory.
     gpus
-        ``CUDA_VISIBLE_DEVICES`` of each worker in turn: one GPU a worker. Nothing
-        is set if empty.
+        ``CUDA_VISIBLE_DEVICES`` of each worker in turn: one GPU a worker, by dask-cuda
+        where it is installed. Nothing is set if empty.
 
     Raises
     ------
@@ -158,29 +159,11 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
             )
         )
         resources.enter_context(_quiet_logs())
-        workers = {
-            index: {"cls": Nanny, "options": _worker(index, layout, gpus)}
-            for index in range(layout.workers)
-        }
-        scheduler: dict[str, Any] = {
-            "cls": Scheduler,
-            "options": {
-                "host": _LOOPBACK,
-                "port": 0,
-                "dashboard": True,
-                "dashboard_address": f"{_LOOPBACK}:{_free_port(_DASHBOARD_PORT)}",
-            },
-        }
         try:
             # The port may be taken between our look and Dask's: any other will do.
             resources.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message="Port .* is already in use")
-            cluster = SpecCluster(  # type: ignore[no-untyped-call]
-                workers=workers,
-                scheduler=scheduler,
-                name="blockseg",
-                silence_logs=logging.CRITICAL,
-            )
+            cluster = _started(layout, gpus)
             resources.callback(_end, cluster)
             client = Client(  # type: ignore[no-untyped-call]
                 cluster, timeout=30, set_as_default=False
@@ -237,6 +220,40 @@ async def _identify(address: str, timeout: float) -> None:
     if answer.get("type") != "Scheduler":
         message = f"it is a {answer.get('type')}"
         raise TypeError(message)
+
+
+def _started(layout: Layout, gpus: Sequence[str]) -> SpecCluster:
+    dashboard = f"{_LOOPBACK}:{_free_port(_DASHBOARD_PORT)}"
+    if gpus:
+        found = cuda_cluster(
+            layout,
+            gpus,
+            host=_LOOPBACK,
+            dashboard_address=dashboard,
+            worker_dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        if found is not None:
+            return found
+    workers = {
+        index: {"cls": Nanny, "options": _worker(index, layout, gpus)}
+        for index in range(layout.workers)
+    }
+    scheduler: dict[str, Any] = {
+        "cls": Scheduler,
+        "options": {
+            "host": _LOOPBACK,
+            "port": 0,
+            "dashboard": True,
+            "dashboard_address": dashboard,
+        },
+    }
+    return SpecCluster(  # type: ignore[no-untyped-call]
+        workers=workers,
+        scheduler=scheduler,
+        name="blockseg",
+        silence_logs=logging.CRITICAL,
+    )
 
 
 def _end(cluster: SpecCluster) -> None:

@@ -94,7 +94,9 @@ class DaskExecutor:
         self._client = cluster.client
         self._run_id = run_id
         self._pace = pace or Pace()
-        self._watch = WorkerWatch(self._client, worker_timeout)
+        self._watch = WorkerWatch(
+            self._client, worker_timeout, devices="GPU" in (resources or {})
+        )
         self._tasks = TasksInFlight(self._client, resources or {})
         self._refill: dict[str, list[list[int]]] = {}
         self._suspicion = Suspicion()
@@ -153,6 +155,8 @@ class DaskExecutor:
             watch = self._watch
             harvest.events.append(WorkersChanged(len(watch.addresses), watch.threads))
             self._recall_stranded()
+        if (used := self._watch.devices()) is not None:
+            harvest.events.append(used)
         self._come_back(harvest)
         self._watch.check()
         self._mend()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ClusterError
+from blockseg.runtime.device_use import devices_used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from distributed import Client
+
+    from blockseg.runtime.events import DevicesUsed
 
 __all__ = ["WorkerDied", "WorkerWatch", "bounded"]
 
@@ -46,10 +50,15 @@ class WorkerWatch:
         Of the cluster.
     timeout
         Seconds without any worker after which the cluster counts as lost.
+    devices
+        Whether to ask how busy the workers' GPUs are.
     """
 
-    def __init__(self, client: Client, timeout: float) -> None:
+    def __init__(
+        self, client: Client, timeout: float, *, devices: bool = False
+    ) -> None:
         self._client = client
+        self._has_devices = devices
         self._timeout = timeout
         self._messages: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
         self._topic = ""
@@ -58,6 +67,7 @@ class WorkerWatch:
         self._broken: dict[str, str] = {}
         self._deaths: list[WorkerDied] = []
         self._asked = float("-inf")
+        self._devices: DevicesUsed | None = None
         self._alone_since: float | None = None
 
     def start(self, topic: str) -> None:
@@ -110,6 +120,11 @@ class WorkerWatch:
         deaths, self._deaths = self._deaths, []
         return deaths, self._threads != before
 
+    def devices(self) -> DevicesUsed | None:
+        """Return how busy GPUs are, once for each time that it was asked."""
+        found, self._devices = self._devices, None
+        return found
+
     def check(self) -> None:
         """Raise ClusterError if the scheduler is gone, or all workers for long."""
         if self._client.status != "running":
@@ -158,6 +173,10 @@ class WorkerWatch:
             return
         self._threads = dict(found)
         self._ready &= self._threads.keys()
+        if self._has_devices:
+            with suppress(Exception):  # a display that lacks a number harms nobody
+                info = bounded(self._client, self._client.scheduler_info, n_workers=-1)
+                self._devices = devices_used(info["workers"].values())
 
 
 def bounded(

@@ -18,6 +18,7 @@ __all__ = [
     "BlockDone",
     "BlockFailed",
     "BlockRetried",
+    "DevicesUsed",
     "Event",
     "Message",
     "OnEvent",
@@ -104,6 +105,23 @@ class WorkersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicesUsed:
+    """How busy the GPUs of the workers are, as their drivers say; every ten seconds."""
+
+    devices: int
+    """Of all workers that tell."""
+
+    utilization: float
+    """Share of the last moments in which a kernel ran, 0 to 1, over all devices."""
+
+    memory: int
+    """Bytes in use on all devices."""
+
+    memory_total: int
+    """Bytes of all devices; 0 if not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One line for a human."""
 
@@ -141,6 +159,7 @@ Event: TypeAlias = (
     | BlockFailed
     | WorkerLost
     | WorkersChanged
+    | DevicesUsed
     | Message
     | PhaseDone
 )

@@ -2,7 +2,7 @@ import json
 from importlib import import_module
 
 from blockseg.core.blocks import BlockReport
-from blockseg.runtime import BlockDone, BlockFailed, PhaseStarted
+from blockseg.runtime import BlockDone, BlockFailed, DevicesUsed, PhaseStarted
 
 Tally = import_module("blockseg_cli.progress").Tally
 watcher = import_module("blockseg_cli.progress").watcher
@@ -51,3 +51,15 @@ def test_durations_read_like_speech():
     assert span(12.34) == "12.3 s"
     assert span(61) == "1 min 01 s"
     assert span(7322) == "2 h 02 min"
+
+
+def test_the_use_of_gpus_is_shown_and_their_own_account_wins_over_a_blocks():
+    tally = Tally(lambda: 0.0)
+    tally.take(PhaseStarted("segment", 4))
+    assert "GPU" not in tally.line()
+    report = BlockReport(0, written=1, device_bytes=3_200_000_000)
+    tally.take(BlockDone("segment", report))
+    assert tally.line().endswith("GPU 3.2 GB")
+    tally.take(DevicesUsed(2, 0.87, 31 * 10**9, 160 * 10**9))
+    tally.take(BlockDone("segment", report))
+    assert tally.line().endswith("2 GPUs 87%, 31.0 of 160 GB")

@@ -10,7 +10,7 @@ from blockseg.core.errors import (
     DeviceMemoryError,
     MissingExtraError,
 )
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.model import (
     ALIGNMENT,
@@ -42,16 +42,16 @@ def samples(count=2):
     ]
 
 
-def maker(**suffers):
-    built = []
+class Maker:
+    """Builds fakes that suffer, and remembers their windows."""
 
-    def make(spec):
-        built.append(spec.core)
-        device = FakeDevice(**suffers)
-        return ByteEngine(FakeByteBackend(FakeBackend(spec.core), BY, device))
+    def __init__(self, **suffers):
+        self.device = FakeDevice(**suffers)
+        self.built = []
 
-    make.built = built
-    return make
+    def __call__(self, spec):
+        self.built.append(spec.core)
+        return ByteEngine(FakeByteBackend(FakeBackend(spec.core), BY, self.device))
 
 
 def wanted(some):
@@ -105,7 +105,7 @@ def test_half_precision_may_be_off_by_a_hundredth_and_float32_by_a_tenth_of_that
 def test_an_engine_that_agrees_is_timed_without_its_first_time():
     some = samples()
     ticks = itertools.count(step=2)
-    make = maker()
+    make = Maker()
     got = try_engine(
         SPEC, ALIGNMENT, make, some, wanted(some), 128, lambda: next(ticks)
     )
@@ -120,7 +120,7 @@ def test_an_engine_that_agrees_is_timed_without_its_first_time():
 def test_an_engine_that_is_off_is_not_timed():
     some = samples()
     got = try_engine(
-        SPEC, ALIGNMENT, maker(error=0.05), some, wanted(some), 128, lambda: 1 / 0
+        SPEC, ALIGNMENT, Maker(error=0.05), some, wanted(some), 128, lambda: 1 / 0
     )
     assert "differ from torch float32 by up to 0.05" in got.why_not
     assert got.voxels_per_second == 0
@@ -129,7 +129,7 @@ def test_an_engine_that_is_off_is_not_timed():
 
 def test_an_engine_without_memory_gets_smaller_windows_and_says_so():
     some = samples()
-    make = maker(memory=96**3)
+    make = Maker(memory=96**3)
     got = try_engine(SPEC, ALIGNMENT, make, some, wanted(some), 128)
     assert make.built == [(64, 32, 32), (32, 32, 32)]
     assert (got.why_not, got.window) == ("", (32, 32, 32))
@@ -138,7 +138,7 @@ def test_an_engine_without_memory_gets_smaller_windows_and_says_so():
 
 def test_an_engine_for_which_the_smallest_window_is_too_large_is_not_used():
     some = samples()
-    got = try_engine(SPEC, ALIGNMENT, maker(memory=1), some, wanted(some), 128)
+    got = try_engine(SPEC, ALIGNMENT, Maker(memory=1), some, wanted(some), 128)
     assert "too little memory for a window of (96, 96, 96)" in got.why_not
 
 
@@ -217,7 +217,9 @@ def test_the_longest_edge_is_halved_to_a_multiple_and_not_below_32(
 
 
 def test_halving_ends():
-    core, steps = (320, 256, 512), 0
+    core: Zyx | None = (320, 256, 512)
+    steps = 0
     while core is not None:
-        core, steps = halved(core, 8), steps + 1
+        core = halved(core, 8)
+        steps += 1
         assert steps < 20
