@@ -22,7 +22,6 @@ from blockseg.model.engine_file import (
     EngineKey,
     Header,
     read_engine,
-    read_header,
     write_atomically,
     write_engine,
 )
@@ -67,10 +66,10 @@ class Entry:
     """When it was written, in seconds since 1970."""
 
     header: Header | None
-    """What it says of its engine; None where it cannot be read."""
+    """What it says of its engine; None where it is damaged."""
 
     problem: str = ""
-    """Why not."""
+    """What is wrong with it then."""
 
 
 class EngineCache:
@@ -129,7 +128,7 @@ class EngineCache:
             return self._build(key, build)
 
     def entries(self) -> list[Entry]:
-        """Return what is in the folder, by name."""
+        """Return what is in the folder, by name, checked byte for byte."""
         return [_entry(path) for path in sorted(self.folder.glob("*.engine"))]
 
     def remove(self, paths: list[Path]) -> None:
@@ -220,7 +219,7 @@ class EngineCache:
 def _entry(path: Path) -> Entry:
     stat = path.stat()
     try:
-        return Entry(path, stat.st_size, stat.st_mtime, read_header(path))
+        return Entry(path, stat.st_size, stat.st_mtime, read_engine(path)[0])
     except BackendError as error:
         return Entry(path, stat.st_size, stat.st_mtime, None, str(error))
 

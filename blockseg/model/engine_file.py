@@ -24,7 +24,6 @@ __all__ = [
     "EngineKey",
     "Header",
     "read_engine",
-    "read_header",
     "write_atomically",
     "write_engine",
 ]
@@ -111,17 +110,6 @@ def write_engine(path: Path, header: Header, engine: bytes) -> None:
     write_atomically(path, MAGIC + text.encode() + b"\n" + engine)
 
 
-def read_header(path: Path) -> Header:
-    """Return what a file says of its engine.
-
-    Raises
-    ------
-    BackendError
-        If it is none, is damaged, or cannot be read.
-    """
-    return _opened(path)[0]
-
-
 def read_engine(path: Path) -> tuple[Header, bytes]:
     """Return an engine, checked byte for byte.
 
@@ -130,7 +118,7 @@ def read_engine(path: Path) -> tuple[Header, bytes]:
     BackendError
         If the file is none, is damaged, or cannot be read.
     """
-    header, engine = _opened(path, whole=True)
+    header, engine = _opened(path)
     if len(engine) != header.size:
         message = f"{path} holds {len(engine)} bytes of an engine of {header.size}"
         raise BackendError(message)
@@ -153,12 +141,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _opened(path: Path, *, whole: bool = False) -> tuple[Header, bytes]:
+def _opened(path: Path) -> tuple[Header, bytes]:
     try:
         with path.open("rb") as file:
             magic = file.read(len(MAGIC))
             line = file.readline(HEADER_LIMIT)
-            engine = file.read() if whole else b""
+            engine = file.read()
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise BackendError(message) from error

@@ -18,18 +18,13 @@ from blockseg.model.onnx_layers import logits_of
 from blockseg.model.onnx_maps import Map
 from blockseg.model.onnx_writer import GraphWriter
 from blockseg.model.reach import FIELDS
+from blockseg.model.tensorrt_engines import GRAPH_VERSION, PRECISIONS
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.model.base import Network
 
-__all__ = ["GRAPH_VERSION", "PRECISIONS", "export_graph"]
-
-GRAPH_VERSION = 1
-"""Changes with every change of the graph that an equal network gets."""
-
-PRECISIONS = ("float16", "float32")
-"""Of the arithmetic; normalisation, heads, sigmoid and rounding are always float32."""
+__all__ = ["export_graph"]
 
 _SCALAR = np.array([1], np.int64)
 

@@ -97,6 +97,7 @@ class _Exporter(fx.Interpreter):
         self, graph: fx.GraphModule, writer: GraphWriter, *, half: bool
     ) -> None:
         super().__init__(graph)
+        self.extra_traceback = False  # errors of ours stay one line
         self._writer = writer
         self._half = half
         self._exact = set(_behind_activations(graph))
@@ -286,7 +287,8 @@ class _Exporter(fx.Interpreter):
 
     def _constant(self, tensor: Tensor, half: bool) -> str:
         dtype = np.float16 if half else np.float32
-        array = tensor.detach().cpu().numpy().astype(dtype)
+        with np.errstate(over="ignore"):
+            array = tensor.detach().cpu().numpy().astype(dtype)
         if not np.isfinite(array).all():
             message = (
                 "these weights do not fit into float16: one is above 65504; "

@@ -1,0 +1,75 @@
+"""``blockseg engine`` as on a machine that builds for others and has no card itself."""
+
+import json
+
+import pytest
+import torch
+
+from blockseg.model import WeightsInfo, build, save_weights
+from blockseg.model.tensorrt_shim import installed_libraries
+
+pytestmark = [
+    pytest.mark.skipif(
+        installed_libraries() != ("tensorrt_rtx",), reason="needs TensorRT-RTX alone"
+    ),
+    pytest.mark.skipif(torch.cuda.is_available(), reason="needs to have no card"),
+]
+
+
+@pytest.fixture
+def engine(blockseg, monkeypatch):
+    monkeypatch.setenv("BLOCKSEG_CACHE", str(blockseg.folder / "cache"))
+    weights = blockseg.folder / "small.safetensors"
+    save_weights(weights, build("sdasn", 2).eval(), WeightsInfo("small", 1.0, width=2))
+
+    def command(*arguments, code=0):
+        return blockseg("engine", *arguments, code=code).output
+
+    return command
+
+
+def test_engines_are_built_for_a_card_that_is_not_here_listed_checked_and_removed(
+    engine,
+):
+    assert engine("list") == "no engines\n"
+    order = ("--weights", "small.safetensors", "--window", "8", "--arch", "sm89")
+    built = engine("build", *order)
+    assert built.count("\n") == 2
+    for line, kind in zip(built.splitlines(), ("edge", "interior"), strict=True):
+        assert line.startswith(f"sdasn 2  8×8×8  {kind}  float16  sm89  tensorrt_rtx ")
+        assert line.endswith("  elsewhere: for sm89; there is no card here")
+    rows = json.loads(engine("list", "--json"))
+    assert [row["what"]["target"] for row in rows] == ["sm89", "sm89"]
+    before = [row["path"] for row in rows]
+    assert len(engine("build", *order).splitlines()) == 2
+    assert len(engine("verify", "--weights", "small.safetensors").splitlines()) == 2
+    with open(before[0], "r+b") as file:  # noqa: PTH123
+        file.truncate(1000)
+    verified = engine("verify", "--weights", "small.safetensors", code=1)
+    assert "Error: 1 of 2 engines are damaged or wrong" in verified
+    assert engine("clean", "--stale").startswith("removed 1 engines, 0.0 MB")
+    assert engine("clean", "--all").startswith("removed 1 engines")
+    assert engine("list") == "no engines\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build"], "tensorrt_rtx runs on NVIDIA GPUs, and torch finds none here"),
+        (["build", "--library", "tensorrt"], "pip install 'blockseg[tensorrt]'"),
+        (["build", "--library", "trt"], "no library 'trt'"),
+        (["build", "--arch", "sm90"], "and not for sm90"),
+        (["build", "--arch", "hopper"], "--arch 'hopper' is none"),
+        (["build", "--arch", "sm89", "--window", "7"], "no multiple of 4"),
+        (["build", "--arch", "sm89", "--precision", "int8"], "not in int8"),
+        (["build", "--weights", "none"], "there is no weights file"),
+        (["verify", "--weights", "none"], "there is no weights file"),
+        (["clean"], "say which: --stale or --all"),
+        (["clean", "--all", "--stale"], "say which"),
+    ],
+)
+def test_what_cannot_be_done_here_is_one_line(engine, arguments, message):
+    output = engine(*arguments, code=1)
+    assert output.startswith("Error: ")
+    assert message in output
+    assert output.count("\n") == 1
