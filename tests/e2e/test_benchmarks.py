@@ -54,3 +54,23 @@ def test_a_row_of_whole_runs_is_run_once(tmp_path):
         assert row["voxels_per_second"] == pytest.approx(64**3 / row["seconds"])
     again = output_of("bench_run.py", *words, "published")
     assert again.splitlines()[-1] in said
+
+
+def test_rules_are_compared_by_what_a_network_learns_and_a_row_is_trained_once(
+    tmp_path,
+):
+    file = tmp_path / "dhpr.json"
+    words = ("--folder", tmp_path / "rows", "--json", file)
+    said = output_of("bench_dhpr.py", *words)
+    assert "2 rows to train" in said
+    found = json.loads(file.read_text())
+    assert {row["rule"] for row in found["rows"]} == {"dhpr", "random"}
+    for row in found["rows"]:
+        assert len(set(row["picks"])) == row["picked"] == row["budget"]
+        assert 0 <= row["centreline_f1"] <= 1
+    against = {pair["against"] for pair in found["paired"]}
+    assert against == {"random"}
+    assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    again = output_of("bench_dhpr.py", *words)
+    assert "0 rows to train" in again
+    assert json.loads(file.read_text()) == found
