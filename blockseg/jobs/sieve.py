@@ -10,7 +10,7 @@ import numpy as np
 
 from blockseg.core.cubes import cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.model import Wanted, evidence
+from blockseg.model import SEEN, Wanted, evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,10 +84,10 @@ class Sieve:
         self._tissue = None if gate.tissue is None else gate.tissue.array()
 
     def place(self, write_roi: Roi) -> Roi:
-        """Return the voxels of all cubes that a block touches."""
-        return voxels_of(
-            cube_box(write_roi, self._gate.edge), self._shape, self._gate.edge
-        )
+        """Return what has to be read to see which cubes of a block are empty."""
+        around = 0 if self._gate.bound is None else SEEN
+        grown = self._cubes(write_roi).grown((around,) * 3)
+        return grown.intersection(Roi.whole(self._shape))
 
     def around(self, roi: Roi, halo: int) -> Roi:
         """Return what has to be read to infer all cubes that ``roi`` touches."""
@@ -118,7 +118,12 @@ class Sieve:
         skipped = 0
         if gate.bound is not None and keep.any():
             found = evidence(
-                raw, self.place(write_roi), self._affine, self._shape, gate.edge
+                raw,
+                self.place(write_roi),
+                self._cubes(write_roi),
+                self._affine,
+                self._shape,
+                gate.edge,
             )
             empty = keep & (found <= gate.bound)
             skipped = _count(empty, cubes, write_roi, gate.edge)
@@ -129,6 +134,11 @@ class Sieve:
         if inside is not None:
             voxels &= inside[roi.slices(write_roi.start)]
         return Chosen(roi, Wanted(voxels, gate.edge), skipped)
+
+    def _cubes(self, write_roi: Roi) -> Roi:
+        """Return the voxels of all cubes that a block touches."""
+        cubes = cube_box(write_roi, self._gate.edge)
+        return voxels_of(cubes, self._shape, self._gate.edge)
 
 
 def sift(

@@ -55,6 +55,10 @@ class Sparse:
     lost_at_most: float = 0.0
     """The same, with 95 % confidence."""
 
+    specks: float = 0.0
+    """Voxels that are lost in pieces too short to count as foreground, over the
+    foreground, estimated."""
+
     level: int | None = None
     """Resolution level that tells tissue from what is outside; None where none does."""
 
@@ -150,6 +154,7 @@ def sparse_decisions(
         computed=cover.computed,
         lost=chosen.lost,
         lost_at_most=chosen.at_most,
+        specks=chosen.specks,
     )
     if tissue is not None:
         found = replace(

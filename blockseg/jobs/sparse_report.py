@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.model import LENGTH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -67,6 +69,11 @@ def sparse_lines(outcome: Mapping[str, Any] | None) -> list[str]:
         f"{outcome['lost_at_most']:.3%} with 95 % confidence "
         f"({outcome['inferred']} cubes of {outcome['cubes']} were inferred to tell)."
     )
+    if outcome["specks"]:
+        lines.append(
+            f"Sparse: specks shorter than {LENGTH} voxels do not count as foreground; "
+            f"those lost besides are about {outcome['specks']:.2%} of its voxels."
+        )
     if outcome["coarse_blocks"]:
         lines.append(
             f"Sparse: {outcome['coarse_stored']} of {outcome['coarse_blocks']} blocks of "
@@ -88,7 +95,8 @@ def sparse_forecast(found: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"about {found['empty']:.0%} in empty cubes of {found['edge']}³")
     lines.append(
         f"foreground lost {found['lost']:.3%}, at most {found['lost_at_most']:.3%} with "
-        f"95 % confidence, by {found['inferred']} of {found['cubes']} cubes"
+        f"95 % confidence, by {found['inferred']} of {found['cubes']} cubes; besides "
+        f"{found['specks']:.2%} in specks shorter than {LENGTH} voxels"
     )
     return lines
 

@@ -16,11 +16,12 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.model import (
+    SEEN,
     TILE,
     Inferred,
     evidence,
+    long_pieces,
     make_engine,
-    surroundings,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ __all__ = ["Survey"]
 _GROUP = 2  # edge, in cubes, of what is read together
 _GROUPS = 128  # read at most: 270 million voxels
 _READERS = 4
-_FEWEST, _MOST = 24, 256  # cubes inferred, and between them:
+_FEWEST, _MOST = 16, 256  # cubes inferred, and between them:
 _SHARE = 50  # one in so many of the volume
 _SMALL = 4  # never more than one in so many
 _OUTSIDE = 4  # one in so many of those inferred lies outside of the tissue
@@ -136,11 +137,12 @@ class Survey:
         if not inside.any():
             return np.full(cubes.shape, -np.inf, np.float32)
         roi = voxels_of(cubes, shape, self.edge)
+        seen = roi.grown((SEEN,) * 3).intersection(Roi.whole(shape))
         try:
-            raw = self._volume.read(roi)
+            raw = self._volume.read(seen)
         except VolumeError:
             return None
-        found = evidence(raw, roi, self._decisions.affine, shape, self.edge)
+        found = evidence(raw, seen, roi, self._decisions.affine, shape, self.edge)
         return np.where(inside, found, np.float32(-np.inf))
 
     def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
@@ -202,19 +204,54 @@ class Survey:
                     continue
                 done = engine.segment(raw, around, cube, shape)
                 foreground = done.probability >= self._decisions.threshold
-                pieces = _by_tile(foreground, self.edge)
-                holds = pieces > 0
-                near = np.full(holds.shape, value, np.float32)
+                near = None
                 if value > -math.inf:
-                    part = raw[cube.slices(around.start)]
-                    near = surroundings(part, cube, self._decisions.affine, self.edge)
-                found.append(Inferred(value, near[holds], pieces[holds], stratum))
+                    near = evidence(
+                        raw, around, cube, self._decisions.affine, shape, TILE
+                    )
+                found.append(
+                    what_it_holds(foreground, cube, shape, value, near, stratum)
+                )
         return found
 
 
-def _by_tile(foreground: NDArray[np.bool_], edge: int) -> NDArray[np.int64]:
-    """Count the foreground in each tile of a cube, also of one that the volume cuts."""
-    missing = [(0, edge - n) for n in foreground.shape]
-    n = edge // TILE
-    tiles = np.pad(foreground, missing).reshape(n, TILE, n, TILE, n, TILE)
+def what_it_holds(
+    foreground: NDArray[np.bool_],
+    cube: Roi,
+    volume_shape: Zyx,
+    value: float,
+    near: NDArray[np.float32] | None,
+    stratum: int,
+) -> Inferred:
+    """Count what the network found in a cube.
+
+    Parameters
+    ----------
+    foreground
+        What it found (z, y, x).
+    cube
+        Its place, as far as the volume goes.
+    volume_shape
+        Voxels along (z, y, x).
+    value
+        Evidence of the cube.
+    near
+        Of each of its tiles (z, y, x); None where the cube has none.
+    stratum
+        That it was drawn from.
+    """
+    neurites, specks = long_pieces(foreground, cube, volume_shape)
+    voxels = _by_tile(neurites)
+    holds = voxels > 0
+    around = np.full(voxels.shape, value, np.float32) if near is None else near
+    return Inferred(
+        value, around[holds], voxels[holds], stratum, int(np.count_nonzero(specks))
+    )
+
+
+def _by_tile(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count voxels in each tile of a cube, also of one that the volume cuts."""
+    padded = np.pad(mask, [(0, -n % TILE) for n in mask.shape])
+    z, y, x = (n // TILE for n in padded.shape)
+    tiles = padded.reshape(z, TILE, y, TILE, x, TILE)
     return np.asarray(tiles.sum(axis=(1, 3, 5)))

@@ -49,10 +49,13 @@ class Inferred:
     """Evidence in the surroundings of each piece of foreground, at most the cube's."""
 
     foreground: NDArray[np.int64]
-    """Voxels of each piece."""
+    """Voxels of each piece; pieces too short to be a neurite's do not count."""
 
     stratum: int
     """Number of the stratum that the cube was drawn from."""
+
+    specks: int = 0
+    """Voxels of pieces too short to count as foreground."""
 
     def lost(self, bounds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the voxels whose surroundings show no more than each bound."""
@@ -75,6 +78,9 @@ class Skipping:
 
     with_foreground: int
     """Inferred cubes with any foreground."""
+
+    specks: float = 0.0
+    """Estimated voxels in specks in cubes up to the bound, over the foreground in all."""
 
 
 def choose_bound(
@@ -119,8 +125,14 @@ def choose_bound(
     if not len(fine):
         return Skipping(None, 0.0, 0.0, counted)
     last = fine[-1]
+    skipped = np.array([cube.evidence <= bounds[last] for cube in cubes])
+    specks = np.array([cube.specks for cube in cubes]) * skipped
     return Skipping(
-        float(bounds[last]), float(share[0, last]), float(upper[last]), counted
+        float(bounds[last]),
+        float(share[0, last]),
+        float(upper[last]),
+        counted,
+        float(weighted[0] @ specks / total[0, 0]),
     )
 
 
