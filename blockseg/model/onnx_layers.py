@@ -1,9 +1,4 @@
-"""A network's own code as ONNX nodes: what is traced is what is exported.
-
-The cropped form is traced with :mod:`torch.fx`, which calls no kernel, and each call in
-it becomes a node. So a network is written down once, and a new one of the same layers
-can be exported without a line here.
-"""
+"""A network's own code as ONNX nodes: each call in its trace becomes one."""
 
 from __future__ import annotations
 
@@ -16,8 +11,9 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from blockseg.core.errors import BackendError
-from blockseg.model.layers import SLOPE, Convolution, Up
+from blockseg.model.layers import SLOPE, Up
 from blockseg.model.onnx_maps import Cutter, Map
+from blockseg.model.onnx_trace import behind_activations, traced
 from blockseg.model.reach import STRIDE
 
 if TYPE_CHECKING:
@@ -27,10 +23,6 @@ if TYPE_CHECKING:
     from blockseg.model.onnx_writer import GraphWriter
 
 __all__ = ["logits_of"]
-
-_ACTIVATIONS = (functional.leaky_relu_, torch.relu_, functional.max_pool3d)
-
-_LEAVES = (Convolution, Up, nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.Identity)
 
 
 def logits_of(
@@ -57,37 +49,12 @@ def logits_of(
     BackendError
         If the network does something that no node is known for.
     """
-    form: nn.Module = _Edge(network) if inside else _Interior(network)
-    graph = fx.GraphModule(form, _Tracer().trace(form))
+    graph = traced(network, edge=bool(inside))
     logits = _Exporter(graph, writer, half=tile.half).run(tile, *inside)
     if not isinstance(logits, Map):
         message = "a network must return one map of logits to be exported"
         raise BackendError(message)
     return logits
-
-
-class _Interior(nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tile: Tensor) -> Tensor:
-        return self.network.core_logits(tile)
-
-
-class _Edge(nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tile: Tensor, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        return self.network.core_logits(tile, (z, y, x))
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        del module_qualified_name
-        return isinstance(m, _LEAVES)
 
 
 class _Exporter(fx.Interpreter):
@@ -100,7 +67,7 @@ class _Exporter(fx.Interpreter):
         self.extra_traceback = False  # errors of ours stay one line
         self._writer = writer
         self._half = half
-        self._exact = set(_behind_activations(graph))
+        self._exact = behind_activations(graph)
         self._now: fx.Node | None = None
         self._named = Cutter(writer)
         self._functions: Mapping[Any, Callable[..., Map]] = {
@@ -306,19 +273,6 @@ class _Exporter(fx.Interpreter):
             (before,) = self._now.all_input_nodes
             if len(before.users) > 1:
                 _refuse("changing a map in place that others read")
-
-
-def _behind_activations(graph: fx.GraphModule) -> Iterator[fx.Node]:
-    """Yield the calls whose result reaches the output through no activation."""
-    found: set[fx.Node] = set()
-    modules = dict(graph.named_modules())
-    for node in reversed(graph.graph.nodes):
-        activates = node.target in _ACTIVATIONS or (
-            node.op == "call_module" and isinstance(modules[node.target], Up)
-        )
-        if node.op == "output" or (not activates and found.issuperset(node.users)):
-            found.add(node)
-            yield node
 
 
 def _flat(values: Sequence[Any]) -> Iterator[Any]:

@@ -123,9 +123,7 @@ class _TensorRt:
             config.clear_flag(self._trt.BuilderFlag.TF32)
         if portable:
             self._aim(config, target)
-        kept = None if portable else config.create_timing_cache(timings)
-        if kept is not None:
-            config.set_timing_cache(kept, ignore_mismatch=False)
+        kept = None if portable else _timing_cache(config, timings)
         built = builder.build_serialized_network(network, config)
         if built is None:
             self.fail("cannot build an engine")
@@ -221,6 +219,15 @@ def _creation_flags(trt: Any) -> int:
     """Ask for the types of the graph: TensorRT 11 knows nothing else, 10 has a flag."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
+
+
+def _timing_cache(config: Any, timings: bytes) -> Any:
+    """Use what was measured before, as far as it is of this card, and add to it."""
+    for content in (timings, b""):
+        kept = config.create_timing_cache(content)
+        if kept is not None and config.set_timing_cache(kept, ignore_mismatch=False):
+            return kept
+    return None
 
 
 def _logger(trt: Any) -> Any:

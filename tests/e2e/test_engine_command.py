@@ -1,4 +1,4 @@
-"""``blockseg engine`` as on a machine that builds for others and has no card itself."""
+"""``blockseg engine``, above all where engines are built for cards that are elsewhere."""
 
 import json
 
@@ -8,12 +8,10 @@ import torch
 from blockseg.model import WeightsInfo, build, save_weights
 from blockseg.model.tensorrt_shim import installed_libraries
 
-pytestmark = [
-    pytest.mark.skipif(
-        installed_libraries() != ("tensorrt_rtx",), reason="needs TensorRT-RTX alone"
-    ),
-    pytest.mark.skipif(torch.cuda.is_available(), reason="needs to have no card"),
-]
+without_a_card = pytest.mark.skipif(
+    installed_libraries() != ("tensorrt_rtx",) or torch.cuda.is_available(),
+    reason="needs TensorRT-RTX, and no card",
+)
 
 
 @pytest.fixture
@@ -28,6 +26,7 @@ def engine(blockseg, monkeypatch):
     return command
 
 
+@without_a_card
 def test_engines_are_built_for_a_card_that_is_not_here_listed_checked_and_removed(
     engine,
 ):
@@ -52,6 +51,21 @@ def test_engines_are_built_for_a_card_that_is_not_here_listed_checked_and_remove
     assert engine("list") == "no engines\n"
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not (torch.cuda.is_available() and installed_libraries()),
+    reason="needs a CUDA device and TensorRT",
+)
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_on_a_card_engines_are_built_and_agree_with_torch(engine, precision):
+    weights = ("--weights", "small.safetensors")
+    engine("build", *weights, "--window", "64", "--precision", precision)
+    verified = engine("verify", *weights).splitlines()
+    assert len(verified) == 2
+    assert all(line.endswith("  valid") for line in verified)
+
+
+@without_a_card
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

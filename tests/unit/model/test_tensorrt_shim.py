@@ -144,7 +144,7 @@ class Ten:
             add_optimization_profile=self.note("profile"),
             clear_flag=self.note("clear"),
             create_timing_cache=self.note("timings", cache),
-            set_timing_cache=self.note("use"),
+            set_timing_cache=lambda *_, **__: self.told[-1] != ("timings", (b"bad",)),
         )
         profile = SimpleNamespace(set_shape=self.note("shape"))
         return SimpleNamespace(
@@ -197,6 +197,12 @@ def test_tensorrt_10_is_told_types_shapes_and_timings_and_not_an_architecture(
         "bounds": ((1, 12),) * 3,
     }
     assert library.card().architecture == "sm90"
+
+
+def test_timings_of_another_card_are_dropped_and_measured_anew(as_tensorrt):
+    library, module = as_tensorrt()
+    assert library.build(b"graph", SHAPES, "sm90", b"bad").timings == b"measured"
+    assert [a for name, a in module.told if name == "timings"] == [(b"bad",), (b"",)]
 
 
 def test_tensorrt_11_has_no_flag_for_types_and_needs_none(as_tensorrt):
