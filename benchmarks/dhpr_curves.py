@@ -261,7 +261,7 @@ def _axes(
         _text(pen, (left + 12, y(value) - 7), f"{value:.2f}")
     for budget in grid.budgets:
         _text(pen, (x(budget) - 8, HEIGHT - BELOW + 6), str(budget))
-    _text(pen, (left + LEFT, HEIGHT - 18), f"annotated blocks of {brains.EDGE}³")
+    _text(pen, (left + LEFT, HEIGHT - 18), f"annotated blocks, {brains.EDGE} voxels wide")
 
 
 def _line(

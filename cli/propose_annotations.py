@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["propose_annotations"]
 
+_CORRECT = "Correct the drafts in {}, then"
+
 
 @click.command()
 @click.argument("source", metavar="OUT|SOURCE")
@@ -67,7 +69,7 @@ def propose_annotations(
         else:
             result = propose(measured, folder, settings, on_pick=on_pick)
     if not quiet:
-        _print(result)
+        _print(result, "Copied; to train on them" if labelled else _CORRECT)
 
 
 def _measured(source: str, folder: str, scheduler: str | None, quiet: bool) -> str:
@@ -96,7 +98,7 @@ def _measured(source: str, folder: str, scheduler: str | None, quiet: bool) -> s
     return str(result.out)
 
 
-def _print(result: Proposed) -> None:
+def _print(result: Proposed, next_step: str) -> None:
     from .report import counted
 
     shape = "×".join(str(n) for n in result.shape)
@@ -112,6 +114,6 @@ def _print(result: Proposed) -> None:
         )
     click.echo(f"Look at them: {result.folder / 'report.html'}")
     click.echo(
-        f"Correct the drafts in {result.folder / 'label'}, then: blockseg train "
-        f"{result.folder} --init WEIGHTS -o RUN"
+        f"{next_step.format(result.folder / 'label')}: blockseg train {result.folder} "
+        "--init WEIGHTS -o RUN"
     )

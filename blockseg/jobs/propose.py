@@ -23,7 +23,7 @@ from blockseg.jobs.propose_points import napari_points, neuroglancer_points
 from blockseg.jobs.propose_report import ReportFacts, report
 from blockseg.jobs.propose_settings import ProposeSettings
 from blockseg.jobs.proposed import Proposed
-from blockseg.jobs.record import FOLDER, Paths
+from blockseg.jobs.record import Paths
 from blockseg.metrics.selection import select
 from blockseg.metrics.selection_choice import Choice
 from blockseg.runtime import RunLock
@@ -100,7 +100,7 @@ def propose(
     )
     chosen = select(boxes.table, choice)
     notes += chosen.notes
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    picks.make()
     with RunLock(Paths(root).lock):
         picks.begin(request)
         rows = _rows(brain, boxes, chosen, picks, settings)

@@ -111,6 +111,16 @@ class PicksFolder:
             raise LedgerError(message)
         return folder
 
+    def make(self) -> None:
+        """Make the folder, so that it can be locked.
+
+        Raises
+        ------
+        VolumeError
+            If it cannot be made.
+        """
+        _make(self.record.parent)
+
     def begin(self, request: Mapping[str, Any]) -> None:
         """Enter what is asked, before the first pick is written."""
         if len(self.rounds) < self.number:

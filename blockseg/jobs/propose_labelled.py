@@ -19,7 +19,7 @@ from blockseg.jobs.propose_crops import thumbnails
 from blockseg.jobs.propose_folder import PicksFolder
 from blockseg.jobs.propose_report import ReportFacts, report
 from blockseg.jobs.proposed import Proposed
-from blockseg.jobs.record import FOLDER, Paths
+from blockseg.jobs.record import Paths
 from blockseg.metrics import published_metrics, published_picks
 from blockseg.runtime import RunLock
 from blockseg.training.cases import find_cases
@@ -117,7 +117,7 @@ def propose_labelled(
             f"{notes[-1] if notes else 'none is noisier than the median'}"
         )
         raise ConfigError(message)
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    picks.make()
     with RunLock(Paths(root).lock):
         picks.begin(request)
         rows = [_row(rank, measured[number]) for rank, number in enumerate(chosen, 1)]

@@ -302,6 +302,10 @@ def test_a_folder_that_is_taken_or_cannot_be_made_is_refused(blockseg, made):
     ):
         done = propose(blockseg, made, out=place, code=1)
         assert said in done.output, place
+    # Found out only when it is made, by whoever runs the test.
+    done = propose(blockseg, made, out="/proc/picks", code=1)
+    assert "/proc/picks" in done.output
+    assert done.output.count("\n") == 1
     gone = blockseg("propose-annotations", "nowhere", "-o", "picks", code=1)
     assert gone.output.count("\n") == 1
 
@@ -350,6 +354,7 @@ def test_the_published_rule_picks_labelled_volumes_by_name(blockseg):
     done = blockseg(*command, "-o", "picks", "--count", "1")
     assert "1 pick of 32×32×32 voxels from 4 of 4 blocks" in done.output
     assert "agree with these picks to 100 %" in done.output
+    assert "Copied; to train on them: blockseg train" in done.output
     folder = blockseg.folder / "picks"
     assert [row["name"] for row in manifest(folder)] == ["c"]
     for kind in ("image", "label"):
