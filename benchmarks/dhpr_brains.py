@@ -45,7 +45,7 @@ _DIM = ((0.7, 1.4, 3.5), (0.3, 3.5, 8.0))
 class Size:
     """How much is made and trained."""
 
-    pool: Zyx = (96, 192, 192)
+    pool: Zyx = (96, 256, 288)
     """Voxels of a region that blocks are picked from."""
     held_out: Zyx = (64, 96, 96)
     """Voxels of a region that is scored."""

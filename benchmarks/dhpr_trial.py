@@ -109,6 +109,17 @@ def pool(folder: Path, seed: int, size: Size) -> Pool:
     return found
 
 
+def described(pool: Pool) -> dict[str, int]:
+    """Return how many blocks there are, how many hold neurites, and are candidates."""
+    table = pool.tables["extended"]
+    voxels = [int((_of(pool.target, pool, n) == 1).sum()) for n in range(len(table))]
+    return {
+        "blocks": len(table),
+        "blocks_with_neurites": sum(n > 0 for n in voxels),
+        "candidates": int(table.candidates.sum()),
+    }
+
+
 def segmented(
     image: NDArray[np.uint16], weights: Path, scale: GreyScale
 ) -> NDArray[np.uint8]:
