@@ -1,9 +1,12 @@
+from itertools import product
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, AffineField
-from blockseg.model import evidence, surroundings
+from blockseg.model import SEEN, TILE, evidence
 
 NOISE = Affine(200.0, 10.0)
 
@@ -12,58 +15,85 @@ def noise(shape, seed=0):
     return np.random.default_rng(seed).normal(200, 10, shape).astype(np.float32)
 
 
-def brute_force(cube):
-    """Return a cube's evidence, voxel by voxel, by its definition."""
-    values = []
-    for z in range(0, len(cube), 16):
-        for y in range(0, len(cube), 16):
-            for x in range(0, len(cube), 16):
-                tile = cube[z : z + 16, y : y + 16, x : x + 16]
-                means = [
-                    tile[a : a + 2, b : b + 2, c : c + 2].mean()
-                    for a in range(0, 16, 2)
-                    for b in range(0, 16, 2)
-                    for c in range(0, 16, 2)
-                ]
-                middle = sorted(means)[len(means) // 2]
-                values += [mean - middle for mean in means]
-    return sorted(values)[-4]
+def of(raw, edge=64, affine=NOISE):
+    whole = Roi.whole(raw.shape)
+    return evidence(raw, whole, whole, affine, raw.shape, edge)
 
 
-def test_evidence_is_the_fourth_largest_mean_of_8_voxels_above_its_tile():
-    raw = noise((32, 32, 32))
-    roi = Roi.whole(raw.shape)
-    (found,) = evidence(raw, roi, NOISE, raw.shape, edge=32).ravel()
-    assert found == pytest.approx(brute_force((raw - 200) / 10), rel=1e-5)
+def lines(raw):
+    """Return averaged voxels less the openings by squares in the three planes."""
+    n = [size // 2 for size in raw.shape]
+    means = ((raw - 200) / 10).reshape(n[0], 2, n[1], 2, n[2], 2).mean((1, 3, 5))
+    padded = np.pad(means, 8, mode="edge")
+    squares = [(1, 5, 5), (5, 1, 5), (5, 5, 1)]
+    opened = [ndimage.grey_opening(padded, square) for square in squares]
+    return (padded - np.max(opened, axis=0))[4:-4, 4:-4, 4:-4]
 
 
-def test_a_dim_neurite_stands_out_and_hot_voxels_and_slopes_do_not():
-    def of(raw):
-        return evidence(raw, Roi.whole(raw.shape), NOISE, raw.shape)[0, 0, 0]
+def best_paths(values):
+    """Return the best of all paths of 5 around each voxel that go on along an axis."""
 
+    def at(step):
+        return np.roll(values, [-n for n in step], (0, 1, 2))
+
+    best = np.zeros_like(values)
+    across = list(product((-1, 0, 1), repeat=2))
+    for axis in range(3):
+        found = values
+        for sign in (-1, 1):
+            ways = []
+            for first, second in product(across, repeat=2):
+                near = np.insert(first, axis, sign)
+                far = near + np.insert(second, axis, sign)
+                ways.append(np.minimum(at(near), at(far)))
+            found = np.minimum(found, np.max(ways, axis=0))
+        best = np.maximum(best, found)
+    return best
+
+
+def test_evidence_is_the_best_that_a_path_near_the_cube_nowhere_falls_below():
+    raw = noise((16, 16, 16))
+    raw[4:7, 5, 3:14] += 40
+    near = (slice(2, 14),) * 3  # of 16, 4 around 8
+    expected = best_paths(lines(raw))[near].max()
+    assert of(raw, 16).ravel() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_dim_neurite_stands_out_and_spots_sheets_slopes_and_steps_do_not():
     empty = noise((64, 64, 64))
-    neurite, hot = empty.copy(), empty.copy()
+    neurite, spots, sheet, step = (empty.copy() for _ in range(4))
     neurite[30:33, 30:33, 10:40] += 30
-    hot[5, 5, 5] = hot[40, 40, 40] = hot[20, 50, 9] = 4000
+    for z, y, x in ((5, 5, 5), (40, 40, 40), (20, 50, 9)):
+        spots[z : z + 4, y : y + 4, x : x + 4] += 2000
+    sheet[:, 20:24] += 300
+    step[:, :, 31:] += 300
     slope = empty + np.linspace(0, 40, 64, dtype=np.float32)
-    assert of(neurite) > 1.5 * of(empty)
-    assert of(hot) < 1.05 * of(empty)
-    assert of(slope) < 1.5 * of(empty)
+    plain = of(empty)[0, 0, 0]
+    assert of(neurite)[0, 0, 0] > 1.5 * plain
+    for other in (spots, sheet, step, slope):
+        assert of(other)[0, 0, 0] < 1.3 * plain
+
+
+def test_a_neurite_counts_for_the_cubes_that_it_comes_near():
+    raw = np.full((32, 32, 96), 200, np.float32)
+    raw[10:13, 10:13, 8:30] += 100
+    assert (of(raw, 32).ravel() > 3).tolist() == [True, True, False]
 
 
 def test_evidence_is_the_same_to_the_last_bit_however_cubes_are_read():
-    raw = noise((70, 64, 100))
+    raw = noise((70, 64, 101))
     nodes = (1, 2, 2)
     field = AffineField(
         nodes, (0, 10, 10), (64, 40, 50), (190.0, 200, 210, 200), (9.0, 10, 12, 10)
     )
-    whole = evidence(raw, Roi.whole(raw.shape), field, raw.shape, edge=32)
+    whole = of(raw, 32, field)
     assert whole.shape == (3, 2, 4)
     for index in np.ndindex(whole.shape):
         start = [32 * i for i in index]
         stop = [min(a + 32, n) for a, n in zip(start, raw.shape, strict=True)]
         roi = Roi(tuple(start), tuple(stop))
-        alone = evidence(raw[roi.slices()], roi, field, raw.shape, edge=32)
+        read = roi.grown((SEEN,) * 3).intersection(Roi.whole(raw.shape))
+        alone = evidence(raw[read.slices()], read, roi, field, raw.shape, 32)
         assert alone.ravel().tolist() == [whole[index]]
 
 
@@ -72,17 +102,14 @@ def test_what_is_not_finite_counts_as_background():
     damaged = raw.copy()
     damaged[8:16, 8:16] = np.nan
     damaged[20, 20, 20] = np.inf
-    roi = Roi.whole(raw.shape)
-    (found,) = evidence(damaged, roi, NOISE, raw.shape, edge=32).ravel()
-    assert 0 < found < 3
+    assert 0 < of(damaged, 32)[0, 0, 0] < 3
 
 
-def test_surroundings_never_show_more_than_their_cube():
+def test_tiles_of_a_cube_never_have_more_evidence_than_the_cube():
     raw = noise((64, 64, 64), 3)
     raw[20:22, 10:50, 20:22] += 100
-    roi = Roi.whole(raw.shape)
-    (cube,) = evidence(raw, roi, NOISE, raw.shape).ravel()
-    around = surroundings(raw, roi, NOISE)
-    assert around.shape == (4, 4, 4)
-    assert around.max() <= cube
-    assert around[1, 1, 1] > 5 > around[3, 3, 3]
+    (cube,) = of(raw).ravel()
+    tiles = of(raw, TILE)
+    assert tiles.shape == (4, 4, 4)
+    assert tiles.max() == cube
+    assert tiles[1, 1, 1] > 2 > tiles[3, 3, 3]

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,3 +95,11 @@ def test_the_bound_holds_over_the_whole_population_of_which_cubes_are_a_sample()
             lost.append(foreground[evidence <= bound].sum() / foreground.sum())
     assert len(lost) == 20
     assert np.mean(np.array(lost) > 0.001) <= 0.05
+
+
+def test_specks_of_skipped_cubes_are_told_beside_what_counts():
+    cubes = [replace(one, specks=9) for one in separate()]
+    chosen = choose_bound(cubes, [50, 950])
+    total = 50 * np.mean([3000 + 10 * i for i in range(10)])
+    assert chosen.specks == pytest.approx(950 * 9 / total)
+    assert choose_bound(separate(), [50, 950]).specks == 0
