@@ -37,7 +37,8 @@ RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2, 3, 4, 5)
 BUDGETS = (10, 20, 40, 80)
 MAIN = ("dhpr", "published", "entropy", "random", "foreground-random")
-GUESS = 30.0  # seconds of a row, before one was measured
+GUESS = 40.0  # seconds of a row, before one was measured
+GUESS_BRAIN = 200.0  # seconds of making a brain and segmenting it
 
 pool = lru_cache(maxsize=2)(trial.pool)
 
@@ -91,6 +92,8 @@ def run(
                 starts[seed] = rows.found[key]
             else:
                 waiting[workers.submit(prepared, folder, seed, size)] = (seed, key)
+        minutes = len(waiting) * GUESS_BRAIN / processes / 60
+        print(f"{len(waiting)} brains to make: about {minutes:.0f} minutes", flush=True)
         for done in as_completed(waiting):
             seed, key = waiting[done]
             rows.add(key, {"seed": seed, "rule": "start", "budget": 0, **done.result()})

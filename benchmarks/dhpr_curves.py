@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import wilcoxon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -261,12 +261,14 @@ def _axes(
         _text(pen, (left + 12, y(value) - 7), f"{value:.2f}")
     for budget in grid.budgets:
         _text(pen, (x(budget) - 8, HEIGHT - BELOW + 6), str(budget))
-    _text(pen, (left + LEFT, HEIGHT - 18), f"annotated blocks, {brains.EDGE} voxels wide")
+    _text(
+        pen, (left + LEFT, HEIGHT - 18), f"annotated blocks, {brains.EDGE} voxels wide"
+    )
 
 
 def _line(
     pen: ImageDraw.ImageDraw,
-    points: list[tuple[float, float]],
+    points: Sequence[tuple[float, float]],
     colour: tuple[int, int, int] = (0, 0, 0),
     width: int = 2,
 ) -> None:
