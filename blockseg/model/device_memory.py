@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from blockseg.model import cuda_plan
 from blockseg.model.reach import FIELDS
+from blockseg.model.weights_info import WeightsInfo
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
-    from blockseg.model.weights_info import WeightsInfo
 
 __all__ = ["device_bytes", "host_bytes", "largest_edge"]
 
@@ -26,9 +27,10 @@ _MAPS = {"sdasn": 32, "voxresnet": 136, "unet3d": 136}
 """Channels at full resolution that are in memory at once, in the network's usual width:
 for SDASN x00, both upsampled maps and what is made of them."""
 
-_FUSED = 24  # bytes a voxel: x00 and the upsampled maps, in half precision, in slabs
 _WORKSPACE = 2  # what a library takes for itself, as a factor
 _FIXED = 2**30  # of the device: context, libraries' code, weights
+
+_USUAL = WeightsInfo("", 1.0)  # SDASN of width 8
 
 _LIBRARIES = 3 * 2**30  # of main memory: a process with CUDA's libraries loaded
 _BUFFERS = 4  # windows in pinned memory: read ahead, copied, computed, given
@@ -54,9 +56,9 @@ def device_bytes(
     field = FIELDS[architecture]
     share = 1.0 if info is None else info.width / field.width
     itemsize = {"float16": 2, "float32": 4, "float64": 8}[precision]
-    per_voxel = _MAPS[architecture] * itemsize * _WORKSPACE
     if backend == "cuda":
-        per_voxel = _FUSED
+        return _FIXED + cuda_plan.device_bytes(core, (info or _USUAL).width)
+    per_voxel = _MAPS[architecture] * itemsize * _WORKSPACE
     voxels = math.prod(n + 2 * field.reach for n in core)
     return _FIXED + math.ceil(per_voxel * share * voxels)
 

@@ -40,7 +40,7 @@ def cuda_devices() -> tuple[str, ...]:
 
 def memory_in_use() -> int:
     """Return the bytes in use on this process's device, by whomever; 0 without one."""
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return 0
     free, total = torch.cuda.mem_get_info()
     return total - free

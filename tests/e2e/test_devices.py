@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from blockseg.runtime import Ledger
@@ -49,7 +50,7 @@ def test_a_device_gives_the_bytes_of_the_cpu_and_its_choice_is_kept(
     assert (tried["why_not"], tried["flips"]) == ("", 0)
     assert tried["voxels_per_second"] > 0
     with Ledger.read(tmp_path / "gpu.zarr" / ".blockseg" / "ledger.sqlite") as ledger:
-        assert json.loads(ledger.get("engine")) == decided["trial"]
+        assert json.loads(ledger.get("engine") or "") == decided["trial"]
     blockseg("run", volume, "gpu.zarr", *HOW, *SERIAL, "-q")
     assert record(tmp_path / "gpu.zarr")["decisions"] == decided
 
@@ -139,3 +140,48 @@ def test_a_worker_whose_device_breaks_is_replaced_and_nothing_is_lost(
     assert not (tmp_path / "breaks").exists()
     assert "died (the device of fake failed: the fake device broke" in done.output
     assert content_of(out) == content_of(good)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("scheduler", [("--scheduler", "serial"), ()])
+def test_a_card_segments_as_the_cpu_does_with_the_engine_that_was_fastest(
+    blockseg, brain, tmp_path, scheduler
+):
+    how = ("--no-metrics", "--roi", "0:96,0:128,0:160", "-q")
+    blockseg("run", brain, "cpu.zarr", *how, "--device", "cpu")
+    blockseg("run", brain, "gpu.zarr", *how, "--device", "cuda", *scheduler)
+    decided = record(tmp_path / "gpu.zarr")["decisions"]
+    able = [one for one in decided["trial"]["tried"] if not one["why_not"]]
+    assert able
+    best = max(able, key=lambda one: one["voxels_per_second"])
+    assert (decided["backend"], decided["precision"]) == (
+        best["backend"],
+        best["precision"],
+    )
+    cpu, gpu = (
+        zarr.open_array(tmp_path / name / "0", mode="r")[:].astype(int)
+        for name in ("cpu.zarr", "gpu.zarr")
+    )
+    assert cpu.max() > 200
+    assert abs(cpu - gpu).max() <= 0.012 * 255
+    assert np.mean((cpu >= 128) != (gpu >= 128)) < 1e-4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_card_that_is_allowed_little_memory_gets_smaller_windows(
+    blockseg, brain, tmp_path
+):
+    allowed = 512 * 2**20 / torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(allowed)
+    try:
+        done = blockseg(
+            "run", brain, "gpu.zarr", "--no-metrics", "--window", "128,192,256",
+            "--backend", "torch", "--precision", "float32", "--scheduler", "serial",
+            "--device", "cuda",
+        )  # fmt: skip
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "are smaller than planned" in done.output
+    assert min(record(tmp_path / "gpu.zarr")["decisions"]["window"]) < 128

@@ -10,7 +10,7 @@ from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import BackendSpec
+from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs.decisions import decide, decisions_from
 from blockseg.jobs.engine_choice import engines_of, measured_speed, trial_of
 from blockseg.jobs.engine_trial import EngineTrial, Judge, engine_for
@@ -27,6 +27,7 @@ from blockseg.volume import MemoryVolume, find
 SHAPE = (70, 64, 96)
 FIELD = FIELDS["sdasn"]
 FAKE = BackendSpec("fake", "", (32, 32, 32), "float16", device="cuda")
+BY = Affine(100.0, 200.0, -5.0, 20.0)
 CARD = Device("a card", 8 * 2**30, 8 * 2**30)
 
 
@@ -78,13 +79,15 @@ class Scripted:
         outcome = self.outcomes.get(self.asked[-1], 1.0)
         tried = Tried(spec.name, spec.precision, spec.device, spec.core)
         if isinstance(outcome, Tried):
-            return replace(outcome, window=outcome.window or spec.core)
+            return outcome
         if isinstance(outcome, str):
             return replace(tried, why_not=outcome)
         return replace(tried, voxels_per_second=outcome)
 
 
-MISSING = Tried("tensorrt", "float16", "cuda", (), "not installed", unsuited=True)
+MISSING = Tried(
+    "tensorrt", "float16", "cuda", (0, 0, 0), "not installed", unsuited=True
+)
 FP16 = [("tensorrt", "float16"), ("cuda", "float16"), ("torch", "float16")]
 FP32 = ("torch", "float32")
 
@@ -97,8 +100,12 @@ def test_the_fastest_engine_that_agrees_is_taken_and_the_others_may_take_its_pla
     assert trials.asked == FP16  # the reference is not tried: it is no candidate
     assert (found.backend, found.precision, found.device) == ("cuda", "float16", "cuda")
     assert found.note == ""  # what is not installed is no news
-    assert [one["why_not"] for one in found.trial["tried"]] == ["not installed", "", ""]
-    assert found.trial["devices"] == ["a card"]
+    assert [one["why_not"] for one in (found.trial or {})["tried"]] == [
+        "not installed",
+        "",
+        "",
+    ]
+    assert (found.trial or {})["devices"] == ["a card"]
     specs = engines_of(found, "w")
     assert [(s.name, s.precision) for s in specs] == [FP16[1], FP16[2], FP32]
     assert {s.device for s in specs} == {"cuda"}
@@ -139,7 +146,7 @@ def test_where_nothing_works_on_the_device_the_cpu_does_and_the_user_is_told(inp
     assert found.backend in ("openvino", "torch")
     assert "the CPU does the work" in found.note
     assert "torch float32: broken" in found.note
-    assert len(found.trial["tried"]) == 4
+    assert len((found.trial or {})["tried"]) == 4
     assert [spec.device for spec in engines_of(found, "w")] == ["cpu"]
 
 
@@ -251,19 +258,14 @@ def test_windows_of_a_small_region_are_cut_at_its_end():
 def fake_judge(monkeypatch, **suffers):
     volume = MemoryVolume(voxels())
     window = Roi((0, 0, 0), (32, 32, 32))
-    trial = EngineTrial((window,), FIELD, model.affine(*plain()), 128)
-    judge = Judge(trial, volume)
+    judge = Judge(EngineTrial((window,), FIELD, BY, 128), volume)
 
     def make(spec):
         device = FakeDevice(**suffers)
-        return ByteEngine(FakeByteBackend(FakeBackend(spec.core), trial.affine, device))
+        return ByteEngine(FakeByteBackend(FakeBackend(spec.core), BY, device))
 
     monkeypatch.setattr(judge, "make", make)
     return judge
-
-
-def plain():
-    return model.parse_normalization("100,200"), None, 1.0, (-5.0, 20.0)
 
 
 def test_a_worker_judges_its_own_device(monkeypatch):
@@ -279,7 +281,7 @@ def test_a_worker_judges_its_own_device(monkeypatch):
 
 
 def test_without_a_window_to_judge_by_no_engine_but_the_reference_is_used():
-    trial = EngineTrial((), FIELD, model.affine(*plain()), 128)
+    trial = EngineTrial((), FIELD, BY, 128)
     judge = Judge(trial, MemoryVolume(voxels()))
     assert "no window" in judge.tries(FAKE).why_not
     reference = replace(FAKE, name="torch", precision="float32")
@@ -292,9 +294,7 @@ def test_a_process_of_its_own_tries_engines_and_outlives_their_crash(
 ):
     array = zarr.create_array(tmp_path / "a", shape=SHAPE, dtype="u2", chunks=(32,) * 3)
     array[:] = voxels()
-    trial = EngineTrial(
-        (Roi((0, 0, 0), (32, 32, 32)),), FIELD, model.affine(*plain()), 128
-    )
+    trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
     (tmp_path / "dies").touch()
     monkeypatch.setenv("BLOCKSEG_FAKE_DEVICE", f"dies={tmp_path / 'dies'}")
     with TrialProcess(find(tmp_path / "a")) as trials:
@@ -307,7 +307,7 @@ def test_a_process_of_its_own_tries_engines_and_outlives_their_crash(
 def test_a_fake_device_is_chosen_like_any_other_and_may_fail_to_be(inputs, monkeypatch):
     found = decide(inputs(backend="fake", device="cuda"))
     assert (found.backend, found.device, found.precision) == ("fake", "cuda", "float16")
-    assert found.trial["tried"][0]["why_not"] == ""
+    assert (found.trial or {})["tried"][0]["why_not"] == ""
     monkeypatch.setenv("BLOCKSEG_FAKE_DEVICE", "error=0.2")
     found = decide(inputs(backend="fake", device="cuda"))
     assert (found.backend, found.device, found.precision) == ("fake", "cpu", "float32")
@@ -316,7 +316,7 @@ def test_a_fake_device_is_chosen_like_any_other_and_may_fail_to_be(inputs, monke
 
 def test_the_engine_of_an_actor_on_the_cpu_is_not_judged():
     volume = MemoryVolume(voxels())
-    trial = EngineTrial((), FIELD, model.affine(*plain()), 128)
+    trial = EngineTrial((), FIELD, BY, 128)
     engine = engine_for(
         [replace(FAKE, device="cpu", precision="float32")], trial, volume
     )
@@ -332,9 +332,7 @@ def test_trials_in_this_process_read_the_volume_once():
             reads.append(roi)
             return super().read(roi)
 
-    trial = EngineTrial(
-        (Roi((0, 0, 0), (32, 32, 32)),), FIELD, model.affine(*plain()), 128
-    )
+    trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
     with TrialHere(Counted(voxels())) as trials:
         assert trials.tries(trial, FAKE).why_not == ""
         assert trials.tries(trial, FAKE).why_not == ""

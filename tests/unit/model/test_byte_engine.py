@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blockseg.core.errors import BackendError, ConfigError, DeviceMemoryError
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.model import ALIGNMENT, REACH, Engine, Wanted
@@ -25,7 +25,7 @@ def noise(shape, dtype="u2"):
     return np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
 
 
-def fake(core=CORE, **suffers):
+def fake(core: Zyx = CORE, **suffers: Any) -> Any:
     return FakeByteBackend(FakeBackend(core), BY, FakeDevice(**suffers))
 
 
@@ -93,7 +93,7 @@ def test_blocks_of_several_threads_share_one_stream():
     blocks = list(BlockGrid(raw.shape, (16, 32, 48), HALO, alignment=ALIGNMENT))
     wanted, _ = segmented(Engine(FakeBackend(CORE), BY), raw, blocks)
     device = fake()
-    calls = []
+    calls: list[int] = []
     stream = device.stream
     entered, go = threading.Event(), threading.Event()
 
@@ -103,7 +103,7 @@ def test_blocks_of_several_threads_share_one_stream():
         go.wait(30)
         yield from stream(windows)
 
-    device.stream = watched  # type: ignore[method-assign]
+    device.stream = watched
     engine = ByteEngine(device)
     out = np.zeros(raw.shape, np.uint8)
 
@@ -131,7 +131,8 @@ def test_windows_are_asked_for_before_the_results_of_those_before_them():
     raw = noise((16, 32, 60))
     roi = Roi.whole(raw.shape)
     device = fake()
-    asked, given = [], []
+    asked: list[int] = []
+    given: list[Any] = []
     stream = device.stream
 
     def watched(windows):
@@ -144,7 +145,7 @@ def test_windows_are_asked_for_before_the_results_of_those_before_them():
             given.append(part)
             yield part
 
-    device.stream = watched  # type: ignore[method-assign]
+    device.stream = watched
     engine = ByteEngine(device)
     engine.segment(raw, roi, roi, raw.shape)
     engine.close()
@@ -171,7 +172,7 @@ def test_a_backend_that_swallows_windows_is_told():
     raw = noise((16, 32, 24))
     roi = Roi.whole(raw.shape)
     device = fake()
-    device.stream = lambda windows: iter(list(windows)[:0])  # type: ignore[assignment, method-assign]
+    device.stream = lambda windows: iter(list(windows)[:0])
     engine = ByteEngine(device)
     with pytest.raises(BackendError, match="no result for 2 windows"):
         engine.segment(raw, roi, roi, raw.shape)

@@ -1,5 +1,6 @@
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,14 @@ GPUS = ("GPU-5ebe43", "MIG-a1/3/0")
 @pytest.fixture
 def asked(monkeypatch):
     """What a stand-in for dask-cuda was asked for."""
-    found = {}
+    found: dict[str, Any] = {}
+
+    def started(**given: Any) -> str:
+        found.update(given)
+        return "cluster"
+
     module = ModuleType("dask_cuda")
-    module.LocalCUDACluster = lambda **given: found.update(given) or "cluster"  # type: ignore[attr-defined]
+    module.LocalCUDACluster = started  # type: ignore[attr-defined]
     module.__spec__ = sys.__spec__
     monkeypatch.setitem(sys.modules, "dask_cuda", module)
     return found
