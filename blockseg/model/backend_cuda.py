@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, BackendSpec
     from blockseg.model.base import Network
     from blockseg.model.byte_backend import RawWindow
-    from blockseg.model.cuda_chain import Tiling
     from blockseg.model.cuda_lanes import Chain
+    from blockseg.model.cuda_tiling import Tiling
 
 __all__ = ["FusedCudaBackend", "TorchCudaBackend"]
 

@@ -76,8 +76,7 @@ def resources(launch: Launch, capability: tuple[int, int]) -> Resources:
                 attributes[index,] = [["tt.divisibility", 16]]
     source = ASTSource(launch.kernel, signature, constants, attributes)
     target = GPUTarget("cuda", 10 * major + minor, WARP)
-    options = {"num_warps": launch.tiling.warps, "enable_fp_fusion": True}
-    made = triton.compile(source, target=target, options=options)
+    made = triton.compile(source, target=target, options=launch.options)
     ptx = made.asm["ptx"]
     registers, spilled = _registers(made.asm["cubin"])
     products = next((name for name in ("wgmma", "mma") if f"{name}." in ptx), "")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from blockseg.model import cuda_layers
 from blockseg.model.cuda_plan import ON_CHIP, layers, maps
+from blockseg.model.cuda_tiling import Tiling, depth, tiling_for
 from blockseg.model.cuda_weights import heads, matrices
 
 if TYPE_CHECKING:
@@ -22,58 +23,9 @@ if TYPE_CHECKING:
     from blockseg.model.cuda_plan import Layer, Source
     from blockseg.model.sdasn import SDASN
 
-__all__ = ["FusedChain", "Launch", "Tiling", "tiling_for"]
+__all__ = ["FusedChain", "Launch"]
 
 HEADS = {None: 0, "set": 1, "add": 2, "last": 3}
-
-SUMS = 16384
-"""float32 sums of one program: 64 registers of each of 256 threads."""
-
-LEAST = 4
-"""Least cells of a tile along y and x; 16 rows are the fewest that a product takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tiling:
-    """How the work is cut: fixed for a kind of device, so that bytes are repeatable."""
-
-    edge: int
-    """Most cells of a tile along y and x; a power of two."""
-
-    stages: int
-    """Steps of a product whose inputs are on their way at once."""
-
-    warps: int
-    """Warps of a program."""
-
-    programs: int
-    """Programs that march at the same time; each has its own ring."""
-
-    sums: int = SUMS
-    """Most sums of one tile."""
-
-    block: int = 64
-    """Input values of a cell that one step of a product takes at most; a power of two."""
-
-    on_chip: frozenset[str] = frozenset({"x00a"})
-    """Maps that do not leave the chip, of those that need not."""
-
-    def tile(self, columns: int, cells_y: int, cells_x: int) -> tuple[int, int]:
-        """Return the cells of a tile along y and x, no more than are there."""
-        most = max(self.sums // columns, LEAST**2)
-        edge_x = min(self.edge, most, _power(cells_x))
-        return min(self.edge, most // edge_x, _power(cells_y)), edge_x
-
-
-def tiling_for(device: torch.device) -> Tiling:
-    """Return the tiling for a device; for a CPU, that of the interpreter."""
-    if device.type == "cpu":
-        return Tiling(edge=64, stages=1, warps=4, programs=2, sums=2**31)
-    card = torch.cuda.get_device_properties(device)
-    # Stages of 40 KiB in shared memory: 164 KiB and more on A100, H100 and B200, 100 KiB
-    # on all others.
-    stages = 3 if (card.major, card.minor) in ((8, 0), (9, 0), (10, 0)) else 2
-    return Tiling(16, stages, 8, 2 * card.multi_processor_count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,17 +44,15 @@ class Launch:
     constants: dict[str, int | bool]
     """What it is compiled for."""
 
-    tiling: Tiling
-    """Warps and stages."""
+    options: dict[str, int | bool]
+    """What Triton's compiler is told beside."""
 
     def run(self) -> None:
         """Put it into the current stream."""
-        # Fused multiply-adds are said aloud: Triton 3.10 changes what goes without saying.
         self.kernel[(self.programs,)](
             **self.values,
             **self.constants,
-            num_warps=self.tiling.warps,
-            enable_fp_fusion=True,
+            **self.options,
         )
 
 
@@ -136,6 +86,8 @@ class FusedChain:
         self._device = device
         self._affine = affine
         self._tiling = tiling or tiling_for(device)
+        # Said aloud, as Triton 3.10 changes what goes without saying.
+        self._options = {"num_warps": self._tiling.warps, "enable_fp_fusion": True}
         self._plan = {layer.name: layer for layer in layers(network.width)}
         # Layers whose map stays on the chip, and those that read it.
         self._pairs = {
@@ -211,7 +163,10 @@ class FusedChain:
         constants |= self._about(layer, edge, tile_y, tile_x)
         values |= {"place": layer.place}
         programs = cells_z * -(-cells_y // tile_y) * -(-cells_x // tile_x)
-        return Launch(cuda_layers.one_layer, programs, values, constants, self._tiling)
+        limit = {"maxnreg": self._tiling.registers}
+        return Launch(
+            cuda_layers.one_layer, programs, values, constants, self._options | limit
+        )
 
     def _two(
         self,
@@ -226,8 +181,8 @@ class FusedChain:
         # The layer between is one cell wider.
         tile_y, tile_x = self._tiling.tile(then.columns, cells_y + 1, cells_x + 1)
         tiles = -(-cells_y // (tile_y - 1)) * -(-cells_x // (tile_x - 1))
-        depth = _depth(cells_z, tiles, self._tiling.programs)
-        items = tiles * -(-cells_z // depth)
+        deep = depth(cells_z, tiles, self._tiling.programs)
+        items = tiles * -(-cells_z // deep)
         values, constants = self._read(layer, raw, bounds)
         values |= self._kept(then, out)
         (ring_weights,), ring_bias = self._matrices[then.name]
@@ -237,7 +192,7 @@ class FusedChain:
             "ring_bias": ring_bias,
             "between_origin": layer.target.origin,
             "items": items,
-            "depth": depth,
+            "depth": deep,
             "cells_z": cells_z,
         }
         constants |= self._about(then, edge, tile_y, tile_x)
@@ -246,7 +201,9 @@ class FusedChain:
             "BLOCK": min(self._tiling.block, 4 * layer.target.channels),
         }
         programs = min(self._tiling.programs, items)
-        return Launch(cuda_layers.two_layers, programs, values, constants, self._tiling)
+        return Launch(
+            cuda_layers.two_layers, programs, values, constants, self._options
+        )
 
     def _read(
         self, layer: Layer, raw: Tensor, bounds: Tensor
@@ -324,6 +281,7 @@ class FusedChain:
             "TY": tile_y,
             "TX": tile_x,
             "STAGES": self._tiling.stages,
+            "GREY": self._tiling.block,
         }
 
     def _stored(self, layer: Layer) -> int:
@@ -338,20 +296,3 @@ class FusedChain:
             tile = self._tiling.tile(layer.columns, cells_y + 1, cells_x + 1)
             sizes.append(16 * math.prod(tile) * layer.stored)
         return self._tiling.programs * max(sizes)
-
-
-def _power(least: int) -> int:
-    return max(LEAST, 1 << (least - 1).bit_length())
-
-
-def _depth(cells: int, tiles: int, programs: int) -> int:
-    """Return the cells along z of one piece of work.
-
-    Short pieces compute the first layer's planes more often, long ones leave programs
-    without work at the end.
-    """
-
-    def time(depth: int) -> int:
-        return -(-tiles * -(-cells // depth) // programs) * (depth + 1)
-
-    return min(range(1, cells + 1), key=time)

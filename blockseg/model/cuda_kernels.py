@@ -4,14 +4,16 @@ A program works on ``TY`` × ``TX`` cells of one plane (:mod:`blockseg.model.cud
 Vectors along cells have M = TY · TX entries, those along a cell's sums N: its voxels
 (z, y, x) and their channels, in C order. All sizes in capitals are powers of two.
 
-Loads are 16 bytes a lane, along the channels; planes are addressed with 64 bits. Every
+Loads are 16 bytes a lane, along the channels. A plane is found with 64 bits and a voxel
+within four planes with 32, which costs half the registers: a plane holds less than 2**29
+values. Every
 kernel does what its source says on any device of compute capability 8.0 or more, and
 in Triton's interpreter.
 """
 
 # Triton finds a kernel's types in what it is called with.
 # ruff: noqa: ANN001, ANN201
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,import-untyped"
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ import triton.language as tl
 
 __all__ = [
     "activated",
-    "grey_cells",
+    "grey_summed",
     "inside_only",
     "keep_logits",
     "keep_map",
@@ -47,7 +49,8 @@ def summed(
     n = tl.arange(0, N)
     row_stride = size_x * CHANNELS
     plane_stride = tl.cast(size_y * row_stride, tl.int64)
-    cell = (y * size_x + x) * CHANNELS
+    cells = ((y * size_x + x) * CHANNELS)[:, None] + k[None, :]
+    columns = k[:, None] * N + n[None, :]
     for step in tl.range(0, SEEN_Z * SEEN_Y * pieces, num_stages=STAGES):
         row = step // pieces
         plane = z + row // SEEN_Y
@@ -55,38 +58,42 @@ def summed(
             plane = plane % RING
         first = plane * plane_stride + (row % SEEN_Y) * row_stride
         first += (step % pieces) * BLOCK
-        a = tl.load(
-            source + first + cell[:, None] + k[None, :], live[:, None], other=0.0
-        )
-        b = tl.load(weights + step * (BLOCK * N) + k[:, None] * N + n[None, :])
+        a = tl.load(source + first + cells, live[:, None], other=0.0)
+        b = tl.load(weights + step * (BLOCK * N) + columns)
         acc = tl.dot(a, b, acc)
     return acc
 
 
 @triton.jit
-def grey_cells(
-    raw, bounds, size_y, size_x, z, y, x, live, offset, scale, low, high,
+def grey_summed(
+    acc, raw, bounds, size_y, size_x, z, y, x, live, weights,
+    offset, scale, low, high, N: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Return the 4×4×4 normalised grey levels ``(M, 64)`` that cells see, as fp16.
+    """Add what the 4×4×4 normalised grey levels that cells see contribute to ``acc``.
 
     0 where there is no voxel. ``raw`` holds uint16 as int16, which every version of
-    torch and Triton knows.
+    torch and Triton knows. Taken in pieces of ``BLOCK`` levels, to save registers.
     """
-    k = tl.arange(0, 64)
-    zs = z + k // 16
-    ys = y[:, None] + ((k // 4) % 4)[None, :]
-    xs = x[:, None] + (k % 4)[None, :]
-    known = (zs >= tl.load(bounds)) & (zs < tl.load(bounds + 3))
-    known = known[None, :] & live[:, None]
-    known = known & (ys >= tl.load(bounds + 1)) & (ys < tl.load(bounds + 4))
-    known = known & (xs >= tl.load(bounds + 2)) & (xs < tl.load(bounds + 5))
-    plane_stride = tl.cast(size_y * size_x, tl.int64)
-    place = (zs * plane_stride)[None, :] + (ys * size_x + xs)
-    levels = tl.load(raw + place, known, other=0).to(tl.int32) & 0xFFFF
-    seen = (levels.to(tl.float32) - offset) / scale
-    seen = tl.minimum(tl.maximum(seen, low), high)
-    seen = tl.minimum(tl.maximum(seen, -65504.0), 65504.0)
-    return tl.where(known, seen, 0.0).to(tl.float16)
+    plane = size_y * size_x
+    cells = (y * size_x + x)[:, None]
+    columns = tl.arange(0, N)[None, :]
+    for first in tl.range(0, 64, BLOCK):
+        k = first + tl.arange(0, BLOCK)
+        zs = z + k // 16
+        ys = y[:, None] + ((k // 4) % 4)[None, :]
+        xs = x[:, None] + (k % 4)[None, :]
+        known = (zs >= tl.load(bounds)) & (zs < tl.load(bounds + 3))
+        known = known[None, :] & live[:, None]
+        known = known & (ys >= tl.load(bounds + 1)) & (ys < tl.load(bounds + 4))
+        known = known & (xs >= tl.load(bounds + 2)) & (xs < tl.load(bounds + 5))
+        at = cells + (k // 16 * plane + (k // 4) % 4 * size_x + k % 4)[None, :]
+        levels = tl.load(raw + z * tl.cast(plane, tl.int64) + at, known, other=0)
+        seen = ((levels.to(tl.int32) & 0xFFFF).to(tl.float32) - offset) / scale
+        seen = tl.minimum(tl.maximum(seen, low), high)
+        seen = tl.minimum(tl.maximum(seen, -65504.0), 65504.0)
+        seen = tl.where(known, seen, 0.0).to(tl.float16)
+        acc = tl.dot(seen, tl.load(weights + (k * N)[:, None] + columns), acc)
+    return acc
 
 
 @triton.jit
@@ -131,16 +138,16 @@ def keep_map(
     finite: an infinity would spread as NaN.
     """
     n = tl.arange(0, N)
-    zs = z + n // (2 * CHANNELS * CELL_Y)
+    row = size_x * STORED
+    plane = size_y * row
     if RING > 0:
-        zs = zs % RING
-    ys = y[:, None] + ((n // (2 * CHANNELS)) % CELL_Y)[None, :]
-    xs = x[:, None] + ((n // CHANNELS) % 2)[None, :]
-    plane_stride = tl.cast(size_y * size_x * STORED, tl.int64)
-    at = (zs * plane_stride)[None, :] + (ys * size_x + xs) * STORED
-    at = at + (n % CHANNELS)[None, :] + place
+        z = z % RING
+    first = z * tl.cast(plane, tl.int64) + place
+    voxel = n // (2 * CHANNELS * CELL_Y) * plane + (n // (2 * CHANNELS)) % CELL_Y * row
+    voxel = voxel + (n // CHANNELS) % 2 * STORED + n % CHANNELS
+    at = ((y * size_x + x) * STORED)[:, None] + voxel[None, :]
     half = tl.minimum(tl.maximum(value, -65504.0), 65504.0).to(tl.float16)
-    tl.store(target + at, half, live[:, None])
+    tl.store(target + first + at, half, live[:, None])
 
 
 @triton.jit
@@ -152,9 +159,9 @@ def keep_pooled(
     pooled = tl.max(tl.reshape(value, (M, 8, CHANNELS)), axis=1)
     pooled = tl.minimum(tl.maximum(pooled, -65504.0), 65504.0).to(tl.float16)
     c = tl.arange(0, CHANNELS)
-    plane_stride = tl.cast(size_y * size_x * CHANNELS, tl.int64)
-    at = z * plane_stride + ((y * size_x + x) * CHANNELS)[:, None] + c[None, :]
-    tl.store(target + at, pooled, live[:, None])
+    first = z * tl.cast(size_y * size_x * CHANNELS, tl.int64)
+    at = ((y * size_x + x) * CHANNELS)[:, None] + c[None, :]
+    tl.store(target + first + at, pooled, live[:, None])
 
 
 @triton.jit
@@ -175,14 +182,16 @@ def keep_logits(
     xs = x[:, None] + (voxel % 2)[None, :]
     keep = ((zs >= 0) & (zs < core_z))[None, :] & live[:, None]
     keep = keep & (ys >= 0) & (ys < core_y) & (xs >= 0) & (xs < core_x)
-    plane_stride = tl.cast(core_y * core_x, tl.int64)
-    at = (zs * plane_stride)[None, :] + (ys * core_x + xs)
+    plane = core_y * core_x
+    first = z * tl.cast(plane, tl.int64)
+    at = (y * core_x + x)[:, None]
+    at = at + (voxel // 4 * plane + (voxel // 2) % 2 * core_x + voxel % 2)[None, :]
     if HEAD > 1:
-        share = share + tl.load(logits + at, keep, other=0.0)
+        share = share + tl.load(logits + first + at, keep, other=0.0)
     if HEAD < 3:
-        tl.store(logits + at, share, keep)
+        tl.store(logits + first + at, share, keep)
     else:
         scaled = 255.0 * tl.sigmoid(share + head_bias)
         # Above 2**23 float32 holds whole numbers: adding it rounds, half to even.
         rounded = (scaled + 8388608.0) - 8388608.0
-        tl.store(result + at, rounded.to(tl.uint8), keep)
+        tl.store(result + first + at, rounded.to(tl.uint8), keep)

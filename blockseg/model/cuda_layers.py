@@ -2,7 +2,7 @@
 
 # Triton finds a kernel's types in what it is called with.
 # ruff: noqa: ANN001, ANN201
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,import-untyped"
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import triton.language as tl
 
 from blockseg.model.cuda_kernels import (
     activated,
-    grey_cells,
+    grey_summed,
     inside_only,
     keep_logits,
     keep_map,
@@ -35,7 +35,8 @@ def one_layer(
     A_BLOCK: tl.constexpr, B_BLOCK: tl.constexpr,
     CELL_Z: tl.constexpr, CELL_Y: tl.constexpr, CHANNELS: tl.constexpr,
     STORED: tl.constexpr, LEVEL: tl.constexpr, EDGE: tl.constexpr, POOL: tl.constexpr,
-    HEAD: tl.constexpr, TY: tl.constexpr, TX: tl.constexpr, STAGES: tl.constexpr,
+    HEAD: tl.constexpr, TY: tl.constexpr, TX: tl.constexpr,
+    STAGES: tl.constexpr, GREY: tl.constexpr,
 ):  # fmt: skip
     """Compute a tile of cells of one layer.
 
@@ -56,12 +57,10 @@ def one_layer(
     acc = tl.zeros((M, N), tl.float32)
     zs, ys, xs = z * STEP_Z, y * STEP_Y, x * STEP_X
     if FIRST:
-        seen = grey_cells(
-            raw, bounds, raw_y, raw_x, zs, ys, xs, live, offset, scale, low, high
-        )
-        k = tl.arange(0, 64)
-        n = tl.arange(0, N)
-        acc = tl.dot(seen, tl.load(a_weights + k[:, None] * N + n[None, :]), acc)
+        acc = grey_summed(
+            acc, raw, bounds, raw_y, raw_x, zs, ys, xs, live, a_weights,
+            offset, scale, low, high, N, GREY,
+        )  # fmt: skip
     else:
         acc = summed(
             acc, a, a_y, a_x, zs + a_start, ys + a_start, xs + a_start, live,
@@ -106,7 +105,7 @@ def two_layers(
     A_BLOCK: tl.constexpr, B_BLOCK: tl.constexpr, BLOCK: tl.constexpr,
     CHANNELS: tl.constexpr, STORED: tl.constexpr, EDGE: tl.constexpr,
     POOL: tl.constexpr, HEAD: tl.constexpr, TY: tl.constexpr, TX: tl.constexpr,
-    STAGES: tl.constexpr,
+    STAGES: tl.constexpr, GREY: tl.constexpr,
 ):  # fmt: skip
     """Compute two layers of full resolution, marching along z.
 
@@ -136,14 +135,10 @@ def two_layers(
         for z in range(begin, end + 1):
             acc = tl.zeros((M, N), tl.float32)
             if FIRST:
-                seen = grey_cells(
-                    raw, bounds, raw_y, raw_x, z * 2, y * 2, x * 2, between_live,
-                    offset, scale, low, high,
+                acc = grey_summed(
+                    acc, raw, bounds, raw_y, raw_x, z * 2, y * 2, x * 2, between_live,
+                    a_weights, offset, scale, low, high, N, GREY,
                 )  # fmt: skip
-                k = tl.arange(0, 64)
-                n = tl.arange(0, N)
-                part = tl.load(a_weights + k[:, None] * N + n[None, :])
-                acc = tl.dot(seen, part, acc)
             else:
                 acc = summed(
                     acc, a, a_y, a_x, z * 2 + a_start, y * 2 + a_start,

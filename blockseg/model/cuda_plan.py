@@ -240,17 +240,18 @@ def layers(width: int) -> tuple[Layer, ...]:
     )
 
 
-def device_bytes(core: Zyx, width: int) -> int:
+def device_bytes(core: Zyx, width: int, on_chip: frozenset[str] = frozenset()) -> int:
     """Return the device memory of one window, in bytes.
 
-    Maps that leave the chip, logits, and three windows on their way in and out.
+    Maps that leave the chip, logits, and three windows on their way in and out. What
+    stays on the chip has rings of some megabytes.
     """
     voxels = math.prod(core)
     window = math.prod(n + 2 * REACH for n in core)
     stored = sum(
         math.prod(m.shape(core)) * m.channels * 2
         for m in maps(width).values()
-        if m.name not in ON_CHIP | {"x02"}
+        if m.name not in on_chip | {"x02"}
     )
     return stored + 4 * voxels + 3 * (2 * window + voxels)
 

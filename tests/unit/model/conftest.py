@@ -31,7 +31,7 @@ def random_network(
     return network.eval()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_network() -> Callable[..., Network]:
     return random_network
 

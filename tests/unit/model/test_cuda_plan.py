@@ -123,7 +123,7 @@ def test_a_window_takes_memory_for_its_maps_and_three_slots():
         if m.name not in ON_CHIP | {"x02"}
     )
     slots = 3 * (2 * 320**3 + 256**3)
-    assert device_bytes(core, 8) == stored + 4 * 256**3 + slots
+    assert device_bytes(core, 8, ON_CHIP) == stored + 4 * 256**3 + slots
 
 
 HALF = {"rtol": 2e-3, "atol": 2e-3}
