@@ -234,3 +234,117 @@ def test_a_build_that_fails_says_why_and_tells_want_of_memory_apart(
     with pytest.raises(BackendError, match=message) as caught:
         library.build(b"graph", SHAPES, "sm90")
     assert type(caught.value) is kind
+
+
+class Older:
+    """An execution context of the first TensorRT 10, and what it was told."""
+
+    device_memory = 0
+
+    def __init__(self, runs=True):
+        self.told: list[tuple[str, object]] = []
+        self.runs = runs
+
+    def set_input_shape(self, name, shape):
+        self.told.append((name, shape))
+
+    def set_tensor_address(self, name, address):
+        self.told.append((name, address))
+
+    def execute_async_v3(self, stream):
+        self.told.append(("stream", stream))
+        return self.runs
+
+
+class Context(Older):
+    """One that is told the size of its memory too."""
+
+    def set_device_memory(self, address, size):
+        self.told.append(("memory", (address, size)))
+
+
+TENSORS = {
+    "voxels": ("INPUT", (-1, 68, 68, 68, 2)),
+    "affine": ("INPUT", (4,)),
+    "probability": ("OUTPUT", (-1, 4, 4, 4)),
+}
+
+
+def loading(module, context, size="device_memory_size_v2", found=True):
+    """Make a stand-in for TensorRT load an engine that gives this context."""
+    names = list(TENSORS)
+    engine = SimpleNamespace(
+        num_io_tensors=len(names),
+        get_tensor_name=names.__getitem__,
+        get_tensor_mode=lambda name: SimpleNamespace(name=TENSORS[name][0]),
+        get_tensor_shape=lambda name: TENSORS[name][1],
+        get_tensor_profile_shape=lambda name, _: [(1, *TENSORS[name][1][1:])] * 3,
+        create_execution_context=lambda strategy: context if strategy else None,
+    )
+    setattr(engine, size, 4096)
+    module.ExecutionContextAllocationStrategy = SimpleNamespace(USER_MANAGED=2)
+
+    def runtime(logger):
+        for line in module.said:
+            logger.log(module.ILogger.ERROR, line)
+        made = engine if found else None
+        return SimpleNamespace(deserialize_cuda_engine=lambda _: made)
+
+    module.Runtime = runtime
+
+
+@pytest.mark.parametrize(
+    ("context", "size"),
+    [(Context(), "device_memory_size_v2"), (Older(), "device_memory_size")],
+)
+def test_a_loaded_engine_is_given_shapes_memory_addresses_and_a_stream(
+    as_tensorrt, context, size
+):
+    library, module = as_tensorrt()
+    loading(module, context, size)
+    engine = library.load(b"engine")
+    assert context.told == [("voxels", (1, 68, 68, 68, 2))]  # only inputs with a batch
+    assert engine.scratch_bytes == 4096
+    engine.lend(256)
+    if isinstance(context, Context):
+        assert context.told.pop() == ("memory", (256, 4096))
+    else:
+        assert context.device_memory == 256
+    engine.enqueue({"voxels": 1, "affine": 2, "probability": 3}, stream=7)
+    told = [("voxels", 1), ("affine", 2), ("probability", 3), ("stream", 7)]
+    assert context.told[1:] == told
+
+
+def test_an_engine_of_other_inputs_is_not_run(as_tensorrt):
+    library, module = as_tensorrt()
+    context = Context()
+    loading(module, context)
+    engine = library.load(b"engine")
+    with pytest.raises(BackendError, match="takes affine, probability, voxels, not"):
+        engine.enqueue({"voxels": 1, "affine": 2, "bounds": 3, "probability": 4}, 7)
+    assert ("stream", 7) not in context.told
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ((), BackendError),
+        (("cudaErrorMemoryAllocation",), DeviceMemoryError),
+        (("out of memory",), DeviceMemoryError),
+    ],
+)
+def test_an_engine_that_is_not_loaded_and_a_call_that_fails_say_why(
+    as_tensorrt, said, kind
+):
+    library, module = as_tensorrt(said=said)
+    loading(module, Context(), found=False)
+    with pytest.raises(BackendError, match=r"gave no engine|too little memory") as one:
+        library.load(b"engine")
+    loading(module, None)
+    with pytest.raises(BackendError, match=r"gave no context|too little") as two:
+        library.load(b"engine")
+    loading(module, Context(runs=False))
+    engine = library.load(b"engine")
+    with pytest.raises(BackendError, match=r"failed on a window|too little") as three:
+        engine.enqueue({"voxels": 1, "affine": 2, "probability": 3}, 7)
+    assert {type(error.value) for error in (one, two, three)} == {kind}
