@@ -39,13 +39,13 @@ svg circle { fill: #d55e00; stroke: #fff; stroke-width: .8; }
 svg a:hover circle { fill: #0072b2; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6em 0; }
-th, td { text-align: right; padding: .3em .7em .3em 0; border-bottom: 1px solid #e4e4e4;
+th, td { text-align: right; padding: .3em .5em .3em 0; border-bottom: 1px solid #e4e4e4;
          vertical-align: top; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th { position: sticky; top: 0; background: #fff; font-weight: 600; }
 th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid #0072b2; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; font-size: .7em; }
 th[aria-sort=descending] button::after { content: " \\25BC"; font-size: .7em; }
-td.t, th.t { text-align: left; white-space: normal; min-width: 18em; overflow-wrap: anywhere; }
+td.t, th.t { text-align: left; white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
 th:not(:has(button)) { text-align: left; }
 td.t small { color: #555; display: block; }
 tr:target { background: #fff3d6; }
