@@ -137,11 +137,10 @@ class SegmentBlock:
             with meter("read"):
                 inside = self._mask.inside(block.write_roi)
         if inside is not None and not inside.any():
-            return self._write(
-                block_id, np.zeros(block.write_roi.shape, np.uint8), meter
-            )
+            nothing = np.zeros(block.write_roi.shape, np.uint8)
+            return self._write(block_id, block.write_roi, nothing, meter)
         if self._sieve is not None:
-            return self._sparse(block_id, self._sieve, inside, meter)
+            return self._sparse(block_id, block.write_roi, self._sieve, inside, meter)
         with meter("read"):
             raw = self._source.read(block.read_roi)
         core = raw[block.write_roi.slices(block.read_roi.start)]
@@ -150,7 +149,12 @@ class SegmentBlock:
             nothing = np.zeros(core.shape, np.uint8)
             cells = self._cells(core, nothing, block.write_roi, inside, meter)
             return self._write(
-                block_id, nothing, meter, read_bytes=raw.nbytes, payload=cells
+                block_id,
+                block.write_roi,
+                nothing,
+                meter,
+                read_bytes=raw.nbytes,
+                payload=cells,
             )
         with self._inferring(meter):
             segmented = self._engine.segment(
@@ -165,6 +169,7 @@ class SegmentBlock:
             probability[core == empty] = 0
         return self._write(
             block_id,
+            block.write_roi,
             probability,
             meter,
             computed=segmented.computed,
@@ -206,18 +211,25 @@ class SegmentBlock:
     def _sparse(
         self,
         block_id: int,
+        roi: Roi,
         sieve: Sieve,
         inside: NDArray[np.bool_] | None,
         meter: Meter,
     ) -> BlockReport:
         """Segment what a sieve leaves of a block."""
-        grid = self._spec.grid
-        roi = grid.block(grid.index_of(block_id)).write_roi
         done = sift(
-            sieve, self._engine, self._source, roi, max(grid.halo), inside, meter
+            sieve,
+            self._engine,
+            self._source,
+            roi,
+            max(self._spec.grid.halo),
+            inside,
+            meter,
+            lambda: self._inferring(meter),
         )
         return self._write(
             block_id,
+            roi,
             done.probability,
             meter,
             computed=done.computed,
@@ -231,6 +243,7 @@ class SegmentBlock:
     def _write(
         self,
         block_id: int,
+        write_roi: Roi,
         probability: np.ndarray,
         meter: Meter,
         computed: int = 0,
@@ -240,9 +253,7 @@ class SegmentBlock:
         payload: bytes = b"",
         note: str = "",
     ) -> BlockReport:
-        grid = self._spec.grid
-        block = grid.block(grid.index_of(block_id))
-        roi = block.write_roi.shifted(-a for a in grid.region.start)
+        roi = write_roi.shifted(-a for a in self._spec.grid.region.start)
         with meter("write"):
             foreground = (probability >= self._spec.threshold).view(np.uint8)
             written = self._probability.write_block(roi, probability)

@@ -13,6 +13,9 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.model import SEEN, Wanted, evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import Meter
@@ -149,6 +152,7 @@ def sift(
     halo: int,
     inside: NDArray[np.bool_] | None = None,
     meter: Meter = lambda _: nullcontext(),
+    inferring: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Sifted:
     """Read a block, and infer what a sieve leaves of it.
 
@@ -163,7 +167,9 @@ def sift(
     inside
         Where the block lies inside of the user's mask; None where there is no mask.
     meter
-        Is told how long each activity takes.
+        Is told how long each activity but inference takes.
+    inferring
+        Entered for inference: takes turns at the engine, and tells how long it takes.
     """
     place = sieve.place(write_roi)
     with meter("read"):
@@ -178,7 +184,7 @@ def sift(
         with meter("read"):
             raw = volume.read(around)
         read += raw.nbytes
-        with meter("infer"):
+        with inferring():
             segmented = engine.segment(
                 raw, around, chosen.roi, volume.shape, chosen.wanted
             )

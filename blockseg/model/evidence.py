@@ -6,8 +6,8 @@ planes: lines and spots stay; wide things go, and sheets too, such as membranes,
 tissue and seams between tiles and sections. The evidence of a cube is the highest level
 that a path of 10 voxels nowhere falls below (a path opening: H. Heijmans, M. Buckley and
 H. Talbot, *J. Math. Imaging Vis.* 22, 2005, 107), so that a spot as bright as a neurite is
-not taken for one. The path comes within 4 voxels of the cube, as what the network finds of a
-neurite is wider than its bright core.
+not taken for one. The middle of the path lies within 4 voxels of the cube, as what the
+network finds of a neurite is wider than its bright core.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,10 +245,15 @@ class PyramidWriter:
 
 
 def _written(data: NDArray[Any], files: int) -> BlockWritten:
-    return BlockWritten(
-        voxels=data.size,
-        nonzero=int(np.count_nonzero(data)),
-        bytes=data.nbytes,
-        crc32=zlib.crc32(np.ascontiguousarray(data).data),
-        files=files,
-    )
+    nonzero = int(np.count_nonzero(data)) if files else 0
+    if nonzero:
+        crc32 = zlib.crc32(np.ascontiguousarray(data).data)
+    else:
+        crc32 = _crc32_of_zeros(data.nbytes)
+    return BlockWritten(data.size, nonzero, data.nbytes, crc32, files)
+
+
+@lru_cache(maxsize=64)
+def _crc32_of_zeros(count: int) -> int:
+    """Most blocks of a brain are empty, and of a few shapes."""
+    return zlib.crc32(bytes(count))

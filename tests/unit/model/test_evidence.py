@@ -75,8 +75,8 @@ def test_a_dim_neurite_stands_out_and_spots_sheets_slopes_and_steps_do_not():
 
 
 def test_a_neurite_counts_for_the_cubes_that_it_comes_near():
-    raw = np.full((32, 32, 96), 200, np.float32)
-    raw[10:13, 10:13, 8:30] += 100
+    raw = np.full((32, 96, 32), 200, np.float32)
+    raw[10:13, 28:31, 8:30] += 100
     assert (of(raw, 32).ravel() > 3).tolist() == [True, True, False]
 
 
