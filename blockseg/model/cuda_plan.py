@@ -61,7 +61,7 @@ class Map:
     @property
     def origin(self) -> int:
         """Where in the window its first voxel lies on each axis, in voxels of its level."""
-        return REACH // STRIDE**self.level - self.margin
+        return REACH // int(STRIDE**self.level) - self.margin
 
     def shape(self, core: Zyx) -> Zyx:
         """Return its voxels (z, y, x), even: one more than is used may be there."""

@@ -126,6 +126,32 @@ def test_our_kernels_are_for_sdasn_only(weights_file):
         FusedCudaBackend(spec(weights_file, core=(8, 8, 8)), AFFINE, network)
 
 
+class StandIn:
+    """A chain that says what it was made for."""
+
+    last: "StandIn"
+
+    def __init__(self, network, core, affine, device, *, tiling):
+        self.made_for = (network.architecture, core, affine, device.type, tiling)
+        StandIn.last = self
+
+    def run(self, raw, _, out, edge):
+        out.fill_(7 if edge else int(raw[-1, -1, -1]) & 0xFF)
+
+
+def test_our_kernels_get_what_the_engine_is_built_for(weights_file, monkeypatch):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from blockseg.model import cuda_chain
+
+    monkeypatch.setattr(cuda_chain, "FusedChain", StandIn)
+    backend = FusedCudaBackend(spec(weights_file), AFFINE)
+    assert StandIn.last.made_for == ("sdasn", CORE, AFFINE, "cpu", None)
+    inside, edge = windows()
+    found = [int(core.max()) for core in backend.stream([edge, inside])]
+    assert found == [7, int(inside.voxels[-1, -1, -1]) & 0xFF]
+    backend.close()
+
+
 def test_a_core_that_the_network_cannot_write(weights_file):
     with pytest.raises(ConfigError, match="no multiple of 4"):
         TorchCudaBackend(spec(weights_file, core=(4, 4, 6)), AFFINE)

@@ -1,0 +1,59 @@
+"""Our kernels compiled for cards that are not here."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from blockseg.core.specs import Affine
+from blockseg.model.cuda_plan import ON_CHIP
+
+triton = pytest.importorskip("triton", reason="Triton is not installed")
+
+from blockseg.model.cuda_ahead import resources
+from blockseg.model.cuda_chain import FusedChain
+from blockseg.model.cuda_tiling import Tiling, stages_for
+
+CORE = (64, 64, 64)
+
+A100, H100, L40 = (8, 0), (9, 0), (8, 9)
+
+SHARED = {A100: 163 * 1024, H100: 227 * 1024, L40: 99 * 1024}
+"""Bytes of shared memory that one program may take (CUDA programming guide)."""
+
+
+def assembler_is_here() -> bool:
+    tools = triton.knobs.nvidia
+    return all(Path(tool.path).is_file() for tool in (tools.ptxas, tools.cuobjdump))
+
+
+@pytest.mark.skipif(not assembler_is_here(), reason="Triton came without ptxas")
+@pytest.mark.parametrize(
+    ("card", "number", "products"),
+    [
+        (H100, 0, "wgmma"),  # encoder, two layers in one kernel
+        (H100, -1, "wgmma"),  # decoder, the same
+        (L40, -1, "mma"),
+        (A100, 5, "mma"),  # x20.1, of the most columns
+    ],
+)
+def test_kernels_fit_a_card_without_spilling(
+    make_network, tmp_path, monkeypatch, card, number, products
+):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    tiling = replace(Tiling(16, stages_for(card), 8, 132), on_chip=ON_CHIP)
+    chain = FusedChain(
+        make_network(), CORE, Affine(168.5, 500.0), torch.device("cpu"), tiling=tiling
+    )
+    raw = torch.zeros([n + 64 for n in CORE], dtype=torch.int16)
+    bounds = torch.zeros(12, dtype=torch.int32)
+    out = torch.zeros(CORE, dtype=torch.uint8)
+    launch = list(chain.launches(raw, bounds, out, edge=True))[number]
+    found = resources(launch, card)
+    assert found.spilled == 0
+    assert found.shared <= SHARED[card]
+    assert found.registers * tiling.warps * 32 <= 65536
+    assert found.products == products
+    if number in (0, -1):
+        assert found.barriers >= 2  # of the ring, at least
