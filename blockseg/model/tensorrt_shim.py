@@ -100,14 +100,7 @@ class _TensorRt:
         self, graph: bytes, shapes: Shapes, target: str, timings: bytes = b""
     ) -> Built:
         self._said.clear()
-        portable = hasattr(self._trt, "ComputeCapability")
-        if not portable and target != self.card().architecture:
-            message = (
-                f"{self.name} builds for the card that it runs on, "
-                f"{self.card().architecture}, and not for {target}; "
-                "use --library tensorrt_rtx"
-            )
-            raise ConfigError(message)
+        aim = self._aim(target)
         builder = self._made(self._trt.Builder(self._said), "builder")
         network = builder.create_network(_creation_flags(self._trt))
         parser = self._trt.OnnxParser(network, self._said)
@@ -121,9 +114,11 @@ class _TensorRt:
         if hasattr(self._trt.BuilderFlag, "TF32"):
             # Its mantissa of 10 bits shows in bytes; float16 layers do not need it.
             config.clear_flag(self._trt.BuilderFlag.TF32)
-        if portable:
-            self._aim(config, target)
-        kept = None if portable else _timing_cache(config, timings)
+        if aim is not None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(aim, 0)
+        # TensorRT-RTX times nothing before it runs.
+        kept = _timing_cache(config, timings) if self.name == "tensorrt" else None
         built = builder.build_serialized_network(network, config)
         if built is None:
             self.fail("cannot build an engine")
@@ -139,17 +134,30 @@ class _TensorRt:
         context = self._made(loaded.create_execution_context(strategy), "context")
         return _Engine(self, runtime, loaded, context)
 
-    def _aim(self, config: Any, target: str) -> None:
-        known = self._trt.ComputeCapability.__members__
-        if target.upper() not in known:
-            names = [n.lower() for n in known if n.startswith("SM")]
+    def _aim(self, target: str) -> Any:
+        """Return what to tell a builder to build for; None for the card that is here."""
+        try:
+            here = self.card().architecture
+        except BackendError:
+            here = "none"
+        if target == here:
+            return None
+        targets = getattr(self._trt, "ComputeCapability", None)
+        if targets is None:
             message = (
-                f"{self.name} {self.version} builds for {', '.join(sorted(names))}, "
-                f"and not for {target}; use tensorrt there, or --backend cuda"
+                f"{self.name} builds for the card that it runs on ({here}), and not for "
+                f"{target}; use --library tensorrt_rtx"
             )
             raise ConfigError(message)
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(known[target.upper()], 0)
+        known = targets.__members__
+        if target.upper() not in known:
+            names = sorted(n.lower() for n in known if n.startswith("SM"))
+            message = (
+                f"{self.name} {self.version} builds for {', '.join(names)}, and not for "
+                f"{target}; build there with --library tensorrt, or use --backend cuda"
+            )
+            raise ConfigError(message)
+        return known[target.upper()]
 
     def _made(self, thing: Any, what: str) -> Any:
         if thing is None:

@@ -212,9 +212,18 @@ def test_tensorrt_11_has_no_flag_for_types_and_needs_none(as_tensorrt):
     assert dict(module.told)["network"] == (0,)
 
 
+def test_a_library_with_other_targets_is_not_told_which_card_is_here(as_tensorrt):
+    library, module = as_tensorrt()
+    # Whatever it can name: this machine's card, named or not, is what it builds for.
+    module.ComputeCapability = SimpleNamespace(__members__={"CURRENT": 1, "SM86": 86})
+    assert library.build(b"graph", SHAPES, "sm90").engine == b"engine"
+    with pytest.raises(ConfigError, match="builds for sm86, and not for sm80"):
+        library.build(b"graph", SHAPES, "sm80")
+
+
 def test_tensorrt_builds_for_its_own_card_alone(as_tensorrt):
     library, _ = as_tensorrt()
-    with pytest.raises(ConfigError, match="sm90, and not for sm86; use --library"):
+    with pytest.raises(ConfigError, match=r"\(sm90\), and not for sm86; use --lib"):
         library.build(b"graph", SHAPES, "sm86")
 
 
