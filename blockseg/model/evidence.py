@@ -98,14 +98,14 @@ def _lines(averaged: NDArray[np.float32]) -> NDArray[np.float32]:
         1: _running(np.minimum, least_x, 0, _PATCH),
         2: _running(np.minimum, least_y, 0, _PATCH),
     }
-    flat: NDArray[np.float32] | None = None
+    flat = []
     for normal, values in eroded.items():
         opened = values[_between(normal, _PATCH - 1, 1 - _PATCH)]
         for axis in {0, 1, 2} - {normal}:
             opened = _running(np.maximum, opened, axis, _PATCH)
-        flat = opened if flat is None else np.maximum(flat, opened, out=flat)
+        flat.append(opened)
     inner = (slice(_PATCH - 1, 1 - _PATCH),) * 3
-    return np.asarray(averaged[inner] - flat)
+    return np.asarray(averaged[inner] - np.maximum.reduce(flat))
 
 
 def _paths(lines: NDArray[np.float32]) -> NDArray[np.float32]:
