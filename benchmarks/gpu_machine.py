@@ -23,7 +23,7 @@ def machine(device: str) -> dict[str, Any]:
             "capability": f"{card.major}.{card.minor}",
             "multiprocessors": card.multi_processor_count,
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         }
     else:
         found["card"] = "no card: the CPU in its place"

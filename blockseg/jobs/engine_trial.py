@@ -113,6 +113,11 @@ class Judge:
             spec, step, self.make, samples, wanted, trial.threshold, clock
         )
 
+    def forget(self) -> None:
+        """Keep no window in memory; they are read again if they are needed again."""
+        self._samples = None
+        self._wanted.clear()
+
     def _prepared(
         self, spec: BackendSpec
     ) -> tuple[list[Sample], list[NDArray[np.float32]]]:
@@ -152,7 +157,9 @@ def engine_for(
     judge = Judge(trial, volume)
     if specs[0].device == "cpu":
         return judge.make(specs[0])
-    return SteadyEngine(specs, trial.field.alignment, judge.make, judge.accepts)
+    engine = SteadyEngine(specs, trial.field.alignment, judge.make, judge.accepts)
+    judge.forget()
+    return engine
 
 
 def _is_reference(spec: BackendSpec) -> bool:

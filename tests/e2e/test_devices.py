@@ -160,7 +160,7 @@ def test_a_card_segments_as_the_cpu_does_with_the_engine_that_was_fastest(
         best["precision"],
     )
     cpu, gpu = (
-        zarr.open_array(tmp_path / name / "0", mode="r")[:].astype(int)
+        np.asarray(zarr.open_array(tmp_path / name / "0", mode="r")[:]).astype(int)
         for name in ("cpu.zarr", "gpu.zarr")
     )
     assert cpu.max() > 200

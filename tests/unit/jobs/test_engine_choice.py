@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from blockseg.config import RunSettings
 from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, BackendSpec
+from blockseg.jobs import engine_trial
 from blockseg.jobs.decisions import decide, decisions_from
 from blockseg.jobs.engine_choice import engines_of, measured_speed, trial_of
 from blockseg.jobs.engine_trial import EngineTrial, Judge, engine_for
@@ -324,16 +326,40 @@ def test_the_engine_of_an_actor_on_the_cpu_is_not_judged():
     engine.close()
 
 
+class Counted:
+    """Remembers what was read."""
+
+    def __init__(self, array):
+        self._volume = MemoryVolume(array)
+        self.shape, self.dtype = self._volume.shape, self._volume.dtype
+        self.reads = []
+
+    def read(self, roi):
+        self.reads.append(roi)
+        return self._volume.read(roi)
+
+
 def test_trials_in_this_process_read_the_volume_once():
-    reads = []
-
-    class Counted(MemoryVolume):
-        def read(self, roi):
-            reads.append(roi)
-            return super().read(roi)
-
+    volume: Any = Counted(voxels())
     trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
-    with TrialHere(Counted(voxels())) as trials:
+    with TrialHere(volume) as trials:
         assert trials.tries(trial, FAKE).why_not == ""
         assert trials.tries(trial, FAKE).why_not == ""
-    assert len(reads) == 1
+    assert len(volume.reads) == 1
+
+
+def test_a_worker_keeps_no_window_that_it_was_judged_by(monkeypatch):
+    volume: Any = Counted(voxels())
+    trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
+    judges: list[Judge] = []
+
+    def judge(*given: Any) -> Judge:
+        judges.append(Judge(*given))
+        return judges[0]
+
+    monkeypatch.setattr(engine_trial, "Judge", judge)
+    engine = engine_for([FAKE], trial, volume)
+    engine.close()
+    assert len(volume.reads) == 1
+    assert judges[0]._samples is None
+    assert judges[0]._wanted == {}

@@ -66,3 +66,12 @@ def test_every_difference_is_named():
     assert "weights were abc…, now def…" in said
     assert "the source was /a, now /b" in said
     assert "--mask was not given" in said
+
+
+def test_a_run_from_before_half_precision_goes_on_without_its_being_named():
+    before = {**REQUEST, "settings": {"precision": "float32"}}
+    now = {**REQUEST, "settings": {"precision": "auto"}}
+    half = {**REQUEST, "settings": {"precision": "float16"}}
+    assert what_differs(before, now) == []
+    assert what_differs(now, before) == ["--precision was auto, now float32"]
+    assert what_differs(half, now) == ["--precision was float16, now auto"]

@@ -29,7 +29,7 @@ def fake(core: Zyx = CORE, **suffers: Any) -> Any:
     return FakeByteBackend(FakeBackend(core), BY, FakeDevice(**suffers))
 
 
-def segmented(engine: Any, raw, grid, wanted=None):
+def segmented(engine: Any, raw: Any, grid: Any, wanted: Any = None) -> Any:
     out = np.zeros(raw.shape, np.uint8)
     computed = 0
     for block in grid:

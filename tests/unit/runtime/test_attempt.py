@@ -6,8 +6,14 @@ import time
 import pytest
 
 from blockseg.core.blocks import BlockReport
-from blockseg.core.errors import CorruptDataError, NoSpaceError
+from blockseg.core.errors import (
+    BackendError,
+    CorruptDataError,
+    DeviceLostError,
+    NoSpaceError,
+)
 from blockseg.runtime.attempt import Stopwatch, attempt, one_line
+from blockseg.runtime.executor import SerialExecutor
 
 
 def raising(error):
@@ -118,3 +124,25 @@ def test_a_long_traceback_keeps_its_end():
 def test_an_error_without_words_is_told_by_its_type():
     assert one_line(MemoryError()) == "MemoryError"
     assert one_line(CorruptDataError()) == "CorruptDataError"
+
+
+@pytest.mark.parametrize(
+    ("error", "broken"), [(DeviceLostError("gone"), True), (BackendError("no"), False)]
+)
+def test_a_device_that_is_lost_ends_its_process_which_alone_ends_the_run(error, broken):
+    report = attempt(raising(error), 3)
+    assert (report.broken, report.fatal, report.retry) == (broken, False, True)
+
+    class Actor:
+        def __call__(self, block_id, meter):
+            return raising(error)(block_id, meter)
+
+        def close(self):
+            pass
+
+    executor = SerialExecutor()
+    executor.begin("segment", Actor, str)
+    executor.submit([3])
+    (serial,) = executor.collect(0).reports
+    assert (serial.broken, serial.fatal) == (broken, broken)
+    executor.end()
