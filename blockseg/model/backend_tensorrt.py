@@ -94,18 +94,19 @@ class TensorRtBackend:
         self._lanes: Lanes | None = None
         self.library.card()  # says so in one line where there is none
         engines = Engines(self.library, EngineCache(cache))
-        loaded = {edge: engines.load(order, edge=edge) for edge in (False, True)}
-        with device_errors(self._window, self._device):
-            chain = _Chain(loaded, _vector(affine, spec.precision), self._device)
-        # TensorRT's calls can be captured once they ran; TensorRT-RTX may still compile
-        # kernels then.
-        self._lanes = Lanes(
-            chain,
-            self._window,
-            self.core,
-            self._device,
-            captured=self.library.name == "tensorrt",
-        )
+        try:
+            loaded = {edge: engines.load(order, edge=edge) for edge in (False, True)}
+            with device_errors(self._window, self._device):
+                chain = _Chain(loaded, _vector(affine, spec.precision), self._device)
+            # TensorRT's calls can be captured once they ran; TensorRT-RTX may still
+            # compile kernels then.
+            captured = self.library.name == "tensorrt"
+            self._lanes = Lanes(
+                chain, self._window, self.core, self._device, captured=captured
+            )
+        except BackendError:
+            self.close()
+            raise
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield 255 p of each window's core, rounded half to even, in their order.
