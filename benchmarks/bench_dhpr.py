@@ -22,16 +22,20 @@ import json
 import multiprocessing
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import dhpr_brains as brains  # type: ignore[import-not-found]
 import dhpr_curves as curves  # type: ignore[import-not-found]
 import dhpr_trial as trial  # type: ignore[import-not-found]
 
 from blockseg.jobs.record import machine_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2, 3, 4, 5)
@@ -57,6 +61,21 @@ def trained(
     return found
 
 
+class Here:
+    """An executor that does everything at once, in this process."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+    def submit(self, function: Callable[..., Any], *given: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(function(*given))
+        return done
+
+
 class Rows:
     """Lines of a file, by what decides them."""
 
@@ -75,6 +94,13 @@ class Rows:
             file.write(json.dumps(self.found[key]) + "\n")
 
 
+def executor(processes: int) -> Here | ProcessPoolExecutor:
+    if processes == 0:
+        return Here()
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=context)
+
+
 def run(
     folder: Path, wanted: list[trial.Row], size: brains.Size, processes: int
 ) -> tuple[list[dict[str, Any]], dict[int, dict[str, float]]]:
@@ -83,8 +109,7 @@ def run(
     rows = Rows(folder / "rows.jsonl")
     seeds = sorted({row.seed for row in wanted})
     starts: dict[int, dict[str, float]] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as workers:
+    with executor(processes) as workers:
         waiting = {}
         for seed in seeds:
             key = trial.key(seed, [], size)
@@ -92,7 +117,7 @@ def run(
                 starts[seed] = rows.found[key]
             else:
                 waiting[workers.submit(prepared, folder, seed, size)] = (seed, key)
-        minutes = len(waiting) * GUESS_BRAIN / processes / 60
+        minutes = len(waiting) * GUESS_BRAIN / max(processes, 1) / 60
         print(f"{len(waiting)} brains to make: about {minutes:.0f} minutes", flush=True)
         for done in as_completed(waiting):
             seed, key = waiting[done]
@@ -111,7 +136,7 @@ def run(
             if "picks" in row
         ]
         each = sum(known) / len(known) if known else GUESS
-        minutes = len(missing) * each / processes / 60
+        minutes = len(missing) * each / max(processes, 1) / 60
         print(f"{len(missing)} rows to train: about {minutes:.0f} minutes", flush=True)
         jobs = {
             workers.submit(trained, folder, row.seed, size, chosen[row]): (key, row)
@@ -146,17 +171,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--budgets", type=int, nargs="*", default=BUDGETS)
     parser.add_argument("--rules", nargs="*", default=MAIN, choices=list(trial.RULES))
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="0: in this one")
+    parser.add_argument("--pool", type=int, nargs=3, help="voxels of a region")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/blockseg-dhpr"))
     parser.add_argument("--json", type=Path, default=RESULTS / "dhpr.json")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--threads", type=int, help="for --quick: processes")
+    parser.add_argument("--threads", type=int, help="of nothing: each has one")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes; they share the cores
     size = brains.QUICK if given.quick else brains.Size()
+    if given.pool:
+        size = replace(size, pool=tuple(given.pool))
     if given.quick:
         given.seeds, given.budgets, given.rules = (900,), (2,), ("dhpr", "random")
-        given.processes = given.threads or 1
+        given.processes = 0
     given.folder.mkdir(parents=True, exist_ok=True)
     wanted = [
         trial.Row(seed, budget, rule)

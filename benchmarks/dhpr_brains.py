@@ -49,13 +49,15 @@ class Size:
     """Voxels of a region that blocks are picked from."""
     held_out: Zyx = (64, 96, 96)
     """Voxels of a region that is scored."""
+    regions: int = REGIONS
+    """Made of those that a brain has."""
     start_steps: int = 150
     """Of the network that everything starts from; 0 takes the shipped weights."""
     steps: int = 100
     """Of each fine-tuning."""
 
 
-QUICK = Size((32, 64, 64), (32, 32, 32), 0, 2)
+QUICK = Size((32, 64, 64), (32, 32, 32), regions=3, start_steps=0, steps=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +82,10 @@ def facts(size: Size) -> dict[str, Any]:
     return {
         **asdict(size),
         "edge": EDGE,
-        "regions": REGIONS,
         "first_seed": FIRST_SEED,
         "snr_edges": SNR_EDGES,
         "tolerance": TOLERANCE,
-        "version": 1,
+        "version": 2,
     }
 
 
@@ -132,10 +133,11 @@ def region_params(seed: int) -> list[SynthParams]:
     return found
 
 
-def brain(seed: int, shape: Zyx, *, held_out: bool = False) -> Brain:
+def brain(seed: int, size: Size, *, held_out: bool = False) -> Brain:
     """Make a brain; the one to score on has the same regions with other neurites."""
     parts = []
-    for number, params in enumerate(region_params(seed)):
+    shape = size.held_out if held_out else size.pool
+    for number, params in enumerate(region_params(seed)[: size.regions]):
         if held_out:
             params = _denser(params)
         one = SyntheticBrain(

@@ -96,11 +96,11 @@ def pool(folder: Path, seed: int, size: Size) -> Pool:
     """Return a brain and what is known of its blocks, made now if it is not there."""
     file = folder / f"pool-{seed}-{_hash([START, brains.facts(size)])}.pickle"
     if not file.exists():
-        made = brains.brain(seed, size.pool)
+        made = brains.brain(seed, size)
         scale = brains.grey_scale(made.image)
         seen = segmented(made.image, start_weights(folder, size), scale)
         tables = brains.block_tables(made.image, seen, scale)
-        held_out = brains.brain(seed, size.held_out, held_out=True)
+        held_out = brains.brain(seed, size, held_out=True)
         one = Pool(seed, size, made.image, made.target, held_out, scale, tables)
         part = file.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(pickle.dumps(one))
