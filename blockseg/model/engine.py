@@ -180,9 +180,11 @@ class Engine:
         """Yield what each window adds to ``write_roi``, and where."""
         check_regions(raw, read_roi, write_roi, volume_shape)
         backend = self.backend
-        for window in windows(
+        laid = windows(
             write_roi, volume_shape, backend.field, backend.core, wanted, backend.dtype
-        ):
+        )
+        # Those at the volume's edge run in another graph, and to change it costs time.
+        for window in sorted(laid, key=lambda one: one.inside is not None):
             self._fill(raw, read_roi, window.whole)
             part = backend.infer(self._tile, window.inside)
             region = window.core.intersection(write_roi)

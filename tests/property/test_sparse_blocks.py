@@ -10,7 +10,15 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs.sieve import Sieve, sift
-from blockseg.model import ALIGNMENT, REACH, Engine, build, evidence, whole_volume
+from blockseg.model import (
+    ALIGNMENT,
+    FIELDS,
+    REACH,
+    Engine,
+    build,
+    evidence,
+    whole_volume,
+)
 from blockseg.model.backend_fake import FakeBackend
 from blockseg.model.backend_torch import TorchBackend
 from blockseg.volume import MemoryVolume
@@ -19,10 +27,10 @@ EDGE = 16
 AFFINE = Affine(200.0, 20.0)
 
 
-def lively(seed):
+def lively(seed, architecture="sdasn"):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = build("sdasn", 2)
+        network = build(architecture, 2)
         for module in network.modules():
             if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)):
                 torch.nn.init.kaiming_normal_(module.weight, a=0.2)
@@ -128,3 +136,22 @@ def test_a_network_in_sifted_blocks_is_that_on_the_whole_volume():
     bytes_ = np.rint(255 * whole_volume(raw, network, AFFINE))[roi.slices()]
     where = spread(kept, Roi.whole(kept.shape), Roi.whole(roi.shape), EDGE)
     assert np.array_equal(done.probability, np.where(where, bytes_, 0))
+
+
+def test_a_network_that_sees_further_is_sifted_alike():
+    architecture = "unet3d"
+    shape = (16, 16, 32)
+    raw, network = image(shape, 1), lively(1, architecture)
+    whole = Roi.whole(shape)
+    left, right = evidence(raw, whole, whole, AFFINE, shape, EDGE).ravel()
+    engine = Engine(
+        TorchBackend(BackendSpec("torch", "", (16, 16, 16), "float64"), network), AFFINE
+    )
+    gate = Gate(EDGE, float(min(left, right)))
+    halo = FIELDS[architecture].reach
+    done = sift(Sieve(gate, shape, AFFINE), engine, MemoryVolume(raw), whole, halo)
+    engine.close()
+    bytes_ = np.rint(255 * whole_volume(raw, network, AFFINE))
+    bytes_[..., slice(0, 16) if left < right else slice(16, 32)] = 0
+    assert done.computed == EDGE**3
+    assert np.array_equal(done.probability, bytes_)

@@ -223,3 +223,12 @@ def test_windows_of_one_shape_agree_bit_for_bit_wherever_they_start(weights_file
     low, high = results
     assert low.std() > 0.05
     assert np.array_equal(low[:, 4:], high[:, :-4])
+
+
+def test_windows_inside_of_the_volume_come_before_those_at_its_edge():
+    recorder = Recorder((8, 8, 8))
+    raw = np.zeros((96, 96, 96), np.uint16)
+    block = Roi((24, 24, 24), (40, 40, 40))
+    Engine(recorder, PLAIN).segment(raw, Roi.whole(raw.shape), block, raw.shape)
+    edges = [inside is not None for _, inside in recorder.calls]
+    assert edges == [False] + [True] * 7
