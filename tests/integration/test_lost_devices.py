@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
 from blockseg.core.blocks import BlockQueue
