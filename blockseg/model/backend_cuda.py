@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -76,9 +77,12 @@ class _CudaBackend:
 
     def close(self) -> None:
         """Drop the network and all buffers, and give cached device memory back."""
+        if self._lanes is not None:
+            self._lanes.close()
         self._lanes = None
         if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # of a device that failed already
+                torch.cuda.empty_cache()
 
     def _chain(self, spec: BackendSpec, affine: Affine, network: Network) -> Chain:
         raise NotImplementedError

@@ -6,6 +6,7 @@ the other and share their working memory.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -128,9 +129,12 @@ class TensorRtBackend:
 
     def close(self) -> None:
         """Drop both engines and all buffers, and give cached device memory back."""
+        if self._lanes is not None:
+            self._lanes.close()
         self._lanes = None
         if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # of a device that failed already
+                torch.cuda.empty_cache()
 
 
 def run_once(

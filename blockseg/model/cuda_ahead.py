@@ -59,20 +59,23 @@ def resources(launch: Launch, capability: tuple[int, int]) -> Resources:
     constants = {**launch.constants}
     signature: dict[str, str] = {}
     attributes: dict[tuple[int, ...], Any] = {}
-    for index, name in enumerate(launch.kernel.arg_names):
+    for index, parameter in enumerate(launch.kernel.params):
+        name = parameter.name
         if name in constants:
             signature[name] = "constexpr"
             continue
         value = launch.values[name]
-        if isinstance(value, int) and value == 1:  # Triton compiles it in
-            constants[name] = 1
-            signature[name] = "constexpr"
-        elif isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor):
             signature[name] = _POINTERS[value.dtype]
             attributes[index,] = [["tt.divisibility", 16]]
-        else:
+        elif isinstance(value, float) or parameter.do_not_specialize:
             signature[name] = "i32" if isinstance(value, int) else "fp32"
-            if isinstance(value, int) and value % 16 == 0:
+        elif value == 1:  # Triton compiles it in
+            constants[name] = 1
+            signature[name] = "constexpr"
+        else:
+            signature[name] = "i32"
+            if value % 16 == 0:
                 attributes[index,] = [["tt.divisibility", 16]]
     source = ASTSource(launch.kernel, signature, constants, attributes)
     target = GPUTarget("cuda", 10 * major + minor, WARP)

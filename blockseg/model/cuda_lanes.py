@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -132,12 +132,15 @@ class Lanes:
         with device_errors(window, device):
             if device.type == "cuda":
                 # Not one for both ways: what is copied back waits for its computing.
-                self._in = torch.cuda.Stream(device)
-                self._compute = torch.cuda.Stream(device)
-                self._out = torch.cuda.Stream(device)
+                self._in = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+                self._compute = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+                self._out = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
                 self._pool = torch.cuda.graph_pool_handle()
             count = SLOTS if device.type == "cuda" else 1
             self._slots = [self._slot(window, core) for _ in range(count)]
+            if device.type == "cuda":
+                # The chain's weights and maps were put there by another stream.
+                torch.cuda.synchronize(device)
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield each window's bytes, in order, reading ahead.
@@ -161,19 +164,24 @@ class Lanes:
         while under_way:
             yield self._finished(under_way.popleft())
 
+    def close(self) -> None:
+        """Wait for what is under way: its memory is about to be given to others."""
+        if self._device.type == "cuda":
+            with suppress(RuntimeError):  # of a device that failed already
+                torch.cuda.synchronize(self._device)
+
     def _slot(self, window: Zyx, core: Zyx) -> _Slot:
-        pinned = self._device.type == "cuda"
-        host = [
-            torch.zeros(shape, dtype=dtype, pin_memory=pinned)
-            for shape, dtype in (
-                (window, torch.int16),
-                ((12,), torch.int32),
-                (core, torch.uint8),
-            )
-        ]
-        there = [part.to(self._device) for part in host] if pinned else host
-        done = torch.cuda.Event() if pinned else None
-        return _Slot(*host, *there, done, {})
+        on_card = self._device.type == "cuda"
+
+        def host(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, pin_memory=on_card)
+
+        raw = host(window, torch.int16)
+        limits = host((12,), torch.int32)
+        out = host(core, torch.uint8)
+        there = [part.to(self._device) for part in (raw, limits, out)]
+        done = torch.cuda.Event() if on_card else None  # type: ignore[no-untyped-call]
+        return _Slot(raw, limits, out, there[0], there[1], there[2], done, {})
 
     def _fill(self, slot: _Slot, window: RawWindow) -> None:
         """Copy what is known to the host's side; all else is masked on the device."""

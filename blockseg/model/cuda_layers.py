@@ -21,8 +21,15 @@ from blockseg.model.cuda_kernels import (
 
 __all__ = ["one_layer", "two_layers"]
 
+_SIZES = [
+    *("raw_y", "raw_x", "a_y", "a_x", "b_y", "b_x", "target_y", "target_x"),
+    *("pooled_y", "pooled_x", "cells_z", "cells_y", "cells_x", "items", "depth"),
+    *("core_z", "core_y", "core_x"),
+]
+"""What a kernel is not compiled for: windows of all shapes share one."""
 
-@triton.jit
+
+@triton.jit(do_not_specialize=_SIZES)
 def one_layer(
     raw, bounds, raw_y, raw_x, offset, scale, low, high,
     a, a_y, a_x, a_start, a_weights, b, b_y, b_x, b_start, b_weights, bias,
@@ -93,7 +100,7 @@ def one_layer(
         )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def two_layers(
     raw, bounds, raw_y, raw_x, offset, scale, low, high,
     a, a_y, a_x, a_start, a_weights, b, b_y, b_x, b_start, b_weights, bias,

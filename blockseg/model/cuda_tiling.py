@@ -55,7 +55,7 @@ class Tiling:
 def tiling_for(device: torch.device) -> Tiling:
     """Return the tiling for a device; for a CPU, that of the interpreter."""
     if device.type == "cpu":
-        return Tiling(edge=32, stages=1, warps=4, programs=2, sums=2**31)
+        return Tiling(edge=64, stages=1, warps=4, programs=2, sums=2**31)
     card = torch.cuda.get_device_properties(device)
     return Tiling(
         edge=16,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from blockseg.model.folding import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from blockseg.core.specs import Affine
     from blockseg.model.base import Network
@@ -118,8 +119,9 @@ def _keep_heads_exact(network: nn.Module, original: nn.Module) -> None:
             _keep_heads_exact(child, other)
 
 
-def _repeatable(device: torch.device) -> torch.backends.cudnn.flags:
+def _repeatable(device: torch.device) -> AbstractContextManager[Any]:
     # The same algorithm every time; it is chosen by rule, not by a race.
-    return torch.backends.cudnn.flags(
+    flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(
         enabled=device.type == "cuda", benchmark=False, deterministic=True
     )
+    return flags

@@ -17,9 +17,9 @@ from blockseg.model.cuda_tiling import Tiling, stages_for
 
 CORE = (64, 64, 64)
 
-A100, H100, L40 = (8, 0), (9, 0), (8, 9)
+H100, L40 = (9, 0), (8, 9)
 
-SHARED = {A100: 163 * 1024, H100: 227 * 1024, L40: 99 * 1024}
+SHARED = {H100: 227 * 1024, L40: 99 * 1024}
 """Bytes of shared memory that one program may take (CUDA programming guide)."""
 
 
@@ -35,7 +35,6 @@ def assembler_is_here() -> bool:
         (H100, 0, "wgmma"),  # encoder, two layers in one kernel
         (H100, -1, "wgmma"),  # decoder, the same
         (L40, -1, "mma"),
-        (A100, 5, "mma"),  # x20.1, of the most columns
     ],
 )
 def test_kernels_fit_a_card_without_spilling(
@@ -55,5 +54,4 @@ def test_kernels_fit_a_card_without_spilling(
     assert found.shared <= SHARED[card]
     assert found.registers * tiling.warps * 32 <= 65536
     assert found.products == products
-    if number in (0, -1):
-        assert found.barriers >= 2  # of the ring, at least
+    assert found.barriers >= 2  # of the ring, at least

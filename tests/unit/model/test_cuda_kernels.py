@@ -39,7 +39,7 @@ def windows():
 
 @pytest.fixture(scope="module")
 def random_network(make_network):
-    network = make_network()
+    network = make_network(4)
     for head in (network.head00, network.head01, network.head02):
         # Logits of 80 would make of fp16's rounding more than networks have.
         torch.nn.init.normal_(head.weight, std=0.05)
@@ -49,7 +49,9 @@ def random_network(make_network):
 @pytest.fixture(scope="module")
 def interpreted(tmp_path_factory, random_network, reference):
     folder = tmp_path_factory.mktemp("kernels")
-    info = WeightsInfo("random", gain=0.03, training_data="none", licence="MIT")
+    info = WeightsInfo(
+        "random", gain=0.03, training_data="none", licence="MIT", width=4
+    )
     save_weights(folder / "weights.safetensors", random_network, info)
     given = {
         "weights": str(folder / "weights.safetensors"),
@@ -62,7 +64,8 @@ def interpreted(tmp_path_factory, random_network, reference):
         given[f"{name}_raw"][place(window)] = window.voxels
         given[f"{name}_bounds"] = bounds(window, WINDOW)
     _, x00 = reference["inside"]
-    given["x00"] = np.moveaxis(x00, 0, 3).astype(np.float16)
+    given["x00"] = np.zeros((*x00.shape[1:], 8), np.float16)
+    given["x00"][..., :4] = np.moveaxis(x00, 0, 3)
     given["pool1"] = pooled(given["x00"])
     shares, _ = heads(random_network, 8)
     inner = given["x00"][30:-30, 30:-30, 30:-30].astype(np.float32)
@@ -132,28 +135,32 @@ def test_the_encoders_maps_are_the_networks(interpreted, reference, name, planes
     _, wanted = reference[name]
     x00 = interpreted[f"{name}_x00"]
     assert x00.shape == (*wanted.shape[1:], 8)
-    assert_close(np.moveaxis(x00, 3, 0)[:, :planes], wanted[:, :planes])
+    assert_close(np.moveaxis(x00, 3, 0)[:4, :planes], wanted[:, :planes])
     half = planes // 2
     assert np.array_equal(interpreted[f"{name}_pool1"][:half], pooled(x00)[:half])
 
 
-@pytest.mark.parametrize("name", ["inside", "edge"])
-def test_two_layers_in_one_kernel_give_the_same_maps(interpreted, reference, name):
+@pytest.mark.parametrize(("name", "depth"), [("inside", 2), ("edge", 1)])
+def test_two_layers_in_one_kernel_give_the_same_maps(
+    interpreted, reference, name, depth
+):
     wanted = np.moveaxis(reference[name][1], 0, 3)
+    wanted = np.pad(wanted, [(0, 0)] * 3 + [(0, 4)])
     x00, pool = interpreted[f"{name}_pair_x00"], interpreted[f"{name}_pair_pool1"]
-    assert_close(x00[:4], wanted[:4])
-    assert np.array_equal(pool[:2], pooled(x00[:4]))
+    first, second = slice(0, 2 * depth), slice(2 * depth, 4 * depth)
+    assert_close(x00[first], wanted[first])
     # One more tile of the next planes of cells, and nothing else.
-    assert_close(x00[4:6, :30, :30], wanted[4:6, :30, :30])
-    assert np.array_equal(pool[2:3, :15, :15], pooled(x00[4:6])[:, :15, :15])
-    assert not x00[4:, 30:].any()
-    assert not x00[4:, :, 30:].any()
-    assert not x00[8:].any()
+    assert_close(x00[second, :62, :62], wanted[second, :62, :62])
+    assert np.array_equal(pool, pooled(x00))
+    assert not x00[second, 62:].any()
+    assert not x00[second, :, 62:].any()
+    assert not x00[4 * depth :].any()
 
 
 @pytest.mark.parametrize("way", ["inside", "inside_pair"])
 def test_the_encoder_starts_the_logits(interpreted, reference, way):
     _, x00 = reference["inside"]
-    wanted = np.einsum("cxyz,c->xyz", x00[:, :4, :4, :4], interpreted["share"])
-    assert wanted.std() > 0.1
+    share = interpreted["share"][:4]
+    wanted = np.einsum("cxyz,c->xyz", x00[:, :4, :4, :4], share)
+    assert wanted.std() > 0.05
     assert abs(interpreted[f"{way}_logits"] - wanted).max() < 0.01

@@ -27,7 +27,7 @@ def test_no_cell_sees_beyond_the_maps_it_reads_or_writes_beyond_its_own(core, wi
     for layer in layers(width):
         cells = layer.cells(core)
         for source in layer.sources:
-            shape = [n + 64 for n in core]
+            shape = tuple(n + 64 for n in core)
             if source.map != "raw":
                 shape = found[source.map].shape(core)
             for count, step, seen, n in zip(
@@ -69,7 +69,9 @@ def test_a_layers_matrices_compute_what_its_convolution_does(network, name):
     conv = getattr(folded(network), node)[int(index)].conv
     x = torch.randn(1, layer.inputs, *layer.seen, dtype=torch.float64)
     wanted = functional.conv3d(x, conv.weight.detach(), conv.bias.detach())
-    torch.testing.assert_close(by_matrices(network, layer, x), wanted, **HALF)
+    torch.testing.assert_close(
+        by_matrices(network, layer, x), wanted, rtol=HALF, atol=HALF
+    )
 
 
 @pytest.mark.parametrize("name", ["up11", "up01", "up02"])
@@ -79,7 +81,9 @@ def test_a_transposed_convolutions_matrices_compute_what_it_does(network, name):
     x = torch.randn(1, layer.inputs, 2, 2, 2, dtype=torch.float64)
     # The first of the two voxels and half of the way to the other.
     wanted = conv(x).detach()[..., :2, :2, :2]
-    torch.testing.assert_close(by_matrices(network, layer, x), wanted, **HALF)
+    torch.testing.assert_close(
+        by_matrices(network, layer, x), wanted, rtol=HALF, atol=HALF
+    )
 
 
 def test_the_heads_shares_add_up_to_the_networks_heads(network):
@@ -126,7 +130,8 @@ def test_a_window_takes_memory_for_its_maps_and_three_slots():
     assert device_bytes(core, 8, ON_CHIP) == stored + 4 * 256**3 + slots
 
 
-HALF = {"rtol": 2e-3, "atol": 2e-3}
+HALF = 2e-3
+"""What rounding of weights to fp16 may make."""
 
 
 def by_matrices(network, layer, x):
