@@ -29,6 +29,7 @@ __all__ = [
     "measured_speed",
     "trial_of",
     "trials_for",
+    "tried_lines",
 ]
 
 _CHAIN = (
@@ -175,6 +176,15 @@ def measured_speed(decisions: Decisions) -> float:
         ):
             return float(one["voxels_per_second"])
     return 0.0
+
+
+def tried_lines(decisions: Decisions) -> tuple[str, ...]:
+    """Return what came of each engine that was tried, for a user to read."""
+    return tuple(
+        f"{one['backend']} {one['precision']}: "
+        + (one["why_not"] or f"{one['voxels_per_second'] / 1e6:.4g} million voxels/s")
+        for one in (decisions.trial or {}).get("tried", [])
+    )
 
 
 def _groups(backend: str, precision: str) -> list[list[tuple[str, str]]]:

@@ -14,7 +14,7 @@ from blockseg import model
 from blockseg.config import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.jobs.cell_images import predicted_cell_files
-from blockseg.jobs.engine_choice import measured_speed
+from blockseg.jobs.engine_choice import measured_speed, tried_lines
 from blockseg.jobs.fitting import fitted, make_grid, planned_reading
 from blockseg.jobs.run import prepare
 from blockseg.jobs.sparse import sparse_from
@@ -112,6 +112,9 @@ class Forecast:
     sparse: dict[str, Any] | None = None
     """What ``--sparse`` would skip, estimated for the whole volume, and at what loss."""
 
+    tried: tuple[str, ...] = ()
+    """What came of each engine that was tried on a device, a line each."""
+
     def lines(self) -> list[str]:
         """Return the forecast for a human."""
         what = "mask" if self.sparse is None else "mask or the tissue"
@@ -135,6 +138,7 @@ class Forecast:
             f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
         ]
+        lines += [f"tried      {line}" for line in self.tried]
         lines += [f"sparse     {line}" for line in sparse_forecast(self.sparse)]
         if self.hours:
             lines.append(
@@ -198,6 +202,7 @@ def plan(
         voxels_per_second=rate / ratio if ratio else 0.0,
         hours=left * ratio / rate / 3600 if rate else 0.0,
         sparse=None if found is None else found.public(),
+        tried=tried_lines(decisions),
     )
 
 

@@ -1,6 +1,7 @@
 """Runs on a device, which a fake stands in for: chosen, judged, short of memory, broken."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -41,6 +42,8 @@ def test_a_device_gives_the_bytes_of_the_cpu_and_its_choice_is_kept(
     blockseg, volume, content_of, tmp_path
 ):
     blockseg("run", volume, "cpu.zarr", *HOW, "--scheduler", "serial", "-q")
+    planned = blockseg("plan", volume, "gpu.zarr", *HOW, *SERIAL).output
+    assert re.search(r"tried +fake float16: [\d.e+]+ million voxels/s", planned)
     first = blockseg("run", volume, "gpu.zarr", *HOW, *SERIAL)
     assert content_of(tmp_path / "gpu.zarr") == content_of(tmp_path / "cpu.zarr")
     assert "fake float16 on CUDA, windows of 64×64×48" in first.output
