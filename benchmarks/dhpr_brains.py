@@ -55,9 +55,11 @@ class Size:
     """Of the network that everything starts from; 0 takes the shipped weights."""
     steps: int = 100
     """Of each fine-tuning."""
+    backend: str = "openvino"
+    """Engine that segments."""
 
 
-QUICK = Size((32, 64, 64), (32, 32, 32), regions=3, start_steps=0, steps=2)
+QUICK = Size((32, 64, 64), (32, 32, 32), 3, start_steps=0, steps=2, backend="torch")
 
 
 @dataclass(frozen=True, eq=False)

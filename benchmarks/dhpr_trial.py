@@ -98,7 +98,7 @@ def pool(folder: Path, seed: int, size: Size) -> Pool:
     if not file.exists():
         made = brains.brain(seed, size)
         scale = brains.grey_scale(made.image)
-        seen = segmented(made.image, start_weights(folder, size), scale)
+        seen = segmented(made.image, start_weights(folder, size), scale, size)
         tables = brains.block_tables(made.image, seen, scale)
         held_out = brains.brain(seed, size, held_out=True)
         one = Pool(seed, size, made.image, made.target, held_out, scale, tables)
@@ -121,11 +121,12 @@ def described(pool: Pool) -> dict[str, int]:
 
 
 def segmented(
-    image: NDArray[np.uint16], weights: Path, scale: GreyScale
+    image: NDArray[np.uint16], weights: Path, scale: GreyScale, size: Size
 ) -> NDArray[np.uint8]:
     """Return 255 p."""
     return blockseg.predict(
         image,
+        backend=size.backend,
         weights=str(weights),
         normalization=f"{scale.level},{scale.sd}",
         threads=1,
@@ -184,7 +185,8 @@ def result(folder: Path, pool: Pool, chosen: list[int]) -> dict[str, Any]:
 def score(pool: Pool, weights: Path) -> dict[str, float]:
     """Return scores on the held-out brain of the pool's kind."""
     held_out = pool.held_out
-    counts = brains.scores(held_out, segmented(held_out.image, weights, pool.scale))
+    seen = segmented(held_out.image, weights, pool.scale, pool.size)
+    counts = brains.scores(held_out, seen)
     found = measures(counts.sum(axis=0))
     names = [f"centreline_{n}" for n in ("precision", "recall", "f1")]
     for k in range(len(brains.SNR_EDGES) + 1):
