@@ -1,6 +1,6 @@
 """Peak memory of each worker, beside what ``plan`` foresaw.
 
-    python benchmarks/bench_memory.py            # three layouts, some minutes
+    python benchmarks/bench_memory.py            # windows of 32³ to 256³, half an hour
     python benchmarks/bench_memory.py --quick    # toy size, to see it work
 
 Runs brains of noise and follows the driver's children: a worker's peak is the kernel's own
@@ -36,10 +36,20 @@ class Case:
     chunk: int = 64
 
 
+def window_case(backend: str, edge: int, threads: int = 1) -> Case:
+    """One worker, blocks of one window, nothing else that takes memory."""
+    options = ("--block", str(edge), "--window", str(edge), "--workers", "1")
+    options += ("--threads", str(threads), "--backend", backend)
+    chunk = min(64, edge)
+    return Case(f"{backend} {edge}", (edge, edge, 2 * edge), options, chunk)
+
+
 CASES = (
+    *(window_case("openvino", edge) for edge in (32, 64, 96, 128, 192, 256)),
+    window_case("openvino", 96, threads=2),
+    *(window_case("torch", edge) for edge in (32, 64, 96, 128, 192)),
+    window_case("torch", 96, threads=2),
     Case("small blocks", (256, 256, 512), ("--block", "128", "--workers", "2")),
-    Case("large blocks", (256, 512, 512), ("--block", "256", "--workers", "1")),
-    Case("torch", (128, 256, 256), ("--block", "128", "--backend", "torch")),
     Case(
         "engine of no size",
         (256, 512, 512),
@@ -116,6 +126,7 @@ def measured(folder: Path, case: Case) -> dict[str, object]:
     return {
         **asdict(case),
         "workers": plan["workers"],
+        "window": plan["window"],
         "foreseen_MB": round(plan["worker_bytes"] / 1e6, 1),
         "cache_MB": round(plan["cache_bytes"] / 1e6, 1),
         "peaks_MB": [round(peak / 1e6, 1) for peak in workers.values()],
@@ -134,14 +145,14 @@ def main() -> None:
         for case in QUICK if given.quick else CASES:
             row = measured(Path(temporary), case)
             rows.append(row)
+            result = {"machine": machine_facts(), "rows": rows}
+            given.out.parent.mkdir(exist_ok=True)
+            given.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             print(
                 f"{case.name:20} foreseen {row['foreseen_MB']} MB, peaks "
                 f"{row['peaks_MB']} MB, driver {row['driver_MB']} MB: {row['over']}",
                 flush=True,
             )
-    given.out.parent.mkdir(exist_ok=True)
-    result = {"machine": machine_facts(), "rows": rows}
-    given.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

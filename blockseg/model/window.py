@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["window_memory"]
 
 MEMORY = {
-    "openvino": (100 * 2**20, 140),
-    "torch": (50 * 2**20, 160),
+    "openvino": (20 * 2**20, 120),
+    "torch": (-40 * 2**20, 100),  # its process is smaller
     "fake": (0, 12),
 }
-"""For SDASN of width 8: bytes in all, and bytes a float32 voxel of the window."""
+"""For SDASN of width 8: bytes in all, above those of a process with its libraries, and bytes
+a float32 voxel of the window."""
 
 OTHERS = {
     ("voxresnet", "openvino"): (700 * 2**20, 480),
@@ -34,10 +35,10 @@ def window_memory(
 ) -> int:
     """Return the memory of an engine with this core, in bytes.
 
-    Fitted to peak resident memory with one thread, above the 400 MiB of a
-    process with its libraries. SDASN, over cores of 32³ to 192³: per float32 voxel of
-    the window (the core and the network's reach on every side) OpenVINO took 66 to
-    136 bytes, torch 120 to 157. Another width takes as much more or less.
+    Fitted to the peak memory of whole workers, above the 400 MiB of a process with its
+    libraries and above its blocks (``benchmarks/bench_memory.py``): for SDASN with cores
+    of 32³ to 128³ they took between 0.85 and 1.15 of what comes of it. Another width takes
+    as much more or less.
 
     Parameters
     ----------

@@ -1,4 +1,15 @@
+import json
+from pathlib import Path
+
+import pytest
+
 from blockseg.model import WeightsInfo, window_memory
+from blockseg.runtime.memory import Machine, Need, plan_layout
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "memory.json"
+MEASURED = [
+    row for row in json.loads(RESULTS.read_text())["rows"] if row["workers"] == 1
+]
 
 
 def test_memory_grows_with_the_window_and_the_precision():
@@ -22,3 +33,23 @@ def test_memory_is_that_of_the_network():
         ]
         assert plain < needs[0]
         assert needs[1] < needs[2]
+
+
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: row["name"])
+def test_workers_took_what_is_planned_within_15_percent(row):
+    backend, edge = row["name"].split()
+    core = (int(edge),) * 3
+    assert list(core) == row["window"]
+    grown = int(edge) + 68  # two halos and the alignment
+    need = Need(
+        block_bytes=grown**3 * 2 + int(edge) ** 3 * 6,
+        engine_bytes=window_memory(core, backend),
+    )
+    planned = plan_layout(Machine(2, 2**36, 2**36), need, workers=1).peak_bytes
+    assert planned == pytest.approx(row["foreseen_MB"] * 1e6, rel=1e-3)
+    assert 0.85 <= max(row["peaks_MB"]) * 1e6 / planned <= 1.15
+
+
+def test_both_backends_were_measured_over_small_and_large_windows():
+    names = [row["name"] for row in MEASURED]
+    assert {"openvino 32", "openvino 128", "torch 32", "torch 96"} <= set(names)
