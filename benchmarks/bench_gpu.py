@@ -141,6 +141,7 @@ def compared(said: str, task: dict[str, Any], way: Way, by: Any) -> dict[str, An
     """Compare masks of a volume with torch float32, and with annotations."""
     from gpu_ways import WAYS, network_of
 
+    from blockseg.core.geometry import ceil_to, to_zyx
     from blockseg.volume import find, open_volume
 
     path, _, truth_path = said.partition("=")
@@ -151,6 +152,8 @@ def compared(said: str, task: dict[str, Any], way: Way, by: Any) -> dict[str, An
         for name, one in (("torch-fp32", WAYS["torch-fp32"]), ("this", way)):
             size = 16 if task["smoke"] else 96
             core = (size,) * 3
+            if one.padded:  # one pass over the whole, as its title says
+                core = to_zyx(ceil_to(n, 4) for n in raw.shape)
             network = network_of(one, task["weights"])
             running = one.make(network, core, by, task["device"], task["weights"])
             found[name] = running.segment(raw)
