@@ -242,7 +242,8 @@ def brain_row(
     survey = KnownSurvey(inputs, decisions, edge, foreground)
     places = list(np.ndindex(cube_counts(raw.shape, edge)))
     cubes = [survey.cubes[place] for place in places]
-    counts, _ = long_pieces(foreground, roi, raw.shape)
+    pieces, _ = long_pieces(foreground, roi, raw.shape)
+    counts = pieces > 0
     kinds = {
         "foreground": counts,
         "true": counts & neurites,

@@ -37,11 +37,12 @@ __all__ = ["Survey"]
 _GROUP = 2  # edge, in cubes, of what is read together
 _GROUPS = 128  # read at most: 270 million voxels
 _READERS = 4
-_FEWEST, _MOST = 16, 256  # cubes inferred, and between them:
+_FEWEST, _MOST = 24, 256  # cubes inferred, and between them:
 _SHARE = 50  # one in so many of the volume
 _SMALL = 4  # never more than one in so many
 _OUTSIDE = 4  # one in so many of those inferred lies outside of the tissue
 _STRATA = (16, 8, 4, 2, 1)  # of the cubes by evidence: the best 16th, the next, ...
+_BEST_SHARE = 2  # of those inferred, one in so many is of the best stratum
 _BEST = 8  # cubes that the best stratum has at least
 _SEED = 4
 
@@ -51,8 +52,8 @@ class Survey:
 
     Groups of 2×2×2 cubes are drawn one from each of equal stretches of the volume, and
     their evidence looked at. Of their cubes a few are drawn to be inferred, by strata of
-    evidence: a third from the best, where most of the foreground is, and as many from
-    each of the others. How many cubes a stratum stands for makes up for that.
+    evidence: half from the best, where most of the foreground is, and as many from each of
+    the others. How many cubes a stratum stands for makes up for that.
 
     Parameters
     ----------
@@ -164,9 +165,10 @@ class Survey:
             sizes[-1] = float(np.count_nonzero(~self._tissue))
         scale = np.count_nonzero(self._tissue) / max(len(inside), 1)
         left, start = wanted - len(drawn), 0
+        best = -(-left // _BEST_SHARE)
         for number, part in enumerate(_STRATA):
             stop = max(len(inside) // part, min(_BEST, len(inside)))
-            count = -(-left // 3) if number == 0 else -(-left // 6)
+            count = best if number == 0 else -(-(left - best) // (len(_STRATA) - 1))
             if stop > start:
                 self._draw(inside[start:stop], count, drawn, sizes)
                 sizes[-1] *= float(scale)
@@ -241,17 +243,11 @@ def what_it_holds(
         That it was drawn from.
     """
     neurites, specks = long_pieces(foreground, cube, volume_shape)
-    voxels = _by_tile(neurites)
-    holds = voxels > 0
-    around = np.full(voxels.shape, value, np.float32) if near is None else near
-    return Inferred(
-        value, around[holds], voxels[holds], stratum, int(np.count_nonzero(specks))
-    )
-
-
-def _by_tile(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Count voxels in each tile of a cube, also of one that the volume cuts."""
-    padded = np.pad(mask, [(0, -n % TILE) for n in mask.shape])
-    z, y, x = (n // TILE for n in padded.shape)
-    tiles = padded.reshape(z, TILE, y, TILE, x, TILE)
-    return np.asarray(tiles.sum(axis=(1, 3, 5)))
+    there = np.nonzero(neurites)
+    numbers, voxels = np.unique(neurites[there], return_counts=True)
+    around = np.full(len(numbers), value, np.float32)
+    if near is not None:
+        around[:] = -np.inf
+        beside = near[tuple(axis // TILE for axis in there)]
+        np.maximum.at(around, np.searchsorted(numbers, neurites[there]), beside)
+    return Inferred(value, around, voxels, stratum, int(np.count_nonzero(specks)))

@@ -50,7 +50,7 @@ def spans(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], NDArray[np.int6
 
 def long_pieces(
     foreground: NDArray[np.bool_], roi: Roi, volume_shape: Zyx
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
     """Tell pieces of neurites from specks, in a part of a volume.
 
     A piece of LENGTH voxels may be a neurite, a shorter one is a speck. What a face of
@@ -67,8 +67,11 @@ def long_pieces(
 
     Returns
     -------
-    neurites, specks
-        Voxels of each kind, in the shape of ``foreground``.
+    neurites
+        Number of each voxel's piece, from 1, in the shape of ``foreground``; 0 where
+        there is none, or one that is too short.
+    specks
+        Voxels of pieces that are too short.
     """
     labels, lengths = spans(foreground)
     cut = np.zeros(len(lengths), bool)
@@ -82,4 +85,4 @@ def long_pieces(
     long = lengths >= LENGTH
     specks = ~long & ~cut
     specks[0] = False
-    return long[labels], specks[labels]
+    return np.where(long, np.arange(len(long)), 0)[labels], specks[labels]

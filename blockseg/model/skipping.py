@@ -1,9 +1,9 @@
 """Choose up to which evidence a cube counts as empty, from cubes that were inferred.
 
 A cube is lost with all that it holds, but cubes that hold little are rare in a small sample.
-So foreground counts as lost already where its own surroundings show no more evidence than
-the bound, whatever else its cube holds: of such faint foreground there is some to be
-seen in every cube. How far the estimate may lie from the truth is found by a bootstrap over
+So a piece of foreground counts as lost already if its own surroundings show no more evidence
+than the bound, whatever else its cube holds: of such faint pieces there are some to be seen
+in many cubes. How far the estimate may lie from the truth is found by a bootstrap over
 cubes.
 """
 

@@ -79,7 +79,7 @@ def test_a_sparse_volume_is_skipped_where_it_is_empty(weights, found_whole):
     image = neurites()
     decided, found = found_whole
     assert found.bound is not None
-    assert (found.cubes, found.seen, found.inferred) == (CUBES, CUBES, 18)
+    assert (found.cubes, found.seen, found.inferred) == (CUBES, CUBES, 24)
     assert found.with_foreground >= 6
     assert found.lost <= found.lost_at_most <= 0.001
     assert decided.window == (16, 16, 32), "the rods run along x"
@@ -127,7 +127,7 @@ def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
     image = np.random.default_rng(0).normal(200, 10, SHAPE).astype(np.uint16)
     decided, found = sparse_of(inputs_of(image, weights, tmp_path))
     assert gate_of(decided.sparse) is None
-    assert "only 0 of 18 sampled cubes" in found.note
+    assert "only 0 of 24 sampled cubes" in found.note
     assert decided.note == f"--sparse: {found.note}"
     assert decided.window == decide(inputs_of(image, weights, tmp_path)).window
 

@@ -9,7 +9,7 @@ INSIDE = Roi((20, 20, 20), (52, 52, 52))
 
 def told(foreground, roi=INSIDE, shape=WHOLE):
     neurites, specks = long_pieces(foreground, roi, shape)
-    return int(neurites.sum()), int(specks.sum())
+    return int(np.count_nonzero(neurites)), int(specks.sum())
 
 
 def test_a_piece_counts_from_its_length_along_any_axis_on():
@@ -42,3 +42,10 @@ def test_nothing_is_no_piece_and_thin_parts_are_looked_at_as_others_are():
     thin = np.zeros((1, 32, 32), bool)
     thin[0, 3, 3:20] = True
     assert told(thin, Roi((99, 20, 20), (100, 52, 52))) == (17, 0)
+
+
+def test_pieces_are_told_apart():
+    foreground = np.zeros((32, 32, 32), bool)
+    foreground[4, 4, 4:20] = foreground[20, 4:14, 9] = True
+    neurites, _ = long_pieces(foreground, INSIDE, WHOLE)
+    assert sorted(np.bincount(neurites[foreground]).tolist()) == [0, 10, 16]
