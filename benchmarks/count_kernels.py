@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from blockseg.core.specs import Affine
-from blockseg.model import build
 from blockseg.model.backend import window_shape
 from blockseg.model.cuda_ahead import resources
 from blockseg.model.cuda_chain import FusedChain
 from blockseg.model.cuda_cost import H100, layer_costs, predicted_seconds
 from blockseg.model.cuda_plan import ON_CHIP, device_bytes, layers
 from blockseg.model.cuda_tiling import Tiling, stages_for
+from blockseg.model.sdasn import SDASN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def _launches(stages: int) -> Iterator[tuple[str, Launch]]:
     raw = torch.zeros(window_shape(core), dtype=torch.int16)
     bounds = torch.zeros(12, dtype=torch.int32)
     out = torch.zeros(core, dtype=torch.uint8)
-    network = build("sdasn", 8).eval()
+    network = SDASN(8).eval()
     names = [layer.name for layer in layers(8)]
     tiling = Tiling(16, stages, 8, 132)
     for on_chip in (ON_CHIP, frozenset[str]()):

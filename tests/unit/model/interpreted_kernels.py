@@ -11,12 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from triton.runtime import interpreter
+from triton.runtime import interpreter  # type: ignore[import-untyped,unused-ignore]
 
 from blockseg.core.specs import Affine
 from blockseg.model import load_weights
 from blockseg.model.cuda_chain import FusedChain
 from blockseg.model.cuda_tiling import Tiling
+from blockseg.model.sdasn import SDASN
 
 CPU = torch.device("cpu")
 
@@ -28,7 +29,9 @@ def main(source: str, target: str) -> None:
     given = np.load(source)
     network, _ = load_weights(str(given["weights"]))
     affine = Affine(*(float(n) for n in given["affine"]))
-    core = tuple(int(n) for n in given["core"])
+    assert isinstance(network, SDASN)
+    z, y, x = (int(n) for n in given["core"])
+    core = (z, y, x)
     found = {}
 
     def chain(*on_chip, tiling=TILING):
