@@ -1,13 +1,15 @@
 # make demo    segment a small synthetic brain and look at the result
 # make test    run the tests
-# Both make .venv/ first; nothing else needs to be prepared but Python 3.11+ and make.
+# make gpu-tests    what needs an NVIDIA GPU: its tests, then its benchmark
+# All make .venv/ first; nothing else needs to be prepared but Python 3.11+ and make.
+# For GPUs with a Python that has torch already: make gpu-tests GPU_PYTHON=python3
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test gpu-tests lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -22,6 +24,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+gpu-tests: $(if $(GPU_PYTHON),,$(READY))
+	$(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu -p no:xdist
+	$(or $(GPU_PYTHON),$(BIN)/python) benchmarks/bench_gpu.py
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
