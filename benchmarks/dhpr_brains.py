@@ -53,7 +53,7 @@ class Size:
     """Made of those that a brain has."""
     start_steps: int = 150
     """Of the network that everything starts from; 0 takes the shipped weights."""
-    steps: int = 100
+    steps: int = 200
     """Of each fine-tuning."""
     backend: str = "openvino"
     """Engine that segments."""
