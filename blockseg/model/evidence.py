@@ -1,13 +1,12 @@
 """How much a cube looks as if it held a neurite: a number much cheaper than the network.
 
-The image is normalised and averaged over 2×2×2 voxels. Taken from it is what flat patches
-of 10×10 voxels explain, the largest of its openings by a square in each of the three
-planes: lines and spots stay; wide things go, and sheets too, such as membranes, rims of
-tissue and seams between tiles and sections. The evidence of a cube is the highest level
-that a path of 10 voxels nowhere falls below (a path opening: H. Heijmans, M. Buckley and
-H. Talbot, *J. Math. Imaging Vis.* 22, 2005, 107), so that a spot as bright as a neurite is
-not taken for one. The middle of the path lies within 4 voxels of the cube, as what the
-network finds of a neurite is wider than its bright core.
+The image is normalised and averaged over 2×2×2 voxels, and its opening by a cube of 10×10×10
+voxels is taken from it: what is thin in any direction stays. Sheets such as rims of tissue
+do too, since networks find parts of them. The evidence of a cube is the highest level that a
+path of 10 voxels nowhere falls below (a path opening: H. Heijmans, M. Buckley and H. Talbot,
+*J. Math. Imaging Vis.* 22, 2005, 107), so that a spot as bright as a neurite is not taken for
+one. The middle of the path lies within 4 voxels of the cube, as what the network finds of a
+neurite is wider than its bright core.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ TILE = 16
 _PATCH = 5
 _HALF = 2  # steps of a path, to either side of its voxel that has to be near
 _NEAR = 2
-_KEPT = 4  # of SEEN, once openings took what they need
+_KEPT = 4  # of SEEN, once the opening took what it needs
 
 _PLANES = 32  # normalised at once
 
@@ -90,22 +89,13 @@ def evidence(
 
 
 def _lines(averaged: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return averaged voxels less their openings; _PATCH - 1 fewer at each face."""
-    least_x = _running(np.minimum, averaged, 2, _PATCH)
-    least_y = _running(np.minimum, averaged, 1, _PATCH)
-    eroded = {
-        0: _running(np.minimum, least_x, 1, _PATCH),
-        1: _running(np.minimum, least_x, 0, _PATCH),
-        2: _running(np.minimum, least_y, 0, _PATCH),
-    }
-    flat = []
-    for normal, values in eroded.items():
-        opened = values[_between(normal, _PATCH - 1, 1 - _PATCH)]
-        for axis in {0, 1, 2} - {normal}:
-            opened = _running(np.maximum, opened, axis, _PATCH)
-        flat.append(opened)
+    """Return averaged voxels less their opening; _PATCH - 1 fewer at each face."""
+    opened = averaged
+    for pick in (np.minimum, np.maximum):
+        for axis in (2, 1, 0):
+            opened = _running(pick, opened, axis, _PATCH)
     inner = (slice(_PATCH - 1, 1 - _PATCH),) * 3
-    return np.asarray(averaged[inner] - np.maximum.reduce(flat))
+    return np.asarray(averaged[inner] - opened)
 
 
 def _paths(lines: NDArray[np.float32]) -> NDArray[np.float32]:
