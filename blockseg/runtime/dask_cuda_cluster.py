@@ -33,7 +33,7 @@ def cuda_cluster(
     """
     if layout.workers != len(gpus) or find_spec("dask_cuda") is None:
         return None
-    from dask_cuda import LocalCUDACluster  # type: ignore[import-not-found]
+    from dask_cuda import LocalCUDACluster
 
     cluster: SpecCluster = LocalCUDACluster(
         CUDA_VISIBLE_DEVICES=list(gpus),

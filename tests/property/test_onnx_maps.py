@@ -1,7 +1,7 @@
 """Crops of crops in a graph, against NumPy's."""
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped,unused-ignore]
+import onnxruntime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

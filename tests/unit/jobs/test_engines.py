@@ -121,7 +121,7 @@ def test_cleaning_keeps_what_is_sound_unless_all_is_to_go(weights):
 def test_verifying_compares_with_torch_where_the_weights_are_the_same(
     weights, tmp_path
 ):
-    import onnxruntime  # type: ignore[import-untyped,unused-ignore]
+    import onnxruntime
 
     def compute(graph, inputs):
         session = onnxruntime.InferenceSession(

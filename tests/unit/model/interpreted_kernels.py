@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from triton.runtime import interpreter  # type: ignore[import-untyped,unused-ignore]
+from triton.runtime import interpreter
 
 from blockseg.core.specs import Affine
 from blockseg.model import load_weights

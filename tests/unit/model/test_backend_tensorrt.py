@@ -2,7 +2,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped,unused-ignore]
+import onnxruntime
 import pytest
 import torch
 

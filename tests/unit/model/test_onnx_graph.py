@@ -2,7 +2,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped,unused-ignore]
+import onnxruntime
 import pytest
 import torch
 
