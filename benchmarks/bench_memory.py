@@ -38,10 +38,10 @@ class Case:
 
 def window_case(backend: str, edge: int, threads: int = 1) -> Case:
     """One worker, blocks of one window, nothing else that takes memory."""
-    options = ("--block", str(edge), "--window", str(edge), "--workers", "1")
-    options += ("--threads", str(threads), "--backend", backend)
-    chunk = min(64, edge)
-    return Case(f"{backend} {edge}", (edge, edge, 2 * edge), options, chunk)
+    window = ("--block", str(edge), "--window", str(edge), "--workers", "1")
+    engine = ("--threads", str(threads), "--backend", backend)
+    shape, chunk = (edge, edge, 2 * edge), min(64, edge)
+    return Case(f"{backend} {edge}", shape, (*window, *engine), chunk)
 
 
 CASES = (

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from infer_machine import machine  # type: ignore[import-not-found]
-from run_brains import OCCUPIED, SEED
+from run_brains import OCCUPIED, SEED  # type: ignore[import-not-found]
 from scipy import ndimage
 
 from blockseg.config import RunSettings
