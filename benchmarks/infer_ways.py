@@ -120,7 +120,7 @@ class Onnx:
     def __init__(self, network: Network, core: Zyx, threads: int) -> None:
         import io
 
-        import onnxruntime  # type: ignore[import-not-found]
+        import onnxruntime
 
         from blockseg.model.folding import folded
 
