@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from blockseg.core.errors import BlocksegError, ConfigError
+from blockseg.core.errors import BackendError, BlocksegError, ConfigError
 from blockseg.model import default_weights, load_info
 from blockseg.model.engine_cache import EngineCache
 from blockseg.model.engine_file import read_engine
@@ -104,7 +104,7 @@ def build_engines(
     chosen = find(library)
     order = order_engines(str(weights or default_weights()), core, precision)
     engines = Engines(chosen, EngineCache())
-    wanted = targets or (chosen.card().architecture,)
+    wanted = targets or (_own(chosen),)
     here = _card(find)
     names = set()
     for target in wanted:
@@ -217,6 +217,18 @@ def parse_targets(text: str) -> tuple[str, ...]:
 
 def _entries() -> list[Entry]:
     return EngineCache().entries()
+
+
+def _own(library: EngineLibrary) -> str:
+    """Return the architecture of this machine's card."""
+    try:
+        return library.card().architecture
+    except BackendError as error:
+        message = (
+            f"there is no NVIDIA GPU here to build engines for by {library.name}; name "
+            "what they are for, as in --arch sm86,sm89 (TensorRT-RTX can)"
+        )
+        raise BackendError(message) from error
 
 
 def _card(find: Callable[[str | None], EngineLibrary]) -> Card | None:

@@ -69,7 +69,7 @@ def test_on_a_card_engines_are_built_and_agree_with_torch(engine, precision):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["build"], "tensorrt_rtx runs on NVIDIA GPUs, and torch finds none here"),
+        (["build"], "there is no NVIDIA GPU here to build engines for by tensorrt_rtx"),
         (["build", "--library", "tensorrt"], "pip install 'blockseg[tensorrt]'"),
         (["build", "--library", "trt"], "no library 'trt'"),
         (["build", "--arch", "sm90"], "and not for sm90"),
