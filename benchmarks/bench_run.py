@@ -7,8 +7,9 @@ Each row is a command in processes of its own; its result is kept in
 ``results/run.json`` as soon as it is there, and not run again (``--again`` runs it).
 Brains are painted from seeds at the first use, densely or with neurites in 5 % of the
 64³ windows. Speed is written voxels over the clock's time from start to end of the
-command, imports included. Memory is the largest sum over all processes of their
-proportional share (PSS), looked at five times a second. ``differs`` is the share of
+command, imports included. Memory is the largest sum over all processes of what each has
+resident and shares with none, and the most that one of them shares, looked at five times
+a second (PSS would be finer, but walking the page tables of such processes slows them). ``differs`` is the share of
 the brain's mask that is not that of ``blockseg run``: seams, or what was passed over.
 
 For blockseg, ``alone`` is the time that as many engines side by side take for the same
@@ -88,13 +89,15 @@ class Watched:
         self.code = child.returncode
 
     def _look(self, root: psutil.Process) -> None:
-        total = 0
+        alone, shared = 0, [0]
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in (root, *root.children(recursive=True)):
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    total += process.memory_full_info().pss
+                    memory = process.memory_info()
+                    alone += memory.rss - memory.shared
+                    shared.append(memory.shared)
                     self.read[process.pid] = process.io_counters().read_chars
-        self.peak = max(self.peak, total)
+        self.peak = max(self.peak, alone + max(shared))
 
 
 def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
