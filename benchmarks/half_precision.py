@@ -113,8 +113,8 @@ def main() -> int:
         image, label, *slices = rest.split(",")
         scenes[name] = annotated(image, label, tuple(int(z) for z in slices))
     for name, scene in scenes.items():
-        results["f1"][name] = row = scores(pair, scene, given.weights)
-        sys.stdout.write(f"{name:40}F1 {row[0]:.4f} in float32, {row[1]:.4f} rounded\n")
+        results["f1"][name] = exact, half = scores(pair, scene, given.weights)
+        sys.stdout.write(f"{name:40}F1 {exact:.4f} in float32, {half:.4f} rounded\n")
         sys.stdout.flush()
     given.json.parent.mkdir(exist_ok=True)
     given.json.write_text(json.dumps(results, indent=1) + "\n")
