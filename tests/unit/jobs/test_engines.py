@@ -63,7 +63,7 @@ def test_engines_for_other_cards_are_sound_and_not_for_here(weights):
         "for sm86; there is no card here",
         "for sm89; there is no card here",
     }
-    with pytest.raises(BackendError, match="no NVIDIA GPU here.*--arch"):
+    with pytest.raises(BackendError, match=r"no NVIDIA GPU here.*--arch"):
         build_engines(weights, CORE, find=machine)
 
 
