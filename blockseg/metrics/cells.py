@@ -43,7 +43,7 @@ SUMS = (
     "plus",  # |F⁺|
     "entropy",  # over F⁺, in 1/65535 bit
     "components",  # of F, 26-connected, cut at the faces of cells
-    "skeleton",  # voxels of the centreline of F
+    "skeleton",  # voxels of the centreline of F, by half the resolution
     "pairs_z",  # neighbours along z that were compared
     "steps_z",  # sum of their absolute differences, in codes
     "pairs_y",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.metrics.scores import Agreement
+from blockseg.metrics.topology import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["SKELETON_HALO", "cl_dice_counts", "skeleton", "skeleton_length"]
-
-_CALL = 2**15  # voxels whose thinning takes as long as a call
 
 SKELETON_HALO = 16
 """Voxels that a block's skeleton needs around it.
@@ -26,7 +25,7 @@ of it: its skeleton is disturbed as far from the cut as the neurite is thick.
 
 
 def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the centreline of a mask, one voxel thin.
+    """Return the centreline of a mask, one voxel thin; no component is without one.
 
     Parameters
     ----------
@@ -37,45 +36,76 @@ def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     -----
     Thinning that keeps the topology and the ends: T.-C. Lee, R. L. Kashyap, C.-N. Chu,
     Building skeleton models via 3-D medial surface/axis thinning algorithms,
-    CVGIP 56, 1994; scikit-image's.
+    CVGIP 56, 1994; scikit-image's. That loses components that are an even number of
+    voxels thick, a speck of 2×2×2 for instance (scikit-image issue 3757). These are
+    thinned again, one voxel thicker along z, then y and x too; what vanishes even then
+    leaves the middle one of its voxels.
     """
     out = np.zeros(mask.shape, dtype=bool)
     if not mask.any():
         return out
-    from skimage.morphology import skeletonize
-
     others = ((1, 2), (0, 2), (0, 1))
     inside = [np.flatnonzero(mask.any(axis=axes)) for axes in others]
     box = tuple(slice(n[0], n[-1] + 1) for n in inside)
-    thin: Callable[..., NDArray[Any]] = skeletonize
-    out[box] = thin(mask[box].copy(), method="lee") != 0
+    inner = np.ascontiguousarray(mask[box])
+    line = _thinned(inner)
+    labels, count = labelled(inner)
+    missing = np.ones(count + 1, bool)
+    missing[0] = False
+    missing[labels[line]] = False
+    for axes in range(1, 4):
+        if not missing.any():
+            break
+        lost = missing[labels]
+        again = _thinned(_thicker(lost, axes))[tuple(map(slice, lost.shape))] & lost
+        line |= again
+        missing[labels[again]] = False
+    if missing.any():
+        voxels = np.flatnonzero(missing[labels])
+        voxels = voxels[np.argsort(labels.ravel()[voxels], kind="stable")]
+        _, first, size = np.unique(
+            labels.ravel()[voxels], return_index=True, return_counts=True
+        )
+        line.ravel()[voxels[first + size // 2]] = True
+    out[box] = line
     return out
 
 
-def skeleton_length(labels: NDArray[np.integer], count: int) -> int:
-    """Return how many voxels the centreline of a mask has; as :func:`skeleton`, sooner.
+def _thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from skimage.morphology import skeletonize
 
-    Thinning goes over a whole box again and again, so components, which have nothing to
-    do with each other, are thinned in boxes of their own where those are smaller.
+    thin: Callable[..., NDArray[Any]] = skeletonize
+    # It works in place on what it is given.
+    found: NDArray[np.bool_] = thin(mask.copy(), method="lee") != 0
+    return found
+
+
+def _thicker(mask: NDArray[np.bool_], axes: int) -> NDArray[np.bool_]:
+    """Return a mask one voxel thicker, and larger, at the far end of the first axes."""
+    for axis in range(axes):
+        before = [(int(a == axis), 0) for a in range(3)]
+        after = [(0, int(a == axis)) for a in range(3)]
+        mask = np.pad(mask, after) | np.pad(mask, before)
+    return mask
+
+
+def skeleton_length(mask: NDArray[np.bool_]) -> int:
+    """Return about how many voxels the centreline of a mask has, from half its resolution.
+
+    Twice the voxels of the centreline of the mask's 2×2×2 maxima: a fifth of the time of
+    thinning the mask itself, whose voxels are most of the cost. On cells full of neurites
+    it is 0.86 to 1.0 of it (``benchmarks/bench_metrics.py``).
 
     Parameters
     ----------
-    labels
-        Number of each voxel's component from 1, 26-connected, and 0; shape (z, y, x).
-    count
-        Of components.
+    mask
+        Shape (z, y, x); 2×2×2 voxels are joined from its first voxel on.
     """
-    from scipy.ndimage import find_objects
-
-    boxes = find_objects(labels, count)
-    volumes = [int(np.prod([axis.stop - axis.start for axis in box])) for box in boxes]
-    apart = sum(volume + _CALL for volume in volumes if volume > 1)
-    if apart >= labels.size + _CALL:
-        return int(np.count_nonzero(skeleton(labels > 0)))
-    return sum(
-        int(np.count_nonzero(skeleton(labels[box] == number))) if volume > 1 else 1
-        for number, (box, volume) in enumerate(zip(boxes, volumes, strict=True), 1)
-    )
+    even = np.pad(mask, [(0, n % 2) for n in mask.shape])
+    half = even[::2] | even[1::2]
+    half = half[:, ::2] | half[:, 1::2]
+    half = half[:, :, ::2] | half[:, :, 1::2]
+    return 2 * int(np.count_nonzero(skeleton(half)))
 
 
 def cl_dice_counts(

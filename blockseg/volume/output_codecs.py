@@ -18,6 +18,9 @@ __all__ = ["DEFAULT_CODEC", "check_codec", "codec_names", "zarr2_codec", "zarr3_
 
 DEFAULT_CODEC = "blosc-zstd"
 
+_BLOSC_LEVEL = 1
+"""Level 5 takes six times as long for 8 % fewer bytes, on probability maps with noise."""
+
 _BLOSC = {"blosc-zstd": "zstd", "blosc-lz4": "lz4"}
 _LEVELS = {"zstd": 5, "gzip": 5}
 
@@ -54,7 +57,7 @@ def zarr3_codecs(name: str, dtype: str) -> list[dict[str, Any]]:
         configuration = {
             "typesize": itemsize,
             "cname": _BLOSC[name],
-            "clevel": 5,
+            "clevel": _BLOSC_LEVEL,
             "shuffle": "shuffle",
             "blocksize": 0,
         }
@@ -75,7 +78,7 @@ def zarr2_codec(name: str) -> dict[str, Any] | None:
         return {
             "id": "blosc",
             "cname": cname,
-            "clevel": 5,
+            "clevel": _BLOSC_LEVEL,
             "shuffle": 1,
             "blocksize": 0,
         }

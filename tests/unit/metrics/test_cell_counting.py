@@ -93,7 +93,8 @@ def test_components_and_skeletons_are_of_the_foreground():
     probability[2, 2, 2] = 200
     table = counted(probability=probability)
     assert total(table, "components") == 3
-    assert total(table, "skeleton") == 10
+    # At half the resolution the gap is gone: five voxels and the speck's.
+    assert total(table, "skeleton") == 2 * (5 + 1)
 
 
 def test_cells_lie_at_multiples_of_64_in_the_volume():
