@@ -15,6 +15,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
 from blockseg.model import (
+    SHIPPED,
     WeightsInfo,
     default_weights,
     load_info,
@@ -264,9 +265,11 @@ def read_weights(settings: RunSettings) -> Weights | None:
         return None
     path = Path(settings.weights) if settings.weights else default_weights()
     path = path.expanduser().resolve()
-    load_info(path)  # answers at once where the file is none of ours
-    _, info = model.load_weights(path)  # brings in torch, and looks at every tensor
-    return Weights(path, info, sha256(path))
+    info = load_info(path)  # answers at once where the file is none of ours
+    digest = sha256(path)
+    if digest != SHIPPED:
+        model.load_weights(path)  # brings in torch, and looks at every tensor
+    return Weights(path, info, digest)
 
 
 def default_output(spec: VolumeSpec) -> Path:

@@ -35,7 +35,7 @@ __all__ = ["OpenVinoBackend"]
 class OpenVinoBackend:
     """Two graphs of one static shape: for windows inside the volume, and at its edge.
 
-    The second is compiled when the first window needs it.
+    Each is compiled when the first window needs it: a small volume is all edge.
 
     Parameters
     ----------
@@ -52,8 +52,6 @@ class OpenVinoBackend:
         If the core is no multiple of the network's alignment.
     WeightsError
         If the weights cannot be read.
-    BackendError
-        If OpenVINO cannot build the graph.
     """
 
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
@@ -73,7 +71,7 @@ class OpenVinoBackend:
             # Otherwise all workers of a machine pin themselves to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        self._interior = self._compiled(_Interior(self._network), 1)
+        self._interior: Any = None
         self._edge: Any = None
 
     def infer(
@@ -84,10 +82,12 @@ class OpenVinoBackend:
         Raises
         ------
         BackendError
-            If OpenVINO fails, for want of memory for instance.
+            If OpenVINO cannot build the graph, or fails for want of memory for instance.
         """
         inputs = [tile[None, None]]
         if inside is None:
+            if self._interior is None:
+                self._interior = self._compiled(_Interior(self._network), 1)
             request, other = self._interior, self._edge
         else:
             if self._edge is None:

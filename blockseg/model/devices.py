@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
-
-import torch
+from pathlib import Path
 
 __all__ = ["Device", "cuda_devices", "look_at_devices", "memory_in_use"]
+
+
+_NODES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
+"""What the drivers of GPUs make below /dev on Linux, that of Windows inside it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,13 @@ def cuda_devices() -> tuple[str, ...]:
     """Return the usable CUDA devices, as ``CUDA_VISIBLE_DEVICES`` names them.
 
     MIG slices and devices that the environment hides are respected. No context is
-    made: the driver of a run must not take memory on every card.
+    made: the driver of a run must not take memory on every card. Where the system shows
+    that there is none, torch is not asked: to import it takes seconds.
     """
+    if not _has_driver():
+        return ()
+    import torch
+
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name.strip() for name in visible.split(",") if name.strip()]
@@ -40,6 +49,8 @@ def cuda_devices() -> tuple[str, ...]:
 
 def memory_in_use() -> int:
     """Return the bytes in use on this process's device, by whomever; 0 without one."""
+    import torch
+
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return 0
     free, total = torch.cuda.mem_get_info()
@@ -54,8 +65,16 @@ def look_at_devices() -> tuple[Device, ...]:
     RuntimeError
         If one cannot be used.
     """
+    import torch
+
     found = []
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         found.append(Device(torch.cuda.get_device_name(index), total, free))
     return tuple(found)
+
+
+def _has_driver(folder: str = "/dev") -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(True for name in _NODES for _ in Path(folder).glob(name))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "SHIPPED",
     "WeightsInfo",
     "default_weights",
     "load_info",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 FORMAT_VERSION = "1"
+
+SHIPPED = "b13c1310e33175be890da44ef27fdf1c34651bb06aedd68f54e1de67aeb851c4"
+"""SHA-256 of the weights that ship with blockseg: what they hold is known without torch."""
 
 
 @dataclass(frozen=True, slots=True)

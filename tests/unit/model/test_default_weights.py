@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from blockseg.model import (
+    SHIPPED,
     Normalization,
     affine,
     default_weights,
     estimate_background,
     load_info,
     load_weights,
+    sha256,
     whole_volume,
 )
 
@@ -16,6 +18,7 @@ def test_the_shipped_weights_are_the_network_and_say_what_they_are():
     network, info = load_weights(default_weights())
     assert sum(p.numel() for p in network.parameters()) == 89_075
     assert info == load_info(default_weights())
+    assert sha256(default_weights()) == SHIPPED
     assert info.licence == "MIT"
     assert "synthetic" in info.training_data
 

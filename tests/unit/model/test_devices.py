@@ -1,7 +1,15 @@
+import sys
+
 import pytest
 import torch
 
-from blockseg.model import WeightsInfo, cuda_devices, device_bytes, largest_edge
+from blockseg.model import (
+    WeightsInfo,
+    cuda_devices,
+    device_bytes,
+    devices,
+    largest_edge,
+)
 from blockseg.model.devices import memory_in_use
 
 
@@ -20,9 +28,30 @@ from blockseg.model.devices import memory_in_use
 def test_devices_are_named_as_the_environment_names_them(
     monkeypatch, visible, count, found
 ):
+    monkeypatch.setattr(devices, "_has_driver", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert cuda_devices() == found
+
+
+def test_torch_is_not_asked_where_no_driver_has_a_device(monkeypatch):
+    monkeypatch.setattr(devices, "_has_driver", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1 / 0)
+    assert cuda_devices() == ()
+
+
+@pytest.mark.parametrize("name", ["nvidiactl", "nvidia0", "dxg", "nvmap"])
+def test_a_driver_is_known_by_what_it_makes_below_dev(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(sys, "platform", "linux")
+    (tmp_path / "nvme0").touch()  # a disk
+    assert not devices._has_driver(str(tmp_path))
+    (tmp_path / name).touch()
+    assert devices._has_driver(str(tmp_path))
+
+
+def test_where_drivers_make_no_such_files_torch_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert devices._has_driver(str(tmp_path))
 
 
 def test_no_context_is_made_to_tell_the_memory_in_use(monkeypatch):
