@@ -26,7 +26,7 @@ DHPR_METRICS: Mapping[str, str] = {
     "snr_50": "median SNR of F+; NaN without F+",
     "snr_90": "SNR that 10 % of F+ exceed; NaN without F+",
     "entropy": "U: mean binary entropy of p on F+, in bits; NaN without F+ or a network",
-    "fragmentation": "G: components of F per 100 voxels of its skeleton; NaN without F",
+    "fragmentation": "G: components of F per 100 voxels of its centreline; NaN without F",
     "foreground": "|F|: voxels with a probability of at least the threshold",
     "foreground_plus": "|F+|: voxels of F and those linked to them at a probability of 0.2",
     "saturated": "share of voxels at the camera's limit",
