@@ -153,16 +153,23 @@ class Lanes:
             If it fails.
         """
         under_way: deque[_Slot] = deque()
-        for number, window in enumerate(windows):
-            if len(under_way) == len(self._slots):
+        try:
+            for number, window in enumerate(windows):
+                if len(under_way) == len(self._slots):
+                    yield self._finished(under_way.popleft())
+                slot = self._slots[number % len(self._slots)]
+                self._fill(slot, window)
+                under_way.append(slot)
+                with device_errors(self._window, self._device):
+                    self._submit(slot, window.inside is not None)
+            while under_way:
                 yield self._finished(under_way.popleft())
-            slot = self._slots[number % len(self._slots)]
-            self._fill(slot, window)
-            with device_errors(self._window, self._device):
-                self._submit(slot, window.inside is not None)
-            under_way.append(slot)
-        while under_way:
-            yield self._finished(under_way.popleft())
+        finally:
+            # Of a stream that was left early: the next one fills these buffers again.
+            for slot in under_way:
+                if slot.done is not None:
+                    with suppress(RuntimeError):  # of a device that failed already
+                        slot.done.synchronize()
 
     def close(self) -> None:
         """Wait for what is under way: its memory is about to be given to others."""

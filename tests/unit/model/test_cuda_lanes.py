@@ -60,6 +60,24 @@ def test_bytes_go_in_as_words_and_part_of_a_window_to_its_place():
     assert [int(core.max()) for core in found] == [200, 900 & 0xFF]
 
 
+def test_a_stream_that_is_left_early_waits_for_what_is_under_way():
+    class Copied:
+        def __init__(self):
+            self.waited = 0
+
+        def synchronize(self):
+            self.waited += 1
+
+    lanes = Lanes(CountsVoxels(), WINDOW, CORE, CPU)
+    lanes._slots = [lanes._slot(WINDOW, CORE) for _ in range(3)]
+    for slot in lanes._slots:
+        slot.done = Copied()
+    stream = lanes.stream(window(n) for n in range(9))
+    next(stream)
+    stream.close()
+    assert [slot.done.waited for slot in lanes._slots] == [1, 1, 1]
+
+
 def test_a_device_without_memory_is_told_from_one_that_fails():
     with (
         pytest.raises(DeviceMemoryError, match=r"window of \(6, 7, 8\) voxels"),
