@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -70,12 +72,13 @@ def test_a_stream_that_is_left_early_waits_for_what_is_under_way():
 
     lanes = Lanes(CountsVoxels(), WINDOW, CORE, CPU)
     lanes._slots = [lanes._slot(WINDOW, CORE) for _ in range(3)]
-    for slot in lanes._slots:
-        slot.done = Copied()
+    copies: Any = [Copied() for _ in lanes._slots]
+    for slot, copied in zip(lanes._slots, copies, strict=True):
+        slot.done = copied
     stream = lanes.stream(window(n) for n in range(9))
     next(stream)
     stream.close()
-    assert [slot.done.waited for slot in lanes._slots] == [1, 1, 1]
+    assert [copied.waited for copied in copies] == [1, 1, 1]
 
 
 def test_a_device_without_memory_is_told_from_one_that_fails():
