@@ -75,7 +75,7 @@ def test_a_stream_that_is_left_early_waits_for_what_is_under_way():
     copies: Any = [Copied() for _ in lanes._slots]
     for slot, copied in zip(lanes._slots, copies, strict=True):
         slot.done = copied
-    stream = lanes.stream(window(n) for n in range(9))
+    stream: Any = lanes.stream(window(n) for n in range(9))
     next(stream)
     stream.close()
     assert [copied.waited for copied in copies] == [1, 1, 1]
