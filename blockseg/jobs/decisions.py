@@ -12,10 +12,12 @@ from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs.engine_choice import choose_engine, trials_for
+from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.fitting import make_grid, tiling_for
 from blockseg.jobs.normalization import field_from, normalization
 from blockseg.jobs.tiling import LARGEST_WINDOW
 from blockseg.model import default_backend
+from blockseg.runtime import Message
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Decisions", "decide", "decisions_from"]
 
+_TRYING = (
+    "trying engines on windows of the volume; one that TensorRT still has to build takes "
+    "minutes, the first time"
+)
 _LARGEST_WINDOW_CUDA = 256  # where a device's memory is not known
 
 
@@ -111,7 +117,11 @@ def decisions_from(data: dict[str, Any]) -> Decisions:
     return Decisions(**{**data, **zyx, "clip": (low, high)})
 
 
-def decide(inputs: Inputs, trials: Trials | None = None) -> Decisions:
+def decide(
+    inputs: Inputs,
+    trials: Trials | None = None,
+    on_event: OnJobEvent = ignore,
+) -> Decisions:
     """Make every automatic choice for a run.
 
     Parameters
@@ -120,6 +130,8 @@ def decide(inputs: Inputs, trials: Trials | None = None) -> Decisions:
         Of the run.
     trials
         Where engines for a device are tried; found out if not given.
+    on_event
+        Told before what takes long.
 
     Raises
     ------
@@ -136,6 +148,7 @@ def decide(inputs: Inputs, trials: Trials | None = None) -> Decisions:
     if device == "cpu":
         return _decided(inputs, device, LARGEST_WINDOW)
     precision = _precision(settings, device)
+    on_event(Message(_TRYING))
     with trials or trials_for(inputs) as tried:
         free = min((found.free for found in tried.devices()), default=0)
         largest = _LARGEST_WINDOW_CUDA

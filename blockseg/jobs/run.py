@@ -23,6 +23,7 @@ from blockseg.jobs.record import request_of
 from blockseg.jobs.segment import Segmentation
 from blockseg.jobs.sieve import blocks_with_tissue
 from blockseg.jobs.sparse import gate_of, sparse_decisions
+from blockseg.runtime import Message
 from blockseg.volume import MaskSampler, PyramidSpec
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def run(
     KeyboardInterrupt
         After Ctrl-C; the same call goes on.
     """
-    job, inputs, decisions = prepare(source, out, settings or RunSettings(), overwrite)
+    job, inputs, decisions = prepare(
+        source, out, settings or RunSettings(), overwrite, on_event
+    )
     result = launch(
         replace(job, command=command),
         inputs.settings,
@@ -91,7 +94,11 @@ def run(
 
 
 def prepare(
-    source: str, out: str | None, settings: RunSettings, overwrite: bool = False
+    source: str,
+    out: str | None,
+    settings: RunSettings,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
 ) -> tuple[Job, Inputs, Decisions]:
     """Check everything and decide what is open; nothing is written.
 
@@ -100,7 +107,9 @@ def prepare(
     inputs = gather(source, out, settings)
     begun = start(inputs.out, request_of(inputs), settings, overwrite=overwrite)
     earlier = begun.earlier
-    decisions = decisions_from(earlier.decisions) if earlier else _decided(inputs)
+    decisions = (
+        decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
+    )
     grid = make_grid(inputs, decisions.block)
     probability, foreground = _outputs(inputs, decisions)
     probability.check_grid(grid)
@@ -142,10 +151,11 @@ def prepare(
     return job, inputs, decisions
 
 
-def _decided(inputs: Inputs) -> Decisions:
-    decisions = decide(inputs)
+def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:
+    decisions = decide(inputs, on_event=on_event)
     if not inputs.sparse:
         return decisions
+    on_event(Message("inferring a sample of the volume to find what --sparse may skip"))
     return sparse_decisions(inputs, decisions, fitted(inputs, decisions).workers)
 
 

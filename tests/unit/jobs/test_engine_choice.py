@@ -13,7 +13,7 @@ from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs import engine_trial
-from blockseg.jobs.decisions import decide, decisions_from
+from blockseg.jobs.decisions import _TRYING, decide, decisions_from
 from blockseg.jobs.engine_choice import engines_of, measured_speed, trial_of
 from blockseg.jobs.engine_trial import EngineTrial, Judge, engine_for
 from blockseg.jobs.inputs import Inputs, Weights, memory_source
@@ -112,6 +112,18 @@ def test_the_fastest_engine_that_agrees_is_taken_and_the_others_may_take_its_pla
     assert [(s.name, s.precision) for s in specs] == [FP16[1], FP16[2], FP32]
     assert {s.device for s in specs} == {"cuda"}
     assert measured_speed(found) == 9e8
+
+
+def test_that_engines_are_tried_is_said_before_for_it_may_take_minutes(inputs):
+    said: list[Any] = []
+
+    class Late(Scripted):
+        def __enter__(self):
+            assert [event.text for event in said] == [_TRYING]
+            return self
+
+    decide(inputs(), Late({}), said.append)
+    assert len(said) == 1
 
 
 def test_what_was_chosen_survives_run_json(inputs):
