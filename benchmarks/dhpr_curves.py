@@ -181,18 +181,28 @@ WIDTH, HEIGHT, LEFT, TOP, BELOW = 330, 260, 46, 30, 40
 SCALE = 2  # drawn larger, then reduced: smooth lines
 
 
+def gains(
+    rows: list[dict[str, Any]], starts: list[dict[str, float]]
+) -> list[dict[str, Any]]:
+    """Return rows of what was gained over the start: brains differ more than rules."""
+    before = {start["seed"]: start for start in starts}
+    return [
+        {**row, **{name: row[name] - before[row["seed"]][name] for name in MEASURES}}
+        for row in rows
+    ]
+
+
 def draw(
     path: Path, rows: list[dict[str, Any]], starts: list[dict[str, float]]
 ) -> None:
-    """Write a picture: F1 over budgets, a panel a bin; bars are 95 % of the median."""
-    grid = Grid(rows)
+    """Write a picture: gains in F1, a panel a bin; bars are 95 % of the median."""
+    grid = Grid(gains(rows, starts))
     rules = [rule for rule in grid.rules if rule in COLOURS]
     size = (len(DRAWN) * WIDTH, HEIGHT + 30)
     sheet = Image.new("RGB", (size[0] * SCALE, size[1] * SCALE), "white")
     pen = ImageDraw.Draw(sheet)
     for number, measure in enumerate(DRAWN):
-        begin = float(np.median([start[measure] for start in starts]))
-        _panel(pen, grid, rules, measure, begin, number * WIDTH)
+        _panel(pen, grid, rules, measure, number * WIDTH)
     x = LEFT
     for rule in (*rules, "start"):
         colour = COLOURS.get(rule, (0, 0, 0))
@@ -208,7 +218,6 @@ def _panel(
     grid: Grid,
     rules: list[str],
     measure: str,
-    begin: float,
     left: int,
 ) -> None:
     found = {
@@ -216,8 +225,8 @@ def _panel(
         for rule in rules
         for budget in grid.budgets
     }
-    low = min(begin, *(one["low"] for one in found.values()))
-    high = max(begin, *(one["high"] for one in found.values()))
+    low = min(0.0, *(one["low"] for one in found.values()))
+    high = max(0.0, *(one["high"] for one in found.values()))
     low, high = np.floor(low * 20) / 20, np.ceil(high * 20 + 1e-9) / 20
     inner = WIDTH - LEFT - 24
 
@@ -229,8 +238,8 @@ def _panel(
     def y(value: float) -> float:
         return float(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BELOW))
 
-    _axes(pen, grid, MEASURES[measure], left, (low, high), x, y)
-    ends = [(left + LEFT, y(begin)), (left + LEFT + inner, y(begin))]
+    _axes(pen, grid, f"gain in {MEASURES[measure]}", left, (low, high), x, y)
+    ends = [(left + LEFT, y(0.0)), (left + LEFT + inner, y(0.0))]
     for a in np.arange(0, inner, 8.0):
         _line(pen, [(ends[0][0] + a, ends[0][1]), (ends[0][0] + a + 4, ends[0][1])])
     for place, rule in enumerate(rules):
@@ -258,7 +267,7 @@ def _axes(
     for value in np.arange(ends[0], ends[1] + 1e-9, step):
         line = [(left + LEFT, y(value)), (left + WIDTH - 24, y(value))]
         _line(pen, line, (225, 225, 225), 1)
-        _text(pen, (left + 12, y(value) - 7), f"{value:.2f}")
+        _text(pen, (left + 12, y(value) - 7), f"{value:+.2f}")
     for budget in grid.budgets:
         _text(pen, (x(budget) - 8, HEIGHT - BELOW + 6), str(budget))
     _text(
