@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Segmented", "Segmenter"]
 
+_SLAB = 2**18  # voxels that are turned into bytes at once
+
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
@@ -154,9 +156,7 @@ class Engine:
             for region, part in self._parts(
                 raw, read_roi, write_roi, volume_shape, wanted
             ):
-                # rint rounds half to even, and p = 0.5 to 128.
-                scaled = part * part.dtype.type(255)
-                out[region.slices(write_roi.start)] = np.rint(scaled, out=scaled)
+                _to_bytes(part, out[region.slices(write_roi.start)])
                 count += 1
         if wanted is not None:
             out[~wanted.voxels] = 0
@@ -201,3 +201,12 @@ class Engine:
             self._tile[known.slices(window.start)],
             known.start,
         )
+
+
+def _to_bytes(part: npt.NDArray[Any], out: npt.NDArray[np.uint8]) -> None:
+    # A few planes at a time, so that what is between stays in the cache.
+    step = max(1, _SLAB // max(1, part[0].size))
+    for z in range(0, len(part), step):
+        # rint rounds half to even, and p = 0.5 to 128.
+        scaled = part[z : z + step] * part.dtype.type(255)
+        out[z : z + step] = np.rint(scaled, out=scaled)

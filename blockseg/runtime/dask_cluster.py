@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,12 @@ _THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20),
+}
+"""Dask's own trim threshold of 64 KiB makes glibc give every array of more than 128 KiB
+back at once and take it anew: a page fault for each 4 KiB of each temporary."""
 _QUIET = ("distributed", "bokeh", "tornado", "asyncio")
 _QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
 
@@ -153,6 +160,7 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
                     # Libraries read these when the worker imports them.
                     "distributed.nanny.pre-spawn-environ": {
                         **dask.config.get("distributed.nanny.pre-spawn-environ"),
+                        **{k: os.environ.get(k, v) for k, v in _MALLOC.items()},
                         **environment,
                     },
                 }

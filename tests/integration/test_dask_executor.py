@@ -301,6 +301,17 @@ def test_inference_threads_reach_the_workers_environment(cluster):
     assert set(found.values()) == {str(LAYOUT.inference_threads)}
 
 
+def test_workers_keep_the_memory_of_small_arrays(cluster):
+    found = cluster.client.run(
+        lambda: (
+            int(os.environ["MALLOC_MMAP_THRESHOLD_"]),
+            int(os.environ["MALLOC_TRIM_THRESHOLD_"]),
+        )
+    )
+    # A cell's largest temporary is 2 MiB.
+    assert all(2**22 <= mapped <= trimmed for mapped, trimmed in found.values())
+
+
 def test_workers_ignore_an_interrupt_that_the_terminal_sends_to_all(
     run, tmp_path, cluster
 ):
