@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_CODEC", "check_codec", "codec_names", "zarr2_codec", "zarr3_
 DEFAULT_CODEC = "blosc-zstd"
 
 _BLOSC_LEVEL = 1
-"""Level 5 takes six times as long for 8 % fewer bytes, on probability maps with noise."""
+"""Level 5 takes several times as long for a few per cent fewer bytes."""
 
 _BLOSC = {"blosc-zstd": "zstd", "blosc-lz4": "lz4"}
 _LEVELS = {"zstd": 5, "gzip": 5}
