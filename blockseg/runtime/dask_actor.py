@@ -149,12 +149,12 @@ class ActorPlugin(WorkerPlugin):
         _settled.wait(_NANNY_SECONDS)
         try:
             actor = self._factory()
+            # Lets the driver tell a crash of an engine's start from one in a block; it
+            # has to be on its way before a block can crash.
+            self._worker.log_event(self.name, {"ready": self._worker.address})
         except Exception as error:  # noqa: BLE001 - a factory may raise anything
             self._actor.set_exception(error)
             return
-        # Lets the driver tell a crash of an engine's start from one in a block; it
-        # has to be on its way before a block can crash.
-        self._worker.log_event(self.name, {"ready": self._worker.address})
         time.sleep(_FLUSH_SECONDS)
         self._actor.set_result(actor)
 

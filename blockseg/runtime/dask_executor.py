@@ -27,6 +27,7 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import BackendError, ClusterError
 from blockseg.runtime.attempt import one_line
 from blockseg.runtime.dask_actor import ActorPlugin
+from blockseg.runtime.dask_audit import Audit
 from blockseg.runtime.dask_settle import plugin_prefix, still_running
 from blockseg.runtime.dask_tasks import TasksInFlight
 from blockseg.runtime.dask_watch import WorkerWatch, bounded
@@ -79,6 +80,8 @@ class DaskExecutor:
         What each task takes of a worker's abstract resources, ``{"GPU": 0.5}``.
     pace
         How many blocks a task gets.
+    audit_seconds
+        Age from which on a task is sent again if no worker knows of it.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class DaskExecutor:
         worker_timeout: float = 120.0,
         resources: Mapping[str, float] | None = None,
         pace: Pace | None = None,
+        audit_seconds: float = 60.0,
     ) -> None:
         self._cluster = cluster
         self._client = cluster.client
@@ -98,6 +102,7 @@ class DaskExecutor:
             self._client, worker_timeout, devices="GPU" in (resources or {})
         )
         self._tasks = TasksInFlight(self._client, resources or {})
+        self._audit = Audit(self._client, audit_seconds)
         self._refill: dict[str, list[list[int]]] = {}
         self._suspicion = Suspicion()
         self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
@@ -147,6 +152,7 @@ class DaskExecutor:
         self._send()
         harvest = _Harvest()
         ended = self._tasks.wait(timeout)
+        ended = list(dict.fromkeys(ended + self._audit.ended(self._tasks)))
         deaths, changed = self._watch.poll()
         for death in deaths:  # first: they explain why tasks ended
             self._mourn(death, harvest)
@@ -219,7 +225,7 @@ class DaskExecutor:
                 finished.append(key)
             elif status == "error":
                 self._task_failed(key, harvest)
-            else:  # cancelled by somebody else
+            else:  # cancelled by somebody else, or lost
                 self._recall(key)
         results = self._tasks.results(finished)
         for key in finished:

@@ -42,6 +42,9 @@ class Task:
     worker: str
     """Address where it runs; anywhere if empty."""
 
+    sent: float
+    """When it was sent, by the monotonic clock, in seconds."""
+
 
 class TasksInFlight:
     """Tasks by key; one that has ended is forgotten here and on the scheduler.
@@ -116,8 +119,9 @@ class TasksInFlight:
         except Exception as error:
             message = f"the cluster takes no more tasks: {one_line(error)}"
             raise ClusterError(message) from error
+        now = time.monotonic()
         for key, batch, future in zip(places, batches, futures, strict=True):
-            self._tasks[key] = Task(batch, future, places[key])
+            self._tasks[key] = Task(batch, future, places[key], now)
             self._of_worker[places[key]] += 1
             future.add_done_callback(self._note_end)  # type: ignore[no-untyped-call]
 
@@ -136,24 +140,35 @@ class TasksInFlight:
 
         Those whose worker died with the result are missing, and stay in flight.
         """
-        futures = {key: self._tasks[key].future for key in keys}
-        found: dict[str, BatchResult] = {}
-        if not futures:
-            return found
-        with suppress(Exception):
+        keys = list(keys)
+        found = self._fetch(keys)
+        # One lost result holds up all that were asked for with it.
+        if found is None:
+            workers = {self._tasks[key].worker for key in keys}
+            found = {}
+            for worker in workers if len(workers) > 1 else ():
+                its = [key for key in keys if self._tasks[key].worker == worker]
+                found.update(self._fetch(its) or {})
+        for key in found:
+            self._forget(key)
+        return found
+
+    def _fetch(self, keys: Sequence[str]) -> dict[str, BatchResult] | None:
+        """Return those results that are still there; None if they do not come."""
+        if not keys:
+            return {}
+        try:
             # For a lost result Dask would wait until it is computed again.
             fetched = bounded(
                 self._client,
                 self._client.gather,
-                futures,
+                {key: self._tasks[key].future for key in keys},
                 errors="skip",
                 seconds=_FETCH_SECONDS,
             )
-            for key, result in fetched.items():
-                if isinstance(result, BatchResult):
-                    found[key] = result
-                    self._forget(key)
-        return found
+        except Exception:  # noqa: BLE001 - whatever it was, the blocks run again
+            return None
+        return {k: r for k, r in fetched.items() if isinstance(r, BatchResult)}
 
     def recall(self, keys: Iterable[str]) -> list[Task]:
         """Cancel and forget tasks; a worker that runs one does not notice."""

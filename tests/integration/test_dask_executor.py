@@ -9,6 +9,7 @@ from functools import partial
 
 import cloudpickle  # type: ignore[import-untyped]
 import pytest
+from distributed import Scheduler
 
 from blockseg.core.blocks import BlockQueue, BlockReport
 from blockseg.core.errors import (
@@ -19,6 +20,7 @@ from blockseg.core.errors import (
 )
 from blockseg.runtime.dask_cluster import Cluster, local_cluster
 from blockseg.runtime.dask_executor import DaskExecutor
+from blockseg.runtime.dask_tasks import TasksInFlight
 from blockseg.runtime.driver import drive
 from blockseg.runtime.events import (
     BlockDone,
@@ -187,6 +189,44 @@ def test_a_restarted_worker_has_the_actor_again(run, tmp_path, cluster):
     assert set(worker_pids(tmp_path)) - set(killed)
     assert any(isinstance(e, WorkersChanged) for e in events)
     wait_for_workers(cluster)
+
+
+def test_a_task_whose_end_was_not_heard_of_is_not_waited_for(
+    run, tmp_path, monkeypatch
+):
+    deaf = []
+
+    def note_end(tasks, future, note=TasksInFlight._note_end):
+        if "z0003" in future.key:
+            deaf.append(future.key)
+        else:
+            note(tasks, future)
+
+    monkeypatch.setattr(TasksInFlight, "_note_end", note_end)
+    pace = Pace(largest=1)
+    outcome, _, _ = run(factory_of(Actor(tmp_path)), 20, pace=pace, audit_seconds=0.3)
+    assert len(deaf) == 1
+    assert outcome.done == 20
+    assert begun(tmp_path) == Counter(range(20))
+
+
+def test_a_task_that_never_reached_its_worker_is_sent_again(run, tmp_path, monkeypatch):
+    dropped: list[object] = []
+
+    def send(scheduler, client_msgs, worker_msgs, send=Scheduler.send_all):
+        kept = {}
+        for worker, messages in worker_msgs.items():
+            of_it = [m for m in messages if "z0003" in m.get("key", "")]
+            dropped.extend(() if dropped else of_it)
+            kept[worker] = [m for m in messages if not any(m is d for d in dropped)]
+        send(scheduler, client_msgs, kept)
+
+    monkeypatch.setattr(Scheduler, "send_all", send)
+    pace = Pace(largest=1)
+    outcome, _, _ = run(factory_of(Actor(tmp_path)), 20, pace=pace, audit_seconds=0.3)
+    assert len(dropped) == 1
+    assert outcome.done == 20
+    assert begun(tmp_path) == Counter(range(20))
 
 
 def test_a_block_that_kills_its_worker_is_quarantined_alone(run, tmp_path, cluster):
