@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import sys
-import warnings
+from collections import OrderedDict
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from blockseg.core.errors import BackendError, MissingExtraError
 from blockseg.model.backend import check_core, window_shape
-from blockseg.model.folding import folded
+from blockseg.model.openvino_sdasn import sdasn_graph
 from blockseg.model.reach import FIELDS
-from blockseg.model.weights import load_weights
-from blockseg.model.weights_info import one_line
+from blockseg.model.sdasn_arrays import folded_arrays, load_arrays
+from blockseg.model.walls import Walls, walls_of
+from blockseg.model.weights_info import load_info, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
-    from blockseg.core.geometry import Zyx
     from blockseg.core.specs import BackendSpec
     from blockseg.model.backend import AxisMasks
     from blockseg.model.base import Network
 
 __all__ = ["OpenVinoBackend"]
 
+_GRAPHS = 12
+"""How many are kept: an axis has windows at its start, its end and between."""
+
 
 class OpenVinoBackend:
-    """Two graphs of one static shape: for windows inside the volume, and at its edge.
+    """Graphs of static shapes, each compiled when the first window needs it.
 
-    Each is compiled when the first window needs it: a small volume is all edge.
+    One is for windows inside the volume. At its edge SDASN has one for each kind of
+    window, by the sides that are the volume's: what lies beyond is not computed. Other
+    networks, and windows in whose margin the volume ends, have one graph with masks.
 
     Parameters
     ----------
@@ -56,13 +59,13 @@ class OpenVinoBackend:
 
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self._openvino = _import_openvino()
-        if network is None:
-            network, _ = load_weights(spec.weights)
-        self.field = FIELDS[network.architecture]
+        name = network.architecture if network else load_info(spec.weights).architecture
+        self.field = FIELDS[name]
         check_core(spec.core, self.field.alignment)
         self.core = spec.core
         self.dtype = np.dtype(np.float32)
-        self._network = folded(network.float())
+        self._has_walls = name == "sdasn"
+        self._graph = self._source(spec, network)
         self._settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": spec.threads,
@@ -71,8 +74,11 @@ class OpenVinoBackend:
             # Otherwise all workers of a machine pin themselves to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        self._interior: Any = None
-        self._edge: Any = None
+        self._compiled: OrderedDict[Walls | None, Any] = OrderedDict()
+        self._now: Walls | None = None
+        self._request: Any = None
+        self._part = np.empty(0, np.float32)
+        self._whole = np.empty(0, np.float32)
 
     def infer(
         self, tile: npt.NDArray[Any], inside: AxisMasks | None
@@ -84,36 +90,62 @@ class OpenVinoBackend:
         BackendError
             If OpenVINO cannot build the graph, or fails for want of memory for instance.
         """
+        walls = None
+        if self._has_walls or inside is None:
+            walls = walls_of(inside, self.core, self.field.reach)
         inputs = [tile[None, None]]
-        if inside is None:
-            if self._interior is None:
-                self._interior = self._compiled(_Interior(self._network), 1)
-            request, other = self._interior, self._edge
-        else:
-            if self._edge is None:
-                self._edge = self._compiled(_Edge(self._network), 4)
-            request, other = self._edge, self._interior
-            inputs += [vector[None] for vector in inside]
-        if other is not None:
-            # Each graph would else keep its feature maps while the other runs.
-            other.get_compiled_model().release_memory()
+        if walls is None:
+            inputs += [vector[None] for vector in inside or ()]
+        elif inside is not None:
+            inputs = [self._cut(tile, walls)[None, None]]
+        self._choose(walls)
         try:
-            request.infer(inputs, share_inputs=True)
+            self._request.infer(inputs, share_inputs=True)
         except RuntimeError as error:
             message = f"OpenVINO failed: {one_line(error)}; try a smaller --window"
             raise BackendError(message) from error
-        probability: npt.NDArray[Any] = request.get_output_tensor(0).data[0, 0]
-        return probability
+        return self._filled(self._request.get_output_tensor(0).data[0, 0])
 
     def close(self) -> None:
-        """Drop both graphs and their memory."""
-        self._interior = self._edge = None
+        """Drop all graphs and their memory."""
+        self._request = None
+        self._compiled.clear()
 
-    def _compiled(self, module: nn.Module, inputs: int) -> Any:
+    def _choose(self, walls: Walls | None) -> None:
+        """Make a graph the one that runs; only that one has memory for feature maps."""
+        if self._request is not None and walls == self._now:
+            return
+        if self._request is not None:
+            self._request = None
+            self._compiled[self._now].release_memory()
+        if walls not in self._compiled:
+            if len(self._compiled) >= _GRAPHS:
+                self._compiled.popitem(last=False)
+            self._compiled[walls] = self._build(walls)
+        self._compiled.move_to_end(walls)
+        self._request = self._compiled[walls].create_infer_request()
+        self._now = walls
+
+    def _cut(self, tile: npt.NDArray[Any], walls: Walls) -> npt.NDArray[Any]:
+        """Return what of a window lies inside the volume, contiguous."""
+        size = int(np.prod(walls.shape))
+        if self._part.size < size:
+            self._part = np.empty(size, np.float32)
+        part = self._part[:size].reshape(walls.shape)
+        part[...] = tile[walls.slices]
+        return part
+
+    def _filled(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an array of the core's shape; a volume that ends in it makes less."""
+        if part.shape == self.core:
+            return part
+        self._whole = np.zeros(self.core, np.float32)
+        self._whole[tuple(slice(n) for n in part.shape)] = part
+        return self._whole
+
+    def _build(self, walls: Walls | None) -> Any:
         try:
-            model = self._converted(module, inputs)
-            compiled = _core().compile_model(model, "CPU", self._settings)
-            return compiled.create_infer_request()
+            return _core().compile_model(self._graph(walls), "CPU", self._settings)
         except RuntimeError as error:
             message = (
                 f"OpenVINO cannot build the network: {one_line(error)}; "
@@ -121,21 +153,35 @@ class OpenVinoBackend:
             )
             raise BackendError(message) from error
 
-    def _converted(self, module: nn.Module, inputs: int) -> Any:
-        # Traced on the smallest window there is, then set to the shape of this run.
-        step, reach = self.field.alignment, self.field.reach
-        smallest = _shapes((step, step, step), reach)[:inputs]
-        example = tuple(torch.zeros(shape) for shape in smallest)
-        shapes = _shapes(self.core, reach)[:inputs]
-        with warnings.catch_warnings(), torch.inference_mode():
-            # The tracer warns of sizes that it takes as constants; they are.
-            warnings.simplefilter("ignore")
-            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                module, example, check_trace=False
-            )
-            return self._openvino.convert_model(
-                traced, example_input=example, input=shapes
-            )
+    def _source(
+        self, spec: BackendSpec, network: Network | None
+    ) -> Callable[[Walls | None], Any]:
+        """Return what makes a graph for each kind of window."""
+        core, reach = spec.core, self.field.reach
+        if self._has_walls:
+            found = load_arrays(spec.weights) if network is None else _arrays(network)
+            arrays = folded_arrays(found)
+            whole = window_shape(core, reach)
+
+            def written(walls: Walls | None) -> Any:
+                shape = walls.shape if walls else whole
+                return sdasn_graph(self._openvino, arrays, shape, reach, walls)
+
+            return written
+        # With torch, which a process that runs SDASN can do without.
+        from blockseg.model.openvino_traced import traced_graph
+        from blockseg.model.weights import load_weights
+
+        own = load_weights(spec.weights)[0] if network is None else network
+
+        def traced(walls: Walls | None) -> Any:
+            return traced_graph(self._openvino, own, core, edge=walls is None)
+
+        return traced
+
+
+def _arrays(network: Network) -> dict[str, npt.NDArray[Any]]:
+    return {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
 
 
 @cache
@@ -146,29 +192,6 @@ def _core() -> Any:
     the last of several to go leaves one that is gone: the next Ctrl-C would crash.
     """
     return _import_openvino().Core()
-
-
-def _shapes(core: Zyx, reach: int) -> list[tuple[int, ...]]:
-    window = window_shape(core, reach)
-    return [(1, 1, *window), *((1, n) for n in window)]
-
-
-class _Interior(nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tile: Tensor) -> Tensor:
-        return self.network.core_logits(tile).sigmoid()
-
-
-class _Edge(nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tile: Tensor, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        return self.network.core_logits(tile, (z, y, x)).sigmoid()
 
 
 def _import_openvino() -> Any:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blockseg.model.reach import KERNEL, STRIDE
+from blockseg.model.reach import KERNEL, SLOPE, STRIDE
 
 __all__ = [
     "AxisVectors",
@@ -41,8 +41,6 @@ Masks: TypeAlias = "tuple[Tensor | None, ...]"
 
 Convolve: TypeAlias = Callable[[Tensor, Tensor, "Tensor | None", int], Tensor]
 """``conv3d(x, weight, bias, padding)``; backends may put a faster one in."""
-
-SLOPE = 0.2
 
 
 class Convolution(nn.Conv3d):

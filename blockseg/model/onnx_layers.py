@@ -11,10 +11,10 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from blockseg.core.errors import BackendError
-from blockseg.model.layers import SLOPE, Up
+from blockseg.model.layers import Up
 from blockseg.model.onnx_maps import Cutter, Map
 from blockseg.model.onnx_trace import behind_activations, traced
-from blockseg.model.reach import STRIDE
+from blockseg.model.reach import SLOPE, STRIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ import torch
 
 from blockseg.core.errors import WeightsError
 from blockseg.model.sdasn import SDASN
-from blockseg.model.weights import filled, refuse_other_keys, save_weights
-from blockseg.model.weights_info import WeightsInfo, one_line
+from blockseg.model.weights import filled, save_weights
+from blockseg.model.weights_info import WeightsInfo, one_line, refuse_other_keys
 
 __all__ = ["PUBLISHED_GAIN", "import_published"]
 

@@ -1,4 +1,4 @@
-"""How far each network sees, derived from its layers; free of torch."""
+"""How far each network sees, derived from its layers, and what they share; free of torch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = [
     "FIELDS",
     "KERNEL",
     "REACH",
+    "SLOPE",
     "STRIDE",
     "Field",
     "alignment",
@@ -28,6 +29,9 @@ KERNEL = 3
 
 STRIDE = 2
 """Factor between levels, on each axis."""
+
+SLOPE = 0.2
+"""Of the leaky activations, below zero."""
 
 DEEPEST_PATH = ((2, "pool"), (3, "pool"), (3, "up"), (2, "up"), (2, "end"))
 """SDASN's x00, x10, x20, x11, x02: the convolutions in each, and what follows them."""

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors.torch import save
 
 from blockseg.core.errors import WeightsError
@@ -18,6 +17,7 @@ from blockseg.model.weights_info import (
     one_line,
     open_weights,
     parse_header,
+    refuse_other_tensors,
 )
 
 if TYPE_CHECKING:
@@ -99,32 +99,8 @@ def filled(
     path: str | Path, network: Network, tensors: Mapping[str, Tensor]
 ) -> Network:
     """Give a network these tensors; raise WeightsError if they do not fit."""
-    own = network.state_dict()
-    refuse_other_keys(path, set(own), set(tensors))
-    for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
-            message = (
-                f"{path} is of another network: {name} has shape {tuple(tensor.shape)}, "
-                f"not {tuple(own[name].shape)}"
-            )
-            raise WeightsError(message)
-        if not torch.isfinite(tensor).all():
-            message = f"{path} holds NaN or infinity in {name}"
-            raise WeightsError(message)
+    shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}
+    arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
+    refuse_other_tensors(path, shapes, arrays)
     network.load_state_dict(dict(tensors))
     return network.eval()
-
-
-def refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> None:
-    """Raise WeightsError unless a file's tensors have the names of the network's."""
-    if missing := sorted(wanted - found):
-        message = f"{path} is of another network: it lacks {_some(missing)}"
-        raise WeightsError(message)
-    if extra := sorted(found - wanted):
-        message = f"{path} is of another network: it also holds {_some(extra)}"
-        raise WeightsError(message)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return names[0] + more

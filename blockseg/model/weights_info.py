@@ -10,6 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from blockseg.core.errors import WeightsError
@@ -18,12 +19,16 @@ from blockseg.model.reach import FIELDS, Field
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy.typing as npt
+
 __all__ = [
     "SHIPPED",
     "WeightsInfo",
     "default_weights",
     "load_info",
     "open_weights",
+    "refuse_other_keys",
+    "refuse_other_tensors",
     "sha256",
 ]
 
@@ -177,6 +182,40 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         clip=(low, high),
         architecture=architecture,
     )
+
+
+def refuse_other_tensors(
+    path: str | Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, npt.NDArray[Any]],
+) -> None:
+    """Raise WeightsError unless a file holds the parameters of a network, all finite."""
+    refuse_other_keys(path, set(shapes), set(found))
+    for name, array in found.items():
+        if array.shape != shapes[name]:
+            message = (
+                f"{path} is of another network: {name} has shape {array.shape}, "
+                f"not {shapes[name]}"
+            )
+            raise WeightsError(message)
+        if not np.isfinite(array).all():
+            message = f"{path} holds NaN or infinity in {name}"
+            raise WeightsError(message)
+
+
+def refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> None:
+    """Raise WeightsError unless a file's tensors have the names of the network's."""
+    if missing := sorted(wanted - found):
+        message = f"{path} is of another network: it lacks {_some(missing)}"
+        raise WeightsError(message)
+    if extra := sorted(found - wanted):
+        message = f"{path} is of another network: it also holds {_some(extra)}"
+        raise WeightsError(message)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return names[0] + more
 
 
 def one_line(error: BaseException) -> str:

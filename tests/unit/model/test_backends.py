@@ -4,6 +4,7 @@ import sys
 import warnings
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from blockseg.model.backend import AxisMasks, window_shape
 from blockseg.model.backend_torch import TorchBackend
 
 CORE = (8, 12, 16)
+
+_BITS = list(product((0, 1), repeat=4))
 
 needs_openvino = pytest.mark.skipif(
     find_spec("openvino") is None, reason="OpenVINO is not installed"
@@ -72,6 +75,61 @@ def test_every_backend_agrees_with_the_network_in_torch_float32(
     assert (got.shape, got.dtype.name) == (CORE, "float32")
     assert wanted.std() > 0.1  # not saturated: differences would show
     assert abs(got - wanted).max() < 1e-4
+
+
+def ending(*ends: tuple[int, int]) -> tuple[NDArray[Any], AxisMasks]:
+    """Return a window of which only start to stop along each axis is in the volume."""
+    window = tile(3)
+    masks = [np.zeros(n, "f4") for n in window.shape]
+    for axis, (mask, (start, stop)) in enumerate(zip(masks, ends, strict=True)):
+        mask[start : mask.size - stop] = 1
+        window *= np.expand_dims(mask, tuple({0, 1, 2} - {axis}))
+    return window, (masks[0], masks[1], masks[2])
+
+
+@needs_openvino
+@pytest.mark.parametrize("z", [(0, 0), (32, 0), (0, 32), (32, 32)])
+@pytest.mark.parametrize("y", [(0, 0), (32, 0), (0, 32), (32, 36)])
+@pytest.mark.parametrize("x", [(0, 40), (0, 4), (12, 0), (32, 28)])
+def test_openvino_agrees_with_torch_wherever_the_volume_ends(spec, network, z, y, x):
+    window, masks = ending(z, y, x)
+    wanted = TorchBackend(spec, network).infer(window, masks)
+    backend = make_backend(replace(spec, name="openvino"))
+    got = backend.infer(window, masks)
+    backend.close()
+    inside = tuple(slice(32, 32 + n) for n in CORE)
+    part = np.einsum("z,y,x->zyx", *masks)[inside] > 0
+    assert got.shape == CORE
+    assert part.any()
+    assert wanted[part].std() > 0.1
+    assert abs(got - wanted)[part].max() < 1e-4
+
+
+@needs_openvino
+def test_openvino_goes_from_one_kind_of_window_to_another_and_back(spec):
+    backend = make_backend(replace(spec, name="openvino"))
+    kinds = [ending((32 * a, 32 * b), (32 * c, 0), (0, 32 * d)) for a, b, c, d in _BITS]
+    first = [backend.infer(*kind).copy() for kind in kinds]
+    again = [backend.infer(*kind).copy() for kind in reversed(kinds)]
+    backend.close()
+    for one, other in zip(first, reversed(again), strict=True):
+        assert np.array_equal(one, other)
+    assert len({one.tobytes() for one in first}) == len(kinds)
+
+
+@needs_openvino
+def test_sdasn_runs_on_openvino_without_torch(spec):
+    script = (
+        "import sys, numpy as np\n"
+        "from blockseg.core.specs import BackendSpec\n"
+        "from blockseg.model import make_backend\n"
+        f"spec = BackendSpec('openvino', {spec.weights!r}, (8, 8, 8))\n"
+        "backend = make_backend(spec)\n"
+        "backend.infer(np.zeros((72, 72, 72), 'f4'), None)\n"
+        "backend.close()\n"
+        "sys.exit('torch' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino", "fake"])
