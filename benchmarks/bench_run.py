@@ -40,6 +40,7 @@ from blockseg.model.weights_info import default_weights
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 _POLL = 0.2  # s
+_WINDOWS = 6
 
 OURS = {
     "blockseg": [],
@@ -125,10 +126,10 @@ def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
     if name not in OURS:
         said: dict[str, Any] = json.loads(done.output.strip().splitlines()[-1])
         return found | said
-    return found | of_run(out, given)
+    return found | of_run(out, shape, given)
 
 
-def of_run(out: Path, given: Any) -> dict[str, Any]:
+def of_run(out: Path, shape: Any, given: Any) -> dict[str, Any]:
     """Return what a run of blockseg recorded of itself."""
     from blockseg.runtime import Ledger
 
@@ -139,10 +140,9 @@ def of_run(out: Path, given: Any) -> dict[str, Any]:
     # The rule by which a run divides the machine; see runtime.plan_layout.
     workers = min(blocks, max(1, machine()["cores"] // decisions["threads"]))
     window = tuple(decisions["window"])
-    windows = summary.totals["computed"] / int(np.prod(window))
     alone = 0.0
-    if windows:
-        alone = windows / engines(window, workers, decisions["threads"], given)
+    if not summary.totals["skipped"]:
+        alone = engines(shape, decisions, workers, given)
     return {
         "tasks": blocks,
         "window": window,
@@ -157,41 +157,67 @@ def of_run(out: Path, given: Any) -> dict[str, Any]:
     }
 
 
-def engines(window: tuple[int, ...], workers: int, threads: int, given: Any) -> float:
-    """Return windows a second of as many engines side by side, with nothing else to do."""
-    words = [
-        sys.executable,
-        __file__,
-        "--engine",
-        json.dumps([window, threads, 0 if given.quick else 10]),
-    ]
-    words += ["--weights", given.weights]
+def engines(shape: Any, decisions: Any, workers: int, given: Any) -> float:
+    """Return seconds that as many engines side by side take for a run's own windows.
+
+    Each has the windows of its stretch of blocks, in their places in the volume, and
+    nothing else to do. The first few are timed, after one to compile and touch memory.
+    """
+    task = {
+        "shape": shape,
+        "block": decisions["block"],
+        "window": decisions["window"],
+        "threads": decisions["threads"],
+        "workers": workers,
+        "most": 2 if given.quick else _WINDOWS,
+    }
+    words = [sys.executable, __file__, "--weights", given.weights, "--engine"]
     running = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        for _ in range(workers)
+        subprocess.Popen(
+            [*words, json.dumps(task | {"worker": worker})],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for worker in range(workers)
     ]
-    return float(sum(json.loads(process.communicate()[0]) for process in running))
+    return float(max(json.loads(process.communicate()[0]) for process in running))
 
 
-def engine(window: tuple[int, ...], threads: int, weights: str, least: float) -> float:
-    """Return windows a second of one engine."""
+def engine(task: dict[str, Any], weights: str) -> float:
+    """Return seconds that one engine takes for one worker's windows."""
+    from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import BackendSpec
     from blockseg.model import default_backend, make_backend
+    from blockseg.model.window_layout import windows
 
-    core = (window[0], window[1], window[2])
+    core = tuple(task["window"])
     backend = make_backend(
-        BackendSpec(default_backend(), weights, core, threads=threads)
+        BackendSpec(default_backend(), weights, core, threads=task["threads"])
     )
+    field = backend.field
+    shape = tuple(task["shape"])
+    grid = BlockGrid(
+        shape, tuple(task["block"]), (field.reach,) * 3, None, field.alignment
+    )
+    count = len(grid)
+    first, last = (count * (task["worker"] + i) // task["workers"] for i in (0, 1))
+    mine = [
+        window
+        for number in range(first, last)
+        for window in windows(
+            grid.block(grid.index_of(number)).write_roi, shape, field, core
+        )
+    ]
+    timed = mine[: task["most"]]
     tile = np.random.default_rng(0).standard_normal(
-        [n + 2 * backend.field.reach for n in core]
+        [n + 2 * field.reach for n in core], np.float32
     )
-    tile = (0.03 * tile).astype(np.float32)
-    backend.infer(tile, None)
-    start, turns = time.perf_counter(), 0
-    while turns < 2 or time.perf_counter() - start < least:
-        backend.infer(tile, None)
-        turns += 1
-    return turns / (time.perf_counter() - start)
+    tile *= np.float32(0.03)
+    backend.infer(tile, timed[0].inside)
+    start = time.perf_counter()
+    for window in timed:
+        backend.infer(tile, window.inside)
+    return (time.perf_counter() - start) * len(mine) / len(timed)
 
 
 def mask_of(name: str, out: Path) -> np.ndarray:
@@ -245,9 +271,7 @@ def main() -> int:
     parser.add_argument("--engine", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.engine:
-        window, threads, least = json.loads(given.engine)
-        found = engine(tuple(window), threads, given.weights, least)
-        sys.stdout.write(json.dumps(found))
+        sys.stdout.write(json.dumps(engine(json.loads(given.engine), given.weights)))
         return 0
     given.more = ["--scheduler", "serial"] if given.quick else []
     brains = given.brains or ["dense", "sparse"]

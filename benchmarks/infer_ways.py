@@ -91,25 +91,20 @@ class OpenVinoWith(OpenVinoBackend):
         settings: dict[str, Any] | None = None,
         change: Callable[[Any], Any] = lambda model: model,
     ) -> None:
-        self._more, self._change = settings or {}, change
         super().__init__(_spec("openvino", core, threads), network)
-
-    def _compiled(self, module: nn.Module, inputs: int) -> Any:
-        self._settings = {**self._settings, **self._more}
-        return super()._compiled(module, inputs)
-
-    def _converted(self, module: nn.Module, inputs: int) -> Any:
-        return self._change(super()._converted(module, inputs))
+        made = self._graph
+        self._graph = lambda walls: change(made(walls))
+        self._settings |= settings or {}
 
     @property
     def graph(self) -> Any:
-        """The compiled graph for windows inside the volume."""
-        return self._interior.get_compiled_model()
+        """The compiled graph of the last window."""
+        return self._request.get_compiled_model()
 
     @property
     def profile(self) -> Any:
         """Seconds of each node in the last window, with ``PERF_COUNT``."""
-        return self._interior.profiling_info
+        return self._request.profiling_info
 
 
 class Onnx:

@@ -152,7 +152,8 @@ def _layout(
         engine = host_bytes(tiling.window, dtype.itemsize, inputs.info)
     else:
         itemsize = np.dtype(precision).itemsize
-        engine = window_memory(tiling.window, backend, itemsize, inputs.info)
+        shape = inputs.source.volume.shape
+        engine = window_memory(tiling.window, backend, itemsize, inputs.info, shape)
     grown = 2 * inputs.halo + inputs.field.alignment
     voxels = math.prod(b + grown for b in tiling.block)
     results = math.prod(tiling.block) * 6  # float32 probability, its byte, the mask

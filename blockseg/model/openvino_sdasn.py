@@ -117,11 +117,11 @@ class _Builder:
         own, both = self._arrays["head00.weight"], self._arrays["head01.weight"]
         channels = own.shape[1]
         early = self._ops.add(
-            self._dot(x00, own + both[:, :channels]),
-            self._dot(up01, both[:, channels:]),
+            self._dot(x00, own + both[:, :channels], "head00"),
+            self._dot(up01, both[:, channels:], "head01"),
         )
         yield _Map(early, x00.start, x00.stop, 0)
-        late = self._dot(x02, self._arrays["head02.weight"])
+        late = self._dot(x02, self._arrays["head02.weight"], "head02")
         yield _Map(late, x02.start, x02.stop, 0)
 
     def _shift(self) -> Any:
@@ -129,10 +129,12 @@ class _Builder:
         total = sum(self._arrays[name] for name in names)
         return self._ops.constant(np.reshape(total, (1, 1, 1, 1, 1)))
 
-    def _dot(self, x: _Map, weights: npt.NDArray[Any]) -> Any:
+    def _dot(self, x: _Map, weights: npt.NDArray[Any], name: str) -> Any:
         none = [0] * 3
         constant = self._ops.constant(np.ascontiguousarray(weights))
-        return self._ops.convolution(x.node, constant, [1] * 3, none, none, [1] * 3)
+        node = self._ops.convolution(x.node, constant, [1] * 3, none, none, [1] * 3)
+        node.set_friendly_name(name)
+        return node
 
     def _node(self, x: _Map, name: str) -> _Map:
         place = 0
@@ -154,9 +156,10 @@ class _Builder:
         pads = [half * wall for wall in self._low], [half * wall for wall in self._high]
         weights = np.split(self._arrays[f"{name}.weight"], len(maps), axis=1)
         total: Any = None
-        for x, part in zip(maps, weights, strict=True):
+        for place, (x, part) in enumerate(zip(maps, weights, strict=True)):
             constant = self._ops.constant(np.ascontiguousarray(part))
             node = self._ops.convolution(x.node, constant, [1] * 3, *pads, [1] * 3)
+            node.set_friendly_name(f"{name}.conv/{place}")  # a profile tells layers
             total = node if total is None else self._ops.add(total, node)
         x = maps[0]
         start = tuple(a + half - p for a, p in zip(x.start, pads[0], strict=True))
@@ -181,6 +184,7 @@ class _Builder:
             pads_end=after,
             dilations=[1] * 3,
         )
+        node.set_friendly_name(f"{name}.conv")
         start = tuple(
             STRIDE * (a + 1 - wall) for a, wall in zip(x.start, self._low, strict=True)
         )

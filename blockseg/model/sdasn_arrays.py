@@ -67,11 +67,12 @@ def load_arrays(path: str | Path) -> Arrays:
         info = parse_header(path, file.metadata() or {})
         try:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except TypeError as error:
-            message = (
-                f"{path} holds numbers of a type that NumPy lacks; save as float32"
-            )
-            raise WeightsError(message) from error
+        except TypeError:
+            arrays = None
+    # Some packages teach NumPy bfloat16 and the like; that must not make a difference.
+    if arrays is None or any(array.dtype.kind not in "fi" for array in arrays.values()):
+        message = f"{path} holds numbers of a type that NumPy lacks; save as float32"
+        raise WeightsError(message)
     if info.architecture != "sdasn":
         message = f"{path} holds weights of {info.architecture}, not of sdasn"
         raise WeightsError(message)

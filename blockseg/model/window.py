@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from blockseg.model.reach import FIELDS
+from blockseg.model.reach import FIELDS, STRIDE
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
+    from blockseg.model.reach import Field
     from blockseg.model.weights_info import WeightsInfo
 
 __all__ = ["window_memory"]
 
 MEMORY = {
-    "openvino": (20 * 2**20, 120),
     "torch": (-40 * 2**20, 100),  # its process is smaller
     "fake": (0, 12),
 }
@@ -30,8 +30,19 @@ OTHERS = {
 """The same for the others at width 32. OpenVINO's graph is made from a small window."""
 
 
+_SDASN_FIXED = -200 * 2**20
+"""Of SDASN on OpenVINO, which does without torch: less than a process with it."""
+
+_SDASN_SPARE = 1.15
+"""Memory of SDASN on OpenVINO over that of the maps that are needed at a time."""
+
+
 def window_memory(
-    core: Zyx, backend: str, itemsize: int = 4, info: WeightsInfo | None = None
+    core: Zyx,
+    backend: str,
+    itemsize: int = 4,
+    info: WeightsInfo | None = None,
+    volume: Zyx | None = None,
 ) -> int:
     """Return the memory of an engine with this core, in bytes.
 
@@ -50,9 +61,15 @@ def window_memory(
         Bytes of a number: 4, or 8 for float64.
     info
         Of the weights; SDASN of width 8 if not given.
+    volume
+        Voxels along (z, y, x): SDASN on OpenVINO needs nothing for what lies beyond,
+        where a window is as long as the volume.
     """
     architecture = "sdasn" if info is None else info.architecture
     field = FIELDS[architecture]
+    if (architecture, backend) == ("sdasn", "openvino"):
+        width = field.width if info is None else info.width
+        return _SDASN_FIXED + int(_SDASN_SPARE * _maps(core, volume, field, width))
     fixed, per_voxel = OTHERS.get(
         (architecture, backend), MEMORY.get(backend, MEMORY["torch"])
     )
@@ -60,3 +77,16 @@ def window_memory(
         per_voxel = max(40, per_voxel * info.width // field.width)
     voxels = math.prod(n + 2 * field.reach for n in core)
     return fixed + per_voxel * voxels * itemsize // 4
+
+
+def _maps(core: Zyx, volume: Zyx | None, field: Field, width: int) -> int:
+    """Return the bytes of SDASN's maps at full resolution that are needed at a time.
+
+    Two of the whole window; or one, and three that are two voxels wider than the core.
+    """
+    whole, kept = 1, 1
+    for axis, n in enumerate(core):
+        alone = volume is not None and n >= volume[axis]  # it has two walls
+        whole *= n if alone else n + 2 * field.reach
+        kept *= n if alone else n + 2 * STRIDE
+    return 4 * width * max(2 * whole, whole + 3 * kept)

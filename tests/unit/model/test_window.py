@@ -18,6 +18,15 @@ def test_memory_grows_with_the_window_and_the_precision():
     assert window_memory((64, 64, 64), "fake") < small
 
 
+def test_a_window_as_long_as_the_volume_needs_less_on_openvino():
+    core = (128, 128, 128)
+    plain = window_memory(core, "openvino")
+    assert window_memory(core, "openvino", volume=(200, 200, 200)) == plain
+    flat = window_memory(core, "openvino", volume=(126, 200, 200))
+    assert window_memory(core, "openvino", volume=(128, 128, 128)) < flat < plain
+    assert window_memory(core, "torch", volume=core) == window_memory(core, "torch")
+
+
 def test_memory_is_that_of_the_network():
     core = (64, 64, 64)
     for backend in ("torch", "openvino"):
@@ -41,9 +50,10 @@ def test_workers_took_what_is_planned_within_15_percent(row):
     core = (int(edge),) * 3
     assert list(core) == row["window"]
     grown = int(edge) + 68  # two halos and the alignment
+    z, y, x = row["shape"]
     need = Need(
         block_bytes=grown**3 * 2 + int(edge) ** 3 * 6,
-        engine_bytes=window_memory(core, backend),
+        engine_bytes=window_memory(core, backend, volume=(z, y, x)),
     )
     planned = plan_layout(Machine(2, 2**36, 2**36), need, workers=1).peak_bytes
     assert planned == pytest.approx(row["foreseen_MB"] * 1e6, rel=1e-3)
