@@ -1,6 +1,7 @@
 """Peak memory of each worker, beside what ``plan`` foresaw.
 
     python benchmarks/bench_memory.py            # windows of 32³ to 256³, half an hour
+    python benchmarks/bench_memory.py --only "torch 128" "torch 192"
     python benchmarks/bench_memory.py --quick    # toy size, to see it work
 
 Runs brains of noise and follows the driver's children: a worker's peak is the kernel's own
@@ -18,6 +19,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -106,7 +108,8 @@ def peaks(run: subprocess.Popen[bytes]) -> tuple[dict[int, int], int]:
 
 
 def measured(folder: Path, case: Case) -> dict[str, object]:
-    source = folder / f"{case.name.replace(' ', '-')}.zarr"
+    folder.mkdir()
+    source = folder / "brain.zarr"
     brain(source, case)
     size = ("--voxel-size", "1,1,1")
     foreseen = subprocess.run(
@@ -138,13 +141,23 @@ def measured(folder: Path, case: Case) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a volume of toy size")
+    parser.add_argument("--only", nargs="+", help="these cases; the others stay")
     parser.add_argument("--out", type=Path, default=RESULTS / "memory.json")
     given = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
+    cases = QUICK if given.quick else CASES
+    if given.only:
+        rows = json.loads(given.out.read_text())["rows"]
+        cases = tuple(case for case in cases if case.name in given.only)
     with tempfile.TemporaryDirectory() as temporary:
-        for case in QUICK if given.quick else CASES:
-            row = measured(Path(temporary), case)
-            rows.append(row)
+        for number, case in enumerate(cases):
+            row = measured(Path(temporary) / str(number), case)
+            # Two cases may differ in their options only.
+            known = [(old["name"], list(old["options"])) for old in rows]
+            if (case.name, list(case.options)) in known:
+                rows[known.index((case.name, list(case.options)))] = row
+            else:
+                rows.append(row)
             result = {"machine": machine_facts(), "rows": rows}
             given.out.parent.mkdir(exist_ok=True)
             given.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["window_memory"]
 
 MEMORY = {
-    "torch": (-40 * 2**20, 100),  # its process is smaller
+    "torch": (-40 * 2**20, 100),
     "fake": (0, 12),
 }
 """For SDASN of width 8: bytes in all, above those of a process with its libraries, and bytes
@@ -29,6 +29,9 @@ OTHERS = {
 }
 """The same for the others at width 32. OpenVINO's graph is made from a small window."""
 
+
+_TORCH_LARGE = (-436 * 10**6, 177)
+"""SDASN on torch for windows above some 100³, from which on it keeps copies."""
 
 _SDASN_FIXED = -200 * 2**20
 """Of SDASN on OpenVINO, which does without torch: less than a process with it."""
@@ -67,16 +70,20 @@ def window_memory(
     """
     architecture = "sdasn" if info is None else info.architecture
     field = FIELDS[architecture]
+    width = field.width if info is None else info.width
     if (architecture, backend) == ("sdasn", "openvino"):
-        width = field.width if info is None else info.width
         return _SDASN_FIXED + int(_SDASN_SPARE * _maps(core, volume, field, width))
     fixed, per_voxel = OTHERS.get(
         (architecture, backend), MEMORY.get(backend, MEMORY["torch"])
     )
     if info is not None and backend != "fake":
         per_voxel = max(40, per_voxel * info.width // field.width)
-    voxels = math.prod(n + 2 * field.reach for n in core)
-    return fixed + per_voxel * voxels * itemsize // 4
+    voxels = math.prod(n + 2 * field.reach for n in core) * itemsize // 4
+    needs = [fixed + per_voxel * voxels]
+    if (architecture, backend) == ("sdasn", "torch"):
+        fixed, per_voxel = _TORCH_LARGE
+        needs.append(fixed + per_voxel * voxels * width // field.width)
+    return max(needs)
 
 
 def _maps(core: Zyx, volume: Zyx | None, field: Field, width: int) -> int:
