@@ -36,7 +36,7 @@ def inputs_of(shape, tmp_path, roi=None, **given):
 @pytest.fixture
 def a_machine_of(monkeypatch):
     def chosen(cores, gib):
-        here = Machine(cores, gib * GIB, gib * GIB * 9 // 10)
+        here = Machine(cores, int(gib * GIB), int(gib * GIB * 9 // 10))
         monkeypatch.setattr(fitting, "machine", lambda: here)
 
     return chosen
@@ -86,7 +86,7 @@ def test_all_workers_have_as_many_blocks(cores, tmp_path, a_machine_of):
 
 def test_less_memory_makes_smaller_windows_not_fewer_workers(tmp_path, a_machine_of):
     windows = []
-    for gib in (5, 9, 24):
+    for gib in (4, 6, 24):
         a_machine_of(2, gib)
         inputs = inputs_of((512, 1024, 1024), tmp_path)
         chosen = decide(inputs)
@@ -96,7 +96,7 @@ def test_less_memory_makes_smaller_windows_not_fewer_workers(tmp_path, a_machine
 
 
 def test_a_machine_too_small_for_any_window_is_refused(tmp_path, a_machine_of):
-    a_machine_of(2, 1)
+    a_machine_of(2, 0.75)
     with pytest.raises(ConfigError, match="one worker needs"):
         decide(inputs_of((64, 64, 64), tmp_path))
 
