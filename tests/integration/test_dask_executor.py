@@ -191,6 +191,13 @@ def test_a_restarted_worker_has_the_actor_again(run, tmp_path, cluster):
     wait_for_workers(cluster)
 
 
+def twenty_are_done_once(run, folder):
+    pace = Pace(largest=1)
+    outcome, _, _ = run(factory_of(Actor(folder)), 20, pace=pace, audit_seconds=0.3)
+    assert outcome.done == 20
+    assert begun(folder) == Counter(range(20))
+
+
 def test_a_task_whose_end_was_not_heard_of_is_not_waited_for(
     run, tmp_path, monkeypatch
 ):
@@ -203,11 +210,8 @@ def test_a_task_whose_end_was_not_heard_of_is_not_waited_for(
             note(tasks, future)
 
     monkeypatch.setattr(TasksInFlight, "_note_end", note_end)
-    pace = Pace(largest=1)
-    outcome, _, _ = run(factory_of(Actor(tmp_path)), 20, pace=pace, audit_seconds=0.3)
+    twenty_are_done_once(run, tmp_path)
     assert len(deaf) == 1
-    assert outcome.done == 20
-    assert begun(tmp_path) == Counter(range(20))
 
 
 def test_a_task_that_never_reached_its_worker_is_sent_again(run, tmp_path, monkeypatch):
@@ -222,11 +226,8 @@ def test_a_task_that_never_reached_its_worker_is_sent_again(run, tmp_path, monke
         send(scheduler, client_msgs, kept)
 
     monkeypatch.setattr(Scheduler, "send_all", send)
-    pace = Pace(largest=1)
-    outcome, _, _ = run(factory_of(Actor(tmp_path)), 20, pace=pace, audit_seconds=0.3)
+    twenty_are_done_once(run, tmp_path)
     assert len(dropped) == 1
-    assert outcome.done == 20
-    assert begun(tmp_path) == Counter(range(20))
 
 
 def test_a_block_that_kills_its_worker_is_quarantined_alone(run, tmp_path, cluster):
