@@ -1,12 +1,12 @@
 """Compare whole runs: a brain as OME-Zarr in, probability and mask as Zarr out.
 
-    python benchmarks/bench_run.py [--rows NAME ...] [--brains dense sparse]
+    python benchmarks/bench_run.py [--rows NAME ...] [--brains dense sparse few]
         [--shape 256,512,512] [--threads 2] [--folder DIR] [--again] [--quick]
 
 Each row is a command in processes of its own; its result is kept in
 ``results/run.json`` as soon as it is there, and not run again (``--again`` runs it).
-Brains are painted from seeds at the first use, densely or with neurites in 5 % of the
-64³ windows. Speed is written voxels over the clock's time from start to end of the
+Brains are painted from seeds at the first use: densely, or with dense neurites in 5 % of
+the 64³ windows, or with few axons. Speed is written voxels over the clock's time from start to end of the
 command, imports included. Memory is the largest sum over all processes of what each has
 resident and shares with none, and the most that one of them shares, looked at five times
 a second (PSS would be finer, but walking the page tables of such processes slows them). ``differs`` is the share of
@@ -40,7 +40,6 @@ from blockseg.model.weights_info import default_weights
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 _POLL = 0.2  # s
-_WINDOWS = 6
 
 OURS = {
     "blockseg": [],
@@ -161,7 +160,7 @@ def engines(shape: Any, decisions: Any, workers: int, given: Any) -> float:
     """Return seconds that as many engines side by side take for a run's own windows.
 
     Each has the windows of its stretch of blocks, in their places in the volume, and
-    nothing else to do. The first few are timed, after one to compile and touch memory.
+    nothing else to do. One before them compiles and touches memory.
     """
     task = {
         "shape": shape,
@@ -169,7 +168,6 @@ def engines(shape: Any, decisions: Any, workers: int, given: Any) -> float:
         "window": decisions["window"],
         "threads": decisions["threads"],
         "workers": workers,
-        "most": 2 if given.quick else _WINDOWS,
     }
     words = [sys.executable, __file__, "--weights", given.weights, "--engine"]
     running = [
@@ -208,16 +206,15 @@ def engine(task: dict[str, Any], weights: str) -> float:
             grid.block(grid.index_of(number)).write_roi, shape, field, core
         )
     ]
-    timed = mine[: task["most"]]
     tile = np.random.default_rng(0).standard_normal(
         [n + 2 * field.reach for n in core], np.float32
     )
     tile *= np.float32(0.03)
-    backend.infer(tile, timed[0].inside)
+    backend.infer(tile, mine[0].inside)
     start = time.perf_counter()
-    for window in timed:
+    for window in mine:
         backend.infer(tile, window.inside)
-    return (time.perf_counter() - start) * len(mine) / len(timed)
+    return time.perf_counter() - start
 
 
 def mask_of(name: str, out: Path) -> np.ndarray:
@@ -260,7 +257,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", nargs="+", choices=TITLES, default=list(TITLES))
-    parser.add_argument("--brains", nargs="+", choices=["dense", "sparse"])
+    parser.add_argument("--brains", nargs="+", choices=["dense", "sparse", "few"])
     parser.add_argument("--shape", default="256,512,512")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", default=str(default_weights()))

@@ -1,4 +1,8 @@
-"""The brains that whole runs are measured on, from seeds: dense and sparse."""
+"""The brains that whole runs are measured on, from seeds: dense, sparse, and of few axons.
+
+``sparse`` has dense neurites in 5 % of its windows, cut at their faces, and none elsewhere;
+``few`` has a few whole axons that run through about as many.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,14 @@ from blockseg.volume import PyramidSpec, PyramidWriter, create_output
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from blockseg.training.synth.params import SynthParams
 
 SEED = 50_000  # of no training and no other benchmark
 UNIT: Zyx = (256, 512, 512)
 """What is painted; larger brains repeat it, mirrored, so that nothing ends at a seam."""
 OCCUPIED = 0.05
 CELL = 64
+FEW = 9.0
+"""Voxels of axon a million of the brain of few axons: 5 % of the windows of 512×1024×1024."""
 
 
 def brain(folder: Path, kind: str, shape: Zyx) -> Path:
@@ -32,6 +37,8 @@ def brain(folder: Path, kind: str, shape: Zyx) -> Path:
     if done.exists():
         return path
     unit: Zyx = (min(UNIT[0], shape[0]), min(UNIT[1], shape[1]), min(UNIT[2], shape[2]))
+    if kind == "few":
+        unit = shape
     image = _painted(kind, unit)
     repeats = [n // u for n, u in zip(shape, unit, strict=True)]
     for axis, count in enumerate(repeats):
@@ -64,23 +71,32 @@ def occupied(shape: Zyx) -> np.ndarray:
     return chosen.reshape(counts)
 
 
+def axons(shape: Zyx) -> SyntheticBrain:
+    """Return the brain of few axons."""
+    params = preset("fmost")
+    few = replace(params.morphology, axon_density=FEW, neurons=0.0)
+    return SyntheticBrain(shape, replace(params, morphology=few), SEED)
+
+
 def _painted(kind: str, shape: Zyx) -> np.ndarray:
     params = preset("fmost")
+    if kind == "few":
+        return _image(axons(shape))
     dense = replace(params, morphology=replace(params.morphology, axon_density=900.0))
     if kind == "dense":
-        return _image(dense, shape)
+        return _image(SyntheticBrain(shape, dense, SEED))
     # The same tissue and noise without a neurite, but in a few windows.
     bare = replace(params.morphology, axon_density=0.0, neurons=0.0)
-    image = _image(replace(params, morphology=bare), shape)
-    full = _image(dense, shape)
+    image = _image(SyntheticBrain(shape, replace(params, morphology=bare), SEED))
+    full = _image(SyntheticBrain(shape, dense, SEED))
     for index in np.argwhere(occupied(shape)):
         z, y, x = (slice(i * CELL, i * CELL + CELL) for i in index)
         image[z, y, x] = full[z, y, x]
     return image
 
 
-def _image(params: SynthParams, shape: Zyx) -> np.ndarray:
-    made = SyntheticBrain(shape, params, SEED)
+def _image(made: SyntheticBrain) -> np.ndarray:
+    shape = made.shape
     image = np.empty(shape, np.uint16)
     for z in range(0, shape[0], CELL):
         for y in range(0, shape[1], CELL * 2):

@@ -79,8 +79,8 @@ def _measured(source: str, folder: str, scheduler: str | None, quiet: bool) -> s
     if is_measured(source):
         return source
     from blockseg.config import settings_from
-    from blockseg.jobs.inputs import writable
     from blockseg.jobs.metrics import metrics
+    from blockseg.jobs.outputs import writable
 
     from .progress import watcher
     from .report import print_result

@@ -10,7 +10,7 @@ import click
 from blockseg.jobs.sparse_report import sparse_lines
 
 if TYPE_CHECKING:
-    from blockseg.jobs.execute import JobResult
+    from blockseg.jobs.job import JobResult
 
 __all__ = ["counted", "print_result", "result_as_json", "span"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.jobs.claim import earlier_record
-from blockseg.jobs.execute import Job
+from blockseg.jobs.job import Job
 from blockseg.jobs.ledger_place import ledger_place
 from blockseg.jobs.phases import coarse_phases, phase_facts
 from blockseg.jobs.record import Paths, RunRecord, execution_of, machine_facts

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from blockseg.config import RunSettings
     from blockseg.core.geometry import Zyx
-    from blockseg.jobs.execute import Job
+    from blockseg.jobs.job import Job
     from blockseg.metrics import CellTable
 
 __all__ = ["predicted_cell_files", "write_cell_images"]

@@ -11,8 +11,9 @@ from blockseg.core.grid import BlockGrid
 from blockseg.jobs.assemble import start
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.fitting import budget
-from blockseg.jobs.inputs import open_source, output_of
+from blockseg.jobs.inputs import open_source
 from blockseg.jobs.launch import launch
+from blockseg.jobs.outputs import output_of
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.record import copy_request
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from blockseg.config import RunSettings
     from blockseg.core.blocks import Meter
     from blockseg.core.specs import VolumeSpec
-    from blockseg.jobs.execute import JobResult
+    from blockseg.jobs.job import JobResult
 
 __all__ = ["convert"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
-from blockseg.jobs.inputs import writable
+from blockseg.jobs.outputs import writable
 from blockseg.metrics import Agreement, measures
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from blockseg.core.errors import ConfigError, GeometryError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
+from blockseg.jobs.outputs import output_of
 from blockseg.model import (
     SHIPPED,
     WeightsInfo,
@@ -40,18 +39,12 @@ __all__ = [
     "Weights",
     "check_roi",
     "check_settings",
-    "default_output",
     "gather",
     "memory_source",
     "open_mask",
     "open_source",
-    "output_of",
     "read_weights",
-    "stem",
-    "writable",
 ]
-
-_SUFFIXES = re.compile(r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,75 +263,3 @@ def read_weights(settings: RunSettings) -> Weights | None:
     if digest != SHIPPED:
         model.load_weights(path)  # brings in torch, and looks at every tensor
     return Weights(path, info, digest)
-
-
-def default_output(spec: VolumeSpec) -> Path:
-    """Return ``NAME.blockseg.zarr`` beside the source's outermost container.
-
-    Raises
-    ------
-    ConfigError
-        If the source is a glob or no file: it has no place of its own.
-    """
-    if any(mark in spec.uri for mark in "*?[") or "://" in spec.uri:
-        message = f"{spec.uri} has no name to derive an output from; give OUT"
-        raise ConfigError(message)
-    return Path(spec.uri).with_name(f"{stem(spec)}.blockseg.zarr")
-
-
-def stem(spec: VolumeSpec) -> str:
-    """Return the name of a source without its folder and the endings of its format."""
-    return _SUFFIXES.sub("", Path(spec.uri).name)
-
-
-def output_of(spec: VolumeSpec, out: str | None) -> Path:
-    """Return where to write, after checking that it can be written.
-
-    Raises
-    ------
-    ConfigError
-        If source and output lie inside each other, or the output has no name.
-    VolumeError
-        If it cannot be made there.
-    """
-    target = Path(out).expanduser().absolute() if out else default_output(spec)
-    resolved = target.resolve()
-    if "://" not in spec.uri:
-        source = Path(spec.uri).resolve()
-        if resolved == source or source in resolved.parents:
-            message = f"OUT {target} lies inside SOURCE {source}; choose another place"
-            raise ConfigError(message)
-        if resolved in source.parents:
-            message = f"SOURCE {source} lies inside OUT {target}; choose another place"
-            raise ConfigError(message)
-    return writable(target)
-
-
-def writable(out: str | Path, what: str = "OUT") -> Path:
-    """Return the absolute path of an output that can be made.
-
-    Parameters
-    ----------
-    out
-        Where.
-    what
-        How to call it in messages.
-
-    Raises
-    ------
-    VolumeError
-        If it cannot, as far as can be told without making it.
-    """
-    target = Path(out).expanduser().absolute()
-    parent = target
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir():
-        message = f"{what} {target} cannot be made: {parent} is no folder"
-        raise VolumeError(message)
-    if not os.access(parent, os.W_OK | os.X_OK):
-        message = (
-            f"{what} {target} cannot be written: no permission to write in {parent}"
-        )
-        raise VolumeError(message)
-    return target

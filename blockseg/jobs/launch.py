@@ -20,7 +20,7 @@ from blockseg.runtime import (
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
     from blockseg.jobs.events import OnJobEvent
-    from blockseg.jobs.execute import Job, JobResult
+    from blockseg.jobs.job import Job, JobResult
     from blockseg.runtime import Cluster, Executor, Layout
 
 __all__ = ["launch"]

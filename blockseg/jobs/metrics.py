@@ -20,14 +20,12 @@ from blockseg.jobs.inputs import (
     Inputs,
     check_roi,
     check_settings,
-    default_output,
     open_mask,
     open_source,
-    output_of,
-    stem,
 )
 from blockseg.jobs.launch import launch
 from blockseg.jobs.normalization import normalization
+from blockseg.jobs.outputs import default_output, output_of, stem
 from blockseg.jobs.phases import Phase
 from blockseg.jobs.record import measure_request
 from blockseg.jobs.tiling import block_shape
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import Meter
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
-    from blockseg.jobs.execute import JobResult
+    from blockseg.jobs.job import JobResult
     from blockseg.jobs.record import RunRecord
     from blockseg.metrics import GreyScale
 

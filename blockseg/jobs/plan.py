@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
     from blockseg.jobs.decisions import Decisions
-    from blockseg.jobs.execute import Job
     from blockseg.jobs.inputs import Inputs
+    from blockseg.jobs.job import Job
 
 __all__ = ["Forecast", "plan", "work_over_one_pass"]
 

@@ -24,8 +24,8 @@ from blockseg.jobs.inputs import (
     memory_source,
     open_mask,
     read_weights,
-    stem,
 )
+from blockseg.jobs.outputs import stem
 from blockseg.jobs.picture import as_grey, panels, save_png
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.jobs.sparse import gate_of, sparse_decisions

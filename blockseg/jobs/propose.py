@@ -13,7 +13,8 @@ from blockseg import __version__
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.jobs.evaluate_report import write_report
-from blockseg.jobs.inputs import open_mask, writable
+from blockseg.jobs.inputs import open_mask
+from blockseg.jobs.outputs import writable
 from blockseg.jobs.propose_boxes import measured_boxes, pick_cells
 from blockseg.jobs.propose_brain import open_brain
 from blockseg.jobs.propose_crops import IGNORE, context, draft, image_of, thumbnails

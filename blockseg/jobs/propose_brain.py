@@ -16,7 +16,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
 from blockseg.jobs.cells import CellSource
-from blockseg.jobs.inputs import stem
+from blockseg.jobs.outputs import stem
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.runtime import STATE_CODES, Ledger
 from blockseg.volume import find, open_volume

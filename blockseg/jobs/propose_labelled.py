@@ -14,7 +14,7 @@ from blockseg import __version__
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.jobs.evaluate_report import write_report
-from blockseg.jobs.inputs import writable
+from blockseg.jobs.outputs import writable
 from blockseg.jobs.propose_crops import thumbnails
 from blockseg.jobs.propose_folder import PicksFolder
 from blockseg.jobs.propose_report import ReportFacts, report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError
-from blockseg.jobs.inputs import writable
 from blockseg.jobs.metrics import metrics
+from blockseg.jobs.outputs import writable
 from blockseg.jobs.propose import propose
 from blockseg.jobs.propose_brain import is_measured
 from blockseg.jobs.propose_labelled import is_labelled, propose_labelled

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.cubes import Gate
     from blockseg.core.grid import BlockGrid
-    from blockseg.jobs.execute import Job, JobResult
+    from blockseg.jobs.job import Job, JobResult
     from blockseg.jobs.record import RunRecord
 
 __all__ = ["prepare", "run"]

@@ -13,8 +13,8 @@ from blockseg.core.space import Space
 from blockseg.jobs.assemble import start
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.fitting import budget
-from blockseg.jobs.inputs import writable
 from blockseg.jobs.launch import launch
+from blockseg.jobs.outputs import writable
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import Paths
 from blockseg.jobs.synth_blocks import Centrelines, Recipe, Synthesis
@@ -25,7 +25,7 @@ from blockseg.runtime import Need, plan_layout
 from blockseg.volume import PyramidSpec
 
 if TYPE_CHECKING:
-    from blockseg.jobs.execute import JobResult
+    from blockseg.jobs.job import JobResult
     from blockseg.volume.pyramid import OutputDtype
 
 __all__ = ["Recipe", "synth"]

@@ -1,0 +1,89 @@
+"""Where a job writes, and whether it can; nothing is written here."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import ConfigError, VolumeError
+
+if TYPE_CHECKING:
+    from blockseg.core.specs import VolumeSpec
+
+__all__ = ["default_output", "output_of", "stem", "writable"]
+
+_SUFFIXES = re.compile(r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8)$", re.IGNORECASE)
+
+
+def default_output(spec: VolumeSpec) -> Path:
+    """Return ``NAME.blockseg.zarr`` beside the source's outermost container.
+
+    Raises
+    ------
+    ConfigError
+        If the source is a glob or no file: it has no place of its own.
+    """
+    if any(mark in spec.uri for mark in "*?[") or "://" in spec.uri:
+        message = f"{spec.uri} has no name to derive an output from; give OUT"
+        raise ConfigError(message)
+    return Path(spec.uri).with_name(f"{stem(spec)}.blockseg.zarr")
+
+
+def stem(spec: VolumeSpec) -> str:
+    """Return the name of a source without its folder and the endings of its format."""
+    return _SUFFIXES.sub("", Path(spec.uri).name)
+
+
+def output_of(spec: VolumeSpec, out: str | None) -> Path:
+    """Return where to write, after checking that it can be written.
+
+    Raises
+    ------
+    ConfigError
+        If source and output lie inside each other, or the output has no name.
+    VolumeError
+        If it cannot be made there.
+    """
+    target = Path(out).expanduser().absolute() if out else default_output(spec)
+    resolved = target.resolve()
+    if "://" not in spec.uri:
+        source = Path(spec.uri).resolve()
+        if resolved == source or source in resolved.parents:
+            message = f"OUT {target} lies inside SOURCE {source}; choose another place"
+            raise ConfigError(message)
+        if resolved in source.parents:
+            message = f"SOURCE {source} lies inside OUT {target}; choose another place"
+            raise ConfigError(message)
+    return writable(target)
+
+
+def writable(out: str | Path, what: str = "OUT") -> Path:
+    """Return the absolute path of an output that can be made.
+
+    Parameters
+    ----------
+    out
+        Where.
+    what
+        How to call it in messages.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot, as far as can be told without making it.
+    """
+    target = Path(out).expanduser().absolute()
+    parent = target
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        message = f"{what} {target} cannot be made: {parent} is no folder"
+        raise VolumeError(message)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        message = (
+            f"{what} {target} cannot be written: no permission to write in {parent}"
+        )
+        raise VolumeError(message)
+    return target
