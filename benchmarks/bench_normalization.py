@@ -1,32 +1,36 @@
 """Compare one background level and SD for a brain with a field of both.
 
     python benchmarks/bench_normalization.py [--presets NAME ...] [--weights FILE]
-        [--brains 1] [--threads 1]
+        [--brains 1] [--threads 1] [--json FILE]
 
 Held-out synthetic brains of 96×256×256 voxels of every preset, as they come and with an
 uneven background whose light varies about twofold between regions, at two lengths.
 F1 is that of centrelines within 2 voxels, with the 95 % interval over blocks; b and s
-are those of the field's nodes. Last, what normalising a voxel costs.
+are those of the field's nodes. Last, what normalising a voxel costs. Prints a table, and
+writes it to benchmarks/results/normalization.json, or where ``--json`` says.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from accuracy_scenes import Scene  # type: ignore[import-not-found]
+from infer_machine import machine  # type: ignore[import-not-found]
 
 from blockseg.config import RunSettings
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.specs import Affine
 from blockseg.jobs.predict import predict
 from blockseg.metrics import measure
-from blockseg.model import estimate_field
+from blockseg.model import default_weights, estimate_field
 from blockseg.model.normalization import normalize
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.presets import PRESETS, preset
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
     from blockseg.training.synth.params import SynthParams
 
+RESULTS = Path(__file__).parent / "results"
 SHAPE: Zyx = (96, 256, 256)
 HELD_OUT_SEED = 30_000
 TWOFOLD = 0.4  # of the level above the offset: 0.6 to 1.4 between most regions
@@ -65,21 +70,23 @@ def scene(params: SynthParams, seed: int) -> Scene:
     return Scene(brain.image(whole), true, np.ones(SHAPE, dtype=bool), snr)
 
 
-def scores(pictures: list[Scene], settings: RunSettings) -> str:
-    """Return precision, recall and F1 of one way to normalise, for the table."""
+def scores(pictures: list[Scene], settings: RunSettings) -> dict[str, list[float]]:
+    """Return precision, recall and F1 of one way to normalise, each with its interval."""
     rows = [
         row
         for picture in pictures
         for row in picture.rows(predict(picture.image, settings) >= 128)
     ]
     found = {item.name: item for item in measure(np.array(rows))}
-    f1 = found["centreline_f1"]
-    precision, recall = (
-        found[f"centreline_{name}"].value for name in ("precision", "recall")
-    )
-    return (
-        f"{precision:7.3f}{recall:7.3f}{f1.value:7.3f} ({f1.low:.2f}-{f1.high:.2f}) |"
-    )
+    of = {name: found[f"centreline_{name}"] for name in ("precision", "recall", "f1")}
+    return {name: [m.value, m.low, m.high] for name, m in of.items()}
+
+
+def cell(found: dict[str, list[float]]) -> str:
+    """Return them for the table."""
+    f1, low, high = found["f1"]
+    precision, recall = found["precision"][0], found["recall"][0]
+    return f"{precision:7.3f}{recall:7.3f}{f1:7.3f} ({low:.2f}-{high:.2f}) |"
 
 
 def nodes(image: np.ndarray) -> str:
@@ -94,14 +101,14 @@ def nodes(image: np.ndarray) -> str:
     )
 
 
-def cost() -> str:
+def cost() -> dict[str, float]:
     """Return what normalising costs, in ns a voxel on one thread."""
     rng = np.random.default_rng(0)
     image = rng.normal(500, 20, (192, 192, 192)).astype(np.uint16)
     sample = sample_planes(MemoryVolume(image))
     field = estimate_field(sample.patches, sample.rois, image.shape, image.dtype)
     if field is None:  # never: 3×3×3 nodes
-        return ""
+        return {}
     out = np.empty(image.shape, np.float32)
     times = {}
     for name, by in (("robust", Affine(500, 20)), ("field", field.affine(1.0))):
@@ -111,7 +118,7 @@ def cost() -> str:
             normalize(image, by, out)
             spent.append(time.perf_counter() - start)
         times[name] = min(spent) / image.size * 1e9
-    return ", ".join(f"{name} {ns:.1f} ns a voxel" for name, ns in times.items())
+    return times
 
 
 def main() -> None:
@@ -121,11 +128,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--brains", type=int, default=1, help="of each kind")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=RESULTS / "normalization.json")
     given = parser.parse_args()
-    plain = RunSettings(
-        weights=None if given.weights is None else str(given.weights),
-        threads=given.threads,
-    )
+    weights = given.weights or default_weights()
+    plain = RunSettings(weights=str(weights), threads=given.threads)
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "weights": hashlib.sha256(Path(weights).read_bytes()).hexdigest(),
+        "brains": given.brains,
+        "sets": {},
+    }
     head = " |".join(f"{name + ': precision, recall, F1':>36}" for name in METHODS)
     sys.stdout.write(f"{'':28}{head} | nodes\n")
     for number, (name, params) in enumerate(sets()):
@@ -133,12 +145,17 @@ def main() -> None:
             continue
         first = HELD_OUT_SEED + number * given.brains
         pictures = [scene(params, first + i) for i in range(given.brains)]
-        cells = "".join(
-            scores(pictures, replace(plain, normalization=how)) for how in METHODS
-        )
+        found = {
+            how: scores(pictures, replace(plain, normalization=how)) for how in METHODS
+        }
+        result["sets"][name] = found
+        cells = "".join(cell(found[how]) for how in METHODS)
         sys.stdout.write(f"{name:28}{cells}{nodes(pictures[0].image)}\n")
         sys.stdout.flush()
-    sys.stdout.write(f"cost: {cost()}\n")
+    result["nanoseconds_a_voxel"] = cost()
+    given.json.parent.mkdir(exist_ok=True)
+    given.json.write_text(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write(f"cost: {result['nanoseconds_a_voxel']} ns a voxel\n")
 
 
 if __name__ == "__main__":

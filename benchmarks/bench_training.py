@@ -2,6 +2,7 @@
 
     python benchmarks/bench_training.py [--network sdasn] [--width 8] [--patch 48]
                                         [--batch 4] [--steps 20] [--threads 2]
+                                        [--json FILE]
 
 Both learn from the same patches, which are made beforehand, so that what is measured
 is the loop: forward pass, loss, backward pass, optimiser, and in blockseg's the
@@ -13,7 +14,7 @@ run is what to quote; rounds alternate, and the best of each counts.
 from __future__ import annotations
 
 import argparse
-import platform
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from infer_machine import machine  # type: ignore[import-not-found]
 from torch.nn import functional
 
 from blockseg.model.networks import build
@@ -34,6 +36,8 @@ from blockseg.training.ranks import open_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+RESULTS = Path(__file__).parent / "results"
 
 
 class Made:
@@ -98,20 +102,32 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with open_ranks() as ranks:
         device = ranks.device
+    said = machine()
     plain(argparse.Namespace(**{**vars(options), "steps": 1}), device)  # warm up
     times = [(plain(options, device), ours(options)) for _ in range(options.rounds)]
     voxels = options.steps * options.batch * options.patch**3
-    slow, fast = (voxels / min(column) / 1e6 for column in zip(*times, strict=True))
+    slow, fast = (voxels / min(column) for column in zip(*times, strict=True))
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    print(f"{platform.processor() or platform.machine()}, {where}, torch {torch.__version__},"
-          f" {options.threads} threads")  # fmt: skip
+    given = {k: v for k, v in vars(options).items() if k != "json"}
+    found = {
+        "machine": said,
+        "device": where,
+        "given": given,
+        "voxels_per_second": {"plain loop": slow, "blockseg": fast},
+        "times": fast / slow,
+        "rounds_seconds": times,
+    }
+    options.json.parent.mkdir(exist_ok=True)
+    options.json.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{said['processor']}, {where}, {options.threads} threads")
     print(f"{options.network}, {options.batch} patches of {options.patch}³ a step")
-    print(f"plain loop   {slow:.3f} Mvoxel/s")
-    print(f"blockseg     {fast:.3f} Mvoxel/s, {fast / slow:.2f} times as fast")
+    print(f"plain loop   {slow / 1e6:.3f} Mvoxel/s")
+    print(f"blockseg     {fast / 1e6:.3f} Mvoxel/s, {fast / slow:.2f} times as fast")
 
 
 if __name__ == "__main__":
