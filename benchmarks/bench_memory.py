@@ -46,9 +46,18 @@ def window_case(backend: str, edge: int, threads: int = 1) -> Case:
     return Case(f"{backend} {edge}", shape, (*window, *engine), chunk)
 
 
+def every_edge(edge: int) -> Case:
+    """27 windows, one for each way in which a volume can end beside one."""
+    window = ("--block", str(edge), "--window", str(edge))
+    alone = ("--workers", "1", "--threads", "1", "--backend", "openvino")
+    return Case(f"openvino {edge}, every edge", (3 * edge,) * 3, (*window, *alone))
+
+
 CASES = (
     *(window_case("openvino", edge) for edge in (32, 64, 96, 128, 192, 256)),
     window_case("openvino", 96, threads=2),
+    every_edge(64),
+    every_edge(128),
     *(window_case("torch", edge) for edge in (32, 64, 96, 128, 192)),
     window_case("torch", 96, threads=2),
     Case("small blocks", (256, 256, 512), ("--block", "128", "--workers", "2")),

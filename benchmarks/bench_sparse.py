@@ -1,6 +1,7 @@
 """What ``--sparse`` may skip: speed and separation of the evidence, and what is lost.
 
-    python benchmarks/bench_sparse.py            # eight synthetic brains, 200 draws each
+    python benchmarks/bench_sparse.py            # nine synthetic brains, 200 draws each
+    python benchmarks/bench_sparse.py --brains 1 # one of them anew; what is kept stays
     python benchmarks/bench_sparse.py --quick    # a tiny one in cubes of 32, to see it work
 
 1. Voxels/s of CPU time that the evidence passes, beside a white top-hat, in turns.
@@ -10,7 +11,9 @@
    whole: how often nothing is skipped, how much is, and what is lost with it: of what
    counts as foreground, of true neurites that the network finds, in specks. ``faster``
    are multiply-adds without over those with ``--sparse``, the survey's included. The
-   first brains are that of bench_run, 5 % of whose cubes hold neurites, and two others.
+   first brains are that of bench_run, 5 % of whose cubes hold dense neurites, and one of
+   few whole axons. ``best`` is what a bound that knew everything could skip, ``at_loss``
+   the same where more may be lost, and ``no_evidence`` what knowing the pieces could.
 4. The same on drawn numbers: 2000 cubes, 6 % of them occupied, 5 % faint, that is
    with 1 to 19 voxels of foreground; 60 inferred.
 
@@ -30,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from infer_machine import machine  # type: ignore[import-not-found]
-from run_brains import OCCUPIED, SEED  # type: ignore[import-not-found]
+from run_brains import FEW, OCCUPIED, SEED  # type: ignore[import-not-found]
 from scipy import ndimage
 
 from blockseg.config import RunSettings
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 POPULATIONS = (5, 6, 7)
+LOSSES = (0.001, 0.002, 0.005, 0.01)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ DENSE = 900.0  # as in run_brains
 TARGET = (256, 512, 512)
 BRAINS = (
     Brain("fmost", TARGET, 0.0, 0.0, SEED, OCCUPIED),
+    Brain("fmost", (256, 1024, 1024), FEW, 0.0, SEED),
     Brain("fmost", TARGET, 0.0, 0.0, SEED + 1, OCCUPIED),
     Brain("fmost", TARGET, 0.0, 0.0, SEED + 2, OCCUPIED),
     Brain("clean", (256, 384, 384), 25.0, 0.0, 3),
@@ -297,7 +302,7 @@ def losses(
 ) -> dict[str, Any]:
     """Draw surveys, and return what each would skip and lose."""
     order, counts = np.argsort(values), held["foreground"]
-    best = np.cumsum(counts[order]) <= LOSS * counts.sum()
+    lost, fewest = np.cumsum(counts[order]), np.cumsum(np.sort(counts))
     reasons = {"too few with foreground": 0, "too faint": 0, "does not pay": 0}
     rows: dict[str, list[float]] = {
         name: [] for name in ("skipped", "lost", "true_lost", "specks_lost", "faster")
@@ -324,13 +329,20 @@ def losses(
             sparse = cover.computed * work(cover.window) + surveyed
             rows["faster"].append(work(decisions.window) / sparse)
     return {
-        "best": round(float(best.mean()), 4),
+        "best": skippable(lost, LOSS),
+        "at_loss": {loss: skippable(lost, loss) for loss in LOSSES},
+        "no_evidence": skippable(fewest, LOSS),
         "inferred": len(cubes),
         "draws": draws,
         "off": reasons,
         **{name: spread(found) for name, found in rows.items()},
         "lost_too_much": sum(share > LOSS for share in rows["lost"]),
     }
+
+
+def skippable(lost: NDArray[np.int64], loss: float) -> float:
+    """Return the share of cubes that may go, of cubes whose losses were added up."""
+    return round(float((lost <= loss * lost[-1]).mean()), 4)
 
 
 def outcome(skipped: list[float], lost: list[float]) -> dict[str, Any]:
@@ -387,6 +399,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--weights", type=Path, default=default_weights())
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--brains", type=int, nargs="+", metavar="N", help="from 0")
     options = parser.parse_args()
     target = options.json or (None if options.quick else RESULTS / "sparse.json")
     edge, draws = (32, 5) if options.quick else (EDGE, options.draws)
@@ -403,18 +416,28 @@ def main() -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
-    keep("speed", speeds(64 if options.quick else 128, 2 if options.quick else 15))
-    seeds = POPULATIONS[:1] if options.quick else POPULATIONS
-    drawn: list[dict[str, Any]] = []
-    for seed in seeds:
-        drawn.append(population_row(seed, draws))
-        keep("population", drawn)
     rows: list[dict[str, Any]] = []
-    for brain in QUICK if options.quick else BRAINS:
+    if options.brains is None:
+        keep("speed", speeds(64 if options.quick else 128, 2 if options.quick else 15))
+        drawn: list[dict[str, Any]] = []
+        for seed in POPULATIONS[:1] if options.quick else POPULATIONS:
+            drawn.append(population_row(seed, draws))
+            keep("population", drawn)
+    elif target is not None and target.exists():
+        kept = json.loads(target.read_text())
+        if kept["weights"] != data["weights"]:
+            parser.error(f"{target} is of other weights; leave out --brains")
+        data, rows = kept, kept["brains"]
+    every = QUICK if options.quick else BRAINS
+    for brain in (
+        every if options.brains is None else [every[n] for n in options.brains]
+    ):
         begun = time.process_time()
         row = brain_row(brain, edge, draws, settings)
         if _digest(options.weights) != data["weights"]:
             parser.error(f"{options.weights} was replaced meanwhile; run it again")
+        same = json.loads(json.dumps(asdict(brain))).items()
+        rows = [old for old in rows if not same <= old.items()]
         rows.append({**row, "cpu_seconds": round(time.process_time() - begun, 1)})
         keep("brains", rows)
 

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenVinoBackend"]
 
-_GRAPHS = 12
-"""How many are kept: an axis has windows at its start, its end and between."""
+_GRAPHS = 3
+"""How many are kept: a row of windows has those at its start, at its end and between. Each
+holds about a twentieth of the memory of the one that runs; to compile it anew takes some
+tenths of a second."""
 
 
 class OpenVinoBackend:

@@ -118,6 +118,26 @@ def test_openvino_goes_from_one_kind_of_window_to_another_and_back(spec):
 
 
 @needs_openvino
+def test_openvino_compiles_once_for_a_row_and_does_not_collect_graphs(
+    spec, monkeypatch
+):
+    backend = make_backend(replace(spec, name="openvino"))
+    built = []
+    build = backend._build
+    monkeypatch.setattr(
+        backend, "_build", lambda walls: built.append(walls) or build(walls)
+    )
+    row = [ending((32, 0), (0, 0), x) for x in ((32, 0), (0, 0), (0, 0), (0, 32))]
+    for kind in row * 2:
+        backend.infer(*kind)
+    assert len(built) == 3
+    for a, b, c, d in _BITS:
+        backend.infer(*ending((32 * a, 32 * b), (32 * c, 0), (0, 32 * d)))
+        assert len(backend._compiled) <= 3  # each holds on to some memory
+    backend.close()
+
+
+@needs_openvino
 def test_sdasn_runs_on_openvino_without_torch(spec):
     script = (
         "import sys, numpy as np\n"
