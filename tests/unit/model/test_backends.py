@@ -16,7 +16,9 @@ from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
 from blockseg.core.specs import BackendSpec
 from blockseg.model import FIELDS, available_backends, default_backend, make_backend
 from blockseg.model.backend import AxisMasks, window_shape
+from blockseg.model.backend_openvino import OpenVinoBackend
 from blockseg.model.backend_torch import TorchBackend
+from blockseg.model.walls import Walls
 
 CORE = (8, 12, 16)
 
@@ -121,12 +123,15 @@ def test_openvino_goes_from_one_kind_of_window_to_another_and_back(spec):
 def test_openvino_compiles_once_for_a_row_and_does_not_collect_graphs(
     spec, monkeypatch
 ):
-    backend = make_backend(replace(spec, name="openvino"))
-    built = []
+    backend = OpenVinoBackend(replace(spec, name="openvino"))
+    built: list[Walls | None] = []
     build = backend._build
-    monkeypatch.setattr(
-        backend, "_build", lambda walls: built.append(walls) or build(walls)
-    )
+
+    def counted(walls: Walls | None) -> Any:
+        built.append(walls)
+        return build(walls)
+
+    monkeypatch.setattr(backend, "_build", counted)
     row = [ending((32, 0), (0, 0), x) for x in ((32, 0), (0, 0), (0, 0), (0, 32))]
     for kind in row * 2:
         backend.infer(*kind)
