@@ -77,6 +77,7 @@ def seconds(task: dict[str, Any]) -> dict[str, Any]:
     return {
         "wall": min(wall),
         "cpu": min(cpu),
+        "threads": threads,
         "peak_bytes": peak,
         "multiply_adds": _multiply_adds(network, backend.field.reach, core),
         "one_pass": _multiply_adds(network, None, (16, 16, 16)) / 16**3 * voxels,
@@ -185,8 +186,7 @@ def line(title: str, row: dict[str, Any], core: tuple[int, ...]) -> str:
     row["voxels_per_second"] = math.prod(core) / row["wall"]
     row["voxels_per_cpu_second"] = math.prod(core) / row["cpu"]
     row["sgemm_share"] = row["multiply_adds"] / row["cpu"] / row["sgemm"]["cpu"]
-    if "threads" in row:
-        row["sgemm_share"] *= row["threads"]
+    row["sgemm_share"] *= row["threads"]  # CPU time is that of all of them
     text = (
         f"{title:46.46}{row['voxels_per_second'] / 1e6:8.2f}"
         f"{row['voxels_per_cpu_second'] / 1e6:10.2f}"

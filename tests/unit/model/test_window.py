@@ -46,7 +46,7 @@ def test_memory_is_that_of_the_network():
 
 @pytest.mark.parametrize("row", MEASURED, ids=lambda row: row["name"])
 def test_workers_took_what_is_planned_within_15_percent(row):
-    backend, edge = row["name"].split()
+    backend, edge = row["name"].replace(",", "").split()[:2]
     core = (int(edge),) * 3
     assert list(core) == row["window"]
     grown = int(edge) + 68  # two halos and the alignment
