@@ -7,9 +7,10 @@ Each row is a command in processes of its own; its result is kept in
 ``results/run.json`` as soon as it is there, and not run again, but with ``--again``:
 then ``all_seconds`` keeps every run, and the median of them counts. Begin and end with a
 row of ours, since machines drift.
+
 Brains are painted from seeds at the first use: densely, or with dense neurites in 5 % of
-the 64³ windows, or with few axons. Speed is written voxels over the clock's time from start to end of the
-command, imports included. Memory is the largest sum over all processes of what each has
+the 64³ windows, or with few axons. Speed is written voxels over the clock's time from
+start to end of the command, imports included. Memory is the largest sum over all processes of what each has
 resident and shares with none, and the most that one of them shares, looked at five times
 a second (PSS would be finer, but walking the page tables of such processes slows them). ``differs`` is the share of
 the brain's mask that is not that of ``blockseg run``: seams, or what was passed over.

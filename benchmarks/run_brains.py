@@ -1,7 +1,7 @@
 """The brains that whole runs are measured on, from seeds: dense, sparse, and of few axons.
 
 ``sparse`` has dense neurites in 5 % of its windows, cut at their faces, and none elsewhere;
-``few`` has a few whole axons that run through about as many.
+``few`` has a few whole axons.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UNIT: Zyx = (256, 512, 512)
 OCCUPIED = 0.05
 CELL = 64
 FEW = 9.0
-"""Voxels of axon a million of the brain of few axons: 5 % of the windows of 512×1024×1024."""
+"""Voxels of axon a million of the brain of few axons."""
 
 
 def brain(folder: Path, kind: str, shape: Zyx) -> Path:

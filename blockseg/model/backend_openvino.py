@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenVinoBackend"]
 
 _GRAPHS = 3
-"""How many are kept: a row of windows has those at its start, at its end and between. Each
-holds about a twentieth of the memory of the one that runs; to compile it anew takes some
-tenths of a second."""
+"""How many are kept: a row of windows has those at its start, at its end and between. Also
+one that does not run holds some memory, of the size of its window."""
 
 
 class OpenVinoBackend:
