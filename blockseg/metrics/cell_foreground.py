@@ -43,7 +43,7 @@ def linked(weak: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.boo
     touched = np.zeros(count + 1, bool)
     touched[labels[strong]] = True
     touched[0] = False
-    found: NDArray[np.bool_] = touched[labels]
+    found: NDArray[np.bool_] = touched.take(labels)
     return found
 
 

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from blockseg.core.geometry import Zyx, to_zyx
 
@@ -45,6 +44,9 @@ def near(
         return np.zeros(at.shape, dtype=bool)
     if number + others > _SPARSE * at.size:
         return at & within(of, tolerance, voxel_size)
+    # A third of a second that no run of blocks needs.
+    from scipy.spatial import cKDTree
+
     size = np.ones(at.ndim) if voxel_size is None else np.asarray(voxel_size)
     places = np.argwhere(at)
     # The bound itself is out of reach of the search: 0 would find nothing.

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,6 +114,9 @@ class ComponentCounter:
         """
         if not self._opened:
             return self.closed
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         voxel = np.concatenate(self._voxels)
         component = np.concatenate(self._components)
         order = np.argsort(voxel, kind="stable")

@@ -193,14 +193,17 @@ class Engine:
     def _fill(self, raw: npt.NDArray[Any], read_roi: Roi, window: Roi) -> None:
         """Normalise what is known of a window; the rest is background."""
         known = window.intersection(read_roi)
-        if known != window:
-            self._tile.fill(0)
-        normalize(
-            raw[known.slices(read_roi.start)],
-            self.affine,
-            self._tile[known.slices(window.start)],
-            known.start,
-        )
+        inner = known.slices(window.start)
+        _clear_around(self._tile, inner)
+        raw = raw[known.slices(read_roi.start)]
+        normalize(raw, self.affine, self._tile[inner], known.start)
+
+
+def _clear_around(tile: npt.NDArray[Any], inner: tuple[slice, ...]) -> None:
+    """Set to 0 what lies outside a box; inside it all is written anew."""
+    for axis, part in enumerate(inner):
+        tile[(*inner[:axis], slice(0, part.start))] = 0
+        tile[(*inner[:axis], slice(part.stop, None))] = 0
 
 
 def _to_bytes(part: npt.NDArray[Any], out: npt.NDArray[np.uint8]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -284,16 +285,20 @@ def normalize(
     start
         Where the first voxel lies in the volume (z, y, x); counts for a field only.
     """
+    levels: Iterable[tuple[Any, Any]]
     if isinstance(by, Affine):
-        _scaled(raw, by.offset, by.scale, out)
+        levels = repeat((by.offset, by.scale))
     else:
         shape = (raw.shape[0], raw.shape[1], raw.shape[2])
-        parts = planes(by, start, shape, out.dtype)
-        for plane, (offset, scale), target in zip(raw, parts, out, strict=True):
-            _scaled(plane, offset, scale, target)
-    np.clip(out, by.low, by.high, out=out)
-    if raw.dtype.kind == "f":
-        out[~np.isfinite(raw)] = 0
+        levels = planes(by, start, shape, out.dtype)
+    if raw.ndim < 3:
+        raw, out = raw[None], out[None]
+    # Plane by plane, so that all steps but the first find it in the cache.
+    for plane, (offset, scale), target in zip(raw, levels, out, strict=False):
+        _scaled(plane, offset, scale, target)
+        np.clip(target, by.low, by.high, out=target)
+        if raw.dtype.kind == "f":
+            target[~np.isfinite(plane)] = 0
 
 
 def _scaled(
