@@ -17,7 +17,8 @@ the brain's mask that is not that of ``blockseg run``: seams, or what was passed
 
 For blockseg, ``alone`` is the time that as many engines side by side take for the same
 windows with nothing else to do, over that of the command (imports, estimates and the
-pyramid included) and over that of the run's session.
+pyramid included) and over that of the run's session. ``cpu_seconds`` and
+``alone_cpu_seconds`` say where the cores' time went: [user, system].
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ import numpy as np
 import psutil
 import zarr
 from infer_machine import machine  # type: ignore[import-not-found]
+from run_engines import engines  # type: ignore[import-not-found]
 
 from blockseg.model.weights_info import default_weights
 
@@ -76,11 +78,13 @@ class Watched:
     def __init__(self, words: list[str]) -> None:
         self.peak = 0
         self.read: dict[int, int] = {}
+        self.cpu: dict[int, tuple[float, float]] = {}
         start = time.perf_counter()
         with tempfile.TemporaryFile("w+") as said:
             with subprocess.Popen(
                 words, stdout=said, stderr=subprocess.STDOUT
             ) as child:
+                self.root = child.pid
                 root = psutil.Process(child.pid)
                 while child.poll() is None:
                     self._look(root)
@@ -100,7 +104,16 @@ class Watched:
                     alone += memory.rss - memory.shared
                     shared.append(memory.shared)
                     self.read[process.pid] = process.io_counters().read_chars
+                    spent = process.cpu_times()
+                    self.cpu[process.pid] = spent.user, spent.system
         self.peak = max(self.peak, alone + max(shared))
+
+    def cpu_seconds(self) -> dict[str, list[float]]:
+        """Return CPU seconds, user's and system's, of the command and of all it started."""
+        first = self.cpu.get(self.root, (0.0, 0.0))
+        every = [sum(column) for column in zip(*self.cpu.values(), strict=True)]
+        rest = [a - b for a, b in zip(every, first, strict=True)]
+        return {"command": list(first), "workers": rest}
 
 
 def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
@@ -124,6 +137,7 @@ def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
         "voxels_per_second": float(np.prod(shape)) / done.seconds,
         "peak_bytes": done.peak,
         "read_chars": sum(done.read.values()),
+        "cpu_seconds": done.cpu_seconds(),
     }
     if name not in OURS:
         said: dict[str, Any] = json.loads(done.output.strip().splitlines()[-1])
@@ -142,9 +156,9 @@ def of_run(out: Path, shape: Any, given: Any) -> dict[str, Any]:
     # The rule by which a run divides the machine; see runtime.plan_layout.
     workers = min(blocks, max(1, machine()["cores"] // decisions["threads"]))
     window = tuple(decisions["window"])
-    alone = 0.0
+    alone = {"seconds": 0.0, "cpu": [0.0, 0.0]}
     if not summary.totals["skipped"]:
-        alone = engines(shape, decisions, workers, given)
+        alone = engines(shape, decisions, workers, given.weights)
     return {
         "tasks": blocks,
         "window": window,
@@ -155,69 +169,9 @@ def of_run(out: Path, shape: Any, given: Any) -> dict[str, Any]:
         "computed_over_written": summary.totals["computed"] / summary.totals["written"],
         "session_seconds": record["sessions"][-1]["seconds"],
         "worker_seconds": dict(summary.seconds),
-        "alone_seconds": alone,
+        "alone_seconds": alone["seconds"],
+        "alone_cpu_seconds": alone["cpu"],
     }
-
-
-def engines(shape: Any, decisions: Any, workers: int, given: Any) -> float:
-    """Return seconds that as many engines side by side take for a run's own windows.
-
-    Each has the windows of its stretch of blocks, in their places in the volume, and
-    nothing else to do. One before them compiles and touches memory.
-    """
-    task = {
-        "shape": shape,
-        "block": decisions["block"],
-        "window": decisions["window"],
-        "threads": decisions["threads"],
-        "workers": workers,
-    }
-    words = [sys.executable, __file__, "--weights", given.weights, "--engine"]
-    running = [
-        subprocess.Popen(
-            [*words, json.dumps(task | {"worker": worker})],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for worker in range(workers)
-    ]
-    return float(max(json.loads(process.communicate()[0]) for process in running))
-
-
-def engine(task: dict[str, Any], weights: str) -> float:
-    """Return seconds that one engine takes for one worker's windows."""
-    from blockseg.core.grid import BlockGrid
-    from blockseg.core.specs import BackendSpec
-    from blockseg.model import default_backend, make_backend
-    from blockseg.model.window_layout import windows
-
-    core = tuple(task["window"])
-    backend = make_backend(
-        BackendSpec(default_backend(), weights, core, threads=task["threads"])
-    )
-    field = backend.field
-    shape = tuple(task["shape"])
-    grid = BlockGrid(
-        shape, tuple(task["block"]), (field.reach,) * 3, None, field.alignment
-    )
-    count = len(grid)
-    first, last = (count * (task["worker"] + i) // task["workers"] for i in (0, 1))
-    mine = [
-        window
-        for number in range(first, last)
-        for window in windows(
-            grid.block(grid.index_of(number)).write_roi, shape, field, core
-        )
-    ]
-    tile = np.random.default_rng(0).standard_normal(
-        [n + 2 * field.reach for n in core], np.float32
-    )
-    tile *= np.float32(0.03)
-    backend.infer(tile, mine[0].inside)
-    start = time.perf_counter()
-    for window in mine:
-        backend.infer(tile, window.inside)
-    return time.perf_counter() - start
 
 
 def mask_of(name: str, out: Path) -> np.ndarray:
@@ -268,11 +222,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=RESULTS / "run.json")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--quick", action="store_true", help="toy size: does it work?")
-    parser.add_argument("--engine", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.engine:
-        sys.stdout.write(json.dumps(engine(json.loads(given.engine), given.weights)))
-        return 0
     given.more = ["--scheduler", "serial"] if given.quick else []
     brains = given.brains or ["dense", "sparse"]
     shape = tuple(int(n) for n in given.shape.split(","))
