@@ -294,7 +294,8 @@ def normalize(
     if raw.ndim < 3:
         raw, out = raw[None], out[None]
     # Plane by plane, so that all steps but the first find it in the cache.
-    for plane, (offset, scale), target in zip(raw, levels, out, strict=False):
+    both = zip(raw, out, strict=True)
+    for (plane, target), (offset, scale) in zip(both, levels, strict=False):
         _scaled(plane, offset, scale, target)
         np.clip(target, by.low, by.high, out=target)
         if raw.dtype.kind == "f":
