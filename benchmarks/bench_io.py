@@ -29,6 +29,7 @@ from zarr.codecs import BloscCodec
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.jobs.decoding import decoded_voxels
 from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.record import machine_facts
 from blockseg.volume import (
@@ -188,7 +189,9 @@ def read_rows(
             }
             if reader == "blockseg":
                 row["decoded_over_volume"] = round(count.total / data.nbytes, 3)
-                row["planned_over_volume"] = round(plan.decoded(1) / data.size, 3)
+                row["planned_over_volume"] = round(
+                    decoded_voxels(grid, stored, 2, plan, 1) / data.size, 3
+                )
                 row["cache_MB"] = round(plan.cache_bytes / 1e6, 1)
             yield row
 

@@ -2,17 +2,20 @@
 
 A bar is a row of planes of a few blocks. Blocks are done plane after plane along the bar,
 then bar after bar: whoever keeps what the last two planes read decodes each chunk of a
-bar once, and only its sides again for the bars beside it.
+bar once, and only its sides again for the bars beside it. In which order the blocks of a
+plane are done is all one to the reader, so those that are alike follow each other.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.core.errors import GeometryError
+from blockseg.core.stretches import cuts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +44,10 @@ class Bars:
     plane: Zyx
     """Blocks of a bar's plane along (z, y, x); one along ``axis``."""
 
+    kinds: tuple[tuple[int, ...], ...] = ()
+    """For each axis the kind of each of its blocks. Blocks of the same three kinds need
+    the same windows; () where that does not matter."""
+
     def __post_init__(self) -> None:
         if min(self.plane) < 1 or self.plane[self.axis] != 1:
             message = f"a plane of {self.plane} blocks is not across axis {self.axis}"
@@ -57,7 +64,30 @@ class Bars:
         index = np.unravel_index(np.asarray(blocks, np.int64), self.counts)
         across = [axis for axis in range(3) if axis != self.axis]
         bar = [index[axis] // self.plane[axis] for axis in across]
+        along = index[self.axis]
         within = [index[axis] for axis in across]
+        if self.kinds:
+            kinds = [np.asarray(self.kinds[axis])[index[axis]] for axis in across]
+            kind = kinds[0] * (1 + max(self.kinds[across[1]])) + kinds[1]
+            # To and fro: a plane begins with the kind that the one before ended with.
+            within.insert(0, np.where(along % 2, -kind, kind))
         # lexsort takes the last key as the first to sort by
-        keys = (within[1], within[0], index[self.axis], bar[1], bar[0])
+        keys = (*reversed(within), along, bar[1], bar[0])
         return np.asarray(blocks, np.int64)[np.lexsort(keys)]
+
+    def changes(self, lanes: int) -> int:
+        """Return how often a block is of another kind than the one before, or the first.
+
+        Parameters
+        ----------
+        lanes
+            Each does its own stretch of the order, as
+            :class:`~blockseg.core.stretches.Stretches` gives them out at first.
+        """
+        order = self.ordered(np.arange(math.prod(self.counts), dtype=np.int64))
+        index = np.unravel_index(order, self.counts)
+        columns = [np.asarray(of)[at] for of, at in zip(self.kinds, index, strict=True)]
+        kinds = np.stack(columns, axis=1)
+        new = np.any(kinds[1:] != kinds[:-1], axis=1)
+        new[[cut - 1 for cut in cuts(len(order), lanes)[1:-1]]] = True
+        return 1 + int(new.sum())

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["Stretches"]
+__all__ = ["Stretches", "cuts"]
+
+
+def cuts(count: int, lanes: int) -> list[int]:
+    """Return where the first stretches of so many places begin, and where they end.
+
+    Without empty stretches: of three places five lanes get 0, 1, 2, 3.
+    """
+    return sorted({count * n // lanes for n in range(lanes + 1)})
 
 
 @dataclass(slots=True)
@@ -34,8 +42,8 @@ class Stretches:
 
     def __post_init__(self) -> None:
         self.left = self.count
-        ends = [self.count * n // self.lanes for n in range(self.lanes + 1)]
-        self._unclaimed = [range(a, b) for a, b in pairwise(ends) if a < b]
+        ends = cuts(self.count, self.lanes)
+        self._unclaimed = [range(a, b) for a, b in pairwise(ends)]
 
     def take(self, lane: str, count: int) -> range:
         """Return up to ``count`` places in a row; none only where none is left."""

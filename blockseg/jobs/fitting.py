@@ -11,6 +11,7 @@ import numpy as np
 from blockseg import model
 from blockseg.core.errors import ConfigError
 from blockseg.core.grid import BlockGrid
+from blockseg.jobs.decoding import decoded_voxels
 from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.model import host_bytes, window_memory
@@ -56,6 +57,18 @@ def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
     return fit.with_cache(planned_reading(inputs, decisions, fit).cache_bytes)
 
 
+def planned_decoding(inputs: Inputs, decisions: Decisions, layout: Layout) -> float:
+    """Return how many voxels of the source these workers decode."""
+    volume = inputs.source.volume
+    return decoded_voxels(
+        make_grid(inputs, decisions.block),
+        volume.chunk_shape,
+        volume.dtype.itemsize,
+        planned_reading(inputs, decisions, layout),
+        layout.workers,
+    )
+
+
 def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Reading:
     """Return how these workers read the source, within the memory that they have."""
     volume = inputs.source.volume
@@ -65,6 +78,7 @@ def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Rea
         volume.dtype.itemsize,
         layout.cache_bytes or layout.spare_bytes,
         layout.workers,
+        kinds=True,
     )
 
 

@@ -15,7 +15,7 @@ from blockseg.config import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.jobs.cell_images import predicted_cell_files
 from blockseg.jobs.engine_choice import measured_speed, tried_lines
-from blockseg.jobs.fitting import fitted, make_grid, planned_reading
+from blockseg.jobs.fitting import fitted, make_grid, planned_decoding
 from blockseg.jobs.run import prepare
 from blockseg.jobs.sparse import sparse_from
 from blockseg.jobs.sparse_report import sparse_forecast
@@ -165,7 +165,7 @@ def plan(
     done = job.done_before()
     itemsize = inputs.source.volume.dtype.itemsize
     read = _read_voxels(grid)
-    decoded = planned_reading(inputs, decisions, layout).decoded(layout.workers)
+    decoded = planned_decoding(inputs, decisions, layout)
     computed = _computed_voxels(grid, decisions.window)
     rate = _speed(inputs, decisions) * layout.workers
     left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))

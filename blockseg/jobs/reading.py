@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.core.bars import Bars
 from blockseg.core.geometry import ceil_to, floor_to, to_zyx
@@ -34,6 +34,11 @@ _MANY = 4.0
 
 _THICKEST = 8
 """Blocks along a side of a bar's plane, at most."""
+
+_FEW = 1024
+"""Blocks; of more most are alike in whatever order."""
+
+_Kinds: TypeAlias = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,17 @@ class Reading:
 
 
 def plan_reading(
-    grid: BlockGrid, chunk: Zyx, itemsize: int, memory: int, workers: int = 1
+    grid: BlockGrid,
+    chunk: Zyx,
+    itemsize: int,
+    memory: int,
+    workers: int = 1,
+    *,
+    kinds: bool = False,
 ) -> Reading:
     """Choose the bars that need least memory, of those with which little is read twice.
+
+    With ``kinds``, of those the bars with which blocks change their kind least often.
 
     Parameters
     ----------
@@ -79,12 +92,16 @@ def plan_reading(
         Bytes that a worker may keep.
     workers
         Each with its own memory, and its own stretch of blocks.
+    kinds
+        Whether it costs something to go from a block inside the volume to one at its
+        ends: engines have a graph for each kind of window.
     """
     axes = [_Axis.of(grid, axis, chunk[axis]) for axis in range(3)]
-    best = _nothing_kept(grid, axes)
+    of_axes = tuple(axis.kinds for axis in axes) if kinds else ()
+    best = _nothing_kept(grid, axes, of_axes)
     if chunk[0] == chunk[1] == 1:
         return best
-    every = list(_bars(grid, axes, itemsize))
+    every = list(_bars(grid, axes, itemsize, of_axes))
     for limit in (min(memory, _MODEST), memory):
         fitting = [reading for reading in every if reading.cache_bytes <= limit]
         best = _best([best, *fitting], _ENOUGH * grid.region.size, workers)
@@ -96,8 +113,14 @@ def plan_reading(
 def _best(readings: list[Reading], enough: float, workers: int) -> Reading:
     good = [reading for reading in readings if reading.decoded(workers) <= enough]
     if good:
-        return min(good, key=lambda reading: reading.cache_bytes)
+        return min(good, key=lambda reading: _costs(reading, workers))
     return min(readings, key=lambda reading: reading.decoded(workers))
+
+
+def _costs(reading: Reading, workers: int) -> tuple[int, int]:
+    bars = reading.bars
+    few = bars.kinds and math.prod(bars.counts) <= _FEW
+    return (bars.changes(workers) if few else 0), reading.cache_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +129,26 @@ class _Axis:
 
     starts: tuple[int, ...]
     stops: tuple[int, ...]
+    kinds: tuple[int, ...]
+    """The same number for blocks that have the same margins and lengths."""
 
     @classmethod
     def of(cls, grid: BlockGrid, axis: int, chunk: int) -> _Axis:
         spans = []
+        shapes: dict[tuple[int, ...], int] = {}
+        kinds = []
         for position in range(grid.counts[axis]):
             index = [0, 0, 0]
             index[axis] = position
-            roi = grid.block(to_zyx(index)).read_roi
-            stop = min(ceil_to(roi.stop[axis], chunk), grid.volume_shape[axis])
-            spans.append((floor_to(roi.start[axis], chunk), stop))
+            block = grid.block(to_zyx(index))
+            roi, core = block.read_roi, block.write_roi
+            first, last = roi.start[axis], roi.stop[axis]
+            shape = core.start[axis] - first, core.shape[axis], last - core.stop[axis]
+            kinds.append(shapes.setdefault(shape, len(shapes)))
+            stop = min(ceil_to(last, chunk), grid.volume_shape[axis])
+            spans.append((floor_to(first, chunk), stop))
         starts, stops = zip(*spans, strict=True)
-        return cls(starts, stops)
+        return cls(starts, stops, tuple(kinds))
 
     def groups(self, blocks: int) -> list[int]:
         """Return how many voxels each group of so many neighbours reads."""
@@ -140,14 +171,16 @@ class _Axis:
         return sum(b - a for b, a in pairs) / len(pairs) if pairs else 0.0
 
 
-def _nothing_kept(grid: BlockGrid, axes: list[_Axis]) -> Reading:
+def _nothing_kept(grid: BlockGrid, axes: list[_Axis], kinds: _Kinds) -> Reading:
     voxels = float(math.prod(sum(axis.groups(1)) for axis in axes))
-    bars = Bars(grid.counts, 0, (1, *grid.counts[1:]))
+    bars = Bars(grid.counts, 0, (1, *grid.counts[1:]), kinds)
     return Reading(bars, 0, voxels, 0.0, voxels)
 
 
-def _bars(grid: BlockGrid, axes: list[_Axis], itemsize: int) -> Iterator[Reading]:
-    each_by_itself = _nothing_kept(grid, axes).block_voxels
+def _bars(
+    grid: BlockGrid, axes: list[_Axis], itemsize: int, kinds: _Kinds
+) -> Iterator[Reading]:
+    each_by_itself = _nothing_kept(grid, axes, kinds).block_voxels
     thickest = [range(1, min(n, _THICKEST) + 1) for n in grid.counts]
     # The longest axis first: stretches of blocks are then cut where least is cut.
     for along in sorted(range(3), key=lambda axis: -grid.region.shape[axis]):
@@ -159,7 +192,7 @@ def _bars(grid: BlockGrid, axes: list[_Axis], itemsize: int) -> Iterator[Reading
             plane = [1, 1, 1]
             plane[first], plane[second] = m, n
             yield Reading(
-                bars=Bars(grid.counts, along, to_zyx(plane)),
+                bars=Bars(grid.counts, along, to_zyx(plane), kinds),
                 cache_bytes=math.prod(map(max, sides)) * axes[along].two * itemsize,
                 bar_voxels=float(across * length),
                 cut_voxels=across / math.prod(map(len, sides)) * axes[along].shared,

@@ -41,7 +41,7 @@ def test_the_order_of_blocks_and_what_is_kept_change_no_byte(
 ):
     blockseg("run", small, "a.zarr", *SERIAL, *SIZE, "-q")
 
-    def otherwise(grid, *_):
+    def otherwise(grid, *_, **__):
         bars = Bars(grid.counts, 2, (1, 2, 1))
         return Reading(bars, 0, 1.0, 0.0, 1.0)
 

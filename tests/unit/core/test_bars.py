@@ -22,19 +22,36 @@ def test_a_bar_of_everything_along_the_first_axis_is_the_usual_order():
     assert bars.ordered(np.arange(60)).tolist() == list(range(60))
 
 
+def test_alike_blocks_of_a_plane_follow_each_other_to_and_fro():
+    kinds = ((0, 1), (0, 1, 1, 2), (0,))
+    bars = Bars((2, 4, 1), axis=0, plane=(1, 4, 1), kinds=kinds)
+    assert bars.ordered(np.arange(8)).tolist() == [0, 1, 2, 3, 7, 5, 6, 4]
+
+
+def test_changes_are_counted_in_each_stretch_by_itself():
+    bars = Bars(
+        (1, 1, 6), axis=2, plane=(1, 1, 1), kinds=((0,), (0,), (0, 1, 1, 1, 1, 2))
+    )
+    assert bars.changes(1) == 3
+    assert bars.changes(2) == 4
+    assert bars.changes(9) == 6
+
+
 @given(
     st.tuples(*[st.integers(1, 5)] * 3),
     st.integers(0, 2),
     st.integers(1, 6),
     st.integers(1, 6),
+    st.booleans(),
     st.randoms(use_true_random=False),
 )
 def test_some_blocks_come_in_the_order_in_which_they_come_among_all(
-    counts, axis, first, second, random
+    counts, axis, first, second, alike, random
 ):
     plane = [first, second]
     plane.insert(axis, 1)
-    bars = Bars(counts, axis, tuple(plane))
+    kinds = tuple(tuple(random.randrange(3) for _ in range(n)) for n in counts)
+    bars = Bars(counts, axis, tuple(plane), kinds if alike else ())
     every = bars.ordered(np.arange(np.prod(counts)))
     assert sorted(every.tolist()) == list(range(np.prod(counts)))
     some = [block for block in every.tolist() if random.random() < 0.5]
