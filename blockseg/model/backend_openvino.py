@@ -15,6 +15,7 @@ from blockseg.model.backend import check_core, window_shape
 from blockseg.model.openvino_sdasn import sdasn_graph
 from blockseg.model.reach import FIELDS
 from blockseg.model.sdasn_arrays import folded_arrays, load_arrays
+from blockseg.model.vector_width import fitting_vectors
 from blockseg.model.walls import Walls, walls_of
 from blockseg.model.weights_info import load_info, one_line
 
@@ -60,7 +61,9 @@ class OpenVinoBackend:
 
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self._openvino = _import_openvino()
-        name = network.architecture if network else load_info(spec.weights).architecture
+        told = network or load_info(spec.weights)
+        name = told.architecture
+        self._channels = told.width
         self.field = FIELDS[name]
         check_core(spec.core, self.field.alignment)
         self.core = spec.core
@@ -146,7 +149,8 @@ class OpenVinoBackend:
 
     def _build(self, walls: Walls | None) -> Any:
         try:
-            return _core().compile_model(self._graph(walls), "CPU", self._settings)
+            with fitting_vectors(self._channels):
+                return _core().compile_model(self._graph(walls), "CPU", self._settings)
         except RuntimeError as error:
             message = (
                 f"OpenVINO cannot build the network: {one_line(error)}; "
