@@ -1,23 +1,20 @@
 """``--sparse`` through the command line, with a network whose answer is known."""
 
 import json
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import zarr
 
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
-from blockseg.model import WeightsInfo, build, save_weights
 from blockseg.volume import PyramidSpec, PyramidWriter, create_output
 
 SHAPE = (256, 256, 256)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, save_bright_network):
     """Noise with three thick rods, and a network that calls bright foreground."""
     folder = tmp_path_factory.mktemp("sparse")
     image = np.random.default_rng(0).normal(200, 10, SHAPE)
@@ -37,19 +34,7 @@ def store(tmp_path_factory):
     for level, grid in spec.second_pass_grids():
         for block in grid:
             PyramidWriter(spec).write_level_block(level, block.index)
-    network: Any = build("sdasn", 2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.zero_()
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm3d):
-                module.weight.fill_(1)
-        for conv in network.x00:
-            conv.conv.weight[0, 0, 1, 1, 1] = 1
-        network.head00.weight[0, 0] = 2
-        network.head00.bias.fill_(-16)
-    info = WeightsInfo("local", 1.0, width=2)
-    save_weights(folder / "local.safetensors", network.eval(), info)
+    save_bright_network(folder / "local.safetensors", 8)
     return folder
 
 

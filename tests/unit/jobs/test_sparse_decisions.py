@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from blockseg.config import RunSettings
 from blockseg.core.geometry import Roi
@@ -15,10 +14,7 @@ from blockseg.jobs.sieve import Sieve, sift
 from blockseg.jobs.sparse import gate_of, sparse_decisions, sparse_from
 from blockseg.model import (
     Engine,
-    WeightsInfo,
-    build,
     make_backend,
-    save_weights,
     sha256,
 )
 from blockseg.volume import Tissue
@@ -29,23 +25,10 @@ CUBES = 6 * 7 * 6
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def weights(tmp_path_factory, save_bright_network):
     """A network that calls what is 6 SDs above the background foreground."""
-    network: Any = build("sdasn", 2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.zero_()
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm3d):
-                module.weight.fill_(1)
-        for conv in network.x00:
-            conv.conv.weight[0, 0, 1, 1, 1] = 1
-        network.head00.weight[0, 0] = 2
-        network.head00.bias.fill_(-12)
     path = tmp_path_factory.mktemp("weights") / "local.safetensors"
-    info = WeightsInfo("local", 1.0, width=2)
-    save_weights(path, network.eval(), info)
-    return Weights(path, info, sha256(path))
+    return Weights(path, save_bright_network(path, 6), sha256(path))
 
 
 def neurites(shape=SHAPE, every=48):
