@@ -214,7 +214,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", nargs="+", choices=TITLES, default=list(TITLES))
-    parser.add_argument("--brains", nargs="+", choices=["dense", "sparse", "few"])
+    parser.add_argument(
+        "--brains", nargs="+", choices=["dense", "sparse", "few", "bright"]
+    )
     parser.add_argument("--shape", default="256,512,512")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", default=str(default_weights()))

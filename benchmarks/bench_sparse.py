@@ -117,7 +117,7 @@ DENSE = 900.0  # as in run_brains
 TARGET = (256, 512, 512)
 BRAINS = (
     Brain("fmost", TARGET, 0.0, 0.0, SEED, OCCUPIED),
-    Brain("fmost", (256, 1024, 1024), FEW, 0.0, SEED),
+    Brain("fmost", (256, 1024, 1024), FEW["few"][1], 0.0, SEED),
     Brain("fmost", TARGET, 0.0, 0.0, SEED + 1, OCCUPIED),
     Brain("fmost", TARGET, 0.0, 0.0, SEED + 2, OCCUPIED),
     Brain("clean", (256, 384, 384), 25.0, 0.0, 3),
