@@ -129,6 +129,10 @@ def sparse_decisions(
     found = replace(found, seen=survey.seen)
     cubes, sizes = survey.inferred(workers)
     chosen = choose_bound(cubes, sizes)
+    if chosen.bound is None and chosen.with_foreground:
+        # There is something, but too little of it to tell: worth as many cubes again.
+        cubes += survey.more(workers)
+        chosen = choose_bound(cubes, sizes)
     found = replace(found, inferred=len(cubes), with_foreground=chosen.with_foreground)
     if chosen.with_foreground < FEWEST:
         return off(

@@ -80,6 +80,7 @@ class Survey:
         counts = cube_counts(self._volume.shape, edge)
         self._tissue = np.ones(counts, bool) if tissue is None else tissue
         self._rng = np.random.default_rng(_SEED)
+        self._left: list[tuple[list[tuple[Zyx, float]], int]] = []
         self.groups = self._look(BlockGrid(counts, (_GROUP,) * 3))
         """Evidence of the cubes of each group, -inf outside of the tissue."""
 
@@ -114,10 +115,22 @@ class Survey:
             How many cubes of the volume each stratum stands for.
         """
         drawn, sizes = self._drawn()
+        return self._all(drawn, workers), sizes
+
+    def more(self, workers: int) -> list[Inferred]:
+        """Infer as many cubes again, others of the same strata, as far as there are."""
+        drawn: list[tuple[Zyx, float, int]] = []
+        before, self._left = self._left, []
+        for stratum, (cubes, count) in enumerate(before):
+            self._take(cubes, count, stratum, drawn)
+        return self._all(drawn, workers)
+
+    def _all(
+        self, drawn: Sequence[tuple[Zyx, float, int]], workers: int
+    ) -> list[Inferred]:
         parts = [drawn[k::workers] for k in range(min(workers, len(drawn)))]
         with ThreadPoolExecutor(max(1, len(parts))) as pool:
-            found = [cube for part in pool.map(self._infer, parts) for cube in part]
-        return found, sizes
+            return [cube for part in pool.map(self._infer, parts) for cube in part]
 
     def _look(self, grid: BlockGrid) -> list[tuple[Roi, NDArray[np.float32]]]:
         count = min(_GROUPS, len(grid))
@@ -182,10 +195,21 @@ class Survey:
         drawn: list[tuple[Zyx, float, int]],
         sizes: list[float],
     ) -> None:
-        count = min(count, len(stratum))
-        numbers = self._rng.choice(len(stratum), count, replace=False)
-        drawn += [(*stratum[int(k)], len(sizes)) for k in numbers]
+        self._take(stratum, count, len(sizes), drawn)
         sizes.append(float(len(stratum)))
+
+    def _take(
+        self,
+        cubes: Sequence[tuple[Zyx, float]],
+        count: int,
+        stratum: int,
+        drawn: list[tuple[Zyx, float, int]],
+    ) -> None:
+        numbers = self._rng.choice(len(cubes), min(count, len(cubes)), replace=False)
+        drawn += [(*cubes[int(k)], stratum) for k in numbers]
+        chosen = set(numbers.tolist())
+        others = [cube for k, cube in enumerate(cubes) if k not in chosen]
+        self._left.append((others, count))
 
     def _infer(self, drawn: Sequence[tuple[Zyx, float, int]]) -> list[Inferred]:
         shape = self._volume.shape

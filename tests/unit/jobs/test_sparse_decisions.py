@@ -1,5 +1,7 @@
 import json
+from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ from blockseg.jobs.decisions import decide
 from blockseg.jobs.inputs import Inputs, Weights, memory_source
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.jobs.sparse import gate_of, sparse_decisions, sparse_from
+from blockseg.jobs.sparse_survey import Survey
 from blockseg.model import (
     Engine,
+    choose_bound,
     make_backend,
     sha256,
 )
@@ -77,6 +81,38 @@ def test_a_sparse_volume_is_skipped_where_it_is_empty(weights, found_whole):
     assert done.skipped == pytest.approx(found.empty * image.size)
     assert done.skipped > 0.5 * image.size
     assert done.computed == pytest.approx(found.computed * image.size)
+
+
+def test_where_a_sample_cannot_tell_as_many_cubes_are_inferred_again(
+    weights, tmp_path, monkeypatch
+):
+    asked = []
+
+    def hesitant(cubes, sizes):
+        asked.append(len(cubes))
+        found = choose_bound(cubes, sizes)
+        return replace(found, bound=None) if len(asked) == 1 else found
+
+    monkeypatch.setattr(sparse, "choose_bound", hesitant)
+    _, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
+    assert asked[0] == 24 < asked[1] == found.inferred
+    assert found.bound is not None
+    assert found.lost <= found.lost_at_most <= 0.001
+
+
+def test_cubes_inferred_again_are_others_of_the_same_strata(
+    weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Survey, "_infer", lambda _, drawn: list(drawn))
+    inputs = inputs_of(neurites(), weights, tmp_path)
+    survey = Survey(inputs, decide(inputs), EDGE, None)
+    drawn: list[Any] = [survey.inferred(2)[0], survey.more(2), survey.more(2)]
+    places = [cube[0] for part in drawn for cube in part]
+    assert len(places) == len(set(places))
+    first, second, _ = (Counter(cube[2] for cube in part) for part in drawn)
+    assert second <= first, "as many of each, or what is left"
+    assert second[0] == CUBES // 16 - first[0]
+    assert [second[n] for n in range(1, 5)] == [first[n] for n in range(1, 5)]
 
 
 def test_what_is_outside_of_the_tissue_is_skipped_and_its_loss_is_measured(
