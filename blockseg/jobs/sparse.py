@@ -6,19 +6,30 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from blockseg.core.cubes import EDGE, CubeMask, Gate, cube_counts
 from blockseg.core.geometry import to_zyx
 from blockseg.jobs.sparse_survey import Survey
 from blockseg.jobs.sparse_window import cheapest_window
 from blockseg.jobs.tiling import block_shape
-from blockseg.model import FEWEST, LOSS, choose_bound
+from blockseg.model import FEWEST, LOSS, Inferred, choose_bound
 from blockseg.volume import tissue_cubes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blockseg.jobs.decisions import Decisions
     from blockseg.jobs.inputs import Inputs
 
 __all__ = ["Sparse", "gate_of", "sparse_decisions", "sparse_from"]
+
+
+_AGAIN = 3
+"""How often as many cubes are inferred again, at most."""
+
+_CLEAR = 0.75
+"""Share of the volume with less evidence than all foreground, from which on it pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,14 @@ def gate_of(data: dict[str, Any] | None) -> Gate | None:
     return Gate(found.edge, found.bound, tissue)
 
 
+def _clear(survey: Survey, cubes: Sequence[Inferred]) -> bool:
+    """Say whether most of a volume shows less evidence than any foreground found."""
+    pieces = [cube.around.min() for cube in cubes if cube.around.size]
+    if not pieces or math.isinf(min(pieces)):
+        return False
+    return survey.empty(float(np.nextafter(min(pieces), np.float32(0)))) >= _CLEAR
+
+
 def sparse_decisions(
     inputs: Inputs, decisions: Decisions, workers: int, edge: int = EDGE
 ) -> Decisions:
@@ -129,8 +148,10 @@ def sparse_decisions(
     found = replace(found, seen=survey.seen)
     cubes, sizes = survey.inferred(workers)
     chosen = choose_bound(cubes, sizes)
-    if chosen.bound is None and chosen.with_foreground:
-        # There is something, but too little of it to tell: worth as many cubes again.
+    for _ in range(_AGAIN):
+        if chosen.bound is not None or not _clear(survey, cubes):
+            break
+        # What there is stands out, but is too little to be sure of: more cubes help.
         cubes += survey.more(workers)
         chosen = choose_bound(cubes, sizes)
     found = replace(found, inferred=len(cubes), with_foreground=chosen.with_foreground)

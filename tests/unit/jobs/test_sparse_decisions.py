@@ -43,6 +43,14 @@ def neurites(shape=SHAPE, every=48):
     return image.clip(0, 65535).astype(np.uint16)
 
 
+def full_of_neurites():
+    """Return noise with rods in every cube."""
+    image = np.random.default_rng(0).normal(200, 10, SHAPE)
+    z, y = (np.flatnonzero(np.arange(n) % 16 // 4 == 1) for n in SHAPE[:2])
+    image[np.ix_(z, y)] += 300
+    return image.astype(np.uint16)
+
+
 def inputs_of(image, weights, tmp_path, **given):
     settings = RunSettings(
         normalization="200,10", backend="torch", workers=1, threads=1, sparse=True,
@@ -100,6 +108,23 @@ def test_where_a_sample_cannot_tell_as_many_cubes_are_inferred_again(
     assert found.lost <= found.lost_at_most <= 0.001
 
 
+def test_where_nothing_stands_out_no_more_cubes_are_inferred(
+    weights, tmp_path, monkeypatch
+):
+    asked = []
+
+    def never(cubes, sizes):
+        asked.append(len(cubes))
+        return replace(choose_bound(cubes, sizes), bound=None)
+
+    monkeypatch.setattr(sparse, "choose_bound", never)
+    sparse_of(inputs_of(neurites(), weights, tmp_path))
+    assert len(asked) == 4, "three times again, where foreground is clear"
+    asked.clear()
+    sparse_of(inputs_of(full_of_neurites(), weights, tmp_path))
+    assert len(asked) == 1, "a volume full of it"
+
+
 def test_cubes_inferred_again_are_others_of_the_same_strata(
     weights, tmp_path, monkeypatch
 ):
@@ -152,10 +177,7 @@ def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
 
 
 def test_a_volume_full_of_neurites_is_not_skipped(weights, tmp_path):
-    image = np.random.default_rng(0).normal(200, 10, SHAPE)
-    z, y = (np.flatnonzero(np.arange(n) % 16 // 4 == 1) for n in SHAPE[:2])
-    image[np.ix_(z, y)] += 300
-    decided, found = sparse_of(inputs_of(image.astype("u2"), weights, tmp_path))
+    decided, found = sparse_of(inputs_of(full_of_neurites(), weights, tmp_path))
     assert gate_of(decided.sparse) is None
     assert "too faint to skip any for less than 0.1%" in found.note
 
