@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Survey"]
 
 _GROUP = 2  # edge, in cubes, of what is read together
-_GROUPS = 128  # read at most: 270 million voxels
+_FEWEST_GROUPS, _MOST_GROUPS = 32, 128  # read, of 2 million voxels each; between them:
+_GROUP_SHARE = 2  # one in so many of the volume
 _READERS = 4
 _FEWEST, _MOST = 24, 256  # cubes inferred, and between them:
 _SHARE = 50  # one in so many of the volume
@@ -133,7 +134,8 @@ class Survey:
             return [cube for part in pool.map(self._infer, parts) for cube in part]
 
     def _look(self, grid: BlockGrid) -> list[tuple[Roi, NDArray[np.float32]]]:
-        count = min(_GROUPS, len(grid))
+        wanted = min(max(_FEWEST_GROUPS, len(grid) // _GROUP_SHARE), _MOST_GROUPS)
+        count = min(wanted, len(grid))
         borders = np.linspace(0, len(grid), count + 1).astype(np.int64)
         numbers = [int(self._rng.integers(a, b)) for a, b in pairwise(borders)]
         boxes = [grid.block(grid.index_of(number)).write_roi for number in numbers]

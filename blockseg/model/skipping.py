@@ -34,6 +34,9 @@ The median of what such cubes hold lies within the range of six of them with a
 probability of 1 - 2/2⁶ = 97 %; of five, of 94 %.
 """
 
+_SURE = 2 * FEWEST  # cubes with foreground, from which on a bound may be clear:
+_CLEAR = 0.5  # of the evidence of the faintest foreground, at most
+
 _REPLICATES = 2000
 _SEED = 20
 
@@ -92,7 +95,8 @@ def choose_bound(
     strata of their sizes times the mean of their cubes. Faint foreground is the larger of
     this sum and of the mean over all inferred cubes, as if it were as frequent everywhere
     as where cubes were drawn most, and one more cube had been inferred that loses one voxel:
-    none seen is not none there.
+    none seen is not none there. Only a bound below half of what all foreground in at least
+    twelve cubes shows does without that cube.
 
     The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the
     Bootstrap*, 1993, chapter 13) draws in each stratum one cube fewer than were
@@ -117,8 +121,12 @@ def choose_bound(
     drawn, weight = _draws(np.array([cube.stratum for cube in cubes]), sizes)
     weighted = drawn * weight
     total = (weighted @ held)[:, None]
-    everywhere = sum(sizes) * (drawn @ faint + 1) / (drawn.sum(1, keepdims=True) + 1)
-    lost = np.maximum(weighted @ faint, everywhere)
+    clear = np.zeros(len(bounds), bool)
+    if counted >= _SURE:
+        clear = bounds < _CLEAR * min(min(cube.around, default=np.inf) for cube in cubes)
+    unseen = np.where(clear, 0, 1)
+    more = (drawn @ faint + unseen) / (drawn.sum(1, keepdims=True) + unseen)
+    lost = np.maximum(weighted @ faint, sum(sizes) * more)
     share = np.divide(lost, total, out=np.ones_like(lost), where=total > 0)
     upper = np.quantile(share[1:], CONFIDENCE, axis=0)
     fine = np.flatnonzero(upper <= loss)
@@ -130,7 +138,7 @@ def choose_bound(
     return Skipping(
         float(bounds[last]),
         float(share[0, last]),
-        float(upper[last]),
+        loss if clear[last] else float(upper[last]),
         counted,
         float(weighted[0] @ specks / total[0, 0]),
     )

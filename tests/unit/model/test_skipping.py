@@ -59,6 +59,27 @@ def test_with_few_cubes_inferred_none_seen_is_not_none_there():
     assert few.with_foreground == 10
 
 
+@pytest.mark.parametrize(
+    ("occupied", "faintest", "most"), [(12, 2.7, 1.11), (12, 2.1, 1.04), (11, 2.7, None)]
+)
+def test_a_bound_far_below_all_of_a_dozen_cubes_needs_no_larger_sample(
+    occupied, faintest, most
+):
+    cubes = separate(occupied, empty=12)
+    cubes[0] = cube(faintest, 3000)
+    chosen = choose_bound(cubes, [50, 99950])
+    if most is None:
+        assert chosen.bound is None
+    else:
+        assert chosen.bound == pytest.approx(most), "below half of the faintest"
+        assert (chosen.lost, chosen.at_most) == (0, 0.001), "no more is known"
+
+
+def test_what_may_be_outside_of_the_tissue_is_never_clear():
+    cubes = [*separate(13, empty=12), cube(-math.inf, 500, 2)]
+    assert choose_bound(cubes, [50, 99950, 200]).bound is None
+
+
 @pytest.mark.parametrize("occupied", [0, 5])
 def test_too_few_cubes_with_foreground_tell_nothing(occupied):
     chosen = choose_bound(separate(occupied), [50, 950])
