@@ -1,6 +1,6 @@
 """What ``--sparse`` may skip: speed and separation of the evidence, and what is lost.
 
-    python benchmarks/bench_sparse.py            # nine synthetic brains, 200 draws each
+    python benchmarks/bench_sparse.py            # ten synthetic brains, 200 draws each
     python benchmarks/bench_sparse.py --brains 1 # one of them anew; what is kept stays
     python benchmarks/bench_sparse.py --quick    # a tiny one in cubes of 32, to see it work
 
@@ -11,9 +11,10 @@
    whole: how often nothing is skipped, how much is, and what is lost with it: of what
    counts as foreground, of true neurites that the network finds, in specks. ``faster``
    are multiply-adds without over those with ``--sparse``, the survey's included. The
-   first brains are that of bench_run, 5 % of whose cubes hold dense neurites, and one of
-   few whole axons. ``best`` is what a bound that knew everything could skip, ``at_loss``
-   the same where more may be lost, and ``no_evidence`` what knowing the pieces could.
+   first brains are that of bench_run, 5 % of whose cubes hold dense neurites, one of few
+   whole axons, and one of few bright ones. ``best`` is the share of tiles that a bound
+   that knew everything could skip, ``at_loss`` the same where more may be lost, and
+   ``no_evidence`` what knowing the pieces could.
 4. The same on drawn numbers: 2000 cubes, 6 % of them occupied, 5 % faint, that is
    with 1 to 19 voxels of foreground; 60 inferred.
 
@@ -37,21 +38,23 @@ from run_brains import FEW, OCCUPIED, SEED  # type: ignore[import-not-found]
 from scipy import ndimage
 
 from blockseg.config import RunSettings
-from blockseg.core.cubes import EDGE, cube_counts, voxels_of
+from blockseg.core.cubes import EDGE, TILE, cube_counts, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine
 from blockseg.jobs.decisions import Decisions, decide
 from blockseg.jobs.inputs import Inputs, memory_source, read_weights
 from blockseg.jobs.predict import predict
-from blockseg.jobs.sparse_survey import Survey, what_it_holds
+from blockseg.jobs.sparse import surveyed
+from blockseg.jobs.sparse_survey import Group, Survey, what_it_holds
 from blockseg.jobs.sparse_window import cheapest_window
 from blockseg.model import (
     FEWEST,
     LENGTH,
     LOSS,
     SEEN,
-    TILE,
     Inferred,
+    Skipping,
     choose_bound,
     default_weights,
     evidence,
@@ -118,6 +121,7 @@ TARGET = (256, 512, 512)
 BRAINS = (
     Brain("fmost", TARGET, 0.0, 0.0, SEED, OCCUPIED),
     Brain("fmost", (256, 1024, 1024), FEW["few"][1], 0.0, SEED),
+    Brain("clean", (256, 1024, 1024), FEW["bright"][1], 0.0, SEED),
     Brain("fmost", TARGET, 0.0, 0.0, SEED + 1, OCCUPIED),
     Brain("fmost", TARGET, 0.0, 0.0, SEED + 2, OCCUPIED),
     Brain("clean", (256, 384, 384), 25.0, 0.0, 3),
@@ -196,7 +200,7 @@ def area(values: NDArray[np.float64], holds: NDArray[np.bool_]) -> float | None:
 
 
 class KnownSurvey(Survey):
-    """The survey of ``--sparse``, of a volume of at most 128 groups that is known."""
+    """The survey of ``--sparse``, of a volume that is known."""
 
     def __init__(
         self,
@@ -205,14 +209,25 @@ class KnownSurvey(Survey):
         edge: int,
         foreground: NDArray[np.bool_],
     ) -> None:
+        self._seen: dict[Zyx, Group | None] = {}
         super().__init__(inputs, decisions, edge, None)
         volume = inputs.source.volume
         whole = Roi.whole(volume.shape)
+        counts = cube_counts(volume.shape, edge)
+        self.tiles = np.empty(cube_counts(volume.shape, TILE), np.float32)
+        """Evidence of all tiles."""
         self.cubes: dict[Zyx, Inferred] = {}
         """All of them, by position."""
-        for box, values in self.groups:
-            for index in np.ndindex(values.shape):
-                place = to_zyx(np.add(index, box.start))
+        for part in self._grid(counts):
+            group = self._group(part.write_roi)
+            if group is None:
+                raise AssertionError(part.write_roi)
+            corner = [i * edge // TILE for i in group.box.start]
+            self.tiles[Roi.whole(group.tiles.shape).shifted(corner).slices()] = (
+                group.tiles
+            )
+            for index in np.ndindex(group.cubes.shape):
+                place = to_zyx(np.add(index, group.box.start))
                 one = Roi(place, to_zyx(i + 1 for i in place))
                 cube = voxels_of(one, volume.shape, edge)
                 seen = cube.grown((SEEN,) * 3).intersection(whole)
@@ -220,15 +235,27 @@ class KnownSurvey(Survey):
                     volume.read(seen), seen, cube, decisions.affine, volume.shape, TILE
                 )
                 found = foreground[cube.slices()]
-                value = float(values[index])
+                value = float(group.cubes[index])
                 self.cubes[place] = what_it_holds(
                     found, cube, volume.shape, value, near, 0
                 )
+        self._counts = counts
 
-    def drawn_with(self, seed: int) -> tuple[list[Inferred], list[float]]:
-        """Draw cubes as the survey does, with another seed."""
+    @staticmethod
+    def _grid(counts: Zyx) -> BlockGrid:
+        return BlockGrid(counts, (2, 2, 2))
+
+    def drawn_with(self, seed: int) -> tuple[list[Inferred], Skipping]:
+        """Look and draw cubes as the survey does, with another seed."""
         self._rng = np.random.default_rng(seed)
-        return self.inferred(workers=1)
+        self._left = []
+        self.groups = self._look(self._grid(self._counts))
+        return surveyed(self, workers=1)
+
+    def _group(self, cubes: Roi) -> Group | None:
+        if cubes.start not in self._seen:
+            self._seen[cubes.start] = super()._group(cubes)
+        return self._seen[cubes.start]
 
     def _infer(self, drawn: Sequence[tuple[Zyx, float, int]]) -> list[Inferred]:
         return [replace(self.cubes[place], stratum=n) for place, _, n in drawn]
@@ -254,7 +281,8 @@ def brain_row(
         "true": counts & neurites,
         "specks": foreground & ~counts,
     }
-    held = {name: in_cubes(mask, edge) for name, mask in kinds.items()}
+    held = {name: in_cubes(mask, TILE) for name, mask in kinds.items()}
+    in_cube = {name: in_cubes(kinds[name], edge) for name in ("foreground", "true")}
     columns: dict[str, list[float]] = {"evidence": [cube.evidence for cube in cubes]}
     normal = np.empty((edge,) * 3, np.float32)
     for place in places:
@@ -266,17 +294,17 @@ def brain_row(
         **asdict(brain),
         "foreground": round(float(foreground.mean()), 7),
         "cubes": len(cubes),
-        "cubes_with_foreground": int(np.count_nonzero(held["foreground"])),
-        "cubes_with_true": int(np.count_nonzero(held["true"])),
+        "cubes_with_foreground": int(np.count_nonzero(in_cube["foreground"])),
+        "cubes_with_true": int(np.count_nonzero(in_cube["true"])),
         "in_specks": round(float(held["specks"].sum() / foreground.sum()), 5),
         "specks_true": round(
             float((kinds["specks"] & neurites).sum() / (foreground & neurites).sum()), 5
         ),
         "area": {
-            name: area(np.array(v), held["foreground"] > 0)
+            name: area(np.array(v), in_cube["foreground"] > 0)
             for name, v in columns.items()
         },
-        **losses(survey, inputs, decisions, np.array(columns["evidence"]), held, draws),
+        **losses(survey, inputs, decisions, held, draws),
     }
 
 
@@ -296,11 +324,11 @@ def losses(
     survey: KnownSurvey,
     inputs: Inputs,
     decisions: Decisions,
-    values: NDArray[np.float64],
     held: dict[str, NDArray[np.int64]],
     draws: int,
 ) -> dict[str, Any]:
     """Draw surveys, and return what each would skip and lose."""
+    values = survey.tiles.ravel()
     order, counts = np.argsort(values), held["foreground"]
     lost, fewest = np.cumsum(counts[order]), np.cumsum(np.sort(counts))
     reasons = {"too few with foreground": 0, "too faint": 0, "does not pay": 0}
@@ -308,8 +336,7 @@ def losses(
         name: [] for name in ("skipped", "lost", "true_lost", "specks_lost", "faster")
     }
     for seed in range(draws):
-        cubes, sizes = survey.drawn_with(seed)
-        chosen = choose_bound(cubes, sizes)
+        cubes, chosen = survey.drawn_with(seed)
         if chosen.with_foreground < FEWEST:
             reasons["too few with foreground"] += 1
         elif chosen.bound is None:
@@ -325,8 +352,8 @@ def losses(
                 share = held[kind][empty].sum() / max(held[kind].sum(), 1)
                 rows[name].append(float(share))
             rows["specks_lost"].append(float(held["specks"][empty].sum()))
-            surveyed = len(cubes) / len(values) * work((survey.edge,) * 3)
-            sparse = cover.computed * work(cover.window) + surveyed
+            inferred = len(cubes) / len(survey.cubes) * work((survey.edge,) * 3)
+            sparse = cover.computed * work(cover.window) + inferred
             rows["faster"].append(work(decisions.window) / sparse)
     return {
         "best": skippable(lost, LOSS),
@@ -341,7 +368,7 @@ def losses(
 
 
 def skippable(lost: NDArray[np.int64], loss: float) -> float:
-    """Return the share of cubes that may go, of cubes whose losses were added up."""
+    """Return the share of tiles that may go, of tiles whose losses were added up."""
     return round(float((lost <= loss * lost[-1]).mean()), 4)
 
 
@@ -369,9 +396,12 @@ def population_row(seed: int, draws: int) -> dict[str, Any]:
         cubes, sizes = [], []
         for number, (a, b) in enumerate(((0, 125), (125, 500), (500, 2000))):
             for i in rng.choice(best[a:b], 20, replace=False):
-                pieces = held[i : i + 1][held[i : i + 1] > 0]
-                near = np.full(len(pieces), values[i])
-                cubes.append(Inferred(float(values[i]), near, pieces, number))
+                here = held[i : i + 1][held[i : i + 1] > 0]
+                near = np.full(len(here), values[i])
+                faintest = float(values[i]) if len(here) else np.inf
+                cubes.append(
+                    Inferred(float(values[i]), near, here, 0 * here, number, faintest)
+                )
             sizes.append(float(b - a))
         bound = choose_bound(cubes, sizes).bound
         if bound is None:

@@ -1,4 +1,4 @@
-"""Cubes of 64 voxels, aligned in the volume, that are inferred whole or not at all.
+"""Cubes of 64 voxels, and tiles of 16 in them, that are inferred whole or not at all.
 
 They start at multiples of their edge in the volume's coordinates, so that what becomes of
 a voxel does not depend on how the volume is cut into blocks.
@@ -18,10 +18,23 @@ from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["EDGE", "CubeMask", "Gate", "cube_box", "cube_counts", "spread", "voxels_of"]
+__all__ = [
+    "EDGE",
+    "TILE",
+    "CubeMask",
+    "Gate",
+    "cube_box",
+    "cube_counts",
+    "spread",
+    "voxels_of",
+]
 
 EDGE = 64
-"""Edge of a cube, in voxels; a multiple of every network's alignment."""
+"""Edge of a cube, in voxels: what is tissue or not, and what a sample is made of."""
+
+TILE = 16
+"""Edge of a tile, in voxels: what is inferred or not; a multiple of every network's
+alignment."""
 
 
 def cube_counts(shape: Zyx, edge: int = EDGE) -> Zyx:
@@ -108,7 +121,10 @@ class Gate:
     """Edge of a cube, in voxels."""
 
     bound: float | None = None
-    """Cubes whose evidence is at most this are empty; None keeps them all."""
+    """Tiles whose evidence is at most this are empty; None keeps them all."""
 
     tissue: CubeMask | None = None
     """Cubes that are, or may be, tissue; None if that is not known."""
+
+    tile: int = TILE
+    """Edge of a tile, in voxels; divides that of a cube."""

@@ -39,7 +39,7 @@ class Chosen:
     """Which of its voxels."""
 
     skipped: int
-    """Voxels of the block in cubes that were taken for empty."""
+    """Voxels of the block in tiles that were taken for empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ class Sifted:
     """Voxels inferred."""
 
     skipped: int
-    """Voxels in cubes that were taken for empty."""
+    """Voxels in tiles that were taken for empty."""
 
     read_bytes: int
     """Decoded bytes asked for."""
@@ -87,14 +87,14 @@ class Sieve:
         self._tissue = None if gate.tissue is None else gate.tissue.array()
 
     def place(self, write_roi: Roi) -> Roi:
-        """Return what has to be read to see which cubes of a block are empty."""
+        """Return what has to be read to see which tiles of a block are empty."""
         around = 0 if self._gate.bound is None else SEEN
-        grown = self._cubes(write_roi).grown((around,) * 3)
+        grown = self._tiles(write_roi).grown((around,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 
     def around(self, roi: Roi, halo: int) -> Roi:
-        """Return what has to be read to infer all cubes that ``roi`` touches."""
-        grown = roi.aligned(self._gate.edge).grown((halo,) * 3)
+        """Return what has to be read to infer all tiles that ``roi`` touches."""
+        grown = roi.aligned(self._gate.tile).grown((halo,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 
     def choose(
@@ -112,36 +112,37 @@ class Sieve:
             Where it lies inside of the user's mask; None where there is no mask.
         """
         gate = self._gate
-        cubes = cube_box(write_roi, gate.edge)
-        keep = np.ones(cubes.shape, bool)
+        tiles = cube_box(write_roi, gate.tile)
+        keep = np.ones(tiles.shape, bool)
         if self._tissue is not None:
-            keep &= self._tissue[cubes.slices()]
+            keep &= _of_cubes(self._tissue, tiles, gate.edge // gate.tile)
         if inside is not None:
-            keep &= _touched(inside, cubes, write_roi, gate.edge)
+            keep &= _touched(inside, tiles, write_roi, gate.tile)
         skipped = 0
         if gate.bound is not None and keep.any():
             found = evidence(
                 raw,
                 self.place(write_roi),
-                self._cubes(write_roi),
+                self._tiles(write_roi),
                 self._affine,
                 self._shape,
-                gate.edge,
+                gate.tile,
             )
             empty = keep & (found <= gate.bound)
-            skipped = _count(empty, cubes, write_roi, gate.edge)
+            skipped = _count(empty, tiles, write_roi, gate.tile)
             keep &= ~empty
-        roi = voxels_of(_around(keep, cubes), self._shape, gate.edge)
+        roi = voxels_of(_around(keep, tiles), self._shape, gate.tile)
         roi = roi.intersection(write_roi)
-        voxels = spread(keep, cubes, roi, gate.edge)
+        voxels = spread(keep, tiles, roi, gate.tile)
         if inside is not None:
             voxels &= inside[roi.slices(write_roi.start)]
-        return Chosen(roi, Wanted(voxels, gate.edge), skipped)
+        return Chosen(roi, Wanted(voxels, gate.tile), skipped)
 
-    def _cubes(self, write_roi: Roi) -> Roi:
-        """Return the voxels of all cubes that a block touches."""
-        cubes = cube_box(write_roi, self._gate.edge)
-        return voxels_of(cubes, self._shape, self._gate.edge)
+    def _tiles(self, write_roi: Roi) -> Roi:
+        """Return the voxels of all tiles that a block touches."""
+        return voxels_of(
+            cube_box(write_roi, self._gate.tile), self._shape, self._gate.tile
+        )
 
 
 def sift(
@@ -212,10 +213,18 @@ def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:
     return tissue
 
 
+def _of_cubes(cubes: NDArray[np.bool_], tiles: Roi, count: int) -> NDArray[np.bool_]:
+    """Return for each tile what a mask of cubes of ``count`` tiles an axis says."""
+    places = (
+        np.arange(a, b) // count for a, b in zip(tiles.start, tiles.stop, strict=True)
+    )
+    return cubes[np.ix_(*places)]
+
+
 def _touched(
     inside: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int
 ) -> NDArray[np.bool_]:
-    """Return which cubes hold a voxel inside of the mask."""
+    """Return which tiles hold a voxel inside of the mask."""
     out = inside
     for axis, (a, first, count) in enumerate(
         zip(roi.start, cubes.start, cubes.shape, strict=True)

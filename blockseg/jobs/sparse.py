@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.cubes import EDGE, CubeMask, Gate, cube_counts
+from blockseg.core.cubes import EDGE, TILE, CubeMask, Gate, cube_counts
 from blockseg.core.geometry import to_zyx
 from blockseg.jobs.sparse_survey import Survey
 from blockseg.jobs.sparse_window import cheapest_window
 from blockseg.jobs.tiling import block_shape
-from blockseg.model import FEWEST, LOSS, Inferred, choose_bound
+from blockseg.model import FEWEST, LOSS, Inferred, Skipping, choose_bound
 from blockseg.volume import tissue_cubes
 
 if TYPE_CHECKING:
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from blockseg.jobs.decisions import Decisions
     from blockseg.jobs.inputs import Inputs
 
-__all__ = ["Sparse", "gate_of", "sparse_decisions", "sparse_from"]
+__all__ = ["Sparse", "gate_of", "sparse_decisions", "sparse_from", "surveyed"]
 
 
 _AGAIN = 3
 """How often as many cubes are inferred again, at most."""
+
+_MUCH = 0.5
+"""Share of the volume that is skipped, from which on no more of it is looked for."""
 
 _CLEAR = 0.75
 """Share of the volume with less evidence than all foreground, from which on it pays."""
@@ -37,7 +40,7 @@ class Sparse:
     """What ``--sparse`` found out; stored in ``run.json`` and reused on resume."""
 
     edge: int
-    """Edge of the cubes that are inferred or not, in voxels."""
+    """Edge of the cubes that were looked at, in voxels."""
 
     cubes: int
     """In the volume."""
@@ -52,10 +55,10 @@ class Sparse:
     """Of these, with any foreground."""
 
     bound: float | None = None
-    """Evidence up to which a cube is taken for empty; None where none is."""
+    """Evidence up to which a tile is taken for empty; None where none is."""
 
     empty: float = 0.0
-    """Share of the volume in such cubes, estimated."""
+    """Share of the volume in such tiles, estimated."""
 
     computed: float = 1.0
     """Voxels that windows infer for each voxel of the volume, estimated."""
@@ -78,6 +81,10 @@ class Sparse:
 
     tissue: dict[str, Any] | None = None
     """Which cubes are, or may be, tissue."""
+
+    tile: int = 0
+    """Edge of the tiles that are inferred or not, in voxels; 0 where whole cubes are, as
+    in runs of earlier versions."""
 
     note: str = ""
     """Why everything is inferred; empty if it is not."""
@@ -105,15 +112,47 @@ def gate_of(data: dict[str, Any] | None) -> Gate | None:
     tissue = None
     if found.tissue is not None:
         tissue = CubeMask(to_zyx(found.tissue["counts"]), found.tissue["bits"])
-    return Gate(found.edge, found.bound, tissue)
+    return Gate(found.edge, found.bound, tissue, found.tile or found.edge)
 
 
 def _clear(survey: Survey, cubes: Sequence[Inferred]) -> bool:
     """Say whether most of a volume shows less evidence than any foreground found."""
-    pieces = [cube.around.min() for cube in cubes if cube.around.size]
-    if not pieces or math.isinf(min(pieces)):
+    faintest = min((cube.faintest for cube in cubes), default=math.inf)
+    if math.isinf(faintest):
         return False
-    return survey.empty(float(np.nextafter(min(pieces), np.float32(0)))) >= _CLEAR
+    return survey.empty(float(np.nextafter(faintest, 0))) >= _CLEAR
+
+
+def surveyed(survey: Survey, workers: int) -> tuple[list[Inferred], Skipping]:
+    """Infer as many cubes as it takes to say what may be skipped, within limits.
+
+    Parameters
+    ----------
+    survey
+        Nothing of which was inferred yet.
+    workers
+        Cubes inferred at the same time.
+
+    Returns
+    -------
+    cubes
+        That were inferred.
+    chosen
+        What may be skipped.
+    """
+    cubes, sizes = survey.inferred(workers)
+    times = survey.wanted // max(len(cubes), 1)
+    chosen = choose_bound(cubes, sizes)
+    if not chosen.clear and times > 1:
+        cubes += survey.more(workers, times - 1)
+        chosen = choose_bound(cubes, sizes)
+    for _ in range(_AGAIN):
+        if survey.empty(chosen.bound) >= _MUCH or not _clear(survey, cubes):
+            break
+        # What there is stands out, but is too little to be sure of: more cubes help.
+        cubes += survey.more(workers, max(times, 1))
+        chosen = choose_bound(cubes, sizes)
+    return cubes, chosen
 
 
 def sparse_decisions(
@@ -134,7 +173,7 @@ def sparse_decisions(
     """
     volume = inputs.source.volume
     counts = cube_counts(volume.shape, edge)
-    found = Sparse(edge, math.prod(counts))
+    found = Sparse(edge, math.prod(counts), tile=TILE)
 
     def off(note: str) -> Decisions:
         said = "; ".join(part for part in (decisions.note, f"--sparse: {note}") if part)
@@ -146,14 +185,7 @@ def sparse_decisions(
     inside = None if tissue is None else tissue.mask
     survey = Survey(inputs, decisions, edge, inside)
     found = replace(found, seen=survey.seen)
-    cubes, sizes = survey.inferred(workers)
-    chosen = choose_bound(cubes, sizes)
-    for _ in range(_AGAIN):
-        if chosen.bound is not None or not _clear(survey, cubes):
-            break
-        # What there is stands out, but is too little to be sure of: more cubes help.
-        cubes += survey.more(workers)
-        chosen = choose_bound(cubes, sizes)
+    cubes, chosen = surveyed(survey, workers)
     found = replace(found, inferred=len(cubes), with_foreground=chosen.with_foreground)
     if chosen.with_foreground < FEWEST:
         return off(
@@ -171,7 +203,7 @@ def sparse_decisions(
     bound = None if math.isinf(chosen.bound) else chosen.bound
     cover = cheapest_window(survey, bound, inputs, decisions)
     if not cover.pays:
-        return off("too little of the volume is empty for skipping it to pay")
+        return off("too little of the volume is surely empty for skipping it to pay")
     found = replace(
         found,
         bound=bound,

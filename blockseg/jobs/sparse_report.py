@@ -62,7 +62,7 @@ def sparse_lines(outcome: Mapping[str, Any] | None) -> list[str]:
         written = max(outcome["written_voxels"], 1)
         lines.append(
             f"Sparse: {outcome['skipped_voxels'] / written:.1%} of the voxels were in "
-            "cubes taken for empty, and not inferred."
+            "tiles taken for empty, and not inferred."
         )
     lines.append(
         f"Sparse: about {outcome['lost']:.3%} of the foreground is lost, at most "
@@ -92,7 +92,9 @@ def sparse_forecast(found: Mapping[str, Any] | None) -> list[str]:
     if found["level"] is not None:
         lines.append(f"{found['outside']:.1%} outside of the tissue")
     if found["bound"] is not None:
-        lines.append(f"about {found['empty']:.0%} in empty cubes of {found['edge']}³")
+        lines.append(
+            f"about {found['empty']:.0%} in empty tiles of {found['tile'] or found['edge']}³"
+        )
     lines.append(
         f"foreground lost {found['lost']:.3%}, at most {found['lost_at_most']:.3%} with "
         f"95 % confidence, by {found['inferred']} of {found['cubes']} cubes; besides "

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.cubes import cube_counts, voxels_of
+from blockseg.core.cubes import TILE, cube_box, cube_counts, spread, voxels_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.model import (
     SEEN,
-    TILE,
     Inferred,
     evidence,
     long_pieces,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from blockseg.jobs.decisions import Decisions
     from blockseg.jobs.inputs import Inputs
 
-__all__ = ["Survey"]
+__all__ = ["Group", "Survey"]
 
 _GROUP = 2  # edge, in cubes, of what is read together
 _FEWEST_GROUPS, _MOST_GROUPS = 32, 128  # read, of 2 million voxels each; between them:
@@ -46,6 +45,20 @@ _STRATA = (16, 8, 4, 2, 1)  # of the cubes by evidence: the best 16th, the next,
 _BEST_SHARE = 2  # of those inferred, one in so many is of the best stratum
 _BEST = 8  # cubes that the best stratum has at least
 _SEED = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Neighbouring cubes that were looked at together."""
+
+    box: Roi
+    """Their positions, in cubes."""
+
+    cubes: NDArray[np.float32]
+    """Evidence of each, -inf outside of the tissue."""
+
+    tiles: NDArray[np.float32]
+    """Evidence of each tile of theirs, -inf outside of the tissue."""
 
 
 class Survey:
@@ -83,25 +96,31 @@ class Survey:
         self._rng = np.random.default_rng(_SEED)
         self._left: list[tuple[list[tuple[Zyx, float]], int]] = []
         self.groups = self._look(BlockGrid(counts, (_GROUP,) * 3))
-        """Evidence of the cubes of each group, -inf outside of the tissue."""
+        """All that were looked at."""
+
+    @property
+    def wanted(self) -> int:
+        """Cubes to infer unless fewer make it clear what may be skipped."""
+        total = self._tissue.size
+        return min(max(_FEWEST, min(total // _SHARE, _MOST)), total // _SMALL)
 
     @property
     def seen(self) -> int:
         """Cubes that were looked at."""
-        return sum(values.size for _, values in self.groups)
+        return sum(group.cubes.size for group in self.groups)
 
     def empty(self, bound: float | None) -> float:
-        """Return the share of all cubes that are tissue and have no more evidence."""
+        """Return the share of all tiles that are tissue and have no more evidence."""
         if bound is None or not self.seen:
             return 0.0
         few = sum(
-            int(np.count_nonzero((values <= bound) & (values > -math.inf)))
-            for _, values in self.groups
+            int(np.count_nonzero((group.tiles <= bound) & (group.tiles > -math.inf)))
+            for group in self.groups
         )
-        return few / self.seen
+        return few / sum(group.tiles.size for group in self.groups)
 
     def inferred(self, workers: int) -> tuple[list[Inferred], list[float]]:
-        """Infer cubes with the run's own engine.
+        """Infer a few cubes with the run's own engine.
 
         Parameters
         ----------
@@ -118,12 +137,12 @@ class Survey:
         drawn, sizes = self._drawn()
         return self._all(drawn, workers), sizes
 
-    def more(self, workers: int) -> list[Inferred]:
-        """Infer as many cubes again, others of the same strata, as far as there are."""
+    def more(self, workers: int, times: int = 1) -> list[Inferred]:
+        """Infer ``times`` as many cubes as at first, others of the same strata."""
         drawn: list[tuple[Zyx, float, int]] = []
         before, self._left = self._left, []
         for stratum, (cubes, count) in enumerate(before):
-            self._take(cubes, count, stratum, drawn)
+            self._take(cubes, count, times, stratum, drawn)
         return self._all(drawn, workers)
 
     def _all(
@@ -133,46 +152,47 @@ class Survey:
         with ThreadPoolExecutor(max(1, len(parts))) as pool:
             return [cube for part in pool.map(self._infer, parts) for cube in part]
 
-    def _look(self, grid: BlockGrid) -> list[tuple[Roi, NDArray[np.float32]]]:
+    def _look(self, grid: BlockGrid) -> list[Group]:
         wanted = min(max(_FEWEST_GROUPS, len(grid) // _GROUP_SHARE), _MOST_GROUPS)
         count = min(wanted, len(grid))
         borders = np.linspace(0, len(grid), count + 1).astype(np.int64)
         numbers = [int(self._rng.integers(a, b)) for a, b in pairwise(borders)]
         boxes = [grid.block(grid.index_of(number)).write_roi for number in numbers]
         with ThreadPoolExecutor(_READERS) as pool:
-            looked = list(pool.map(self._evidence, boxes))
-        return [
-            (box, values)
-            for box, values in zip(boxes, looked, strict=True)
-            if values is not None
-        ]
+            looked = list(pool.map(self._group, boxes))
+        return [group for group in looked if group is not None]
 
-    def _evidence(self, cubes: Roi) -> NDArray[np.float32] | None:
+    def _group(self, cubes: Roi) -> Group | None:
         shape = self._volume.shape
         inside = self._tissue[cubes.slices()]
-        if not inside.any():
-            return np.full(cubes.shape, -np.inf, np.float32)
         roi = voxels_of(cubes, shape, self.edge)
-        seen = roi.grown((SEEN,) * 3).intersection(Roi.whole(shape))
-        try:
-            raw = self._volume.read(seen)
-        except VolumeError:
-            return None
-        found = evidence(raw, seen, roi, self._decisions.affine, shape, self.edge)
-        return np.where(inside, found, np.float32(-np.inf))
+        tiles = cube_box(roi, TILE)
+        found = np.full(tiles.shape, -np.inf, np.float32)
+        if inside.any():
+            seen = roi.grown((SEEN,) * 3).intersection(Roi.whole(shape))
+            try:
+                raw = self._volume.read(seen)
+            except VolumeError:
+                return None
+            found = evidence(raw, seen, roi, self._decisions.affine, shape, TILE)
+        part = self.edge // TILE
+        found[~spread(inside, cubes, tiles, part)] = -np.inf
+        best = found
+        for axis, count in enumerate(cubes.shape):
+            best = np.maximum.reduceat(best, np.arange(count) * part, axis)
+        return Group(cubes, best, found)
 
     def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
         """Draw cubes to infer: position, evidence and stratum of each."""
         places = [
-            (to_zyx(np.add(index, box.start)), float(values[index]))
-            for box, values in self.groups
-            for index in np.ndindex(values.shape)
+            (to_zyx(np.add(index, group.box.start)), float(group.cubes[index]))
+            for group in self.groups
+            for index in np.ndindex(group.cubes.shape)
         ]
         places.sort(key=lambda cube: (-cube[1], cube[0]))
         inside = [cube for cube in places if cube[1] > -math.inf]
         outside = places[len(inside) :]
-        total = self._tissue.size
-        wanted = min(max(_FEWEST, min(total // _SHARE, _MOST)), total // _SMALL)
+        wanted = min(_FEWEST, self.wanted)
         drawn: list[tuple[Zyx, float, int]] = []
         sizes: list[float] = []
         if outside:
@@ -197,17 +217,19 @@ class Survey:
         drawn: list[tuple[Zyx, float, int]],
         sizes: list[float],
     ) -> None:
-        self._take(stratum, count, len(sizes), drawn)
+        self._take(stratum, count, 1, len(sizes), drawn)
         sizes.append(float(len(stratum)))
 
     def _take(
         self,
         cubes: Sequence[tuple[Zyx, float]],
         count: int,
+        times: int,
         stratum: int,
         drawn: list[tuple[Zyx, float, int]],
     ) -> None:
-        numbers = self._rng.choice(len(cubes), min(count, len(cubes)), replace=False)
+        most = min(count * times, len(cubes))
+        numbers = self._rng.choice(len(cubes), most, replace=False)
         drawn += [(*cubes[int(k)], stratum) for k in numbers]
         chosen = set(numbers.tolist())
         others = [cube for k, cube in enumerate(cubes) if k not in chosen]
@@ -269,11 +291,36 @@ def what_it_holds(
         That it was drawn from.
     """
     neurites, specks = long_pieces(foreground, cube, volume_shape)
+    tiles = cube_box(cube, TILE)
+    if near is None:
+        near = np.full(tiles.shape, value, np.float32)
+    held, small = (_in_tiles(mask, tiles, cube) for mask in (neurites > 0, specks))
     there = np.nonzero(neurites)
-    numbers, voxels = np.unique(neurites[there], return_counts=True)
-    around = np.full(len(numbers), value, np.float32)
-    if near is not None:
-        around[:] = -np.inf
-        beside = near[tuple(axis // TILE for axis in there)]
-        np.maximum.at(around, np.searchsorted(numbers, neurites[there]), beside)
-    return Inferred(value, around, voxels, stratum, int(np.count_nonzero(specks)))
+    beside = near[
+        tuple(
+            (axis + a) // TILE - b
+            for axis, a, b in zip(there, cube.start, tiles.start, strict=True)
+        )
+    ]
+    shown = np.full(int(neurites.max(initial=0)) + 1, -np.inf)
+    np.maximum.at(shown, neurites[there], beside)
+    some = (held > 0) | (small > 0)
+    return Inferred(
+        value,
+        near[some],
+        held[some],
+        small[some],
+        stratum,
+        float(shown[np.unique(neurites[there])].min(initial=np.inf)),
+    )
+
+
+def _in_tiles(mask: NDArray[np.bool_], tiles: Roi, cube: Roi) -> NDArray[np.int64]:
+    """Count the voxels of a mask of a cube in each of its tiles."""
+    counts = mask.astype(np.int64)
+    for axis, (first, count, a) in enumerate(
+        zip(tiles.start, tiles.shape, cube.start, strict=True)
+    ):
+        cuts = (first + np.arange(count)) * TILE - a
+        counts = np.add.reduceat(counts, np.maximum(cuts, 0), axis)
+    return counts

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.geometry import to_zyx
-from blockseg.model import window_memory
+from blockseg.core.cubes import TILE
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.model import cover, window_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from blockseg.jobs.sparse_survey import Survey
 
 __all__ = ["Cover", "cheapest_window"]
+
+_EDGES = tuple(TILE * n for n in (1, 2, 3, 4, 8))  # of windows, in voxels
+_COUNTED = 24  # groups at most
+_CALL = 50_000
+"""Voxels of work that calling an engine costs beside: a window of 16³ takes as long as
+that and its own (OpenVINO, one core)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +47,42 @@ class Cover:
 def cheapest_window(
     survey: Survey, bound: float | None, inputs: Inputs, decisions: Decisions
 ) -> Cover:
-    """Return windows of one or two cubes an axis that cover what is left.
+    """Return the windows that cover what is left with the least work.
 
     A larger window computes less margin, and more that is empty: how many are needed
-    is counted on the groups of cubes that were looked at.
+    is counted on the groups of cubes that were looked at, or on some of them.
 
     Parameters
     ----------
     survey
         Has looked at them.
     bound
-        Evidence up to which a cube is skipped; None for those outside of the tissue.
+        Evidence up to which a tile is skipped; None for those outside of the tissue.
     inputs, decisions
         Of the run as it would be if nothing were skipped.
     """
-    margin, edge = inputs.field.margin, survey.edge
+    margin = inputs.field.margin
     least = -math.inf if bound is None else bound
-    occupied = [values > least for _, values in survey.groups]
+    left = [group.tiles > least for group in survey.groups]
+    occupied = [tiles for tiles in left if tiles.any()]
+    every = -(-len(occupied) // _COUNTED)
     itemsize = np.dtype(decisions.precision).itemsize
 
     def work(window: Zyx) -> float:
-        return math.prod(n + 2 * margin for n in window)
+        return math.prod(n + 2 * margin for n in window) + _CALL
 
     def memory(window: Zyx) -> int:
         return window_memory(window, decisions.backend, itemsize, inputs.info)
 
-    small = (edge,) * 3
-    allowed = max(memory(decisions.window), memory(small))
+    allowed = max(memory(decisions.window), memory((TILE,) * 3))
+    voxels = TILE**3 * sum(tiles.size for tiles in left)
+    scale = len(occupied) / max(len(occupied[:: every or 1]), 1)
     choices = {}
-    for spans in product((1, 2), repeat=3):
-        window = to_zyx(edge * n for n in spans)
+    for window in map(to_zyx, product(_EDGES, repeat=3)):
         if memory(window) <= allowed:
-            choices[window] = sum(_needed(part, to_zyx(spans)) for part in occupied)
+            needed = sum(_needed(tiles, window) for tiles in occupied[::every])
+            choices[window] = needed * scale
     window = min(choices, key=lambda shape: (choices[shape] * work(shape), shape))
-    voxels = edge**3 * sum(group.size for group in occupied)
     exhaustive = work(decisions.window) / math.prod(decisions.window) * voxels
     return Cover(
         window,
@@ -82,9 +91,7 @@ def cheapest_window(
     )
 
 
-def _needed(occupied: NDArray[np.bool_], spans: Zyx) -> int:
-    """Count the boxes of ``spans`` cubes that it takes to cover a group."""
-    for axis, span in enumerate(spans):
-        cuts = np.arange(0, occupied.shape[axis], span)
-        occupied = np.logical_or.reduceat(occupied, cuts, axis=axis)
-    return int(np.count_nonzero(occupied))
+def _needed(tiles: NDArray[np.bool_], window: Zyx) -> int:
+    """Count the windows that it takes to cover a group."""
+    spans = to_zyx(n // TILE for n in window)
+    return sum(1 for _ in cover(tiles, Roi.whole(tiles.shape), spans, 1))

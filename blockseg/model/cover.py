@@ -31,11 +31,12 @@ def tiles(region: Roi, core: Zyx) -> Iterator[Roi]:
 def cover(
     wanted: NDArray[np.bool_], region: Roi, core: Zyx, step: int
 ) -> Iterator[Roi]:
-    """Yield disjoint boxes of shape ``core`` that cover what is wanted.
+    """Yield boxes of shape ``core`` that cover what is wanted, which may overlap.
 
-    Slabs along z begin where something is wanted, in them rows along y, and in
-    these boxes along x: never more boxes than tiles of the region, if it starts at a
-    multiple of ``step``.
+    The fewer of two covers, never more boxes than tiles of the region, if it starts at a
+    multiple of ``step``. In one, slabs along z begin where something is wanted, in them
+    rows along y, and in these boxes along x. In the other each box holds the first place
+    that is not yet covered, and as much besides as it can.
 
     Parameters
     ----------
@@ -46,22 +47,79 @@ def cover(
     core
         Voxels of a box along (z, y, x).
     step
-        Boxes start at multiples of this many voxels of the volume.
+        Boxes start at multiples of this many voxels of the volume, or where others end.
     """
+    cells = _cells(wanted, region, step)
+    first = [floor_to(a, step) for a in region.start]
+    spans = [n // step for n in core]
+    starts = list(_in_rows(wanted, region, core, step))
+    if min(spans) > 0:
+        greedy = _greedy(cells, to_zyx(spans))
+        if len(greedy) < len(starts):
+            starts = [to_zyx(np.multiply(place, step) + first) for place in greedy]
+    for start in starts:
+        yield _box(start, core)
+
+
+def _in_rows(
+    wanted: NDArray[np.bool_], region: Roi, core: Zyx, step: int
+) -> Iterator[Zyx]:
     for z in _starts(wanted.any(axis=(1, 2)), region.start[0], core[0], step):
         slab = wanted[_within(z, core[0], region, 0)]
         for y in _starts(slab.any(axis=(0, 2)), region.start[1], core[1], step):
             row = slab[:, _within(y, core[1], region, 1)]
             for x in _starts(row.any(axis=(0, 1)), region.start[2], core[2], step):
-                yield _box((z, y, x), core)
+                yield z, y, x
+
+
+def _greedy(cells: NDArray[np.bool_], spans: Zyx) -> list[Zyx]:
+    """Return where boxes of ``spans`` cells begin, each with the most that it can."""
+    left, found = cells.copy(), []
+    (depth, height, width), (_, rows, columns) = spans, cells.shape
+    for z in range(len(left)):
+        while left[z].any():
+            y, x = (int(i) for i in np.argwhere(left[z])[0])
+            column = left[z : z + depth].sum(0)
+            low_y, low_x = max(0, y - height + 1), max(0, x - width + 1)
+            stop_y, stop_x = min(y + height, rows), min(x + width, columns)
+            # Sums of all boxes that hold the place, from sums up to each corner.
+            near = np.zeros((y + height - low_y + 1, x + width - low_x + 1), np.int64)
+            near[1 : stop_y - low_y + 1, 1 : stop_x - low_x + 1] = column[
+                low_y:stop_y, low_x:stop_x
+            ]
+            upto = near.cumsum(0).cumsum(1)
+            held = (
+                upto[height:, width:]
+                - upto[:-height, width:]
+                - upto[height:, :-width]
+                + upto[:-height, :-width]
+            )
+            best = np.unravel_index(held.argmax(), held.shape)
+            start = (z, low_y + int(best[0]), low_x + int(best[1]))
+            left[tuple(slice(a, a + n) for a, n in zip(start, spans, strict=True))] = 0
+            found.append(start)
+    return found
+
+
+def _cells(wanted: NDArray[np.bool_], region: Roi, step: int) -> NDArray[np.bool_]:
+    """Return which cells of ``step`` voxels hold anything wanted."""
+    cells = wanted
+    for axis, (a, b) in enumerate(zip(region.start, region.stop, strict=True)):
+        cuts = np.arange(floor_to(a, step), b, step) - a
+        cells = np.logical_or.reduceat(cells, np.maximum(cuts, 0), axis)
+    return cells
 
 
 def _starts(wanted: ArrayLike, first: int, length: int, step: int) -> Iterator[int]:
     places = np.flatnonzero(wanted) + first
+    stop = floor_to(first, step)
     while len(places):
-        start = floor_to(int(places[0]), step)
+        start = max(
+            floor_to(int(places[0]), step), stop
+        )  # boxes may be thinner than steps
         yield start
-        places = places[places >= start + length]
+        stop = start + length
+        places = places[places >= stop]
 
 
 def _within(start: int, length: int, region: Roi, axis: int) -> slice:

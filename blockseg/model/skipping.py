@@ -1,14 +1,12 @@
-"""Choose up to which evidence a cube counts as empty, from cubes that were inferred.
+"""Choose up to which evidence a tile counts as empty, from cubes that were inferred.
 
-A cube is lost with all that it holds, but cubes that hold little are rare in a small sample.
-So a piece of foreground counts as lost already if its own surroundings show no more evidence
-than the bound, whatever else its cube holds: of such faint pieces there are some to be seen
-in many cubes. How far the estimate may lie from the truth is found by a bootstrap over
-cubes.
+A tile is lost with all that it holds. How far the estimate may lie from the truth is found
+by a bootstrap over cubes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST", "LOSS", "Inferred", "Skipping", "choose_bound"]
+__all__ = ["FEWEST", "LOSS", "SURE", "Inferred", "Skipping", "choose_bound"]
 
 LOSS = 0.001
 """Largest share of the foreground that may be lost."""
@@ -34,8 +32,15 @@ The median of what such cubes hold lies within the range of six of them with a
 probability of 1 - 2/2⁶ = 97 %; of five, of 94 %.
 """
 
-_SURE = 2 * FEWEST  # cubes with foreground, from which on a bound may be clear:
-_CLEAR = 0.5  # of the evidence of the faintest foreground, at most
+SURE = 8
+"""Inferred cubes with foreground from which on a bound may be clear.
+
+Of eight, one belongs to the fainter third of such cubes with a probability of
+1 - (2/3)⁸ = 96 %.
+"""
+
+_CLEAR = 0.5  # of the evidence of the faintest piece of foreground
+_LOWER = 20  # bounds to try below what any inferred cube shows
 
 _REPLICATES = 2000
 _SEED = 20
@@ -48,22 +53,29 @@ class Inferred:
     evidence: float
     """Of the cube."""
 
-    around: NDArray[np.float32]
-    """Evidence in the surroundings of each piece of foreground, at most the cube's."""
+    tiles: NDArray[np.float32]
+    """Evidence of each of its tiles that holds anything, at most the cube's."""
 
     foreground: NDArray[np.int64]
-    """Voxels of each piece; pieces too short to be a neurite's do not count."""
+    """Voxels in each of these tiles; pieces too short to be a neurite's do not count."""
+
+    specks: NDArray[np.int64]
+    """Voxels of those pieces in each of these tiles."""
 
     stratum: int
     """Number of the stratum that the cube was drawn from."""
 
-    specks: int = 0
-    """Voxels of pieces too short to count as foreground."""
+    faintest: float = math.inf
+    """The least of what its pieces of foreground show where they show most; infinite if
+    there is none."""
 
-    def lost(self, bounds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the voxels whose surroundings show no more than each bound."""
-        faint = self.around[:, None] <= bounds
-        return np.asarray((faint * self.foreground[:, None]).sum(0), float)
+    def lost(self, bounds: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the voxels in tiles that show no more than each bound."""
+        order = np.argsort(self.tiles)
+        added = np.concatenate([[0], np.cumsum(self.foreground[order])])
+        return np.asarray(
+            added[np.searchsorted(self.tiles[order], bounds, "right")], float
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +83,10 @@ class Skipping:
     """A bound, and what it is expected to cost."""
 
     bound: float | None
-    """Largest evidence of an empty cube; None if no bound keeps the loss down."""
+    """Largest evidence of an empty tile; None if no bound keeps the loss down."""
 
     lost: float
-    """Estimated share of the foreground in cubes up to the bound."""
+    """Estimated share of the foreground in tiles up to the bound."""
 
     at_most: float
     """The same, with 95 % confidence."""
@@ -83,7 +95,10 @@ class Skipping:
     """Inferred cubes with any foreground."""
 
     specks: float = 0.0
-    """Estimated voxels in specks in cubes up to the bound, over the foreground in all."""
+    """Estimated voxels in specks in tiles up to the bound, over the foreground in all."""
+
+    clear: bool = False
+    """Whether the bound is far below all foreground, so that more cubes tell little."""
 
 
 def choose_bound(
@@ -91,12 +106,13 @@ def choose_bound(
 ) -> Skipping:
     """Return the largest bound whose loss is small enough with 95 % confidence.
 
-    Candidates are the evidences of the inferred cubes. Foreground in all is the sum over
-    strata of their sizes times the mean of their cubes. Faint foreground is the larger of
-    this sum and of the mean over all inferred cubes, as if it were as frequent everywhere
-    as where cubes were drawn most, and one more cube had been inferred that loses one voxel:
-    none seen is not none there. Only a bound below half of what all foreground in at least
-    twelve cubes shows does without that cube.
+    Candidates are the evidences of the inferred cubes, and some below the least of them.
+    Foreground in all is the sum over strata of their sizes times
+    the mean of their cubes. What is lost is the larger of this sum and of the mean over
+    all inferred cubes, as if it were as frequent everywhere as where cubes were drawn
+    most, and one more cube had been inferred that loses one voxel: none seen is not none
+    there. Only a bound below half of what every piece of foreground shows somewhere, in at
+    least eight cubes, does without that cube.
 
     The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the
     Bootstrap*, 1993, chapter 13) draws in each stratum one cube fewer than were
@@ -116,14 +132,14 @@ def choose_bound(
     counted = int(np.count_nonzero(held))
     if counted < FEWEST:
         return Skipping(None, 0.0, 0.0, counted)
-    bounds = np.unique([cube.evidence for cube in cubes])
+    bounds = _candidates(cubes)
     faint = np.array([cube.lost(bounds) for cube in cubes])
     drawn, weight = _draws(np.array([cube.stratum for cube in cubes]), sizes)
     weighted = drawn * weight
     total = (weighted @ held)[:, None]
     clear = np.zeros(len(bounds), bool)
-    if counted >= _SURE:
-        clear = bounds < _CLEAR * min(min(cube.around, default=np.inf) for cube in cubes)
+    if counted >= SURE:
+        clear = bounds < _CLEAR * min(cube.faintest for cube in cubes)
     unseen = np.where(clear, 0, 1)
     more = (drawn @ faint + unseen) / (drawn.sum(1, keepdims=True) + unseen)
     lost = np.maximum(weighted @ faint, sum(sizes) * more)
@@ -133,15 +149,28 @@ def choose_bound(
     if not len(fine):
         return Skipping(None, 0.0, 0.0, counted)
     last = fine[-1]
-    skipped = np.array([cube.evidence <= bounds[last] for cube in cubes])
-    specks = np.array([cube.specks for cube in cubes]) * skipped
+    specks = np.array([cube.specks[cube.tiles <= bounds[last]].sum() for cube in cubes])
     return Skipping(
         float(bounds[last]),
         float(share[0, last]),
         loss if clear[last] else float(upper[last]),
         counted,
         float(weighted[0] @ specks / total[0, 0]),
+        bool(clear[last]),
     )
+
+
+def _candidates(cubes: Sequence[Inferred]) -> NDArray[np.float32]:
+    """Return bounds to try, from the lowest.
+
+    Tiles show less than the cube that they lie in, so lower ones than any cube's help too.
+    """
+    whole = np.array([cube.evidence for cube in cubes], np.float32)
+    shown = whole[whole > -np.inf]
+    if not len(shown):
+        return np.unique(whole)
+    lower = np.linspace(0, shown.min(), _LOWER, dtype=np.float32)
+    return np.unique(np.concatenate([whole, lower]))
 
 
 def _draws(

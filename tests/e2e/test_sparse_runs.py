@@ -57,7 +57,7 @@ def test_a_sparse_run_says_what_it_skipped_and_loses_next_to_nothing(
 ):
     done = run(blockseg, store, "sparse.zarr", "--sparse", "--block", "128")
     assert done.output.index("what --sparse may skip") < done.output.index("blocks of")
-    assert "of the voxels were in cubes taken for empty" in done.output
+    assert "of the voxels were in tiles taken for empty" in done.output
     assert "of the foreground is lost, at most 0." in done.output
     found = voxels(blockseg.folder / "sparse.zarr") >= 128
     bright = voxels(store / "brain.zarr") >= 200 + 8 * 10
