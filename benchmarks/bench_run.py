@@ -13,7 +13,8 @@ the 64³ windows, or with few axons. Speed is written voxels over the clock's ti
 start to end of the command, imports included. Memory is the largest sum over all processes of what each has
 resident and shares with none, and the most that one of them shares, looked at five times
 a second (PSS would be finer, but walking the page tables of such processes slows them). ``differs`` is the share of
-the brain's mask that is not that of ``blockseg run``: seams, or what was passed over.
+the brain's mask that is not that of ``blockseg run``: seams, or what was passed over;
+``lost`` is what of it is missing, ``lost_of_neurites`` the same of pieces of 8 voxels or more.
 
 For blockseg, ``alone`` is the time that as many engines side by side take for the same
 windows with nothing else to do, over that of the command (imports, estimates and the
@@ -40,6 +41,8 @@ import zarr
 from infer_machine import machine  # type: ignore[import-not-found]
 from run_engines import engines  # type: ignore[import-not-found]
 
+from blockseg.core.geometry import Roi
+from blockseg.model import long_pieces
 from blockseg.model.weights_info import default_weights
 
 HERE = Path(__file__).parent
@@ -276,6 +279,10 @@ def fresh(name: str, kind: str, shape: Any, given: Any) -> dict[str, Any]:
         theirs = mask_of(name, out)
         found["differs"] = float((ours != theirs).sum() / max(1, (ours > 0).sum()))
         found["lost"] = float((ours > theirs).sum() / max(1, (ours > 0).sum()))
+        if name == "blockseg-sparse":
+            neurites = long_pieces(ours > 0, Roi.whole(ours.shape), ours.shape)[0] > 0
+            lost = neurites & (theirs == 0)
+            found["lost_of_neurites"] = float(lost.sum() / max(1, neurites.sum()))
     if name != "blockseg":
         shutil.rmtree(out, ignore_errors=True)
     return found
