@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.geometry import Roi, Zyx
+from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.presets import preset
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SEED = 50_000  # of no training and no other benchmark
 UNIT: Zyx = (256, 512, 512)
 """What is painted; larger brains repeat it, mirrored, so that nothing ends at a seam."""
+UNIT_OF_FEW: Zyx = (256, 1024, 1024)
 OCCUPIED = 0.05
 CELL = 64
 FEW = {"few": ("fmost", 9.0), "bright": ("clean", 3.5)}
@@ -38,9 +39,8 @@ def brain(folder: Path, kind: str, shape: Zyx) -> Path:
     done = path / ".complete"
     if done.exists():
         return path
-    unit: Zyx = (min(UNIT[0], shape[0]), min(UNIT[1], shape[1]), min(UNIT[2], shape[2]))
-    if kind in FEW:
-        unit = shape
+    largest = UNIT_OF_FEW if kind in FEW else UNIT
+    unit = to_zyx(map(min, largest, shape))
     image = _painted(kind, unit)
     repeats = [n // u for n, u in zip(shape, unit, strict=True)]
     for axis, count in enumerate(repeats):

@@ -197,3 +197,10 @@ def test_a_volume_of_a_few_cubes_is_not_skipped(weights, tmp_path):
     assert 0 < found.inferred <= found.cubes // 4
     assert gate_of(decided.sparse) is None
     assert found.note
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_whole_cubes():
+    gate: Any = gate_of({"edge": 64, "cubes": 8, "bound": 1.5})
+    assert (gate.edge, gate.tile, gate.bound) == (64, 64, 1.5)
+    newer: Any = gate_of({"edge": 64, "cubes": 8, "bound": 1.5, "tile": 16})
+    assert (newer.edge, newer.tile) == (64, 16)
