@@ -39,7 +39,7 @@ Of eight, one belongs to the fainter third of such cubes with a probability of
 1 - (2/3)⁸ = 96 %.
 """
 
-_CLEAR = 0.5  # of the evidence of the faintest piece of foreground
+_CLEAR = 0.4  # of the evidence of the faintest piece of foreground
 _LOWER = 20  # bounds to try below what any inferred cube shows
 
 _REPLICATES = 2000
@@ -111,7 +111,7 @@ def choose_bound(
     the mean of their cubes. What is lost is the larger of this sum and of the mean over
     all inferred cubes, as if it were as frequent everywhere as where cubes were drawn
     most, and one more cube had been inferred that loses one voxel: none seen is not none
-    there. Only a bound below half of what every piece of foreground shows somewhere, in at
+    there. Only a bound below 0.4 of what every piece of foreground shows somewhere, in at
     least eight cubes, does without that cube.
 
     The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the

@@ -65,7 +65,7 @@ def test_with_few_cubes_inferred_none_seen_is_not_none_there():
 
 
 @pytest.mark.parametrize(
-    ("occupied", "faintest", "most"), [(8, 2.7, 1.11), (8, 2.1, 1.04), (7, 2.7, None)]
+    ("occupied", "faintest", "most"), [(8, 3.0, 1.11), (8, 2.62, 1.04), (7, 3.0, None)]
 )
 def test_a_bound_far_below_all_of_eight_cubes_needs_no_larger_sample(
     occupied, faintest, most
@@ -76,7 +76,7 @@ def test_a_bound_far_below_all_of_eight_cubes_needs_no_larger_sample(
     if most is None:
         assert chosen.bound is None
     else:
-        assert chosen.bound == pytest.approx(most), "below half of the faintest"
+        assert chosen.bound == pytest.approx(most), "far below the faintest"
         assert (chosen.lost, chosen.at_most) == (0, 0.001), "no more is known"
 
 
