@@ -20,7 +20,7 @@ from blockseg.metrics import (
     score_block,
 )
 from blockseg.model import estimate_background
-from blockseg.model.normalization import saturation
+from blockseg.model.background import saturation
 from blockseg.training.labels import IGNORE
 from blockseg.training.synth.brain import SyntheticBrain
 from blockseg.training.synth.fields import stream

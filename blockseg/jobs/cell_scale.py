@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.metrics import GreyScale
 from blockseg.model import estimate_background, parse_normalization
-from blockseg.model.normalization import saturation
+from blockseg.model.background import saturation
 from blockseg.volume import sample_planes
 
 if TYPE_CHECKING:

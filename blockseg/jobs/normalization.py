@@ -16,7 +16,7 @@ from blockseg.model import (
     estimate_field,
     parse_normalization,
 )
-from blockseg.model.normalization import saturation
+from blockseg.model.background import saturation
 from blockseg.volume import sample_planes
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 The sample is cut into squares, so small that light hardly varies within one. Each is
 judged by itself, by the rules of
-:func:`~blockseg.model.normalization.estimate_background`. A node takes the mean of all
+:func:`~blockseg.model.background.estimate_background`. A node takes the mean of all
 squares that show tissue, weighted by their voxels and by how near they lie.
 """
 
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.specs import AffineField
-from blockseg.model.normalization import CEILING, estimate_background, saturation
+from blockseg.model.background import estimate_background, saturation
+from blockseg.model.normalization import CEILING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

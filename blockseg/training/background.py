@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
-from blockseg.model.normalization import Background, estimate_background
+from blockseg.model.background import Background, estimate_background
 from blockseg.volume import sample_planes
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from blockseg.core.geometry import Roi
 from blockseg.metrics.scores import Agreement, tolerant_agreement
-from blockseg.model.normalization import estimate_background
+from blockseg.model.background import estimate_background
 from blockseg.model.weights import load_weights
 from blockseg.model.weights_info import WeightsInfo, default_weights
 from blockseg.training.synth.brain import SyntheticBrain

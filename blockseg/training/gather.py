@@ -9,7 +9,7 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.model.normalization import Background, affine, parse_normalization
+from blockseg.model.normalization import affine, parse_normalization
 from blockseg.training import synth_source
 from blockseg.training.augment import Scale
 from blockseg.training.data import MixedPatches, SourceNote, TrainingData
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.core.specs import Affine
+    from blockseg.model.background import Background
     from blockseg.training.data import DataConfig, NumberedPatches, ValidationVolume
     from blockseg.training.split import Cut
 

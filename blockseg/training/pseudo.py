@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from blockseg.model.normalization import estimate_background
+from blockseg.model.background import estimate_background
 from blockseg.training.labels import IGNORE
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from blockseg.core.errors import ConfigError, VolumeError
-from blockseg.model.normalization import Background
+from blockseg.model.background import Background
 from blockseg.training import synth_source
 from blockseg.training.background import background_of
 from blockseg.training.cases import Case, find_cases

@@ -11,13 +11,8 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.model.normalization import (
-    Background,
-    affine,
-    estimate_background,
-    normalize,
-    parse_normalization,
-)
+from blockseg.model.background import Background, estimate_background
+from blockseg.model.normalization import affine, normalize, parse_normalization
 from blockseg.training.augment import Augmentation, Scale, augmented
 from blockseg.training.randomised import cluttered, random_params
 from blockseg.training.synth.brain import SyntheticBrain
