@@ -7,6 +7,9 @@
 Networks have one fixed setting, that of ``blockseg run``; filters are told the best
 threshold of each set by its truth. F1 is that of centrelines within 2 voxels, with the
 95 % interval over blocks; in an SNR bin: recall in the bin, precision over all.
+On empty tissue filters are shown twice: at the threshold that was best for the preset, and
+(``=``) at the one with which they find the same share of its true voxels as the first
+weights do.
 Brains of a preset are 96×160×160 voxels, with more neurites than a brain has; those "as
 made" are 128×256×256 as ``blockseg synth`` makes them.
 LABEL holds 1 on background and 2 on neurites; other values are unknown.
@@ -25,11 +28,13 @@ import numpy as np
 import torch
 from accuracy_methods import Method, classical, weights  # type: ignore[import-not-found]
 from accuracy_scenes import (  # type: ignore[import-not-found]
+    TOLERANCE,
     Scene,
     annotated,
     negative,
     synthetic_sets,
 )
+from scipy import ndimage
 
 from blockseg.metrics import measure
 from blockseg.model.weights_info import default_weights
@@ -54,8 +59,41 @@ def best_threshold(responses: list[np.ndarray], scenes: list[Scene]) -> float:
     return float(best[1])
 
 
-def score(method: Method, scenes: list[Scene], told: float | None) -> dict[str, Any]:
-    """Return all numbers of one method on one set."""
+def equal_recall(
+    responses: list[np.ndarray], scenes: list[Scene], recall: float
+) -> float:
+    """Return the highest threshold that finds a share of the true voxels."""
+    z, y, x = np.ogrid[-2:3, -2:3, -2:3]
+    ball = z**2 + y**2 + x**2 <= TOLERANCE**2
+    # A true voxel is found if the highest response within the tolerance is.
+    highest = [
+        ndimage.maximum_filter(r, footprint=ball)[s.true & s.counts]
+        for r, s in zip(responses, scenes, strict=True)
+    ]
+    level = np.quantile(np.concatenate(highest), 1 - recall, method="lower")
+    return float(level)
+
+
+def score(
+    method: Method,
+    scenes: list[Scene],
+    told: float | None,
+    recall: float | None = None,
+    equal: float | None = None,
+) -> dict[str, Any]:
+    """Return all numbers of one method on one set.
+
+    Parameters
+    ----------
+    method, scenes
+        What is scored, and on what.
+    told
+        The threshold, where the method has none of its own and the set has no truth.
+    recall
+        For which share of true voxels found the threshold is sought.
+    equal
+        The threshold that was so found, for a set without truth.
+    """
     responses = [method.response(scene.image) for scene in scenes]
     level = method.threshold if method.threshold is not None else told
     empty = not any(scene.true.any() for scene in scenes)
@@ -72,7 +110,17 @@ def score(method: Method, scenes: list[Scene], told: float | None) -> dict[str, 
         * 1e6,
     }
     if empty:
+        if equal is not None:
+            out["painted_at_equal_recall"] = (
+                sum(
+                    int(((r >= equal) & s.counts).sum())
+                    for s, r in zip(scenes, responses, strict=True)
+                )
+                / voxels
+            )
         return out
+    if recall is not None and method.threshold is None:
+        out["equal_recall_threshold"] = equal_recall(responses, scenes, recall)
     rows = np.array([row for s, m in pairs for row in s.rows(m)])
     for found in measure(rows):
         out[found.name] = found.value
@@ -86,9 +134,10 @@ def line(name: str, scores: dict[str, dict[str, Any]]) -> str:
     cells = []
     for of_set in scores.values():
         if "centreline_f1" not in of_set:
-            cells.append(
-                f"{of_set['painted_share']:8.2%}{of_set['false_per_100_cubed']:7.1f}"
-            )
+            text = f"{of_set['painted_share']:8.2%}{of_set['false_per_100_cubed']:7.1f}"
+            if "painted_at_equal_recall" in of_set:
+                text += f" ={of_set['painted_at_equal_recall']:.2%}"
+            cells.append(text)
             continue
         low, high = of_set["interval"]
         text = f"{of_set['centreline_f1']:6.3f} ({low:.2f}-{high:.2f})"
@@ -136,14 +185,22 @@ def main() -> None:
     sys.stdout.write(f"{platform.processor() or platform.machine()}, {__doc__}\n")
     sys.stdout.write(f"{'':34}{' | '.join(sets)}\n")
     results: dict[str, dict[str, dict[str, Any]]] = {}
+    recalls: dict[str, float] = {}
     for method in methods:
         results[method.name] = scores = {}
         told: dict[str, float] = {}
+        equal: dict[str, float] = {}
         for name, scenes in sets.items():
             # Where there is no neurite, a filter keeps the threshold of its preset.
-            scores[name] = score(method, scenes, told.get(name.removesuffix(", empty")))
+            of = name.removesuffix(", empty")
+            scores[name] = score(
+                method, scenes, told.get(of), recalls.get(name), equal.get(of)
+            )
             if name in ("fmost", "lightsheet"):
                 told[name] = scores[name]["threshold"]
+                recalls.setdefault(name, scores[name]["near_recall"])
+                if "equal_recall_threshold" in scores[name]:
+                    equal[name] = scores[name]["equal_recall_threshold"]
         sys.stdout.write(line(method.name, scores) + "\n")
         sys.stdout.flush()
     if given.json:
