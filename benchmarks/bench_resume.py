@@ -30,26 +30,27 @@ def command(*words: object) -> list[str]:
     return [sys.executable, "-m", "blockseg_cli", *map(str, words)]
 
 
-def start(*words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(*words), stdout=subprocess.PIPE, text=True)
+class Watched:
+    """A run and what its lines of JSON have told so far."""
 
+    def __init__(self, *words: object) -> None:
+        self.process = subprocess.Popen(
+            command("run", *words), stdout=subprocess.PIPE, text=True
+        )
+        self.blocks = self.before = 0
+        self.done: list[int] = []
 
-def follow(run: subprocess.Popen[str], until: float) -> tuple[list[int], int]:
-    """Return the blocks done until a share of all is reached, and how many there are."""
-    done: list[int] = []
-    total = 0
-    for line in run.stdout or ():
-        if not line.startswith("{"):
-            continue
-        event = json.loads(line)
-        if event["event"] == "JobStarted":
-            total = event["blocks"]
-            before = event["done"]
-        elif event["event"] == "BlockDone" and event["phase"] == "segment":
-            done.append(event["report"]["block_id"])
-            if before + len(done) >= until * total:
-                break
-    return done, total
+    def follow(self, until: float | None = None) -> None:
+        """Read on until a share of all blocks is done, or to the end."""
+        for line in self.process.stdout or ():
+            event = json.loads(line)
+            if event["event"] == "JobStarted":
+                self.blocks, self.before = event["blocks"], event["done"]
+            elif event["event"] == "BlockDone" and event["phase"] == "segment":
+                self.done.append(event["report"]["block_id"])
+                reached = self.before + len(self.done)
+                if until is not None and reached >= until * self.blocks:
+                    return
 
 
 def kill_a_worker(run: subprocess.Popen[str]) -> None:
@@ -85,29 +86,30 @@ def main() -> None:
         )
         options = ("--json", "--block", given.block)
         began = time.monotonic()
-        undisturbed = start("run", brain, whole, *options)
-        follow(undisturbed, 2.0)
-        assert undisturbed.wait() == 0
+        undisturbed = Watched(brain, whole, *options)
+        undisturbed.follow()
+        assert undisturbed.process.wait() == 0
         seconds = time.monotonic() - began
 
-        first = start("run", brain, killed, *options)
-        before, total = follow(first, 0.3)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        first = Watched(brain, killed, *options)
+        first.follow(0.3)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
 
-        second = start("run", brain, killed, *options)
-        middle, _ = follow(second, 0.6)
-        kill_a_worker(second)
-        rest, _ = follow(second, 2.0)
-        assert second.wait() == 0
-        again = set(before) & {*middle, *rest}
-        twice = len(middle) + len(rest) - len({*middle, *rest})
+        second = Watched(brain, killed, *options)
+        second.follow(0.6)
+        kill_a_worker(second.process)
+        second.follow()
+        assert second.process.wait() == 0
+        again = set(first.done) & set(second.done)
+        twice = len(second.done) - len(set(second.done))
         result = {
             "machine": machine_facts(),
             "shape": given.shape,
-            "blocks": total,
+            "blocks": second.blocks,
             "undisturbed_seconds": round(seconds, 1),
-            "done_before_driver_was_killed": len(before),
+            "done_before_driver_was_killed": len(first.done),
+            "known_to_the_second_run": second.before,
             "finished_blocks_done_again": len(again) + twice,
             "stores_identical": content(whole) == content(killed),
             "files": len(content(whole)),
