@@ -105,20 +105,20 @@ def synthetic(
     kind: str, number: int, *, empty: bool = False, seed: int = HELD_OUT_SEED
 ) -> Scene:
     """Return a held-out brain of a preset, denser in neurites than a whole brain."""
-    params = preset(kind)
-    shape = replace(
-        params.morphology,
-        axon_density=900.0,
-        neurons=min(0.5, 5 * params.morphology.neurons),
-    )
+    params = _dense(kind)
     if empty:
-        shape = Morphology(neurons=0, axon_density=0)
-    return _scene(replace(params, morphology=shape), seed + number)
+        params = replace(params, morphology=Morphology(neurons=0, axon_density=0))
+    return _scene(params, seed + number)
 
 
 def as_made(kind: str, number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
     """Return a held-out brain of a preset as ``blockseg synth`` makes it."""
     return _scene(preset(kind), seed + number, WHOLE)
+
+
+def flat(kind: str, number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
+    """Return a dense held-out brain of which every third plane was imaged."""
+    return _scene(_dense(kind), seed + number, step=3)
 
 
 def cluttered_negative(number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
@@ -129,13 +129,23 @@ def cluttered_negative(number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
     return _scene(replace(params, morphology=nothing), seed + number)
 
 
-def _scene(params: SynthParams, seed: int, shape: Zyx = SHAPE) -> Scene:
-    brain = SyntheticBrain(shape, params, seed)
-    whole = Roi.whole(shape)
+def _dense(kind: str) -> SynthParams:
+    params = preset(kind)
+    neurons = min(0.5, 5 * params.morphology.neurons)
+    shape = replace(params.morphology, axon_density=900.0, neurons=neurons)
+    return replace(params, morphology=shape)
+
+
+def _scene(
+    params: SynthParams, seed: int, shape: Zyx = SHAPE, *, step: int = 1
+) -> Scene:
+    brain = SyntheticBrain((shape[0] * step, *shape[1:]), params, seed)
+    whole = Roi.whole(brain.shape)
     of_branch = np.concatenate([[np.nan], brain.tracing.branches.snr])
-    snr = of_branch[brain.branches(whole)].astype(np.float32)
-    true = brain.mask(whole) > 0
-    return Scene(brain.image(whole), true, np.ones(shape, dtype=bool), snr)
+    snr = of_branch[brain.branches(whole)[::step]].astype(np.float32)
+    true = brain.mask(whole)[::step] > 0
+    image = np.ascontiguousarray(brain.image(whole)[::step])
+    return Scene(image, true, np.ones(shape, dtype=bool), snr)
 
 
 def annotated(image: str, label: str, slices: tuple[int, ...]) -> Scene:
@@ -160,11 +170,13 @@ CALIBRATION_SEED = 30_000
 
 
 def synthetic_sets(brains: int, whole: int = 0) -> dict[str, list[Scene]]:
-    """Return all presets, dense and as they are, and the two with clutter alone."""
+    """Return all presets, dense, as they are and flat, and the two with clutter alone."""
     sets = {name: [synthetic(name, i) for i in range(brains)] for name in PRESETS}
     if whole:
         for name in PRESETS:
             sets[f"{name}, as made"] = [as_made(name, i) for i in range(whole)]
+    for name in ("fmost", "lightsheet"):
+        sets[f"{name}, every 3rd plane"] = [flat(name, i) for i in range(brains)]
     for name in ("fmost", "lightsheet"):
         sets[f"{name}, empty"] = [synthetic(name, i, empty=True) for i in range(brains)]
     return sets

@@ -51,24 +51,24 @@ def _optics(rng: np.random.Generator) -> Optics:
 
 def _morphology(rng: np.random.Generator, negative: bool) -> Morphology:
     thin = _log(rng, 0.35, 0.8)
+    # Dendrites at a fine pixel are ten voxels wide, and dim in each of them.
+    thick = rng.uniform() < 0.35
+    widest = rng.uniform(2.0, 6.0) if thick else rng.uniform(1.2, 3.0)
     # Skeleton density 0.02 % to 2 %: sparse axons, meshes, bundles.
-    axons = 0.0 if negative else _log(rng, 120.0, 5000.0)
-    thick = rng.uniform() < 0.15
+    axons = _log(rng, 400.0, 4000.0) / (1 + widest) if thick else _log(rng, 120.0, 5e3)
     return Morphology(
         neurons=0.0 if negative else _maybe(rng, 0.4, 0.5, 3.0),
-        axon_density=axons / 3 if thick else axons,
+        axon_density=0.0 if negative else axons,
         bundled=rng.uniform(0, 0.8) if rng.uniform() < 0.5 else 0.0,
         bundle_size=int(rng.integers(3, 20)),
         bundle_spread=_log(rng, 2.5, 10.0),
-        axon_radius=(1.5, rng.uniform(2.0, 4.0))
-        if thick
-        else (thin, thin * rng.uniform(1.2, 3.0)),
-        dendrite_radius=(0.7, rng.uniform(1.2, 3.0)),
+        axon_radius=(1.5, widest) if thick else (thin, thin * rng.uniform(1.2, 3.0)),
+        dendrite_radius=(0.7, widest),
         dendrites=int(rng.integers(3, 8)),
         dendrite_length=rng.uniform(30, 100),
         branch_every=_log(rng, 25, 250),
         collateral_length=rng.uniform(15, 80),
-        wiggle=rng.uniform(0.15, 0.8),
+        wiggle=rng.uniform(0.15, 0.4 if thick else 0.8),
         meander=rng.uniform(0.2, 0.9),
         flatness=rng.uniform(0.5, 1.0),
         bead_spacing=_log(rng, 6, 40),
@@ -88,7 +88,7 @@ def _clutter(rng: np.random.Generator, negative: bool) -> Clutter:
         cell_snr=(rng.uniform(0.7, 3), _log(rng, 3, 60)),
         holes=_maybe(rng, 0.3, 2, 30),
         vessels=_maybe(rng, 0.25, 1, 6),
-        soma_radius=(rng.uniform(3, 6), rng.uniform(6, 13)),
+        soma_radius=(rng.uniform(3, 6), rng.uniform(6, 18)),
         soma_snr=(15.0, 500.0),
         glow=_maybe(rng, 0.8, 0.01, 0.3),
         glow_width=rng.uniform(1.2, 4.0),
@@ -108,7 +108,7 @@ def random_params(rng: np.random.Generator) -> SynthParams:
     negative = bool(rng.uniform() < 0.12)
     offset = _log(rng, 20, 400)
     level = offset + _log(rng, 40, 3000)
-    noise = _log(rng, 0.02, 0.2) * (level - offset) + 1.0
+    noise = _log(rng, 0.02, 0.3) * (level - offset) + 1.0
     textured = bool(rng.uniform() < 0.65)
     texture = noise * _log(rng, 0.3, 3.5) if textured else 0.0
     fine = rng.uniform(0.9, 2.0)

@@ -48,6 +48,7 @@ _TILE = 64
 _SHAPES = ((1, 2, 2), (2, 1, 2), (1, 1, 2))  # of brains, in tiles
 _EMPTY_KEPT = 0.35  # chance that a patch without a neurite is used
 _TRIES = 4
+_STEPS = (0.6, 0.25, 0.15)  # chance that every, every second, third plane is imaged
 _BLANK = 1 / 96  # share of patches of one value, as outside of a brain
 
 
@@ -92,7 +93,7 @@ def parse(source: str) -> str:
 
 
 def make_brain(
-    shape: Zyx, params: SynthParams, seed: int, *, full: bool = False
+    shape: Zyx, params: SynthParams, seed: int, *, full: bool = False, step: int = 1
 ) -> Brain:
     """Make a brain and estimate its background.
 
@@ -104,19 +105,24 @@ def make_brain(
         Of the brain.
     full
         Whether it is full of clutter.
+    step
+        Every so many planes of the brain are imaged: its voxels are that much longer
+        along z than wide, so that neurites look flat and hardly blurred along z.
     """
-    brain = SyntheticBrain(shape, params, seed)
-    whole = Roi.whole(shape)
-    image = brain.image(whole)
+    brain = SyntheticBrain(to_zyx((shape[0] * step, *shape[1:])), params, seed)
+    whole = Roi.whole(brain.shape)
+    image = np.ascontiguousarray(brain.image(whole)[::step])
+    target = np.ascontiguousarray(truth(brain, whole)[::step])
     sample = sample_planes(MemoryVolume(image), threads=1)
     background = estimate_background(sample.patches, image.dtype)
-    return Brain(image, truth(brain, whole), background, full)
+    return Brain(image, target, background, full)
 
 
 def held_out_brain(kind: str, number: int, shape: Zyx) -> Brain:
     """Return a brain that no training ever sees, the same for every training."""
     seed = HELD_OUT_SEEDS + number
-    return make_brain(shape, _params(kind, stream(seed, 22)), seed)
+    rng = stream(seed, 22)
+    return make_brain(shape, _params(kind, rng), seed, step=_step(kind, rng))
 
 
 class SynthPatches:
@@ -225,7 +231,9 @@ class SynthPatches:
         if full:
             params = cluttered(params, rng)
         shape = to_zyx(max(n, least) * _TILE for n in tiles)
-        brain = make_brain(shape, params, ((self._seed + 1) << 32) + number, full=full)
+        seed = ((self._seed + 1) << 32) + number
+        step = _step(self._kind, rng)
+        brain = make_brain(shape, params, seed, full=full, step=step)
         self._brains[number] = brain
         while len(self._brains) > LANES * WINDOW:
             self._brains.popitem(last=False)
@@ -247,3 +255,7 @@ class SynthPatches:
 
 def _params(kind: str, rng: np.random.Generator) -> SynthParams:
     return random_params(rng) if kind == "random" else preset(kind)
+
+
+def _step(kind: str, rng: np.random.Generator) -> int:
+    return 1 + int(rng.choice(len(_STEPS), p=_STEPS)) if kind == "random" else 1

@@ -15,6 +15,7 @@ from blockseg.training.synth_source import (
     HELD_OUT_SEEDS,
     LANES,
     SynthPatches,
+    _step,
     held_out_brain,
     make_brain,
     parse,
@@ -48,6 +49,18 @@ def test_patches_are_clipped_cubes_with_known_codes() -> None:
         assert np.isfinite(image).all()
         assert -5 <= image.min() <= image.max() <= 20
         assert set(np.unique(target)) <= {0, 1, RING, IGNORE}
+
+
+def test_a_flat_brain_is_every_third_plane_of_a_brain_three_times_as_deep() -> None:
+    flat = make_brain((32, 64, 64), preset("fmost"), 3, step=3)
+    whole = make_brain((96, 64, 64), preset("fmost"), 3)
+    np.testing.assert_array_equal(flat.image, whole.image[::3])
+    np.testing.assert_array_equal(flat.target, whole.target[::3])
+
+
+def test_random_brains_are_of_one_to_three_planes_a_step_and_presets_of_one() -> None:
+    assert {_step("random", stream(5, n)) for n in range(40)} == {1, 2, 3}
+    assert {_step("fmost", stream(5, n)) for n in range(40)} == {1}
 
 
 def brains(numbers: list[int], batch: int, share: float = 1.0) -> set[int]:
