@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import torch
 
 from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
 from blockseg.model.backend import check_core, window_shape
+from blockseg.model.cuda_backend import LaneBackend
 from blockseg.model.cuda_lanes import Lanes, device_errors
 from blockseg.model.cuda_torch import TorchChain
 from blockseg.model.reach import FIELDS
@@ -17,14 +17,8 @@ from blockseg.model.sdasn import SDASN
 from blockseg.model.weights import load_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    import numpy as np
-    import numpy.typing as npt
-
     from blockseg.core.specs import Affine, BackendSpec
     from blockseg.model.base import Network
-    from blockseg.model.byte_backend import RawWindow
     from blockseg.model.cuda_lanes import Chain
     from blockseg.model.cuda_tiling import Tiling
 
@@ -34,21 +28,20 @@ OLDEST = (8, 0)
 """Least compute capability with the matrix products that our kernels need."""
 
 
-class _CudaBackend:
+class _CudaBackend(LaneBackend):
     """What both have in common: windows, lanes, errors."""
 
     def __init__(
         self, spec: BackendSpec, affine: Affine, network: Network | None
     ) -> None:
         device = _device(spec.device)
+        super().__init__(device)
         if network is None:
             network, _ = load_weights(spec.weights)
         self.field = FIELDS[network.architecture]
         self.core = spec.core
         check_core(spec.core, self.field.alignment)
         window = window_shape(spec.core, self.field.reach)
-        self._device = device
-        self._lanes: Lanes | None = None
         try:
             with device_errors(window, device):
                 chain = self._chain(spec, affine, network)
@@ -56,33 +49,6 @@ class _CudaBackend:
         except BackendError:
             self.close()
             raise
-
-    def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield 255 p of each window's core, rounded half to even, in their order.
-
-        Up to two more windows are read ahead. A result is valid until the next one is
-        asked for.
-
-        Raises
-        ------
-        DeviceMemoryError
-            If the device has too little memory for a window of this shape.
-        BackendError
-            If the device fails, or the backend is closed.
-        """
-        if self._lanes is None:
-            message = "the engine was closed; build another"
-            raise BackendError(message)
-        return self._lanes.stream(windows)
-
-    def close(self) -> None:
-        """Drop the network and all buffers, and give cached device memory back."""
-        if self._lanes is not None:
-            self._lanes.close()
-        self._lanes = None
-        if self._device.type == "cuda":
-            with suppress(RuntimeError):  # of a device that failed already
-                torch.cuda.empty_cache()
 
     def _chain(self, spec: BackendSpec, affine: Affine, network: Network) -> Chain:
         raise NotImplementedError

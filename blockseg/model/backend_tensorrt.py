@@ -6,7 +6,6 @@ the other and share their working memory.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.specs import Affine
 from blockseg.model.backend import window_shape
+from blockseg.model.cuda_backend import LaneBackend
 from blockseg.model.cuda_lanes import Lanes, device_errors
 from blockseg.model.engine_cache import EngineCache
 from blockseg.model.reach import FIELDS
@@ -40,7 +40,7 @@ __all__ = ["TensorRtBackend", "run_once"]
 _HALF_LIMIT = float(np.finfo(np.float16).max)
 
 
-class TensorRtBackend:
+class TensorRtBackend(LaneBackend):
     """Takes uint8 and uint16 grey levels.
 
     Parameters
@@ -86,13 +86,12 @@ class TensorRtBackend:
                 "background field needs --backend torch --precision float32"
             )
             raise ConfigError(message)
+        super().__init__(torch.device("cuda") if device is None else device)
         order = order_engines(spec.weights, spec.core, spec.precision)
         self.field = order.info.field
         self.core = spec.core
         self.library = find_library() if library is None else library
-        self._device = torch.device("cuda") if device is None else device
         self._window = order.shapes(edge=False).window
-        self._lanes: Lanes | None = None
         self.library.card()  # says so in one line where there is none
         engines = Engines(self.library, EngineCache(cache))
         try:
@@ -110,31 +109,8 @@ class TensorRtBackend:
             raise
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield 255 p of each window's core, rounded half to even, in their order.
-
-        Up to two more windows are read ahead. A result is valid until the next one is
-        asked for.
-
-        Raises
-        ------
-        DeviceMemoryError
-            If the device has too little memory for a window of this shape.
-        BackendError
-            If the device fails, or the backend is closed.
-        """
-        if self._lanes is None:
-            message = "the engine was closed; build another"
-            raise BackendError(message)
-        return self._lanes.stream(_told(window, self._window) for window in windows)
-
-    def close(self) -> None:
-        """Drop both engines and all buffers, and give cached device memory back."""
-        if self._lanes is not None:
-            self._lanes.close()
-        self._lanes = None
-        if self._device.type == "cuda":
-            with suppress(RuntimeError):  # of a device that failed already
-                torch.cuda.empty_cache()
+        """Yield the bytes of each window's core; see :meth:`LaneBackend.stream`."""
+        return super().stream(_told(window, self._window) for window in windows)
 
 
 def run_once(
