@@ -1,12 +1,15 @@
 """Shift a network's last bias so that p = 0.5 is the best threshold, on brains of its own.
 
     python benchmarks/choose_threshold.py WEIGHTS -o OUT [--brains 2] [--most 0.0025]
+        [--give 0.002]
 
 For each threshold the F1 of centrelines within 2 voxels is measured on synthetic brains of
-each preset, and what is painted on brains full of spots and cells without a neurite. The
-threshold with the best mean F1 is taken, of those that paint at most the share --most: a
-little F1 is worth less than somata and puncta that are not painted. These brains are neither those of training nor those of bench_accuracy.py, and no real
-volume is looked at. OUT is WEIGHTS with the bias of its last layer lowered.
+each preset, and what is painted on brains full of spots and cells without a neurite. Of the
+thresholds that paint at most the share --most, the highest is taken whose mean F1 lies
+within --give of the best: that little F1 is less than these brains resolve, and worth less
+than what is not painted beside neurites. The brains are neither those of training nor those
+of bench_accuracy.py, and no real volume is looked at. OUT is WEIGHTS with the bias of its
+last layer lowered.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path)
     parser.add_argument("--brains", type=int, default=2)
     parser.add_argument("--most", type=float, default=0.0025)
+    parser.add_argument("--give", type=float, default=0.002)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -60,7 +64,9 @@ def main() -> None:
     painted = [float(np.mean([p >= t for p in found])) for t in THRESHOLDS]
     means = [float(np.mean(column)) for column in zip(*scores.values(), strict=True)]
     allowed = [n for n, share in enumerate(painted) if share <= given.most]
-    best = max(allowed or [len(THRESHOLDS) - 1], key=lambda n: means[n])
+    allowed = allowed or [len(THRESHOLDS) - 1]
+    least = max(means[n] for n in allowed) - given.give
+    best = max(n for n in allowed if means[n] >= least)
     sys.stdout.write(
         f"{'threshold':>10}{''.join(f'{k:>12}' for k in scores)}    painted\n"
     )
