@@ -16,7 +16,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.jobs.evaluate_blocks import Comparison, ScoredBlock, Tally, score_blocks
 from blockseg.jobs.evaluate_inputs import open_prediction
 from blockseg.jobs.evaluate_settings import LARGEST_REACH, EvaluateSettings
-from blockseg.jobs.evaluate_truth import open_truth
+from blockseg.jobs.evaluate_truth import IGNORE, open_truth
 from blockseg.jobs.inputs import check_roi
 from blockseg.metrics import SKELETON_HALO, BlockScores, Measure, measure, reach_of
 
@@ -202,19 +202,21 @@ def _check_truth(truth: Truth, grid: BlockGrid, names: Sequence[str]) -> None:
     VolumeError
         If there is none.
     """
-    counted = False
+    counted, ignored = False, False
     for block in grid:
         found = truth.read(block.write_roi)
         if found.mask.any():
             return
         counted |= bool(found.counts.any())
+        ignored |= not found.counts.all()
     where = f"TRUTH {', '.join(names)} in {grid.region}"
-    if counted:
+    if not ignored:
         message = f"{where} has no foreground; there is nothing to find"
     else:
+        what = "has no foreground beside what is" if counted else "is"
         message = (
-            f"{where} is ignored everywhere; if 255 is its foreground, give "
-            "--ignore none, else see --label-map"
+            f"{where} {what} ignored{'' if counted else ' everywhere'}; if 255 is its "
+            "foreground, give --ignore none, else see --label-map"
         )
     raise VolumeError(message)
 
@@ -242,6 +244,11 @@ def _notes(tally: Tally, prediction: Prediction) -> tuple[str, ...]:
         notes.append(
             "TRUTH holds several values above 0, all taken as neurites; if some mean "
             "background or unknown, give --label-map"
+        )
+    if tally.unsure == IGNORE:
+        notes.append(
+            "the largest label of TRUTH is 255, taken for a neurite as its type holds "
+            "more than a byte; if it means unknown, give --ignore 255"
         )
     if (prediction.threshold or 0) > 1 and tally.greatest == 1:
         notes.append("PRED holds only 0 and 1; if it is a mask, leave --threshold out")

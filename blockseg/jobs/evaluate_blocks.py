@@ -70,6 +70,9 @@ class Tally:
     labels: bool = False
     """Whether a block of TRUTH holds several labels in a byte."""
 
+    unsure: int = 0
+    """Largest label of TRUTH, where 255 might mean unknown and might be a neuron."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -115,7 +118,9 @@ class Comparison:
             component_piece((mask & true.counts)[there], grown, own, shape)
             for mask in (predicted.mask, true.mask)
         ]
-        return _Outcome(block, scores, predicted, pieces[0], pieces[1], true.levels)
+        return _Outcome(
+            block, scores, predicted, pieces[0], pieces[1], true.levels, true.unsure
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class _Outcome:
     predicted_piece: ComponentPiece
     true_piece: ComponentPiece
     labels: bool
+    unsure: int
 
 
 def score_blocks(
@@ -177,6 +183,7 @@ def _take(tally: Tally, outcome: _Outcome) -> None:
     tally.greatest = max(tally.greatest, predicted.greatest)
     tally.levels |= predicted.levels
     tally.labels |= outcome.labels
+    tally.unsure = max(tally.unsure, outcome.unsure)
     if scores.blocks:
         tally.blocks.append(ScoredBlock(block.index, block.write_roi, scores))
 

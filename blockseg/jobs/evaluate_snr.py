@@ -52,7 +52,7 @@ def read_snr_table(path: Path) -> SnrTable:
         If it cannot be read or has other columns; names the line.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             names = [name.strip().lower() for name in rows.fieldnames or []]
             rows.fieldnames = names

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from blockseg.jobs.evaluate_settings import EvaluateSettings
     from blockseg.volume import Volume
 
-__all__ = ["MaskTruth", "TracedTruth", "TrueBlock", "Truth", "open_truth"]
+__all__ = ["IGNORE", "MaskTruth", "TracedTruth", "TrueBlock", "Truth", "open_truth"]
 
-_IGNORE = 255
+IGNORE = 255
+"""What voxels of unknown truth are labelled, where nothing else was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class TrueBlock:
 
     levels: bool = False
     """Whether a byte means several kinds of neurite, which nobody said it does."""
+
+    unsure: int = 0
+    """Largest label, where 255 might mean unknown and might be a neuron."""
 
 
 class Truth(Protocol):
@@ -92,6 +96,9 @@ class MaskTruth:
     mapped: bool = False
     """Whether the user said what values mean."""
 
+    guessed: bool = False
+    """Whether 255 is taken for a neuron only because the type is wider than a byte."""
+
     notes: tuple[str, ...] = ()
     """What the user should know, a line each."""
 
@@ -116,16 +123,17 @@ class MaskTruth:
         for value, meaning in self.meaning.items():
             where = raw == value
             mask[where] = meaning == 1
-            counts[where] = meaning != _IGNORE
+            counts[where] = meaning != IGNORE
         mask &= counts
         found = raw[mask] if raw.dtype.itemsize == 1 and not self.mapped else raw[:0]
         levels = bool(found.size and found.min() != found.max())
+        unsure = int(raw.max()) if self.guessed else 0
         snr = None
         if self.table is not None and mask.any():
             labels = raw if self.branches is None else self.branches.read(there)
             snr = np.full(raw.shape, np.nan, np.float32)
             snr[mask] = self.table.of(labels[mask])
-        return TrueBlock(mask, counts, snr, levels)
+        return TrueBlock(mask, counts, snr, levels, unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,9 @@ class TracedTruth:
     voxels: TracedVoxels
     """The voxels that they pass."""
 
+    has_snr: bool
+    """Whether some file states an SNR."""
+
     notes: tuple[str, ...] = ()
     """What the user should know, a line each."""
 
@@ -142,11 +153,6 @@ class TracedTruth:
     def traced(self) -> bool:
         """Yes."""
         return True
-
-    @property
-    def has_snr(self) -> bool:
-        """Whether some file states an SNR."""
-        return not bool(np.isnan(self.voxels.snr).all())
 
     def read(self, roi: Roi) -> TrueBlock:
         """Return a region, in voxels of the prediction."""
@@ -227,16 +233,17 @@ def _traced(
     if voxels.outside:
         share = voxels.outside / (voxels.outside + voxels.points)
         notes = (f"{share:.1%} of the traced length lies outside of PRED: left out",)
-    return TracedTruth(voxels, notes)
+    return TracedTruth(voxels, not bool(np.isnan(voxels.snr).all()), notes)
 
 
 def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> MaskTruth:
     volume = open_mask_volume(name)
     offset, notes = _offset(name, volume, prediction)
     mapped = settings.label_map is not None or settings.snr is not None
-    truth = MaskTruth(
-        volume, _meaning(volume, settings), offset, mapped=mapped, notes=notes
-    )
+    guessed = not mapped and settings.ignore == "auto" and volume.dtype.itemsize > 1
+    meaning = _meaning(volume, settings)
+    truth = MaskTruth(volume, meaning, offset, mapped=mapped, notes=notes)
+    truth = replace(truth, guessed=guessed and volume.dtype.kind in "iu")
     if settings.snr is not None:
         return replace(truth, table=read_snr_table(Path(settings.snr).expanduser()))
     made = _synthetic(Path(name).expanduser().absolute())
@@ -246,15 +253,15 @@ def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> Mask
     if branches.shape != volume.shape:
         return truth  # an annotation of another level
     table = read_snr_table(_branch_table(made))
-    return replace(truth, branches=branches, table=table)
+    return replace(truth, branches=branches, table=table, guessed=False)
 
 
 def _meaning(volume: Volume, settings: EvaluateSettings) -> dict[int, int]:
     ignored = settings.ignore
     if ignored == "auto":
         # In wider types, 255 is the id of a neuron as likely as not.
-        ignored = _IGNORE if volume.dtype.itemsize == 1 else "none"
-    meaning = {} if ignored == "none" else {int(ignored): _IGNORE}
+        ignored = IGNORE if volume.dtype.itemsize == 1 else "none"
+    meaning = {} if ignored == "none" else {int(ignored): IGNORE}
     return {**meaning, **(settings.label_map or {})}
 
 

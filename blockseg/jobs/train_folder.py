@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainFolder"]
 
 _FORMAT = 1
+_BEFORE_RECORD = (".lock", "train.json.part")
 _OURS = (
     "train.json",
     "checkpoint.pt",
@@ -50,8 +52,8 @@ class TrainFolder:
         if not self.path.exists():
             return
         entries = list(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        # A kill before the first record leaves the lock alone.
-        foreign = [e for e in entries if not e.name.startswith(".lock")]
+        # A kill before the first record leaves the lock, and that record half written.
+        foreign = [e for e in entries if not e.name.startswith(_BEFORE_RECORD)]
         if foreign and not self.record.is_file():
             message = (
                 f"RUN {self.path} exists and holds no training; choose another place or "
@@ -182,6 +184,11 @@ def _what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             f"{str(new['init'])[:12]}…"
         )
     before, after = _by_name(old["data"]), _by_name(new["data"])
+    if before.keys() == after.keys() and list(before) != list(after):
+        found.append(
+            f"DATA was given in another order: {', '.join(before)}, which --shares "
+            "and the held-out parts go by"
+        )
     for name in sorted({*before, *after}):
         was, is_ = before.get(name), after.get(name)
         if was is None or is_ is None:
@@ -196,4 +203,11 @@ def _what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _by_name(notes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {str(note["name"]): note for note in notes}
+    """Return what is known of each volume; of equal names the second gets a number."""
+    named: dict[str, dict[str, Any]] = {}
+    seen: Counter[str] = Counter()
+    for note in notes:
+        name = str(note["name"])
+        seen[name] += 1
+        named[name if seen[name] == 1 else f"{name} ({seen[name]})"] = note
+    return named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockseg.config import TRAIN_EXECUTION, TrainSettings
@@ -18,7 +19,6 @@ from blockseg.training.start import first_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from blockseg.model.networks import Network
     from blockseg.training.data import TrainingData
@@ -66,6 +66,7 @@ def make_plan(
     BlocksegError
         With one line, if data or settings are bad.
     """
+    _refuse_own_weights(settings.init, out)
     network, init = first_network(
         settings.network, settings.width, settings.init, settings.seed
     )
@@ -103,6 +104,19 @@ def make_plan(
         "data": [_plain(asdict(note)) for note in data.sources],
     }
     return TrainPlan(settings, network, info, config, loss, data, request)
+
+
+def _refuse_own_weights(init: str | None, out: Path) -> None:
+    """Raise ConfigError if a training would replace what it starts from."""
+    if init is None:
+        return
+    weights, folder = Path(init).expanduser().resolve(), out.resolve()
+    if weights.is_relative_to(folder):
+        message = (
+            f"--init {init} lies in RUN {out}, whose weights this training replaces; "
+            "copy the file elsewhere, or choose another RUN"
+        )
+        raise ConfigError(message)
 
 
 def _input(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from blockseg.training.data import PatchSource
 
-__all__ = ["batches", "numbers"]
+__all__ = ["batches", "numbers", "worker_death"]
 
 _Item: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint8]] | BlocksegError"
 _Batch: TypeAlias = "tuple[Tensor, Tensor] | BlocksegError"
@@ -89,12 +89,24 @@ def batches(
         except RuntimeError as error:
             if not workers:
                 raise
-            reason = " ".join(str(error).split())
-            message = f"a process that makes patches died: {reason}; try --workers 0"
-            raise TrainingError(message) from error
+            raise _death(error) from error
         if isinstance(found, BlocksegError):
             raise found
         yield found
+
+
+def worker_death(error: RuntimeError) -> TrainingError | None:
+    """Return what to say if an error tells that a process that makes patches died.
+
+    The loader's handler of SIGCHLD raises it in the main thread, whatever runs there.
+    """
+    return _death(error) if "DataLoader worker" in str(error) else None
+
+
+def _death(error: RuntimeError) -> TrainingError:
+    reason = " ".join(str(error).split())
+    message = f"a process that makes patches died: {reason}; try --workers 0"
+    return TrainingError(message)
 
 
 class _Sampler:
@@ -130,6 +142,8 @@ def _stacked(items: list[_Item]) -> _Batch:
 
 
 def _start_worker(_: int) -> None:
-    # Ctrl-C reaches every process of the terminal; the loop decides when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of the terminal, and SIGTERM of a scheduler all of a
+    # job; the loop decides when to end, and the loader's own event ends this process.
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -188,7 +188,7 @@ def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]
             whole = content if isinstance(content, dict) else {"picks": content}
             rows, licence = whole["picks"], str(whole.get("licence", ""))
         else:
-            with file.open(encoding="utf-8", newline="") as stream:
+            with file.open(encoding="utf-8-sig", newline="") as stream:
                 rows, licence = list(csv.DictReader(stream)), ""
         return {str(row["name"]): _background(row) for row in rows}, licence
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -105,6 +105,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     ) as error:
         message = (
             f"{path} is damaged ({type(error).__name__}); start anew with --overwrite, "
-            "or go on from last.safetensors with --init"
+            "or go on in another RUN from last.safetensors with --init"
         )
         raise TrainingError(message) from error

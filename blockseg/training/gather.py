@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,8 +80,11 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
             "there is nothing to train on; give a folder, an OME-Zarr or synth:fmost"
         )
         raise ConfigError(message)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    places = [_place(name) for name in names]
+    if len(set(places)) < len(places):
+        twice = next(
+            n for n, at in zip(names, places, strict=True) if places.count(at) > 1
+        )
         message = f"{twice} is given twice; name each source once, and use --shares"
         raise ConfigError(message)
     shares = config.shares or (1.0,) * len(names)
@@ -93,6 +97,13 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
         )
         raise ConfigError(message)
     return [share / sum(shares) for share in shares]
+
+
+def _place(name: str) -> str:
+    """Return what a source is, however it is spelt."""
+    if name.startswith("synth:") or "://" in name:
+        return name
+    return str(Path(name).expanduser().resolve())
 
 
 def _affine(
@@ -176,7 +187,7 @@ def _validation(
             region = volume.cut.validation(shape)
             index = restricted(index, region, volume.opened.codes)
         rng = np.random.default_rng((config.seed, number, which))
-        box = validation_box(index, region, most, rng)
+        box = validation_box(index, region, most, rng, volume.opened.codes)
         read = box
         if volume.cut is not None:  # the guard is what the network sees beside it
             read = _with_guard(box, volume.cut)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from blockseg.core.errors import BlocksegError, NoSpaceError, TrainingError
-from blockseg.training.batches import batches
+from blockseg.training.batches import batches, worker_death
 from blockseg.training.events import TrainingMessage, ignore
 from blockseg.training.interrupt import interrupts
 from blockseg.training.learner import Learner
@@ -101,9 +101,17 @@ def train(
     except NoSpaceError as error:
         return training.result(complete=False, stopped=str(error))
     except TrainingError as error:
-        message = f"step {training.state.step}: {error}; the last checkpoint is intact"
-        raise TrainingError(message) from error
+        raise _at_step(training, error) from error
+    except RuntimeError as error:
+        if (died := worker_death(error)) is None:
+            raise
+        raise _at_step(training, died) from error
     return result
+
+
+def _at_step(training: Session, error: TrainingError) -> TrainingError:
+    message = f"step {training.state.step}: {error}; the last checkpoint is intact"
+    return TrainingError(message)
 
 
 def _run(training: Session, interrupted: Callable[[], bool]) -> None:
@@ -125,6 +133,8 @@ def _run(training: Session, interrupted: Callable[[], bool]) -> None:
             image, target = next(feed)
         except BlocksegError:
             training.save()
+            if interrupted():  # what ended this job ended a process that makes patches
+                raise KeyboardInterrupt from None
             raise
         training.voxels = image[0].numel()
         training.learner.step(image, target, share, training.state.step)

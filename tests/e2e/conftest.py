@@ -34,13 +34,14 @@ class Blockseg:
     def words(self, *arguments):
         return [sys.executable, "-m", "blockseg_cli", *map(str, arguments)]
 
-    def start(self, *arguments):
+    def start(self, *arguments, **how):
         process = subprocess.Popen(
             self.words(*arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=self.folder,
+            **how,
         )
         self.started.append(process)
         return process

@@ -152,10 +152,18 @@ def test_nan_in_a_probability_counts_as_empty_and_is_reported_once(blockseg, mas
 def test_labels_wider_than_a_byte_are_neurons_and_255_is_one_of_them(blockseg, masks):
     true, _ = masks
     tifffile.imwrite(blockseg.folder / "ids.tif", true.astype(np.uint16) * 255)
-    _, scores = scored(blockseg, "true.tif", "ids.tif")
+    done, scores = scored(blockseg, "true.tif", "ids.tif")
     assert value(scores, "voxel_dice") == 1
-    _, scores = scored(blockseg, "true.tif", "ids.tif", "--label-map", "255:1")
-    assert value(scores, "voxel_dice") == 1
+    assert "largest label of TRUTH is 255, taken for a neurite" in done.output
+    for said in (("--label-map", "255:1"), ("--ignore", "none")):
+        done, scores = scored(blockseg, "true.tif", "ids.tif", *said)
+        assert value(scores, "voxel_dice") == 1
+        assert "taken for a neurite" not in done.output
+    ids = true.astype(np.uint16) * 255
+    ids[16:19] *= 2
+    tifffile.imwrite(blockseg.folder / "more.tif", ids)
+    done, _ = scored(blockseg, "true.tif", "more.tif")
+    assert "taken for a neurite" not in done.output
 
 
 def test_recall_is_binned_by_the_snr_of_labels(blockseg, masks):
@@ -290,7 +298,8 @@ def test_a_synthetic_brain_knows_its_truth_and_its_snr(blockseg):
     [
         (("pred.tif", "small.tif"), "has 24×32×40 voxels, TRUTH small.tif has 8×8×8"),
         (("pred.tif", "nothing.tif"), "no foreground"),
-        (("pred.tif", "white.tif"), "--ignore none"),
+        (("pred.tif", "white.tif"), "is ignored everywhere; if 255 is its foreground"),
+        (("pred.tif", "mask.tif"), "beside what is ignored; if 255 is its foreground"),
         (("pred.tif", "gone.tif"), "does not exist"),
         (("pred.tif", "true.tif", "true.tif"), "one volume, or SWC files"),
         (("float.tif", "true.tif"), "give --threshold"),
@@ -314,6 +323,7 @@ def test_bad_input_is_one_line_before_any_work(blockseg, masks, arguments, messa
     tifffile.imwrite(folder / "small.tif", true[:8, :8, :8])
     tifffile.imwrite(folder / "nothing.tif", np.zeros_like(true))
     tifffile.imwrite(folder / "white.tif", np.full_like(true, 255))
+    tifffile.imwrite(folder / "mask.tif", true * np.uint8(255))
     tifffile.imwrite(folder / "float.tif", true.astype(np.float32))
     tifffile.imwrite(folder / "wide.tif", true.astype(np.uint16))
     (folder / "bad.csv").write_text("a,b\n1,2\n")

@@ -110,3 +110,10 @@ def test_bad_neurons_are_one_line_before_anything_is_written(blockseg, files, me
     done = blockseg("synth", "b.zarr", *SMALL, "--swc", "real", code=1)
     assert message in done.output.replace("\n", " ")
     assert not (blockseg.folder / "b.zarr").exists()
+
+
+def test_a_negative_seed_is_one_line_before_anything_is_written(blockseg):
+    done = blockseg("synth", "b.zarr", *SMALL, "--seed", "-1", code=1)
+    assert done.output.startswith("Error: --seed -1 is negative")
+    assert done.output.count("\n") == 1
+    assert not (blockseg.folder / "b.zarr").exists()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import time
 
 import numpy as np
@@ -82,6 +83,64 @@ def test_a_killed_training_goes_on_with_the_same_command(blockseg, mine):
         else:
             states = [load_weights(path)[0].state_dict() for path in (one, other)]
             assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_a_job_that_a_scheduler_ends_keeps_its_checkpoint_and_goes_on(blockseg, mine):
+    command = ("train", mine, "-o", "run", "--steps", "30000", *TINY, "--workers", "1")
+    job = blockseg.start(
+        *command, "--validate-every", "1000", "--json", start_new_session=True
+    )
+    for line in job.stdout:
+        if '"Progress"' in line:
+            break
+    os.killpg(job.pid, signal.SIGTERM)
+    output = job.stdout.read()
+    assert job.wait() == 130, output
+    assert "Interrupted; the same command goes on from here." in output
+    assert "died" not in output
+    checkpoint = torch.load(blockseg.folder / "run" / "checkpoint.pt")
+    step = checkpoint["step"]
+    assert step > 0
+    again = blockseg.start(*command, "--validate-every", "1000", "--json")
+    first = next(json.loads(line) for line in again.stdout if '"Progress"' in line)
+    assert first["step"] > step
+
+
+def test_a_training_does_not_start_from_weights_that_it_replaces(blockseg, mine):
+    blockseg("train", mine, "-o", "run", "--steps", "1", *TINY, "-q")
+    weights = blockseg.folder / "run" / "last.safetensors"
+    before = weights.read_bytes()
+    done = blockseg(
+        "train", mine, "-o", "run", "--init", "run/../run/last.safetensors",
+        "--steps", "2", *TINY, "--overwrite", code=1,
+    )  # fmt: skip
+    assert "whose weights this training replaces" in done.output
+    assert done.output.count("\n") == 1
+    assert weights.read_bytes() == before
+
+
+def test_data_in_another_order_is_another_training(blockseg, mine):
+    other = mine.rename(mine.parent / "other")
+    (mine / "image").mkdir(parents=True)
+    (mine / "label").mkdir()
+    for kind in ("image", "label"):
+        (other / kind / "b.tif").rename(mine / kind / "b.tif")
+    command = ("train", mine, other, "-o", "run", "--steps", "1", *TINY)
+    blockseg(*command, "-q")
+    swapped = (command[0], command[2], command[1], *command[3:])
+    refused = blockseg(*swapped, code=1)
+    assert "DATA was given in another order" in refused.output
+    assert refused.output.count("\n") == 1
+
+
+def test_a_kill_before_the_first_record_leaves_nothing_that_is_in_the_way(
+    blockseg, mine
+):
+    run = blockseg.folder / "run"
+    run.mkdir()
+    (run / "train.json.part").write_text('{"form')
+    blockseg("train", mine, "-o", "run", "--steps", "1", *TINY, "-q")
+    assert sorted(path.name for path in run.glob("*.part")) == []
 
 
 def test_fine_tuning_starts_from_the_weights_and_sees_what_they_saw(blockseg, mine):

@@ -24,6 +24,11 @@ def test_branches_go_before_neurons_and_further_columns_are_passed_over(tmp_path
     assert found.of(np.array([5, 1])).tolist()[0] == 2.5
 
 
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
+    found = table(tmp_path, "\ufefflabel,snr\n7,2.5\n")
+    assert found.of(np.array([7])).tolist() == [2.5]
+
+
 def test_an_empty_table_knows_nothing(tmp_path):
     found = table(tmp_path, "label,snr\n")
     assert np.isnan(found.of(np.array([1, 2]))).all()

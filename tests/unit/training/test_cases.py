@@ -137,6 +137,13 @@ def test_picks_without_an_annotation_are_counted_and_not_used(
     assert found.cases[0].licence == ("CC0" if form == "json" else "")
 
 
+def test_a_manifest_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    text = "name,background_level,background_sd\na,150.5,4\n"
+    (folder(tmp_path, "a") / "manifest.csv").write_text(text, encoding="utf-8-sig")
+    (case,) = find_cases(str(tmp_path)).cases
+    assert case.background == (150.5, 4.0)
+
+
 BAD_BACKGROUND = '[{"name": "a", "background_level": 1, "background_sd": 0}]'
 
 

@@ -395,6 +395,8 @@ def test_sources_that_are_none_are_one_line(folder: Path, tmp_path: Path) -> Non
         open_data([], PLAIN)
     with pytest.raises(ConfigError, match="given twice"):
         open_data([str(folder)] * 2, PLAIN)
+    with pytest.raises(ConfigError, match="given twice"):
+        open_data([str(folder), f"{folder.parent}/x/../{folder.name}/"], PLAIN)
 
 
 def test_the_real_sparse_volume_trains_on_two_slices_and_holds_the_third_out(

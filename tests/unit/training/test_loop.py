@@ -203,3 +203,44 @@ def test_batches_are_the_same_from_processes_and_after_a_resume(toys):
     assert torch.equal(here[2][0], later[0][0])
     assert here[0][0].shape == (2, 1, 16, 16, 16)
     np.testing.assert_array_equal(here[3][0][1], toys.Lines()[7][0])
+
+
+class EndedByAScheduler:
+    """Patches whose second process-made one never comes: the job is ended."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def __getitem__(self, number):
+        if number < 5:
+            return self.lines[number]
+        os.kill(os.getpid(), signal.SIGTERM)
+        message = "a process that makes patches died"
+        raise TrainingError(message)
+
+
+def test_a_signal_that_also_ends_the_processes_of_patches_is_an_interruption(
+    tiny, toys
+):
+    ended, whole = tiny("ended"), tiny("whole")
+    with pytest.raises(KeyboardInterrupt):
+        ended(EndedByAScheduler(toys.Lines()))
+    assert ended.state()["step"] == 5
+    ended()
+    whole()
+    assert same(ended.state(), whole.state())
+
+
+def test_a_dead_process_of_patches_is_one_line_wherever_the_loader_says_so(tiny):
+    def die(event):
+        if isinstance(event, Progress) and event.step == 9:
+            message = "DataLoader worker (pid 7) is killed by signal: Killed. "
+            raise RuntimeError(message)
+
+    training = tiny()
+    with pytest.raises(
+        TrainingError, match=r"step 9: .* is killed .* is intact"
+    ) as found:
+        training(on_event=die)
+    assert "\n" not in str(found.value)
+    assert training.state()["step"] == 8
