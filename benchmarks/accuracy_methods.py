@@ -27,12 +27,14 @@ class Method:
     """From which response on a voxel is a neurite; None: the best for each set, told by the truth."""
 
 
-def weights(path: str, name: str | None = None, gain: float = 1.0) -> Method:
-    """Return a network at the default threshold of ``blockseg run``."""
+def weights(
+    path: str, name: str | None = None, gain: float = 1.0, threshold: float = 0.5
+) -> Method:
+    """Return a network, else at the default threshold of ``blockseg run``."""
     network, info = load_weights(path)
     info = replace(info, gain=info.gain * gain)
     title = name or info.name
-    return Method(title, lambda image: probability(network, image, info), 0.5)
+    return Method(title, lambda image: probability(network, image, info), threshold)
 
 
 def top_hat(size: int, sigma: float) -> Method:

@@ -1,10 +1,12 @@
 """Compare weights with each other and with filters, on truth that no training saw.
 
     python benchmarks/bench_accuracy.py [--weights NAME=FILE ...] [--gains 1,2]
+        [--thresholds 0.25,...]
         [--annotated NAME=IMAGE.tif,LABEL.tif,SLICE[,SLICE...] ...]
         [--negative NAME=IMAGE.tif ...] [--brains 3] [--whole 4] [--json FILE]
 
-Networks have one fixed setting, that of ``blockseg run``; filters are told the best
+Networks have one fixed setting, that of ``blockseg run``, and the shipped weights those
+of --thresholds besides; filters are told the best
 threshold of each set by its truth. F1 is that of centrelines within 2 voxels, with the
 95 % interval over blocks; in an SNR bin: recall in the bin, precision over all.
 On empty tissue filters are shown twice: at the threshold that was best for the preset, and
@@ -158,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--gains", default="1", help="factors on the gain of --weights")
+    parser.add_argument("--thresholds", default="", help="more, of the shipped weights")
     parser.add_argument("--annotated", action="append", default=[])
     parser.add_argument("--negative", action="append", default=[])
     parser.add_argument("--brains", type=int, default=3, help="of each preset, dense")
@@ -175,7 +178,11 @@ def main() -> None:
     for item in given.negative:
         name, image = item.split("=", 1)
         sets[name] = [negative(image)]
-    methods = [weights(str(default_weights()), "shipped weights")]
+    shipped = str(default_weights())
+    methods = [weights(shipped, "shipped weights")]
+    for threshold in filter(None, given.thresholds.split(",")):
+        title = f"shipped weights, threshold {threshold}"
+        methods.append(weights(shipped, title, threshold=float(threshold)))
     for item in given.weights:
         name, path = item.split("=", 1)
         for gain in (float(g) for g in given.gains.split(",")):

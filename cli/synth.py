@@ -19,7 +19,7 @@ OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
 @click.argument("out")
 @click.option("--shape", default="384,512,512", metavar="Z,Y,X", help="In voxels.")
 @click.option("--preset", default="fmost", help="fmost, lightsheet or clean.")
-@click.option("--seed", default=0, help="Which one of its kind.")
+@click.option("--seed", default="0", metavar="N", help="Which one of its kind. [0]")
 @click.option(
     "--swc",
     multiple=True,
@@ -33,7 +33,7 @@ def synth(
     out: str,
     shape: str,
     preset: str,
-    seed: int,
+    seed: str,
     swc: tuple[str, ...],
     config: tuple[str, ...],
     overwrite: bool,
@@ -46,14 +46,15 @@ def synth(
     (an id each), and in .blockseg/truth/: centrelines as SWC, branches.csv with SNRs,
     blocks.csv with what block metrics estimate. More: docs/synth.md.
     """
-    from blockseg.config import parse_shape
+    from blockseg.config import parse_shape, values
     from blockseg.jobs.synth import Recipe
     from blockseg.jobs.synth import synth as make
 
     from .progress import watcher
     from .report import print_result
 
-    recipe = Recipe(parse_shape("shape", shape), preset, seed, swc)
+    which = values.parse_int(0)("seed", seed)
+    recipe = Recipe(parse_shape("shape", shape), preset, which, swc)
     settings = settings_of(config, options)
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:

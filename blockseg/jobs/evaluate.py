@@ -16,9 +16,10 @@ from blockseg.core.grid import BlockGrid
 from blockseg.jobs.evaluate_blocks import Comparison, ScoredBlock, Tally, score_blocks
 from blockseg.jobs.evaluate_inputs import open_prediction
 from blockseg.jobs.evaluate_settings import LARGEST_REACH, EvaluateSettings
-from blockseg.jobs.evaluate_truth import IGNORE, open_truth
+from blockseg.jobs.evaluate_truth import open_truth
 from blockseg.jobs.inputs import check_roi
 from blockseg.metrics import SKELETON_HALO, BlockScores, Measure, measure, reach_of
+from blockseg.training.labels import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -212,12 +213,12 @@ def _check_truth(truth: Truth, grid: BlockGrid, names: Sequence[str]) -> None:
     where = f"TRUTH {', '.join(names)} in {grid.region}"
     if not ignored:
         message = f"{where} has no foreground; there is nothing to find"
-    else:
-        what = "has no foreground beside what is" if counted else "is"
-        message = (
-            f"{where} {what} ignored{'' if counted else ' everywhere'}; if 255 is its "
-            "foreground, give --ignore none, else see --label-map"
-        )
+        raise VolumeError(message)
+    what = "has no foreground beside what is ignored"
+    message = (
+        f"{where} {what if counted else 'is ignored everywhere'}; if 255 is its "
+        "foreground, give --ignore none, else see --label-map"
+    )
     raise VolumeError(message)
 
 

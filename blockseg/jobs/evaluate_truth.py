@@ -14,6 +14,7 @@ from blockseg.jobs.evaluate_inputs import open_mask_volume
 from blockseg.jobs.evaluate_snr import SnrTable, read_snr_table
 from blockseg.jobs.record import FOLDER
 from blockseg.metrics import TracedVoxels, read_swc, swc_files, trace
+from blockseg.training.labels import IGNORE
 from blockseg.volume import find, open_volume
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
     from blockseg.jobs.evaluate_settings import EvaluateSettings
     from blockseg.volume import Volume
 
-__all__ = ["IGNORE", "MaskTruth", "TracedTruth", "TrueBlock", "Truth", "open_truth"]
-
-IGNORE = 255
-"""What voxels of unknown truth are labelled, where nothing else was said."""
+__all__ = ["MaskTruth", "TracedTruth", "TrueBlock", "Truth", "open_truth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +238,15 @@ def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> Mask
     volume = open_mask_volume(name)
     offset, notes = _offset(name, volume, prediction)
     mapped = settings.label_map is not None or settings.snr is not None
-    guessed = not mapped and settings.ignore == "auto" and volume.dtype.itemsize > 1
-    meaning = _meaning(volume, settings)
-    truth = MaskTruth(volume, meaning, offset, mapped=mapped, notes=notes)
-    truth = replace(truth, guessed=guessed and volume.dtype.kind in "iu")
+    wide = volume.dtype.kind in "iu" and volume.dtype.itemsize > 1
+    truth = MaskTruth(
+        volume,
+        _meaning(volume, settings),
+        offset,
+        mapped=mapped,
+        guessed=wide and not mapped and settings.ignore == "auto",
+        notes=notes,
+    )
     if settings.snr is not None:
         return replace(truth, table=read_snr_table(Path(settings.snr).expanduser()))
     made = _synthetic(Path(name).expanduser().absolute())

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockReport
-from blockseg.core.errors import ConfigError
 from blockseg.training.synth import (
     Placed,
     SyntheticBrain,
@@ -57,9 +56,6 @@ class Recipe:
         BlocksegError
             With one line, if there is no such brain.
         """
-        if self.seed < 0:
-            message = f"--seed {self.seed} is negative; give 0 or a larger number"
-            raise ConfigError(message)
         if self.swc and neurites is None:
             forms = [read_reconstruction(Path(path)) for path in self.swc]
             params = preset(self.preset)

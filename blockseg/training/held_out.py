@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["capped_shape", "validation_box", "validation_volume"]
 
 _PLACES = 32  # boxes that are compared
-_SOME = 4096
+_SOME = 4096  # voxels of which the middle one is sought
 
 
 def capped_shape(shape: Zyx, voxels: int) -> Zyx:

@@ -114,6 +114,6 @@ def test_bad_neurons_are_one_line_before_anything_is_written(blockseg, files, me
 
 def test_a_negative_seed_is_one_line_before_anything_is_written(blockseg):
     done = blockseg("synth", "b.zarr", *SMALL, "--seed", "-1", code=1)
-    assert done.output.startswith("Error: --seed -1 is negative")
+    assert done.output.startswith("Error: --seed '-1': must be at least 0")
     assert done.output.count("\n") == 1
     assert not (blockseg.folder / "b.zarr").exists()

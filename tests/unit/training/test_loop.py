@@ -206,7 +206,7 @@ def test_batches_are_the_same_from_processes_and_after_a_resume(toys):
 
 
 class EndedByAScheduler:
-    """Patches whose second process-made one never comes: the job is ended."""
+    """Patches of which the sixth never comes, as the whole job is ended."""
 
     def __init__(self, lines):
         self.lines = lines
