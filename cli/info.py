@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import click
+
+from .options import SOURCE_OPTIONS, settings_of, with_options
 
 __all__ = ["info"]
 
 
 @click.command()
 @click.argument("source")
+@with_options(SOURCE_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(source: str, as_json: bool) -> None:
+def info(source: str, as_json: bool, config: tuple[str, ...], **options: Any) -> None:
     """Show what SOURCE is: format, arrays, levels, voxel size, and what run takes."""
     from blockseg.volume import describe
 
-    found = describe(source)
+    found = describe(source, settings_of(config, options).choices)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2, default=str))
         return

@@ -27,6 +27,30 @@ SOURCE_OPTIONS: tuple[_Option, ...] = (
         ("--voxel-size",),
         {"metavar": "Z,Y,X", "help": "In µm; else from the metadata."},
     ),
+    (
+        ("--axes",),
+        {"metavar": "TCZYX", "help": "A letter an axis; else from the metadata."},
+    ),
+    (
+        ("--as", "--stored-as", "stored_as"),
+        {"metavar": "TYPE", "help": "What the bits are: uint16 behind an int16 type."},
+    ),
+    (
+        ("--allow-gaps",),
+        {
+            "is_flag": True,
+            "default": None,
+            "help": "Read missing slices of a folder as empty planes.",
+        },
+    ),
+    (
+        ("--allow-empty",),
+        {
+            "is_flag": True,
+            "default": None,
+            "help": "Take a source of which no voxel is stored.",
+        },
+    ),
 )
 
 RUN_OPTIONS: tuple[_Option, ...] = (

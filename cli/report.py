@@ -39,6 +39,8 @@ def print_result(result: JobResult) -> None:
         )
     for how, blocks in result.otherwise.items():
         click.echo(f"Note: {counted(blocks, 'block')} {how}.")
+    for remark in result.remarks:
+        click.echo(f"Note: {remark}.")
     for line in sparse_lines(result.sparse):
         click.echo(line)
     for failure in result.failures[:_SHOWN]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.config.merging import merged
 from blockseg.config.values import (
+    parse_axes,
     parse_bytes,
     parse_choice,
     parse_float,
@@ -17,6 +18,7 @@ from blockseg.config.values import (
     parse_text,
     parse_vector,
 )
+from blockseg.core.choices import SourceChoices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +50,19 @@ class RunSettings:
 
     voxel_size: Vector | None = None
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
+
+    axes: str | None = None
+    """One letter for each axis of the source (t, c, z, y, x); else from the metadata."""
+
+    stored_as: str | None = None
+    """Type that the stored bits are, where the source states another of the same size:
+    ``uint16`` for int16."""
+
+    allow_gaps: bool = False
+    """Read planes that are missing from a folder of slices as empty."""
+
+    allow_empty: bool = False
+    """Take a source that has no stored voxels."""
 
     roi: Roi | None = None
     """Region to segment, in voxels of the level; the whole volume if not given."""
@@ -123,9 +138,17 @@ class RunSettings:
     ledger: str | None = None
     """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
 
+    @property
+    def choices(self) -> SourceChoices:
+        """What is said of the source."""
+        names = (field.name for field in fields(SourceChoices))
+        return SourceChoices(**{name: getattr(self, name) for name in names})
+
 
 EXECUTION = frozenset(
     {
+        "allow_empty",
+        "allow_gaps",  # stands in the source's VolumeSpec
         "attempts",
         "scheduler",
         "workers",
@@ -145,6 +168,10 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "channel": parse_int(0),
     "timepoint": parse_int(0),
     "voxel_size": parse_vector,
+    "axes": parse_axes,
+    "stored_as": parse_choice("uint8", "int8", "uint16", "int16"),
+    "allow_gaps": parse_switch,
+    "allow_empty": parse_switch,
     "roi": parse_roi,
     "mask": parse_text,
     "weights": parse_text,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
 __all__ = [
+    "parse_axes",
     "parse_bytes",
     "parse_choice",
     "parse_duration",
@@ -114,6 +115,16 @@ def parse_shape(name: str, value: Any) -> Zyx:
     if min(shape) < 1:
         raise _fail(name, value, "must be at least one voxel on each axis")
     return shape
+
+
+def parse_axes(name: str, value: Any) -> str:
+    """Return one letter for each axis: ``czyx``, or a list of letters."""
+    letters = "".join(_parts(value)).lower()
+    known = set(letters) <= set("tczyx") and len(set(letters)) == len(letters)
+    if not known or not set("zyx") <= set(letters):
+        wanted = "expected one of the letters t, c, z, y, x for each axis, as in czyx"
+        raise _fail(name, value, wanted)
+    return letters
 
 
 def parse_vector(name: str, value: Any) -> Vector:

@@ -16,6 +16,8 @@
     * ClusterError       the scheduler cannot be reached, or the cluster is lost
     * BlockError         one block failed; carries its index
 
+SourceWarning, a UserWarning, tells of a source that may not be what it seems.
+
 Every message says what happened, with the value, and what to do about it, in one line.
 """
 
@@ -34,6 +36,7 @@ __all__ = [
     "LedgerError",
     "MissingExtraError",
     "NoSpaceError",
+    "SourceWarning",
     "TrainingError",
     "VolumeError",
     "WeightsError",
@@ -129,3 +132,7 @@ class BlockError(BlocksegError):
 
     def __str__(self) -> str:
         return f"block {self.index}: {self.args[0]}"
+
+
+class SourceWarning(UserWarning):
+    """A source may not be what it seems; the text says why and what silences it."""

@@ -48,6 +48,16 @@ class VolumeSpec:
     timepoint: int = 0
     """Index on the time axis, where there is one."""
 
+    axes: str = ""
+    """One letter for each axis, as the user named them; empty to go by the source."""
+
+    stored_as: str = ""
+    """Type that the stored bits are, where the source states another of the same size;
+    empty to go by the source."""
+
+    allow_gaps: bool = False
+    """Whether planes missing from a folder of slices are read as empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Affine:

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg import model
-from blockseg.core.errors import ConfigError, GeometryError, VolumeError
+from blockseg.core.errors import (
+    ConfigError,
+    GeometryError,
+    SourceWarning,
+    VolumeError,
+)
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
@@ -21,7 +26,13 @@ from blockseg.model import (
     parse_normalization,
     sha256,
 )
-from blockseg.volume import MemoryVolume, find, fingerprint, open_volume
+from blockseg.volume import (
+    MemoryVolume,
+    find,
+    find_plausible,
+    fingerprint,
+    open_volume,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -192,25 +203,14 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     VolumeError
         If there is none, or it needs a choice that was not made.
     """
-    spec = find(
-        uri,
-        level=settings.level,
-        dataset=settings.dataset,
-        channel=settings.channel,
-        timepoint=settings.timepoint,
-    )
-    volume = open_volume(spec)
-    space = volume.space
-    if settings.voxel_size is not None:
-        space = replace(space, voxel_size=settings.voxel_size, unit="micrometer")
-    elif space.unit is None:
-        z, y, x = (f"{size:g}" for size in space.voxel_size)
-        warnings.warn(
-            f"{uri} states no unit of its voxel size: {z},{y},{x} is written without "
-            "one; give --voxel-size Z,Y,X in µm",
-            stacklevel=2,
-        )
-    return Source(spec, volume, space, fingerprint(spec))
+    choices = settings.choices
+    found = find_plausible(uri, choices)
+    for doubt in found.doubts:
+        warnings.warn(doubt, SourceWarning, stacklevel=2)
+    space = found.volume.space
+    if choices.voxel_size is not None:
+        space = replace(space, voxel_size=choices.voxel_size, unit="micrometer")
+    return Source(found.spec, found.volume, space, fingerprint(found.spec))
 
 
 def check_roi(roi: Roi, shape: Zyx) -> None:

@@ -111,6 +111,9 @@ class JobResult:
     otherwise: dict[str, int] = field(default_factory=dict)
     """Blocks computed otherwise than planned, by how and why."""
 
+    remarks: tuple[str, ...] = ()
+    """What of the source was not as it should be, a line each; see ``jobs.remarks``."""
+
     @property
     def complete(self) -> bool:
         """Whether every block and every level is written."""

@@ -8,7 +8,7 @@ import os
 import platform
 import shlex
 import sys
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from blockseg import __version__
 from blockseg.config import EXECUTION, RunSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import VolumeSpec
 from blockseg.runtime import machine
 from blockseg.volume import differences
 
@@ -44,6 +45,11 @@ FOLDER = ".blockseg"
 _FORMAT = 1
 _SINCE_GPUS = ("precision", "float32", "auto")
 # Once the only default there was; what was decided then stands in the record.
+_NOT_CHOSEN = {
+    field.name: field.default
+    for field in fields(VolumeSpec)
+    if field.default is not MISSING
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +253,7 @@ def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             continue
         if was is None or now_ is None:
             found.append(f"--{what} was {'not ' if was is None else ''}given")
-        elif was["spec"] != now_["spec"]:
+        elif _NOT_CHOSEN | was["spec"] != _NOT_CHOSEN | now_["spec"]:
             found.append(
                 f"the {what} was {was['spec']['uri']}, now {now_['spec']['uri']}"
             )

@@ -20,6 +20,7 @@ from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import request_of
+from blockseg.jobs.remarks import closing_remarks
 from blockseg.jobs.segment import Segmentation
 from blockseg.jobs.sieve import blocks_with_tissue
 from blockseg.jobs.sparse import gate_of, sparse_decisions
@@ -90,7 +91,7 @@ def run(
     )
     if not result.stopped:
         write_cell_images(job, inputs.settings, inputs.source.space)
-    return result
+    return replace(result, remarks=closing_remarks(inputs, decisions))
 
 
 def prepare(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["AxisSelection", "Index", "default_axes"]
+__all__ = ["AxisSelection", "Index", "default_axes", "named_axes"]
 
 Index: TypeAlias = tuple[slice, ...]
 
@@ -38,6 +38,34 @@ def default_axes(ndim: int) -> tuple[str, ...]:
         message = f"an array of {ndim} axes is no volume; 3 to 5 are understood (tczyx)"
         raise VolumeError(message)
     return _DEFAULTS[ndim]
+
+
+def named_axes(given: str, stated: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return the names of an array's axes: those that the user gave, or else stated.
+
+    Parameters
+    ----------
+    given
+        One letter for each axis; empty if the user gave none.
+    stated
+        Names by the source.
+    where
+        How to call the array in messages.
+
+    Raises
+    ------
+    VolumeError
+        If there are not as many as the array has axes.
+    """
+    if not given:
+        return tuple(stated)
+    if len(given) != len(stated):
+        message = (
+            f"--axes {given} names {len(given)} axes, but {where} has {len(stated)}; "
+            "give one letter for each"
+        )
+        raise VolumeError(message)
+    return tuple(given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tifffile
 
+from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
-from blockseg.volume.find import find
 from blockseg.volume.locate import locate
 from blockseg.volume.n5_layout import n5_image, n5_images
-from blockseg.volume.open import open_volume
+from blockseg.volume.plausibility import find_plausible
 from blockseg.volume.tiff_pages import page_chunk
 from blockseg.volume.tiff_series import open_tiff_file, read_image
 from blockseg.volume.tiff_slices import check_slices, slice_files
@@ -109,6 +109,9 @@ class SourceInfo:
     refusal: str
     """Why a run would refuse, in one line; empty if it would not."""
 
+    doubts: tuple[str, ...] = ()
+    """What may mislead about it, a line each."""
+
     def lines(self) -> list[str]:
         """Return the description for people to read."""
         bound = "" if self.all_counted else "more than "
@@ -135,16 +138,21 @@ class SourceInfo:
                 f"  run would take {taken.spec.path or 'all'}: {_by(taken.shape)} "
                 f"{taken.dtype}, {_size(taken.space)}"
             ),
+            *(f"  but: {doubt}" for doubt in self.doubts),
         ]
 
 
-def describe(uri: str | os.PathLike[str]) -> SourceInfo:
-    """Describe what lies at a path; reads metadata and no voxels.
+def describe(
+    uri: str | os.PathLike[str], choices: SourceChoices | None = None
+) -> SourceInfo:
+    """Describe what lies at a path; reads metadata, and of voxels no more than a sample.
 
     Parameters
     ----------
     uri
         As for :func:`find`.
+    choices
+        What the user says of it.
 
     Raises
     ------
@@ -152,18 +160,30 @@ def describe(uri: str | os.PathLike[str]) -> SourceInfo:
         If there is nothing, or nothing of a known format.
     """
     text = os.fspath(uri)
+    choices = choices or SourceChoices()
     located = locate(text)
     name, arrays, images = _DESCRIBERS[located.kind](located)
-    taken, refusal = None, ""
+    taken, refusal, doubts = None, "", ()
     try:
-        spec = find(text)
-        volume = open_volume(spec)
-        taken = Taken(spec, volume.shape, volume.dtype.name, volume.space)
+        found = find_plausible(text, choices)
+        volume, doubts = found.volume, found.doubts
+        space = volume.space
+        if choices.voxel_size is not None:
+            space = replace(space, voxel_size=choices.voxel_size, unit="micrometer")
+        taken = Taken(found.spec, volume.shape, volume.dtype.name, space)
     except VolumeError as error:
         refusal = str(error)
     stored, complete = _stored(located)
     return SourceInfo(
-        located.uri, name, tuple(arrays), images, stored, complete, taken, refusal
+        located.uri,
+        name,
+        tuple(arrays),
+        images,
+        stored,
+        complete,
+        taken,
+        refusal,
+        doubts,
     )
 
 

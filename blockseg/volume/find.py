@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
-from blockseg.volume.axes import AxisSelection
+from blockseg.volume.axes import AxisSelection, named_axes
 from blockseg.volume.locate import locate
 from blockseg.volume.n5_layout import n5_image, n5_images
 from blockseg.volume.open import open_volume
@@ -46,6 +46,9 @@ def find(
     dataset: str | None = None,
     channel: int | None = None,
     timepoint: int | None = None,
+    axes: str | None = None,
+    stored_as: str | None = None,
+    allow_gaps: bool = False,
     mask: bool = False,
 ) -> VolumeSpec:
     """Find a 3-D volume, and check that it is complete and can be opened.
@@ -63,6 +66,12 @@ def find(
         Path of an image inside the container; its number in a TIFF file.
     channel, timepoint
         Index on these axes; needed where they are longer than one.
+    axes
+        One letter for each axis, where the source names them wrongly or not at all.
+    stored_as
+        Type that the stored bits are, where the source states another.
+    allow_gaps
+        Whether planes missing from a folder of slices are read as empty.
     mask
         Whether any type of number is welcome, and not only those of images.
 
@@ -86,20 +95,28 @@ def find(
     located = locate(text)
     inside = (dataset or "").strip("/")
     if located.kind == "tiff":
-        axes, shape = _tiff(located.uri, inside, level)
+        names, shape = _tiff(located.uri, inside, level)
         spec = VolumeSpec(located.uri, "tiff", inside, level)
     elif located.kind == "slices":
-        axes, shape = _slices(located.uri, inside, level)
+        names, shape = _slices(located.uri, inside, level)
         spec = VolumeSpec(located.uri, "tiff")
     else:
         array = _array(located, inside, level)
-        axes, shape = array.axes, array.shape
+        names, shape = array.axes, array.shape
         spec = VolumeSpec(located.uri, array.format, array.path, array.level)
+    names = named_axes(axes or "", names, _name(spec))
     selection = AxisSelection.choose(
-        axes, shape, channel=channel, timepoint=timepoint, where=_name(spec)
+        names, shape, channel=channel, timepoint=timepoint, where=_name(spec)
     )
-    chosen = {axes[axis]: index for axis, index in selection.fixed}
-    spec = replace(spec, channel=chosen.get("c", 0), timepoint=chosen.get("t", 0))
+    chosen = {names[axis]: index for axis, index in selection.fixed}
+    spec = replace(
+        spec,
+        channel=chosen.get("c", 0),
+        timepoint=chosen.get("t", 0),
+        axes=axes or "",
+        stored_as=stored_as or "",
+        allow_gaps=allow_gaps,
+    )
     _check_dtype(text, open_volume(spec).dtype, mask=mask)
     return spec
 

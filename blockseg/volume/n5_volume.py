@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.axes import AxisSelection
+from blockseg.volume.axes import AxisSelection, named_axes
 from blockseg.volume.chunked import ChunkedVolume, one_line
 from blockseg.volume.n5_layout import n5_image, n5_metadata
 from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
@@ -33,7 +33,7 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
         raise VolumeError(message)
     layout = image.levels[0]
     selection = AxisSelection.choose(
-        layout.axes,
+        named_axes(spec.axes, layout.axes, layout.name),
         layout.shape,
         channel=spec.channel,
         timepoint=spec.timepoint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.volume.protocol import ConstantVolume
+from blockseg.volume.reinterpreted import Reinterpreted
 from blockseg.volume.tensorstores import ReadLimits
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def open_volume(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
     VolumeError
         If the source is gone, damaged, or encoded as no library here can read.
     """
-    limits = limits or ReadLimits()
+    volume = _open(spec, limits or ReadLimits())
+    return Reinterpreted.of(volume, spec.stored_as) if spec.stored_as else volume
+
+
+def _open(spec: VolumeSpec, limits: ReadLimits) -> Volume:
     if spec.format == "memory":
         return ConstantVolume.parse(spec.uri)
     # Each engine loads libraries of its own: only the one needed is imported.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.axes import AxisSelection
+from blockseg.volume.axes import AxisSelection, named_axes
 from blockseg.volume.chunked import ChunkedVolume, one_line
 from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.volume.zarr_layout import zarr_image
@@ -40,7 +40,7 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
         raise VolumeError(message)
     layout = image.levels[0]
     selection = AxisSelection.choose(
-        layout.axes,
+        named_axes(spec.axes, layout.axes, layout.name),
         layout.shape,
         channel=spec.channel,
         timepoint=spec.timepoint,

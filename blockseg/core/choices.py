@@ -1,0 +1,44 @@
+"""What a user may say of a source that the source does not say itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blockseg.core.space import Vector
+
+__all__ = ["SourceChoices"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChoices:
+    """Which volume of a source is meant, and what is meant to be as it is."""
+
+    level: int = 0
+    """Resolution level, 0 the finest."""
+
+    dataset: str | None = None
+    """Path of an image inside the container; its number in a TIFF file."""
+
+    channel: int | None = None
+    """Index on the channel axis, where it is longer than 1."""
+
+    timepoint: int | None = None
+    """Index on the time axis, where it is longer than 1."""
+
+    axes: str | None = None
+    """One of the letters t, c, z, y, x for each axis, where the source names them
+    wrongly or not at all."""
+
+    stored_as: str | None = None
+    """Type that the stored bits are, where the source states another of the same size."""
+
+    voxel_size: Vector | None = None
+    """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
+
+    allow_gaps: bool = False
+    """Whether planes missing from a folder of slices are read as empty."""
+
+    allow_empty: bool = False
+    """Whether a source may have no stored voxels at all."""

@@ -1,0 +1,89 @@
+"""What is plausible about a source, asked before any work, alike for every command.
+
+What is surely wrong is refused: a check raises VolumeError. What may be meant is doubted:
+a check returns one line, which names the option that silences it. A check looks at metadata
+and at samples, never at a whole source, and takes a fraction of a second.
+
+To add one, write a module here with a function of :data:`Check`'s form, and name it in
+``_CHECKS``; ``docs/inputs.md`` has a row for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from blockseg.volume.find import find
+from blockseg.volume.open import open_volume
+from blockseg.volume.plausibility.units import states_no_unit
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from blockseg.core.choices import SourceChoices
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.volume.protocol import Volume
+
+__all__ = ["Plausible", "doubts_of", "find_plausible"]
+
+Check: TypeAlias = "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str]]"
+"""Yields a line for each doubt; raises VolumeError for what is surely wrong."""
+
+_CHECKS: tuple[Check, ...] = (states_no_unit,)
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """A volume that may be worked on."""
+
+    spec: VolumeSpec
+    """How any process opens it."""
+
+    volume: Volume
+    """It, open for reading."""
+
+    doubts: tuple[str, ...]
+    """What may mislead, a line each."""
+
+
+def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plausible:
+    """Find a volume, and refuse what is surely not what the user means.
+
+    Parameters
+    ----------
+    uri
+        As for :func:`~blockseg.volume.find`.
+    choices
+        What the user says of it.
+
+    Raises
+    ------
+    VolumeError
+        With one line that says what is wrong and what to do.
+    """
+    spec = find(
+        uri,
+        level=choices.level,
+        dataset=choices.dataset,
+        channel=choices.channel,
+        timepoint=choices.timepoint,
+        axes=choices.axes,
+        stored_as=choices.stored_as,
+        allow_gaps=choices.allow_gaps,
+    )
+    volume = open_volume(spec)
+    return Plausible(spec, volume, doubts_of(spec, volume, choices))
+
+
+def doubts_of(
+    spec: VolumeSpec, volume: Volume, choices: SourceChoices
+) -> tuple[str, ...]:
+    """Return what may mislead about a volume that was found before.
+
+    Raises
+    ------
+    VolumeError
+        If something is surely wrong.
+    """
+    return tuple(doubt for check in _CHECKS for doubt in check(spec, volume, choices))
