@@ -163,7 +163,8 @@ def describe(
     choices = choices or SourceChoices()
     located = locate(text)
     name, arrays, images = _DESCRIBERS[located.kind](located)
-    taken, refusal, doubts = None, "", ()
+    taken, refusal = None, ""
+    doubts: tuple[str, ...] = ()
     try:
         found = find_plausible(text, choices)
         volume, doubts = found.volume, found.doubts
