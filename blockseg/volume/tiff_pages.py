@@ -31,7 +31,7 @@ class Page:
     """Path of the file."""
 
     number: int
-    """Place in the file, from 0."""
+    """Place in the file, from 0; of a coarser level, the place of its finest page."""
 
     offsets: tuple[int, ...]
     """First byte of each strip or tile."""
@@ -53,7 +53,7 @@ class Page:
         """
         made = cls(
             file,
-            int(page.index),
+            int(page.treeindex[0]),  # of sub-directories, the index itself is 0
             tuple(int(n) for n in page.dataoffsets),
             tuple(int(n) for n in page.databytecounts),
             page.keyframe,
@@ -218,7 +218,11 @@ class PageReader:
                 )
                 raise CorruptDataError(message) from error
 
-        return self._cache.get((page.file, page.number, number), decode)
+        # Pages of coarser levels share their numbers, and made-up ones may lack an offset
+        # of their own: only where its bytes lie is a piece's own. One that is not stored
+        # may be said to lie where the next one does.
+        bytes_at = (page.offsets[number], page.counts[number])
+        return self._cache.get((page.file, *bytes_at, number), decode)
 
     def _bytes(self, page: Page, offset: int, count: int, piece: int) -> bytes:
         try:
