@@ -17,7 +17,7 @@ from blockseg.volume.n5_layout import n5_image, n5_images
 from blockseg.volume.plausibility import find_plausible
 from blockseg.volume.tiff_pages import page_chunk
 from blockseg.volume.tiff_series import open_tiff_file, read_image
-from blockseg.volume.tiff_slices import check_slices, slice_files
+from blockseg.volume.tiff_slices import check_slices, slice_files, tiff_files
 from blockseg.volume.zarr_layout import zarr_image, zarr_images
 
 if TYPE_CHECKING:
@@ -162,7 +162,10 @@ def describe(
     text = os.fspath(uri)
     choices = choices or SourceChoices()
     located = locate(text)
-    name, arrays, images = _DESCRIBERS[located.kind](located)
+    if located.kind == "slices":
+        name, arrays, images = _slices(located.uri, allow_gaps=choices.allow_gaps)
+    else:
+        name, arrays, images = _DESCRIBERS[located.kind](located)
     taken, refusal = None, ""
     doubts: tuple[str, ...] = ()
     try:
@@ -241,8 +244,9 @@ def _tiff(located: Located) -> tuple[str, list[ArrayInfo], int]:
     return kind, found, len(names)
 
 
-def _slices(located: Located) -> tuple[str, list[ArrayInfo], int]:
-    files = slice_files(located.uri)
+def _slices(uri: str, *, allow_gaps: bool) -> tuple[str, list[ArrayInfo], int]:
+    files = slice_files(uri, allow_gaps=allow_gaps)
+    missing = files.count(None)
     page = check_slices(files)
     bits, kind, _ = page.pixel
     types = {1: "uint", 2: "int", 3: "float"}
@@ -257,7 +261,8 @@ def _slices(located: Located) -> tuple[str, list[ArrayInfo], int]:
         codecs=_tiff_codec(page.compression),
         space=Space(),
     )
-    return f"{len(files)} TIFF slices", [array], 1
+    lost = f" and {missing} missing" if missing else ""
+    return f"{len(files) - missing} TIFF slices{lost}", [array], 1
 
 
 def _tiff_codec(code: int) -> tuple[str, ...]:
@@ -267,7 +272,7 @@ def _tiff_codec(code: int) -> tuple[str, ...]:
     return (known.get(code, f"code {code}").lower(),)
 
 
-_DESCRIBERS = {"zarr": _container, "n5": _container, "tiff": _tiff, "slices": _slices}
+_DESCRIBERS = {"zarr": _container, "n5": _container, "tiff": _tiff}
 
 
 def _stored(located: Located) -> tuple[int, bool]:
@@ -275,7 +280,7 @@ def _stored(located: Located) -> tuple[int, bool]:
     if located.kind == "tiff":
         return Path(located.uri).stat().st_size, True
     if located.kind == "slices":
-        return sum(Path(name).stat().st_size for name in slice_files(located.uri)), True
+        return sum(Path(name).stat().st_size for name in tiff_files(located.uri)), True
     total = files = 0
     for folder, _, names in os.walk(Path(located.uri) / located.inner):
         for name in names:

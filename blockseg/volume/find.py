@@ -98,7 +98,7 @@ def find(
         names, shape = _tiff(located.uri, inside, level)
         spec = VolumeSpec(located.uri, "tiff", inside, level)
     elif located.kind == "slices":
-        names, shape = _slices(located.uri, inside, level)
+        names, shape = _slices(located.uri, inside, level, allow_gaps=allow_gaps)
         spec = VolumeSpec(located.uri, "tiff")
     else:
         array = _array(located, inside, level)
@@ -129,12 +129,12 @@ def _tiff(path: str, image: str, level: int) -> tuple[tuple[str, ...], tuple[int
 
 
 def _slices(
-    uri: str, image: str, level: int
+    uri: str, image: str, level: int, *, allow_gaps: bool
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     if image or level:
         message = f"{uri} are slices without datasets and levels; leave those out"
         raise VolumeError(message)
-    files = slice_files(uri)
+    files = slice_files(uri, allow_gaps=allow_gaps)
     page = check_slices(files)
     return ("z", "y", "x"), (len(files), *page.shape[1:])
 

@@ -77,9 +77,11 @@ def fingerprint(spec: VolumeSpec) -> Fingerprint:
         found["metadata"] = _sha256([file], _HEAD)
         found["store"] = _stats([file], file.parent)
         return found
-    files = [Path(name) for name in slice_files(spec.uri)]
+    planes = slice_files(spec.uri, allow_gaps=spec.allow_gaps)
+    files = [Path(name) for name in planes if name is not None]
     common = Path(os.path.commonpath(files))
-    names = "\n".join(name.relative_to(common).as_posix() for name in files)
+    # A plane that is missing is a line without a name.
+    names = "\n".join((name or "").removeprefix(f"{common}/") for name in planes)
     found["slices"] = len(files)
     found["metadata"] = hashlib.sha256(names.encode()).hexdigest()
     sample = [files[i] for i in _evenly(len(files))]

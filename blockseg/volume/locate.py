@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from blockseg.core.errors import VolumeError
 from blockseg.volume.n5_layout import n5_container, n5_images
 from blockseg.volume.tiff_directory import is_tiff
-from blockseg.volume.tiff_slices import is_glob, slice_files
+from blockseg.volume.tiff_slices import is_glob, tiff_files
 from blockseg.volume.zarr_layout import zarr_container, zarr_images, zarr_kind
 
 __all__ = ["Kind", "Located", "locate"]
@@ -78,7 +78,7 @@ def _folder(path: Path) -> Located:
     n5 = n5_container(path)
     if n5 is not None:
         return Located("n5", str(n5[0]), n5[1])
-    if slice_files(str(path)):
+    if tiff_files(str(path)):
         return _slices(str(path))
     # Groups that have no metadata of their own: in N5 that is common.
     if n5_images(path):
@@ -90,6 +90,9 @@ def _folder(path: Path) -> Located:
 
 
 def _file(path: Path) -> Located:
+    if not path.is_file():  # opening a pipe would wait for its other end
+        message = f"{path} is neither a file nor a folder; {_READ}"
+        raise VolumeError(message)
     if is_tiff(path):
         return Located("tiff", str(path))
     with path.open("rb") as stream:
@@ -107,7 +110,7 @@ def _file(path: Path) -> Located:
 
 
 def _slices(uri: str) -> Located:
-    files = slice_files(uri)
+    files = tiff_files(uri)
     if not files:
         message = f"no file matches {uri}"
         raise VolumeError(message)

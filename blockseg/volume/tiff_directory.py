@@ -97,7 +97,8 @@ class _File:
         self.size = os.fstat(descriptor).st_size
         header = os.pread(descriptor, 16, 0)
         if header[:4] not in _MAGIC or len(header) < 8:
-            message = f"{path} is not a TIFF file"
+            what = "not a TIFF file" if header else "empty"
+            message = f"{path} is {what}; restore it from a copy, or move it away"
             raise VolumeError(message)
         self.order = "<" if header[:2] == b"II" else ">"
         self.big = 43 in header[2:4]

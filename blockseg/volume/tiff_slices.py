@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
+from blockseg.volume.name_fields import TIFF_SUFFIX, skeleton
+from blockseg.volume.slice_names import arrange
 from blockseg.volume.tiff_directory import TiffPageInfo, is_tiff, walk_pages
 
-__all__ = ["check_file", "check_slices", "is_glob", "slice_files"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "check_file",
+    "check_slices",
+    "is_glob",
+    "slice_doubt",
+    "slice_files",
+    "tiff_files",
+]
 
 _THREADS = 8  # slices opened at once; network file systems answer slowly
 
@@ -22,32 +35,63 @@ def is_glob(text: str) -> bool:
     return glob.has_magic(text)
 
 
-def slice_files(uri: str) -> list[str]:
-    """Return the TIFF files of a folder or a glob, sorted naturally.
+def tiff_files(uri: str) -> list[str]:
+    """Return the files of a folder or a glob that are meant to be TIFF, in any order.
 
-    In a folder, files that are no TIFF (previews, notes) are left out; those
-    that a glob names are all wanted.
+    By their suffix; in a folder, others count where they are TIFF or named like those
+    that are, and what else lies there (previews, notes) does not. Those that a glob names
+    are all wanted.
 
     Raises
     ------
     VolumeError
         If a file cannot be read, or a glob names one that is no TIFF.
     """
-    if is_glob(uri) and not Path(uri).exists():
-        matches = glob.glob(uri, recursive=True)  # noqa: PTH207 - of any root
-        names = [name for name in matches if Path(name).is_file()]
-        strict = True
-    else:
-        with os.scandir(uri) as entries:
-            names = [e.path for e in entries if e.name[0] != "." and e.is_file()]
-        strict = False
-    names.sort(key=_natural)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        good = list(pool.map(is_tiff, names))
-    if strict and not all(good):
-        message = f"{names[good.index(False)]} is not a TIFF file; narrow {uri}"
+    return list(_look(uri).files)
+
+
+def slice_files(uri: str, *, allow_gaps: bool = False) -> list[str | None]:
+    """Return the slices of a folder or a glob in the order of their planes.
+
+    Parameters
+    ----------
+    uri
+        The folder or glob.
+    allow_gaps
+        Whether planes may be missing; they are None.
+
+    Raises
+    ------
+    VolumeError
+        If the names hold two counters, a number twice or gaps, or something that is no
+        file is named like a slice.
+    """
+    found = _look(uri)
+    if not found.files:
+        return []
+    if found.strange:
+        message = (
+            f"{found.strange[0]} is named like a slice but is no regular file; restore it "
+            "from a copy, or move it away"
+        )
         raise VolumeError(message)
-    return [name for name, is_good in zip(names, good, strict=True) if is_good]
+    root, names = _relative(found.files)
+    arranged = arrange(
+        names, root, allow_gaps=allow_gaps, others=_beside(found.files, root)
+    )
+    return [None if i is None else found.files[i] for i in arranged.order]
+
+
+def slice_doubt(uri: str) -> str:
+    """Return why the slices of a folder or glob may not be neighbours; mostly empty.
+
+    Raises
+    ------
+    VolumeError
+        As :func:`slice_files`.
+    """
+    root, names = _relative(_look(uri).files)
+    return arrange(names, root).doubt
 
 
 def check_file(path: str) -> list[TiffPageInfo]:
@@ -61,18 +105,24 @@ def check_file(path: str) -> list[TiffPageInfo]:
     return list(walk_pages(path))
 
 
-def check_slices(files: list[str]) -> TiffPageInfo:
+def check_slices(files: Sequence[str | None]) -> TiffPageInfo:
     """Check that slices are complete and alike; return what each of them holds.
+
+    Parameters
+    ----------
+    files
+        Of the planes; None for a plane that is missing.
 
     Raises
     ------
     VolumeError
-        Names the first file that is truncated, holds several pages, or differs
+        Names the first file that is no TIFF, truncated, holds several pages, or differs
         from most others in shape or type.
     """
+    stored = [file for file in files if file is not None]
     with ThreadPoolExecutor(_THREADS) as pool:
-        checked = list(pool.map(check_file, files))
-    for file, pages in zip(files, checked, strict=True):
+        checked = list(pool.map(check_file, stored))
+    for file, pages in zip(stored, checked, strict=True):
         if len(pages) > 1:
             message = (
                 f"{file} holds {len(pages)} pages, but slices hold one; give one "
@@ -81,7 +131,7 @@ def check_slices(files: list[str]) -> TiffPageInfo:
             raise VolumeError(message)
     kinds = [(pages[0].shape, pages[0].pixel) for pages in checked]
     ((usual, _),) = Counter(kinds).most_common(1)
-    for file, kind in zip(files, kinds, strict=True):
+    for file, kind in zip(stored, kinds, strict=True):
         if kind != usual:
             message = (
                 f"{file} is {_described(*kind)}, unlike most slices beside it, which "
@@ -91,11 +141,80 @@ def check_slices(files: list[str]) -> TiffPageInfo:
     return next(p[0] for p in checked)
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which ``img9`` comes before ``img10``."""
-    parts = re.split(r"(\d+)", name)
-    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in parts]
-    return [*key, (2, 0, name)]
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What lies in a folder, or matches a glob."""
+
+    files: tuple[str, ...] = field(repr=False)
+    """Regular files that are meant to be TIFF."""
+
+    strange: tuple[str, ...]
+    """What is named like them and is no regular file."""
+
+
+def _look(uri: str) -> _Seen:
+    strict = is_glob(uri) and not Path(uri).exists()
+    seen = list(_matches(uri) if strict else _entries(uri))
+    files = [path for path, regular in seen if regular and TIFF_SUFFIX.search(path)]
+    others = [
+        path for path, regular in seen if regular and not TIFF_SUFFIX.search(path)
+    ]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        good = list(pool.map(is_tiff, others))
+    if strict and not all(good):
+        message = f"{others[good.index(False)]} is not a TIFF file; narrow {uri}"
+        raise VolumeError(message)
+    bare = [path for path, is_good in zip(others, good, strict=True) if is_good]
+    kinds = {skeleton(_name(path)) for path in bare}
+
+    def fits(path: str) -> bool:
+        return skeleton(_name(path)) in kinds
+
+    strange = [path for path, regular in seen if not regular]
+    return _Seen(
+        tuple(files + [path for path in others if fits(path)]),
+        tuple(
+            path for path in sorted(strange) if TIFF_SUFFIX.search(path) or fits(path)
+        ),
+    )
+
+
+def _beside(files: Sequence[str], root: str) -> Iterator[str]:
+    """Yield what lies in the folders of files but is none of them, relative to ``root``."""
+    known = set(files)
+    for folder in {os.path.dirname(file) for file in files}:  # noqa: PTH120
+        for path, _ in _entries(folder or "."):
+            if path not in known:
+                yield os.path.relpath(path, root)
+
+
+def _entries(folder: str) -> Iterator[tuple[str, bool]]:
+    """Yield what lies in a folder and is not hidden, and whether it is a regular file."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name[0] == ".":
+                continue
+            try:
+                regular = entry.is_file()
+            except OSError:  # a link that loops
+                regular = False
+            yield entry.path, regular
+
+
+def _matches(pattern: str) -> Iterator[tuple[str, bool]]:
+    for path in glob.glob(pattern, recursive=True):  # noqa: PTH207 - of any root
+        yield path, Path(path).is_file()
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _relative(files: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the folder that holds all files, and their names in it."""
+    root = os.path.commonpath({os.path.dirname(file) for file in files})  # noqa: PTH120
+    start = len(root.rstrip("/")) + 1 if root else 0
+    return root or ".", [file[start:] for file in files]
 
 
 def _described(shape: tuple[int, int, int], pixel: tuple[int, int, int]) -> str:

@@ -54,11 +54,11 @@ def open_tiff(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
     """
     limits = limits or ReadLimits()
     if not Path(spec.uri).is_file():
-        slices = _Slices(slice_files(spec.uri))
-        if not len(slices):
+        files = slice_files(spec.uri, allow_gaps=spec.allow_gaps)
+        if not files:
             message = f"{spec.uri} holds no TIFF files"
             raise VolumeError(message)
-        return _PagedTiff(spec, slices, Space(), limits)
+        return _PagedTiff(spec, _Slices(files), Space(), limits)
     with open_tiff_file(spec.uri) as tif:
         image = read_image(tif, spec.uri, spec.path, spec.level)
         require_codec(image.pages[0])
@@ -127,10 +127,16 @@ class _Planes(Protocol):
     shape: Zyx
     dtype: np.dtype[Any]
 
-    def __len__(self) -> int: ...
+    def page(self, z: int) -> tuple[Page, int] | None:
+        """Return a plane's page, and its place in it if the page is volumetric.
 
-    def page(self, z: int) -> tuple[Page, int]:
-        """Return a plane's page, and its place in it if the page is volumetric."""
+        None for a plane that is missing.
+        """
+        ...
+
+    @property
+    def first(self) -> Page:
+        """A page that shows how all are stored."""
         ...
 
 
@@ -164,8 +170,9 @@ class _Stack:
     def _without_samples(axes: Sequence[str], axis: int) -> int:
         return sum(name != "s" for name in axes[:axis])
 
-    def __len__(self) -> int:
-        return len(self._planes)
+    @property
+    def first(self) -> Page:
+        return self.page(0)[0]
 
     def page(self, z: int) -> tuple[Page, int]:
         number, depth = divmod(int(self._planes[z]), self._depth)
@@ -175,21 +182,20 @@ class _Stack:
 class _Slices:
     """The planes of many files of one page each."""
 
-    def __init__(self, files: Sequence[str]) -> None:
+    def __init__(self, files: Sequence[str | None]) -> None:
         self._files = files
         self._known = lru_cache(_SLICES_KNOWN)(_first_page)
-        if files:
-            first = self._known(files[0])
-            key = first.key
-            self._samples(first)
-            self.shape = (len(files), key.imagelength, key.imagewidth)
-            self.dtype = _dtype(first)
+        self.first = self._known(next(file for file in files if file is not None))
+        key = self.first.key
+        self._samples(self.first)
+        self.shape = (len(files), key.imagelength, key.imagewidth)
+        self.dtype = _dtype(self.first)
 
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def page(self, z: int) -> tuple[Page, int]:
-        page = self._known(self._files[z])
+    def page(self, z: int) -> tuple[Page, int] | None:
+        file = self._files[z]
+        if file is None:
+            return None
+        page = self._known(file)
         key = page.key
         if (key.imagelength, key.imagewidth) != self.shape[1:] or _dtype(
             page
@@ -222,8 +228,7 @@ class _PagedTiff:
         self._cache = DecodedCache(limits.cache_bytes)
         self.shape = planes.shape
         self.dtype = planes.dtype
-        page, _ = planes.page(0)
-        pairs = zip(page_chunk(page), self.shape, strict=True)
+        pairs = zip(page_chunk(planes.first), self.shape, strict=True)
         self.chunk_shape = to_zyx(min(c, n) for c, n in pairs)
         self.space = space
 
@@ -236,8 +241,11 @@ class _PagedTiff:
             return out
         with PageReader(self._cache) as reader:
             for z in range(zs.start, zs.stop):
-                page, depth = self._planes.page(z)
-                reader.read(page, depth, rows, columns, out[z - zs.start])
+                found = self._planes.page(z)
+                if found is None:
+                    out[z - zs.start] = 0
+                else:
+                    reader.read(*found, rows, columns, out[z - zs.start])
         return out
 
     def __reduce__(self) -> tuple[Callable[[VolumeSpec], Volume], tuple[VolumeSpec]]:

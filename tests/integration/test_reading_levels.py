@@ -160,7 +160,11 @@ def zarr_levels(path: Path, version: Literal[2, 3], **options: Any) -> None:
     group = zarr.create_group(path, zarr_format=version, attributes=stated)
     for level, data in enumerate(pyramid()):
         array = group.create_array(
-            str(level), shape=data.shape, dtype=data.dtype, chunks=(4, 16, 16), **options
+            str(level),
+            shape=data.shape,
+            dtype=data.dtype,
+            chunks=(4, 16, 16),
+            **options,
         )
         array[:] = data
 
@@ -234,5 +238,7 @@ def test_a_corrupt_tile_of_a_coarse_level_is_named_with_the_page_of_its_plane(
     raw[offset : offset + count] = b"\xa5" * count
     file.write_bytes(raw)
     volume = open_volume(find(file, level=1))
-    with pytest.raises(CorruptDataError, match=r"chunk \(5, 1, 0\) \(tile 2 of page 5\)"):
+    with pytest.raises(
+        CorruptDataError, match=r"chunk \(5, 1, 0\) \(tile 2 of page 5\)"
+    ):
         volume.read(Roi.whole(volume.shape))

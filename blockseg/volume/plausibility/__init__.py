@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.volume.find import find
 from blockseg.volume.open import open_volume
+from blockseg.volume.plausibility.slices import uneven_slices
 from blockseg.volume.plausibility.units import states_no_unit
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ __all__ = ["Plausible", "doubts_of", "find_plausible"]
 Check: TypeAlias = "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str]]"
 """Yields a line for each doubt; raises VolumeError for what is surely wrong."""
 
-_CHECKS: tuple[Check, ...] = (states_no_unit,)
+_CHECKS: tuple[Check, ...] = (states_no_unit, uneven_slices)
 
 
 @dataclass(frozen=True, slots=True)

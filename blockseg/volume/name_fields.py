@@ -1,0 +1,157 @@
+"""Counters and words in the names of slices: what of the names varies, and how.
+
+Names are cut at their digits. Those that are alike but for their digits make columns of
+numbers; those that are not are compared from both ends, and what is left in the middle is
+one word that varies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.volume.name_numbers import (
+    NUMBER,
+    STAMP,
+    Field,
+    label_of,
+    measures,
+    read_column,
+    varying,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["TIFF_SUFFIX", "NameFields", "name_fields", "skeleton"]
+
+TIFF_SUFFIX = re.compile(r"\.(?:tiff?|btf|tf8)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NameFields:
+    """What varies in a set of names."""
+
+    fields: tuple[Field, ...]
+    """In the order in which they stand in the names, words last."""
+
+    odd: tuple[int, ...] = ()
+    """Places of the names that have nothing in common with the others."""
+
+
+def skeleton(name: str) -> str:
+    """Return a name without its digits and the suffixes of TIFF; names of one series share it."""
+    return NUMBER.sub("#", TIFF_SUFFIX.sub("", name)).lower()
+
+
+def name_fields(names: Sequence[str]) -> NameFields:
+    """Find out what varies in names.
+
+    Parameters
+    ----------
+    names
+        Relative paths, '/'-separated.
+    """
+    quick = _one_counter(names)
+    if quick is not None:
+        return NameFields((quick,))
+    parts = [NUMBER.split(TIFF_SUFFIX.sub("", name)) for name in names]
+    frames = [tuple(map(str.lower, part[::2])) for part in parts]
+    kinds = Counter(frames)
+    fewest = min(len(frame) for frame in kinds) - 1
+    left = _shared(list(kinds), fewest)
+    if len(kinds) == 1:
+        return NameFields(
+            tuple(_numbers([list(column) for column in zip(*parts, strict=True)]))
+        )
+    right = _shared([frame[::-1] for frame in kinds], fewest - left)
+    if not left + right and max(kinds.values()) > 1:
+        usual = max(kinds, key=lambda kind: kinds[kind])
+        odd = tuple(i for i, frame in enumerate(frames) if frame != usual)
+        return NameFields((), odd)
+    ahead = [list(c) for c in zip(*(part[: 2 * left] for part in parts), strict=True)]
+    behind = [
+        list(c)
+        for c in zip(*(part[len(part) - 2 * right :] for part in parts), strict=True)
+    ]
+    middle = ["".join(part[2 * left : len(part) - 2 * right]) for part in parts]
+    word = _word(middle)
+    start, end = (
+        [_start(word.texts)] * len(names),
+        [_start([text[::-1] for text in word.texts])[::-1]] * len(names),
+    )
+    ends = [*_numbers([*ahead, start]), *_numbers([end, *behind])]
+    return NameFields((*ends, word))
+
+
+def _one_counter(names: Sequence[str]) -> Field | None:
+    """Return the number that varies where nothing else does; None if it is not so simple.
+
+    A million names take a second, and not ten.
+    """
+    ahead = _start(names).rstrip("0123456789")
+    start = len(ahead)
+    digits = re.match("[0-9]+", names[0][start:])
+    behind = names[0][start + digits.end() :] if digits else ""
+    if not behind or re.search(r"[0-9]\.$", ahead) or re.match(r"\.[0-9]", behind):
+        return None
+    end = -len(behind)
+    tokens = [name[start:end] for name in names]
+    plain = all(map(str.isdecimal, tokens)) and all(map(str.isascii, tokens))
+    if not plain or not all(name.endswith(behind) for name in names):
+        return None
+    if len(max(tokens, key=len)) >= STAMP:
+        return None
+    numbers = np.array(list(map(int, tokens)), dtype=np.int64)
+    values, first, codes = np.unique(numbers, return_index=True, return_inverse=True)
+    texts = tuple(tokens[i] for i in first.tolist())
+    return Field(
+        "number",
+        label_of(ahead),
+        codes,
+        tuple(values.tolist()),
+        texts,
+        0,
+        measures(behind),
+    )
+
+
+def _start(texts: Iterable[str]) -> str:
+    """Return what all texts begin with."""
+    texts = list(texts)
+    low, high = min(texts), max(texts)
+    pairs = enumerate(zip(low, high, strict=False))
+    end = next((i for i, (a, b) in pairs if a != b), min(len(low), len(high)))
+    return low[:end]
+
+
+def _shared(frames: Sequence[tuple[str, ...]], most: int) -> int:
+    """Count the leading texts that all names share, each with a number behind it."""
+    first = frames[0]
+    for place in range(most):
+        if any(frame[place] != first[place] for frame in frames):
+            return place
+    return most
+
+
+def _numbers(columns: list[list[str]]) -> list[Field]:
+    """Return the numbers that vary; columns are texts and numbers in turn, texts first."""
+    found: list[tuple[Field, str]] = []
+    for place in range(1, len(columns) - 1, 2):
+        before, tokens, after = columns[place - 1 : place + 2]
+        readings = read_column(before[0], tokens, after[0])
+        found.extend((one, before[0]) for one in readings)
+    return varying(found)
+
+
+def _word(texts: list[str]) -> Field:
+    lowered = [text.lower() for text in texts]
+    values = sorted(set(lowered))
+    rank = {value: i for i, value in enumerate(values)}
+    first = dict(zip(reversed(lowered), reversed(texts), strict=True))
+    codes = np.array([rank[text] for text in lowered], dtype=np.int64)
+    return Field("word", "", codes, (), tuple(first[value] for value in values))
