@@ -18,6 +18,7 @@ from blockseg.volume.name_numbers import (
     NUMBER,
     STAMP,
     Field,
+    common_start,
     label_of,
     measures,
     read_column,
@@ -25,7 +26,7 @@ from blockseg.volume.name_numbers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["TIFF_SUFFIX", "NameFields", "name_fields", "skeleton"]
 
@@ -81,8 +82,8 @@ def name_fields(names: Sequence[str]) -> NameFields:
     middle = ["".join(part[2 * left : len(part) - 2 * right]) for part in parts]
     word = _word(middle)
     start, end = (
-        [_start(word.texts)] * len(names),
-        [_start([text[::-1] for text in word.texts])[::-1]] * len(names),
+        [common_start(word.texts)] * len(names),
+        [common_start([text[::-1] for text in word.texts])[::-1]] * len(names),
     )
     ends = [*_numbers([*ahead, start]), *_numbers([end, *behind])]
     return NameFields((*ends, word))
@@ -93,7 +94,7 @@ def _one_counter(names: Sequence[str]) -> Field | None:
 
     A million names take a second, and not ten.
     """
-    ahead = _start(names).rstrip("0123456789")
+    ahead = common_start(names).rstrip("0123456789")
     start = len(ahead)
     digits = re.match("[0-9]+", names[0][start:])
     behind = names[0][start + digits.end() :] if digits else ""
@@ -118,15 +119,6 @@ def _one_counter(names: Sequence[str]) -> Field | None:
         0,
         measures(behind),
     )
-
-
-def _start(texts: Iterable[str]) -> str:
-    """Return what all texts begin with."""
-    texts = list(texts)
-    low, high = min(texts), max(texts)
-    pairs = enumerate(zip(low, high, strict=False))
-    end = next((i for i, (a, b) in pairs if a != b), min(len(low), len(high)))
-    return low[:end]
 
 
 def _shared(frames: Sequence[tuple[str, ...]], most: int) -> int:

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["NUMBER", "STAMP", "Field", "label_of", "measures", "read_column", "varying"]
+__all__ = [
+    "NUMBER",
+    "STAMP",
+    "Field",
+    "common_start",
+    "label_of",
+    "measures",
+    "read_column",
+    "varying",
+]
 
 Kind: TypeAlias = Literal["number", "clock", "word"]
 
@@ -62,7 +71,7 @@ class Field:
 
     def shown(self) -> str:
         """Return its label and values for people to read."""
-        texts = [text.strip(" _-./") or "(nothing)" for text in self.texts]
+        texts = _words(self.texts) if self.kind == "word" else list(self.texts)
         few = texts if len(texts) <= 4 else [texts[0], "…", texts[-1]]
         listed = ", ".join(few).replace(", …, ", "…")
         return f"{self.label.upper()} {listed}".strip()
@@ -74,6 +83,24 @@ class Field:
         widths = {len(text) for text in self.texts}
         padded = len(widths) == 1 and value >= 0
         return f"{round(value):0{widths.pop() if padded else 1}d}"
+
+
+def common_start(texts: Iterable[str]) -> str:
+    """Return what all texts begin with."""
+    texts = list(texts)
+    low, high = min(texts), max(texts)
+    pairs = enumerate(zip(low, high, strict=False))
+    end = next((i for i, (a, b) in pairs if a != b), min(len(low), len(high)))
+    return low[:end]
+
+
+def _words(texts: Sequence[str]) -> list[str]:
+    """Return texts without the words that all of them begin or end with."""
+    backwards = common_start([text[::-1] for text in texts])
+    start = len(re.sub(r"[^ _./-]*$", "", common_start(texts)))
+    end = len(re.sub(r"[^ _./-]*$", "", backwards))
+    cut = (text[start : max(start, len(text) - end)] for text in texts)
+    return [text.strip(" _-./") or "(nothing)" for text in cut]
 
 
 def label_of(before: str) -> str:
@@ -162,7 +189,7 @@ def varying(found: Sequence[tuple[Field, str]]) -> list[Field]:
     place = 0
     while place < len(found):
         three = found[place : place + 3]
-        if _is_clock(three):
+        if _is_clock(three, [one for one, _ in (*found[:place], *found[place + 3 :])]):
             fields.append(_clock([one for one, _ in three]))
             place += 3
             continue
@@ -175,7 +202,7 @@ def varying(found: Sequence[tuple[Field, str]]) -> list[Field]:
     return fields
 
 
-def _is_clock(three: Sequence[tuple[Field, str]]) -> bool:
+def _is_clock(three: Sequence[tuple[Field, str]], others: Sequence[Field]) -> bool:
     if len(three) < 3:
         return False
     (hours, _), (minutes, first), (seconds, second) = three
@@ -186,9 +213,15 @@ def _is_clock(three: Sequence[tuple[Field, str]]) -> bool:
     joined = _BETWEEN_TIMES.match(first) and _BETWEEN_TIMES.match(second)
     if not alike or not joined or minutes.distinct < 2 or seconds.values[-1] < _WRAPS:
         return False
-    # A full grid is rows, columns and planes.
     clock = _clock([hours, minutes, seconds])
-    return clock.distinct < hours.distinct * minutes.distinct * seconds.distinct
+    if clock.distinct < hours.distinct * minutes.distinct * seconds.distinct:
+        return True
+    # A full grid is rows, columns and planes, unless another number runs with it.
+    order = np.argsort(clock.codes, kind="stable")
+    return any(
+        one.distinct == len(order) and bool(np.all(np.diff(one.codes[order]) > 0))
+        for one in others
+    )
 
 
 def _is_date(one: Field) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Steps", "steps_of"]
 
-_JITTER = 0.25  # of a step; positions of a stage and rounded numbers vary so much
+_JITTER = 0.25  # of a step; positions of a stage vary so much
 _SPARSEST = 3  # times as many planes as numbers, and they still show their step
 
 _LONG = 2**62
@@ -62,7 +62,8 @@ def steps_of(numbers: Sequence[int]) -> Steps | None:
         )
         if found is not None and (crowded or 2 * often >= len(gaps)):
             return found
-    found = _in_steps(gaps, float(np.median(gaps)))
+    typical = gaps[gaps <= 1.5 * np.median(gaps)].mean()
+    found = _in_steps(gaps, float(typical), off=1 if typical > 2 else 0)
     if found is not None and 2 * np.count_nonzero(np.diff(found.planes) == 1) >= len(
         gaps
     ):
@@ -70,10 +71,10 @@ def steps_of(numbers: Sequence[int]) -> Steps | None:
     return None
 
 
-def _in_steps(gaps: NDArray[np.float64], step: float) -> Steps | None:
-    ratio = gaps / step
-    whole = np.rint(ratio)
-    if whole.min() < 1 or np.abs(ratio - whole).max() > _JITTER:
+def _in_steps(gaps: NDArray[np.float64], step: float, off: float = 0) -> Steps | None:
+    """Return the steps unless a gap is off by more than jitter, and ``off`` by rounding."""
+    whole = np.rint(gaps / step)
+    if whole.min() < 1 or np.abs(gaps - whole * step).max() > max(_JITTER * step, off):
         return None
     planes = np.concatenate([[0], np.cumsum(whole)]).astype(np.int64)
     return Steps(step, planes)

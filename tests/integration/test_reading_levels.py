@@ -13,7 +13,7 @@ import zarr
 from click.testing import CliRunner
 
 from blockseg.core.errors import CorruptDataError
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.volume import ReadLimits, find, open_volume
 
@@ -81,8 +81,8 @@ def slices(path: Path, **options: Any) -> None:
         tifffile.imwrite(path / f"{z}.tif", plane, **options)
 
 
-TILE = {"tile": (16, 16)}
-STRIP = {"rowsperstrip": 7}
+TILE: dict[str, Any] = {"tile": (16, 16)}
+STRIP: dict[str, Any] = {"rowsperstrip": 7}
 TIFFS: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     f"{write.__name__} {' '.join(str(v) for v in options.values())}": (write, options)
     for write, options in [
@@ -120,8 +120,8 @@ def check_blocks(spec: Any, expected: np.ndarray) -> None:
         assert volume.shape == expected.shape
         for _ in range(2):
             found = np.full(expected.shape, 251, expected.dtype)
-            shape = tuple(min(a, b) for a, b in zip(block, volume.shape, strict=True))
-            for part in BlockGrid(volume.shape, shape):
+            pairs = zip(block, volume.shape, strict=True)
+            for part in BlockGrid(volume.shape, to_zyx(min(pair) for pair in pairs)):
                 found[part.write_roi.slices()] = volume.read(part.write_roi)
             np.testing.assert_array_equal(found, expected)
 
