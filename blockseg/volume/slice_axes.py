@@ -42,7 +42,9 @@ _COLOURS = {
 def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
     """Return the field that counts planes."""
     count = len(numbers[0].codes)
-    plain = [f for f in numbers if f.kind == "number"] or list(numbers)
+    plain = [f for f in numbers if f.kind == "number"]
+    if not plain or _combinations([*plain, *words]) < count:  # times tell names apart
+        plain = [f for f in plain if not _is_side_by_side(f)] or list(numbers)
     # A number that runs over planes and channels alike tells neither.
     rest = [f for f in plain if f.distinct < count]
     if (
@@ -63,6 +65,10 @@ def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
         return alone[0]
     likely = [f for f in plain if f.label not in _SIDE_BY_SIDE | _ACROSS] or plain
     return max(enumerate(likely), key=lambda at: (at[1].distinct, at[0]))[1]
+
+
+def _is_side_by_side(one: Field) -> bool:
+    return one.label in _SIDE_BY_SIDE or set(one.values) <= _WAVELENGTHS
 
 
 def beside(counter: Field, fields: Sequence[Field]) -> tuple[Field, ...]:
@@ -96,7 +102,7 @@ def _is_another_axis(one: Field, order: NDArray[np.int64]) -> bool:
         words = {re.sub("[^a-z]", "", text.lower()) for text in one.texts}
         named = words <= _COLOURS
     else:
-        named = one.label in _SIDE_BY_SIDE or set(one.values) <= _WAVELENGTHS
+        named = _is_side_by_side(one)
     return named or _cycles(one, order)
 
 

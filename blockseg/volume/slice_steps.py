@@ -54,13 +54,13 @@ def steps_of(numbers: Sequence[int]) -> Steps | None:
     )
     gaps = np.diff(exact).astype(np.float64)
     sizes, counts = np.unique(gaps, return_counts=True)
-    usual, often = float(sizes[counts.argmax()]), int(counts.max())
-    if often >= 2 or usual == 1:
-        found = _in_steps(gaps, usual)
-        crowded = found is not None and (
-            _SPARSEST * len(numbers) >= found.planes[-1] + 1
-        )
-        if found is not None and (crowded or 2 * often >= len(gaps)):
+    for place in (int(counts.argmax()), 0):  # the most frequent, then the smallest
+        step, often = float(sizes[place]), int(counts[place])
+        found = _in_steps(gaps, step) if often >= 2 or step == 1 else None
+        if found is None:
+            continue
+        crowded = _SPARSEST * len(numbers) >= found.planes[-1] + 1
+        if crowded or 2 * often >= len(gaps):
             return found
     typical = gaps[gaps <= 1.5 * np.median(gaps)].mean()
     found = _in_steps(gaps, float(typical), off=1 if typical > 2 else 0)

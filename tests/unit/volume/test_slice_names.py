@@ -170,6 +170,14 @@ SEVERAL = {
         ],
         "CH 0, 1",
     ),
+    "channels and times alone": (
+        [f"CH{i % 2}_{1764365000123 + 1013 * i + i % 7}.tif" for i in R(30)],
+        "CH 0, 1",
+    ),
+    "channels with other words": (
+        [f"img_{z:09d}_{c}_000.tif" for z in R(9) for c in ("Cy5", "DAPI")],
+        "Cy5, DAPI",
+    ),
     "channels by two names": (
         [f"z{z:03d}_ch{c}_{w}.tif" for z in R(9) for c, w in ((0, 488), (1, 561))],
         "CH 0, 1",
@@ -225,6 +233,7 @@ def test_files_that_are_named_otherwise_are_no_slices():
         ([10, 20, 40, 50], "in steps of 10 1 is missing: 0030;"),
         ([1, 2, 4, 6, 8, 9, 10, 12, 13], "0003, 0005, 0007 and 1 more gaps;"),
         ([0, 1, 3], "missing: 0002;"),
+        ([0, 2, 4, 6, 7, 8], "3 are missing: 0001, 0003, 0005;"),
     ],
 )
 def test_a_gap_is_named_in_the_numbers_of_the_files(numbers, said):
