@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from blockseg.volume.name_numbers import Field
 
-__all__ = ["Arranged", "arrange", "natural"]
+__all__ = ["Arranged", "arrange"]
 
 _NAMED = 3
 _FARTHEST = 1000  # times as many planes as slices: no gap, but a number of another kind
@@ -66,13 +66,6 @@ def arrange(
         If there are two counters, a number stands twice, or numbers are missing.
     """
     return _Names(names, root, others).arranged(allow_gaps=allow_gaps)
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which ``img9`` comes before ``img10``."""
-    parts = re.split(r"(\d+)", name)
-    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in parts]
-    return [*key, (2, 0, name)]
 
 
 class _Names:
@@ -124,7 +117,7 @@ class _Names:
         return read if keeps else order
 
     def _naturally(self) -> list[int]:
-        return sorted(range(len(self.names)), key=lambda i: natural(self.names[i]))
+        return sorted(range(len(self.names)), key=lambda i: _natural(self.names[i]))
 
     def _is_unique(self, one: Field) -> bool:
         return one.distinct == len(self.names)
@@ -184,7 +177,7 @@ class _Names:
     def _gap(self, counter: Field, steps: Steps) -> str:
         runs = list(_missing(counter, steps))
         shown = ", ".join(runs[:_NAMED])
-        more = f" and {len(runs) - _NAMED} more gaps" if len(runs) > _NAMED else ""
+        more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
         first, last = (counter.written(counter.values[i]) for i in (0, -1))
         far = steps.missing > _FARTHEST * len(self.names)
         way_out = (
@@ -228,3 +221,10 @@ def _missing(counter: Field, steps: Steps) -> Iterator[str]:
             yield counter.written(first)
         else:
             yield f"{counter.written(first)} to {counter.written(last)}"
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key in which ``img9`` comes before ``img10``."""
+    parts = re.split(r"(\d+)", name)
+    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in parts]
+    return [*key, (2, 0, name)]
