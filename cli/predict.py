@@ -30,3 +30,5 @@ def predict(
     for done in predict_files(images, Path(output), settings):
         share = 100 * done.foreground
         click.echo(f"{done.source}: {share:.2g} % foreground, {done.probability}")
+        for remark in done.remarks:
+            click.echo(f"Note: {remark}.")

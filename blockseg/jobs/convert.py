@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockReport
@@ -156,4 +156,5 @@ def convert(
         {"block": list(block)},
         command=command,
     )
-    return launch(job, settings, fit, on_event, engine="copying")
+    result = launch(job, settings, fit, on_event, engine="copying")
+    return replace(result, remarks=opened.remarks)

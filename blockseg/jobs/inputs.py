@@ -32,6 +32,7 @@ from blockseg.volume import (
     find_plausible,
     fingerprint,
     open_volume,
+    refuse_misplaced,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ class Source:
 
     fingerprint: Fingerprint
     """Tells whether the data are still the same."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of it and no cause for doubt, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,9 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     space = found.volume.space
     if choices.voxel_size is not None:
         space = replace(space, voxel_size=choices.voxel_size, unit="micrometer")
-    return Source(found.spec, found.volume, space, fingerprint(found.spec))
+    return Source(
+        found.spec, found.volume, space, fingerprint(found.spec), found.remarks
+    )
 
 
 def check_roi(roi: Roi, shape: Zyx) -> None:
@@ -240,6 +246,7 @@ def open_mask(uri: str | None) -> Source | None:
     try:
         spec = find(uri, mask=True)
         volume = open_volume(spec)
+        refuse_misplaced(spec, volume)
     except VolumeError as error:
         message = f"--mask: {error}"
         raise VolumeError(message) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -176,7 +176,7 @@ def metrics(
     result = launch(job, settings, fit, on_event, engine="metrics without a network")
     if not result.stopped:
         write_cell_images(job, settings, inputs.source.space)
-    return result
+    return replace(result, remarks=inputs.source.remarks)
 
 
 def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:

@@ -115,6 +115,9 @@ class Forecast:
     tried: tuple[str, ...] = ()
     """What came of each engine that was tried on a device, a line each."""
 
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of the source, a line each."""
+
     def lines(self) -> list[str]:
         """Return the forecast for a human."""
         what = "mask" if self.sparse is None else "mask or the tissue"
@@ -138,6 +141,7 @@ class Forecast:
             f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
         ]
+        lines[1:1] = [f"source     {line}" for line in self.remarks]
         lines += [f"tried      {line}" for line in self.tried]
         lines += [f"sparse     {line}" for line in sparse_forecast(self.sparse)]
         if self.hours:
@@ -203,6 +207,7 @@ def plan(
         hours=left * ratio / rate / 3600 if rate else 0.0,
         sparse=None if found is None else found.public(),
         tried=tried_lines(decisions),
+        remarks=inputs.source.remarks,
     )
 
 

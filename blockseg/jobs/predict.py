@@ -55,6 +55,9 @@ class Predicted:
     foreground: float
     """Share of the voxels that are foreground."""
 
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of the stack, a line each."""
+
 
 def predict(
     array: NDArray[np.generic], settings: RunSettings | None = None
@@ -135,7 +138,13 @@ def predict_files(
         save_png(picture, _projections(raw, probability))
         threshold = round(255 * settings.threshold)
         share = float((probability >= threshold).mean())
-        yield Predicted(Path(inputs.source.spec.uri), target, picture, share)
+        yield Predicted(
+            Path(inputs.source.spec.uri),
+            target,
+            picture,
+            share,
+            inputs.source.remarks,
+        )
 
 
 def _segment(inputs: Inputs) -> NDArray[np.uint8]:

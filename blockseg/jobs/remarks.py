@@ -18,7 +18,8 @@ def closing_remarks(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
     return tuple(_remarks(inputs, decisions))
 
 
-def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:  # noqa: ARG001
+def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
+    yield from inputs.source.remarks
     unreadable = decisions.background.get("unreadable") or []
     if unreadable:
         yield (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.core.errors import ConfigError, VolumeError
-from blockseg.volume import find, label_paths, open_volume
+from blockseg.volume import find, label_paths, open_volume, refuse_misplaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,7 +164,10 @@ def _stems(folder: Path) -> dict[str, Path]:
 
 
 def _shape(image: VolumeSpec, labels: VolumeSpec) -> Zyx:
-    shape, other = open_volume(image).shape, open_volume(labels).shape
+    opened, annotation = open_volume(image), open_volume(labels)
+    refuse_misplaced(image, opened)
+    refuse_misplaced(labels, annotation)
+    shape, other = opened.shape, annotation.shape
     if shape != other:
         message = (
             f"{_place(image)} has {_by(shape)} voxels, its annotation {_place(labels)} "

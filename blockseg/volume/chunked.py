@@ -15,7 +15,10 @@ import numpy as np
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.volume.decoded import DecodedCache, count_decoded
+from blockseg.volume.layout import LABEL_MULTISET
+from blockseg.volume.n5_blocks import why_no_voxels
 from blockseg.volume.protocol import check_roi
+from blockseg.volume.stored_files import MISSING, why_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     Opener: TypeAlias = Callable[[VolumeSpec], "ChunkedVolume"]
     BeginRead: TypeAlias = Callable[[Index], Callable[[], NDArray[Any]]]
 
-__all__ = ["ChunkedVolume", "one_line"]
+__all__ = ["ChunkedVolume", "number_type", "one_line"]
 
 _SIDE_BY_SIDE = 32 * 2**20  # bytes of chunks that one read decodes at a time
 
@@ -65,15 +68,12 @@ class ChunkedVolume:
         reopen: Opener,
         cache_bytes: int,
     ) -> None:
-        if layout.dtype is None:
-            message = f"{layout.name} is of type {layout.stored_dtype}, not of numbers"
-            raise VolumeError(message)
         self._spec = spec
         self._layout = layout
         self._selection = selection
         self._begin_read = begin_read
         self._reopen = reopen
-        self._dtype = layout.dtype
+        self._dtype = number_type(layout)
         self._cache = DecodedCache(cache_bytes)
         self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
 
@@ -135,14 +135,31 @@ class ChunkedVolume:
         return self._begin(self._box(place))
 
     def _begin(self, roi: Roi) -> Callable[[], NDArray[Any]]:
+        self._check_files(roi)
         wait = self._begin_read(self._selection.index(roi))
         return lambda: self._selection.to_zyx(wait()).astype(self._dtype, copy=False)
+
+    def _check_files(self, roi: Roi) -> None:
+        """Refuse to open what is no file: the libraries read a folder as missing."""
+        files = self._selection.pick(self._layout.files)
+        for place in itertools.product(*_touched(roi, files)):
+            position = self._selection.position(to_zyx(place), self._layout.files)
+            file = self._layout.chunk_file(position)
+            what = why_no_file(file)
+            if what and what != MISSING:
+                message = (
+                    f"chunk {file} of {self._layout.name} is {what}, not a file; restore "
+                    "it from a copy"
+                )
+                raise CorruptDataError(message)
 
     def _blame(self, roi: Roi) -> None:
         """Read the chunks under a region one by one; raise for the first bad one."""
         for chunk, box in self._chunks(roi):
             try:
                 self._begin(box)()
+            except CorruptDataError:
+                raise
             except Exception as error:
                 place = self._selection.position(chunk, self._layout.chunks)
                 file = self._layout.file_of_chunk(place)
@@ -152,6 +169,8 @@ class ChunkedVolume:
                     f"{what} cannot be decoded ({one_line(error)}); restore its file "
                     f"{file} from a copy"
                 )
+                if self._layout.format == "n5":
+                    message = why_no_voxels(file) or message
                 raise CorruptDataError(message) from error
 
     def _once_more(self, roi: Roi, error: Exception) -> NDArray[Any]:
@@ -165,11 +184,7 @@ class ChunkedVolume:
             raise VolumeError(message) from error
 
     def _chunks(self, roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
-        ranges = [
-            range(a // c, -(-b // c))
-            for a, b, c in zip(roi.start, roi.stop, self.chunk_shape, strict=True)
-        ]
-        for place in itertools.product(*ranges):
+        for place in itertools.product(*_touched(roi, self.chunk_shape)):
             chunk = to_zyx(place)
             yield chunk, self._box(chunk)
 
@@ -178,6 +193,29 @@ class ChunkedVolume:
         start = to_zyx(n * c for n, c in zip(chunk, self.chunk_shape, strict=True))
         box = Roi((0, 0, 0), self.chunk_shape).shifted(start)
         return box.intersection(Roi.whole(self.shape))
+
+
+def number_type(layout: ArrayLayout) -> np.dtype[Any]:
+    """Return the type of an array's voxels.
+
+    Raises
+    ------
+    VolumeError
+        If they are no numbers.
+    """
+    if layout.dtype is not None:
+        return layout.dtype
+    remedy = ""
+    if layout.stored_dtype == LABEL_MULTISET:
+        remedy = "; export its scalar labels (paintera-convert to-scalar)"
+    message = f"{layout.name} is of type {layout.stored_dtype}, not of numbers{remedy}"
+    raise VolumeError(message)
+
+
+def _touched(roi: Roi, shape: Zyx) -> list[range]:
+    """Return the numbers, along each axis, of the boxes of a shape that meet a region."""
+    triples = zip(roi.start, roi.stop, shape, strict=True)
+    return [range(a // n, -(-b // n)) for a, b, n in triples]
 
 
 def _overlaps(start: int, stop: int, chunk: int) -> list[tuple[int, slice, slice]]:
@@ -191,9 +229,10 @@ def _overlaps(start: int, stop: int, chunk: int) -> list[tuple[int, slice, slice
 
 
 def one_line(error: Exception) -> str:
-    """Return the first part of a storage library's message, on one line."""
+    """Return a storage library's message on one line, its cause at the end included."""
     text = str(error).split(" [tensorstore_spec=")[0].split(" [source locations")[0]
-    return " ".join(text.split())[:300] or type(error).__name__
+    text = " ".join(text.split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:100]} … {text[-197:]}"
 
 
 def _check_readable(file: Path, what: str) -> None:

@@ -112,6 +112,9 @@ class SourceInfo:
     doubts: tuple[str, ...] = ()
     """What may mislead about it, a line each."""
 
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing and no cause for doubt, a line each."""
+
     def lines(self) -> list[str]:
         """Return the description for people to read."""
         bound = "" if self.all_counted else "more than "
@@ -139,6 +142,7 @@ class SourceInfo:
                 f"{taken.dtype}, {_size(taken.space)}"
             ),
             *(f"  but: {doubt}" for doubt in self.doubts),
+            *(f"  note: {remark}" for remark in self.remarks),
         ]
 
 
@@ -168,9 +172,10 @@ def describe(
         name, arrays, images = _DESCRIBERS[located.kind](located)
     taken, refusal = None, ""
     doubts: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     try:
         found = find_plausible(text, choices)
-        volume, doubts = found.volume, found.doubts
+        volume, doubts, remarks = found.volume, found.doubts, found.remarks
         space = volume.space
         if choices.voxel_size is not None:
             space = replace(space, voxel_size=choices.voxel_size, unit="micrometer")
@@ -188,6 +193,7 @@ def describe(
         taken,
         refusal,
         doubts,
+        remarks,
     )
 
 

@@ -153,6 +153,11 @@ def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
     levels = {array.level: array for array in image.levels}
     if level == 0 and image.path == image.levels[0].path:
         return image.levels[0]  # an array that was pointed at is what it is
+    absent = {array.level: array for array in image.absent}
+    if level in absent:
+        known = ", ".join(f"--level {number}" for number in levels)
+        message = f"{absent[level].reason}; {known} can be read"
+        raise VolumeError(message)
     if level not in levels:
         known = ", ".join(str(number) for number in levels)
         message = (

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import Format
 
-__all__ = ["ArrayLayout", "ImageLayout", "load_json"]
+__all__ = ["LABEL_MULTISET", "AbsentLevel", "ArrayLayout", "ImageLayout", "load_json"]
+
+LABEL_MULTISET = "Paintera label multiset"
+"""Stored type of arrays whose blocks list several labels a voxel, in bytes that their
+metadata call uint8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,9 @@ class ArrayLayout:
     metadata_files: tuple[Path, ...] = ()
     """Files that the above was read from."""
 
+    fill: str = "0"
+    """What missing chunks read as, for people."""
+
     @property
     def folder(self) -> Path:
         """Folder of the array."""
@@ -101,6 +108,17 @@ class ArrayLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsentLevel:
+    """A resolution level that an image declares and that is not on disk."""
+
+    level: int
+    """Its number, 0 the finest."""
+
+    reason: str
+    """Where it was looked for, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageLayout:
     """An image with its resolution levels."""
 
@@ -109,6 +127,9 @@ class ImageLayout:
 
     levels: tuple[ArrayLayout, ...]
     """Finest first; at least one."""
+
+    absent: tuple[AbsentLevel, ...] = ()
+    """Levels that are declared, but not on disk."""
 
 
 def load_json(file: Path) -> dict[str, Any] | None:

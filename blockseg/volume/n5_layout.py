@@ -14,7 +14,13 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.axes import default_axes
-from blockseg.volume.layout import ArrayLayout, ImageLayout, load_json
+from blockseg.volume.layout import (
+    LABEL_MULTISET,
+    AbsentLevel,
+    ArrayLayout,
+    ImageLayout,
+    load_json,
+)
 from blockseg.volume.n5_space import n5_space
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["n5_compression", "n5_container", "n5_image", "n5_images", "n5_metadata"]
 
 _FILE = "attributes.json"
+_MULTISET = "isLabelMultiset"
 _LEVEL = re.compile(r"s(\d+)")
 _DEPTH = 6  # groups below the root in which datasets are looked for
 
@@ -67,7 +74,7 @@ def n5_image(container: Path, path: str) -> ImageLayout | None:
         _array(container, _join(path, name), _attributes(folder / name))
         for _, name in levels
     ]
-    return ImageLayout(path, tuple(arrays))
+    return ImageLayout(path, tuple(arrays), tuple(_absent(folder, attributes, levels)))
 
 
 def n5_images(container: Path, path: str = "") -> list[str]:
@@ -128,6 +135,26 @@ def _levels(folder: Path) -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def _absent(
+    folder: Path, attributes: dict[str, Any], levels: list[tuple[int, str]]
+) -> Iterator[AbsentLevel]:
+    """Yield the levels that a group's downsampling factors count and that are not there."""
+    there = {number for number, _ in levels}
+    declared = max(there) + 1
+    for stated in (attributes, _perhaps(folder.parent)):
+        factors = stated.get("downsamplingFactors", stated.get("scales"))
+        if isinstance(factors, list) and all(isinstance(f, list) for f in factors):
+            declared = max(declared, len(factors))
+            break
+    for number in range(declared):
+        if number not in there:
+            reason = (
+                f"{folder} has resolution levels, but no level {number}: s{number} is no "
+                "N5 dataset; the copy is incomplete"
+            )
+            yield AbsentLevel(number, reason)
+
+
 def _attributes(folder: Path) -> dict[str, Any]:
     return load_json(folder / _FILE) or {}
 
@@ -150,6 +177,8 @@ def _array(container: Path, path: str, attributes: dict[str, Any]) -> ArrayLayou
         shape = tuple(int(n) for n in reversed(attributes["dimensions"]))
         chunks = tuple(int(n) for n in reversed(attributes["blockSize"]))
         stored = str(attributes["dataType"])
+        if any(a.get(_MULTISET) is True for a in (attributes, _perhaps(folder.parent))):
+            stored = LABEL_MULTISET
         name, settings = n5_compression(attributes)
         axes = _axes(attributes, len(shape))
     except (TypeError, ValueError, AttributeError) as error:
@@ -194,9 +223,10 @@ def _axes(attributes: dict[str, Any], ndim: int) -> tuple[str, ...]:
 
 def _numpy_dtype(stored: str) -> np.dtype[Any] | None:
     try:
-        return np.dtype(stored)
+        dtype = np.dtype(stored)
     except TypeError:
         return None
+    return None if dtype.hasobject else dtype
 
 
 def _natural(name: str) -> list[tuple[float, str]]:

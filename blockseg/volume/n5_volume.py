@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.axes import AxisSelection, named_axes
-from blockseg.volume.chunked import ChunkedVolume, one_line
+from blockseg.volume.chunked import ChunkedVolume, number_type, one_line
 from blockseg.volume.n5_layout import n5_image, n5_metadata
 from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 
@@ -39,6 +39,7 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
         timepoint=spec.timepoint,
         where=layout.name,
     )
+    number_type(layout)
     metadata = n5_metadata(layout)
     codec = metadata["compression"]["type"]
     if codec not in _CODECS:

@@ -9,7 +9,13 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.axes import default_axes
-from blockseg.volume.layout import ArrayLayout, ImageLayout, load_json
+from blockseg.volume.layout import (
+    LABEL_MULTISET,
+    AbsentLevel,
+    ArrayLayout,
+    ImageLayout,
+    load_json,
+)
 from blockseg.volume.ngff import read_multiscales
 
 if TYPE_CHECKING:
@@ -75,19 +81,22 @@ def zarr_image(container: Path, path: str) -> ImageLayout | None:
     levels = read_multiscales(node.attributes, str(container / path))
     if levels is None:
         return None
-    arrays = []
+    arrays, absent = [], []
     for number, dataset in enumerate(levels):
         inner = _join(path, dataset.path)
         child = _node(container / inner)
         if child is None or child.kind != "array":
-            message = (
+            reason = (
                 f"{container / path} lists level {number} at {dataset.path!r}, "
                 "where no Zarr array is; the copy is incomplete"
             )
-            raise VolumeError(message)
+            absent.append(AbsentLevel(number, reason))
+            continue
         array = _array(container, inner, child)
         arrays.append(_placed(array, dataset.axes, number, node, dataset.space))
-    return ImageLayout(path, tuple(arrays))
+    if not arrays:
+        raise VolumeError(absent[0].reason)
+    return ImageLayout(path, tuple(arrays), tuple(absent))
 
 
 def zarr_images(container: Path, path: str = "") -> list[str]:
@@ -151,7 +160,7 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
     if compressor is not None:
         inner = compressor.get("cname")
         codecs.append("-".join(filter(None, [str(compressor["id"]), inner])))
-    stored = metadata["dtype"]
+    stored = _stored_type(metadata["dtype"], node)
     shape = tuple(int(n) for n in metadata["shape"])
     chunks = tuple(int(n) for n in metadata["chunks"])
     return ArrayLayout(
@@ -167,6 +176,7 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
         axes=_default_axes(len(shape)),
         key_separator=metadata.get("dimension_separator") or ".",
         metadata_files=node.files,
+        fill=_fill(metadata),
     )
 
 
@@ -194,7 +204,7 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
     settings = encoding.get("configuration") or {}
     default = encoding["name"] == "default"
     separator = settings.get("separator") or ("/" if default else ".")
-    stored = metadata["data_type"]
+    stored = _stored_type(metadata["data_type"], node)
     dimensions = metadata.get("dimension_names") or ()
     axes = tuple(str(name).lower() for name in dimensions)
     if not set(axes) <= set("tczyx") or not set("zyx") <= set(axes):
@@ -213,6 +223,7 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
         key_prefix=f"c{separator}" if default else "",
         key_separator=separator,
         metadata_files=node.files,
+        fill=_fill(metadata),
     )
 
 
@@ -240,6 +251,17 @@ def _placed(
         raise VolumeError(message)
     files = (*group.files, *array.metadata_files)
     return replace(array, axes=axes, level=level, space=space, metadata_files=files)
+
+
+def _stored_type(stated: Any, node: _Node) -> Any:
+    return LABEL_MULTISET if node.attributes.get("isLabelMultiset") is True else stated
+
+
+def _fill(metadata: dict[str, Any]) -> str:
+    value = metadata.get("fill_value")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value or 0)
 
 
 def _numpy_dtype(stored: Any) -> np.dtype[Any] | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.axes import AxisSelection, named_axes
-from blockseg.volume.chunked import ChunkedVolume, one_line
+from blockseg.volume.chunked import ChunkedVolume, number_type, one_line
+from blockseg.volume.codec_keys import unknown_codec_keys, with_plain_codecs
+from blockseg.volume.layout import load_json
 from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.volume.zarr_layout import zarr_image
 
@@ -46,6 +48,7 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
         timepoint=spec.timepoint,
         where=layout.name,
     )
+    number_type(layout)
     limits = limits or ReadLimits()
     begin = read_zarr_array(layout, limits)
     return ChunkedVolume(spec, layout, selection, begin, open_zarr, limits.cache_bytes)
@@ -61,18 +64,50 @@ def read_zarr_array(
     VolumeError
         If neither library can read it.
     """
-    driver = "zarr" if layout.format == "zarr2" else "zarr3"
     try:
-        return open_read_only(driver, layout.folder, limits)
+        return _tensorstore(layout, limits)
     except OPENING_ERRORS as error:
         reader = _zarr_python(layout)
         if reader is None:
-            message = (
-                f"{layout.name} cannot be opened, codecs "
-                f"{', '.join(layout.codecs) or 'none'}: {one_line(error)}"
-            )
-            raise VolumeError(message) from error
+            raise VolumeError(_why_not(layout, error)) from error
         return reader
+
+
+def _tensorstore(
+    layout: ArrayLayout, limits: ReadLimits
+) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+    driver = "zarr" if layout.format == "zarr2" else "zarr3"
+    try:
+        return open_read_only(driver, layout.folder, limits)
+    except OPENING_ERRORS:
+        stated, version = _stated(layout)
+        plain = with_plain_codecs(stated, version)
+        if plain == stated:
+            raise
+        return open_read_only(
+            driver, layout.folder, limits, metadata=plain, assume_metadata=True
+        )
+
+
+def _stated(layout: ArrayLayout) -> tuple[dict[str, Any], Literal[2, 3]]:
+    if layout.format == "zarr2":
+        return load_json(layout.folder / ".zarray") or {}, 2
+    return load_json(layout.folder / "zarr.json") or {}, 3
+
+
+def _why_not(layout: ArrayLayout, error: Exception) -> str:
+    stated, version = _stated(layout)
+    unknown = unknown_codec_keys(stated, version)
+    if unknown:
+        return (
+            f"{layout.name} cannot be opened: no library here knows "
+            f"{', '.join(unknown)} among the settings of its codecs; take it out of "
+            "zarr.json if it changes nothing in the chunks"
+        )
+    return (
+        f"{layout.name} cannot be opened, codecs "
+        f"{', '.join(layout.codecs) or 'none'}: {one_line(error)}"
+    )
 
 
 def _zarr_python(

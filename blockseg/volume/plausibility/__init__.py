@@ -1,8 +1,9 @@
 """What is plausible about a source, asked before any work, alike for every command.
 
 What is surely wrong is refused: a check raises VolumeError. What may be meant is doubted:
-a check returns one line, which names the option that silences it. A check looks at metadata
-and at samples, never at a whole source, and takes a fraction of a second.
+a check yields one line, which names the option that silences it. What is worth knowing and
+no cause for doubt it yields as a Remark. A check looks at metadata and at samples, never at
+a whole source, and takes a fraction of a second.
 
 To add one, write a module here with a function of :data:`Check`'s form, and name it in
 ``_CHECKS``; ``docs/inputs.md`` has a row for each.
@@ -10,28 +11,38 @@ To add one, write a module here with a function of :data:`Check`'s form, and nam
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.volume.find import find
 from blockseg.volume.open import open_volume
 from blockseg.volume.plausibility.slices import uneven_slices
+from blockseg.volume.plausibility.chunks import chunks_are_stored, refuse_misplaced
+from blockseg.volume.plausibility.levels import lacks_levels
+from blockseg.volume.plausibility.remark import Remark
 from blockseg.volume.plausibility.units import states_no_unit
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable
 
     from blockseg.core.choices import SourceChoices
     from blockseg.core.specs import VolumeSpec
     from blockseg.volume.protocol import Volume
 
-__all__ = ["Plausible", "doubts_of", "find_plausible"]
+__all__ = ["Plausible", "Remark", "doubts_of", "find_plausible", "refuse_misplaced"]
 
-Check: TypeAlias = "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str]]"
-"""Yields a line for each doubt; raises VolumeError for what is surely wrong."""
+Check: TypeAlias = (
+    "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"
+)
+"""Yields a line for each doubt, a Remark for what is none; raises VolumeError for what is
+surely wrong."""
 
-_CHECKS: tuple[Check, ...] = (states_no_unit, uneven_slices)
+_CHECKS: tuple[Check, ...] = (
+    chunks_are_stored,
+    states_no_unit,
+    uneven_slices,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,9 @@ class Plausible:
 
     doubts: tuple[str, ...]
     """What may mislead, a line each."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing and no cause for doubt, a line each, without a full stop."""
 
 
 def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plausible:
@@ -74,7 +88,9 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
         allow_gaps=choices.allow_gaps,
     )
     volume = open_volume(spec)
-    return Plausible(spec, volume, doubts_of(spec, volume, choices))
+    doubts, remarks = _judged(spec, volume, choices)
+    lacking = lacks_levels(os.fspath(uri), spec, choices)
+    return Plausible(spec, volume, (*lacking, *doubts), remarks)
 
 
 def doubts_of(
@@ -87,4 +103,13 @@ def doubts_of(
     VolumeError
         If something is surely wrong.
     """
-    return tuple(doubt for check in _CHECKS for doubt in check(spec, volume, choices))
+    return _judged(spec, volume, choices)[0]
+
+
+def _judged(
+    spec: VolumeSpec, volume: Volume, choices: SourceChoices
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return doubts and remarks."""
+    lines = [line for check in _CHECKS for line in check(spec, volume, choices)]
+    doubts = tuple(line for line in lines if isinstance(line, str))
+    return doubts, tuple(line.text for line in lines if isinstance(line, Remark))

@@ -1,0 +1,102 @@
+"""Settings of codecs that some writers add and that decoding needs none of.
+
+What Blosc, zstd, gzip and their like wrote says itself how it is decoded; of all that
+metadata state beside the codec's name, tensorstore asks for each key and for no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["unknown_codec_keys", "with_plain_codecs"]
+
+_BLOSC = {"clevel": 5, "blocksize": 0}
+_BLOSC_NAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
+_PLAIN_V3: dict[str, dict[str, Any]] = {
+    "zstd": {"level": 0, "checksum": False},
+    "gzip": {"level": 5},
+}
+_PLAIN_V2: dict[str, dict[str, Any]] = {
+    "zstd": {"level": 0},
+    "zlib": {"level": 5},
+    "gzip": {"level": 5},
+    "bz2": {"level": 5},
+}
+_KEYS_V3: dict[str, tuple[str, ...]] = {
+    "bytes": ("endian",),
+    "transpose": ("order",),
+    "crc32c": (),
+    "sharding_indexed": ("chunk_shape", "codecs", "index_codecs", "index_location"),
+}
+"""Of the codecs whose settings decide what a chunk means."""
+
+
+def with_plain_codecs(metadata: dict[str, Any], version: Literal[2, 3]) -> Any:
+    """Return the metadata of an array with what its compressors need and no more.
+
+    Parameters
+    ----------
+    metadata
+        Content of ``.zarray`` or ``zarr.json``.
+    version
+        Of Zarr.
+    """
+    if version == 2:
+        compressor = metadata.get("compressor")
+        if not isinstance(compressor, dict):
+            return metadata
+        return {**metadata, "compressor": _plain_v2(compressor)}
+    return {**metadata, "codecs": _plain_chain(metadata["codecs"])}
+
+
+def unknown_codec_keys(metadata: dict[str, Any], version: Literal[2, 3]) -> list[str]:
+    """Return each setting of a codec that no library here knows, as ``codec.key``."""
+    return [] if version == 2 else list(_unknown(metadata["codecs"]))
+
+
+def _plain_v2(codec: dict[str, Any]) -> dict[str, Any]:
+    name = codec.get("id")
+    if name == "blosc":
+        return {"id": name, **_blosc(codec), "shuffle": 1}
+    if name in _PLAIN_V2:
+        return {"id": name, **_PLAIN_V2[name]}
+    return codec
+
+
+def _plain_chain(codecs: list[Any]) -> list[Any]:
+    return [_plain_v3(codec) if isinstance(codec, dict) else codec for codec in codecs]
+
+
+def _plain_v3(codec: dict[str, Any]) -> dict[str, Any]:
+    name, stated = codec["name"], codec.get("configuration") or {}
+    # A codec that is in use has to be understood, whatever its writer says of it.
+    plain = {key: value for key, value in codec.items() if key != "must_understand"}
+    if name == "blosc":
+        plain["configuration"] = {
+            **_blosc(stated), "shuffle": "shuffle", "typesize": 1
+        }  # fmt: skip
+    elif name in _PLAIN_V3:
+        plain["configuration"] = _PLAIN_V3[name]
+    elif name == "sharding_indexed":
+        chains = [key for key in ("codecs", "index_codecs") if key in stated]
+        inner = {key: _plain_chain(stated[key]) for key in chains}
+        plain["configuration"] = {**stated, **inner}
+    return plain
+
+
+def _blosc(stated: dict[str, Any]) -> dict[str, Any]:
+    name = stated.get("cname")
+    return {**_BLOSC, "cname": name if name in _BLOSC_NAMES else "zstd"}
+
+
+def _unknown(codecs: list[Any]) -> Iterator[str]:
+    for codec in codecs:
+        if not isinstance(codec, dict) or codec["name"] not in _KEYS_V3:
+            continue
+        name, stated = codec["name"], codec.get("configuration") or {}
+        yield from (f"{name}.{key}" for key in stated if key not in _KEYS_V3[name])
+        for chain in ("codecs", "index_codecs"):
+            yield from _unknown(stated.get(chain) or [])

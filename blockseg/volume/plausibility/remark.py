@@ -1,0 +1,15 @@
+"""What is said of a source that is no cause for doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Remark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A plain line for ``info``, for ``plan`` and for the end of a run."""
+
+    text: str
+    """Without a full stop."""
