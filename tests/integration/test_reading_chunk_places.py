@@ -18,6 +18,7 @@ import tensorstore as ts
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.codecs import BloscCodec
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import CorruptDataError, VolumeError
@@ -328,7 +329,7 @@ def test_keys_of_codecs_that_decoding_needs_not_are_passed_over(
     tmp_path: Path, name: str
 ) -> None:
     if name == "zarr3":
-        codec: Any = zarr.codecs.BloscCodec(cname="lz4")
+        codec: Any = BloscCodec(cname="lz4")
         path = zarr_array(tmp_path / "a", 3, compressors=codec)
         stated = json.loads((path / "zarr.json").read_text())
         settings_of = stated["codecs"][-1]["configuration"]

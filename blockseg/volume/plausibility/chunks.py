@@ -20,7 +20,7 @@ from blockseg.volume.plausibility.remark import Remark
 from blockseg.volume.stored_files import MISSING, why_no_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.volume.layout import ArrayLayout
@@ -113,12 +113,11 @@ def refuse_misplaced(spec: VolumeSpec, volume: Volume) -> None:
 def _look(layout: ArrayLayout, selection: AxisSelection) -> _Sample:
     counts = selection.pick(layout.file_counts)
     total = math.prod(counts)
-    numbers = range(total)
+    drawn: Iterable[int] = range(total)
     if total > _SAMPLED:
-        drawn = np.random.default_rng(0).choice(total, _SAMPLED, replace=False)
-        numbers = sorted(int(number) for number in drawn)
+        drawn = np.sort(np.random.default_rng(0).choice(total, _SAMPLED, replace=False))
     places = []
-    for number in numbers:
+    for number in drawn:
         z, y, x = (int(n) for n in np.unravel_index(number, counts))
         places.append(selection.position((z, y, x), layout.files))
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -154,11 +153,11 @@ def _any_stored(layout: ArrayLayout, selection: AxisSelection) -> bool:
         fan=_ENTRIES,
         enters=enters,
     )
-    places = [place for name in names if (place := style.place(name)) is not None]
+    found = [at for name in names if (at := style.place(name)) is not None]
     return any(
-        all(n in of for n, of in zip(place, counts, strict=True))
-        and not why_no_file(layout.chunk_file(place))
-        for place in places
+        all(n in of for n, of in zip(at, counts, strict=True))
+        and not why_no_file(layout.chunk_file(at))
+        for at in found
     )
 
 

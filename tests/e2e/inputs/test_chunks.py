@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs import BloscCodec
 
 SHAPE, CHUNKS = (32, 48, 80), (16, 16, 16)
 SIZED = ("--voxel-size", "1,1,1")
@@ -76,9 +77,9 @@ def test_a_source_without_any_chunk_is_refused_unless_that_is_allowed(
     for words in (("plan", source), ("run", source, "--scheduler", "serial")):
         done = blockseg(*words, "--allow-empty", "--backend", "fake", *SIZED)
         assert "30 of its 30 chunks (100 %) are missing" in done.output
-    result = zarr.open_group(tmp_path / "a.blockseg.zarr", mode="r")["0"]
+    result = np.asarray(zarr.open_array(tmp_path / "a.blockseg.zarr" / "0", mode="r"))
     assert result.shape == SHAPE
-    assert not result[...].any()
+    assert not result.any()
 
 
 def test_the_share_of_missing_chunks_is_said_by_every_command(
@@ -175,7 +176,7 @@ def test_extra_settings_of_blosc_leave_the_result_alone(tmp_path, blockseg):
         tmp_path / "a.zarr",
         3,
         shards=(32, 32, 32),
-        compressors=zarr.codecs.BloscCodec(),
+        compressors=BloscCodec(),
     )
     stated = json.loads((source / "zarr.json").read_text())
     (inner,) = (c for c in stated["codecs"] if c["name"] == "sharding_indexed")
@@ -183,5 +184,5 @@ def test_extra_settings_of_blosc_leave_the_result_alone(tmp_path, blockseg):
     blosc |= {"nthreads": 4, "extra": [1]}
     (source / "zarr.json").write_text(json.dumps(stated))
     blockseg("convert", source, "copy.zarr", "--scheduler", "serial", *SIZED)
-    copy = zarr.open_group(blockseg.folder / "copy.zarr", mode="r")["0"]
-    np.testing.assert_array_equal(copy[...], noise())
+    copy = zarr.open_array(blockseg.folder / "copy.zarr" / "0", mode="r")
+    np.testing.assert_array_equal(np.asarray(copy), noise())
