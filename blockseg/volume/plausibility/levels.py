@@ -32,8 +32,8 @@ def lacks_levels(uri: str, spec: VolumeSpec, choices: SourceChoices) -> Iterator
     """
     if spec.format not in ("zarr2", "zarr3", "n5"):
         return
-    base = locate(uri).inner
-    if spec.path in ("", "/".join(filter(None, [base, choices.dataset]))):
+    base, dataset = locate(uri).inner, (choices.dataset or "").strip("/")
+    if spec.path in ("", "/".join(filter(None, [base, dataset]))):
         return
     alone = PurePosixPath(spec.path).relative_to(base)
     image_at = n5_image if spec.format == "n5" else zarr_image

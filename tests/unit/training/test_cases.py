@@ -118,6 +118,19 @@ def test_a_zarr_without_labels_is_refused(tmp_path: Path) -> None:
     assert "no labels/" in refused(zarr_image(tmp_path / "a.zarr"))
 
 
+@pytest.mark.parametrize("array", ["0", "labels/axons/0"])
+def test_chunks_that_are_not_where_they_are_looked_for_are_refused(
+    tmp_path: Path, array: str
+) -> None:
+    folder = zarr_image(tmp_path / "a.zarr", "axons") / array
+    (chunk,) = (p for p in folder.rglob("*") if p.is_file() and p.name[0] != ".")
+    chunk.rename(tmp_path / "chunk")
+    nested = folder / ("0/0/0" if chunk.name == "0.0.0" else "0.0.0")
+    nested.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "chunk").rename(nested)
+    assert "not where its metadata look for them" in refused(tmp_path / "a.zarr")
+
+
 @pytest.mark.parametrize("form", ["json", "list", "csv"])
 def test_picks_without_an_annotation_are_counted_and_not_used(
     tmp_path: Path, form: str
