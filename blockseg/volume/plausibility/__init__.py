@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.volume.find import find
 from blockseg.volume.open import open_volume
-from blockseg.volume.plausibility.slices import uneven_slices
 from blockseg.volume.plausibility.chunks import chunks_are_stored, refuse_misplaced
 from blockseg.volume.plausibility.levels import lacks_levels
 from blockseg.volume.plausibility.remark import Remark
+from blockseg.volume.plausibility.slices import uneven_slices
 from blockseg.volume.plausibility.units import states_no_unit
 
 if TYPE_CHECKING:
