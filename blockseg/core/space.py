@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blockseg.core.errors import GeometryError
@@ -28,10 +28,27 @@ class Space:
     translation: Vector = (0.0, 0.0, 0.0)
     """Centre of the first voxel, in ``unit``."""
 
+    problem: str = field(default="", compare=False)
+    """Why the source's own statement cannot be used, where it cannot; the numbers above
+    are then made up."""
+
+    stated_unit: str = field(default="", compare=False)
+    """What the source calls its unit, where that is no length that is known."""
+
     def __post_init__(self) -> None:
         if not all(0 < size < float("inf") for size in self.voxel_size):
             message = f"voxel sizes must be positive and finite, not {self.voxel_size}"
             raise GeometryError(message)
+
+    def measured(self, voxel_size: Vector) -> Space:
+        """Return the space with a voxel size in µm that the user gave."""
+        z, y, x = (
+            t / old * new
+            for t, old, new in zip(
+                self.translation, self.voxel_size, voxel_size, strict=True
+            )
+        )
+        return Space(voxel_size, "micrometer", (z, y, x))
 
     def cropped(self, start: Zyx) -> Space:
         """Return the space of the region whose first voxel is ``start``."""
@@ -39,7 +56,7 @@ class Space:
             t + s * n
             for t, s, n in zip(self.translation, self.voxel_size, start, strict=True)
         )
-        return Space(self.voxel_size, self.unit, (z, y, x))
+        return replace(self, translation=(z, y, x))
 
     def coarser(self, level: int) -> Space:
         """Return the space of level ``level``, halved on each axis that many times.
@@ -53,4 +70,4 @@ class Space:
             t + s * (factor - 1) / 2
             for t, s in zip(self.translation, self.voxel_size, strict=True)
         )
-        return Space((sz, sy, sx), self.unit, (tz, ty, tx))
+        return replace(self, voxel_size=(sz, sy, sx), translation=(tz, ty, tx))

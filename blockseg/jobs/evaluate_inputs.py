@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,11 +114,7 @@ def open_prediction(
     volume = open_volume(spec)
     space = volume.space
     if voxel_size is not None:
-        corner = zip(space.translation, space.voxel_size, voxel_size, strict=True)
-        z, y, x = (t / old * new for t, old, new in corner)
-        space = replace(
-            space, voxel_size=voxel_size, unit="micrometer", translation=(z, y, x)
-        )
+        space = space.measured(voxel_size)
     source_roi, notes = _of_run(root) if ours else (None, ())
     return Prediction(
         name, volume, _least(name, volume, threshold), space, source_roi, notes

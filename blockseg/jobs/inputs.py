@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +28,12 @@ from blockseg.model import (
 )
 from blockseg.volume import (
     MemoryVolume,
+    Overlay,
     find,
     find_plausible,
     fingerprint,
     open_volume,
+    overlay_doubts,
     refuse_misplaced,
 )
 
@@ -136,6 +138,14 @@ class Inputs:
         return self.settings.sparse and not self.settings.exhaustive
 
     @property
+    def outside_mask(self) -> float:
+        """Share of the region that the mask does not reach, and that is left empty."""
+        if self.mask is None:
+            return 0.0
+        shape, space = self.source.volume.shape, self.source.space
+        return Overlay.of(self.mask.volume, shape, space).beyond(self.roi)
+
+    @property
     def info(self) -> WeightsInfo:
         """Of the weights; the fake engine stands in for SDASN."""
         return WeightsInfo("fake", 1.0) if self.weights is None else self.weights.info
@@ -171,7 +181,7 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         out=target,
         roi=roi,
         weights=read_weights(settings),
-        mask=open_mask(settings.mask),
+        mask=open_mask(settings.mask, shape, opened.space, roi),
         settings=settings,
     )
 
@@ -213,7 +223,7 @@ def open_source(uri: str, settings: RunSettings) -> Source:
         warnings.warn(doubt, SourceWarning, stacklevel=2)
     space = found.volume.space
     if choices.voxel_size is not None:
-        space = replace(space, voxel_size=choices.voxel_size, unit="micrometer")
+        space = space.measured(choices.voxel_size)
     return Source(
         found.spec, found.volume, space, fingerprint(found.spec), found.remarks
     )
@@ -233,13 +243,26 @@ def check_roi(roi: Roi, shape: Zyx) -> None:
         raise GeometryError(message)
 
 
-def open_mask(uri: str | None) -> Source | None:
+def open_mask(
+    uri: str | None, shape: Zyx, space: Space, roi: Roi, option: str = "--mask"
+) -> Source | None:
     """Open the volume that restricts a run, if there is one.
+
+    Parameters
+    ----------
+    uri
+        Of the mask; None if there is none.
+    shape, space
+        Of the volume that it restricts.
+    roi
+        Region of that volume that is asked for.
+    option
+        That names the mask.
 
     Raises
     ------
     VolumeError
-        If it cannot be opened.
+        If it cannot be opened, or is no mask of this volume.
     """
     if uri is None:
         return None
@@ -248,8 +271,11 @@ def open_mask(uri: str | None) -> Source | None:
         volume = open_volume(spec)
         refuse_misplaced(spec, volume)
     except VolumeError as error:
-        message = f"--mask: {error}"
+        message = f"{option}: {error}"
         raise VolumeError(message) from error
+    overlay = Overlay.of(volume, shape, space)
+    for doubt in overlay_doubts(f"{option} {uri}", volume, overlay, roi):
+        warnings.warn(doubt, SourceWarning, stacklevel=2)
     return Source(spec, volume, volume.space, fingerprint(spec))
 
 

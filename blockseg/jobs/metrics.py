@@ -28,6 +28,7 @@ from blockseg.jobs.normalization import normalization
 from blockseg.jobs.outputs import default_output, output_of, stem
 from blockseg.jobs.phases import Phase
 from blockseg.jobs.record import measure_request
+from blockseg.jobs.remarks import mask_remarks
 from blockseg.jobs.tiling import block_shape
 from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.runtime import Need, plan_layout
@@ -176,14 +177,16 @@ def metrics(
     result = launch(job, settings, fit, on_event, engine="metrics without a network")
     if not result.stopped:
         write_cell_images(job, settings, inputs.source.space)
-    return replace(result, remarks=inputs.source.remarks)
+    remarks = (*inputs.source.remarks, *mask_remarks(inputs))
+    return replace(result, remarks=remarks)
 
 
 def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
     check_settings(settings)
     opened = open_source(source, settings)
-    roi = settings.roi or Roi.whole(opened.volume.shape)
-    check_roi(roi, opened.volume.shape)
+    shape = opened.volume.shape
+    roi = settings.roi or Roi.whole(shape)
+    check_roi(roi, shape)
     if out is None:
         name = f"{stem(opened.spec)}.metrics.zarr"
         out = str(default_output(opened.spec).with_name(name))
@@ -192,7 +195,7 @@ def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         out=output_of(opened.spec, out),
         roi=roi,
         weights=None,
-        mask=open_mask(settings.mask),
+        mask=open_mask(settings.mask, shape, opened.space, roi),
         settings=settings,
     )
 

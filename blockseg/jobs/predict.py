@@ -87,7 +87,7 @@ def predict(
     source = memory_source(np.asarray(array))
     roi = given.roi or Roi.whole(source.volume.shape)
     check_roi(roi, source.volume.shape)
-    mask = open_mask(given.mask)
+    mask = open_mask(given.mask, source.volume.shape, source.space, roi)
     return _segment(Inputs(source, Path(), roi, read_weights(given), mask, given))
 
 

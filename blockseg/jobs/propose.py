@@ -77,13 +77,13 @@ def propose(
     request = _request(brain, settings, excluded)
     picks = PicksFolder.open(root, request, update=settings.update)
     cells = pick_cells(brain.grid.region.shape, settings.count, settings.pick_shape)
-    mask = open_mask(settings.mask)
+    mask = _over(brain, settings.mask, "--mask")
     boxes = measured_boxes(
         brain,
         cells,
         flavour="published" if settings.rule == "published" else "extended",
-        mask=None if mask is None else mask.volume,
-        regions=_regions(settings.regions),
+        mask=mask,
+        regions=_over(brain, settings.regions, "--regions"),
     )
     earlier = [*picks.earlier, *excluded]
     mine = [row for row in earlier if row.get("source") == brain.spec.uri]
@@ -132,14 +132,11 @@ def _request(
     }
 
 
-def _regions(name: str | None) -> Volume | None:
-    if name is None:
-        return None
-    try:
-        return open_volume(find(name, mask=True))
-    except VolumeError as error:
-        message = f"--regions: {error}"
-        raise VolumeError(message) from error
+def _over(brain: Brain, name: str | None, option: str) -> Volume | None:
+    """Open what lies over a brain, if it is given."""
+    grid = brain.grid
+    opened = open_mask(name, grid.volume_shape, brain.space, grid.region, option)
+    return None if opened is None else opened.volume
 
 
 def _header(brain: Brain) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from blockseg.core.geometry import Roi
+from blockseg.volume import Overlay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,8 @@ def sampled(
 ) -> NDArray[np.generic]:
     """Return a volume's values at 27 places of each block of a lattice.
 
-    Each place takes the nearest voxel: by physical extent where both spaces have a unit
-    (beyond the volume is 0), else by the ratio of the shapes.
+    Each place takes the voxel that lies over it, as :class:`Overlay` says; beyond the
+    volume is 0.
 
     Parameters
     ----------
@@ -51,10 +52,8 @@ def sampled(
     NDArray
         Shape (blocks, 27), blocks in C order.
     """
-    places = [
-        _places(volume, axis, edge, shape[axis], space)
-        for axis, edge in enumerate(edges)
-    ]
+    overlay = Overlay.of(volume, shape, space)
+    places = [_places(overlay, axis, edge) for axis, edge in enumerate(edges)]
     counts = [len(edge) - 1 for edge in edges]
     found = np.zeros([len(place) for place in places], volume.dtype)
     inside = [np.flatnonzero(place >= 0) for place in places]
@@ -103,17 +102,8 @@ def commonest(values: NDArray[np.generic]) -> NDArray[np.int64]:
     return result
 
 
-def _places(
-    volume: Volume, axis: int, edge: NDArray[np.int64], n: int, space: Space
-) -> NDArray[np.int64]:
+def _places(overlay: Overlay, axis: int, edge: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the index in the volume of each place along an axis, -1 outside."""
     share = (np.arange(_POINTS) + 0.5) / _POINTS
     voxel = (edge[:-1, None] + share * np.diff(edge)[:, None] - 0.5).ravel()
-    have = volume.shape[axis]
-    if space.unit is not None and volume.space.unit is not None:
-        at = space.translation[axis] + voxel * space.voxel_size[axis]
-        exact = (at - volume.space.translation[axis]) / volume.space.voxel_size[axis]
-    else:
-        exact = (voxel + 0.5) * have / n - 0.5
-    place = np.floor(exact + 0.5).astype(np.int64)
-    return np.where((place >= 0) & (place < have), place, -1)
+    return overlay.index(axis, voxel)

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blockseg.volume import beyond_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from blockseg.jobs.decisions import Decisions
     from blockseg.jobs.inputs import Inputs
 
-__all__ = ["closing_remarks"]
+__all__ = ["closing_remarks", "mask_remarks"]
 
 
 def closing_remarks(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
     """Return a line for each thing that was not as it should be, without a full stop."""
     return tuple(_remarks(inputs, decisions))
+
+
+def mask_remarks(inputs: Inputs) -> Iterator[str]:
+    """Yield a line where a part of the region lies beyond the mask's extent."""
+    outside = inputs.outside_mask
+    if outside:
+        yield (
+            f"{beyond_words(outside)} of the region lies outside of the mask's extent and "
+            "was left empty"
+        )
 
 
 def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
@@ -26,3 +38,4 @@ def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
             f"{len(unreadable)} samples of the background could not be read and were "
             "passed over; run.json lists them"
         )
+    yield from mask_remarks(inputs)

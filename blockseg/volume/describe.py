@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,7 +178,7 @@ def describe(
         volume, doubts, remarks = found.volume, found.doubts, found.remarks
         space = volume.space
         if choices.voxel_size is not None:
-            space = replace(space, voxel_size=choices.voxel_size, unit="micrometer")
+            space = space.measured(choices.voxel_size)
         taken = Taken(found.spec, volume.shape, volume.dtype.name, space)
     except VolumeError as error:
         refusal = str(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.volume.overlay import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,9 @@ _SLAB = 2**25  # mask voxels held at once
 class MaskSampler:
     """Says which voxels of a volume lie inside a mask of any resolution.
 
-    Each voxel takes the nearest mask voxel, axis by axis, and depends on
-    nothing but its own place. Where both spaces have a unit, by physical extent:
-    ``floor((t_v + i s_v - t_m) / s_m + 1/2)`` with voxel sizes s and
-    translations t of the volume and the mask, and what lies beyond the mask is
-    outside. Else by the ratio of the shapes: ``floor((i + 1/2) n_m / n_v)``.
+    Each voxel takes the mask voxel that lies over it, axis by axis, as
+    :class:`Overlay` says, and depends on nothing but its own place. What lies beyond
+    the mask is outside.
 
     Parameters
     ----------
@@ -45,7 +44,11 @@ class MaskSampler:
 
     def __init__(self, mask: Volume, target_shape: Zyx, target_space: Space) -> None:
         self._mask = mask
-        self._places = _places(mask, target_shape, target_space)
+        overlay = Overlay.of(mask, target_shape, target_space)
+        self._places = [
+            overlay.index(axis, np.arange(length, dtype=np.int64))
+            for axis, length in enumerate(target_shape)
+        ]
 
     def inside(self, roi: Roi) -> NDArray[np.bool_]:
         """Return where a region of the volume lies inside the mask.
@@ -139,24 +142,6 @@ class MaskSampler:
             values = np.logical_or.reduceat(values, starts, axis=k)
         hits = [hit + a for (_, _, hit), a in zip(axes, blocks.start, strict=True)]
         out[np.ix_(*hits)] = values
-
-
-def _places(mask: Volume, shape: Zyx, space: Space) -> list[NDArray[np.int64]]:
-    """Return the mask's index for each index of the volume, per axis; -1 outside."""
-    found = []
-    physical = space.unit is not None and mask.space.unit is not None
-    for k, (n_v, n_m) in enumerate(zip(shape, mask.shape, strict=True)):
-        i = np.arange(n_v, dtype=np.int64)
-        if physical:
-            s_v, s_m = space.voxel_size[k], mask.space.voxel_size[k]
-            t_v, t_m = space.translation[k], mask.space.translation[k]
-            exact = np.floor((t_v + i * s_v - t_m) / s_m + 0.5)
-            inside = (exact >= 0) & (exact < n_m)
-            place = np.where(inside, exact, -1).astype(np.int64)
-        else:
-            place = (2 * i + 1) * n_m // (2 * n_v)
-        found.append(place)
-    return found
 
 
 def _bounding(places: Sequence[NDArray[np.int64]]) -> Roi:
