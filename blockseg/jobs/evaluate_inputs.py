@@ -115,6 +115,9 @@ def open_prediction(
     space = volume.space
     if voxel_size is not None:
         space = space.measured(voxel_size)
+    elif space.problem:
+        message = f"{name}: {space.problem}; give --voxel-size Z,Y,X in µm"
+        raise VolumeError(message)
     source_roi, notes = _of_run(root) if ours else (None, ())
     return Prediction(
         name, volume, _least(name, volume, threshold), space, source_roi, notes

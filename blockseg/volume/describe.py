@@ -302,6 +302,8 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _size(space: Space) -> str:
+    if space.problem:
+        return "voxel size not readable"
     if space.unit is None and space.voxel_size == (1.0, 1.0, 1.0):
         return "voxel size not stated"
     unit = "µm" if space.unit else "(no unit)"

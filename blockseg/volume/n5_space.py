@@ -52,12 +52,14 @@ def n5_space(
     stated = _transform(own.get("transform"), axes)
     if stated is not None:
         return stated
-    size, unit = next(
-        (found for found in (_resolution(a, axes) for a in lineage) if found),
-        (None, None),
-    )
-    if size is None:
+    nearest = next((a for a in lineage if _statement(a) is not None), None)
+    if nearest is None:
         return Space()
+    found = _resolution(nearest, axes)
+    if found is None:
+        value, _ = _statement(nearest) or (None, None)
+        return Space(problem=f"its N5 attributes state a voxel size of {value!r}")
+    size, unit = found
     factors = _factors(lineage, axes, level, finest)
     ours, theirs = _resolution(own, axes), _resolution(finest, axes)
     if ours and theirs and ours[0] != theirs[0]:
@@ -72,17 +74,25 @@ def n5_space(
     return space_of(scale, place, [unit] * 3 if isinstance(unit, str) else unit)
 
 
-def _resolution(attributes: _Attributes, axes: Sequence[str]) -> Any:
-    """Return (voxel size along zyx, unit) that one folder states, or None."""
+def _statement(attributes: _Attributes) -> tuple[Any, Any] | None:
+    """Return (voxel size, unit) as one folder states them, or None."""
     for key in ("pixelResolution", "resolution"):
         value, unit = attributes.get(key), None
         if isinstance(value, dict):
             unit = value.get("unit")
             value = value.get("dimensions")
-        size = _zyx(value, axes)
-        if size is not None and min(size) > 0:
-            return size, unit
+        if value is not None:
+            return value, unit
     return None
+
+
+def _resolution(attributes: _Attributes, axes: Sequence[str]) -> Any:
+    """Return (voxel size along zyx, unit) that one folder states, or None."""
+    stated = _statement(attributes)
+    size = None if stated is None else _zyx(stated[0], axes)
+    if stated is None or size is None or min(size) <= 0:
+        return None
+    return size, stated[1]
 
 
 def _factors(
@@ -121,7 +131,7 @@ def _transform(value: Any, axes: Sequence[str]) -> Space | None:
             [units[i] for i in places] if units else None,
         )
     except (TypeError, ValueError, IndexError):
-        return None
+        return Space(problem=f"its N5 attributes hold a transform {value!r}")
 
 
 def _zyx(value: Any, axes: Sequence[str]) -> list[float] | None:

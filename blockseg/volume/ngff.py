@@ -1,4 +1,4 @@
-"""Read the ``multiscales`` of OME-NGFF images, versions 0.1 to 0.5."""
+"""Read the ``multiscales`` of OME-NGFF images, versions 0.1 to 0.6."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space, Vector
 from blockseg.volume.axes import default_axes
+from blockseg.volume.ngff_transforms import NoScaleError, compose, name_of
 from blockseg.volume.units import micrometres
 
 if TYPE_CHECKING:
@@ -60,33 +61,55 @@ def read_multiscales(
     if "multiscales" not in holder:
         return None
     try:
-        return _datasets(holder["multiscales"][0])
+        multiscale = holder["multiscales"][0]
+        version = multiscale.get("version") or holder.get("version") or ""
+        return _datasets(multiscale, str(version))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         message = f"{where}: its OME-NGFF metadata cannot be understood ({error!r})"
         raise VolumeError(message) from error
 
 
-def space_of(scale: Sequence[float], place: Sequence[float], units: object) -> Space:
+def space_of(
+    scale: Sequence[float],
+    place: Sequence[float],
+    units: object,
+    problem: str = "",
+) -> Space:
     """Return a space from numbers along (z, y, x), whatever their unit.
 
     Parameters
     ----------
     scale
-        Voxel size; numbers that no voxel can have count as not stated.
+        Voxel size; numbers that no voxel can have make the space's problem.
     place
         Centre of the first voxel.
     units
         Three names of units, or anything else if there are none.
+    problem
+        Why no numbers could be read, where that is so.
     """
-    if not all(math.isfinite(s) and s > 0 for s in scale):
-        return Space()
+    flipped = [
+        f"{name} ({s:g})"
+        for name, s in zip("zyx", scale, strict=True)
+        if -math.inf < s < 0
+    ]
+    if not problem and not all(math.isfinite(s) and s > 0 for s in scale):
+        numbers = ",".join(f"{s:g}" for s in scale)
+        problem = (
+            f"its metadata flip the axis {' and '.join(flipped)}, which blockseg does not"
+            if flipped and all(math.isfinite(s) and s for s in scale)
+            else f"its metadata state a voxel size of {numbers} (z,y,x), which none can be"
+        )
+    if problem:
+        return Space(problem=problem)
     if not all(math.isfinite(t) for t in place):
         place = (0.0, 0.0, 0.0)
     named = list(units) if isinstance(units, (list, tuple)) else [None] * 3
     factors = [micrometres(unit) for unit in named]
     known = [factor for factor in factors if factor is not None]
     if len(known) != 3:
-        return Space(_vector(scale), None, _vector(place))
+        odd = next((str(n) for n in named if n and micrometres(n) is None), "")
+        return Space(_vector(scale), None, _vector(place), stated_unit=odd)
     return Space(
         _vector(s * f for s, f in zip(scale, known, strict=True)),
         "micrometer",
@@ -94,27 +117,25 @@ def space_of(scale: Sequence[float], place: Sequence[float], units: object) -> S
     )
 
 
-def _datasets(multiscale: dict[str, Any]) -> tuple[Dataset, ...]:
-    entries = multiscale.get("axes")
-    if entries is None:  # versions 0.1 and 0.2: always five axes
-        entries = list(default_axes(5))
-    axes = tuple(_letter(entry) for entry in entries)
-    units = [
-        entry.get("unit") if isinstance(entry, dict) else None for entry in entries
-    ]
-    outer = multiscale.get("coordinateTransformations")
+def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
+    systems = _systems(multiscale)
+    outer = _list_of(multiscale, "coordinateTransformations")
     found = []
     for dataset in multiscale["datasets"]:
-        inner = dataset.get("coordinateTransformations")
-        scale, place = _compose([*(inner or []), *(outer or [])], len(axes))
+        inner = _list_of(dataset, "coordinateTransformations", "transformations")
+        chain = _chain(inner)
+        entries = _axes(multiscale, systems, chain)
+        names = [_name(entry) for entry in entries]
+        axes = tuple(_letter(entry) for entry in entries)
+        units = [_unit(entry) for entry in entries]
         space = Space()
         if all(axes.count(name) == 1 for name in "zyx"):
             zyx = [axes.index(name) for name in "zyx"]
-            space = space_of(
-                [scale[i] for i in zyx],
-                [place[i] for i in zyx],
-                [units[i] for i in zyx],
-            )
+            if not systems:
+                chain = [*chain, *outer]
+            elif not all(units[i] for i in zyx):
+                chain, units = _onwards(chain, outer, systems, units)
+            space = _space(chain, names, zyx, units, version)
         found.append(Dataset(str(dataset["path"]).strip("/"), axes, space))
     if not found:
         message = "no datasets"
@@ -122,27 +143,95 @@ def _datasets(multiscale: dict[str, Any]) -> tuple[Dataset, ...]:
     return tuple(found)
 
 
+def _space(
+    chain: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    zyx: Sequence[int],
+    units: Sequence[Any],
+    version: str,
+) -> Space:
+    along = [units[i] for i in zyx]
+    ones, nowhere = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
+    try:
+        whole = compose(chain, names)
+    except NoScaleError as error:
+        problem = f"its OME-NGFF{version and ' '}{version} metadata hold {error}"
+        return space_of(ones, nowhere, along, problem)
+    if not whole.stated and any(along):
+        problem = "its OME-NGFF metadata state a unit, but no scale"
+        return space_of(ones, nowhere, along, problem)
+    return space_of([whole.scale[i] for i in zyx], [whole.place[i] for i in zyx], along)
+
+
+def _systems(multiscale: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the axes of each coordinate system (0.6), by its name."""
+    return {
+        str(system["name"]): list(system["axes"])
+        for system in _list_of(multiscale, "coordinateSystems")
+    }
+
+
+def _axes(
+    multiscale: dict[str, Any],
+    systems: dict[str, list[Any]],
+    chain: Sequence[dict[str, Any]],
+) -> list[Any]:
+    if systems:
+        target = name_of(chain[-1].get("output")) if chain else ""
+        return systems.get(target) or next(iter(systems.values()))
+    entries = multiscale.get("axes")
+    # Versions 0.1 and 0.2: always five axes.
+    return list(default_axes(5)) if entries is None else list(entries)
+
+
+def _chain(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what leads from the array to its first coordinate system."""
+    if not all(_ends(entry) for entry in entries):
+        return list(entries)  # up to 0.5: one after the other
+    chain: list[dict[str, Any]] = []
+    for entry in entries:
+        if not chain or name_of(entry["input"]) == name_of(chain[-1]["output"]):
+            chain.append(entry)
+    return chain
+
+
+def _onwards(
+    chain: list[dict[str, Any]],
+    outer: Sequence[dict[str, Any]],
+    systems: dict[str, list[Any]],
+    units: list[Any],
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Go on to a system with units, where the array's first one has none."""
+    here = name_of(chain[-1].get("output")) if chain else ""
+    for entry in outer:
+        target = systems.get(name_of(entry.get("output")))
+        if target and name_of(entry.get("input")) == here and len(target) == len(units):
+            further = [_unit(axis) for axis in target]
+            if any(further):
+                return [*chain, entry], further
+    return chain, units
+
+
+def _ends(entry: object) -> bool:
+    return isinstance(entry, dict) and {"input", "output"} <= entry.keys()
+
+
+def _list_of(holder: dict[str, Any], *keys: str) -> list[Any]:
+    return list(next((holder[key] for key in keys if holder.get(key)), ()))
+
+
+def _name(entry: dict[str, str] | str) -> str:
+    return entry if isinstance(entry, str) else entry["name"]
+
+
 def _letter(entry: dict[str, str] | str) -> str:
-    if isinstance(entry, str):
-        return entry.lower()
-    name = entry["name"].lower()
-    return name if name in _KNOWN else _LETTERS.get(entry.get("type", ""), name)
+    kind = "" if isinstance(entry, str) else str(entry.get("type") or "")
+    name = _name(entry).lower()
+    return name if name in _KNOWN else _LETTERS.get(kind, name)
 
 
-def _compose(
-    transformations: Sequence[dict[str, Any]], ndim: int
-) -> tuple[list[float], list[float]]:
-    """Apply scales and translations one after the other."""
-    scale, place = [1.0] * ndim, [0.0] * ndim
-    for transformation in transformations:
-        if transformation["type"] == "scale":
-            by = [float(s) for s in transformation["scale"]]
-            scale = [a * b for a, b in zip(scale, by, strict=True)]
-            place = [a * b for a, b in zip(place, by, strict=True)]
-        elif transformation["type"] == "translation":
-            by = [float(t) for t in transformation["translation"]]
-            place = [a + b for a, b in zip(place, by, strict=True)]
-    return scale, place
+def _unit(entry: dict[str, str] | str) -> Any:
+    return entry.get("unit") if isinstance(entry, dict) else None
 
 
 def _vector(values: Any) -> Vector:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import struct
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from blockseg.core.errors import BlocksegError, VolumeError
-from blockseg.core.space import Space
 from blockseg.volume.axes import default_axes
 from blockseg.volume.tiff_pages import Page
 from blockseg.volume.tiff_space import tiff_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from blockseg.core.space import Space
 
 __all__ = [
     "TiffImage",
@@ -236,4 +237,4 @@ def _coarser(
     place = [(f - 1) / 2 * s for s, f in zip(space.voxel_size, by, strict=True)]
     sz, sy, sx = sizes
     tz, ty, tx = place
-    return Space((sz, sy, sx), space.unit, (tz, ty, tx))
+    return replace(space, voxel_size=(sz, sy, sx), translation=(tz, ty, tx))

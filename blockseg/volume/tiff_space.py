@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["tiff_space"]
 
+_NOWHERE = (0.0, 0.0, 0.0)
+
 
 def tiff_space(tif: tifffile.TiffFile, image: int) -> Space:
     """Return the space of the finest level of an image in an open file.
@@ -44,26 +46,35 @@ def _ome(text: str, image: int) -> Space:
             if element.tag.rpartition("}")[2] == "Pixels"
         ]
         stated = pixels[image].attrib
-        size = [float(stated[f"PhysicalSize{axis}"]) for axis in "ZYX"]
-    except (ET.ParseError, IndexError, KeyError, ValueError):
+        sizes = [stated[f"PhysicalSize{axis}"] for axis in "ZYX"]
+    except (ET.ParseError, IndexError, KeyError):
         return Space()
     units = [stated.get(f"PhysicalSize{axis}Unit", "µm") for axis in "ZYX"]
-    return space_of(size, (0.0, 0.0, 0.0), units)
+    try:
+        return space_of([float(size) for size in sizes], _NOWHERE, units)
+    except ValueError:
+        return Space(
+            problem=f"its OME-XML states a voxel size of {','.join(sizes)} (z,y,x)"
+        )
 
 
 def _imagej(tif: tifffile.TiffFile) -> Space:
     metadata: dict[str, Any] = tif.imagej_metadata or {}
     tags = tif.pages.first.tags
-    try:
-        y, x = (_length(tags.valueof(code)) for code in (283, 282))
-        # ImageJ leaves the spacing out where it is 1.
-        size = [float(metadata.get("spacing", 1.0)), y, x]
-    except (TypeError, ValueError, ZeroDivisionError):
-        return Space()
     unit = metadata.get("unit")
     if micrometres(unit) is None and "spacing" not in metadata:
         return Space()
-    return space_of(size, (0.0, 0.0, 0.0), [unit] * 3)
+    stated = [tags.valueof(code) for code in (283, 282)]
+    # ImageJ leaves the spacing out where it is 1.
+    spacing = metadata.get("spacing", 1.0)
+    if any(pair is None for pair in stated) and micrometres(unit) is None:
+        return Space()
+    try:
+        y, x = (_length(pair) for pair in stated)
+        return space_of([float(spacing), y, x], _NOWHERE, [unit] * 3)
+    except (TypeError, ValueError, ZeroDivisionError):
+        odd = f"spacing {spacing!r} and resolution {stated[0]}, {stated[1]}"
+        return Space(problem=f"its ImageJ metadata state {odd}")
 
 
 def _length(resolution: Any) -> float:

@@ -21,7 +21,7 @@ from blockseg.volume.plausibility.chunks import chunks_are_stored, refuse_mispla
 from blockseg.volume.plausibility.levels import lacks_levels
 from blockseg.volume.plausibility.remark import Remark
 from blockseg.volume.plausibility.slices import uneven_slices
-from blockseg.volume.plausibility.units import states_no_unit
+from blockseg.volume.plausibility.units import is_of_no_microscope, states_no_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,9 +39,10 @@ Check: TypeAlias = (
 surely wrong."""
 
 _CHECKS: tuple[Check, ...] = (
-    chunks_are_stored,
     states_no_unit,
+    is_of_no_microscope,
     uneven_slices,
+    chunks_are_stored,
 )
 
 

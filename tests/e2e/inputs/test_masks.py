@@ -109,6 +109,20 @@ def test_a_mask_with_its_axes_turned_is_refused(tmp_path, source, said, unit):
     refusal(said(source, "--mask", turned, code=1), "xyz and not zyx")
 
 
+def test_a_mask_whose_voxel_size_cannot_be_read_is_said(tmp_path, source, said):
+    odd = mask(tmp_path, (4, 6, 7))
+    file = odd / ".zattrs"
+    attributes = json.loads(file.read_text())
+    dataset = attributes["multiscales"][0]["datasets"][0]
+    dataset["coordinateTransformations"] = [{"type": "displacements", "path": "d"}]
+    file.write_text(json.dumps(attributes))
+    for lines in said(source, "--mask", odd).values():
+        assert len(lines) == 1
+        assert all(
+            part in lines[0] for part in ("--mask", "'displacements'", "stretched")
+        )
+
+
 def test_regions_cover_their_volume_as_masks_do(tmp_path, blockseg, source):
     regions = mask(tmp_path, (4, 6, 6))
     picks = tmp_path / "picks"
