@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["AxisSelection", "Index", "default_axes", "named_axes"]
+__all__ = ["AxisSelection", "Index", "default_axes", "named_axes", "renamed_space"]
 
 Index: TypeAlias = tuple[slice, ...]
 
@@ -68,6 +69,25 @@ def named_axes(given: str, stated: Sequence[str], where: str) -> tuple[str, ...]
     return tuple(given)
 
 
+def renamed_space(space: Space, stated: Sequence[str], given: Sequence[str]) -> Space:
+    """Return the space of an array whose axes the user named otherwise.
+
+    A voxel keeps its size along each stored axis; nothing is known of an axis that was
+    not one of z, y and x before.
+    """
+    if tuple(stated) == tuple(given):
+        return space
+    if any(list(given).count(name) != 1 for name in "zyx"):
+        return Space()
+    before = [stated[list(given).index(name)] for name in "zyx"]
+    if sorted(before) != sorted("zyx"):
+        return Space(problem=space.problem)
+    order = ["zyx".index(name) for name in before]
+    sz, sy, sx = (space.voxel_size[k] for k in order)
+    tz, ty, tx = (space.translation[k] for k in order)
+    return replace(space, voxel_size=(sz, sy, sx), translation=(tz, ty, tx))
+
+
 @dataclass(frozen=True, slots=True)
 class AxisSelection:
     """Which axes of a stored array are z, y and x, and the index on the others."""
@@ -116,6 +136,7 @@ class AxisSelection:
             message = (
                 f"{where} is {kind} (axes {''.join(names)}, shape {tuple(shape)}); "
                 "a volume with axes z, y and x is needed"
+                f"{'; if its axes are misnamed, give --axes' * (len(shape) > 2)}"
             )
             raise VolumeError(message)
         wanted = {"c": channel, "t": timepoint}

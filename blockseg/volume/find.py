@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
 from blockseg.volume.axes import AxisSelection, named_axes
+from blockseg.volume.axis_names import AxisNames, require_named
 from blockseg.volume.locate import locate
 from blockseg.volume.n5_layout import n5_image, n5_images
 from blockseg.volume.open import open_volume
@@ -95,16 +96,18 @@ def find(
     located = locate(text)
     inside = (dataset or "").strip("/")
     if located.kind == "tiff":
-        names, shape = _tiff(located.uri, inside, level)
+        stated, shape = _tiff(located.uri, inside, level)
         spec = VolumeSpec(located.uri, "tiff", inside, level)
     elif located.kind == "slices":
-        names, shape = _slices(located.uri, inside, level, allow_gaps=allow_gaps)
+        stated, shape = _slices(located.uri, inside, level, allow_gaps=allow_gaps)
         spec = VolumeSpec(located.uri, "tiff")
     else:
         array = _array(located, inside, level)
-        names, shape = array.axes, array.shape
+        stated, shape = array.axis_names or AxisNames.by_word(array.axes), array.shape
         spec = VolumeSpec(located.uri, array.format, array.path, array.level)
-    names = named_axes(axes or "", names, _name(spec))
+    if not (axes or mask):  # coarse masks may well have few planes
+        require_named(stated, shape, _name(spec))
+    names = named_axes(axes or "", stated.letters, _name(spec))
     selection = AxisSelection.choose(
         names, shape, channel=channel, timepoint=timepoint, where=_name(spec)
     )
@@ -121,22 +124,22 @@ def find(
     return spec
 
 
-def _tiff(path: str, image: str, level: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _tiff(path: str, image: str, level: int) -> tuple[AxisNames, tuple[int, ...]]:
     check_file(path)
     with open_tiff_file(path) as tif:
         found = read_image(tif, path, image, level)
-    return found.axes, found.shape
+    return found.axis_names, found.shape
 
 
 def _slices(
     uri: str, image: str, level: int, *, allow_gaps: bool
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
+) -> tuple[AxisNames, tuple[int, ...]]:
     if image or level:
         message = f"{uri} are slices without datasets and levels; leave those out"
         raise VolumeError(message)
     files = slice_files(uri, allow_gaps=allow_gaps)
     page = check_slices(files)
-    return ("z", "y", "x"), (len(files), *page.shape[1:])
+    return AxisNames.by_word(("z", "y", "x")), (len(files), *page.shape[1:])
 
 
 def _array(located: Located, dataset: str, level: int) -> ArrayLayout:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
+from blockseg.volume.axes import named_axes, renamed_space
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from blockseg.core.specs import Format
+    from blockseg.volume.axis_names import AxisNames
 
 __all__ = ["LABEL_MULTISET", "AbsentLevel", "ArrayLayout", "ImageLayout", "load_json"]
 
@@ -58,6 +60,9 @@ class ArrayLayout:
     axes: tuple[str, ...]
     """One letter for each axis."""
 
+    axis_names: AxisNames | None = None
+    """How far the array itself names its axes; None where an image says it for it."""
+
     key_prefix: str = ""
     """What chunk keys begin with."""
 
@@ -94,6 +99,18 @@ class ArrayLayout:
         """Files along each axis, if none is missing."""
         pairs = zip(self.shape, self.files, strict=True)
         return tuple(math.ceil(n / f) for n, f in pairs)
+
+    def renamed(self, axes: str) -> ArrayLayout:
+        """Return the layout with the axes that a user named; empty for its own.
+
+        Raises
+        ------
+        VolumeError
+            If there are not as many as the array has axes.
+        """
+        given = named_axes(axes, self.axes, self.name)
+        space = renamed_space(self.space, self.axes, given)
+        return replace(self, axes=given, space=space)
 
     def chunk_file(self, position: tuple[int, ...]) -> Path:
         """Return where the chunk file (the shard) at ``position`` of its grid lies."""

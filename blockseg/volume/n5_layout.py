@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.axes import default_axes
+from blockseg.volume.axis_names import AxisNames, letter_of
 from blockseg.volume.layout import (
     LABEL_MULTISET,
     AbsentLevel,
@@ -180,7 +180,8 @@ def _array(container: Path, path: str, attributes: dict[str, Any]) -> ArrayLayou
         if any(a.get(_MULTISET) is True for a in (attributes, _perhaps(folder.parent))):
             stored = LABEL_MULTISET
         name, settings = n5_compression(attributes)
-        axes = _axes(attributes, len(shape))
+        axis_names = _axes(attributes, len(shape))
+        axes = axis_names.letters
     except (TypeError, ValueError, AttributeError) as error:
         message = f"{folder / _FILE} cannot be understood ({error!r})"
         raise VolumeError(message) from error
@@ -203,6 +204,7 @@ def _array(container: Path, path: str, attributes: dict[str, Any]) -> ArrayLayou
         files=chunks,
         codecs=("-".join(filter(None, [name, settings.get("cname", "")])),),
         axes=axes,
+        axis_names=axis_names,
         reversed_keys=True,
         level=level,
         metadata_files=files,
@@ -211,14 +213,18 @@ def _array(container: Path, path: str, attributes: dict[str, Any]) -> ArrayLayou
     return replace(array, space=n5_space(lineage, axes, level, finest))
 
 
-def _axes(attributes: dict[str, Any], ndim: int) -> tuple[str, ...]:
-    named = attributes.get("axes")
-    if isinstance(named, list) and len(named) == ndim:
-        letters = [str(name).lower() for name in named]
-        if set("zyx") <= set(letters) <= set("tczyx"):
-            # x is N5's first axis, whichever way round the writer lists them.
-            return tuple(letters if letters[-1] == "x" else reversed(letters))
-    return default_axes(ndim) if 2 <= ndim <= 5 else ("?",) * ndim
+def _axes(attributes: dict[str, Any], ndim: int) -> AxisNames:
+    """Return the axes of a dataset in C order."""
+    stated = attributes.get("axes")
+    if not isinstance(stated, list):
+        # Both of these count the slowest axis first.
+        transform = attributes.get("transform")
+        named = transform.get("axes") if isinstance(transform, dict) else None
+        return AxisNames.of(named or attributes.get("_ARRAY_DIMENSIONS"), ndim)
+    # x is N5's first axis, whichever way round the writer lists them.
+    written = AxisNames.of(stated, ndim)
+    turned = AxisNames.of(stated[::-1], ndim)
+    return written if stated and letter_of(str(stated[-1])) == "x" else turned
 
 
 def _numpy_dtype(stored: str) -> np.dtype[Any] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.axes import AxisSelection, named_axes
+from blockseg.volume.axes import AxisSelection
 from blockseg.volume.chunked import ChunkedVolume, number_type, one_line
 from blockseg.volume.n5_layout import n5_image, n5_metadata
 from blockseg.volume.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
@@ -31,9 +31,9 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
     if image is None or image.path != image.levels[0].path:
         message = f"{Path(spec.uri) / spec.path} is not an N5 dataset"
         raise VolumeError(message)
-    layout = image.levels[0]
+    layout = image.levels[0].renamed(spec.axes)
     selection = AxisSelection.choose(
-        named_axes(spec.axes, layout.axes, layout.name),
+        layout.axes,
         layout.shape,
         channel=spec.channel,
         timepoint=spec.timepoint,

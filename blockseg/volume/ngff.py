@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space, Vector
 from blockseg.volume.axes import default_axes
+from blockseg.volume.axis_names import letter_of
 from blockseg.volume.ngff_transforms import NoScaleError, compose, name_of
 from blockseg.volume.units import micrometres
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "read_multiscales", "space_of"]
 
-_KNOWN = ("t", "c", "z", "y", "x")
 _LETTERS = {"time": "t", "channel": "c"}
 
 
@@ -227,7 +227,7 @@ def _name(entry: dict[str, str] | str) -> str:
 def _letter(entry: dict[str, str] | str) -> str:
     kind = "" if isinstance(entry, str) else str(entry.get("type") or "")
     name = _name(entry).lower()
-    return name if name in _KNOWN else _LETTERS.get(kind, name)
+    return letter_of(name) or _LETTERS.get(kind, name)
 
 
 def _unit(entry: dict[str, str] | str) -> Any:

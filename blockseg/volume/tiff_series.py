@@ -12,7 +12,8 @@ import numpy as np
 import tifffile
 
 from blockseg.core.errors import BlocksegError, VolumeError
-from blockseg.volume.axes import default_axes
+from blockseg.volume.axes import default_axes, named_axes, renamed_space
+from blockseg.volume.axis_names import AxisNames
 from blockseg.volume.tiff_pages import Page
 from blockseg.volume.tiff_space import tiff_space
 
@@ -54,6 +55,21 @@ class TiffImage:
 
     offset: int | None
     """Where the voxels begin if they all lie in one piece, not encoded."""
+
+    axis_names: AxisNames
+    """How far the file itself names the axes."""
+
+    def renamed(self, axes: str, path: str) -> TiffImage:
+        """Return the image with the axes that a user named; empty for its own.
+
+        Raises
+        ------
+        VolumeError
+            If there are not as many as the image has axes.
+        """
+        given = named_axes(axes, self.axes, path)
+        space = renamed_space(self.space, self.axes, given)
+        return replace(self, axes=given, space=space)
 
 
 # What it logs of odd files is said by our own errors, if it matters; whoever wants
@@ -175,6 +191,9 @@ def read_image(tif: tifffile.TiffFile, path: str, image: str, level: int) -> Tif
         levels=len(chosen.levels),
         pages=pages,
         offset=offset,
+        axis_names=AxisNames(
+            axes, tuple(a != b for a, b in zip(axes, series.axes.lower(), strict=True))
+        ),
     )
 
 

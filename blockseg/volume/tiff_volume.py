@@ -60,7 +60,8 @@ def open_tiff(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
             raise VolumeError(message)
         return _PagedTiff(spec, _Slices(files), Space(), limits)
     with open_tiff_file(spec.uri) as tif:
-        image = read_image(tif, spec.uri, spec.path, spec.level)
+        found = read_image(tif, spec.uri, spec.path, spec.level)
+        image = found.renamed(spec.axes, spec.uri)
         require_codec(image.pages[0])
     selection = AxisSelection.choose(
         image.axes,

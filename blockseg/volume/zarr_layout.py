@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.axes import default_axes
+from blockseg.volume.axis_names import AxisNames
 from blockseg.volume.layout import (
     LABEL_MULTISET,
     AbsentLevel,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["zarr_container", "zarr_image", "zarr_images", "zarr_kind"]
 
+_XARRAY = "_ARRAY_DIMENSIONS"  # attribute in which xarray names axes
 _DEPTH = 5  # groups below the root in which images are looked for
 
 
@@ -163,6 +164,7 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
     stored = _stored_type(metadata["dtype"], node)
     shape = tuple(int(n) for n in metadata["shape"])
     chunks = tuple(int(n) for n in metadata["chunks"])
+    names = AxisNames.of(node.attributes.get(_XARRAY), len(shape))
     return ArrayLayout(
         container=container,
         path=path,
@@ -173,7 +175,8 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
         chunks=chunks,
         files=chunks,
         codecs=tuple(codecs),
-        axes=_default_axes(len(shape)),
+        axes=names.letters,
+        axis_names=names,
         key_separator=metadata.get("dimension_separator") or ".",
         metadata_files=node.files,
         fill=_fill(metadata),
@@ -205,10 +208,8 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
     default = encoding["name"] == "default"
     separator = settings.get("separator") or ("/" if default else ".")
     stored = _stored_type(metadata["data_type"], node)
-    dimensions = metadata.get("dimension_names") or ()
-    axes = tuple(str(name).lower() for name in dimensions)
-    if not set(axes) <= set("tczyx") or not set("zyx") <= set(axes):
-        axes = _default_axes(len(shape))
+    dimensions = metadata.get("dimension_names") or node.attributes.get(_XARRAY)
+    axes = AxisNames.of(dimensions, len(shape))
     return ArrayLayout(
         container=container,
         path=path,
@@ -219,7 +220,8 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
         chunks=chunks,
         files=files,
         codecs=tuple(names),
-        axes=axes,
+        axes=axes.letters,
+        axis_names=axes,
         key_prefix=f"c{separator}" if default else "",
         key_separator=separator,
         metadata_files=node.files,
@@ -250,7 +252,14 @@ def _placed(
         )
         raise VolumeError(message)
     files = (*group.files, *array.metadata_files)
-    return replace(array, axes=axes, level=level, space=space, metadata_files=files)
+    return replace(
+        array,
+        axes=axes,
+        axis_names=None,
+        level=level,
+        space=space,
+        metadata_files=files,
+    )
 
 
 def _stored_type(stated: Any, node: _Node) -> Any:
@@ -270,11 +279,6 @@ def _numpy_dtype(stored: Any) -> np.dtype[Any] | None:
     except TypeError:
         return None
     return None if dtype is None else dtype.newbyteorder("=")
-
-
-def _default_axes(ndim: int) -> tuple[str, ...]:
-    # An odd rank is an error only if this array is the one that is asked for.
-    return default_axes(ndim) if 2 <= ndim <= 5 else ("?",) * ndim
 
 
 def _join(*parts: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.axes import AxisSelection, named_axes
+from blockseg.volume.axes import AxisSelection
 from blockseg.volume.chunked import ChunkedVolume, number_type, one_line
 from blockseg.volume.codec_keys import unknown_codec_keys, with_plain_codecs
 from blockseg.volume.layout import load_json
@@ -40,9 +40,9 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
     if image is None or image.path != image.levels[0].path:
         message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
         raise VolumeError(message)
-    layout = image.levels[0]
+    layout = image.levels[0].renamed(spec.axes)
     selection = AxisSelection.choose(
-        named_axes(spec.axes, layout.axes, layout.name),
+        layout.axes,
         layout.shape,
         channel=spec.channel,
         timepoint=spec.timepoint,

@@ -41,6 +41,7 @@ def mask(tmp_path, shape, scale=(8, 8, 8), translation=None, unit="micrometer"):
     )
 
 
+SERIAL = ("--scheduler", "serial")
 MASKED = ("plan", "run", "metrics", "predict")
 
 
@@ -126,7 +127,7 @@ def test_a_mask_whose_voxel_size_cannot_be_read_is_said(tmp_path, source, said):
 def test_regions_cover_their_volume_as_masks_do(tmp_path, blockseg, source):
     regions = mask(tmp_path, (4, 6, 6))
     picks = tmp_path / "picks"
-    words = ("propose-annotations", source, "-o", picks, "--count", "1")
+    words = ("propose-annotations", source, "-o", picks, "--count", "1", *SERIAL)
     blockseg(*words, "--regions", regions, "--mask", regions)
     row = json.loads((picks / "manifest.json").read_text())["picks"][0]
     assert row["region"] == 1
@@ -134,7 +135,7 @@ def test_regions_cover_their_volume_as_masks_do(tmp_path, blockseg, source):
 
 def test_regions_elsewhere_are_refused(tmp_path, blockseg, source):
     there = mask(tmp_path, (4, 6, 6), translation=[0.0, 0.0, 900.0])
-    words = ("propose-annotations", source, "-o", tmp_path / "p", "--count", "1")
+    words = ("propose-annotations", source, "-o", tmp_path / "p", *SERIAL)
     done = blockseg(*words, "--regions", there, code=1)
     assert "--regions" in done.output
     assert "wholly outside" in done.output
