@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.jobs.cell_scale import scale_from
+from blockseg.jobs.outputs import absolute
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.metrics import CellTable, GreyScale, cells_from_bytes, joined
 from blockseg.runtime import Ledger
@@ -112,7 +113,7 @@ def load_cells(
     LedgerError
         If its ledger cannot be read, or none of its blocks was measured.
     """
-    paths = Paths(Path(out).expanduser().absolute())
+    paths = Paths(absolute(out))
     source = CellSource.of(paths)
     found: list[CellTable] = []
     rows, limit = 0, _TOGETHER

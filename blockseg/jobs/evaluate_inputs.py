@@ -11,6 +11,7 @@ import numpy as np
 
 from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.core.places import local_path
 from blockseg.jobs.record import FOLDER, Paths, RunRecord
 from blockseg.jobs.status import status
 from blockseg.volume import find, label_paths, open_volume
@@ -106,6 +107,7 @@ def open_prediction(
     VolumeError
         If there is none, or it is neither.
     """
+    name = local_path(name)
     root = Path(name).expanduser()
     mask = root / "labels" / "foreground"
     ours = mask.is_dir() and (root / FOLDER).is_dir()
@@ -174,6 +176,7 @@ def open_mask_volume(name: str) -> Volume:
     VolumeError
         If there is none, or it needs a choice.
     """
+    name = local_path(name)
     if "://" in name:
         return open_volume(find(name, mask=True))
     root = Path(name).expanduser()

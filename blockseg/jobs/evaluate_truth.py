@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx
+from blockseg.core.places import local_path
 from blockseg.jobs.evaluate_inputs import open_mask_volume
 from blockseg.jobs.evaluate_snr import SnrTable, read_snr_table
 from blockseg.jobs.record import FOLDER
@@ -183,7 +184,7 @@ def open_truth(
     BlocksegError
         With one line, if it cannot be read or does not fit.
     """
-    paths = [Path(name).expanduser() for name in names]
+    paths = [Path(local_path(name)).expanduser() for name in names]
     if all(_is_swc(path) for path in paths):
         return _traced(paths, prediction, settings)
     if len(paths) > 1:
@@ -249,7 +250,7 @@ def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> Mask
     )
     if settings.snr is not None:
         return replace(truth, table=read_snr_table(Path(settings.snr).expanduser()))
-    made = _synthetic(Path(name).expanduser().absolute())
+    made = _synthetic(Path(local_path(name)).expanduser().absolute())
     if made is None:
         return truth
     branches = open_volume(find(str(made / "labels" / "branches"), mask=True))

@@ -8,13 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.places import local_path
 
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
 
-__all__ = ["default_output", "output_of", "stem", "writable"]
+__all__ = ["absolute", "default_output", "output_of", "stem", "writable"]
 
 _SUFFIXES = re.compile(r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8)$", re.IGNORECASE)
+
+
+def absolute(text: str | Path) -> Path:
+    """Return where a path, or a ``file:`` URI, points to.
+
+    Raises
+    ------
+    VolumeError
+        If it is a URI of another machine.
+    """
+    return Path(local_path(str(text))).expanduser().absolute()
 
 
 def default_output(spec: VolumeSpec) -> Path:
@@ -46,7 +58,7 @@ def output_of(spec: VolumeSpec, out: str | None) -> Path:
     VolumeError
         If it cannot be made there.
     """
-    target = Path(out).expanduser().absolute() if out else default_output(spec)
+    target = absolute(out) if out else default_output(spec)
     resolved = target.resolve()
     if "://" not in spec.uri:
         source = Path(spec.uri).resolve()
@@ -74,7 +86,7 @@ def writable(out: str | Path, what: str = "OUT") -> Path:
     VolumeError
         If it cannot, as far as can be told without making it.
     """
-    target = Path(out).expanduser().absolute()
+    target = absolute(out)
     parent = target
     while not parent.exists():
         parent = parent.parent

@@ -9,6 +9,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.jobs.outputs import absolute
 from blockseg.jobs.picture import as_grey, panels, save_png
 from blockseg.jobs.record import FOLDER, Paths, RunRecord
 from blockseg.volume import find, open_volume
@@ -45,7 +46,7 @@ def preview(out: str, picture: str | None = None) -> Path:
     VolumeError
         If there is no such output or the picture cannot be written.
     """
-    root = Path(out).expanduser().absolute()
+    root = absolute(out)
     level = 0
     while max(_level(root, level).shape[1:]) > _LARGEST_SIDE:
         level += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +15,14 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
 from blockseg.jobs.cells import CellSource
-from blockseg.jobs.outputs import stem
+from blockseg.jobs.outputs import absolute, stem
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.runtime import STATE_CODES, Ledger
 from blockseg.volume import find, open_volume
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from blockseg.volume import Volume
@@ -91,7 +92,7 @@ class Brain:
 
 def is_measured(name: str) -> bool:
     """Say whether a path is an output of ``run`` or ``metrics``, and no bare volume."""
-    paths = Paths(Path(name).expanduser().absolute())
+    paths = Paths(absolute(name))
     record = RunRecord.load(paths.record) if paths.folder.is_dir() else None
     return record is not None and record.facts["phases"][0]["name"] in (
         "segment",
@@ -116,7 +117,7 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
     LedgerError
         If blocks are missing, were not measured, or belong to another version.
     """
-    paths = Paths(Path(name).expanduser().absolute())
+    paths = Paths(absolute(name))
     cells = CellSource.of(paths)
     if cells is None:
         message = (

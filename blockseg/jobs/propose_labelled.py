@@ -13,6 +13,7 @@ import numpy as np
 from blockseg import __version__
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.core.places import local_path
 from blockseg.jobs.evaluate_report import write_report
 from blockseg.jobs.outputs import writable
 from blockseg.jobs.propose_crops import thumbnails
@@ -52,7 +53,7 @@ class _Measured:
 
 def is_labelled(source: str) -> bool:
     """Say whether a source is a folder with ``image/`` and ``label/``."""
-    root = Path(source).expanduser()
+    root = Path(local_path(source)).expanduser()
     return (root / "image").is_dir() and (root / "label").is_dir()
 
 
@@ -92,13 +93,13 @@ def propose_labelled(
     _check(settings)
     cases = find_cases(source).cases
     root = writable(folder, "PICKS")
-    if root == Path(source).expanduser().absolute():
+    if root == Path(local_path(source)).expanduser().absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
         raise ConfigError(message)
     request = {
         "rule": "published",
         "count": settings.count,
-        "data": str(Path(source).expanduser().absolute()),
+        "data": str(Path(local_path(source)).expanduser().absolute()),
         "names": [case.name for case in cases],
         "version": __version__,
     }
@@ -128,7 +129,7 @@ def propose_labelled(
             for name in ("density", "level", "sd", "low_snr")
         }
         facts = ReportFacts(
-            title=f"{Path(source).name}: volumes by the published rule",
+            title=f"{Path(local_path(source)).name}: volumes by the published rule",
             state=f"{len(rows)} of {len(cases)} labelled volumes.",
             notes=tuple(notes),
             blocks=metrics,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.jobs.outputs import absolute
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.jobs.sparse_report import sparse_outcome
 from blockseg.runtime import Ledger, RunLock
@@ -91,7 +92,7 @@ def status(out: str) -> RunStatus:
     LedgerError
         If its ledger cannot be read.
     """
-    paths = Paths(Path(out).expanduser().absolute())
+    paths = Paths(absolute(out))
     if not paths.folder.is_dir():
         message = f"{paths.out} is no output of blockseg: it has no folder .blockseg"
         raise VolumeError(message)

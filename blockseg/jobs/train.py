@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.config import TrainSettings
 from blockseg.core.errors import MissingExtraError
+from blockseg.core.places import local_path
 from blockseg.jobs.train_facts import record_facts, report_facts, started
 from blockseg.jobs.train_folder import TrainFolder
 from blockseg.jobs.train_plan import TrainPlan, execution_of, make_plan
@@ -73,7 +74,7 @@ def train(
     KeyboardInterrupt
         After Ctrl-C and a checkpoint; the same call goes on.
     """
-    folder = TrainFolder(Path(out).expanduser())
+    folder = TrainFolder(Path(local_path(out)).expanduser())
     settings = settings or TrainSettings()
     with open_ranks(settings.device) as ranks, ExitStack() as stack:
         if ranks.first:

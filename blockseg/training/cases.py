@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.places import local_path
 from blockseg.volume import find, label_paths, open_volume, refuse_misplaced
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def find_cases(source: str, label_name: str | None = None) -> FoundCases:
     ConfigError
         If there is no such label image, or several and no choice.
     """
-    path = Path(source).expanduser()
+    path = Path(local_path(source)).expanduser()
     if (path / "image").is_dir() or (path / "label").is_dir():
         return _folder(path)
     if path.suffix.lower() in _ENDINGS:

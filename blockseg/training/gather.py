@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.core.places import local_path
 from blockseg.model.normalization import affine, parse_normalization
 from blockseg.training import synth_source
 from blockseg.training.augment import Scale
@@ -101,6 +102,7 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
 
 def _place(name: str) -> str:
     """Return what a source is, however it is spelt."""
+    name = local_path(name)
     if name.startswith("synth:") or "://" in name:
         return name
     return str(Path(name).expanduser().resolve())

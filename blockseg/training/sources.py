@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.places import local_path
 from blockseg.model.background import Background
 from blockseg.training import synth_source
 from blockseg.training.background import background_of
@@ -104,7 +105,7 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
     """
     if name.startswith("synth:"):
         return DataSource(name, share, synth=synth_source.parse(name))
-    if not Path(name).expanduser().exists():
+    if not Path(local_path(name)).expanduser().exists():
         message = f"{name} does not exist"
         raise VolumeError(message)
     found = find_cases(name, config.label_name)

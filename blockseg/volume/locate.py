@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.places import local_path
 from blockseg.volume.n5_layout import n5_container, n5_images
 from blockseg.volume.tiff_directory import is_tiff
 from blockseg.volume.tiff_slices import is_glob, tiff_files
@@ -54,6 +55,7 @@ def locate(text: str) -> Located:
     VolumeError
         If there is nothing, or nothing that can be read.
     """
+    text = local_path(text)
     if "://" in text:
         message = f"{text} is remote; copy it to a local disk or mount it"
         raise VolumeError(message)
