@@ -10,6 +10,12 @@ from typing import Literal, TypeAlias
 from blockseg.core.errors import VolumeError
 from blockseg.core.places import local_path
 from blockseg.volume.n5_layout import n5_container, n5_images
+from blockseg.volume.other_formats import (
+    PRECOMPUTED,
+    folder_of_others,
+    marked_folder,
+    other_file,
+)
 from blockseg.volume.tiff_directory import is_tiff
 from blockseg.volume.tiff_slices import is_glob, tiff_files
 from blockseg.volume.zarr_layout import zarr_container, zarr_images, zarr_kind
@@ -22,15 +28,6 @@ _READ = (
     "Zarr v2 or v3, OME-NGFF, N5, a TIFF file, and a folder or glob of TIFF slices "
     "can be read"
 )
-_OTHERS = {
-    b"\x89HDF": "an HDF5 file (also .ims, .h5)",
-    b"PK\x03\x04": "a ZIP archive; unpack it first",
-    b"NRRD": "an NRRD file",
-    b"\x93NUM": "a NumPy file",
-    b"\x1f\x8b": "a gzip file; unpack it first",
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,9 @@ def locate(text: str) -> Located:
         If there is nothing, or nothing that can be read.
     """
     text = local_path(text)
+    if text.startswith("precomputed://"):
+        message = f"{text} is {PRECOMPUTED}"
+        raise VolumeError(message)
     if "://" in text:
         message = f"{text} is remote; copy it to a local disk or mount it"
         raise VolumeError(message)
@@ -82,12 +82,17 @@ def _folder(path: Path) -> Located:
         return Located("n5", str(n5[0]), n5[1])
     if tiff_files(str(path)):
         return _slices(str(path))
+    marked = marked_folder(path)
+    if marked:
+        message = f"{path} is {marked}"
+        raise VolumeError(message)
     # Groups that have no metadata of their own: in N5 that is common.
     if n5_images(path):
         return Located("n5", str(path))
     if zarr is not None and zarr_images(*zarr):
         return Located("zarr", str(zarr[0]), zarr[1])
-    message = f"{path} is a folder without a volume in it; {_READ}"
+    others = folder_of_others(path)
+    message = f"{path} is {others or f'a folder without a volume in it; {_READ}'}"
     raise VolumeError(message)
 
 
@@ -97,17 +102,11 @@ def _file(path: Path) -> Located:
         raise VolumeError(message)
     if is_tiff(path):
         return Located("tiff", str(path))
-    with path.open("rb") as stream:
-        start = stream.read(8)
-    kind = next(
-        (name for magic, name in _OTHERS.items() if start.startswith(magic)), ""
-    )
-    if not start:
-        kind = "empty"
+    kind = other_file(path)
     for found in (zarr_container(path.parent), n5_container(path.parent)):
         if found is not None:
             kind = f"a file inside {found[0]}; give that folder"
-    message = f"{path} is {kind or 'not of a known format'}; {_READ}"
+    message = f"{path} is {kind or f'not of a known format; {_READ}'}"
     raise VolumeError(message)
 
 
