@@ -191,9 +191,7 @@ def read_image(tif: tifffile.TiffFile, path: str, image: str, level: int) -> Tif
         levels=len(chosen.levels),
         pages=pages,
         offset=offset,
-        axis_names=AxisNames(
-            axes, tuple(a != b for a, b in zip(axes, series.axes.lower(), strict=True))
-        ),
+        axis_names=_names(series.axes.lower(), axes),
     )
 
 
@@ -235,6 +233,13 @@ def series_axes(axes: str, shape: tuple[int, ...], path: str) -> tuple[str, ...]
         if name in _STACKED or (name == "c" and many):
             letters = letters.replace(name, "z")
     return tuple(letters)
+
+
+def _names(stated: str, axes: tuple[str, ...]) -> AxisNames:
+    """Say which axes are guessed: of an array that was just dumped, all of them."""
+    dumped = any(name in "qi" for name in stated)
+    pairs = zip(stated, axes, strict=True)
+    return AxisNames(axes, tuple(dumped or name != letter for name, letter in pairs))
 
 
 def _in_one_piece(page: Page) -> bool:
