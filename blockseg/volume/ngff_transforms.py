@@ -124,7 +124,7 @@ def _bijection(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleL
 def _matrix(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike:
     """Read a matrix of rows an output axis, with or without a column of shifts."""
     kind, ndim = str(transformation["type"]), len(axes)
-    rows = transformation.get(kind)
+    rows: Any = transformation.get(kind)
     if isinstance(rows, list) and rows and not isinstance(rows[0], list):
         width = ndim + 1 if len(rows) % (ndim + 1) == 0 else ndim
         rows = [rows[i : i + width] for i in range(0, len(rows), width)]

@@ -128,7 +128,7 @@ class Overlay:
             within *= float((self.index(axis, np.arange(start, stop)) >= 0).mean())
         return 1 - within
 
-    def turned(self) -> tuple[int, int, int] | None:
+    def turned(self) -> tuple[int, ...] | None:
         """Return the order in which the mask's axes would fit, where theirs does not."""
         if self._fits(_STRAIGHT):
             return None
@@ -139,7 +139,7 @@ class Overlay:
         ours, theirs = self.sides[axis]
         return _agree(ours.place, theirs.place, ours.size, theirs.size)
 
-    def _fits(self, order: tuple[int, int, int]) -> bool:
+    def _fits(self, order: tuple[int, ...]) -> bool:
         pairs = [(self.sides[k][0], self.sides[n][1]) for k, n in enumerate(order)]
         if self.physical:
             # The voxels may be turned with or without the sizes that are stated.

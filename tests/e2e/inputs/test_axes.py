@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,10 +59,8 @@ def n5(path, shape, names=None):
 
 
 def tiff(path, shape, names=None):
-    options = {"photometric": "minisblack"}
-    if names is not None:
-        options["metadata"] = {"axes": "".join(names).upper()}
-    tifffile.imwrite(path, noise(shape), **options)
+    metadata = {"axes": "".join(names).upper()} if names else {}
+    tifffile.imwrite(path, noise(shape), photometric="minisblack", metadata=metadata)
     return path
 
 
@@ -163,7 +162,8 @@ def test_small_volumes_and_deep_ones_are_not_asked_about(tmp_path, writer):
 
 
 def test_masks_of_few_planes_are_not_asked_about(tmp_path):
-    assert open_volume(find(v3(tmp_path / "a", (3, 32, 32)), mask=True))
+    source = v3(tmp_path / "a", (3, 32, 32))
+    assert open_volume(find(source, mask=True)).shape == (3, 32, 32)
 
 
 def test_a_size_goes_with_its_axis_where_the_user_names_them_anew(tmp_path):
@@ -173,8 +173,8 @@ def test_a_size_goes_with_its_axis_where_the_user_names_them_anew(tmp_path):
     axes = [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
     scale = [{"type": "scale", "scale": [1.0, 2.0, 3.0]}]
     datasets = [{"path": "0", "coordinateTransformations": scale}]
-    multiscale = {"axes": axes, "datasets": datasets}
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
+    multiscales: Any = [{"axes": axes, "datasets": datasets}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
     volume = open_volume(find(tmp_path / "a.zarr", axes="xyz"))
     assert volume.shape == (20, 32, 24)
     assert volume.space.voxel_size == (3.0, 2.0, 1.0)
