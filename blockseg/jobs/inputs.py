@@ -17,6 +17,7 @@ from blockseg.core.errors import (
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
+from blockseg.jobs.masks import outside_of, say_doubts
 from blockseg.jobs.outputs import output_of
 from blockseg.model import (
     SHIPPED,
@@ -28,12 +29,10 @@ from blockseg.model import (
 )
 from blockseg.volume import (
     MemoryVolume,
-    Overlay,
     find,
     find_plausible,
     fingerprint,
     open_volume,
-    overlay_doubts,
     refuse_misplaced,
 )
 
@@ -143,7 +142,7 @@ class Inputs:
         if self.mask is None:
             return 0.0
         shape, space = self.source.volume.shape, self.source.space
-        return Overlay.of(self.mask.volume, shape, space).beyond(self.roi)
+        return outside_of(self.mask.volume, shape, space, self.roi)
 
     @property
     def info(self) -> WeightsInfo:
@@ -273,9 +272,7 @@ def open_mask(
     except VolumeError as error:
         message = f"{option}: {error}"
         raise VolumeError(message) from error
-    overlay = Overlay.of(volume, shape, space)
-    for doubt in overlay_doubts(f"{option} {uri}", volume, overlay, roi):
-        warnings.warn(doubt, SourceWarning, stacklevel=2)
+    say_doubts(f"{option} {uri}", volume, shape, space, roi)
     return Source(spec, volume, volume.space, fingerprint(spec))
 
 

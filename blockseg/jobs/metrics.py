@@ -24,6 +24,7 @@ from blockseg.jobs.inputs import (
     open_source,
 )
 from blockseg.jobs.launch import launch
+from blockseg.jobs.masks import blocks_in_mask
 from blockseg.jobs.normalization import normalization
 from blockseg.jobs.outputs import default_output, output_of, stem
 from blockseg.jobs.phases import Phase
@@ -211,5 +212,5 @@ def _cells(inputs: Inputs, earlier: RunRecord | None) -> dict[str, Any]:
 def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:
     if inputs.mask is None:
         return np.arange(len(grid), dtype=np.int64)
-    sampler = MaskSampler(inputs.mask.volume, grid.volume_shape, inputs.source.space)
-    return np.flatnonzero(sampler.occupied(grid)).astype(np.int64)
+    wanted = blocks_in_mask(inputs.mask, inputs.source.space, grid)
+    return np.flatnonzero(wanted).astype(np.int64)

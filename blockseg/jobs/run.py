@@ -18,6 +18,7 @@ from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.fitting import fitted, make_grid, planned_reading
 from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
+from blockseg.jobs.masks import blocks_in_mask
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import request_of
 from blockseg.jobs.remarks import closing_remarks
@@ -25,7 +26,7 @@ from blockseg.jobs.segment import Segmentation
 from blockseg.jobs.sieve import blocks_with_tissue
 from blockseg.jobs.sparse import gate_of, sparse_decisions
 from blockseg.runtime import Message
-from blockseg.volume import MaskSampler, PyramidSpec
+from blockseg.volume import PyramidSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,8 +212,7 @@ def _candidates(
 ) -> NDArray[np.int64]:
     wanted = np.ones(grid.counts, bool)
     if inputs.mask is not None:
-        volume, space = inputs.mask.volume, inputs.source.space
-        wanted &= MaskSampler(volume, grid.volume_shape, space).occupied(grid)
+        wanted &= blocks_in_mask(inputs.mask, inputs.source.space, grid)
     if gate is not None:
         wanted &= blocks_with_tissue(gate, grid)
     return np.flatnonzero(wanted).astype(np.int64)

@@ -124,6 +124,13 @@ def test_a_mask_whose_voxel_size_cannot_be_read_is_said(tmp_path, source, said):
         )
 
 
+def test_a_mask_of_nothing_is_said(tmp_path, source, said):
+    nothing = ome_zarr(tmp_path / "m.zarr", np.zeros((4, 6, 7), "u1"), (8, 8, 8))
+    found = said(source, "--mask", nothing)
+    for name in ("plan", "run", "metrics"):
+        assert "is 0 in the whole region" in found[name][0]
+
+
 def test_regions_cover_their_volume_as_masks_do(tmp_path, blockseg, source):
     regions = mask(tmp_path, (4, 6, 6))
     picks = tmp_path / "picks"
