@@ -82,6 +82,13 @@ class Sparse:
     tissue: dict[str, Any] | None = None
     """Which cubes are, or may be, tissue."""
 
+    compared: int = 0
+    """Cubes outside of the tissue that were compared with level 0."""
+
+    untrusted: str = ""
+    """Why no level tells tissue from what is outside although one seems to; empty if
+    none does."""
+
     tile: int = 0
     """Edge of the tiles that are inferred or not, in voxels; 0 where whole cubes are, as
     in runs of earlier versions."""
@@ -115,6 +122,10 @@ def gate_of(data: dict[str, Any] | None) -> Gate | None:
     return Gate(found.edge, found.bound, tissue, found.tile or found.edge)
 
 
+def _joined(said: str, note: str) -> str:
+    return "; ".join(part for part in (said, f"--sparse: {note}") if part)
+
+
 def _clear(survey: Survey, cubes: Sequence[Inferred]) -> bool:
     """Say whether most of a volume shows less evidence than any foreground found."""
     faintest = min((cube.faintest for cube in cubes), default=math.inf)
@@ -123,7 +134,9 @@ def _clear(survey: Survey, cubes: Sequence[Inferred]) -> bool:
     return survey.empty(float(np.nextafter(faintest, 0))) >= _CLEAR
 
 
-def surveyed(survey: Survey, workers: int) -> tuple[list[Inferred], Skipping]:
+def surveyed(
+    survey: Survey, workers: int, wrong: float = 0.0
+) -> tuple[list[Inferred], Skipping]:
     """Infer as many cubes as it takes to say what may be skipped, within limits.
 
     Parameters
@@ -132,6 +145,9 @@ def surveyed(survey: Survey, workers: int) -> tuple[list[Inferred], Skipping]:
         Nothing of which was inferred yet.
     workers
         Cubes inferred at the same time.
+    wrong
+        Share of the foreground that is lost outside of the tissue at most, if cubes there
+        hold as much as those inside.
 
     Returns
     -------
@@ -146,12 +162,19 @@ def surveyed(survey: Survey, workers: int) -> tuple[list[Inferred], Skipping]:
     if not chosen.clear and times > 1:
         cubes += survey.more(workers, times - 1)
         chosen = choose_bound(cubes, sizes)
+    suspects = survey.suspects(chosen.bound, workers)
+    if suspects:
+        cubes += suspects
+        chosen = choose_bound(cubes, sizes)
     for _ in range(_AGAIN):
         if survey.empty(chosen.bound) >= _MUCH or not _clear(survey, cubes):
             break
         # What there is stands out, but is too little to be sure of: more cubes help.
         cubes += survey.more(workers, max(times, 1))
         chosen = choose_bound(cubes, sizes)
+    if wrong:
+        chosen = choose_bound(cubes, sizes, LOSS - wrong)
+        chosen = replace(chosen, at_most=chosen.at_most + wrong)
     return cubes, chosen
 
 
@@ -176,16 +199,20 @@ def sparse_decisions(
     found = Sparse(edge, math.prod(counts), tile=TILE)
 
     def off(note: str) -> Decisions:
-        said = "; ".join(part for part in (decisions.note, f"--sparse: {note}") if part)
+        said = _joined(decisions.note, note)
         return replace(decisions, sparse=asdict(replace(found, note=note)), note=said)
 
     if decisions.empty is not None:
         return off("nothing varies in the sample of the volume; all of it is inferred")
     tissue = tissue_cubes(inputs.source.spec, counts, edge)
+    if tissue is not None and tissue.doubt:
+        decisions = replace(decisions, note=_joined(decisions.note, tissue.doubt))
+        found = replace(found, untrusted=tissue.doubt)
+        tissue = None
     inside = None if tissue is None else tissue.mask
     survey = Survey(inputs, decisions, edge, inside)
     found = replace(found, seen=survey.seen)
-    cubes, chosen = surveyed(survey, workers)
+    cubes, chosen = surveyed(survey, workers, 0.0 if tissue is None else tissue.wrong)
     found = replace(found, inferred=len(cubes), with_foreground=chosen.with_foreground)
     if chosen.with_foreground < FEWEST:
         return off(
@@ -217,6 +244,7 @@ def sparse_decisions(
         found = replace(
             found,
             level=tissue.level,
+            compared=tissue.seen,
             outside=float(1 - tissue.mask.mean()),
             tissue=asdict(CubeMask.of(tissue.mask)),
         )

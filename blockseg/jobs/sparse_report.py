@@ -50,13 +50,15 @@ def sparse_lines(outcome: Mapping[str, Any] | None) -> list[str]:
     """Return the same for a human, a line a gate."""
     if outcome is None:
         return []
-    if outcome["note"]:
-        return [f"Sparse: {outcome['note']}."]
     lines = []
+    if outcome.get("untrusted"):
+        lines.append(f"Sparse: {outcome['untrusted']}.")
+    if outcome["note"]:
+        return [*lines, f"Sparse: {outcome['note']}."]
     if outcome["level"] is not None:
         lines.append(
             f"Sparse: {outcome['outside']:.1%} of the volume lie outside of the tissue, "
-            f"by level {outcome['level']}."
+            f"by level {outcome['level']}{_compared(outcome)}."
         )
     if outcome["bound"] is not None:
         written = max(outcome["written_voxels"], 1)
@@ -86,11 +88,11 @@ def sparse_forecast(found: Mapping[str, Any] | None) -> list[str]:
     """Return what a run would skip, for a human."""
     if found is None:
         return []
+    lines = [found["untrusted"]] if found.get("untrusted") else []
     if found["note"]:
-        return [found["note"]]
-    lines = []
+        return [*lines, found["note"]]
     if found["level"] is not None:
-        lines.append(f"{found['outside']:.1%} outside of the tissue")
+        lines.append(f"{found['outside']:.1%} outside of the tissue{_compared(found)}")
     if found["bound"] is not None:
         lines.append(
             f"about {found['empty']:.0%} in empty tiles of {found['tile'] or found['edge']}³"
@@ -101,6 +103,11 @@ def sparse_forecast(found: Mapping[str, Any] | None) -> list[str]:
         f"{found['specks']:.2%} in specks shorter than {LENGTH} voxels"
     )
     return lines
+
+
+def _compared(found: Mapping[str, Any]) -> str:
+    count = found.get("compared")
+    return f"; {count} cubes there were compared with level 0" if count else ""
 
 
 def _occupied(ledger: Ledger, phase: str, blocks: int) -> int:

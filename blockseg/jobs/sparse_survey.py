@@ -41,6 +41,8 @@ _FEWEST, _MOST = 24, 256  # cubes inferred, and between them:
 _SHARE = 50  # one in so many of the volume
 _SMALL = 4  # never more than one in so many
 _OUTSIDE = 4  # one in so many of those inferred lies outside of the tissue
+_OTHERS = 3  # and one in so many of these is not of the best by evidence
+_SUSPECTS = 12  # outside of the tissue, inferred because they show too much for that
 _STRATA = (16, 8, 4, 2, 1)  # of the cubes by evidence: the best 16th, the next, ...
 _BEST_SHARE = 2  # of those inferred, one in so many is of the best stratum
 _BEST = 8  # cubes that the best stratum has at least
@@ -60,6 +62,9 @@ class Group:
     tiles: NDArray[np.float32]
     """Evidence of each tile of theirs, -inf outside of the tissue."""
 
+    outside: NDArray[np.float32]
+    """Evidence of each cube outside of the tissue, -inf of the others."""
+
 
 class Survey:
     """A sample of cubes, the same for every way to store, to cut or to mask a volume.
@@ -67,7 +72,8 @@ class Survey:
     Groups of 2×2×2 cubes are drawn one from each of equal stretches of the volume, and
     their evidence looked at. Of their cubes a few are drawn to be inferred, by strata of
     evidence: half from the best, where most of the foreground is, and as many from each of
-    the others. How many cubes a stratum stands for makes up for that.
+    the others. How many cubes a stratum stands for makes up for that. Cubes outside of
+    the tissue are looked at like all others: most of those inferred show the most.
 
     Parameters
     ----------
@@ -95,6 +101,7 @@ class Survey:
         self._tissue = np.ones(counts, bool) if tissue is None else tissue
         self._rng = np.random.default_rng(_SEED)
         self._left: list[tuple[list[tuple[Zyx, float]], int]] = []
+        self._inferred: set[Zyx] = set()
         self.groups = self._look(BlockGrid(counts, (_GROUP,) * 3))
         """All that were looked at."""
 
@@ -145,9 +152,44 @@ class Survey:
             self._take(cubes, count, times, stratum, drawn)
         return self._all(drawn, workers)
 
+    def suspects(self, bound: float | None, workers: int) -> list[Inferred]:
+        """Infer cubes outside of the tissue that would not be skipped inside of it.
+
+        Parameters
+        ----------
+        bound
+            Evidence up to which a tile of the tissue is skipped; None where none is.
+        workers
+            Engines at work at the same time.
+
+        Returns
+        -------
+        Of a dozen of those that show the most, what they hold; as cubes of the first
+        stratum.
+        """
+        least = max(0.0, -math.inf if bound is None else bound)
+        left = [
+            cube
+            for cube in self._outside()
+            if cube[1] > least and cube[0] not in self._inferred
+        ]
+        drawn = [(place, -math.inf, 0) for place, _ in left[:_SUSPECTS]]
+        return self._all(drawn, workers)
+
+    def _outside(self) -> list[tuple[Zyx, float]]:
+        """Return the cubes looked at outside of the tissue, with most evidence first."""
+        found = [
+            (to_zyx(np.add(index, group.box.start)), float(group.outside[index]))
+            for group in self.groups
+            for index in np.ndindex(group.outside.shape)
+            if group.outside[index] > -math.inf
+        ]
+        return sorted(found, key=lambda cube: (-cube[1], cube[0]))
+
     def _all(
         self, drawn: Sequence[tuple[Zyx, float, int]], workers: int
     ) -> list[Inferred]:
+        self._inferred |= {place for place, _, _ in drawn}
         parts = [drawn[k::workers] for k in range(min(workers, len(drawn)))]
         with ThreadPoolExecutor(max(1, len(parts))) as pool:
             return [cube for part in pool.map(self._infer, parts) for cube in part]
@@ -167,20 +209,22 @@ class Survey:
         inside = self._tissue[cubes.slices()]
         roi = voxels_of(cubes, shape, self.edge)
         tiles = cube_box(roi, TILE)
-        found = np.full(tiles.shape, -np.inf, np.float32)
-        if inside.any():
-            seen = roi.grown((SEEN,) * 3).intersection(Roi.whole(shape))
-            try:
-                raw = self._volume.read(seen)
-            except VolumeError:
-                return None
-            found = evidence(raw, seen, roi, self._decisions.affine, shape, TILE)
-        part = self.edge // TILE
-        found[~spread(inside, cubes, tiles, part)] = -np.inf
-        best = found
+        seen = roi.grown((SEEN,) * 3).intersection(Roi.whole(shape))
+        try:
+            raw = self._volume.read(seen)
+        except VolumeError:
+            return None
+        found = evidence(raw, seen, roi, self._decisions.affine, shape, TILE)
+        outside = np.where(inside, -np.inf, self._best(found, cubes)).astype(np.float32)
+        found[~spread(inside, cubes, tiles, self.edge // TILE)] = -np.inf
+        return Group(cubes, self._best(found, cubes), found, outside)
+
+    def _best(self, found: NDArray[np.float32], cubes: Roi) -> NDArray[np.float32]:
+        """Return the most that the tiles of each cube show."""
         for axis, count in enumerate(cubes.shape):
-            best = np.maximum.reduceat(best, np.arange(count) * part, axis)
-        return Group(cubes, best, found)
+            cuts = np.arange(count) * (self.edge // TILE)
+            found = np.maximum.reduceat(found, cuts, axis)
+        return found
 
     def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
         """Draw cubes to infer: position, evidence and stratum of each."""
@@ -191,13 +235,20 @@ class Survey:
         ]
         places.sort(key=lambda cube: (-cube[1], cube[0]))
         inside = [cube for cube in places if cube[1] > -math.inf]
-        outside = places[len(inside) :]
+        outside = [(place, -math.inf) for place, _ in self._outside()]
         wanted = min(_FEWEST, self.wanted)
         drawn: list[tuple[Zyx, float, int]] = []
         sizes: list[float] = []
         if outside:
-            self._draw(outside, wanted // _OUTSIDE, drawn, sizes)
-            sizes[-1] = float(np.count_nonzero(~self._tissue))
+            each = np.count_nonzero(~self._tissue) / len(outside)
+            best = max(len(outside) // _STRATA[0], min(_BEST, len(outside)))
+            few = wanted // _OUTSIDE
+            for part, count in (
+                (outside[:best], few - few // _OTHERS),
+                (outside[best:], few // _OTHERS),
+            ):
+                self._draw(part, count, drawn, sizes)
+                sizes[-1] *= float(each)
         scale = np.count_nonzero(self._tissue) / max(len(inside), 1)
         left, start = wanted - len(drawn), 0
         best = -(-left // _BEST_SHARE)

@@ -13,6 +13,8 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.volume.n5_layout import n5_image
 from blockseg.volume.open import open_volume
+from blockseg.volume.tensorstores import ReadLimits
+from blockseg.volume.tissue_check import Claim, compare
 from blockseg.volume.zarr_layout import zarr_image
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ class Tissue:
     level: int
     """Resolution level that it was told from."""
 
+    seen: int = 0
+    """Cubes outside that were compared with the volume itself."""
+
+    wrong: float = 0.0
+    """Cubes outside by mistake, over those inside: at most, with 95 % confidence."""
+
+    doubt: str = ""
+    """Why the level is not to be trusted; then everything may be tissue."""
+
 
 def tissue_cubes(spec: VolumeSpec, counts: Zyx, edge: int) -> Tissue | None:
     """Return the cubes of a volume that may be tissue.
@@ -48,7 +59,7 @@ def tissue_cubes(spec: VolumeSpec, counts: Zyx, edge: int) -> Tissue | None:
     A cube is outside if its brightest coarse voxel, and that of the 26 cubes around it,
     is dark; and dark are those that a gap in the histogram of the cubes' medians parts
     from all others. Where there is no gap, as in a volume of nothing but tissue, or no
-    coarse level, nothing is known.
+    coarse level, nothing is known. What a level says is compared with the volume itself.
 
     Parameters
     ----------
@@ -66,23 +77,51 @@ def tissue_cubes(spec: VolumeSpec, counts: Zyx, edge: int) -> Tissue | None:
     levels = coarser_levels(spec)
     if not levels:
         return None
-    shape = open_volume(spec).shape
+    volume = open_volume(spec)
+    if volume.chunk_shape != (1, 1, 1):
+        chunk = math.prod(volume.chunk_shape) * volume.dtype.itemsize
+        cache = max(ReadLimits().cache_bytes, 2 * chunk)
+        volume = open_volume(spec, ReadLimits(cache_bytes=cache))
     for level in reversed(levels):
         try:
             coarse = open_volume(level)
-            factors = [n / m for n, m in zip(shape, coarse.shape, strict=True)]
+            pairs = zip(volume.shape, coarse.shape, strict=True)
+            factors = [n / m for n, m in pairs]
             fine = max(factors) <= edge / _COARSEST
             if not fine or math.prod(coarse.shape) > _LARGEST:
                 continue
-            middle, brightest = _of_cubes(coarse, factors, counts, edge)
+            found = _of_cubes(coarse, factors, counts, edge)
         except VolumeError:
             continue  # what cannot be read here is told when it is needed
-        dark = _dark(middle)
-        if dark is None:
-            return None
-        mask = _dilated(~(brightest <= dark))
-        return None if mask.all() else Tissue(mask, level.level)
+        return _told(found, volume, level.level, edge)
     return None
+
+
+def _told(found: _Cubes, volume: Volume, level: int, edge: int) -> Tissue | None:
+    limits = _dark(found.middle)
+    if limits is None:
+        return None
+    dark, half = limits
+    mask = _dilated(~(found.brightest <= dark))
+    bright = found.middle > half
+    if mask.all() or not bright.any():
+        return None
+    flat = found.brightest == found.darkest
+    claim = Claim(mask, bright, flat, found.mean, level)
+    compared = compare(volume, claim, edge)
+    if compared.doubt:
+        mask = np.ones_like(mask)
+    return Tissue(mask, level, compared.seen, compared.wrong, compared.doubt)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cubes:
+    """Grey levels of the coarse voxels of each cube."""
+
+    middle: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    darkest: NDArray[np.float64]
+    brightest: NDArray[np.float64]
 
 
 def coarser_levels(spec: VolumeSpec) -> list[VolumeSpec]:
@@ -109,11 +148,8 @@ def coarser_levels(spec: VolumeSpec) -> list[VolumeSpec]:
     return []
 
 
-def _of_cubes(
-    coarse: Volume, factors: list[float], counts: Zyx, edge: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the median and the maximum of the coarse voxels of each cube."""
-    middle, brightest = np.empty(counts), np.empty(counts)
+def _of_cubes(coarse: Volume, factors: list[float], counts: Zyx, edge: int) -> _Cubes:
+    found = _Cubes(*(np.empty(counts) for _ in range(4)))
     spans = [
         [
             (
@@ -137,12 +173,15 @@ def _of_cubes(
             )
             part = slab[z[0] - low : z[1] - low, y[0] : y[1], x[0] : x[1]]
             place = (first + index[0], index[1], index[2])
-            middle[place], brightest[place] = np.median(part), part.max()
-    return middle, brightest
+            found.middle[place], found.mean[place] = np.median(part), part.mean()
+            found.darkest[place], found.brightest[place] = part.min(), part.max()
+    return found
 
 
-def _dark(middle: NDArray[np.float64]) -> float | None:
-    """Return the grey level up to which a cube is outside; None if none is.
+def _dark(middle: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the grey level up to which a cube is outside, and that of half the way.
+
+    None if none is outside.
 
     The gap is that of N. Otsu, *IEEE Trans. SMC* 9, 1979, 62.
     """
@@ -161,7 +200,7 @@ def _dark(middle: NDArray[np.float64]) -> float | None:
     few = min(below[cut], count - below[cut]) < _FEW * count
     if few or between > _VALLEY * count:
         return None
-    return float(dark + _DARK * (bright - dark))
+    return float(dark + _DARK * (bright - dark)), float((dark + bright) / 2)
 
 
 def _dilated(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
