@@ -79,6 +79,9 @@ class Source:
     remarks: tuple[str, ...] = ()
     """What is worth knowing of it and no cause for doubt, a line each."""
 
+    doubts: tuple[str, ...] = ()
+    """What may mislead about it and was said, a line each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -224,7 +227,12 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     if choices.voxel_size is not None:
         space = space.measured(choices.voxel_size)
     return Source(
-        found.spec, found.volume, space, fingerprint(found.spec), found.remarks
+        found.spec,
+        found.volume,
+        space,
+        fingerprint(found.spec),
+        found.remarks,
+        found.doubts,
     )
 
 

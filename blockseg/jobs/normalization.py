@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.core.errors import SourceWarning
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
 from blockseg.model import (
@@ -17,11 +19,12 @@ from blockseg.model import (
     parse_normalization,
 )
 from blockseg.model.background import saturation
-from blockseg.volume import sample_planes
+from blockseg.volume import doubtful_type, sample_planes
 
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine
     from blockseg.jobs.inputs import Inputs
+    from blockseg.volume import PlaneSample
 
 __all__ = ["Normalized", "field_from", "normalization"]
 
@@ -58,6 +61,7 @@ def normalization(inputs: Inputs) -> Normalized:
         return Normalized(affine(asked, None, info.gain, info.clip), found)
     volume = inputs.source.volume
     sample = sample_planes(volume)
+    _doubt_type(inputs, sample)
     limit = saturation(sample.patches, volume.dtype)
     background = estimate_background(sample.patches, volume.dtype, limit)
     found |= asdict(background)
@@ -76,6 +80,14 @@ def normalization(inputs: Inputs) -> Normalized:
         "sd": [min(field.sd), max(field.sd)],
     }
     return Normalized(whole, found, _plain(field.affine(info.gain, info.clip)))
+
+
+def _doubt_type(inputs: Inputs, sample: PlaneSample) -> None:
+    """Say what was not seen of the voxels' type before, in fewer places."""
+    spec, said = inputs.source.spec, inputs.source.doubts
+    found = "" if spec.stored_as else doubtful_type(sample.patches)
+    if found and not any(found in doubt for doubt in said):
+        warnings.warn(f"{spec.uri} {found}", SourceWarning, stacklevel=3)
 
 
 def field_from(data: dict[str, Any], clip: tuple[float, float]) -> AffineField:

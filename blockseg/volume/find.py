@@ -187,8 +187,9 @@ def _only_one(paths: list[str], where: Path) -> str:
 
 def _check_dtype(text: str, dtype: np.dtype[Any], *, mask: bool) -> None:
     if not mask and dtype.name not in IMAGE_DTYPES:
+        other = "give --as uint8 if that is what they are, or " * (dtype.name == "int8")
         message = (
-            f"{text} holds {dtype.name} voxels; convert it to one of "
+            f"{text} holds {dtype.name} voxels; {other}convert it to one of "
             f"{', '.join(IMAGE_DTYPES)}"
         )
         raise VolumeError(message)

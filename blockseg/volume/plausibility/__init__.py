@@ -22,6 +22,7 @@ from blockseg.volume.plausibility.levels import lacks_levels
 from blockseg.volume.plausibility.remark import Remark
 from blockseg.volume.plausibility.slices import uneven_slices
 from blockseg.volume.plausibility.units import is_of_no_microscope, states_no_unit
+from blockseg.volume.plausibility.values import are_of_another_type, doubtful_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.volume.protocol import Volume
 
-__all__ = ["Plausible", "Remark", "doubts_of", "find_plausible", "refuse_misplaced"]
+__all__ = [
+    "Plausible",
+    "Remark",
+    "doubtful_type",
+    "doubts_of",
+    "find_plausible",
+    "refuse_misplaced",
+]
 
 Check: TypeAlias = (
     "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"
@@ -43,6 +51,7 @@ _CHECKS: tuple[Check, ...] = (
     is_of_no_microscope,
     uneven_slices,
     chunks_are_stored,
+    are_of_another_type,
 )
 
 
