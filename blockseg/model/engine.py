@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from blockseg.core.errors import WeightsError
 from blockseg.core.geometry import Roi
 from blockseg.model.backend import window_shape
 from blockseg.model.normalization import normalize
@@ -130,6 +131,8 @@ class Engine:
         ------
         GeometryError
             If the regions do not lie inside each other, or ``raw`` has another shape.
+        WeightsError
+            If what the network answers is no number.
         """
         out = np.zeros(write_roi.shape, self.backend.dtype)
         with self._lock:
@@ -188,7 +191,10 @@ class Engine:
             self._fill(raw, read_roi, window.whole)
             part = backend.infer(self._tile, window.inside)
             region = window.core.intersection(write_roi)
-            yield region, part[region.slices(window.core.start)]
+            part = part[region.slices(window.core.start)]
+            if part.size and np.isnan(part.max()):  # NaN if any of them is
+                raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
+            yield region, part
 
     def _fill(self, raw: npt.NDArray[Any], read_roi: Roi, window: Roi) -> None:
         """Normalise what is known of a window; the rest is background."""
@@ -197,6 +203,13 @@ class Engine:
         _clear_around(self._tile, inner)
         raw = raw[known.slices(read_roi.start)]
         normalize(raw, self.affine, self._tile[inner], known.start)
+
+
+def _no_number(count: int, region: Roi) -> WeightsError:
+    return WeightsError(
+        f"the network answers NaN for {count} of {region.size} voxels at {region}: its "
+        "weights are damaged, or too large to compute with; choose others with --weights"
+    )
 
 
 def _clear_around(tile: npt.NDArray[Any], inner: tuple[slice, ...]) -> None:

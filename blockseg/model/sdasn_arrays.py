@@ -90,6 +90,11 @@ def folded_arrays(arrays: Arrays) -> dict[str, npt.NDArray[np.float32]]:
     arrays
         All parameters of SDASN.
     """
+    with np.errstate(invalid="ignore", over="ignore"):  # told by what comes of it
+        return _folded(arrays)
+
+
+def _folded(arrays: Arrays) -> dict[str, npt.NDArray[np.float32]]:
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     found = {k: v for k, v in wide.items() if k.startswith("head")}
     for name in [k.removesuffix("conv.weight") for k in wide if "conv.weight" in k]:

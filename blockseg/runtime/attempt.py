@@ -15,6 +15,7 @@ from blockseg.core.errors import (
     CorruptDataError,
     DeviceLostError,
     NoSpaceError,
+    WeightsError,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Stopwatch", "attempt", "one_line"]
 
 _TRACEBACK_CHARACTERS = 16_000
+_FOR_GOOD = (CorruptDataError, WeightsError)  # the same on every try
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -89,7 +91,7 @@ def attempt(
             block_id,
             error=one_line(error),
             traceback=_short_traceback(error),
-            retry=not isinstance(error, CorruptDataError),
+            retry=not isinstance(error, _FOR_GOOD),
             fatal=_disk_is_full(error),
             broken=isinstance(error, DeviceLostError),
             seconds=watch.seconds,

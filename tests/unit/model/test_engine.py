@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blockseg.core.errors import GeometryError
+from blockseg.core.errors import GeometryError, WeightsError
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
@@ -232,3 +232,17 @@ def test_windows_inside_of_the_volume_come_before_those_at_its_edge():
     Engine(recorder, PLAIN).segment(raw, Roi.whole(raw.shape), block, raw.shape)
     edges = [inside is not None for _, inside in recorder.calls]
     assert edges == [False] + [True] * 7
+
+
+@pytest.mark.parametrize("way", ["probability", "segment"])
+def test_an_answer_that_is_no_number_is_not_taken_for_nothing(way):
+    class Broken(Recorder):
+        def infer(self, tile, inside):
+            answer = super().infer(tile, inside)
+            answer[3, 2, 1] = np.nan
+            return answer
+
+    engine = Engine(Broken((8, 8, 8)), PLAIN)
+    roi = Roi.whole((16, 8, 8))
+    with pytest.raises(WeightsError, match=r"NaN for 1 of 512 voxels at 0:8,0:8,0:8"):
+        getattr(engine, way)(np.zeros(roi.shape, "u2"), roi, roi, roi.shape)

@@ -11,6 +11,7 @@ from blockseg.core.errors import (
     CorruptDataError,
     DeviceLostError,
     NoSpaceError,
+    WeightsError,
 )
 from blockseg.runtime.attempt import Stopwatch, attempt, one_line
 from blockseg.runtime.executor import SerialExecutor
@@ -75,8 +76,9 @@ def test_our_own_errors_speak_for_themselves():
     )
 
 
-def test_corrupt_data_are_not_worth_another_try():
+def test_corrupt_data_and_weights_are_not_worth_another_try():
     assert not attempt(raising(CorruptDataError("bad")), 0).retry
+    assert not attempt(raising(WeightsError("no number")), 0).retry
 
 
 @pytest.mark.parametrize(
