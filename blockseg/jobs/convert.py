@@ -10,7 +10,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.jobs.assemble import start
 from blockseg.jobs.events import OnJobEvent, ignore
-from blockseg.jobs.fitting import budget
+from blockseg.jobs.fitting import budget, check_count
 from blockseg.jobs.inputs import open_source
 from blockseg.jobs.launch import launch
 from blockseg.jobs.outputs import output_of
@@ -23,6 +23,7 @@ from blockseg.volume import (
     PyramidSpec,
     PyramidWriter,
     ReadLimits,
+    bytes_to_decode,
     counting,
     open_volume,
 )
@@ -121,6 +122,7 @@ def convert(
     roi = settings.roi or Roi.whole(opened.volume.shape)
     block = settings.block or block_shape(roi.shape)
     grid = BlockGrid(opened.volume.shape, block, (0, 0, 0), roi)
+    check_count(grid)
     target = output_of(opened.spec, out)
     image = PyramidSpec(
         uri=str(target),
@@ -136,7 +138,11 @@ def convert(
     size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize
     fit = plan_layout(
         budget(settings),
-        Need(block_bytes=4 * size, engine_bytes=0),
+        Need(
+            block_bytes=4 * size,
+            engine_bytes=0,
+            decoding_bytes=bytes_to_decode(opened.volume),
+        ),
         workers=settings.workers,
     )
     reading = plan_reading(

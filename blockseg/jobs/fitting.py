@@ -16,6 +16,7 @@ from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.model import host_bytes, window_memory
 from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
+from blockseg.volume import bytes_to_decode
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
@@ -25,15 +26,43 @@ if TYPE_CHECKING:
     from blockseg.jobs.inputs import Inputs
     from blockseg.jobs.reading import Reading
 
-__all__ = ["budget", "fitted", "make_grid", "planned_reading", "tiling_for"]
+__all__ = [
+    "budget",
+    "check_count",
+    "fitted",
+    "make_grid",
+    "planned_reading",
+    "tiling_for",
+]
 
+_MOST_BLOCKS = 10**8  # the driver takes some tens of bytes for each
 _DOUBLED = 0.6  # 2 threads an inference are worth 2**0.6 of one, measured
 
 
 def make_grid(inputs: Inputs, block: Zyx) -> BlockGrid:
     """Return the blocks of a run."""
     shape, halo = inputs.source.volume.shape, (inputs.halo,) * 3
-    return BlockGrid(shape, block, halo, inputs.roi, inputs.field.alignment)
+    grid = BlockGrid(shape, block, halo, inputs.roi, inputs.field.alignment)
+    check_count(grid)
+    return grid
+
+
+def check_count(grid: BlockGrid) -> None:
+    """Refuse more blocks than the driver can keep count of.
+
+    Raises
+    ------
+    ConfigError
+        With what to do.
+    """
+    count = math.prod(grid.counts)
+    if count > _MOST_BLOCKS:
+        by = "×".join(str(n) for n in grid.block_shape)
+        message = (
+            f"{count:.2g} blocks of {by} voxels are more than {_MOST_BLOCKS:.0e}, which "
+            "is what one run can keep count of; choose a larger --block, or an --roi"
+        )
+        raise ConfigError(message)
 
 
 def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
@@ -171,7 +200,11 @@ def _layout(
     grown = 2 * inputs.halo + inputs.field.alignment
     voxels = math.prod(b + grown for b in tiling.block)
     results = math.prod(tiling.block) * 6  # float32 probability, its byte, the mask
-    need = Need(block_bytes=voxels * dtype.itemsize + results, engine_bytes=engine)
+    need = Need(
+        block_bytes=voxels * dtype.itemsize + results,
+        engine_bytes=engine,
+        decoding_bytes=bytes_to_decode(inputs.source.volume),
+    )
     fit = plan_layout(
         here, need, workers=settings.workers, inference_threads=settings.threads
     )

@@ -15,7 +15,7 @@ from blockseg.jobs.assemble import start
 from blockseg.jobs.cell_images import write_cell_images
 from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
 from blockseg.jobs.events import OnJobEvent, ignore
-from blockseg.jobs.fitting import budget
+from blockseg.jobs.fitting import budget, check_count
 from blockseg.jobs.inputs import (
     Inputs,
     check_roi,
@@ -33,7 +33,7 @@ from blockseg.jobs.remarks import mask_remarks
 from blockseg.jobs.tiling import block_shape
 from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.runtime import Need, plan_layout
-from blockseg.volume import MaskSampler, open_volume
+from blockseg.volume import MaskSampler, ReadLimits, bytes_to_decode, open_volume
 
 if TYPE_CHECKING:
     from typing import Any
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from blockseg.jobs.job import JobResult
     from blockseg.jobs.record import RunRecord
     from blockseg.metrics import GreyScale
+    from blockseg.runtime import Layout
 
 __all__ = ["metrics"]
 
@@ -71,6 +72,9 @@ class Measurement:
     mask: VolumeSpec | None = None
     """Nonzero voxels count."""
 
+    cache_bytes: int = 0
+    """Of decoded chunks that a worker keeps."""
+
     def __call__(self) -> _MeasureBlock:
         """Open the volumes."""
         return _MeasureBlock(self)
@@ -79,7 +83,8 @@ class Measurement:
 class _MeasureBlock:
     def __init__(self, spec: Measurement) -> None:
         self._spec = spec
-        self._source = open_volume(spec.source)
+        limits = ReadLimits(cache_bytes=spec.cache_bytes)
+        self._source = open_volume(spec.source, limits)
         self._mask = None
         if spec.mask is not None:
             mask = open_volume(spec.mask)
@@ -150,6 +155,8 @@ def metrics(
     )
     block = settings.block or block_shape(inputs.roi.shape)
     grid = BlockGrid(inputs.source.volume.shape, block, (0, 0, 0), inputs.roi)
+    check_count(grid)
+    fit = _layout(inputs, grid)
     cells = _cells(inputs, begun.earlier)
     measurement = Measurement(
         source=inputs.source.spec,
@@ -157,6 +164,7 @@ def metrics(
         grid=grid,
         scale=scale_from(cells["scale"]),
         mask=None if inputs.mask is None else inputs.mask.spec,
+        cache_bytes=fit.cache_bytes,
     )
     job = begun.job(
         Phase("metrics", grid, measurement, ()),
@@ -166,20 +174,26 @@ def metrics(
         candidates=_candidates(inputs, grid),
         command=command,
     )
-    voxels = grid.block((0, 0, 0)).write_roi.size
-    fit = plan_layout(
-        budget(settings),
-        Need(
-            block_bytes=2 * voxels * inputs.source.volume.dtype.itemsize,
-            engine_bytes=_BYTES_HELD,
-        ),
-        workers=settings.workers,
-    )
     result = launch(job, settings, fit, on_event, engine="metrics without a network")
     if not result.stopped:
         write_cell_images(job, settings, inputs.source.space)
     remarks = (*inputs.source.remarks, *mask_remarks(inputs))
     return replace(result, remarks=remarks)
+
+
+def _layout(inputs: Inputs, grid: BlockGrid) -> Layout:
+    volume = inputs.source.volume
+    voxels = grid.block((0, 0, 0)).write_roi.size
+    fit = plan_layout(
+        budget(inputs.settings),
+        Need(
+            block_bytes=2 * voxels * volume.dtype.itemsize,
+            engine_bytes=_BYTES_HELD,
+            decoding_bytes=bytes_to_decode(volume),
+        ),
+        workers=inputs.settings.workers,
+    )
+    return fit.with_cache(min(ReadLimits().cache_bytes, fit.spare_bytes))
 
 
 def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:

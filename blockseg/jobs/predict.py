@@ -15,7 +15,7 @@ from blockseg.core.geometry import Roi
 from blockseg.jobs.decisions import decide
 from blockseg.jobs.engine_choice import engines_of, trial_of
 from blockseg.jobs.engine_trial import engine_for
-from blockseg.jobs.fitting import make_grid
+from blockseg.jobs.fitting import budget, make_grid
 from blockseg.jobs.inputs import (
     Inputs,
     check_roi,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Predicted", "predict", "predict_files"]
+
+GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def predict_files(
         Of the kind that fits, before anything is written.
     """
     every = [gather(source, str(folder / "unused"), settings) for source in sources]
+    for inputs in every:
+        _check_memory(inputs)
     names = [stem(inputs.source.spec) for inputs in every]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
@@ -145,6 +149,19 @@ def predict_files(
             share,
             inputs.source.remarks,
         )
+
+
+def _check_memory(inputs: Inputs) -> None:
+    """Refuse a stack that does not fit into memory as a whole."""
+    here = budget(inputs.settings)
+    needed = inputs.roi.size * (inputs.source.volume.dtype.itemsize + 1)
+    if needed > here.available:
+        message = (
+            f"{inputs.source.spec.uri} takes {needed / GIB:.1f} GiB of memory with its "
+            f"result, and {here.available / GIB:.1f} GiB are to be had; predict an --roi of "
+            "it, or segment it with blockseg run"
+        )
+        raise ConfigError(message)
 
 
 def _segment(inputs: Inputs) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from blockseg.model import (
     long_pieces,
     make_engine,
 )
+from blockseg.volume import readers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +201,7 @@ class Survey:
         borders = np.linspace(0, len(grid), count + 1).astype(np.int64)
         numbers = [int(self._rng.integers(a, b)) for a, b in pairwise(borders)]
         boxes = [grid.block(grid.index_of(number)).write_roi for number in numbers]
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(readers(self._volume, _READERS)) as pool:
             looked = list(pool.map(self._group, boxes))
         return [group for group in looked if group is not None]
 

@@ -55,6 +55,9 @@ class Need:
     engine_bytes: int
     """Of the engine's main memory while it infers, one call at a time."""
 
+    decoding_bytes: int = 0
+    """Of decoding the source's chunks for one block, beside what it needs of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -118,24 +121,28 @@ def plan_layout(
     Raises
     ------
     ConfigError
-        If not even one worker fits, and the user did not decide their number.
+        If not even one worker fits, and the user did not decide their number; or if the
+        source's chunks are so large that none would, whatever their number.
     """
     chosen_threads = threads_per_worker or (
         2 if not machine.gpus else max(2, min(8, machine.cores // machine.gpus))
     )
     peak = _peak(need, chosen_threads)
+    budget = _budget(machine, need)
     if threads_per_worker is None:
-        while chosen_threads > 1 and not _fits(machine, peak, 1):
+        while chosen_threads > 1 and peak > budget:
             chosen_threads -= 1
             peak = _peak(need, chosen_threads)
+    if need.decoding_bytes and peak > budget:
+        raise ConfigError(_chunks_do_not_fit(need, peak, budget))
     chosen_workers = workers or machine.gpus or machine.cores
     if workers is None:
-        while chosen_workers > 1 and not _fits(machine, peak, chosen_workers):
+        while chosen_workers > 1 and peak * chosen_workers > budget:
             chosen_workers -= 1
-        if not _fits(machine, peak, chosen_workers):
+        if peak * chosen_workers > budget:
             message = (
                 f"one worker needs {peak / GIB:.1f} GiB and "
-                f"{_budget(machine) / GIB:.1f} GiB are to be had; "
+                f"{budget / GIB:.1f} GiB are to be had; "
                 "choose a smaller --block"
             )
             raise ConfigError(message)
@@ -147,7 +154,7 @@ def plan_layout(
         # Twice what is expected: the limit is for leaks, not for planning.
         memory_limit=max(min(share, 2 * peak + GIB), peak + peak // 4, GIB),
         peak_bytes=peak,
-        spare_bytes=max(0, _budget(machine) // chosen_workers - peak),
+        spare_bytes=max(0, budget // chosen_workers - peak),
     )
 
 
@@ -172,15 +179,22 @@ def machine(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> Machine:
 
 
 def _peak(need: Need, threads: int) -> int:
-    return _WORKER_BYTES + need.engine_bytes + threads * need.block_bytes
+    each = need.block_bytes + need.decoding_bytes
+    return _WORKER_BYTES + need.engine_bytes + threads * each
 
 
-def _budget(machine: Machine) -> int:
-    return int(min(machine.available, machine.memory * _USABLE)) - _DRIVER_BYTES
+def _chunks_do_not_fit(need: Need, peak: int, budget: int) -> str:
+    return (
+        f"one worker needs {peak / GIB:.1f} GiB, of them {need.decoding_bytes / GIB:.1f} to "
+        f"decode the large chunks of the source, and {budget / GIB:.1f} GiB are to "
+        "be had; allow more with --memory, or write the source anew in smaller chunks"
+    )
 
 
-def _fits(machine: Machine, peak: int, workers: int) -> bool:
-    return peak * workers <= _budget(machine)
+def _budget(machine: Machine, need: Need) -> int:
+    # The driver decodes chunks too, for its samples.
+    driver = _DRIVER_BYTES + need.decoding_bytes
+    return max(0, int(min(machine.available, machine.memory * _USABLE)) - driver)
 
 
 def _cores() -> int:

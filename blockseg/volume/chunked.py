@@ -19,6 +19,7 @@ from blockseg.volume.layout import LABEL_MULTISET
 from blockseg.volume.n5_blocks import why_no_voxels
 from blockseg.volume.protocol import check_roi
 from blockseg.volume.stored_files import MISSING, why_no_file
+from blockseg.volume.tensorstores import LARGE_CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +77,9 @@ class ChunkedVolume:
         self._dtype = number_type(layout)
         self._cache = DecodedCache(cache_bytes)
         self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
+        self._side_by_side = max(2, _SIDE_BY_SIDE // layout.chunk_bytes)
+        if layout.chunk_bytes > LARGE_CHUNK:
+            self._side_by_side = 1
 
     @property
     def shape(self) -> Zyx:
@@ -91,6 +95,11 @@ class ChunkedVolume:
     def chunk_shape(self) -> Zyx:
         """Voxels of one chunk; of an inner chunk where the array has shards."""
         return self._selection.pick(self._layout.chunks)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Of one chunk, with the other channels and times that it holds."""
+        return self._layout.chunk_bytes
 
     @property
     def space(self) -> Space:
@@ -117,7 +126,7 @@ class ChunkedVolume:
         places = list(
             itertools.product(*map(_overlaps, roi.start, roi.stop, self.chunk_shape))
         )
-        few = max(2, _SIDE_BY_SIDE // self._chunk_bytes)
+        few = self._side_by_side
         for first in range(0, len(places), few):
             some = places[first : first + few]
             keys = [(z[0], y[0], x[0]) for z, y, x in some]

@@ -95,6 +95,13 @@ class ArrayLayout:
         return str(self.folder)
 
     @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk once it is decoded."""
+        return math.prod(self.chunks) * (
+            1 if self.dtype is None else self.dtype.itemsize
+        )
+
+    @property
     def file_counts(self) -> tuple[int, ...]:
         """Files along each axis, if none is missing."""
         pairs = zip(self.shape, self.files, strict=True)

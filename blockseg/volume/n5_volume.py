@@ -48,7 +48,7 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
             f"copy it with one of {', '.join(_CODECS)}"
         )
         raise VolumeError(message)
-    limits = limits or ReadLimits()
+    limits = (limits or ReadLimits()).for_chunks(layout.chunk_bytes)
     try:
         # tensorstore refuses attributes.json with keys it does not know.
         begin = open_read_only(

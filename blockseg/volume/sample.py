@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx
+from blockseg.volume.affordable import chunks_of
+from blockseg.volume.chunk_memory import readers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,8 +64,12 @@ def sample_planes(volume: Volume, threads: int = 4) -> PlaneSample:
             return str(error)
         return plane
 
-    with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(read, rois))
+    # Chunk by chunk: a large one is then decoded once for all patches in it.
+    chunk = volume.chunk_shape
+    order = sorted(rois, key=lambda roi: chunks_of(roi, chunk).start)
+    with ThreadPoolExecutor(readers(volume, threads)) as pool:
+        found = dict(zip(order, pool.map(read, order), strict=True))
+    results = [found[roi] for roi in rois]
     return PlaneSample(
         tuple(found for found in results if not isinstance(found, str)),
         tuple(

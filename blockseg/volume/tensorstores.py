@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from blockseg.volume.axes import Index
 
-__all__ = ["OPENING_ERRORS", "ReadLimits", "open_read_only"]
+__all__ = ["LARGE_CHUNK", "OPENING_ERRORS", "ReadLimits", "open_read_only"]
 
 _INDEX_BYTES = 4 * 2**20  # tensorstore's own cache: indices of shards, no more
+
+LARGE_CHUNK = 32 * 2**20
+"""Bytes of a decoded chunk beyond which no two are decoded side by side."""
 
 OPENING_ERRORS = (ValueError, NotImplementedError, OSError, RuntimeError, LookupError)
 """What tensorstore raises, by kind, where it cannot open an array."""
@@ -36,6 +39,12 @@ class ReadLimits:
 
     io_threads: int = 8
     """Files read at the same time."""
+
+    def for_chunks(self, nbytes: int) -> ReadLimits:
+        """Return the limits for chunks of so many decoded bytes: of large ones, one."""
+        if nbytes <= LARGE_CHUNK:
+            return self
+        return replace(self, copy_threads=1, io_threads=1)
 
 
 def open_read_only(

@@ -11,9 +11,9 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.volume.chunk_memory import open_for_samples
 from blockseg.volume.n5_layout import n5_image
 from blockseg.volume.open import open_volume
-from blockseg.volume.tensorstores import ReadLimits
 from blockseg.volume.tissue_check import Claim, compare
 from blockseg.volume.zarr_layout import zarr_image
 
@@ -77,11 +77,7 @@ def tissue_cubes(spec: VolumeSpec, counts: Zyx, edge: int) -> Tissue | None:
     levels = coarser_levels(spec)
     if not levels:
         return None
-    volume = open_volume(spec)
-    if volume.chunk_shape != (1, 1, 1):
-        chunk = math.prod(volume.chunk_shape) * volume.dtype.itemsize
-        cache = max(ReadLimits().cache_bytes, 2 * chunk)
-        volume = open_volume(spec, ReadLimits(cache_bytes=cache))
+    volume = open_for_samples(spec)
     for level in reversed(levels):
         try:
             coarse = open_volume(level)

@@ -14,6 +14,7 @@ from blockseg.core.cubes import voxels_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.volume.affordable import affordable, chunks_of
+from blockseg.volume.chunk_memory import readers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -245,5 +246,5 @@ def _looked(volume: Volume, looks: list[_Look]) -> list[_Look]:
             return look
         return replace(look, level=float(np.mean(raw, dtype=np.float64)))
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(readers(volume, _READERS)) as pool:
         return [look for look in pool.map(look_at, looks) if math.isfinite(look.level)]

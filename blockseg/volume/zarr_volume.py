@@ -49,7 +49,7 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
         where=layout.name,
     )
     number_type(layout)
-    limits = limits or ReadLimits()
+    limits = (limits or ReadLimits()).for_chunks(layout.chunk_bytes)
     begin = read_zarr_array(layout, limits)
     return ChunkedVolume(spec, layout, selection, begin, open_zarr, limits.cache_bytes)
 

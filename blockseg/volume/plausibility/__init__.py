@@ -15,11 +15,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from blockseg.volume.chunk_memory import open_for_samples
 from blockseg.volume.find import find
-from blockseg.volume.open import open_volume
 from blockseg.volume.plausibility.chunks import chunks_are_stored, refuse_misplaced
 from blockseg.volume.plausibility.levels import lacks_levels
 from blockseg.volume.plausibility.remark import Remark
+from blockseg.volume.plausibility.sizes import has_sizes_that_fit
 from blockseg.volume.plausibility.slices import uneven_slices
 from blockseg.volume.plausibility.units import is_of_no_microscope, states_no_unit
 from blockseg.volume.plausibility.values import are_of_another_type, doubtful_type
@@ -47,6 +48,7 @@ Check: TypeAlias = (
 surely wrong."""
 
 _CHECKS: tuple[Check, ...] = (
+    has_sizes_that_fit,
     states_no_unit,
     is_of_no_microscope,
     uneven_slices,
@@ -97,7 +99,7 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
         stored_as=choices.stored_as,
         allow_gaps=choices.allow_gaps,
     )
-    volume = open_volume(spec)
+    volume = open_for_samples(spec)
     doubts, remarks = _judged(spec, volume, choices)
     lacking = lacks_levels(os.fspath(uri), spec, choices)
     return Plausible(spec, volume, (*lacking, *doubts), remarks)

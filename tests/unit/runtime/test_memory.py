@@ -1,5 +1,7 @@
 """How a machine is divided among workers."""
 
+from dataclasses import replace
+
 import pytest
 
 from blockseg.core.errors import ConfigError
@@ -105,3 +107,22 @@ def test_a_container_s_limits_bound_the_machine(tmp_path):
     here = machine(tmp_path, tmp_path / "none")
     assert (here.memory, here.cores) == (GIB, 1)
     assert here.available <= GIB - GIB // 4
+
+
+def test_what_decoding_takes_counts_for_each_thread_and_for_the_driver():
+    plain = plan_layout(whole(4, 16), SMALL, workers=1, threads_per_worker=2)
+    large = plan_layout(
+        whole(4, 16),
+        replace(SMALL, decoding_bytes=GIB),
+        workers=1,
+        threads_per_worker=2,
+    )
+    assert large.peak_bytes == plain.peak_bytes + 2 * GIB
+    assert large.spare_bytes == plain.spare_bytes - 3 * GIB
+
+
+@pytest.mark.parametrize("workers", [None, 4])
+def test_chunks_that_do_not_fit_are_refused_whoever_chose_the_workers(workers):
+    need = replace(SMALL, decoding_bytes=9 * GIB)
+    with pytest.raises(ConfigError, match=r"9\.0 to decode the large chunks"):
+        plan_layout(whole(4, 16), need, workers=workers)
