@@ -133,13 +133,15 @@ def plan_layout(
         while chosen_threads > 1 and peak > budget:
             chosen_threads -= 1
             peak = _peak(need, chosen_threads)
-    if need.decoding_bytes and peak > budget:
+    if need.decoding_bytes > budget:
         raise ConfigError(_chunks_do_not_fit(need, peak, budget))
     chosen_workers = workers or machine.gpus or machine.cores
     if workers is None:
         while chosen_workers > 1 and peak * chosen_workers > budget:
             chosen_workers -= 1
         if peak * chosen_workers > budget:
+            if need.decoding_bytes > need.block_bytes + need.engine_bytes:
+                raise ConfigError(_chunks_do_not_fit(need, peak, budget))
             message = (
                 f"one worker needs {peak / GIB:.1f} GiB and "
                 f"{budget / GIB:.1f} GiB are to be had; "
