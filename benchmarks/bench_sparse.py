@@ -46,7 +46,8 @@ from blockseg.jobs.decisions import Decisions, decide
 from blockseg.jobs.inputs import Inputs, memory_source, read_weights
 from blockseg.jobs.predict import predict
 from blockseg.jobs.sparse import surveyed
-from blockseg.jobs.sparse_survey import Group, Survey, what_it_holds
+from blockseg.jobs.sparse_cube import what_it_holds
+from blockseg.jobs.sparse_survey import Group, Survey
 from blockseg.jobs.sparse_window import cheapest_window
 from blockseg.model import (
     FEWEST,

@@ -15,11 +15,11 @@ from blockseg.core.cubes import TILE, cube_box, cube_counts, spread, voxels_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.jobs.sparse_cube import what_it_holds
 from blockseg.model import (
     SEEN,
     Inferred,
     evidence,
-    long_pieces,
     make_engine,
 )
 from blockseg.volume import readers
@@ -242,14 +242,17 @@ class Survey:
         sizes: list[float] = []
         if outside:
             each = np.count_nonzero(~self._tissue) / len(outside)
-            best = max(len(outside) // _STRATA[0], min(_BEST, len(outside)))
             few = wanted // _OUTSIDE
-            for part, count in (
-                (outside[:best], few - few // _OTHERS),
-                (outside[best:], few // _OTHERS),
+            first = max(len(outside) // _STRATA[0], min(_BEST, len(outside)))
+            if few < _OTHERS:
+                first = len(outside)
+            for some, count in (
+                (outside[:first], few - few // _OTHERS),
+                (outside[first:], few // _OTHERS),
             ):
-                self._draw(part, count, drawn, sizes)
-                sizes[-1] *= float(each)
+                if some:
+                    self._draw(some, count, drawn, sizes)
+                    sizes[-1] *= float(each)
         scale = np.count_nonzero(self._tissue) / max(len(inside), 1)
         left, start = wanted - len(drawn), 0
         best = -(-left // _BEST_SHARE)
@@ -315,64 +318,3 @@ class Survey:
                     what_it_holds(foreground, cube, shape, value, near, stratum)
                 )
         return found
-
-
-def what_it_holds(
-    foreground: NDArray[np.bool_],
-    cube: Roi,
-    volume_shape: Zyx,
-    value: float,
-    near: NDArray[np.float32] | None,
-    stratum: int,
-) -> Inferred:
-    """Count what the network found in a cube.
-
-    Parameters
-    ----------
-    foreground
-        What it found (z, y, x).
-    cube
-        Its place, as far as the volume goes.
-    volume_shape
-        Voxels along (z, y, x).
-    value
-        Evidence of the cube.
-    near
-        Of each of its tiles (z, y, x); None where the cube has none.
-    stratum
-        That it was drawn from.
-    """
-    neurites, specks = long_pieces(foreground, cube, volume_shape)
-    tiles = cube_box(cube, TILE)
-    if near is None:
-        near = np.full(tiles.shape, value, np.float32)
-    held, small = (_in_tiles(mask, tiles, cube) for mask in (neurites > 0, specks))
-    there = np.nonzero(neurites)
-    beside = near[
-        tuple(
-            (axis + a) // TILE - b
-            for axis, a, b in zip(there, cube.start, tiles.start, strict=True)
-        )
-    ]
-    shown = np.full(int(neurites.max(initial=0)) + 1, -np.inf)
-    np.maximum.at(shown, neurites[there], beside)
-    some = (held > 0) | (small > 0)
-    return Inferred(
-        value,
-        near[some],
-        held[some],
-        small[some],
-        stratum,
-        float(shown[np.unique(neurites[there])].min(initial=np.inf)),
-    )
-
-
-def _in_tiles(mask: NDArray[np.bool_], tiles: Roi, cube: Roi) -> NDArray[np.int64]:
-    """Count the voxels of a mask of a cube in each of its tiles."""
-    counts = mask.astype(np.int64)
-    for axis, (first, count, a) in enumerate(
-        zip(tiles.start, tiles.shape, cube.start, strict=True)
-    ):
-        cuts = (first + np.arange(count)) * TILE - a
-        counts = np.add.reduceat(counts, np.maximum(cuts, 0), axis)
-    return counts

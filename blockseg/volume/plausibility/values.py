@@ -103,7 +103,7 @@ def _wrapped(patches: Sequence[NDArray[Any]], values: NDArray[Any]) -> bool:
     above = np.count_nonzero((values >= 2**15 - _EDGE) & (values < 2**15 - 1))
     below = np.count_nonzero((values < _EDGE - 2**15) & (values > -(2**15)))
     alike = 0 < max(above, below) <= 8 * min(above, below)
-    return alike and above >= _EDGE // 16 and _jumps(patches) >= _FEW
+    return bool(alike and above >= _EDGE // 16) and _jumps(patches) >= _FEW
 
 
 def _signed(patches: Sequence[NDArray[Any]], values: NDArray[Any]) -> bool:

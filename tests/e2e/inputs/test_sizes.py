@@ -7,6 +7,7 @@ import pytest
 import tifffile
 import zarr
 
+EMPTY = "--allow-empty"  # nothing is stored of what is too large
 SERIAL = ("--scheduler", "serial")
 PLAN = ("--backend", "fake", "--block", "64", "--workers", "1")
 
@@ -29,7 +30,15 @@ def large_strips(path):
 
 
 def bytes_planned(blockseg, source, *more):
-    words = ("plan", source, blockseg.folder / "out.zarr", *PLAN, *more, "--json")
+    words = (
+        "plan",
+        source,
+        blockseg.folder / "out.zarr",
+        *PLAN,
+        *more,
+        EMPTY,
+        "--json",
+    )
     return json.loads(blockseg(*words).stdout)["worker_bytes"]
 
 
@@ -57,7 +66,7 @@ def test_chunks_that_do_not_fit_what_is_allowed_are_refused_before_any_is_read(
     blockseg, tmp_path, command
 ):
     source = one_chunk(tmp_path / "brain.zarr", (1024, 1024, 1024))
-    words = [command, source, tmp_path / "written/out.zarr", "--memory", "3GB"]
+    words = [command, source, tmp_path / "written/out.zarr", "--memory", "3GB", EMPTY]
     words += {"convert": SERIAL, "metrics": SERIAL, "run": (*SERIAL, *PLAN[:2])}.get(
         command, PLAN[:2]
     )
@@ -85,7 +94,7 @@ def test_more_voxels_than_there_can_be_are_refused(tmp_path, refused):
 def test_more_blocks_than_can_be_counted_are_refused(blockseg, tmp_path, command):
     source = tmp_path / "brain.zarr"
     zarr.create_array(source, shape=(10**5,) * 3, chunks=(64,) * 3, dtype="u2")
-    words = [command, source, tmp_path / "written/out.zarr", "--block", "32"]
+    words = [command, source, tmp_path / "written/out.zarr", "--block", "32", EMPTY]
     words += [] if command == "convert" else ["--normalization", "200,10"]
     words += [] if command in ("convert", "metrics") else PLAN[:2]
     done = blockseg(*words, code=1)
@@ -98,7 +107,15 @@ def test_a_stack_that_does_not_fit_as_a_whole_is_not_predicted(blockseg, tmp_pat
     source = tmp_path / "brain.zarr"
     zarr.create_array(source, shape=(2000,) * 3, chunks=(64,) * 3, dtype="u2")
     done = blockseg(
-        "predict", source, "-o", tmp_path / "out", "--memory", "8GB", *PLAN[:2], code=1
+        "predict",
+        source,
+        "-o",
+        tmp_path / "out",
+        "--memory",
+        "8GB",
+        EMPTY,
+        *PLAN[:2],
+        code=1,
     )
     assert "22.4 GiB of memory with its result" in done.output
     assert "blockseg run" in done.output
