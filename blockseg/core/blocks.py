@@ -101,6 +101,13 @@ class BlockReport:
     """Bytes that were decoded for the block, in whole chunks; chunks that were kept in
     memory cost nothing again."""
 
+    reads: tuple[int, ...] = field(default=(), repr=False)
+    """Checksum of each thing that was read for the block, in their order; of an attempt
+    that failed, as far as it came."""
+
+    damaged: str = ""
+    """File whose damage made the block fail, if it was that."""
+
     @property
     def state(self) -> BlockState:
         """State that this report puts its block in, retries aside."""

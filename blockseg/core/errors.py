@@ -56,7 +56,22 @@ class GeometryError(BlocksegError, ValueError):
 
 
 class VolumeError(BlocksegError):
-    """A volume cannot be opened, read or written."""
+    """A volume cannot be opened, read or written.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    file
+        The one to blame, which has to be replaced; empty if that is not known.
+    """
+
+    def __init__(self, message: str = "", file: str = "") -> None:
+        super().__init__(message, file)  # all args: VolumeError crosses processes
+        self.file = file
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class CorruptDataError(VolumeError):

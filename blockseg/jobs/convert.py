@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
+from blockseg.core.reads import note_read
 from blockseg.jobs.assemble import start
 from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.fitting import budget, check_count
@@ -69,6 +70,7 @@ class _CopyBlock:
         block = self._grid.block(self._grid.index_of(block_id))
         with meter("read"), counting() as decoded:
             raw = self._source.read(block.write_roi)
+            note_read(raw)
         with meter("write"):
             written = self._writer.write_block(
                 block.write_roi.shifted(-a for a in self._grid.region.start), raw

@@ -11,6 +11,7 @@ from blockseg.config import RunSettings
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
+from blockseg.core.reads import note_read
 from blockseg.jobs.assemble import start
 from blockseg.jobs.cell_images import write_cell_images
 from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
@@ -94,7 +95,10 @@ class _MeasureBlock:
         roi = self._spec.grid.block(self._spec.grid.index_of(block_id)).write_roi
         with meter("read"):
             inside = None if self._mask is None else self._mask.inside(roi)
+            if inside is not None:
+                note_read(inside)
             raw = self._source.read(roi)
+            note_read(raw)
         with meter("metrics"):
             cells = count_cells(raw, None, roi, self._spec.scale, inside=inside)
         return BlockReport(

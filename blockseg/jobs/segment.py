@@ -11,6 +11,7 @@ import numpy as np
 
 from blockseg import model
 from blockseg.core.blocks import BlockReport
+from blockseg.core.reads import note_read
 from blockseg.jobs.engine_trial import engine_for
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.metrics import cells_to_bytes, count_cells
@@ -136,6 +137,7 @@ class SegmentBlock:
         if self._mask is not None:
             with meter("read"):
                 inside = self._mask.inside(block.write_roi)
+                note_read(inside)
         if inside is not None and not inside.any():
             nothing = np.zeros(block.write_roi.shape, np.uint8)
             return self._write(block_id, block.write_roi, nothing, meter)
@@ -143,6 +145,7 @@ class SegmentBlock:
             return self._sparse(block_id, block.write_roi, self._sieve, inside, meter)
         with meter("read"):
             raw = self._source.read(block.read_roi)
+            note_read(raw)
         core = raw[block.write_roi.slices(block.read_roi.start)]
         empty = self._spec.empty
         if empty is not None and bool((core == empty).all()):

@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.core.cubes import cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.reads import note_read
 from blockseg.model import SEEN, Wanted, evidence
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def sift(
     place = sieve.place(write_roi)
     with meter("read"):
         raw = volume.read(place)
+        note_read(raw)
     with meter("sieve"):
         chosen = sieve.choose(raw, write_roi, inside)
     core, read = raw[write_roi.slices(place.start)], raw.nbytes
@@ -184,6 +186,7 @@ def sift(
         around = sieve.around(chosen.roi, halo)
         with meter("read"):
             raw = volume.read(around)
+            note_read(raw)
         read += raw.nbytes
         with inferring():
             segmented = engine.segment(

@@ -15,8 +15,10 @@ from blockseg.core.errors import (
     CorruptDataError,
     DeviceLostError,
     NoSpaceError,
+    VolumeError,
     WeightsError,
 )
+from blockseg.core.reads import noting_reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +84,16 @@ def attempt(
         Sees every activity, beside the report's own seconds.
     """
     watch = Stopwatch(meter)
+    with noting_reads() as reads:
+        report = _attempt(process, block_id, watch)
+    return replace(
+        report, reads=tuple(reads), seconds=report.seconds or watch.seconds
+    )
+
+
+def _attempt(
+    process: Callable[[int, Meter], BlockReport], block_id: int, watch: Stopwatch
+) -> BlockReport:
     try:
         report = process(block_id, watch)
         if report.block_id != block_id:
@@ -94,9 +106,9 @@ def attempt(
             retry=not isinstance(error, _FOR_GOOD),
             fatal=_disk_is_full(error),
             broken=isinstance(error, DeviceLostError),
-            seconds=watch.seconds,
+            damaged=error.file if isinstance(error, VolumeError) else "",
         )
-    return report if report.seconds else replace(report, seconds=watch.seconds)
+    return report
 
 
 def one_line(error: BaseException) -> str:

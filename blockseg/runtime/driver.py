@@ -23,6 +23,7 @@ from blockseg.runtime.events import (
     PhaseDone,
     PhaseStarted,
 )
+from blockseg.runtime.rereads import Rereads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +88,8 @@ def drive(
     BlocksegError
         If no actor can be built.
     """
-    loop = _Loop(executor, queue, ledger, phase, on_event)
+    rereads = Rereads(ledger.source.reads(phase, unfinished=True))
+    loop = _Loop(executor, queue, ledger, phase, on_event, rereads)
     started = time.monotonic()
     total = queue.waiting
     on_event(PhaseStarted(phase, total))
@@ -114,6 +116,7 @@ class _Loop:
     ledger: Ledger
     phase: str
     on_event: OnEvent
+    rereads: Rereads = field(default_factory=Rereads)
     in_flight: set[int] = field(default_factory=set)
     done: int = 0
     failed: int = 0
@@ -156,7 +159,7 @@ class _Loop:
         final: list[BlockReport] = []
         attempts: dict[int, int] = {}
         events: list[Event] = []
-        for report in reports:
+        for report in map(self.rereads.judged, reports):
             before = self.queue.attempts(report.block_id)
             state = self.queue.settle(report)
             if state is BlockState.PENDING:

@@ -22,6 +22,11 @@ from blockseg.runtime.ledger_file import (
     open_to_write,
     transaction,
 )
+from blockseg.runtime.ledger_reads import (
+    SourceRows,
+    enter_reads,
+    make_source_tables,
+)
 from blockseg.runtime.ledger_rows import (
     COLUMNS,
     SCHEMA,
@@ -90,6 +95,7 @@ class Ledger:
                     new = {"version": VERSION, "fingerprint": fingerprint}
                     new["owner"] = owner
                     cursor.executemany("INSERT INTO meta VALUES (?, ?)", new.items())
+            make_source_tables(connection)
         return cls(path, connection)._checked(fingerprint=fingerprint, owner=owner)
 
     @classmethod
@@ -103,7 +109,10 @@ class Ledger:
         """
         with errors_of(path):
             connection = open_to_write(path, create=False)
-        return cls(path, connection)._checked(fingerprint=fingerprint)
+        ledger = cls(path, connection)._checked(fingerprint=fingerprint)
+        with errors_of(path):
+            make_source_tables(connection)
+        return ledger
 
     @classmethod
     def read(cls, path: Path, fingerprint: str | None = None) -> Self:
@@ -154,6 +163,11 @@ class Ledger:
         """Fingerprint of the run that the ledger belongs to."""
         return self.get("fingerprint") or ""
 
+    @property
+    def source(self) -> SourceRows:
+        """What is known of the run's sources."""
+        return SourceRows(self.path, self._connection)
+
     def get(self, key: str) -> str | None:
         """Return a value stored with the run, None if there is none."""
         with errors_of(self.path):
@@ -203,6 +217,7 @@ class Ledger:
                 "DO UPDATE SET seconds = seconds + excluded.seconds",
                 ((phase, *spent) for spent in _spent(entry[1] for entry in done)),
             )
+            enter_reads(cursor, phase, (entry[1] for entry in done))
             payloads = [
                 (phase, r.block_id, r.payload) for _, r, _, _ in done if r.payload
             ]

@@ -180,7 +180,7 @@ class ChunkedVolume:
                 )
                 if self._layout.format == "n5":
                     message = why_no_voxels(file) or message
-                raise CorruptDataError(message) from error
+                raise CorruptDataError(message, str(file)) from error
 
     def _once_more(self, roi: Roi, error: Exception) -> NDArray[Any]:
         try:
@@ -252,4 +252,4 @@ def _check_readable(file: Path, what: str) -> None:
                 pass
     except OSError as error:
         message = f"{what} cannot be read from {file}: {error.strerror or error}"
-        raise VolumeError(message) from error
+        raise VolumeError(message, str(file)) from error

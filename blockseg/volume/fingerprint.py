@@ -1,7 +1,8 @@
 """Tell whether a source is still the one that a run began with.
 
 Cheap at any size: metadata are hashed, and of the data the sizes and times of a
-few files, always the same ones, are compared.
+few files, always the same ones, are compared. All files of a run's source are looked at
+by :mod:`~blockseg.volume.source_files`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.volume.layout import ArrayLayout
 
-__all__ = ["Fingerprint", "array_layout", "differences", "fingerprint"]
+__all__ = ["Fingerprint", "array_layout", "differences", "evenly", "fingerprint"]
 
 Fingerprint: TypeAlias = "dict[str, str | int | list[str] | list[int]]"
 
@@ -84,18 +85,28 @@ def fingerprint(spec: VolumeSpec) -> Fingerprint:
     names = "\n".join((name or "").removeprefix(f"{common}/") for name in planes)
     found["slices"] = len(files)
     found["metadata"] = hashlib.sha256(names.encode()).hexdigest()
-    sample = [files[i] for i in _evenly(len(files))]
+    sample = [files[i] for i in evenly(len(files))]
     found["chunks"] = _stats(sample, common)
     return found
 
 
-def differences(was: Fingerprint, is_now: Fingerprint) -> list[str]:
+def differences(
+    was: Fingerprint, is_now: Fingerprint, *, data: bool = True
+) -> list[str]:
     """Return one line for each thing in which two fingerprints differ.
 
     The place is none of them: a source that was moved with its times is the same.
+
+    Parameters
+    ----------
+    was, is_now
+        Of the same source, at two times.
+    data
+        Whether files that hold voxels count.
     """
     found = []
-    for key in sorted((was.keys() | is_now.keys()) - {"uri"}):
+    aside = {"uri"} if data else {"uri", *_of_data(was, is_now)}
+    for key in sorted((was.keys() | is_now.keys()) - aside):
         before, after = was.get(key), is_now.get(key)
         if before == after:
             continue
@@ -124,14 +135,22 @@ def array_layout(spec: VolumeSpec) -> ArrayLayout:
     return image.levels[0]
 
 
+def _of_data(was: Fingerprint, is_now: Fingerprint) -> set[str]:
+    """Return the keys that tell of files with voxels."""
+    if is_now.get("format") != "tiff" or "slices" in is_now:
+        return {"chunks"}
+    # One file is metadata and data in one: where it was written anew, neither counts.
+    return {"store", "metadata"} if was.get("store") != is_now.get("store") else set()
+
+
 def _sampled_chunks(layout: ArrayLayout) -> list[Path]:
     counts = layout.file_counts
-    numbers = _evenly(math.prod(counts))
+    numbers = evenly(math.prod(counts))
     places = (np.unravel_index(number, counts) for number in numbers)
     return [layout.chunk_file(tuple(int(n) for n in place)) for place in places]
 
 
-def _evenly(count: int) -> list[int]:
+def evenly(count: int) -> list[int]:
     taken = min(_SAMPLED, count)
     return [(2 * i + 1) * count // (2 * taken) for i in range(taken)]
 

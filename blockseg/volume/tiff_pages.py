@@ -216,7 +216,7 @@ class PageReader:
                     f"page {page.number}) of {page.file} cannot be decoded "
                     f"({one_line(error)}); restore this file from a copy"
                 )
-                raise CorruptDataError(message) from error
+                raise CorruptDataError(message, page.file) from error
 
         # Pages of coarser levels share their numbers, and made-up ones may lack an offset
         # of their own: only where its bytes lie is a piece's own. One that is not stored
@@ -233,13 +233,13 @@ class PageReader:
             raw = _pread(self._descriptor, offset, count)
         except OSError as error:
             message = f"{page.file} cannot be read: {error.strerror or error}"
-            raise VolumeError(message) from error
+            raise VolumeError(message, page.file) from error
         if len(raw) < count:
             message = (
                 f"{page.file} is truncated: strip or tile {piece} of page {page.number} "
                 f"lacks {count - len(raw)} bytes; restore this file from a copy"
             )
-            raise CorruptDataError(message)
+            raise CorruptDataError(message, page.file)
         return raw
 
     def _close(self) -> None:

@@ -95,10 +95,10 @@ def open_tiff_file(path: str) -> Iterator[tifffile.TiffFile]:
         raise
     except _NOT_TIFF as error:
         message = f"{path} cannot be read as TIFF: {error!r}"
-        raise VolumeError(message) from error
+        raise VolumeError(message, path) from error
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
-        raise VolumeError(message) from error
+        raise VolumeError(message, path) from error
 
 
 def image_series(tif: tifffile.TiffFile, path: str, image: str) -> Any:

@@ -110,13 +110,13 @@ class _MappedTiff:
             size = Path(self._spec.uri).stat().st_size
         except OSError as error:
             message = f"{self._spec.uri} cannot be read: {error.strerror or error}"
-            raise VolumeError(message) from error
+            raise VolumeError(message, self._spec.uri) from error
         if size < self._needed:
             message = (
                 f"{self._spec.uri} is truncated: its voxels need {self._needed} bytes, "
                 f"the file has {size} ({self._needed - size} missing); copy it again"
             )
-            raise VolumeError(message)
+            raise VolumeError(message, self._spec.uri)
 
     def __reduce__(self) -> tuple[Callable[[VolumeSpec], Volume], tuple[VolumeSpec]]:
         return open_tiff, (self._spec,)
