@@ -56,4 +56,5 @@ def read_sum(voxels: NDArray[Any]) -> int:
     flat = np.ascontiguousarray(voxels).reshape(-1).view(np.uint8)
     whole = flat.size // (8 * _WORDS) * (8 * _WORDS)
     words = flat[:whole].view(np.uint64).reshape(-1, _WORDS)
-    return zlib.crc32(flat[whole:], zlib.crc32(np.add.reduce(words, axis=1)))
+    sums = np.add.reduce(words, axis=1)
+    return zlib.crc32(memoryview(flat[whole:]), zlib.crc32(memoryview(sums)))

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.jobs.claim import earlier_record
+from blockseg.jobs.events import OnJobEvent, ignore
 from blockseg.jobs.job import Job
 from blockseg.jobs.ledger_place import ledger_place
 from blockseg.jobs.phases import coarse_phases, phase_facts
 from blockseg.jobs.record import Paths, RunRecord, execution_of, machine_facts
+from blockseg.jobs.watch import Watch
+from blockseg.jobs.watched import look_at
+from blockseg.runtime import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.config import RunSettings
+    from blockseg.jobs.inputs import Source
     from blockseg.jobs.phases import Phase
+    from blockseg.jobs.rereading import BlockReading
+    from blockseg.jobs.watched import Watched
     from blockseg.volume import PyramidSpec
 
 __all__ = ["Start", "start"]
@@ -46,6 +53,15 @@ class Start:
     ledger: Path | None
     """The ledger, if not in its usual place."""
 
+    sources: tuple[Watched, ...] = ()
+    """What will be read, looked at before anything is decided."""
+
+    on_event: OnJobEvent = ignore
+    """Told what takes long."""
+
+    foresee: bool = False
+    """Whether nothing will be done."""
+
     def job(
         self,
         main: Phase,
@@ -55,6 +71,7 @@ class Start:
         facts: Mapping[str, Any] | None = None,
         candidates: NDArray[np.int64] | None = None,
         between: tuple[Phase, ...] = (),
+        reading: BlockReading | None = None,
         command: str = "",
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
@@ -73,8 +90,15 @@ class Start:
             Ids of the blocks to do, in order; all if not given.
         between
             Passes between the main one and the coarse levels.
+        reading
+            What the blocks of the main pass read of the sources.
         command
             What the user typed.
+
+        Raises
+        ------
+        LedgerError
+            If a source changed where blocks have read it.
         """
         if candidates is None:
             candidates = np.arange(len(main.grid), dtype=np.int64)
@@ -102,11 +126,28 @@ class Start:
             attempts=self.settings.attempts,
             ledger=self.ledger,
             command=command,
+            watch=self._watch(Watch(self.sources, reading, main.name)),
         )
+
+    def _watch(self, now: Watch) -> Watch:
+        if self.earlier is None or not self.sources:
+            return now
+        path = self.ledger or self.paths.ledger
+        with Ledger.read(path, self.earlier.fingerprint) as ledger:
+            return now.resumed(
+                ledger, self.earlier.request, self.on_event, verify=not self.foresee
+            )
 
 
 def start(
-    out: Path, request: dict[str, Any], settings: RunSettings, *, overwrite: bool
+    out: Path,
+    request: dict[str, Any],
+    settings: RunSettings,
+    *,
+    overwrite: bool,
+    sources: Mapping[str, Source | None] | None = None,
+    on_event: OnJobEvent = ignore,
+    foresee: bool = False,
 ) -> Start:
     """Compare a request with what OUT holds; nothing is written.
 
@@ -120,6 +161,12 @@ def start(
         Of the user.
     overwrite
         Start anew where OUT holds an earlier result.
+    sources
+        What is read, by the names ``source`` and ``mask``: to be watched for changes.
+    on_event
+        Told before what takes long.
+    foresee
+        Whether nothing will be done: then sources are not looked at without need.
 
     Raises
     ------
@@ -133,4 +180,7 @@ def start(
     paths = Paths(out)
     earlier = earlier_record(paths, request, overwrite=overwrite)
     ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
-    return Start(paths, request, settings, earlier, ledger)
+    watched: tuple[Watched, ...] = ()
+    if sources and (earlier is not None or not foresee):
+        watched = look_at(sources, on_event)
+    return Start(paths, request, settings, earlier, ledger, watched, on_event, foresee)

@@ -6,10 +6,10 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from blockseg.jobs.readable import readable_sample
 from blockseg.metrics import GreyScale
 from blockseg.model import estimate_background, parse_normalization
 from blockseg.model.background import saturation
-from blockseg.volume import sample_planes
 
 if TYPE_CHECKING:
     from blockseg.jobs.inputs import Inputs
@@ -27,6 +27,11 @@ def grey_scale(inputs: Inputs, found: dict[str, Any]) -> GreyScale:
     found
         How the run's normalisation was found; where it has no b and s of its own
         (``published``) they are estimated as for ``robust``.
+
+    Raises
+    ------
+    VolumeError
+        If too much of the sample cannot be read.
     """
     volume = inputs.source.volume
     dtype = volume.dtype
@@ -34,7 +39,7 @@ def grey_scale(inputs: Inputs, found: dict[str, Any]) -> GreyScale:
     if asked.kind == "given":
         return GreyScale(asked.level, asked.sd, dtype.name, saturation((), dtype))
     if asked.kind == "published":
-        sample = sample_planes(volume).patches
+        sample = readable_sample(volume).patches
         limit = saturation(sample, dtype)
         background = estimate_background(sample, dtype, limit)
         return GreyScale(background.level, background.sd, dtype.name, limit)

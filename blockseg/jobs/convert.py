@@ -18,6 +18,7 @@ from blockseg.jobs.outputs import output_of
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.record import copy_request
+from blockseg.jobs.rereading import BlockReading
 from blockseg.jobs.tiling import block_shape
 from blockseg.runtime import Need, plan_layout
 from blockseg.volume import (
@@ -157,11 +158,17 @@ def convert(
     fit = fit.with_cache(reading.cache_bytes)
     copy = Copy(opened.spec, grid, image, reading.cache_bytes)
     job = start(
-        target, copy_request(opened, settings), settings, overwrite=overwrite
+        target,
+        copy_request(opened, settings),
+        settings,
+        overwrite=overwrite,
+        sources={"source": opened},
+        on_event=on_event,
     ).job(
         Phase("copy", grid, copy, (Stored(image),), reading.bars, fit.workers),
         {"image": image},
         {"block": list(block)},
+        reading=BlockReading(grid, opened.spec),
         command=command,
     )
     result = launch(job, settings, fit, on_event, engine="copying")

@@ -15,6 +15,7 @@ from blockseg.jobs.empty_levels import empty_reports
 from blockseg.jobs.job import Failure, JobResult
 from blockseg.jobs.record import now, session
 from blockseg.jobs.sparse_report import sparse_outcome
+from blockseg.jobs.watch import replaced_before
 from blockseg.runtime import (
     BlockDone,
     Ledger,
@@ -88,6 +89,7 @@ def execute(
             remove_stale_locks(job.paths.out)
             if job.record.decisions.get("trial"):
                 ledger.put("engine", json.dumps(job.record.decisions["trial"]))
+            job.watch.begin(ledger, on_event)
             _try_again(job, ledger)
             before = len(job.candidates) - len(
                 _pending(ledger, job.main, job.candidates)
@@ -111,8 +113,13 @@ class _Session:
         outcome = "lost"
         result = None
         try:
-            stopped = self._phases()
-            result = self._result(stopped, time.monotonic() - began)
+            stopped = [
+                self._phases(),
+                self.job.watch.finish(self.ledger, self.on_event),
+            ]
+            result = self._result(
+                "; ".join(filter(None, stopped)), time.monotonic() - began
+            )
             outcome = "complete" if result.complete else "incomplete"
         except KeyboardInterrupt:
             outcome = "interrupted"
@@ -190,6 +197,7 @@ class _Session:
             session_voxels=self.voxels,
             totals=_totals(self.ledger.summary(job.main.name)),
             otherwise=self.ledger.notes(job.main.name),
+            replaced=replaced_before(self.ledger),
             sparse=sparse_outcome(
                 job.record.decisions.get("sparse"),
                 self.ledger,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from blockseg.jobs.watch import Watch
 from blockseg.runtime import Ledger
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Job:
 
     command: str = ""
     """What the user typed."""
+
+    watch: Watch = field(default_factory=Watch)
+    """What is read, and how it was when the job began."""
 
     def done_before(self) -> int:
         """Blocks of the main pass that earlier sessions wrote."""
@@ -110,6 +114,10 @@ class JobResult:
 
     otherwise: dict[str, int] = field(default_factory=dict)
     """Blocks computed otherwise than planned, by how and why."""
+
+    replaced: str = ""
+    """Files of the source that were replaced after the run began, and the first one's
+    name; empty if none was."""
 
     remarks: tuple[str, ...] = ()
     """What of the source was not as it should be, a line each; see ``jobs.remarks``."""

@@ -31,6 +31,8 @@ from blockseg.jobs.outputs import default_output, output_of, stem
 from blockseg.jobs.phases import Phase
 from blockseg.jobs.record import measure_request
 from blockseg.jobs.remarks import mask_remarks
+from blockseg.jobs.rereading import BlockReading
+from blockseg.jobs.restored import other_background
 from blockseg.jobs.tiling import block_shape
 from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.runtime import Need, plan_layout
@@ -156,6 +158,8 @@ def metrics(
         measure_request(inputs.source, inputs.mask, settings),
         settings,
         overwrite=overwrite,
+        sources={"source": inputs.source, "mask": inputs.mask},
+        on_event=on_event,
     )
     block = settings.block or block_shape(inputs.roi.shape)
     grid = BlockGrid(inputs.source.volume.shape, block, (0, 0, 0), inputs.roi)
@@ -176,12 +180,25 @@ def metrics(
         {"block": list(block)},
         facts={"cells": cells},
         candidates=_candidates(inputs, grid),
+        reading=BlockReading(
+            grid,
+            measurement.source,
+            measurement.space,
+            measurement.mask,
+            outside=True,
+        ),
         command=command,
     )
     result = launch(job, settings, fit, on_event, engine="metrics without a network")
     if not result.stopped:
         write_cell_images(job, settings, inputs.source.space)
-    remarks = (*inputs.source.remarks, *mask_remarks(inputs))
+    restored = other_background(
+        cells["scale"],
+        cells.get("unreadable", 0),
+        result.replaced,
+        lambda: _cells(inputs, None)["scale"],
+    )
+    remarks = (*inputs.source.remarks, *mask_remarks(inputs), *restored)
     return replace(result, remarks=remarks)
 
 
@@ -223,8 +240,14 @@ def _cells(inputs: Inputs, earlier: RunRecord | None) -> dict[str, Any]:
     if earlier is not None:
         kept: dict[str, Any] = earlier.facts["cells"]
         return kept
-    scale = grey_scale(inputs, normalization(inputs).found)
-    return {"scale": plain_scale(scale), "predicted": False}
+    found = normalization(inputs).found
+    scale = grey_scale(inputs, found)
+    unreadable = len(found.get("unreadable") or ())
+    return {
+        "scale": plain_scale(scale),
+        "predicted": False,
+        **({"unreadable": unreadable} if unreadable else {}),
+    }
 
 
 def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:

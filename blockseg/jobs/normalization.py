@@ -12,6 +12,7 @@ import numpy as np
 from blockseg.core.errors import SourceWarning
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
+from blockseg.jobs.readable import readable_sample
 from blockseg.model import (
     affine,
     estimate_background,
@@ -19,7 +20,7 @@ from blockseg.model import (
     parse_normalization,
 )
 from blockseg.model.background import saturation
-from blockseg.volume import doubtful_type, sample_planes
+from blockseg.volume import doubtful_type
 
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine
@@ -53,14 +54,20 @@ class Normalized:
 
 
 def normalization(inputs: Inputs) -> Normalized:
-    """Estimate what the user asked for from a sample of the whole volume."""
+    """Estimate what the user asked for from a sample of the whole volume.
+
+    Raises
+    ------
+    VolumeError
+        If too much of the sample cannot be read.
+    """
     asked = parse_normalization(inputs.settings.normalization)
     info = inputs.info
     found: dict[str, Any] = {"kind": asked.kind}
     if asked.kind not in ("robust", "field"):
         return Normalized(affine(asked, None, info.gain, info.clip), found)
     volume = inputs.source.volume
-    sample = sample_planes(volume)
+    sample = readable_sample(volume)
     _doubt_type(inputs, sample)
     limit = saturation(sample.patches, volume.dtype)
     background = estimate_background(sample.patches, volume.dtype, limit)

@@ -162,7 +162,9 @@ def plan(
     BlocksegError
         As :func:`blockseg.run` would, before it starts.
     """
-    job, inputs, decisions = prepare(source, out, settings or RunSettings())
+    job, inputs, decisions = prepare(
+        source, out, settings or RunSettings(), foresee=True
+    )
     grid = job.main.grid
     layout = fitted(inputs, decisions)
     share = len(job.candidates) / len(grid)

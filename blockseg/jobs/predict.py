@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.jobs.decisions import Decisions
+
 __all__ = ["Predicted", "predict", "predict_files"]
 
 GIB = 2**30
@@ -90,7 +92,8 @@ def predict(
     roi = given.roi or Roi.whole(source.volume.shape)
     check_roi(roi, source.volume.shape)
     mask = open_mask(given.mask, source.volume.shape, source.space, roi)
-    return _segment(Inputs(source, Path(), roi, read_weights(given), mask, given))
+    inputs = Inputs(source, Path(), roi, read_weights(given), mask, given)
+    return _segment(inputs, _decided(inputs))
 
 
 def predict_files(
@@ -128,13 +131,14 @@ def predict_files(
             "overwrite each other; predict them into different folders"
         )
         raise ConfigError(message)
+    decided = [_decided(inputs) for inputs in every]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"--output {folder} cannot be made: {error.strerror or error}"
         raise VolumeError(message) from error
-    for name, inputs in zip(names, every, strict=True):
-        probability = _segment(inputs)
+    for name, inputs, decisions in zip(names, every, decided, strict=True):
+        probability = _segment(inputs, decisions)
         raw = inputs.source.volume.read(inputs.roi)
         target = folder / f"{name}_prob.tif"
         write_tiff(target, probability, inputs.source.space)
@@ -164,10 +168,14 @@ def _check_memory(inputs: Inputs) -> None:
         raise ConfigError(message)
 
 
-def _segment(inputs: Inputs) -> NDArray[np.uint8]:
+def _decided(inputs: Inputs) -> Decisions:
     decisions = decide(inputs)
     if inputs.sparse:
         decisions = sparse_decisions(inputs, decisions, workers=1)
+    return decisions
+
+
+def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
     gate = gate_of(decisions.sparse)
     grid = make_grid(inputs, decisions.block)
     weights = "" if inputs.weights is None else str(inputs.weights.path)

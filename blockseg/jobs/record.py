@@ -241,7 +241,10 @@ def execution_of(settings: RunSettings) -> dict[str, Any]:
 
 
 def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name what differs between two requests, for a user to read."""
+    """Name what differs between two requests, for a user to read.
+
+    Files that hold voxels aside: what of them may differ, :mod:`blockseg.jobs.watch` says.
+    """
     found = which_settings_differ(old["settings"], new["settings"])
     if old["weights"] != new["weights"]:
         found.append(
@@ -260,7 +263,9 @@ def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         else:
             found += [
                 f"the {what} changed: {line}"
-                for line in differences(was["fingerprint"], now_["fingerprint"])
+                for line in differences(
+                    was["fingerprint"], now_["fingerprint"], data=False
+                )
             ]
     return found
 

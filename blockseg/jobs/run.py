@@ -19,9 +19,12 @@ from blockseg.jobs.fitting import fitted, make_grid, planned_reading
 from blockseg.jobs.inputs import Inputs, gather
 from blockseg.jobs.launch import launch
 from blockseg.jobs.masks import blocks_in_mask
+from blockseg.jobs.normalization import normalization
 from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import request_of
 from blockseg.jobs.remarks import closing_remarks
+from blockseg.jobs.rereading import BlockReading
+from blockseg.jobs.restored import other_background
 from blockseg.jobs.segment import Segmentation
 from blockseg.jobs.sieve import blocks_with_tissue
 from blockseg.jobs.sparse import gate_of, sparse_decisions
@@ -92,7 +95,17 @@ def run(
     )
     if not result.stopped:
         write_cell_images(job, inputs.settings, inputs.source.space)
-    return replace(result, remarks=closing_remarks(inputs, decisions))
+    found = decisions.background
+    remarks = (
+        *closing_remarks(inputs, decisions),
+        *other_background(
+            found,
+            len(found.get("unreadable") or ()),
+            result.replaced,
+            lambda: normalization(inputs).found,
+        ),
+    )
+    return replace(result, remarks=remarks)
 
 
 def prepare(
@@ -101,13 +114,24 @@ def prepare(
     settings: RunSettings,
     overwrite: bool = False,
     on_event: OnJobEvent = ignore,
+    *,
+    foresee: bool = False,
 ) -> tuple[Job, Inputs, Decisions]:
     """Check everything and decide what is open; nothing is written.
 
-    A run that was started before keeps its decisions.
+    A run that was started before keeps its decisions. With ``foresee`` nothing will be
+    done: then sources are not looked at without need.
     """
     inputs = gather(source, out, settings)
-    begun = start(inputs.out, request_of(inputs), settings, overwrite=overwrite)
+    begun = start(
+        inputs.out,
+        request_of(inputs),
+        settings,
+        overwrite=overwrite,
+        sources={"source": inputs.source, "mask": inputs.mask},
+        on_event=on_event,
+        foresee=foresee,
+    )
     earlier = begun.earlier
     decisions = (
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
@@ -149,6 +173,14 @@ def prepare(
         asdict(decisions),
         facts={**_facts(inputs, decisions, grid), "cells": cells},
         candidates=_candidates(inputs, grid, gate),
+        reading=BlockReading(
+            grid,
+            segmentation.source,
+            segmentation.space,
+            segmentation.mask,
+            gate=gate,
+            affine=decisions.affine,
+        ),
     )
     return job, inputs, decisions
 

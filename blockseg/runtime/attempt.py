@@ -86,9 +86,7 @@ def attempt(
     watch = Stopwatch(meter)
     with noting_reads() as reads:
         report = _attempt(process, block_id, watch)
-    return replace(
-        report, reads=tuple(reads), seconds=report.seconds or watch.seconds
-    )
+    return replace(report, reads=tuple(reads), seconds=report.seconds or watch.seconds)
 
 
 def _attempt(

@@ -14,7 +14,7 @@ from blockseg.runtime.ledger_file import errors_of, transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from blockseg.core.blocks import BlockReport
@@ -57,7 +57,9 @@ def enter_reads(
                 (phase, report.block_id, json.dumps(report.reads)),
             )
         if report.damaged:
-            cursor.execute("INSERT OR IGNORE INTO damaged VALUES (?)", (report.damaged,))
+            cursor.execute(
+                "INSERT OR IGNORE INTO damaged VALUES (?)", (report.damaged,)
+            )
 
 
 class SourceRows:
@@ -75,7 +77,9 @@ class SourceRows:
         self._path = path
         self._connection = connection
 
-    def reads(self, phase: str, *, unfinished: bool = False) -> dict[int, list[int]]:
+    def reads(
+        self, phase: str, *, unfinished: bool = False
+    ) -> dict[int, tuple[int, ...]]:
         """Return the checksums of what blocks read, by block.
 
         Parameters
@@ -94,7 +98,7 @@ class SourceRows:
             if "reads" not in _present(self._connection):
                 return {}
             rows = self._connection.execute(query, (phase,))
-            return {block: json.loads(sums) for block, sums in rows}
+            return {block: tuple(json.loads(sums)) for block, sums in rows}
 
     def damaged(self) -> list[str]:
         """Return the files whose damage made blocks fail, in this session or before."""
@@ -116,17 +120,20 @@ class SourceRows:
 
     def settle(
         self,
-        files: Mapping[str, bytes],
+        name: str,
+        files: bytes,
         phase: str,
         unread: Sequence[int] = (),
         pending: Sequence[int] = (),
     ) -> None:
-        """Take sources as they are now, and forget what blocks read of them before.
+        """Take a source as it is now, and forget what blocks read of it before.
 
         Parameters
         ----------
+        name
+            Of the source.
         files
-            What to keep of each source's files, by its name.
+            What to keep of its files.
         phase
             Whose blocks the others are.
         unread
@@ -135,8 +142,8 @@ class SourceRows:
             Blocks to make pending again.
         """
         with errors_of(self._path), transaction(self._connection) as cursor:
-            cursor.executemany(
-                "INSERT OR REPLACE INTO source_files VALUES (?, ?)", files.items()
+            cursor.execute(
+                "INSERT OR REPLACE INTO source_files VALUES (?, ?)", (name, files)
             )
             for table, blocks in (
                 ("reads", unread),

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from blockseg.core.blocks import BlockReport
 
 __all__ = ["Rereads"]
@@ -17,7 +15,7 @@ __all__ = ["Rereads"]
 class Rereads:
     """What unfinished blocks read earlier, in this session or another."""
 
-    sums: dict[int, Sequence[int]] = field(default_factory=dict)
+    sums: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Checksums of what each read, in order; as many as it came to before it failed."""
 
     def judged(self, report: BlockReport) -> BlockReport:
@@ -27,7 +25,7 @@ class Rereads:
         """
         before = self.sums.get(report.block_id, ())
         common = min(len(before), len(report.reads))
-        if list(before[:common]) != list(report.reads[:common]):
+        if before[:common] != report.reads[:common]:
             return replace(
                 report,
                 error=(
@@ -36,7 +34,7 @@ class Rereads:
                     "run again, or start anew with --overwrite"
                 ),
                 retry=False,
-                reads=tuple(before),
+                reads=before,
                 payload=b"",
             )
         longest = max(before, report.reads, key=len)

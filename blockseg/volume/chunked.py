@@ -160,7 +160,7 @@ class ChunkedVolume:
                     f"chunk {file} of {self._layout.name} is {what}, not a file; restore "
                     "it from a copy"
                 )
-                raise CorruptDataError(message)
+                raise CorruptDataError(message, str(file))
 
     def _blame(self, roi: Roi) -> None:
         """Read the chunks under a region one by one; raise for the first bad one."""

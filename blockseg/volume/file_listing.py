@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from blockseg.volume.layout import ArrayLayout
 
-__all__ = ["THREADS", "Deadline", "Row", "TooSlowError", "array_rows", "file_row", "rows_of"]
+__all__ = [
+    "THREADS",
+    "Deadline",
+    "Row",
+    "TooSlowError",
+    "array_rows",
+    "file_row",
+    "rows_of",
+]
 
 Row: TypeAlias = tuple[int, int, int]
 """Number, size in bytes (``ABSENT`` if there is none) and time in ns of a file."""
@@ -86,7 +94,7 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
         If nothing can be found out.
     """
     try:
-        status = os.stat(path, dir_fd=folder)  # noqa: PTH116 - of a descriptor
+        status = os.stat(path, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return number, ABSENT, 0
     except OSError as error:
@@ -201,7 +209,7 @@ def _folder_rows(folder: str, first: int, step: dict[str, int]) -> list[Row]:
         # By descriptor: the system need not walk the whole path for each file.
         return [
             file_row(first + step[name], name, descriptor)
-            for name in os.listdir(descriptor)
+            for name in os.listdir(descriptor)  # noqa: PTH208 - of no path
             if name in step
         ]
     except OSError as error:

@@ -57,7 +57,10 @@ class FileTable:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as kept:
                 return cls(
-                    kept["numbers"], kept["sizes"], kept["times"], bool(kept["complete"])
+                    kept["numbers"],
+                    kept["sizes"],
+                    kept["times"],
+                    bool(kept["complete"]),
                 )
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             message = f"what was kept of the source's files is damaged ({error})"

@@ -151,6 +151,7 @@ def _sampled_chunks(layout: ArrayLayout) -> list[Path]:
 
 
 def evenly(count: int) -> list[int]:
+    """Return which of so many files are looked at: 64 at most, always the same ones."""
     taken = min(_SAMPLED, count)
     return [(2 * i + 1) * count // (2 * taken) for i in range(taken)]
 

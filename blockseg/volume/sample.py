@@ -36,6 +36,9 @@ class PlaneSample:
     rois: tuple[Roi, ...]
     """Where each patch lies, one plane thick, in the volume's voxels."""
 
+    damaged: tuple[str, ...] = ()
+    """Files that are to blame for what could not be read, as far as they are known."""
+
 
 def sample_planes(volume: Volume, threads: int = 4) -> PlaneSample:
     """Read 16 planes of 8 by 8 patches of 64 by 64 voxels, evenly spaced.
@@ -57,31 +60,25 @@ def sample_planes(volume: Volume, threads: int = 4) -> PlaneSample:
     """
     rois = sample_rois(volume.shape)
 
-    def read(roi: Roi) -> NDArray[Any] | str:
+    def read(roi: Roi) -> NDArray[Any] | VolumeError:
         try:
             plane: NDArray[Any] = volume.read(roi)[0]
         except VolumeError as error:
-            return str(error)
+            return error
         return plane
 
     # Chunk by chunk: a large one is then decoded once for all patches in it.
     chunk = volume.chunk_shape
     order = sorted(rois, key=lambda roi: chunks_of(roi, chunk).start)
     with ThreadPoolExecutor(readers(volume, threads)) as pool:
-        found = dict(zip(order, pool.map(read, order), strict=True))
-    results = [found[roi] for roi in rois]
+        by_roi = dict(zip(order, pool.map(read, order), strict=True))
+    results = [(roi, by_roi[roi]) for roi in rois]
+    errors = [(roi, found) for roi, found in results if isinstance(found, VolumeError)]
     return PlaneSample(
-        tuple(found for found in results if not isinstance(found, str)),
-        tuple(
-            (str(roi), found)
-            for roi, found in zip(rois, results, strict=True)
-            if isinstance(found, str)
-        ),
-        tuple(
-            roi
-            for roi, found in zip(rois, results, strict=True)
-            if not isinstance(found, str)
-        ),
+        tuple(found for _, found in results if not isinstance(found, VolumeError)),
+        tuple((str(roi), str(error)) for roi, error in errors),
+        tuple(roi for roi, found in results if not isinstance(found, VolumeError)),
+        tuple(dict.fromkeys(error.file for _, error in errors if error.file)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,7 @@ class SourceFiles:
         box = Roi((0, 0, 0), self.step).shifted(start)
         return box.intersection(Roi.whole(self.shape))
 
-    def look(self) -> FileTable | None:
+    def look(self, clock: Callable[[], float] = time.monotonic) -> FileTable | None:
         """Return size and time of all files; None if that would take too long.
 
         10 s are allowed, and 10 s for each million files, up to a minute. Whether they
@@ -119,7 +120,7 @@ class SourceFiles:
         """
         if self.expected > _FEW:
             some = [self.file(number) for number in evenly(self.expected)]
-            pace = Deadline()
+            pace = Deadline(clock)
             rows = [file_row(number, file) for number, file in enumerate(some)]
             there = max(1, sum(size != ABSENT for _, size, _ in rows))
             files = self.expected * there / len(some)
@@ -127,8 +128,8 @@ class SourceFiles:
             if seconds > Deadline.allowed(files):
                 return None
         try:
-            rows = (row for row in self.rows(Deadline()) if row[1] != ABSENT)
-            return FileTable.of(rows, complete=True)
+            found = (row for row in self.rows(Deadline(clock)) if row[1] != ABSENT)
+            return FileTable.of(found, complete=True)
         except TooSlowError:
             return None
 
