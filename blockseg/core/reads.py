@@ -57,4 +57,4 @@ def read_sum(voxels: NDArray[Any]) -> int:
     whole = flat.size // (8 * _WORDS) * (8 * _WORDS)
     words = flat[:whole].view(np.uint64).reshape(-1, _WORDS)
     sums = np.add.reduce(words, axis=1)
-    return zlib.crc32(memoryview(flat[whole:]), zlib.crc32(memoryview(sums)))
+    return zlib.crc32(flat[whole:].data, zlib.crc32(sums.data))
