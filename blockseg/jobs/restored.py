@@ -9,7 +9,7 @@ from blockseg.core.errors import VolumeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["other_background"]
+__all__ = ["other_background", "other_skipping"]
 
 
 def other_background(
@@ -48,6 +48,25 @@ def other_background(
         f"level and noise of the background were estimated {why}: this result was made "
         f"with {_said(found)}, an undisturbed run takes {_said(now)}; --overwrite starts "
         "anew"
+    )
+    return (line,)
+
+
+def other_skipping(skips: bool, replaced: str) -> tuple[str, ...]:
+    """Return what to say of what ``--sparse`` skips, a line or none.
+
+    Parameters
+    ----------
+    skips
+        Whether it skips anything.
+    replaced
+        Which files of the source were replaced since that was found out.
+    """
+    if not (skips and replaced):
+        return ()
+    line = (
+        f"what --sparse skips was found out before the source changed ({replaced}); an "
+        "undisturbed run may skip otherwise; --overwrite starts anew"
     )
     return (line,)
 

@@ -24,7 +24,7 @@ from blockseg.jobs.phases import Phase, Stored
 from blockseg.jobs.record import request_of
 from blockseg.jobs.remarks import closing_remarks
 from blockseg.jobs.rereading import BlockReading
-from blockseg.jobs.restored import other_background
+from blockseg.jobs.restored import other_background, other_skipping
 from blockseg.jobs.segment import Segmentation
 from blockseg.jobs.sieve import blocks_with_tissue
 from blockseg.jobs.sparse import gate_of, sparse_decisions
@@ -104,6 +104,7 @@ def run(
             result.replaced,
             lambda: normalization(inputs).found,
         ),
+        *other_skipping(gate_of(decisions.sparse) is not None, result.replaced),
     )
     return replace(result, remarks=remarks)
 

@@ -102,8 +102,8 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
     return number, status.st_size, status.st_mtime_ns
 
 
-def rows_of(files: Sequence[Path], deadline: Deadline) -> Iterator[Row]:
-    """Yield the rows of files that are numbered from 0.
+def rows_of(files: Sequence[tuple[int, Path]], deadline: Deadline) -> Iterator[Row]:
+    """Yield the rows of numbered files.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def rows_of(files: Sequence[Path], deadline: Deadline) -> Iterator[Row]:
     def look(some: Sequence[tuple[int, Path]]) -> list[Row]:
         return [file_row(number, path) for number, path in some]
 
-    return _in_threads(look, _batches(enumerate(files)), deadline)
+    return _in_threads(look, _batches(files), deadline)
 
 
 def array_rows(

@@ -78,7 +78,8 @@ class SourceFiles:
             return _array_files(spec, array_layout(spec), shape)
         if Path(spec.uri).is_file():
             return _listed([Path(spec.uri)], shape, shape)
-        files = [Path(name) for name in slice_files(spec.uri)]
+        planes = slice_files(spec.uri, allow_gaps=spec.allow_gaps)
+        files = [None if name is None else Path(name) for name in planes]
         return _listed(files, shape, (1, *shape[1:]))
 
     @property
@@ -185,18 +186,19 @@ def _array_files(spec: VolumeSpec, layout: ArrayLayout, shape: Zyx) -> SourceFil
     )
 
 
-def _listed(files: Sequence[Path], shape: Zyx, step: Zyx) -> SourceFiles:
-    root = files[0].parent
-    for file in files:
+def _listed(files: Sequence[Path | None], shape: Zyx, step: Zyx) -> SourceFiles:
+    stored = [(number, file) for number, file in enumerate(files) if file is not None]
+    root = stored[0][1].parent
+    for _, file in stored:
         while not file.is_relative_to(root):
             root = root.parent
-    sample = evenly(len(files))
+    sample = [stored[nth][0] for nth in evenly(len(stored))]
     return SourceFiles(
         root=root,
         shape=shape,
         step=step,
-        path=lambda place: files[place[0]],
-        rows=lambda deadline: rows_of(files, deadline),
+        path=lambda place: files[place[0]] or root / f"no plane {place[0]}",
+        rows=lambda deadline: rows_of(stored, deadline),
         places=lambda nth: (sample[nth], 0, 0),
     )
 

@@ -171,6 +171,23 @@ def test_a_table_comes_back_from_its_bytes_and_damage_is_told() -> None:
             FileTable.from_bytes(damaged)
 
 
+def test_planes_that_are_missing_have_no_files_and_the_others_keep_their_places(
+    tmp_path: Path,
+) -> None:
+    for z in (0, 1, 2, 5, 6):
+        tifffile.imwrite(tmp_path / f"z{z}.tif", np.full((9, 9), z + 1, "u2"))
+    spec = find(tmp_path, allow_gaps=True)
+    files, found = files_of(spec), fingerprint(spec)
+    table = files.look()
+    assert table is not None
+    assert table.numbers.tolist() == [0, 1, 2, 5, 6]
+    assert files.name(5) == "z5.tif"
+    assert files.box(5) == Roi((5, 0, 0), (6, 9, 9))
+    lines = found["chunks"]
+    assert isinstance(lines, list)
+    assert not len(table.changed(files.sampled([str(line) for line in lines])))
+
+
 def test_a_store_that_answers_slowly_is_not_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
