@@ -24,7 +24,8 @@ class Torn:
 
 
 def torn(bad, step=0.0):
-    voxels = np.random.default_rng(0).normal(200, 10, (32, 256, 256))
+    patch = np.random.default_rng(0).normal(200, 10, (64, 64))
+    voxels = np.tile(patch, (32, 4, 4))
     voxels[:, :, 128:] -= step
     return Torn(voxels.astype(np.uint16), bad)
 
