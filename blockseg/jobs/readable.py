@@ -55,19 +55,20 @@ def unreadable_problem(sample: PlaneSample, dtype: DTypeLike) -> str:
         why = f"which could change the estimate of its background by {moved:.2g} noise SDs"
     if not why:
         return ""
-    what = _restored(sample)
     return (
-        f"{missing} of {every} samples of the volume cannot be read, {why}; {what}, or "
-        "give level and noise with --normalization b,s"
+        f"{missing} of {every} samples of the volume cannot be read, {why}: "
+        f"{sample.unreadable[0][1]}{_others(sample)}; or give level and noise with "
+        "--normalization b,s"
     )
 
 
-def _restored(sample: PlaneSample) -> str:
-    files = sample.damaged
+def _others(sample: PlaneSample) -> str:
+    """Return which files are damaged beside the first."""
+    files = sample.damaged[1:]
     if not files:
-        return f"the first one, at {sample.unreadable[0][0]}: {sample.unreadable[0][1]}"
+        return ""
     more = f" and {len(files) - _LISTED} more" if len(files) > _LISTED else ""
-    return f"restore {', '.join(files[:_LISTED])}{more} from a copy"
+    return f"; likewise {', '.join(files[:_LISTED])}{more}"
 
 
 def _moved(sample: PlaneSample, missing: int, dtype: DTypeLike) -> float:

@@ -166,9 +166,13 @@ def test_a_folder_in_place_of_a_chunk_fails_its_block_and_names_it(tmp_path, blo
     file.unlink()
     file.mkdir()
     done = blockseg(
-        "run", source, "--backend", "fake", "--scheduler", "serial", *SIZED, code=3
+        "run", source, "--backend", "fake", "--scheduler", "serial", *SIZED,
+        "--normalization", "200,10", code=3,
     )  # fmt: skip
     assert f"{file} of {source} is a folder" in done.output
+    refused = blockseg("run", source, "other.zarr", *SIZED, code=1)
+    assert "8 of 16 samples of the volume cannot be read" in refused.output
+    assert f"{file} of {source} is a folder" in refused.output
 
 
 def test_extra_settings_of_blosc_leave_the_result_alone(tmp_path, blockseg):

@@ -40,7 +40,7 @@ def test_as_many_of_a_volume_that_is_not_alike_are_refused():
     volume = torn(Roi((0, 0, 0), (16, 64, 64)), step=60)
     with pytest.raises(VolumeError, match=r"8 of 256 samples .* noise SDs") as caught:
         readable_sample(volume)
-    assert "restore file 0, file 1 from a copy" in str(caught.value)
+    assert "is torn; likewise file 1; or give" in str(caught.value)
     assert "--normalization b,s" in str(caught.value)
     assert "\n" not in str(caught.value)
 
