@@ -15,6 +15,7 @@ class Torn:
         self._volume = MemoryVolume(voxels)
         self._bad = bad
         self.shape, self.dtype = voxels.shape, voxels.dtype
+        self.chunk_shape = (1, 1, 1)
 
     def read(self, roi):
         if roi.intersection(self._bad).size:
