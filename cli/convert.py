@@ -12,6 +12,7 @@ __all__ = ["convert"]
 
 _KEPT = {"--roi", "--block", "--zarr-format", "--codec"}
 _KEPT |= {"--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
+_KEPT.add("--verify")
 OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
 
 

@@ -12,6 +12,7 @@ __all__ = ["metrics"]
 
 _KEPT = {"--roi", "--mask", "--normalization", "--dhpr", "--block", "--zarr-format"}
 _KEPT |= {"--codec", "--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
+_KEPT.add("--verify")
 OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
 
 

@@ -138,6 +138,14 @@ RUN_OPTIONS: tuple[_Option, ...] = (
     (("--threads",), {"metavar": "N", "help": "Threads of one inference. [auto]"}),
     (("--memory",), {"metavar": "SIZE", "help": "For all workers, as in 64GB. [85 %]"}),
     (("--ledger",), {"metavar": "FILE", "help": "Ledger outside OUT."}),
+    (
+        ("--verify",),
+        {
+            "is_flag": True,
+            "default": None,
+            "help": "Read what OUT holds, and make anew what is damaged.",
+        },
+    ),
 )
 
 

@@ -9,6 +9,8 @@ import click
 
 __all__ = ["status"]
 
+_SHOWN = 10
+
 
 @click.command()
 @click.argument("out")
@@ -31,9 +33,13 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
         click.echo(line)
     for line in sparse_lines(found.sparse):
         click.echo(f"  {line}")
+    for line in found.damaged[:_SHOWN]:
+        click.echo(f"  damaged: {line}")
+    if len(found.damaged) > _SHOWN:
+        click.echo(f"  damaged: {len(found.damaged) - _SHOWN} more files")
     for failure in found.failures:
         click.echo(f"  {failure.phase} block {tuple(failure.index)}: {failure.error}")
         if tracebacks and failure.traceback:
             click.echo("    " + failure.traceback.rstrip().replace("\n", "\n    "))
-    if found.state == "stopped" or found.failures:
+    if found.state in ("stopped", "damaged") or found.failures:
         click.echo(f"Go on with: {found.command}")

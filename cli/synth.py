@@ -12,6 +12,7 @@ __all__ = ["synth"]
 
 _KEPT = {"--block", "--voxel-size", "--zarr-format", "--codec"}
 _KEPT |= {"--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
+_KEPT.add("--verify")
 OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
 
 

@@ -138,6 +138,10 @@ class RunSettings:
     ledger: str | None = None
     """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
 
+    verify: bool = False
+    """Read what OUT holds already, compare it with its checksums, and make anew what is
+    damaged; sizes are compared always."""
+
     @property
     def choices(self) -> SourceChoices:
         """What is said of the source."""
@@ -154,6 +158,7 @@ EXECUTION = frozenset(
         "workers",
         "memory",
         "ledger",
+        "verify",
         "exhaustive",
         "metrics",
         "dhpr",
@@ -196,6 +201,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "threads": parse_int(1),
     "memory": parse_bytes,
     "ledger": parse_text,
+    "verify": parse_switch,
 }
 
 

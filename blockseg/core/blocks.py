@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from blockseg.core.files import StoredFile
+
 __all__ = [
     "BlockQueue",
     "BlockReport",
@@ -56,7 +58,8 @@ class BlockReport:
     """Whether trying again may help: not for corrupt data."""
 
     fatal: bool = False
-    """Whether no other block can succeed either (a full disk): the run stops cleanly."""
+    """Whether no other block can succeed either (a full disk, an output that
+    was taken away): the run stops cleanly."""
 
     broken: bool = False
     """Whether the process that ran it must not be used any more: its device failed."""
@@ -107,6 +110,9 @@ class BlockReport:
 
     damaged: str = ""
     """File whose damage made the block fail, if it was that."""
+
+    files: tuple[StoredFile, ...] = field(default=(), repr=False)
+    """What the block wrote, file by file, by which damage is found later."""
 
     @property
     def state(self) -> BlockState:

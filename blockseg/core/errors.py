@@ -6,6 +6,7 @@
     * VolumeError        a volume cannot be opened, read or written
         * CorruptDataError   stored data cannot be decoded; the same on every try
         * NoSpaceError       the output's disk is full; the run stops cleanly
+        * OutputGoneError    the output was removed or unmounted while it was written
     * WeightsError       a weights file is damaged, unsafe or of another network
     * BackendError       an engine cannot be built, loaded or run
         * DeviceMemoryError  a device has too little memory; a smaller window may fit
@@ -23,7 +24,10 @@ Every message says what happened, with the value, and what to do about it, in on
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
+    "DISK_FULL",
     "BackendError",
     "BlockError",
     "BlocksegError",
@@ -36,11 +40,16 @@ __all__ = [
     "LedgerError",
     "MissingExtraError",
     "NoSpaceError",
+    "OutputGoneError",
     "SourceWarning",
     "TrainingError",
     "VolumeError",
     "WeightsError",
 ]
+
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the system's errors that become a NoSpaceError."""
 
 
 class BlocksegError(Exception):
@@ -80,6 +89,10 @@ class CorruptDataError(VolumeError):
 
 class NoSpaceError(VolumeError):
     """The disk that holds the output is full."""
+
+
+class OutputGoneError(VolumeError):
+    """What was written to is not there any more; it was removed or unmounted."""
 
 
 class WeightsError(BlocksegError):

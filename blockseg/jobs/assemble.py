@@ -62,6 +62,11 @@ class Start:
     foresee: bool = False
     """Whether nothing will be done."""
 
+    @property
+    def checked(self) -> bool:
+        """Whether chunks carry a checksum; not in what was begun before they did."""
+        return self.earlier is None or bool(self.earlier.facts.get("checked", False))
+
     def job(
         self,
         main: Phase,
@@ -109,6 +114,7 @@ class Start:
             execution={},
             facts={
                 **(facts or {}),
+                "checked": True,
                 "machine": machine_facts(),
                 "phases": phase_facts((main, *coarse), len(candidates)),
             },
@@ -127,6 +133,7 @@ class Start:
             ledger=self.ledger,
             command=command,
             watch=self._watch(Watch(self.sources, reading, main.name)),
+            verify=self.settings.verify,
         )
 
     def _watch(self, now: Watch) -> Watch:

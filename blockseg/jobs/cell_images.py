@@ -10,12 +10,20 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.space import Space
 from blockseg.jobs.cells import CellSource
 from blockseg.metrics import CELL, DHPR_METRICS, dhpr_metrics, joined
-from blockseg.volume import predicted_metric_files, write_metric_images
+from blockseg.runtime import Ledger
+from blockseg.volume import (
+    predicted_metric_files,
+    stored_below,
+    write_metric_images,
+)
+from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from blockseg.config import RunSettings
+    from blockseg.core.files import StoredFile
     from blockseg.core.geometry import Zyx
     from blockseg.jobs.job import Job
     from blockseg.metrics import CellTable
@@ -65,6 +73,15 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
         codec=settings.codec,
         beside=job.paths.folder,
     )
+    with Ledger.open(source.ledger, source.fingerprint) as ledger:
+        ledger.put_files(_FOLDER, _stored(job.paths.out))
+
+
+def _stored(out: Path) -> tuple[StoredFile, ...]:
+    try:
+        return tuple(stored_below(out, _FOLDER))
+    except OSError as error:
+        raise write_error(error, str(out / _FOLDER)) from error
 
 
 def predicted_cell_files(job: Job, settings: RunSettings) -> int:

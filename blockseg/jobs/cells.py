@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.jobs.cell_scale import scale_from
+from blockseg.jobs.claim import refuse_lost_record
 from blockseg.jobs.outputs import absolute
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.metrics import CellTable, GreyScale, cells_from_bytes, joined
@@ -51,8 +52,9 @@ class CellSource:
         VolumeError
             If there is no such output, or it is none of ours.
         """
-        record = RunRecord.load(paths.record) if paths.folder.is_dir() else None
+        record = RunRecord.of(paths) if paths.folder.is_dir() else None
         if record is None:
+            refuse_lost_record(paths)
             message = f"{paths.out} is no output of blockseg run or blockseg metrics"
             raise VolumeError(message)
         kept = record.facts.get("cells")

@@ -6,16 +6,17 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from blockseg.core.errors import LedgerError, NoSpaceError, VolumeError
+from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
 from blockseg.jobs.record import FOLDER, Paths, RunRecord, what_differs
-from blockseg.runtime import RunLock
+from blockseg.runtime import RunLock, tells_of_blocks
+from blockseg.volume import has_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
-__all__ = ["claimed", "earlier_record"]
+__all__ = ["claimed", "earlier_record", "refuse_lost_record"]
 
 
 def earlier_record(
@@ -26,7 +27,8 @@ def earlier_record(
     Raises
     ------
     LedgerError
-        If OUT holds the result of another request; names what differs.
+        If OUT holds the result of another request, and names what differs; or a
+        result of which the record is damaged or gone.
     VolumeError
         If OUT holds something that blockseg did not make.
     """
@@ -41,16 +43,37 @@ def earlier_record(
         raise VolumeError(message)
     if overwrite:
         return None
-    record = RunRecord.load(paths.record)
+    record = RunRecord.of(paths)
     if record is None:
+        refuse_lost_record(paths)
         return None
     if found := what_differs(record.request, request):
         message = (
             f"OUT {paths.out} belongs to another run: {'; '.join(found)}; "
-            "use the same settings to resume it, or --overwrite to start anew"
+            "use the same settings to resume it, name another OUT, or --overwrite to "
+            "start anew"
         )
         raise LedgerError(message)
     return record
+
+
+def refuse_lost_record(paths: Paths) -> None:
+    """Refuse an output without a record that holds a result all the same.
+
+    A run that was killed before its first block left neither.
+
+    Raises
+    ------
+    LedgerError
+        Names both ways out.
+    """
+    if tells_of_blocks(paths.ledger) or has_data(paths.out, FOLDER):
+        message = (
+            f"OUT {paths.out} holds a result, but {paths.record} is gone: put that file "
+            "back from a copy to go on, or delete the result and start anew with "
+            "--overwrite"
+        )
+        raise LedgerError(message)
 
 
 @contextmanager
@@ -115,5 +138,5 @@ def _remove(entry: Path) -> None:
 
 
 def _cannot_make(paths: Paths, error: OSError) -> VolumeError:
-    kind = NoSpaceError if error.errno in (28, 122) else VolumeError
+    kind = NoSpaceError if error.errno in DISK_FULL else VolumeError
     return kind(f"OUT {paths.out} cannot be written: {error.strerror or error}")

@@ -83,6 +83,7 @@ class _CopyBlock:
             decoded_bytes=decoded.total,
             nonzero=written.nonzero,
             digest=written.crc32,
+            files=written.stored,
         )
 
     def close(self) -> None:
@@ -127,6 +128,14 @@ def convert(
     grid = BlockGrid(opened.volume.shape, block, (0, 0, 0), roi)
     check_count(grid)
     target = output_of(opened.spec, out)
+    begun = start(
+        target,
+        copy_request(opened, settings),
+        settings,
+        overwrite=overwrite,
+        sources={"source": opened},
+        on_event=on_event,
+    )
     image = PyramidSpec(
         uri=str(target),
         shape=roi.shape,
@@ -136,6 +145,7 @@ def convert(
         zarr_format=settings.zarr_format,
         codec=settings.codec,
         reduce="mean",
+        checked=begun.checked,
     )
     image.check_grid(grid)
     size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize
@@ -157,14 +167,7 @@ def convert(
     )
     fit = fit.with_cache(reading.cache_bytes)
     copy = Copy(opened.spec, grid, image, reading.cache_bytes)
-    job = start(
-        target,
-        copy_request(opened, settings),
-        settings,
-        overwrite=overwrite,
-        sources={"source": opened},
-        on_event=on_event,
-    ).job(
+    job = begun.job(
         Phase("copy", grid, copy, (Stored(image),), reading.bars, fit.workers),
         {"image": image},
         {"block": list(block)},

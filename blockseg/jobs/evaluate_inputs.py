@@ -147,16 +147,15 @@ def _least(name: str, volume: Volume, threshold: float | None) -> float | None:
 def _of_run(root: Path) -> tuple[Roi | None, tuple[str, ...]]:
     """Return which part of its source a run wrote, and whether it is complete."""
     notes: tuple[str, ...] = ()
+    record = RunRecord.of(Paths(root.absolute()))
     # Without its record or its ledger, an output is a volume like others.
     with contextlib.suppress(BlocksegError):
-        state = status(str(root)).state
-        if state != "complete":
-            notes = (
-                f"the run of {root} is {state}: what it did not write counts as empty",
-            )
-    record = None
-    with contextlib.suppress(BlocksegError):
-        record = RunRecord.load(Paths(root.absolute()).record)
+        found = status(str(root))
+        if found.damaged:
+            notes = (f"the run of {root} is damaged: {found.damaged[0]}",)
+        elif found.state != "complete":
+            unwritten = "what it did not write counts as empty"
+            notes = (f"the run of {root} is {found.state}: {unwritten}",)
     if record is None or "roi" not in record.facts:
         return None, notes
     ends = [part.split(":") for part in str(record.facts["roi"]).split(",")]

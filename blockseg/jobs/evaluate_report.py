@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.jobs.outputs import writable
 from blockseg.metrics import Agreement, measures
+from blockseg.volume.replacing import replace_file
+from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
     from blockseg.jobs.evaluate import Evaluation
@@ -123,22 +124,17 @@ def write_report(path: str, text: str) -> None:
 
     Raises
     ------
+    NoSpaceError
+        If the disk is full.
     VolumeError
-        If it cannot be written.
+        If it cannot be written for another reason.
     """
     target = Path(path).expanduser()
-    part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        message = f"{target} cannot be written: {error.strerror or error}"
-        raise VolumeError(message) from error
+        raise write_error(error, str(target)) from error
+    replace_file(target, text.encode())
 
 
 def json_text(evaluation: Evaluation) -> str:

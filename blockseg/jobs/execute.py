@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.core.blocks import BlockQueue
+from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.jobs.claim import claimed
+from blockseg.jobs.damage import METADATA
 from blockseg.jobs.empty_levels import empty_reports
 from blockseg.jobs.job import Failure, JobResult
+from blockseg.jobs.mending import try_again
 from blockseg.jobs.record import now, session
 from blockseg.jobs.sparse_report import sparse_outcome
 from blockseg.jobs.watch import replaced_before
@@ -24,11 +28,7 @@ from blockseg.runtime import (
     discard_ledger,
     drive,
 )
-from blockseg.volume import (
-    create_output,
-    missing_files,
-    remove_stale_locks,
-)
+from blockseg.volume import create_output, remove_stale_locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,16 +72,22 @@ def execute(
     ------
     LedgerError
         If another run holds OUT, or the ledger belongs to another run.
+    NoSpaceError
+        If the disk is full before the first block; later the run stops by itself.
     ClusterError
         If the cluster is lost; what was written is in the ledger.
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.
     """
     with claimed(job.paths, fresh=not job.resumed, settle=settle):
-        if job.pyramids:
-            create_output(*job.pyramids)
         path = job.ledger or job.paths.ledger
         with _ledger(job, path) as ledger:
+            job.watch.begin(ledger, on_event)
+            if job.resumed:  # before anything of it is written again
+                try_again(job, ledger, on_event)
+            if job.pyramids:
+                ours = [file for _, file in ledger.files(METADATA)]
+                ledger.put_files(METADATA, create_output(*job.pyramids, ours=ours))
             record = replace(
                 job.record, sessions=(*job.record.sessions, session(job.command))
             )
@@ -89,8 +95,6 @@ def execute(
             remove_stale_locks(job.paths.out)
             if job.record.decisions.get("trial"):
                 ledger.put("engine", json.dumps(job.record.decisions["trial"]))
-            job.watch.begin(ledger, on_event)
-            _try_again(job, ledger)
             before = len(job.candidates) - len(
                 _pending(ledger, job.main, job.candidates)
             )
@@ -111,7 +115,6 @@ class _Session:
     def run(self) -> JobResult:
         began = time.monotonic()
         outcome = "lost"
-        result = None
         try:
             stopped = [
                 self._phases(),
@@ -124,8 +127,17 @@ class _Session:
         except KeyboardInterrupt:
             outcome = "interrupted"
             raise
+        except LedgerError:
+            self.ledger.check_there()  # that it was taken away tells more
+            raise
         finally:
+            if outcome in ("interrupted", "lost"):
+                with suppress(VolumeError):  # what ended the run tells more
+                    self._close(outcome, None)
+        try:
             self._close(outcome, result)
+        except VolumeError as error:
+            return replace(result, stopped=result.stopped or str(error))
         return result
 
     def _phases(self) -> str:
@@ -231,20 +243,6 @@ def _pending(
     ledger: Ledger, phase: Phase, candidates: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     return ledger.pending(phase.name, candidates)
-
-
-def _try_again(job: Job, ledger: Ledger) -> None:
-    """Make pending what failed before, and what is called done but has no file."""
-    for phase in (job.main, *job.coarse):
-        failed = [row.block_id for row in ledger.failures(phase.name)]
-        if failed:
-            ledger.reset(phase.name, failed)
-        for stored in phase.stored:
-            nonzero = ledger.column(phase.name, stored.column, len(phase.grid))
-            blocks = np.flatnonzero(nonzero).tolist()
-            gone = missing_files(stored.pyramid, blocks, stored.level)
-            if gone:
-                ledger.reset(phase.name, gone)
 
 
 def _totals(summary: PhaseSummary) -> dict[str, Any]:

@@ -58,6 +58,9 @@ class Job:
     watch: Watch = field(default_factory=Watch)
     """What is read, and how it was when the job began."""
 
+    verify: bool = False
+    """Whether what earlier sessions wrote is read and compared with its checksums."""
+
     def done_before(self) -> int:
         """Blocks of the main pass that earlier sessions wrote."""
         path = self.ledger or self.paths.ledger

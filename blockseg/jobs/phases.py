@@ -87,7 +87,11 @@ class _CoarseBlock:
             )
         size = grid.block(grid.index_of(block_id)).write_roi.size
         return BlockReport(
-            block_id, written=size, nonzero=written.nonzero, digest=written.crc32
+            block_id,
+            written=size,
+            nonzero=written.nonzero,
+            digest=written.crc32,
+            files=written.stored,
         )
 
     def close(self) -> None:

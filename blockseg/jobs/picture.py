@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from blockseg.volume.replacing import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +65,15 @@ def _captioned(text: str, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def save_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a picture in one step: a reader sees all of it or nothing."""
-    temporary = path.with_name(path.name + ".part")
-    Image.fromarray(picture).save(temporary, format="PNG")
-    temporary.replace(path)
+    """Write a picture in one step: a reader sees all of it or nothing.
+
+    Raises
+    ------
+    NoSpaceError
+        If the disk is full.
+    VolumeError
+        If it cannot be written for another reason.
+    """
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="PNG")
+    replace_file(path, encoded.getvalue())

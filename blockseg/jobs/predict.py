@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.config import RunSettings
-from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.errors import DISK_FULL, ConfigError, NoSpaceError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.jobs.decisions import decide
 from blockseg.jobs.engine_choice import engines_of, trial_of
@@ -136,7 +136,8 @@ def predict_files(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"--output {folder} cannot be made: {error.strerror or error}"
-        raise VolumeError(message) from error
+        kind = NoSpaceError if error.errno in DISK_FULL else VolumeError
+        raise kind(message) from error
     for name, inputs, decisions in zip(names, every, decided, strict=True):
         probability = _segment(inputs, decisions)
         raw = inputs.source.volume.read(inputs.roi)

@@ -9,6 +9,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import VolumeSpec
 from blockseg.jobs.outputs import absolute
 from blockseg.jobs.picture import as_grey, panels, save_png
 from blockseg.jobs.record import FOLDER, Paths, RunRecord
@@ -60,11 +61,10 @@ def preview(out: str, picture: str | None = None) -> Path:
     if image is not None:
         planes.insert(0, ("image", as_grey(_fitted(image, probability.shape))))
     target = Path(picture) if picture else root / FOLDER / "preview.png"
-    try:
-        save_png(target, panels(planes, across=True))
-    except OSError as error:
-        message = f"{target} cannot be written: {error.strerror or error}"
-        raise VolumeError(message) from error
+    if not target.absolute().parent.is_dir():
+        message = f"{target} cannot be written: there is no folder {target.parent}"
+        raise VolumeError(message)
+    save_png(target, panels(planes, across=True))
     return target
 
 
@@ -89,20 +89,20 @@ def _project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
 
 def _image(root: Path, level: int) -> NDArray[np.generic] | None:
     """Project the source at the level that costs least and still shows enough."""
-    record = RunRecord.load(Paths(root).record)
+    record = RunRecord.of(Paths(root))
     if record is None or not record.request.get("source"):
         return None
-    spec = record.request["source"]["spec"]
+    spec = VolumeSpec(**record.request["source"]["spec"])
     roi = _roi(record.facts["roi"])
     for further in range(level, -1, -1):
         try:
             volume = open_volume(
                 find(
-                    spec["uri"],
+                    spec.uri,
                     dataset=_dataset(spec),
-                    level=spec["level"] + further,
-                    channel=spec["channel"],
-                    timepoint=spec["timepoint"],
+                    level=spec.level + further,
+                    channel=spec.channel,
+                    timepoint=spec.timepoint,
                 )
             )
         except VolumeError:
@@ -122,8 +122,8 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
     return None
 
 
-def _dataset(spec: dict[str, str]) -> str | None:
-    return None if spec["format"] == "tiff" or not spec["path"] else spec["path"]
+def _dataset(spec: VolumeSpec) -> str | None:
+    return None if spec.format == "tiff" or not spec.path else spec.path
 
 
 def _roi(text: str) -> Roi:

@@ -93,7 +93,7 @@ class Brain:
 def is_measured(name: str) -> bool:
     """Say whether a path is an output of ``run`` or ``metrics``, and no bare volume."""
     paths = Paths(absolute(name))
-    record = RunRecord.load(paths.record) if paths.folder.is_dir() else None
+    record = RunRecord.of(paths) if paths.folder.is_dir() else None
     return record is not None and record.facts["phases"][0]["name"] in (
         "segment",
         "metrics",
@@ -125,10 +125,12 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
             "or use blockseg metrics"
         )
         raise LedgerError(message)
-    record = RunRecord.load(paths.record)
+    record = RunRecord.of(paths)
     if record is None:
         message = f"{paths.record} is gone; run again"
         raise LedgerError(message)
+    with Ledger.read(cells.ledger, cells.fingerprint):
+        pass  # a record that was changed is told before anything of it is believed
     kept = record.request["source"]
     spec = VolumeSpec(**kept["spec"])
     source = open_volume(spec)

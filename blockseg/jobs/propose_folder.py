@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
 from blockseg.jobs.evaluate_report import write_report
 from blockseg.jobs.record import FOLDER
 
@@ -201,7 +201,8 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"{folder} cannot be made: {error.strerror or error}; choose another"
-        raise VolumeError(message) from error
+        kind = NoSpaceError if error.errno in DISK_FULL else VolumeError
+        raise kind(message) from error
 
 
 def _existing(folder: Path, name: str) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -18,8 +17,10 @@ from blockseg.config import EXECUTION, RunSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import VolumeSpec
+from blockseg.jobs.record_shape import what_is_missing, what_is_wrong
 from blockseg.runtime import machine
 from blockseg.volume import differences
+from blockseg.volume.replacing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -49,6 +50,16 @@ _NOT_CHOSEN = {
     field.name: field.default
     for field in fields(VolumeSpec)
     if field.default is not MISSING
+}
+# What else of a VolumeSpec tells two volumes of one container apart, and how it is called.
+_CHOSEN = {
+    "level": "level",
+    "channel": "channel",
+    "timepoint": "time point",
+    "axes": "axes",
+    "stored_as": "stored as",
+    "allow_gaps": "gaps allowed:",
+    "format": "format",
 }
 
 
@@ -118,14 +129,15 @@ class RunRecord:
         return replace(self, execution=execution)
 
     def save(self, path: Path) -> None:
-        """Write the record in one step: a reader sees the old one or the new one."""
+        """Write the record in one step: a reader sees the old one or the new one.
+
+        Raises
+        ------
+        NoSpaceError, OutputGoneError, VolumeError
+            As :func:`~blockseg.volume.replacing.replace_file`.
+        """
         text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
-        temporary = path.with_suffix(".json.part")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, text.encode())
 
     @classmethod
     def load(cls, path: Path) -> RunRecord | None:
@@ -136,21 +148,53 @@ class RunRecord:
         LedgerError
             If the file is damaged or of another version.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        data = _read(path)
+        return None if data is None else cls(**data)
+
+    @classmethod
+    def of(cls, paths: Paths) -> RunRecord | None:
+        """Read the record of a job with all that readers rely on; None if there is none.
+
+        Whether its request and decisions are those of the job, the ledger knows by
+        their fingerprint.
+
+        Raises
+        ------
+        LedgerError
+            If the file is damaged or of another version.
+        """
+        data = _read(paths.record)
+        if data is None:
             return None
-        except (ValueError, OSError) as error:
-            message = f"{path} cannot be read ({error}); --overwrite starts anew"
-            raise LedgerError(message) from error
-        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
-            message = (
-                f"{path} was written by another version of blockseg; "
-                "finish the run with that one, or start anew with --overwrite"
-            )
-            raise LedgerError(message)
-        data["sessions"] = tuple(data["sessions"])
+        missing = what_is_missing({**data, "sessions": list(data["sessions"])})
+        if missing:
+            raise LedgerError(_damaged(paths.record, missing))
         return cls(**data)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError, RecursionError) as error:
+        raise LedgerError(_damaged(path, f"it cannot be read: {error}")) from error
+    if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
+        message = (
+            f"{path} was written by another version of blockseg; "
+            "finish the run with that one, or start anew with --overwrite"
+        )
+        raise LedgerError(message)
+    if wrong := what_is_wrong(data):
+        raise LedgerError(_damaged(path, wrong))
+    data["sessions"] = tuple(data["sessions"])
+    return data
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"{path} is damaged ({what}); put it back from a copy; --overwrite starts anew"
+    )
 
 
 def session(command: str) -> dict[str, Any]:
@@ -257,16 +301,13 @@ def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         if was is None or now_ is None:
             found.append(f"--{what} was {'not ' if was is None else ''}given")
         elif _NOT_CHOSEN | was["spec"] != _NOT_CHOSEN | now_["spec"]:
-            found.append(
-                f"the {what} was {was['spec']['uri']}, now {now_['spec']['uri']}"
+            before, after = _told_apart(
+                _NOT_CHOSEN | was["spec"], _NOT_CHOSEN | now_["spec"]
             )
+            found.append(f"the {what} was {before}, now {after}")
         else:
-            found += [
-                f"the {what} changed: {line}"
-                for line in differences(
-                    was["fingerprint"], now_["fingerprint"], data=False
-                )
-            ]
+            changed = _changed(was["fingerprint"], now_["fingerprint"])
+            found += [f"the {what} changed: {line}" for line in changed]
     return found
 
 
@@ -278,6 +319,27 @@ def which_settings_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]
         if old.get(name) != new.get(name)
         and (name, old.get(name), new.get(name)) != _SINCE_GPUS
     ]
+
+
+def _changed(was: dict[str, Any], now_: dict[str, Any]) -> list[str]:
+    try:
+        return differences(was, now_, data=False)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return ["its fingerprint in run.json is damaged"]  # of whatever kind that was
+
+
+def _told_apart(was: dict[str, Any], now_: dict[str, Any]) -> tuple[str, str]:
+    """Name two volumes by all that tells them apart."""
+    if was["uri"] != now_["uri"] and was["path"] == now_["path"]:
+        return str(was["uri"]), str(now_["uri"])
+    names = [name for name in _CHOSEN if was.get(name) != now_.get(name)]
+    return _named(was, names), _named(now_, names)
+
+
+def _named(spec: dict[str, Any], names: list[str]) -> str:
+    place = f"{spec['uri']}/{spec['path']}" if spec["path"] else str(spec["uri"])
+    said = [f"{_CHOSEN[name]} {spec[name]}" for name in names if spec.get(name) != ""]
+    return " ".join([place, *said])
 
 
 def _source(source: Source) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def prepare(
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
     )
     grid = make_grid(inputs, decisions.block)
-    probability, foreground = _outputs(inputs, decisions)
+    probability, foreground = _outputs(inputs, decisions, checked=begun.checked)
     probability.check_grid(grid)
     cells = _cells(inputs, decisions, earlier)
     gate = gate_of(decisions.sparse)
@@ -194,7 +194,9 @@ def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:
     return sparse_decisions(inputs, decisions, fitted(inputs, decisions).workers)
 
 
-def _outputs(inputs: Inputs, decisions: Decisions) -> tuple[PyramidSpec, PyramidSpec]:
+def _outputs(
+    inputs: Inputs, decisions: Decisions, *, checked: bool
+) -> tuple[PyramidSpec, PyramidSpec]:
     settings = inputs.settings
     probability = PyramidSpec(
         uri=str(inputs.out),
@@ -207,12 +209,15 @@ def _outputs(inputs: Inputs, decisions: Decisions) -> tuple[PyramidSpec, Pyramid
         reduce="max",
         name="probability",
         window=(0, 255),
+        checked=checked,
     )
+    within = "labels/foreground"
     foreground = replace(
         probability,
-        uri=str(inputs.out / "labels" / "foreground"),
+        uri=str(inputs.out / within),
         name="foreground",
         window=None,
+        within=within,
     )
     return probability, foreground
 

@@ -273,6 +273,7 @@ class SegmentBlock:
             digest=written.crc32,
             payload=payload,
             note=note,
+            files=(*written.stored, *masked.stored),
         )
 
     def close(self) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.jobs.claim import refuse_lost_record
+from blockseg.jobs.damage import find_damage
+from blockseg.jobs.events import ignore
 from blockseg.jobs.outputs import absolute
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.jobs.sparse_report import sparse_outcome
@@ -61,7 +64,8 @@ class RunStatus:
     """The output."""
 
     state: str
-    """``running``, ``complete``, ``incomplete`` (blocks failed) or ``stopped``."""
+    """``planning``, ``running``, ``complete``, ``incomplete`` (blocks failed),
+    ``damaged`` (files are not as they were written) or ``stopped``."""
 
     command: str
     """The last command, which also resumes the run."""
@@ -81,6 +85,9 @@ class RunStatus:
     sparse: dict[str, Any] | None = None
     """What ``--sparse`` skipped, and at what loss; None without it."""
 
+    damaged: tuple[str, ...] = ()
+    """Files that are gone or of another size than when they were written, and how."""
+
 
 def status(out: str) -> RunStatus:
     """Say how far the run of ``out`` is, also while it runs.
@@ -90,18 +97,24 @@ def status(out: str) -> RunStatus:
     VolumeError
         If there is no such output, or it is none of ours.
     LedgerError
-        If its ledger cannot be read.
+        If its record or its ledger is gone or cannot be read.
     """
     paths = Paths(absolute(out))
     if not paths.folder.is_dir():
         message = f"{paths.out} is no output of blockseg: it has no folder .blockseg"
         raise VolumeError(message)
-    record = RunRecord.load(paths.record)
+    record = RunRecord.of(paths)
     if record is None:
+        if not _is_held(paths):
+            refuse_lost_record(paths)
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
     ledger_path = record.execution.get("ledger") or paths.ledger
     entries = record.facts["phases"]
-    with Ledger.read(Path(ledger_path)) as ledger:
+    damaged: tuple[str, ...] = ()
+    with Ledger.read(Path(ledger_path), record.fingerprint) as ledger:
+        if not _is_held(paths):  # else files are being written
+            found = find_damage(paths.out, ledger, ignore)
+            damaged = tuple(f"{file.path} {file.what}" for file in found.files)
         phases, failures = [], []
         for entry in entries:
             summary = ledger.summary(entry["name"])
@@ -128,19 +141,22 @@ def status(out: str) -> RunStatus:
         )
     return RunStatus(
         out=str(paths.out),
-        state=_state(paths, phases),
+        state=_state(paths, phases, damaged),
         command=record.sessions[-1]["command"] if record.sessions else "",
         phases=tuple(phases),
         failures=tuple(failures),
         totals=totals,
         sessions=record.sessions,
         sparse=sparse,
+        damaged=damaged,
     )
 
 
-def _state(paths: Paths, phases: list[PhaseStatus]) -> str:
+def _state(paths: Paths, phases: list[PhaseStatus], damaged: tuple[str, ...]) -> str:
     if _is_held(paths):
         return "running"
+    if damaged:
+        return "damaged"
     if all(phase.done == phase.blocks for phase in phases):
         return "complete"
     settled = all(phase.done + phase.failed == phase.blocks for phase in phases)

@@ -82,26 +82,6 @@ def synth(
     block = settings.block or block_shape(recipe.shape, 128)
     grid = BlockGrid(recipe.shape, block)
     target = writable(out)
-    image = PyramidSpec(
-        uri=str(target),
-        shape=recipe.shape,
-        block=block,
-        dtype="uint16",
-        space=Space(size, "micrometer"),
-        zarr_format=settings.zarr_format,
-        codec=settings.codec,
-        reduce="mean",
-    )
-    neurons, branches, truth = (
-        replace(
-            image,
-            uri=str(target / "labels" / name),
-            dtype=dtype,
-            reduce="max",  # an id stays an id, and thin neurites stay
-            name=name,
-        )
-        for name, dtype in _LABELS
-    )
     request = {
         "source": None,
         "mask": None,
@@ -117,12 +97,36 @@ def synth(
             "codec": settings.codec,
         },
     }
+    begun = start(target, request, settings, overwrite=overwrite)
+    image = PyramidSpec(
+        uri=str(target),
+        shape=recipe.shape,
+        block=block,
+        dtype="uint16",
+        space=Space(size, "micrometer"),
+        zarr_format=settings.zarr_format,
+        codec=settings.codec,
+        reduce="mean",
+        checked=begun.checked,
+    )
+    neurons, branches, truth = (
+        replace(
+            image,
+            uri=str(target / "labels" / name),
+            dtype=dtype,
+            reduce="max",  # an id stays an id, and thin neurites stay
+            name=name,
+            within=f"labels/{name}",
+        )
+        for name, dtype in _LABELS
+    )
     stored = (Stored(image), Stored(truth, column="foreground"))
     synthesis = Synthesis(recipe, grid, image, truth, neurons, branches)
     tables = TruthTables(Paths(target))
-    tracing = Centrelines(recipe, str(tables.swc), size)
+    within = tables.swc.relative_to(target).as_posix()
+    tracing = Centrelines(recipe, str(target), within, size)
     images = {"image": image, "neurons": neurons, "branches": branches, "truth": truth}
-    job = start(target, request, settings, overwrite=overwrite).job(
+    job = begun.job(
         Phase(MAIN, grid, synthesis, stored),
         images,
         {"params": asdict(brain.params)},
@@ -146,5 +150,5 @@ def synth(
         engine=f"synthetic brain {recipe.preset}, seed {recipe.seed}{real}",
     )
     if result.complete:
-        tables.write(job.ledger or job.paths.ledger)
+        tables.write(job.ledger or job.paths.ledger, job.record.fingerprint)
     return result

@@ -16,11 +16,12 @@ from blockseg.training.synth import (
     preset,
     read_reconstruction,
 )
-from blockseg.volume import PyramidWriter
+from blockseg.volume import PyramidWriter, stored_file
 from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
     from blockseg.core.blocks import Meter
+    from blockseg.core.files import StoredFile
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
     from blockseg.training.synth.cells import Neurites
@@ -110,17 +111,22 @@ class _SynthBlock:
             known = block_truth(block, brain.params.contrast_unit)
         with meter("write"):
             written = self._image.write_block(roi, block.image)
-            self._neurons.write_block(roi, block.labels)
-            self._branches.write_block(roi, block.branches)
-            foreground = self._truth.write_block(roi, block.mask).nonzero
+            neurons = self._neurons.write_block(roi, block.labels)
+            branches = self._branches.write_block(roi, block.branches)
+            truth = self._truth.write_block(roi, block.mask)
         place = ",".join(map(str, (block_id, *roi.start, *roi.shape)))
         return BlockReport(
             block_id,
             written=roi.size,
-            foreground=foreground,
+            foreground=truth.nonzero,
             nonzero=written.nonzero,
             digest=written.crc32,
             payload=f"{place},{known.row()}\n".encode(),
+            files=tuple(
+                file
+                for one in (written, neurons, branches, truth)
+                for file in one.stored
+            ),
         )
 
     def _brain(self) -> SyntheticBrain:
@@ -141,8 +147,11 @@ class Centrelines:
     recipe: Recipe
     """Which brain."""
 
-    folder: str
-    """Where the files go."""
+    out: str
+    """The output."""
+
+    within: str
+    """Folder of the output where the files go, '/'-separated."""
 
     voxel_size: tuple[float, float, float]
     """Along (z, y, x), in µm."""
@@ -156,11 +165,11 @@ class _CentrelineUnit:
     def __init__(self, spec: Centrelines) -> None:
         self._spec = spec
         self._brain = spec.recipe.brain()
-        self._folder = Path(spec.folder)
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         neurites = self._brain.neurites
-        rows = []
+        rows: list[str] = []
+        files: list[StoredFile] = []
         with meter("trace"):
             for tracing in neurites.owned(neurites.units.index_of(block_id)):
                 for neuron in tracing.neurons():
@@ -172,20 +181,24 @@ class _CentrelineUnit:
                     )
                     if tree is None:
                         continue
-                    self._save(f"neuron_{neuron:06d}.swc", tree.text)
+                    files.append(self._save(f"neuron_{neuron:06d}.swc", tree.text))
                     rows += [
                         f"{b.branch},{b.neuron},{b.snr:.4g},{b.length:.1f}\n"
                         for b in tree.branches
                     ]
-        return BlockReport(block_id, payload="".join(rows).encode())
+        return BlockReport(block_id, payload="".join(rows).encode(), files=tuple(files))
 
-    def _save(self, name: str, text: str) -> None:
-        path = self._folder / name
+    def _save(self, name: str, text: str) -> StoredFile:
+        within = f"{self._spec.within}/{name}"
+        path = Path(self._spec.out, within)
         part = path.with_name(name + ".part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            # Not with its parents: an output that was taken away is not made again.
+            for folder in (path.parent.parent, path.parent):
+                folder.mkdir(exist_ok=True)
             part.write_text(text, encoding="utf-8")
             part.replace(path)
+            return stored_file(self._spec.out, within)
         except OSError as error:
             raise write_error(error, str(path)) from error
 

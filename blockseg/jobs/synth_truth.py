@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.runtime import Ledger
 from blockseg.training.synth import BlockTruth
+from blockseg.volume import stored_file
 from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
@@ -53,17 +54,24 @@ class TruthTables:
         """A row for each block: place and size in voxels, then :class:`BlockTruth`."""
         return self.folder / "blocks.csv"
 
-    def write(self, ledger: Path) -> None:
-        """Write both tables, a row at a time.
+    def write(self, ledger: Path, fingerprint: str) -> None:
+        """Write both tables, a row at a time, and enter them in the ledger.
 
         Raises
         ------
         VolumeError
             If a table cannot be written.
+        LedgerError
+            If the ledger is not that of the run.
         """
-        with Ledger.read(ledger) as rows:
+        out = self.paths.out
+        with Ledger.open(ledger, fingerprint) as rows:
             _write(self.branches, "branch,neuron,snr,length_voxels", rows, TRACING)
             _write(self.blocks, f"{_PLACE},{BlockTruth.columns()}", rows, MAIN)
+            names = (path.relative_to(out) for path in (self.branches, self.blocks))
+            rows.put_files(
+                "tables", [stored_file(out, name.as_posix()) for name in names]
+            )
 
 
 def _write(path: Path, head: str, ledger: Ledger, phase: str) -> None:

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg import __version__
-from blockseg.core.errors import BlocksegError, LedgerError, VolumeError
+from blockseg.core.errors import (
+    DISK_FULL,
+    BlocksegError,
+    LedgerError,
+    NoSpaceError,
+    VolumeError,
+)
 from blockseg.jobs.record import now, session, which_settings_differ
 from blockseg.runtime import RunLock
 from blockseg.training.checkpoint import load_checkpoint
@@ -104,7 +110,8 @@ class TrainFolder:
                 f"RUN {self.path} cannot be written: {error.strerror or error}; choose "
                 "another place"
             )
-            raise VolumeError(message) from error
+            kind = NoSpaceError if error.errno in DISK_FULL else VolumeError
+            raise kind(message) from error
         try:
             if fresh:
                 self._clear()

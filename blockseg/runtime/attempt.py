@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 import traceback
 from contextlib import contextmanager
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import (
+    DISK_FULL,
     BlocksegError,
     CorruptDataError,
     DeviceLostError,
     NoSpaceError,
+    OutputGoneError,
     VolumeError,
     WeightsError,
 )
@@ -29,7 +30,6 @@ __all__ = ["Stopwatch", "attempt", "one_line"]
 
 _TRACEBACK_CHARACTERS = 16_000
 _FOR_GOOD = (CorruptDataError, WeightsError)  # the same on every try
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Stopwatch:
@@ -102,7 +102,7 @@ def _attempt(
             error=one_line(error),
             traceback=_short_traceback(error),
             retry=not isinstance(error, _FOR_GOOD),
-            fatal=_disk_is_full(error),
+            fatal=_stops_all(error),
             broken=isinstance(error, DeviceLostError),
             damaged=error.file if isinstance(error, VolumeError) else "",
         )
@@ -128,7 +128,8 @@ def _short_traceback(error: BaseException) -> str:
     return text[-_TRACEBACK_CHARACTERS:]
 
 
-def _disk_is_full(error: BaseException) -> bool:
-    return isinstance(error, NoSpaceError) or (
-        isinstance(error, OSError) and error.errno in _NO_SPACE
+def _stops_all(error: BaseException) -> bool:
+    """Say whether no other block can be written either."""
+    return isinstance(error, NoSpaceError | OutputGoneError) or (
+        isinstance(error, OSError) and error.errno in DISK_FULL
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockState
-from blockseg.core.errors import NoSpaceError
+from blockseg.core.errors import NoSpaceError, OutputGoneError
 from blockseg.runtime.events import (
     BlockDone,
     BlockFailed,
@@ -75,8 +75,8 @@ def drive(
     Returns
     -------
     PhaseDone
-        Also the last event. ``stopped`` is set if a disk is full: the blocks that
-        are left stay pending.
+        Also the last event. ``stopped`` is set if a disk is full or the output
+        is gone: the blocks that are left stay pending.
 
     Raises
     ------
@@ -176,7 +176,7 @@ class _Loop:
                 events.append(BlockFailed(self.phase, report, before + 1))
         try:
             self.ledger.commit(self.phase, final, attempts)
-        except NoSpaceError as error:
+        except (NoSpaceError, OutputGoneError) as error:
             # Written but not in the ledger: done again by the next run.
             self.queue.stop()
             self.stopped = self.stopped or str(error)

@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from blockseg.core.blocks import BlockState
-from blockseg.core.errors import LedgerError
+from blockseg.core.blocks import BlockReport, BlockState
+from blockseg.core.errors import BlocksegError, LedgerError, OutputGoneError
 from blockseg.runtime.ledger_file import (
     errors_of,
     open_to_read,
     open_to_write,
     transaction,
+)
+from blockseg.runtime.ledger_files import (
+    enter_files,
+    file_phases,
+    file_rows,
+    forget_files,
+    known_blocks,
 )
 from blockseg.runtime.ledger_reads import (
     SourceRows,
@@ -28,6 +35,7 @@ from blockseg.runtime.ledger_reads import (
     make_source_tables,
 )
 from blockseg.runtime.ledger_rows import (
+    ADDED,
     COLUMNS,
     SCHEMA,
     SUMMED,
@@ -44,7 +52,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from blockseg.core.blocks import BlockReport
+    from blockseg.core.files import StoredFile
 
 __all__ = ["STATE_CODES", "Ledger"]
 
@@ -95,8 +103,8 @@ class Ledger:
                     new = {"version": VERSION, "fingerprint": fingerprint}
                     new["owner"] = owner
                     cursor.executemany("INSERT INTO meta VALUES (?, ?)", new.items())
-            make_source_tables(connection)
-        return cls(path, connection)._checked(fingerprint=fingerprint, owner=owner)
+        made = cls(path, connection)._checked(fingerprint=fingerprint, owner=owner)
+        return made._completed()
 
     @classmethod
     def open(cls, path: Path, fingerprint: str) -> Self:
@@ -109,10 +117,7 @@ class Ledger:
         """
         with errors_of(path):
             connection = open_to_write(path, create=False)
-        ledger = cls(path, connection)._checked(fingerprint=fingerprint)
-        with errors_of(path):
-            make_source_tables(connection)
-        return ledger
+        return cls(path, connection)._checked(fingerprint=fingerprint)._completed()
 
     @classmethod
     def read(cls, path: Path, fingerprint: str | None = None) -> Self:
@@ -202,12 +207,15 @@ class Ledger:
         ------
         NoSpaceError
             If the disk is full; nothing was entered.
+        OutputGoneError
+            If the file is not there any more.
         """
         known = attempts or {}
         now = time.time()
         done = [(phase, r, known.get(r.block_id, 1), now) for r in reports]
         if not done:
             return
+        self.check_there()
         marks = ", ".join("?" * len(COLUMNS))
         insert = f"INSERT OR REPLACE INTO blocks VALUES ({marks})"
         with errors_of(self.path), transaction(self._connection) as cursor:
@@ -224,6 +232,7 @@ class Ledger:
             cursor.executemany(
                 "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?)", payloads
             )
+            enter_files(cursor, phase, (entry[1] for entry in done))
 
     def states(self, phase: str, count: int) -> NDArray[np.uint8]:
         """Return the state of blocks 0 to ``count`` - 1, as in STATE_CODES.
@@ -293,6 +302,31 @@ class Ledger:
                 (phase,),
             )
 
+    def files(self, phase: str) -> Iterator[tuple[int, StoredFile]]:
+        """Yield what each block of a phase wrote, by ascending id."""
+        with errors_of(self.path):
+            yield from file_rows(self._connection, phase)
+
+    def file_phases(self) -> list[str]:
+        """Return the names under which files were entered, phases and others."""
+        with errors_of(self.path):
+            return file_phases(self._connection)
+
+    def with_files(self, phase: str, count: int) -> NDArray[np.bool_]:
+        """Return of which blocks, 0 to ``count`` - 1, files were entered."""
+        known = np.zeros(count, bool)
+        with errors_of(self.path):
+            ids = np.fromiter(known_blocks(self._connection, phase), np.int64)
+        known[ids[ids < count]] = True
+        return known
+
+    def put_files(self, name: str, files: Iterable[StoredFile]) -> None:
+        """Enter files that no block wrote, in place of those of the same name."""
+        report = BlockReport(0, files=tuple(files))
+        with errors_of(self.path), transaction(self._connection) as cursor:
+            forget_files(cursor, name)
+            enter_files(cursor, name, [report])
+
     def failures(self, phase: str) -> list[FailedBlock]:
         """Return the blocks given up, by ascending id."""
         with errors_of(self.path):
@@ -317,10 +351,10 @@ class Ledger:
         """Make blocks pending again: all of a phase, or those given."""
         with errors_of(self.path), transaction(self._connection) as cursor:
             if ids is None:
-                for table in ("blocks", "payloads", "spent"):
+                for table in ("blocks", "payloads", "spent", "files"):
                     cursor.execute(f"DELETE FROM {table} WHERE phase = ?", (phase,))
                 return
-            for table in ("blocks", "payloads"):
+            for table in ("blocks", "payloads", "files"):
                 cursor.executemany(
                     f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
                     ((phase, int(i)) for i in ids),
@@ -339,6 +373,29 @@ class Ledger:
             )
             return np.fromiter((row[0] for row in rows), np.int64)
 
+    def check_there(self) -> None:
+        """Raise OutputGoneError if the file is not there any more."""
+        # SQLite goes on in a file that was deleted, and all of it would be lost.
+        if not self.path.exists():
+            message = (
+                f"the ledger {self.path} is gone: it was removed or unmounted while the "
+                "run went on; bring it back and run the same command again"
+            )
+            raise OutputGoneError(message)
+
+    def _completed(self) -> Self:
+        """Add the tables that a ledger of an earlier time lacks."""
+        try:
+            with errors_of(self.path), transaction(self._connection) as cursor:
+                for statement in ADDED:
+                    cursor.execute(statement)
+            with errors_of(self.path):
+                make_source_tables(self._connection)
+        except BlocksegError:
+            self.close()
+            raise
+        return self
+
     def _checked(self, **expected: str) -> Self:
         try:
             version = self.get("version")
@@ -355,7 +412,8 @@ class Ledger:
         elif other:
             problem = (
                 "belongs to another run (of other settings, weights, source or "
-                "output); name this run's own with --ledger, or start anew"
+                "output), or its run.json was changed; name this run's own with "
+                "--ledger, put run.json back from a copy, or start anew"
             )
         if problem:
             self.close()

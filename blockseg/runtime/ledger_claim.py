@@ -11,7 +11,7 @@ from blockseg.runtime.ledger_file import errors_of, open_to_read
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["discard_ledger", "refuse_taken"]
+__all__ = ["discard_ledger", "refuse_taken", "tells_of_blocks"]
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
 
@@ -56,6 +56,17 @@ def refuse_taken(path: Path, owner: str, *, replace: bool) -> None:
         "nobody needs it"
     )
     raise LedgerError(message)
+
+
+def tells_of_blocks(path: Path) -> bool:
+    """Say whether a ledger is there in which any block was entered, or a damaged one."""
+    if not path.exists():
+        return False
+    try:
+        found = _look(path)
+    except LedgerError:
+        return True
+    return found is not None and found[1]
 
 
 def discard_ledger(path: Path, owner: str) -> None:

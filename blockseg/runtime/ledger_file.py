@@ -20,6 +20,9 @@ __all__ = ["errors_of", "open_to_read", "open_to_write", "transaction"]
 _BUSY_SECONDS = 60.0
 _PRIMARY_CODE = 0xFF
 _NO_SPACE_BYTES = 2**20
+# A file without tables gives the plain error.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_WAYS_OUT = "put it back from a copy, name another with --ledger, or start anew with --overwrite"
 
 
 def open_to_write(path: Path, *, create: bool) -> sqlite3.Connection:
@@ -68,15 +71,20 @@ def errors_of(path: Path) -> Iterator[None]:
     NoSpaceError
         If the disk is full.
     LedgerError
-        For any other.
+        For any other, and where a damaged file gives values of another type.
     """
     try:
         yield
+    except (TypeError, ValueError, OverflowError) as error:
+        message = f"the ledger {path} is damaged ({error}); {_WAYS_OUT}"
+        raise LedgerError(message) from error
     except sqlite3.Error as error:
         if _disk_is_full(error, path):
             message = f"no space left for the ledger {path}; free some and run again"
             raise NoSpaceError(message) from error
-        message = f"the ledger {path} cannot be used: {error}"
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        advice = f"; {_WAYS_OUT}" if code in _DAMAGED else ""
+        message = f"the ledger {path} cannot be used: {error}{advice}"
         raise LedgerError(message) from error
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport
 
 __all__ = [
+    "ADDED",
     "COLUMNS",
     "SCHEMA",
     "SUMMED",
@@ -102,6 +103,20 @@ SCHEMA = (
     """,
 )
 """Statements that make an empty ledger."""
+
+ADDED = (
+    """
+    CREATE TABLE IF NOT EXISTS files (
+        phase TEXT NOT NULL,
+        block_id INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        PRIMARY KEY (phase, block_id, path)
+    ) WITHOUT ROWID
+    """,
+)
+"""Tables that came later: made where a ledger is written to that lacks them."""
 
 
 @dataclass(frozen=True, slots=True)

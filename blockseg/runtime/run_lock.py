@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import Timeout, UnixFileLock, WindowsFileLock
 
-from blockseg.core.errors import LedgerError
+from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +46,8 @@ class RunLock:
         LedgerError
             If another run holds it, named by its process and machine, or if the
             file system cannot lock.
+        NoSpaceError
+            If the disk is full.
         """
         try:
             self._lock.acquire(timeout=_PATIENCE_SECONDS)
@@ -56,13 +58,13 @@ class RunLock:
             )
             raise LedgerError(message) from None
         except (OSError, NotImplementedError) as error:
-            message = (
-                f"cannot lock {self._path}: {error}; choose an output on a file system "
-                "that has locks"
-            )
-            raise LedgerError(message) from error
+            raise self._refusal(error) from error
         who = {"pid": os.getpid(), "host": socket.gethostname()}
-        self._holder.write_text(json.dumps(who), encoding="utf-8")
+        try:
+            self._holder.write_text(json.dumps(who), encoding="utf-8")
+        except OSError as error:
+            self.release()
+            raise self._refusal(error) from error
         return self
 
     def is_held(self) -> bool:
@@ -95,6 +97,17 @@ class RunLock:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+    def _refusal(self, error: Exception) -> LedgerError | NoSpaceError:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return NoSpaceError(
+                f"no space left for {self._path}; free some, then run the same command "
+                "again"
+            )
+        return LedgerError(
+            f"cannot lock {self._path}: {error}; choose an output on a file system "
+            "that has locks"
+        )
 
     def _who(self) -> str:
         try:

@@ -29,7 +29,7 @@ def array_document(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
     ]
     sharding = {
         "chunk_shape": list(level.chunk),
-        "codecs": zarr3_codecs(spec.codec, spec.dtype),
+        "codecs": zarr3_codecs(spec.codec, spec.dtype, checked=spec.checked),
         "index_codecs": index_codecs,
         "index_location": "end",
     }

@@ -15,6 +15,7 @@ from blockseg.core.space import Space
 from blockseg.volume.output import create_output, predicted_files
 from blockseg.volume.pyramid import PyramidSpec
 from blockseg.volume.pyramid_writer import PyramidWriter
+from blockseg.volume.replacing import replace_file
 from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def write_metric_images(
             shutil.rmtree(leftover, ignore_errors=True)
         made.mkdir()
         name, document = _group(zarr_format)
-        (made / name).write_text(json.dumps(document) + "\n", encoding="utf-8")
+        replace_file(made / name, (json.dumps(document) + "\n").encode())
         for name, image in images.items():
             _write(_spec(made / name, image.shape, space, zarr_format, codec), image)
         if folder.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.files import StoredFile
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.volume.array_metadata import array_document, array_file
 from blockseg.volume.ome_metadata import (
@@ -20,6 +22,7 @@ from blockseg.volume.ome_metadata import (
     label_attributes,
     labels_attributes,
 )
+from blockseg.volume.replacing import replace_file
 from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
@@ -27,13 +30,21 @@ if TYPE_CHECKING:
 
     from blockseg.volume.pyramid import PyramidSpec
 
-__all__ = ["create_output", "missing_files", "predicted_files", "remove_stale_locks"]
+__all__ = [
+    "create_output",
+    "has_data",
+    "missing_files",
+    "predicted_files",
+    "remove_stale_locks",
+]
 
-_TEMPORARY = ".part"
 _LOCK = ".__lock"
+_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 
 
-def create_output(image: PyramidSpec, *labels: PyramidSpec) -> None:
+def create_output(
+    image: PyramidSpec, *labels: PyramidSpec, ours: Iterable[StoredFile] = ()
+) -> tuple[StoredFile, ...]:
     """Write the metadata of an output; again gives the same bytes.
 
     Parameters
@@ -42,6 +53,14 @@ def create_output(image: PyramidSpec, *labels: PyramidSpec) -> None:
         Its ``uri`` is the output.
     labels
         Masks of the image, each with the ``uri`` OUT/labels/NAME.
+    ours
+        Metadata that this very run wrote before: where they differ now they are
+        damaged, and written anew.
+
+    Returns
+    -------
+    tuple of StoredFile
+        The files, to be given as ``ours`` another time.
 
     Raises
     ------
@@ -53,18 +72,20 @@ def create_output(image: PyramidSpec, *labels: PyramidSpec) -> None:
         If the disk is full.
     """
     documents = _documents(image, labels)
+    root = Path(image.uri)
+    files = {path: _as_stored(root, path, text) for path, text in documents.items()}
+    known = set(ours)
     for path, text in documents.items():
-        if path.name in ("zarr.json", ".zarray") and _is_other_array(path, text):
+        array = path.name in ("zarr.json", ".zarray")
+        if array and files[path] not in known and _is_other_array(path, text):
             message = (
                 f"{path.parent} already holds an array of another shape, type or codec; "
                 "choose another output, or overwrite this one"
             )
             raise VolumeError(message)
     for path, text in documents.items():
-        try:
-            _replace(path, text)
-        except OSError as error:
-            raise write_error(error, str(path)) from error
+        _replace(path, text)
+    return tuple(files.values())
 
 
 def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
@@ -127,6 +148,27 @@ def missing_files(
     return tuple(ids[gone].tolist())
 
 
+def has_data(root: str | Path, but: str) -> bool:
+    """Say whether anything but metadata lies in an output.
+
+    Parameters
+    ----------
+    root
+        The output.
+    but
+        Name of a folder in it that does not count.
+    """
+    for folder, folders, names in os.walk(root):
+        if Path(folder) == Path(root) and but in folders:
+            folders.remove(but)
+        if any(
+            name not in _METADATA and not name.endswith((_LOCK, ".part"))
+            for name in names
+        ):
+            return True
+    return False
+
+
 def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
     """Delete the lock files that killed writers left below ``root``.
 
@@ -142,7 +184,10 @@ def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
         for name in names:
             if name.endswith(_LOCK):
                 path = Path(folder, name)
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise write_error(error, str(path)) from error
                 removed.append(str(path))
     return tuple(sorted(removed))
 
@@ -189,21 +234,23 @@ def _is_other_array(path: Path, text: str) -> bool:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False  # nothing there yet, or torn: it is written anew
-    return "shape" in found and found != json.loads(text)
+    return isinstance(found, dict) and "shape" in found and found != json.loads(text)
+
+
+def _as_stored(root: Path, path: Path, text: str) -> StoredFile:
+    data = text.encode()
+    return StoredFile(path.relative_to(root).as_posix(), len(data), zlib.crc32(data))
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a small file whole or not at all; the temporary name is always the same."""
     data = text.encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file() and path.read_bytes() == data:
-        return
-    temporary = path.with_name(path.name + _TEMPORARY)
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.read_bytes() == data:
+            return
+    except OSError as error:
+        raise write_error(error, str(path)) from error
+    replace_file(path, data)
 
 
 def _names(folder: str) -> frozenset[str]:

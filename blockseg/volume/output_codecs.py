@@ -46,8 +46,18 @@ def check_codec(name: str) -> None:
     raise ConfigError(message)
 
 
-def zarr3_codecs(name: str, dtype: str) -> list[dict[str, Any]]:
-    """Return the codec chain of one chunk in Zarr v3: to bytes, then compressed."""
+def zarr3_codecs(
+    name: str, dtype: str, *, checked: bool = True
+) -> list[dict[str, Any]]:
+    """Return the codec chain of one chunk in Zarr v3.
+
+    To bytes, then compressed, then, if ``checked``, followed by a checksum.
+    """
+    checksum: list[dict[str, Any]] = [{"name": "crc32c"}] if checked else []
+    return [*_zarr3_bytes(name, dtype), *checksum]
+
+
+def _zarr3_bytes(name: str, dtype: str) -> list[dict[str, Any]]:
     check_codec(name)
     itemsize = np.dtype(dtype).itemsize
     to_bytes: dict[str, Any] = {"name": "bytes"}

@@ -107,6 +107,13 @@ class PyramidSpec:
     window: tuple[float, float] | None = None
     """Display range, in grey levels; None leaves it to the viewer."""
 
+    within: str = ""
+    """Where in the output the image lies, '/'-separated; empty for the output itself."""
+
+    checked: bool = True
+    """Whether each chunk ends in a CRC32C, which readers check. In Zarr v3 only: v2 has
+    no place for it after the compressor."""
+
     def __post_init__(self) -> None:
         if min(*self.shape, *self.block) < 1:
             message = (

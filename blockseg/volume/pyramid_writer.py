@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorstore as ts
 
-from blockseg.core.errors import GeometryError, VolumeError
+from blockseg.core.errors import GeometryError, OutputGoneError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.core.grid import BlockGrid
-from blockseg.volume.array_metadata import array_document
+from blockseg.volume.array_metadata import array_document, array_file
 from blockseg.volume.reduction import halve
 from blockseg.volume.write_errors import is_corrupt, write_error
+from blockseg.volume.written_files import stored_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
+    from blockseg.core.files import StoredFile
     from blockseg.volume.pyramid import PyramidLevel, PyramidSpec
 
 __all__ = ["BlockWritten", "PyramidWriter"]
@@ -52,6 +55,9 @@ class BlockWritten:
 
     files: int
     """Files that hold them and the inline levels; 0 if all voxels are 0."""
+
+    stored: tuple[StoredFile, ...] = field(default=(), compare=False, repr=False)
+    """These files, by which damage is found later."""
 
 
 class PyramidWriter:
@@ -101,11 +107,14 @@ class PyramidWriter:
             If ``roi`` is not a block, or the data are of another shape or type.
         NoSpaceError
             If the disk is full.
+        OutputGoneError
+            If the output is not there any more.
         VolumeError
             If a shard cannot be written.
         """
         self._check_block(roi, data)
-        coarse, region, files = data, roi, 0
+        coarse, region = data, roi
+        files: tuple[StoredFile, ...] = ()
         for level in self._levels:
             if not level.inline:
                 break
@@ -135,7 +144,7 @@ class PyramidWriter:
             If the level is not one of the second pass, or has no such shard.
         CorruptDataError
             If the level below cannot be decoded.
-        NoSpaceError, VolumeError
+        NoSpaceError, OutputGoneError, VolumeError
             As in :meth:`write_block`.
         """
         if not 0 < level < len(self._levels) or self._levels[level].inline:
@@ -180,18 +189,31 @@ class PyramidWriter:
             )
             raise GeometryError(message)
 
-    def _write(self, level: PyramidLevel, roi: Roi, data: NDArray[Any]) -> int:
+    def _write(
+        self, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+    ) -> tuple[StoredFile, ...]:
         store = self._store(level)
         try:
             if data.any():
                 self._replace(store[roi.slices()], level, roi, data)
-                return self._count_files(level, data)
+                return tuple(self._stored(level, roi))
             # tensorstore would leave an empty folder for every empty shard
             self._remove(level, roi)
         except (OSError, ValueError) as error:
             what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
             raise write_error(error, what) from error
-        return 0
+        return ()
+
+    def _check_there(self, level: PyramidLevel) -> None:
+        """Make no new folders where the output was taken away."""
+        document = Path(self.spec.uri, str(level.index), array_file(self.spec))
+        if not document.exists():
+            message = (
+                f"{document.parent} is not the array that this run made: the output was "
+                "removed or unmounted while it was written; bring it back and run the "
+                "same command again"
+            )
+            raise OutputGoneError(message)
 
     def _replace(
         self, target: ts.TensorStore, level: PyramidLevel, roi: Roi, data: NDArray[Any]
@@ -209,12 +231,15 @@ class PyramidWriter:
         for file in self.spec.stored_files(level, roi):
             file.unlink(missing_ok=True)
 
-    def _count_files(self, level: PyramidLevel, data: NDArray[Any]) -> int:
-        """Count the files that hold ``data``, one write at ``level``."""
-        if self.spec.zarr_format == 3:
-            return int(data.any())
-        chunks = BlockGrid(to_zyx(data.shape), level.chunk)
-        return sum(bool(data[chunk.write_roi.slices()].any()) for chunk in chunks)
+    def _stored(self, level: PyramidLevel, roi: Roi) -> Iterator[StoredFile]:
+        """Read back what was written: what lies on disk is what is remembered."""
+        root, prefix = Path(self.spec.uri), self.spec.within and f"{self.spec.within}/"
+        for file in self.spec.stored_files(level, roi):
+            # In Zarr v2 a chunk of zeros in a block of others has no file.
+            if self.spec.zarr_format == 2 and not file.exists():
+                continue
+            found = stored_file(root, file.relative_to(root).as_posix())
+            yield replace(found, path=prefix + found.path)
 
     def _read(self, level: PyramidLevel, roi: Roi) -> NDArray[Any]:
         try:
@@ -225,6 +250,7 @@ class PyramidWriter:
         return data
 
     def _store(self, level: PyramidLevel) -> ts.TensorStore:
+        self._check_there(level)
         with self._lock:
             if level.index not in self._stores:
                 self._stores[level.index] = self._open(level)
@@ -244,13 +270,15 @@ class PyramidWriter:
             raise VolumeError(message) from error
 
 
-def _written(data: NDArray[Any], files: int) -> BlockWritten:
+def _written(data: NDArray[Any], files: tuple[StoredFile, ...]) -> BlockWritten:
     nonzero = int(np.count_nonzero(data)) if files else 0
     if nonzero:
         crc32 = zlib.crc32(np.ascontiguousarray(data).data)
     else:
         crc32 = _crc32_of_zeros(data.nbytes)
-    return BlockWritten(data.size, nonzero, data.nbytes, crc32, files)
+    return BlockWritten(
+        data.size, nonzero, data.nbytes, crc32, len(files), stored=files
+    )
 
 
 @lru_cache(maxsize=64)

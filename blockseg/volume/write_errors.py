@@ -6,11 +6,17 @@ import errno
 import os
 import re
 
-from blockseg.core.errors import CorruptDataError, NoSpaceError, VolumeError
+from blockseg.core.errors import (
+    DISK_FULL,
+    CorruptDataError,
+    NoSpaceError,
+    OutputGoneError,
+    VolumeError,
+)
 
 __all__ = ["is_corrupt", "write_error"]
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_GONE = (errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
 
 
 def write_error(error: Exception, what: str) -> VolumeError:
@@ -25,14 +31,22 @@ def write_error(error: Exception, what: str) -> VolumeError:
         File, or level and region, as a user finds them.
     """
     reason = _reason(error)
-    if _number(error) in _FULL or any(os.strerror(n) in str(error) for n in _FULL):
+    if _number(error) in DISK_FULL or any(
+        os.strerror(number) in str(error) for number in DISK_FULL
+    ):
         return NoSpaceError(
             f"no space left to write {what}: {reason}; free some, "
             "then run the same command again"
         )
     if is_corrupt(error):
         return CorruptDataError(
-            f"{what} is damaged: {reason}; delete the file and run again"
+            f"{what} is damaged: {reason}; run the same command again with --verify, "
+            "which makes anew what is damaged"
+        )
+    if _number(error) in _GONE:
+        return OutputGoneError(
+            f"cannot write {what}: {reason}; it was removed or unmounted while it was "
+            "written: bring it back and run the same command again"
         )
     return VolumeError(
         f"cannot write {what}: {reason}; check that it exists and can be written"

@@ -137,3 +137,35 @@ def test_napari_shows_image_and_mask(tmp_path: Path, zarr_format: Format) -> Non
     np.testing.assert_array_equal(np.asarray(levels[0]), image_of())
     assert mask[2] == "labels"
     np.testing.assert_array_equal(np.asarray(mask[0][0]), image_of() >= 128)
+
+
+def as_read_by(reader: str, path: str) -> NDArray[Any]:
+    if reader == "zarr":
+        return np.asarray(zarr.open_array(path, mode="r")[:])
+    kvstore = {"driver": "file", "path": f"{path}/"}
+    return np.asarray(
+        ts.open({"driver": "zarr3", "kvstore": kvstore}).result().read().result()
+    )
+
+
+@pytest.mark.parametrize("reader", ["zarr", "tensorstore"])
+@pytest.mark.parametrize("codec", codec_names())
+def test_every_flipped_byte_of_a_shard_is_noticed_by_readers_and_healed_by_a_writer(
+    tmp_path: Path, codec: str, reader: str
+) -> None:
+    shape = (20, 24, 28)
+    spec = PyramidSpec(str(tmp_path), shape, (32, 32, 32), codec=codec)
+    create_output(spec)
+    data = np.random.default_rng(0).integers(0, 9, shape).astype(np.uint8)
+    write(spec, data)
+    shard = tmp_path / "0/c/0/0/0"
+    whole = shard.read_bytes()
+    for place in range(0, len(whole), len(whole) // 25):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x40
+        shard.write_bytes(bytes(damaged))
+        with pytest.raises((ValueError, RuntimeError)):  # each codec has its words
+            as_read_by(reader, f"{spec.uri}/0")
+        write(spec, data)
+        assert shard.read_bytes() == whole
+    np.testing.assert_array_equal(as_read_by(reader, f"{spec.uri}/0"), data)

@@ -266,3 +266,27 @@ def test_only_lock_files_are_removed(tmp_path: Path) -> None:
     removed = remove_stale_locks(tmp_path)
     assert [Path(path).name for path in removed] == ["0.__lock", "zarr.json.__lock"]
     assert files_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_metadata_that_this_run_wrote_are_made_again_whatever_became_of_them(
+    tmp_path: Path, zarr_format: Format
+) -> None:
+    image = spec_of(tmp_path, zarr_format=zarr_format)
+    ours = create_output(image, foreground_of(image))
+    before = files_below(tmp_path)
+    assert {file.path: file.size for file in ours} == {
+        name: len(data) for name, data in before.items()
+    }
+    array = tmp_path / "0" / ("zarr.json" if zarr_format == 3 else ".zarray")
+    array.write_text(array.read_text().replace("300", "301"))
+    with pytest.raises(VolumeError, match="already holds an array of another shape"):
+        create_output(image, foreground_of(image))
+    assert create_output(image, foreground_of(image), ours=ours) == ours
+    assert files_below(tmp_path) == before
+
+
+def test_metadata_of_another_run_are_not_taken_for_ours(tmp_path: Path) -> None:
+    ours = create_output(spec_of(tmp_path))
+    with pytest.raises(VolumeError, match="already holds an array of another shape"):
+        create_output(spec_of(tmp_path, checked=False), ours=ours)

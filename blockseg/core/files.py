@@ -1,0 +1,21 @@
+"""A file as it was written, by which damage is found later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["StoredFile"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What is remembered of one file of an output."""
+
+    path: str
+    """Below the output, '/'-separated."""
+
+    size: int
+    """In bytes."""
+
+    crc: int
+    """CRC-32 of the content."""
