@@ -108,7 +108,7 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
         except VolumeError:
             continue
         factors = [
-            round(n / m)
+            max(1, round(n / m))
             for n, m in zip(record.facts["volume_shape"], volume.shape, strict=True)
         ]
         z, y, x = (

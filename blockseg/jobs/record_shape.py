@@ -64,6 +64,10 @@ _flag = _of(bool, "switch")
 _table = _of(dict, "table")
 
 
+def _anything(value: Any, place: str) -> str:  # noqa: ARG001
+    return ""
+
+
 def _number(value: Any, place: str) -> str:
     wrong = _of((int, float), "number")(value, place)
     return wrong or ("" if math.isfinite(value) else f"{place} is not finite")
@@ -152,7 +156,7 @@ def _record(*, whole: bool) -> Check:
     """Return the check of a record, or only of the types of what it holds."""
     by_type: dict[type, Check] = {str: _text, bool: _flag, int: _count}
     later = {  # missing in records of earlier versions
-        field.name: by_type[type(field.default)]
+        field.name: by_type.get(type(field.default), _anything)
         for field in fields(VolumeSpec)
         if field.default is not MISSING
     }

@@ -87,7 +87,7 @@ def every_file(store):
 
 def one_of_each_kind(store):
     """Return a file from each folder of the second level: images, levels, labels."""
-    found = {}
+    found: dict[tuple[str, ...], str] = {}
     for name in every_file(store):
         found.setdefault(tuple(Path(name).parts[:4]), name)
     return sorted(found.values())

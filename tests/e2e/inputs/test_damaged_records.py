@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,19 @@ COMMANDS = {
     ),
 }
 GONE = object()
-KINDS = (None, 7, -1.5, "text", True, [], [[]], {}, {"a": 1}, float("nan"), 10**400)
+KINDS: tuple[Any, ...] = (
+    None,
+    7,
+    -1.5,
+    "text",
+    True,
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    float("nan"),
+    10**400,
+)
 UNREAD = ("machine", "params", "totals")
 NEEDED = (
     "request", "decisions", "execution", "facts", "sessions", "version",
@@ -67,8 +80,10 @@ def places(value, before=()):
     """Yield the way to every value of a document; of a list to its first."""
     if before and before[-1] in UNREAD:
         return
-    inside = value.items() if isinstance(value, dict) else ()
-    if isinstance(value, list):
+    inside: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inside = list(value.items())
+    elif isinstance(value, list):
         inside = list(enumerate(value))[:1]
     for key, one in inside:
         yield (*before, key)

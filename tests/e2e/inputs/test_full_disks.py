@@ -13,7 +13,7 @@ import tifffile
 from blockseg.core.errors import NoSpaceError
 from blockseg.jobs.record import RunRecord
 from blockseg.runtime import Ledger
-from blockseg.volume import PyramidWriter, replacing
+from blockseg.volume import PyramidWriter
 
 SERIAL = ("--scheduler", "serial", "--block", "16")
 COMMANDS = {
@@ -60,7 +60,7 @@ def test_a_disk_that_is_full_before_the_start_is_told_in_one_line(
         elif where == "ledger":
             patch.setattr(sqlite3, "connect", _no_room)
         else:
-            patch.setattr(replacing.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
         assert "no space left" in stopped(blockseg, *COMMANDS[name]).lower()
     blockseg(*COMMANDS[name])
 
