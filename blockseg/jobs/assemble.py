@@ -114,7 +114,7 @@ class Start:
             execution={},
             facts={
                 **(facts or {}),
-                "checked": True,
+                "checked": self.checked,
                 "machine": machine_facts(),
                 "phases": phase_facts((main, *coarse), len(candidates)),
             },

@@ -72,6 +72,7 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
         zarr_format=settings.zarr_format,
         codec=settings.codec,
         beside=job.paths.folder,
+        checked=bool(job.record.facts.get("checked", False)),
     )
     with Ledger.open(source.ledger, source.fingerprint) as ledger:
         ledger.put_files(_FOLDER, _stored(job.paths.out))

@@ -82,7 +82,6 @@ def execute(
     with claimed(job.paths, fresh=not job.resumed, settle=settle):
         path = job.ledger or job.paths.ledger
         with _ledger(job, path) as ledger:
-            job.watch.begin(ledger, on_event)
             if job.resumed:  # before anything of it is written again
                 try_again(job, ledger, on_event)
             if job.pyramids:
@@ -95,6 +94,7 @@ def execute(
             remove_stale_locks(job.paths.out)
             if job.record.decisions.get("trial"):
                 ledger.put("engine", json.dumps(job.record.decisions["trial"]))
+            job.watch.begin(ledger, on_event)
             before = len(job.candidates) - len(
                 _pending(ledger, job.main, job.candidates)
             )

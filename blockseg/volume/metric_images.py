@@ -38,6 +38,7 @@ def write_metric_images(
     zarr_format: Literal[2, 3],
     codec: str,
     beside: Path,
+    checked: bool = True,
 ) -> None:
     """Write images as OME-Zarr groups in a folder, in place of what was there.
 
@@ -49,7 +50,7 @@ def write_metric_images(
         Of one shape (z, y, x); NaN where nothing is known.
     space
         Of their voxels.
-    zarr_format, codec
+    zarr_format, codec, checked
         As in :class:`PyramidSpec`.
     beside
         Existing folder on the same file system where they are made before they
@@ -70,7 +71,8 @@ def write_metric_images(
         name, document = _group(zarr_format)
         replace_file(made / name, (json.dumps(document) + "\n").encode())
         for name, image in images.items():
-            _write(_spec(made / name, image.shape, space, zarr_format, codec), image)
+            spec = _spec(made / name, image.shape, space, zarr_format, codec)
+            _write(replace(spec, checked=checked), image)
         if folder.exists():
             folder.replace(old)
         made.replace(folder)

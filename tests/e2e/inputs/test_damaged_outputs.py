@@ -186,7 +186,7 @@ def earlier(monkeypatch):
         monkeypatch.undo()
         path = out / ".blockseg" / "run.json"
         record = json.loads(path.read_text())
-        assert record["facts"].pop("checked")
+        assert record["facts"].pop("checked") is False
         path.write_text(json.dumps(record))
         with sqlite3.connect(out / ".blockseg" / "ledger.sqlite") as ledger:
             ledger.execute("DROP TABLE files")
