@@ -61,14 +61,13 @@ def name_fields(names: Sequence[str]) -> NameFields:
     if quick is not None:
         return NameFields((quick,))
     parts = [NUMBER.split(TIFF_SUFFIX.sub("", name)) for name in names]
+    columns = _alike_but_for_numbers(parts)
+    if columns:
+        return NameFields(tuple(_numbers(columns)))
     frames = [tuple(map(str.lower, part[::2])) for part in parts]
     kinds = Counter(frames)
     fewest = min(len(frame) for frame in kinds) - 1
     left = _shared(list(kinds), fewest)
-    if len(kinds) == 1:
-        return NameFields(
-            tuple(_numbers([list(column) for column in zip(*parts, strict=True)]))
-        )
     right = _shared([frame[::-1] for frame in kinds], fewest - left)
     if not left + right and max(kinds.values()) > 1:
         usual = max(kinds, key=lambda kind: kinds[kind])
@@ -119,6 +118,16 @@ def _one_counter(names: Sequence[str]) -> Field | None:
         0,
         measures(behind),
     )
+
+
+def _alike_but_for_numbers(parts: list[list[str]]) -> list[list[str]]:
+    """Return columns of names that differ in nothing but numbers; of others, none."""
+    if len(set(map(len, parts))) > 1:
+        return []
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    texts = (set(column) for column in columns[::2])
+    alike = all(len({text.lower() for text in some}) == 1 for some in texts)
+    return columns if alike else []
 
 
 def _shared(frames: Sequence[tuple[str, ...]], most: int) -> int:

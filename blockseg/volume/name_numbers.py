@@ -36,6 +36,7 @@ _LABEL = re.compile(r"([A-Z]+|[A-Z]?[a-z]+)[ _=-]?$")
 _UNIT = re.compile(r"(?:[uµμ]m|mm|microns?)(?![a-z])", re.IGNORECASE)
 _BETWEEN_TIMES = re.compile(r"[-_:. hmT]?$")
 _LIMITS = (24, 60, 60)  # of hours, minutes and seconds
+_DIGITS = 18  # that fit in 64 bits
 _WRAPS = 45  # a field that runs over 60 has values beyond this one
 
 
@@ -152,21 +153,19 @@ def _even(number: Field) -> bool:
 
 
 def _number(before: str, tokens: list[str], after: str) -> Field:
-    texts = dict.fromkeys(tokens)
-    decimals = max(len(text.partition(".")[2]) for text in texts)
-    read = {text: _scaled(text, decimals) for text in texts}
-    values = sorted(set(read.values()))
-    rank = {value: i for i, value in enumerate(values)}
-    rank_of = {text: rank[value] for text, value in read.items()}
-    written = dict(zip(reversed(rank_of.values()), reversed(rank_of), strict=True))
-    longest = max(map(len, texts))
-    stamp = longest >= STAMP and not any(text.startswith("0") for text in texts)
+    longest = len(max(tokens, key=len))
+    stamp = longest >= STAMP and not any(token.startswith("0") for token in tokens)
+    decimals = max(len(token.partition(".")[2]) for token in tokens)
+    read = [_scaled(token, decimals) for token in tokens] if decimals else map(int, tokens)
+    # Beyond 64 bits NumPy keeps Python's integers.
+    numbers = np.array(list(read), np.int64 if longest + decimals < _DIGITS else object)
+    values, first, codes = np.unique(numbers, return_index=True, return_inverse=True)
     return Field(
         "clock" if stamp else "number",
         label_of(before),
-        np.array([rank_of[token] for token in tokens], dtype=np.int64),
-        tuple(values),
-        tuple(written[i] for i in range(len(values))),
+        codes.astype(np.int64),
+        tuple(values.tolist()),
+        tuple(tokens[i] for i in first.tolist()),
         decimals,
         measures(after),
     )

@@ -68,7 +68,8 @@ def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
 
 
 def _is_side_by_side(one: Field) -> bool:
-    return one.label in _SIDE_BY_SIDE or set(one.values) <= _WAVELENGTHS
+    few = one.distinct <= len(_WAVELENGTHS)
+    return one.label in _SIDE_BY_SIDE or (few and set(one.values) <= _WAVELENGTHS)
 
 
 def beside(counter: Field, fields: Sequence[Field]) -> tuple[Field, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -112,9 +113,11 @@ class _Names:
 
     def _as_read(self, order: NDArray[np.int64], counter: Field) -> NDArray[np.int64]:
         """Return the order of the names where it is that of the counter, or its reverse."""
-        read = np.array(self._naturally(), dtype=np.int64)
-        keeps = counter.kind == "clock" or np.array_equal(read, order[::-1])
-        return read if keeps else order
+        if counter.kind == "clock":
+            return np.array(self._naturally(), dtype=np.int64)
+        backwards = order[::-1]
+        keys = (_natural(self.names[i]) for i in backwards)  # the first two mostly tell
+        return backwards if all(a < b for a, b in itertools.pairwise(keys)) else order
 
     def _naturally(self) -> list[int]:
         return sorted(range(len(self.names)), key=lambda i: _natural(self.names[i]))
