@@ -19,6 +19,7 @@ from blockseg.volume.name_numbers import (
     STAMP,
     Field,
     common_start,
+    is_signed,
     label_of,
     measures,
     read_column,
@@ -82,9 +83,9 @@ def name_fields(names: Sequence[str]) -> NameFields:
     word = _word(middle)
     start, end = (
         [common_start(word.texts)] * len(names),
-        [common_start([text[::-1] for text in word.texts])[::-1]] * len(names),
+        [_end_of_words([text[::-1] for text in word.texts])] * len(names),
     )
-    ends = [*_numbers([*ahead, start]), *_numbers([end, *behind])]
+    ends = [*_numbers([*ahead, start]), *_numbers([end, *behind], start="")]
     return NameFields((*ends, word))
 
 
@@ -97,7 +98,8 @@ def _one_counter(names: Sequence[str]) -> Field | None:
     start = len(ahead)
     digits = re.match("[0-9]+", names[0][start:])
     behind = names[0][start + digits.end() :] if digits else ""
-    if not behind or re.search(r"[0-9]\.$", ahead) or re.match(r"\.[0-9]", behind):
+    signed = ahead.endswith(("-", "+")) and is_signed(f"/{ahead[:-1]}", behind)
+    if signed or not behind or re.search(r"[0-9]\.$", ahead) or re.match(r"\.[0-9]", behind):
         return None
     end = -len(behind)
     tokens = [name[start:end] for name in names]
@@ -139,14 +141,26 @@ def _shared(frames: Sequence[tuple[str, ...]], most: int) -> int:
     return most
 
 
-def _numbers(columns: list[list[str]]) -> list[Field]:
-    """Return the numbers that vary; columns are texts and numbers in turn, texts first."""
+def _numbers(columns: list[list[str]], start: str = "/") -> list[Field]:
+    """Return the numbers that vary; columns are texts and numbers in turn, texts first.
+
+    ``start`` stands for an empty text before the first.
+    """
     found: list[tuple[Field, str]] = []
     for place in range(1, len(columns) - 1, 2):
         before, tokens, after = columns[place - 1 : place + 2]
-        readings = read_column(before[0], tokens, after[0])
+        text = before[0] or (start if place == 1 else "")
+        readings = read_column(text, tokens, after[0])
         found.extend((one, before[0]) for one in readings)
     return varying(found)
+
+
+def _end_of_words(backwards: list[str]) -> str:
+    """Return what texts end with, given backwards, without a part of a longer word."""
+    end = common_start(backwards)
+    apart = {text[len(end) : len(end) + 1] for text in backwards}
+    end = end[::-1]
+    return re.sub(r"^[^\W\d_]+", "", end) if any(map(str.isalpha, apart)) else end
 
 
 def _word(texts: list[str]) -> Field:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from blockseg.volume.slice_steps import steps_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -18,6 +20,7 @@ __all__ = [
     "STAMP",
     "Field",
     "common_start",
+    "is_signed",
     "label_of",
     "measures",
     "read_column",
@@ -34,6 +37,7 @@ STAMP = 12
 
 _LABEL = re.compile(r"([A-Z]+|[A-Z]?[a-z]+)[ _=-]?$")
 _UNIT = re.compile(r"(?:[uµμ]m|mm|microns?)(?![a-z])", re.IGNORECASE)
+_BEFORE_SIGNS = ("_", "/", "=", "(", "[")
 _BETWEEN_TIMES = re.compile(r"[-_:. hmT]?$")
 _LIMITS = (24, 60, 60)  # of hours, minutes and seconds
 _DIGITS = 18  # that fit in 64 bits
@@ -115,6 +119,20 @@ def measures(after: str) -> bool:
     return _UNIT.match(after) is not None
 
 
+def is_signed(before: str, token: str) -> bool:
+    """Say whether a dash in front of a number is its sign, and joins no words.
+
+    Parameters
+    ----------
+    before
+        Text before the dash, "/" at the start of a name.
+    token
+        The number, or what it begins with.
+    """
+    decimals = "." in token and before.endswith(" ")
+    return before.endswith(_BEFORE_SIGNS) or decimals
+
+
 def read_column(before: str, tokens: list[str], after: str) -> list[Field]:
     """Return the number of a column, or the two on both sides of a point.
 
@@ -127,7 +145,8 @@ def read_column(before: str, tokens: list[str], after: str) -> list[Field]:
     """
     distinct = dict.fromkeys(tokens)
     signs = {token[0] if token[0] in "+-" else "" for token in distinct}
-    if len(signs) == 1 and signs != {""}:  # a dash between words
+    if len(signs) == 1 and signs != {""} and not is_signed(before, tokens[0]):
+        # A dash between words.
         tokens = [token[1:] for token in tokens]
         distinct = dict.fromkeys(tokens)
     fractions = {len(token.partition(".")[2]) for token in distinct}
@@ -142,14 +161,12 @@ def read_column(before: str, tokens: list[str], after: str) -> list[Field]:
 
 def _even(number: Field) -> bool:
     """Say whether numbers with a point are decimals in equal steps, not pairs of counters."""
-    whole = {value // 10**number.decimals for value in number.values}
-    steps = np.diff(np.array(number.values, dtype=np.float64))
-    if len(whole) < 2 or not len(steps):
+    whole = np.unique([value // 10**number.decimals for value in number.values])
+    steps = steps_of(number.values)
+    if len(whole) < 2 or steps is None or steps.missing >= number.distinct:
         return False
-    values, counts = np.unique(steps, return_counts=True)
-    usual = values[counts.argmax()]
-    even = not np.any(np.rint(steps / usual) * usual - steps)
-    return bool(even and steps.sum() / usual + 1 < 2 * number.distinct)
+    counted = len(whole) == number.distinct and np.all(np.diff(whole) == 1)
+    return not counted or len(set(np.diff(number.values).tolist())) == 1
 
 
 def _number(before: str, tokens: list[str], after: str) -> Field:

@@ -22,6 +22,7 @@ _Z = {
     "z", "zpos", "zplane", "slice", "slices", "sl", "plane", "section", "sec", "layer",
     "depth",
 }  # fmt: skip
+_FEW = 5  # planes; fewer may be channels, tiles or time points
 _ACROSS = {"x", "y", "xpos", "ypos"}
 _SIDE_BY_SIDE = {
     "ch", "chan", "channel", "channels", "wavelength", "lambda", "laser", "cam", "camera",
@@ -43,16 +44,16 @@ def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
     """Return the field that counts planes."""
     count = len(numbers[0].codes)
     plain = [f for f in numbers if f.kind == "number"]
+    running = next((f for f in plain if f.distinct == count), None)
     if not plain or _combinations([*plain, *words]) < count:  # times tell names apart
         plain = [f for f in plain if not _is_side_by_side(f)] or list(numbers)
     # A number that runs over planes and channels alike tells neither.
     rest = [f for f in plain if f.distinct < count]
-    if (
-        len(rest) > 1
-        and any(map(_cycles, rest))
-        and _combinations([*rest, *words]) == count
-    ):
-        plain = rest
+    if running is not None and len(rest) > 1:
+        order = np.argsort(running.codes, kind="stable")
+        cycling = [f for f in rest if _cycles(f, order)]
+        if cycling and _combinations([*rest, *words]) == count:
+            plain = _fastest(cycling, order) or rest
     alone = [f for f in plain if f.distinct == count]
     named = [f for f in plain if f.label in _Z]
     measured = [f for f in alone if f.measured and f.label not in _ACROSS]
@@ -65,6 +66,18 @@ def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
         return alone[0]
     likely = [f for f in plain if f.label not in _SIDE_BY_SIDE | _ACROSS] or plain
     return max(enumerate(likely), key=lambda at: (at[1].distinct, at[0]))[1]
+
+
+def _fastest(cycling: Sequence[Field], order: NDArray[np.int64]) -> list[Field]:
+    """Return the field that changes most often of those that may count planes.
+
+    None, if one of all of them is named so.
+    """
+    if any(f.label in _Z for f in cycling):
+        return []
+    many = [f for f in cycling if f.distinct >= _FEW and f.label not in _SIDE_BY_SIDE]
+    changes = [np.count_nonzero(np.diff(f.codes[order])) for f in many]
+    return [many[int(np.argmax(changes))]] if many else []
 
 
 def _is_side_by_side(one: Field) -> bool:

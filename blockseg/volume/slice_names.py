@@ -191,7 +191,7 @@ class _Names:
         step = steps.step / 10**counter.decimals
         return (
             f"{self.root}: of the slices {first} to {last}"
-            f"{f' in steps of {step:g}' if step != 1 else ''} {steps.missing} "
+            f"{f' in steps of {step:g}' if step != 1 else ''}, {steps.missing} "
             f"{'is' if steps.missing == 1 else 'are'} missing: {shown}{more}; "
             f"restore {'it' if steps.missing == 1 else 'them'}, or {way_out}"
         )

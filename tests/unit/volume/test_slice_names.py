@@ -230,7 +230,7 @@ def test_files_that_are_named_otherwise_are_no_slices():
     [
         ([0, 1, 2, 4, 5], "missing: 0003;"),
         ([0, 1, 2, 5, 6], "missing: 0003 to 0004;"),
-        ([10, 20, 40, 50], "in steps of 10 1 is missing: 0030;"),
+        ([10, 20, 40, 50], "in steps of 10, 1 is missing: 0030;"),
         ([1, 2, 4, 6, 8, 9, 10, 12, 13], "0003, 0005, 0007 and 1 more;"),
         ([0, 1, 3], "missing: 0002;"),
         ([0, 2, 4, 6, 7, 8], "3 are missing: 0001, 0003, 0005;"),
