@@ -183,7 +183,9 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         out=target,
         roi=roi,
         weights=read_weights(settings),
-        mask=open_mask(settings.mask, shape, opened.space, roi),
+        mask=open_mask(
+            settings.mask, shape, opened.space, roi, allow_gaps=settings.allow_gaps
+        ),
         settings=settings,
     )
 
@@ -251,7 +253,13 @@ def check_roi(roi: Roi, shape: Zyx) -> None:
 
 
 def open_mask(
-    uri: str | None, shape: Zyx, space: Space, roi: Roi, option: str = "--mask"
+    uri: str | None,
+    shape: Zyx,
+    space: Space,
+    roi: Roi,
+    option: str = "--mask",
+    *,
+    allow_gaps: bool | None = None,
 ) -> Source | None:
     """Open the volume that restricts a run, if there is one.
 
@@ -265,6 +273,8 @@ def open_mask(
         Region of that volume that is asked for.
     option
         That names the mask.
+    allow_gaps
+        As for :func:`~blockseg.volume.find`.
 
     Raises
     ------
@@ -274,7 +284,7 @@ def open_mask(
     if uri is None:
         return None
     try:
-        spec = find(uri, mask=True)
+        spec = find(uri, allow_gaps=allow_gaps, mask=True)
         volume = open_volume(spec)
         refuse_misplaced(spec, volume)
     except VolumeError as error:

@@ -231,7 +231,9 @@ def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         out=output_of(opened.spec, out),
         roi=roi,
         weights=None,
-        mask=open_mask(settings.mask, shape, opened.space, roi),
+        mask=open_mask(
+            settings.mask, shape, opened.space, roi, allow_gaps=settings.allow_gaps
+        ),
         settings=settings,
     )
 

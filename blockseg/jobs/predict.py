@@ -91,7 +91,9 @@ def predict(
     source = memory_source(np.asarray(array))
     roi = given.roi or Roi.whole(source.volume.shape)
     check_roi(roi, source.volume.shape)
-    mask = open_mask(given.mask, source.volume.shape, source.space, roi)
+    mask = open_mask(
+        given.mask, source.volume.shape, source.space, roi, allow_gaps=given.allow_gaps
+    )
     inputs = Inputs(source, Path(), roi, read_weights(given), mask, given)
     return _segment(inputs, _decided(inputs))
 

@@ -16,7 +16,12 @@ from blockseg.volume.n5_layout import n5_image, n5_images
 from blockseg.volume.open import open_volume
 from blockseg.volume.protocol import ConstantVolume
 from blockseg.volume.tiff_series import open_tiff_file, read_image
-from blockseg.volume.tiff_slices import check_file, check_slices, slice_files
+from blockseg.volume.tiff_slices import (
+    check_file,
+    check_slices,
+    require_planes,
+    slice_files,
+)
 from blockseg.volume.zarr_layout import zarr_image, zarr_images
 
 if TYPE_CHECKING:
@@ -49,7 +54,7 @@ def find(
     timepoint: int | None = None,
     axes: str | None = None,
     stored_as: str | None = None,
-    allow_gaps: bool = False,
+    allow_gaps: bool | None = None,
     mask: bool = False,
 ) -> VolumeSpec:
     """Find a 3-D volume, and check that it is complete and can be opened.
@@ -72,7 +77,8 @@ def find(
     stored_as
         Type that the stored bits are, where the source states another.
     allow_gaps
-        Whether planes missing from a folder of slices are read as empty.
+        Whether planes missing from a folder of slices are read as empty; None where the
+        user has no option to say so.
     mask
         Whether any type of number is welcome, and not only those of images.
 
@@ -95,17 +101,20 @@ def find(
         raise VolumeError(message)
     located = locate(text)
     inside = (dataset or "").strip("/")
+    asks = not (axes or mask)  # coarse masks may well have few planes
     if located.kind == "tiff":
         stated, shape = _tiff(located.uri, inside, level)
         spec = VolumeSpec(located.uri, "tiff", inside, level)
     elif located.kind == "slices":
-        stated, shape = _slices(located.uri, inside, level, allow_gaps=allow_gaps)
+        stated, shape = _slices(
+            located.uri, inside, level, allow_gaps=allow_gaps, asks=asks
+        )
         spec = VolumeSpec(located.uri, "tiff")
     else:
         array = _array(located, inside, level)
         stated, shape = array.axis_names or AxisNames.by_word(array.axes), array.shape
         spec = VolumeSpec(located.uri, array.format, array.path, array.level)
-    if not (axes or mask):  # coarse masks may well have few planes
+    if asks:
         require_named(stated, shape, _name(spec))
     names = named_axes(axes or "", stated.letters, _name(spec))
     selection = AxisSelection.choose(
@@ -118,7 +127,7 @@ def find(
         timepoint=chosen.get("t", 0),
         axes=axes or "",
         stored_as=stored_as or "",
-        allow_gaps=allow_gaps,
+        allow_gaps=bool(allow_gaps),
     )
     _check_dtype(text, open_volume(spec).dtype, mask=mask)
     return spec
@@ -132,13 +141,15 @@ def _tiff(path: str, image: str, level: int) -> tuple[AxisNames, tuple[int, ...]
 
 
 def _slices(
-    uri: str, image: str, level: int, *, allow_gaps: bool
+    uri: str, image: str, level: int, *, allow_gaps: bool | None, asks: bool
 ) -> tuple[AxisNames, tuple[int, ...]]:
     if image or level:
         message = f"{uri} are slices without datasets and levels; leave those out"
         raise VolumeError(message)
     files = slice_files(uri, allow_gaps=allow_gaps)
     page = check_slices(files)
+    if asks:
+        require_planes(files, uri)
     return AxisNames.by_word(("z", "y", "x")), (len(files), *page.shape[1:])
 
 

@@ -74,9 +74,13 @@ class Field:
         """Number of values."""
         return len(self.texts)
 
+    def shown_texts(self) -> list[str]:
+        """Return its values for people to read."""
+        return _words(self.texts) if self.kind == "word" else list(self.texts)
+
     def shown(self) -> str:
         """Return its label and values for people to read."""
-        texts = _words(self.texts) if self.kind == "word" else list(self.texts)
+        texts = self.shown_texts()
         few = texts if len(texts) <= 4 else [texts[0], "…", texts[-1]]
         listed = ", ".join(few).replace(", …, ", "…")
         return f"{self.label.upper()} {listed}".strip()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from blockseg.volume.name_numbers import Field
 
-__all__ = ["beside", "plane_counter"]
+__all__ = ["beside", "plane_counter", "rather_no_planes"]
 
 _Z = {
     "z", "zpos", "zplane", "slice", "slices", "sl", "plane", "section", "sec", "layer",
@@ -28,6 +28,11 @@ _SIDE_BY_SIDE = {
     "ch", "chan", "channel", "channels", "wavelength", "lambda", "laser", "cam", "camera",
     "tile", "view", "angle",
 }  # fmt: skip
+_CHANNELS = {"c", "w", "wv"}  # in short
+_RARELY_PLANES = {
+    "c", "w", "wv", "t", "tp", "time", "timepoint", "pos", "position", "series", "roi",
+    "fov", "field", "well", "cycle", "round", "cy", "alexa",
+}  # fmt: skip
 # Lines of lasers and maxima of dyes, in nm.
 _WAVELENGTHS = {
     405, 445, 457, 473, 488, 491, 514, 515, 525, 532, 546, 552, 555, 561, 568, 592, 594,
@@ -36,8 +41,10 @@ _WAVELENGTHS = {
 }  # fmt: skip
 _COLOURS = {
     "red", "green", "blue", "yellow", "cyan", "magenta", "farred", "dapi", "gfp", "egfp",
-    "yfp", "cfp", "rfp", "tdtomato", "mcherry", "cy3", "cy5", "signal", "autofluorescence",
+    "yfp", "cfp", "rfp", "tdtomato", "mcherry", "cy", "alexa", "fitc", "tritc", "texasred",
+    "hoechst", "signal", "background", "reference", "auto", "autofluorescence",
 }  # fmt: skip
+_APART = {"left", "right", "raw", "image", "mask", "masks", "label", "labels", "seg"}
 
 
 def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
@@ -80,6 +87,24 @@ def _fastest(cycling: Sequence[Field], order: NDArray[np.int64]) -> list[Field]:
     return [many[int(np.argmax(changes))]] if many else []
 
 
+def rather_no_planes(fields: Sequence[Field]) -> bool:
+    """Say whether a few names differ in channels, tiles or times, and in nothing else."""
+    told = [f for f in fields if f.kind != "clock"]
+    few = all(f.distinct < _FEW for f in told)
+    return bool(told) and few and all(map(_is_rather_no_plane, told))
+
+
+def _is_rather_no_plane(one: Field) -> bool:
+    if one.kind == "word":
+        return _are(one, _COLOURS | _APART)
+    labels = _RARELY_PLANES | _ACROSS
+    return one.label not in _Z and (one.label in labels or _is_side_by_side(one))
+
+
+def _are(words: Field, known: set[str]) -> bool:
+    return {re.sub("[^a-z]", "", text.lower()) for text in words.shown_texts()} <= known
+
+
 def _is_side_by_side(one: Field) -> bool:
     few = one.distinct <= len(_WAVELENGTHS)
     return one.label in _SIDE_BY_SIDE or (few and set(one.values) <= _WAVELENGTHS)
@@ -113,10 +138,9 @@ def _is_another_axis(one: Field, order: NDArray[np.int64]) -> bool:
     if one.kind == "clock" or often.min() < 2 or 2 * one.distinct > len(order):
         return False
     if one.kind == "word":
-        words = {re.sub("[^a-z]", "", text.lower()) for text in one.texts}
-        named = words <= _COLOURS
+        named = _are(one, _COLOURS)
     else:
-        named = _is_side_by_side(one)
+        named = one.label in _CHANNELS or _is_side_by_side(one)
     return named or _cycles(one, order)
 
 

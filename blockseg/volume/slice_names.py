@@ -13,7 +13,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.name_fields import NameFields, name_fields
-from blockseg.volume.slice_axes import beside, plane_counter
+from blockseg.volume.slice_axes import beside, plane_counter, rather_no_planes
 from blockseg.volume.slice_globs import glob_of
 from blockseg.volume.slice_steps import Steps, steps_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from blockseg.volume.name_numbers import Field
 
-__all__ = ["Arranged", "arrange"]
+__all__ = ["Arranged", "arrange", "other_axis"]
 
 _NAMED = 3
 _FARTHEST = 1000  # times as many planes as slices: no gap, but a number of another kind
@@ -45,7 +45,7 @@ def arrange(
     names: Sequence[str],
     root: str,
     *,
-    allow_gaps: bool = False,
+    allow_gaps: bool | None = False,
     others: Iterable[str] = (),
 ) -> Arranged:
     """Return slices in the order of the counter in their names.
@@ -57,7 +57,8 @@ def arrange(
     root
         Their folder; for messages.
     allow_gaps
-        Whether planes may be missing between them.
+        Whether planes may be missing between them; None where the user has no option to
+        say so.
     others
         Names beside them that a suggested glob must not match.
 
@@ -69,6 +70,24 @@ def arrange(
     return _Names(names, root, others).arranged(allow_gaps=allow_gaps)
 
 
+def other_axis(names: Sequence[str]) -> str:
+    """Return what tells few names apart if that is rather a channel, a tile or a time.
+
+    Parameters
+    ----------
+    names
+        Of the slices, relative to their folder, '/'-separated; at least one.
+
+    Returns
+    -------
+    It and its values, for people to read; empty if planes may well be named so.
+    """
+    fields = name_fields(names).fields
+    if not rather_no_planes(fields):
+        return ""
+    return " and ".join(one.shown() for one in fields if one.kind != "clock")
+
+
 class _Names:
     def __init__(
         self, names: Sequence[str], root: str, others: Iterable[str] = ()
@@ -77,7 +96,7 @@ class _Names:
         self.root = root
         self.others = others
 
-    def arranged(self, *, allow_gaps: bool) -> Arranged:
+    def arranged(self, *, allow_gaps: bool | None) -> Arranged:
         found = name_fields(self.names)
         if found.odd:
             raise VolumeError(self._strangers(found))
@@ -93,7 +112,7 @@ class _Names:
             raise VolumeError(self._several(counter, others))
         return self._in_planes(counter, single=len(found.fields) == 1, gaps=allow_gaps)
 
-    def _in_planes(self, counter: Field, *, single: bool, gaps: bool) -> Arranged:
+    def _in_planes(self, counter: Field, *, single: bool, gaps: bool | None) -> Arranged:
         order = np.argsort(counter.codes, kind="stable")
         if not single:
             order = self._as_read(order, counter)
@@ -103,7 +122,7 @@ class _Names:
             doubt = "" if known else self._uneven(counter)
             return Arranged(tuple(order.tolist()), doubt)
         if steps.missing and (not gaps or steps.missing > _FARTHEST * len(self.names)):
-            raise VolumeError(self._gap(counter, steps))
+            raise VolumeError(self._gap(counter, steps, option=gaps is not None))
         planes: list[int | None] = [None] * (int(steps.planes[-1]) + 1)
         backwards = len(order) > 1 and counter.codes[order[0]] > counter.codes[order[1]]
         places = steps.planes[-1] - steps.planes[::-1] if backwards else steps.planes
@@ -177,17 +196,18 @@ class _Names:
         where = f"{glob.escape(self.root.rstrip('/'))}/{pattern}"
         return f"choose some with a glob: {shlex.quote(where)}"
 
-    def _gap(self, counter: Field, steps: Steps) -> str:
+    def _gap(self, counter: Field, steps: Steps, *, option: bool) -> str:
         runs = list(_missing(counter, steps))
         shown = ", ".join(runs[:_NAMED])
         more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
         first, last = (counter.written(counter.values[i]) for i in (0, -1))
         far = steps.missing > _FARTHEST * len(self.names)
-        way_out = (
-            "choose those that belong together with a glob"
-            if far
-            else "--allow-gaps reads them as empty planes"
-        )
+        if far:
+            way_out = "choose those that belong together with a glob"
+        elif option:
+            way_out = "--allow-gaps reads them as empty planes"
+        else:
+            way_out = "give a copy by blockseg convert --allow-gaps, with empty planes"
         step = steps.step / 10**counter.decimals
         return (
             f"{self.root}: of the slices {first} to {last}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.name_fields import TIFF_SUFFIX, skeleton
-from blockseg.volume.slice_names import arrange
+from blockseg.volume.slice_names import arrange, other_axis
 from blockseg.volume.tiff_directory import TiffPageInfo, is_tiff, walk_pages
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "check_file",
     "check_slices",
     "is_glob",
+    "require_planes",
     "slice_doubt",
     "slice_files",
     "tiff_files",
@@ -51,7 +52,7 @@ def tiff_files(uri: str) -> list[str]:
     return list(_look(uri).files)
 
 
-def slice_files(uri: str, *, allow_gaps: bool = False) -> list[str | None]:
+def slice_files(uri: str, *, allow_gaps: bool | None = False) -> list[str | None]:
     """Return the slices of a folder or a glob in the order of their planes.
 
     Parameters
@@ -59,7 +60,7 @@ def slice_files(uri: str, *, allow_gaps: bool = False) -> list[str | None]:
     uri
         The folder or glob.
     allow_gaps
-        Whether planes may be missing; they are None.
+        Whether planes may be missing; they are None. As for :func:`arrange`.
 
     Raises
     ------
@@ -93,6 +94,32 @@ def slice_doubt(uri: str) -> str:
     """
     root, names = _relative(_look(uri).files)
     return arrange(names, root).doubt
+
+
+def require_planes(files: Sequence[str | None], uri: str) -> None:
+    """Refuse a few slices that by their names are rather channels, tiles or times.
+
+    Parameters
+    ----------
+    files
+        Of the planes; None for a plane that is missing.
+    uri
+        How to call them in messages.
+
+    Raises
+    ------
+    VolumeError
+        With the values that tell them apart.
+    """
+    _, names = _relative([file for file in files if file is not None])
+    values = other_axis(names)
+    if values:
+        message = (
+            f"{uri}: its {len(names)} slices differ in {values} alone, which may be "
+            "channels, tiles or times; give --axes zyx if they are planes (one plane of "
+            "each is no volume)"
+        )
+        raise VolumeError(message)
 
 
 def check_file(path: str) -> list[TiffPageInfo]:

@@ -184,3 +184,34 @@ def test_what_else_lies_beside_slices_does_not_matter(tmp_path, doubted, blockse
 def test_a_pipe_is_no_source(tmp_path, refused):
     os.mkfifo(tmp_path / "a.tif")
     refused(tmp_path / "a.tif", "neither a file nor a folder")
+
+
+def test_a_few_slices_named_by_channels_are_asked_about(tmp_path, refused, blockseg):
+    data = stack(tmp_path / "a", "img_CH{}.tif", planes=3)
+    refused(tmp_path / "a", "its 3 slices differ in CH 0, 1, 2 alone", "--axes zyx")
+    meant = copied(blockseg, tmp_path / "a", "--axes", "zyx")
+    np.testing.assert_array_equal(meant, data)
+
+
+def test_a_gap_in_the_slices_of_a_mask_is_read_as_the_advice_says(tmp_path, blockseg):
+    stack(tmp_path / "a", planes=16)
+    stack(tmp_path / "m", planes=16)
+    (tmp_path / "m" / "img_0005.tif").unlink()
+    words = ["run", tmp_path / "a", "out.zarr", "--backend", "fake", "-q", *SIZED]
+    words += ["--scheduler", "serial", "--mask", tmp_path / "m"]
+    refusal = blockseg(*words, code=1).output
+    assert "--mask: " in refusal
+    assert "1 is missing: 0005; restore it, or --allow-gaps" in refusal
+    blockseg(*words, "--allow-gaps")
+    marked = zarr.open_array(tmp_path / "out.zarr" / "0", mode="r")[:].any((1, 2))
+    assert marked.any()
+    assert not marked[5]
+
+
+def test_a_gap_where_no_option_allows_it_is_filled_by_a_copy(tmp_path, blockseg):
+    stack(tmp_path / "a")
+    (tmp_path / "a" / "img_0005.tif").unlink()
+    words = ["evaluate", tmp_path / "a", tmp_path / "a", *SIZED]
+    refusal = blockseg(*words, code=1).output
+    assert "blockseg convert --allow-gaps" in refusal
+    assert "or --allow-gaps" not in refusal
