@@ -46,10 +46,14 @@ class KeyStyle:
         if not key.startswith(self.prefix):
             return None
         numbers = key.removeprefix(self.prefix).split(self.separator)
-        if len(numbers) != len(self.order) or not all(map(str.isdecimal, numbers)):
+        if len(numbers) != len(self.order) or not all(map(_is_plain, numbers)):
             return None
         along = dict(zip(self.order, map(int, numbers), strict=True))
         return tuple(along[axis] for axis in range(len(numbers)))
+
+
+def _is_plain(number: str) -> bool:
+    return number.isdecimal() and (number == "0" or number[0] != "0")
 
 
 def key_style(layout: ArrayLayout) -> KeyStyle:
@@ -81,9 +85,10 @@ def names_in(
     entries: int,
     folders: int,
     fan: int,
+    like: re.Pattern[str] = _CHUNK,
     enters: Callable[[str], bool] = lambda _: True,
 ) -> list[str]:
-    """Return the names of files in a folder that may be chunk keys, '/'-separated.
+    """Return the names of files in a folder that look like chunk keys, '/'-separated.
 
     Folders that are arrays or groups of their own are passed over.
 
@@ -95,6 +100,8 @@ def names_in(
         How many are looked at at most, in all.
     fan
         How many folders are entered in each, the first and the last among them.
+    like
+        What such names match as a whole.
     enters
         Whether to look into a folder, by its name relative to the first.
     """
@@ -106,7 +113,7 @@ def names_in(
         entries, folders = entries - len(files) - len(below), folders - 1
         if inner and own:
             continue
-        found += [f"{inner}{name}" for name in files if _CHUNK.fullmatch(inner + name)]
+        found += [f"{inner}{name}" for name in files if like.fullmatch(inner + name)]
         names = [name for name in below if enters(f"{inner}{name}")]
         if inner.count("/") < _DEEPEST:
             waiting += [f"{inner}{name}/" for name in reversed(_spread(names, fan))]

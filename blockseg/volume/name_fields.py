@@ -47,7 +47,13 @@ class NameFields:
 
 def skeleton(name: str) -> str:
     """Return a name without its digits and the suffixes of TIFF; names of one series share it."""
-    return NUMBER.sub("#", TIFF_SUFFIX.sub("", name)).lower()
+    return NUMBER.sub("#", _bare(name)).lower()
+
+
+def _bare(name: str) -> str:
+    if name.endswith((".tif", ".tiff")):
+        return name[: name.rindex(".")]
+    return TIFF_SUFFIX.sub("", name)
 
 
 def name_fields(names: Sequence[str]) -> NameFields:
@@ -61,7 +67,7 @@ def name_fields(names: Sequence[str]) -> NameFields:
     quick = _one_counter(names)
     if quick is not None:
         return NameFields((quick,))
-    parts = [NUMBER.split(TIFF_SUFFIX.sub("", name)) for name in names]
+    parts = [NUMBER.split(_bare(name)) for name in names]
     columns = _alike_but_for_numbers(parts)
     if columns:
         return NameFields(tuple(_numbers(columns)))
@@ -99,7 +105,12 @@ def _one_counter(names: Sequence[str]) -> Field | None:
     digits = re.match("[0-9]+", names[0][start:])
     behind = names[0][start + digits.end() :] if digits else ""
     signed = ahead.endswith(("-", "+")) and is_signed(f"/{ahead[:-1]}", behind)
-    if signed or not behind or re.search(r"[0-9]\.$", ahead) or re.match(r"\.[0-9]", behind):
+    if (
+        signed
+        or not behind
+        or re.search(r"[0-9]\.$", ahead)
+        or re.match(r"\.[0-9]", behind)
+    ):
         return None
     end = -len(behind)
     tokens = [name[start:end] for name in names]

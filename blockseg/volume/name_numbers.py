@@ -177,7 +177,9 @@ def _number(before: str, tokens: list[str], after: str) -> Field:
     longest = len(max(tokens, key=len))
     stamp = longest >= STAMP and not any(token.startswith("0") for token in tokens)
     decimals = max(len(token.partition(".")[2]) for token in tokens)
-    read = [_scaled(token, decimals) for token in tokens] if decimals else map(int, tokens)
+    read = (
+        [_scaled(token, decimals) for token in tokens] if decimals else map(int, tokens)
+    )
     # Beyond 64 bits NumPy keeps Python's integers.
     numbers = np.array(list(read), np.int64 if longest + decimals < _DIGITS else object)
     values, first, codes = np.unique(numbers, return_index=True, return_inverse=True)

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from blockseg.volume.name_numbers import Field
 
-__all__ = ["beside", "plane_counter", "rather_no_planes"]
+__all__ = ["FEW", "beside", "plane_counter", "rather_no_planes"]
+
+FEW = 5
+"""Planes; fewer may be channels, tiles or time points."""
 
 _Z = {
     "z", "zpos", "zplane", "slice", "slices", "sl", "plane", "section", "sec", "layer",
     "depth",
 }  # fmt: skip
-_FEW = 5  # planes; fewer may be channels, tiles or time points
 _ACROSS = {"x", "y", "xpos", "ypos"}
 _SIDE_BY_SIDE = {
     "ch", "chan", "channel", "channels", "wavelength", "lambda", "laser", "cam", "camera",
@@ -82,16 +84,18 @@ def _fastest(cycling: Sequence[Field], order: NDArray[np.int64]) -> list[Field]:
     """
     if any(f.label in _Z for f in cycling):
         return []
-    many = [f for f in cycling if f.distinct >= _FEW and f.label not in _SIDE_BY_SIDE]
+    many = [f for f in cycling if f.distinct >= FEW and f.label not in _SIDE_BY_SIDE]
     changes = [np.count_nonzero(np.diff(f.codes[order])) for f in many]
     return [many[int(np.argmax(changes))]] if many else []
 
 
 def rather_no_planes(fields: Sequence[Field]) -> bool:
-    """Say whether a few names differ in channels, tiles or times, and in nothing else."""
+    """Say whether names differ in channels, tiles or times, and in nothing else.
+
+    Planes are named so as well, but seldom where they are few.
+    """
     told = [f for f in fields if f.kind != "clock"]
-    few = all(f.distinct < _FEW for f in told)
-    return bool(told) and few and all(map(_is_rather_no_plane, told))
+    return bool(told) and all(map(_is_rather_no_plane, told))
 
 
 def _is_rather_no_plane(one: Field) -> bool:

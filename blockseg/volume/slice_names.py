@@ -13,7 +13,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.volume.name_fields import NameFields, name_fields
-from blockseg.volume.slice_axes import beside, plane_counter, rather_no_planes
+from blockseg.volume.slice_axes import FEW, beside, plane_counter, rather_no_planes
 from blockseg.volume.slice_globs import glob_of
 from blockseg.volume.slice_steps import Steps, steps_of
 
@@ -82,6 +82,8 @@ def other_axis(names: Sequence[str]) -> str:
     -------
     It and its values, for people to read; empty if planes may well be named so.
     """
+    if len(names) >= FEW:
+        return ""
     fields = name_fields(names).fields
     if not rather_no_planes(fields):
         return ""
@@ -112,7 +114,9 @@ class _Names:
             raise VolumeError(self._several(counter, others))
         return self._in_planes(counter, single=len(found.fields) == 1, gaps=allow_gaps)
 
-    def _in_planes(self, counter: Field, *, single: bool, gaps: bool | None) -> Arranged:
+    def _in_planes(
+        self, counter: Field, *, single: bool, gaps: bool | None
+    ) -> Arranged:
         order = np.argsort(counter.codes, kind="stable")
         if not single:
             order = self._as_read(order, counter)

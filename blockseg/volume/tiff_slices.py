@@ -217,7 +217,7 @@ def _look(uri: str) -> _Seen:
 def _beside(files: Sequence[str], root: str) -> Iterator[str]:
     """Yield what lies in the folders of files but is none of them, relative to ``root``."""
     known = set(files)
-    for folder in {os.path.dirname(file) for file in files}:  # noqa: PTH120
+    for folder in {_folder(file) for file in files}:
         for path, _ in _entries(folder or "."):
             if path not in known:
                 yield os.path.relpath(path, root)
@@ -241,13 +241,18 @@ def _matches(pattern: str) -> Iterator[tuple[str, bool]]:
         yield path, Path(path).is_file()
 
 
+def _folder(path: str) -> str:
+    folder, slash, _ = path.rpartition("/")
+    return folder or slash
+
+
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
 def _relative(files: Sequence[str]) -> tuple[str, list[str]]:
     """Return the folder that holds all files, and their names in it."""
-    root = os.path.commonpath({os.path.dirname(file) for file in files})  # noqa: PTH120
+    root = os.path.commonpath({_folder(file) for file in files})
     start = len(root.rstrip("/")) + 1 if root else 0
     return root or ".", [file[start:] for file in files]
 

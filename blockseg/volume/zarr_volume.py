@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["open_zarr", "read_zarr_array"]
 
+_MAY_BE_NULL = ("dimension_separator", "consolidated_metadata")
+
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
     """Open a Zarr array read-only.
@@ -81,7 +83,7 @@ def _tensorstore(
         return open_read_only(driver, layout.folder, limits)
     except OPENING_ERRORS:
         stated, version = _stated(layout)
-        plain = with_plain_codecs(stated, version)
+        plain = with_plain_codecs(_said(stated), version)
         if plain == stated:
             raise
         return open_read_only(
@@ -93,6 +95,12 @@ def _stated(layout: ArrayLayout) -> tuple[dict[str, Any], Literal[2, 3]]:
     if layout.format == "zarr2":
         return load_json(layout.folder / ".zarray") or {}, 2
     return load_json(layout.folder / "zarr.json") or {}, 3
+
+
+def _said(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata without keys that say nothing, and that tensorstore refuses so."""
+    empty = [key for key in _MAY_BE_NULL if metadata.get(key, "") is None]
+    return {key: value for key, value in metadata.items() if key not in empty}
 
 
 def _why_not(layout: ArrayLayout, error: Exception) -> str:

@@ -123,6 +123,46 @@ def test_every_other_spelling_is_refused_with_both_places(
 
 
 @pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize(
+    ("there", "spell"),
+    [
+        ("0_0_0", "_".join),
+        ("0.0.0.gz", lambda n: ".".join(n) + ".gz"),
+        ("chunk/0-0-0", lambda n: "chunk/" + "-".join(n)),
+    ],
+)
+def test_a_spelling_of_nobody_is_named(
+    tmp_path: Path, name: str, there: str, spell: Callable[[list[str]], str]
+) -> None:
+    expected, write = STORES[name]
+    path = write(tmp_path / "a")
+    rename(path, spell)
+    assert f"{expected} is expected, {there} is there" in refusal(path)
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_numbers_with_zeros_in_front_are_refused(tmp_path: Path, name: str) -> None:
+    expected, write = STORES[name]
+    path = write(tmp_path / "a")
+    rename(path, lambda n: SPELLED[expected]([f"{int(i):03d}" for i in n]))
+    assert "have no zeros in front" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "key"), [(2, "dimension_separator"), (3, "consolidated_metadata")]
+)
+def test_keys_of_null_say_nothing(
+    tmp_path: Path, version: Literal[2, 3], key: str
+) -> None:
+    path = zarr_array(tmp_path / "a", version)
+    file = path / (".zarray" if version == 2 else "zarr.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: None}))
+    found = find_plausible(path, CHOICES)
+    assert found.remarks == ()
+    np.testing.assert_array_equal(found.volume.read(Roi.whole(SHAPE)), brain())
+
+
+@pytest.mark.parametrize("name", STORES)
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:])
 def test_numbers_in_another_order_are_refused(
     tmp_path: Path, name: str, order: Order

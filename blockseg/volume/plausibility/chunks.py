@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -175,12 +176,28 @@ def _check_empty(sample: _Sample, choices: SourceChoices) -> None:
         looked = (
             "" if len(sample.looked_at) == sample.total else " that were looked for"
         )
+        key = file.relative_to(layout.folder).as_posix()
+        other = _resembling(layout)
+        example = f"{key} is expected, {other} is there" if other else f"such as {key}"
         message = (
             f"{layout.name}: none of its {len(sample.looked_at)} {_files(layout)}{looked} "
-            f"is stored (such as {file.relative_to(layout.folder).as_posix()}); copy it "
-            f"whole, or give --allow-empty to read every voxel as {layout.fill}"
+            f"is stored ({example}); copy it whole, or give --allow-empty to read every "
+            f"voxel as {layout.fill}"
         )
         raise VolumeError(message)
+
+
+def _resembling(layout: ArrayLayout) -> str:
+    """Return the name of a file with a number for each axis; empty if there is none."""
+    numbers = rf"(?:\D*\d+){{{len(layout.shape)}}}\D*"
+    names = names_in(
+        layout.folder,
+        entries=_ENTRIES // 20,
+        folders=20,
+        fan=2,
+        like=re.compile(numbers),
+    )
+    return names[0] if names else ""
 
 
 def _check_blocks(sample: _Sample) -> None:

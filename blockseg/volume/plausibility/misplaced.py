@@ -101,6 +101,8 @@ def _otherwise(name: str, layout: ArrayLayout) -> str:
         return f"move what is in {inner} up into {layout.folder}"
     if not name[0].isdecimal() and not name.startswith(("c/", "c.")):
         return f"move what is in {name.split('/')[0]} up into {layout.folder}"
+    if any(len(number) > 1 and number[0] == "0" for number in numbers):
+        return "rename the chunks, their numbers have no zeros in front"
     if len(numbers) != axes:
         return (
             f"that is a chunk of {len(numbers)} axes, and {_document(layout)} states "

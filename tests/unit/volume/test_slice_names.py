@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume.slice_names import arrange
+from blockseg.volume.slice_names import arrange, other_axis
 
 R = range
 
@@ -74,8 +74,15 @@ ORDINARY = {
     "folders of 10": [f"part{z // 10}/img_{z:04d}.tif" for z in R(40)],
     "sessions": [f"{'am' if z < 20 else 'pm'}_{z:04d}.tif" for z in R(40)],
     "decimals": [f"z{z / 2:.1f}.tif" for z in R(15)],
+    "decimals that jitter": [f"z{4 * z + z * 7 % 3 / 10:.1f}.tif" for z in R(20)],
+    "thirds": [f"z{z / 3:.3f}.tif" for z in R(20)],
+    "below zero": [f"430160_-354210_{z}.tif" for z in R(-400, -200, 20)],
+    "below zero alone": [f"{z}.tif" for z in R(-40, -20)],
+    "decimals below zero": [f"Bregma {z / 20 - 3:.2f} mm.tif" for z in R(30)],
     "decimals where needed": [f"z{z / 2:g}.tif" for z in R(15)],
     "below and above zero": [f"z{z}.tif" for z in R(-10, 11)],
+    "dashes without zeros": [f"brain-{z}.tif" for z in R(10, 30)],
+    "dashes between numbers": [f"2026-{z}.tif" for z in R(10, 30)],
     "dashes": [f"brain-{z:03d}.tif" for z in R(15)],
     "both suffixes": [f"img_{z}.tif{'f' * (z % 2)}" for z in R(15)],
     "one taken again": [f"img_{z}{'b' * (z == 3)}.tif" for z in R(15)],
@@ -163,6 +170,22 @@ SEVERAL = {
         [f"{i:04d}_t{i // 5}_z{i % 5}.tif" for i in R(40)],
         "T 0…7",
     ),
+    "a running number of times and planes without labels": (
+        [f"{i:04d}_{i // 10:02d}_{i % 10:02d}.tif" for i in R(120)],
+        "00…09 and 00…11",
+    ),
+    "channels in short one after the other": (
+        [f"c{i // 20}_{i:04d}.tif" for i in R(40)],
+        "C 0, 1",
+    ),
+    "channels behind a point, counted through": (
+        [f"{i:04d}.{1 + i % 2}.tif" for i in R(40)],
+        "1, 2",
+    ),
+    "arms that end alike": (
+        [f"{c}_{z:04d}.tif" for z in R(9) for c in ("left", "right")],
+        ": 0000…0008 and left, right",
+    ),
     "times of day beside": (
         [
             f"{i // 2:03d}_CH{i % 2}_10-{3 * i // 60:02d}-{3 * i % 60:02d}.tif"
@@ -195,6 +218,50 @@ def test_two_counters_are_named_with_a_glob_that_chooses_one(kind):
     assert 1 < len(chosen) < len(names)
     assert set(chosen) < set(names)
     assert None not in planes(chosen)
+
+
+def test_a_running_number_of_times_and_planes_is_cut_into_planes_of_one_time():
+    names, _ = SEVERAL["a running number of times and planes without labels"]
+    assert chosen_by(refused(names), names) == names[:10]
+
+
+NO_PLANES = {
+    "channels": ([f"img_CH{c}.tif" for c in (1, 2)], "CH 1, 2"),
+    "channels in short": ([f"C{c}-brain.tif" for c in (1, 2, 3)], "C 1, 2, 3"),
+    "channels of one plane": ([f"b_ch{c}_z000.tif" for c in R(4)], "CH 0, 1, 2, 3"),
+    "wavelengths": (["488nm.tif", "561nm.tif"], "488, 561"),
+    "colours": (["b_red.tif", "b_green.tif"], "green, red"),
+    "dyes": (["b_Cy3.tif", "b_Cy5.tif"], "CY 3, 5"),
+    "dyes by name": (["b_DAPI_000.tif", "b_Cy5_000.tif"], "Cy5, DAPI"),
+    "times": ([f"b_t{t:03d}.tif" for t in R(3)], "T 000, 001, 002"),
+    "tiles": ([f"tile{t}.tif" for t in R(2)], "TILE 0, 1"),
+    "tiles by place": (["b_x0_y0.tif", "b_x1_y1.tif"], "X 0, 1 and Y 0, 1"),
+    "arms": (["left.tif", "right.tif"], "left, right"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_PLANES)
+def test_few_names_that_tell_no_planes_apart_are_told(kind):
+    names, values = NO_PLANES[kind]
+    assert other_axis(names) == values
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.tif", "b.tif"],
+        ["b_1.tif", "b_2.tif"],
+        ["b_z1.tif", "b_z2.tif"],
+        ["z488.tif", "z491.tif"],
+        ["b_0_CH1.tif", "b_1_CH2.tif"],
+        ["slice1.tif", "slice2.tif", "slice3.tif"],
+        ["img_CH1.tif"],
+        [f"ch{z}.tif" for z in R(5)],
+        [f"t{z:04d}.tif" for z in R(100)],
+    ],
+)
+def test_names_that_may_well_tell_planes_apart_are_not(names):
+    assert other_axis(names) == ""
 
 
 TWICE = {
@@ -239,7 +306,13 @@ def test_files_that_are_named_otherwise_are_no_slices():
 def test_a_gap_is_named_in_the_numbers_of_the_files(numbers, said):
     message = refused([f"img_{z:04d}.tif" for z in numbers])
     assert said in message
-    assert "--allow-gaps" in message
+    assert "; restore " in message
+    assert ", or --allow-gaps" in message
+
+
+def test_a_gap_that_no_option_allows_names_none():
+    message = refused(["img_0.tif", "img_1.tif", "img_3.tif"], allow_gaps=None)
+    assert "or give a copy by blockseg convert --allow-gaps" in message
 
 
 def test_a_gap_between_decimals_is_named_as_one():
