@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -123,7 +124,7 @@ _ENDINGS: tuple[tuple[str, _Other], ...] = (
     (".bin", ("raw voxels", "import it into Fiji (File > Import > Raw) and save TIFF")),
 )  # fmt: skip
 _ENOUGH = 512  # bytes that hold every mark
-_LOOKED_AT = 16  # files of a folder
+_LOOKED_AT = 16  # files, or folders, of a folder
 _LISTED = 12
 _TERAFLY = re.compile(r"RES\(\d+x\d+x\d+\)")
 _TERASTITCHER = re.compile(r"\d{6}(_\d{6})?")
@@ -189,7 +190,8 @@ def folder_of_others(path: Path) -> str:
     named = [n for n in folders if n.lower().endswith((".zarr", ".n5"))]
     if named:
         return f"a folder of {', '.join(named[:_LISTED])}; give one of them"
-    tiled = [n for n in folders if _holds_tiffs(path / n)]
+    inner = (_with_tiffs(path / name) for name in folders[:_LOOKED_AT])
+    tiled = [folder.relative_to(path).as_posix() for folder in inner if folder]
     if tiled:
         listed = ", ".join(tiled[:_LISTED])
         return (
@@ -255,10 +257,14 @@ def _folders(path: Path) -> list[str]:
         return sorted(e.name for e in entries if e.name[0] != "." and e.is_dir())
 
 
-def _holds_tiffs(folder: Path) -> bool:
+def _with_tiffs(folder: Path, deeper: int = 3) -> Path | None:
+    """Return a folder itself, or the first of those below it, if it holds TIFF files."""
     with os.scandir(folder) as entries:
-        first = next((e.name for e in entries if e.name[0] != "."), "")
-    return first.lower().endswith((".tif", ".tiff", ".btf"))
+        some = [e for e in itertools.islice(entries, _LOOKED_AT) if e.name[0] != "."]
+    if any(e.name.lower().endswith((".tif", ".tiff", ".btf")) for e in some):
+        return folder
+    below = min((e.path for e in some if e.is_dir()), default="")
+    return _with_tiffs(Path(below), deeper - 1) if below and deeper else None
 
 
 def _first(names: list[str], kind: str) -> str:

@@ -113,6 +113,16 @@ def test_a_folder_of_volumes_names_them(tmp_path):
     assert "folders of TIFF files (a, b); give one" in refusal(tmp_path / "t")
 
 
+def test_slices_some_folders_below_are_named_with_their_folders(tmp_path):
+    for laser in ("Ex_488", "Ex_561"):
+        folder = tmp_path / "t" / laser / "430160" / "430160_354210"
+        folder.mkdir(parents=True)
+        tifffile.imwrite(folder / "000010.tif", np.zeros((4, 4), "u2"))
+        (tmp_path / "t" / laser / "metadata.txt").write_text("none")
+    message = refusal(tmp_path / "t")
+    assert "(Ex_488/430160/430160_354210, Ex_561/430160/430160_354210)" in message
+
+
 def test_every_command_names_a_format_that_is_not_read(tmp_path, refused):
     (tmp_path / "brain.czi").write_bytes(b"ZISRAWFILE" + bytes(100))
     refused(tmp_path / "brain.czi", "Zeiss CZI", "bioformats2raw")
