@@ -165,7 +165,7 @@ def read_column(before: str, tokens: list[str], after: str) -> list[Field]:
 
 def _even(number: Field) -> bool:
     """Say whether numbers with a point are decimals in equal steps, not pairs of counters."""
-    whole = np.unique([value // 10**number.decimals for value in number.values])
+    whole = np.unique([int(text.partition(".")[0]) for text in number.texts])
     steps = steps_of(number.values)
     if len(whole) < 2 or steps is None or steps.missing >= number.distinct:
         return False
@@ -218,7 +218,8 @@ def varying(found: Sequence[tuple[Field, str]]) -> list[Field]:
         one, before = found[place]
         dated = place and _is_date(found[place - 1][0]) and _BETWEEN_TIMES.match(before)
         if one.distinct > 1:
-            is_time = dated and all(len(text) >= 6 for text in one.texts)
+            texts = one.texts
+            is_time = dated and all(len(t) >= 6 and t.isdecimal() for t in texts)
             fields.append(_clock([one]) if is_time else one)
         place += 1
     return fields

@@ -66,7 +66,7 @@ def plane_counter(numbers: Sequence[Field], words: Sequence[Field]) -> Field:
     alone = [f for f in plain if f.distinct == count]
     named = [f for f in plain if f.label in _Z]
     measured = [f for f in alone if f.measured and f.label not in _ACROSS]
-    for one in (*named, *measured, *alone):
+    for one in (*named, *measured, *sorted(alone, key=_is_scattered)):
         if one.distinct == count and steps_of(one.values) is not None:
             return one
     if named and not alone:
@@ -87,6 +87,12 @@ def _fastest(cycling: Sequence[Field], order: NDArray[np.int64]) -> list[Field]:
     many = [f for f in cycling if f.distinct >= FEW and f.label not in _SIDE_BY_SIDE]
     changes = [np.count_nonzero(np.diff(f.codes[order])) for f in many]
     return [many[int(np.argmax(changes))]] if many else []
+
+
+def _is_scattered(one: Field) -> bool:
+    """Say whether more planes are missing between numbers than there are."""
+    steps = steps_of(one.values)
+    return steps is not None and steps.missing >= one.distinct
 
 
 def rather_no_planes(fields: Sequence[Field]) -> bool:

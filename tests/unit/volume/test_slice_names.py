@@ -67,6 +67,9 @@ ORDINARY = {
     "seconds since 1970 and an index": [
         f"img_{z:03d}_{1764365000123 + 1013 * z + z % 7}.tif" for z in R(30)
     ],
+    "a size and an index": [
+        f"{size}_{z}.tif" for z, size in enumerate((66641300, 72960348, 39945810))
+    ],
     "sums and an index": [
         f"img_{z:03d}_{h}.tif"
         for z, h in enumerate(("a3", "b9", "3f", "fa", "12", "ee"))
@@ -75,6 +78,8 @@ ORDINARY = {
     "sessions": [f"{'am' if z < 20 else 'pm'}_{z:04d}.tif" for z in R(40)],
     "decimals": [f"z{z / 2:.1f}.tif" for z in R(15)],
     "decimals that jitter": [f"z{4 * z + z * 7 % 3 / 10:.1f}.tif" for z in R(20)],
+    "decimals behind a date": [f"20210304_{1000 + 2.5 * z:.1f}.tif" for z in R(15)],
+    "two below zero": ["_-300.0.tif", "_-299.7.tif"],
     "thirds": [f"z{z / 3:.3f}.tif" for z in R(20)],
     "below zero": [f"430160_-354210_{z}.tif" for z in R(-400, -200, 20)],
     "below zero alone": [f"{z}.tif" for z in R(-40, -20)],
