@@ -203,7 +203,8 @@ def test_a_gap_in_the_slices_of_a_mask_is_read_as_the_advice_says(tmp_path, bloc
     assert "--mask: " in refusal
     assert "1 is missing: 0005; restore it, or --allow-gaps" in refusal
     blockseg(*words, "--allow-gaps")
-    marked = zarr.open_array(tmp_path / "out.zarr" / "0", mode="r")[:].any((1, 2))
+    probability = zarr.open_array(tmp_path / "out.zarr" / "0", mode="r")
+    marked = np.asarray(probability).max(axis=(1, 2)) > 0
     assert marked.any()
     assert not marked[5]
 
