@@ -13,6 +13,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.space import Space
+from blockseg.volume.axis_names import letter_of
+from blockseg.volume.factors import factor_between
 from blockseg.volume.ngff import space_of
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def n5_space(
     if any(list(axes).count(name) != 1 for name in "zyx"):
         return Space()
     own = lineage[0]
-    stated = _transform(own.get("transform"), axes)
+    stated = _transform(own.get("transform") or _listed(lineage, level), axes)
     if stated is not None:
         return stated
     nearest = next((a for a in lineage if _statement(a) is not None), None)
@@ -80,7 +82,7 @@ def _statement(attributes: _Attributes) -> tuple[Any, Any] | None:
         value, unit = attributes.get(key), None
         if isinstance(value, dict):
             unit = value.get("unit")
-            value = value.get("dimensions")
+            value = value.get("dimensions") or value
         if value is not None:
             return value, unit
     return None
@@ -111,7 +113,7 @@ def _factors(
                 return factors
     ours, theirs = (_zyx(a.get("dimensions"), axes) for a in (lineage[0], finest))
     if ours and theirs:
-        return [float(round(n / m)) for n, m in zip(theirs, ours, strict=True)]
+        return [factor_between(n, m) for n, m in zip(theirs, ours, strict=True)]
     return [1.0, 1.0, 1.0]
 
 
@@ -121,17 +123,32 @@ def _transform(value: Any, axes: Sequence[str]) -> Space | None:
     names = value.get("axes") or list(axes)
     scale, place = value.get("scale"), value.get("translate")
     units = value.get("units")
-    if not isinstance(names, list) or any(names.count(name) != 1 for name in "zyx"):
+    if not isinstance(names, list):
         return None
-    places = [names.index(name) for name in "zyx"]
+    letters = [letter_of(str(name)) for name in names]
+    if any(letters.count(name) != 1 for name in "zyx"):
+        return None
+    places = [letters.index(name) for name in "zyx"]
+    units = [units] * len(names) if isinstance(units, str) else units
     try:
         return space_of(
             [float(scale[i]) for i in places],  # type: ignore[index]
             [float(place[i]) for i in places] if place else [0.0] * 3,
             [units[i] for i in places] if units else None,
         )
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return Space(problem=f"its N5 attributes hold a transform {value!r}")
+
+
+def _listed(lineage: Sequence[_Attributes], level: int) -> Any:
+    """Return the transform that the group of a dataset lists for it (COSEM)."""
+    multiscales = lineage[1].get("multiscales") if len(lineage) > 1 else None
+    try:
+        datasets = multiscales[0]["datasets"]  # type: ignore[index]
+        named = [d for d in datasets if str(d["path"]).strip("/") == f"s{level}"]
+        return named[0].get("transform")
+    except (TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def _zyx(value: Any, axes: Sequence[str]) -> list[float] | None:
@@ -140,7 +157,7 @@ def _zyx(value: Any, axes: Sequence[str]) -> list[float] | None:
         return None
     try:
         numbers = [float(number) for number in reversed(value)]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not all(math.isfinite(number) for number in numbers):
         return None

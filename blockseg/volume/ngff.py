@@ -34,6 +34,9 @@ class Dataset:
     space: Space
     """Voxel size and place, in micrometres where the three axes state a unit."""
 
+    named: bool = True
+    """Whether the axes are stated, and not the five that versions 0.1 and 0.2 imply."""
+
 
 def read_multiscales(
     attributes: Mapping[str, Any], where: str
@@ -100,10 +103,11 @@ def space_of(
             if flipped and all(math.isfinite(s) and s for s in scale)
             else f"its metadata state a voxel size of {numbers} (z,y,x), which none can be"
         )
+    if not problem and not all(map(math.isfinite, place)):
+        numbers = ",".join(f"{t:g}" for t in place)
+        problem = f"its metadata place the first voxel at {numbers} (z,y,x)"
     if problem:
         return Space(problem=problem)
-    if not all(math.isfinite(t) for t in place):
-        place = (0.0, 0.0, 0.0)
     named = list(units) if isinstance(units, (list, tuple)) else [None] * 3
     factors = [micrometres(unit) for unit in named]
     known = [factor for factor in factors if factor is not None]
@@ -125,18 +129,19 @@ def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
         inner = _list_of(dataset, "coordinateTransformations", "transformations")
         chain = _chain(inner)
         entries = _axes(multiscale, systems, chain)
+        if systems:
+            chain, entries = _onwards(chain, entries, outer, systems)
+        else:
+            chain = [*chain, *outer]
         names = [_name(entry) for entry in entries]
         axes = tuple(_letter(entry) for entry in entries)
         units = [_unit(entry) for entry in entries]
         space = Space()
         if all(axes.count(name) == 1 for name in "zyx"):
             zyx = [axes.index(name) for name in "zyx"]
-            if not systems:
-                chain = [*chain, *outer]
-            elif not all(units[i] for i in zyx):
-                chain, units = _onwards(chain, outer, systems, units)
             space = _space(chain, names, zyx, units, version)
-        found.append(Dataset(str(dataset["path"]).strip("/"), axes, space))
+        path = str(dataset["path"]).strip("/")
+        found.append(Dataset(path, axes, space, bool(systems or multiscale.get("axes"))))
     if not found:
         message = "no datasets"
         raise ValueError(message)
@@ -177,8 +182,8 @@ def _axes(
     chain: Sequence[dict[str, Any]],
 ) -> list[Any]:
     if systems:
-        target = name_of(chain[-1].get("output")) if chain else ""
-        return systems.get(target) or next(iter(systems.values()))
+        target = systems.get(_end(chain))
+        return target or next(filter(_measures, systems.values()), [*systems.values()][0])
     entries = multiscale.get("axes")
     # Versions 0.1 and 0.2: always five axes.
     return list(default_axes(5)) if entries is None else list(entries)
@@ -197,19 +202,39 @@ def _chain(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _onwards(
     chain: list[dict[str, Any]],
+    entries: list[Any],
     outer: Sequence[dict[str, Any]],
     systems: dict[str, list[Any]],
-    units: list[Any],
 ) -> tuple[list[dict[str, Any]], list[Any]]:
-    """Go on to a system with units, where the array's first one has none."""
-    here = name_of(chain[-1].get("output")) if chain else ""
-    for entry in outer:
-        target = systems.get(name_of(entry.get("output")))
-        if target and name_of(entry.get("input")) == here and len(target) == len(units):
-            further = [_unit(axis) for axis in target]
-            if any(further):
-                return [*chain, entry], further
-    return chain, units
+    """Go on to a system that measures, where the array's first one does not.
+
+    Returns
+    -------
+    The transformations from the array, and the axes of the system to which they lead.
+    """
+    if _measures(entries):
+        return chain, entries
+    ways, seen = [(chain, entries)], {_end(chain)}
+    for way, _ in ways:
+        for entry in outer:
+            target = name_of(entry.get("output"))
+            axes = systems.get(target, [])
+            if name_of(entry.get("input")) != _end(way) or target in seen:
+                continue
+            if len(axes) == len(entries):
+                seen.add(target)
+                ways.append(([*way, entry], axes))
+    return next((way for way in ways if _measures(way[1])), ways[0])
+
+
+def _measures(entries: Sequence[Any]) -> bool:
+    """Say whether axes are z, y and x among others, in units of length."""
+    of = {_letter(entry): micrometres(_unit(entry)) for entry in entries}
+    return all(of.get(name) is not None for name in "zyx")
+
+
+def _end(chain: Sequence[dict[str, Any]]) -> str:
+    return name_of(chain[-1].get("output")) if chain else ""
 
 
 def _ends(entry: object) -> bool:

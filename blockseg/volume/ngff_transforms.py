@@ -7,6 +7,7 @@ transformation may do (rotate, shear, permute axes, look coordinates up) raises
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NoScaleError", "ScaleLike", "compose", "name_of"]
 
 _ARRAY_AXIS = re.compile(r"dim_(\d+)")
+_STORED = " (--axes says in which order they are stored)"
 _TINY = 1e-9  # of the largest entry of a matrix: rounding, and no shear
 
 
@@ -89,7 +91,7 @@ def _read(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike:
         message = f"a transformation that is no object ({transformation!r})"
         raise NoScaleError(message)
     kind = transformation.get("type")
-    if "path" in transformation and kind != "identity":
+    if transformation.get("path") is not None and kind != "identity":
         message = f"a transformation {kind!r} whose numbers are stored in an array"
         raise NoScaleError(message)
     reader = _READERS.get(kind) if isinstance(kind, str) else None
@@ -129,8 +131,10 @@ def _matrix(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike
         width = ndim + 1 if len(rows) % (ndim + 1) == 0 else ndim
         rows = [rows[i : i + width] for i in range(0, len(rows), width)]
     shaped = isinstance(rows, list) and len(rows) in (ndim, ndim + 1)
-    if not shaped or any(
-        not isinstance(row, list) or len(row) not in (ndim, ndim + 1) for row in rows
+    if (
+        not shaped
+        or not all(isinstance(row, list) for row in rows)
+        or {len(row) for row in rows} not in ({ndim}, {ndim + 1})
     ):
         message = f"a transformation {kind!r} that does not fit {ndim} axes"
         raise NoScaleError(message)
@@ -143,7 +147,7 @@ def _matrix(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike
         if i != j
     )
     if turned:
-        message = f"a transformation {kind!r} that turns, shears or permutes axes"
+        message = f"a transformation {kind!r} that turns, shears or permutes axes{_STORED}"
         raise NoScaleError(message)
     return ScaleLike(
         tuple(row[i] for i, row in enumerate(numbers)),
@@ -160,7 +164,7 @@ def _map_axis(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLi
     else:
         pairs = [(0, None)]
     if any(a is None or a != b for a, b in pairs):
-        message = "a transformation 'mapAxis' that permutes axes"
+        message = f"a transformation 'mapAxis' that permutes axes{_STORED}"
         raise NoScaleError(message)
     return ScaleLike.identity(len(axes), stated=False)
 
@@ -178,7 +182,7 @@ def _by_dimension(transformation: Mapping[str, Any], axes: Sequence[str]) -> Sca
             for keys in (("input_axes", "input"), ("output_axes", "output"))
         ]
         if ends[0] != ends[1] or not ends[0] or None in ends[0]:
-            message = "a transformation 'byDimension' that permutes axes"
+            message = f"a transformation 'byDimension' that permutes axes{_STORED}"
             raise NoScaleError(message)
         positions = [position for position in ends[0] if position is not None]
         found = _read(inner, [axes[position] for position in positions])
@@ -233,7 +237,10 @@ def _floats(values: Sequence[object], key: str) -> list[float]:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             message = f"a {key} {list(values)!r} that holds no numbers"
             raise NoScaleError(message)
-        found.append(float(value))
+        try:
+            found.append(float(value))
+        except OverflowError:  # JSON's integers have no end
+            found.append(math.inf)
     return found
 
 

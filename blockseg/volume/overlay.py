@@ -46,7 +46,8 @@ class Overlay:
     ``floor((i + 1/2) s_v / s_m)`` with voxel sizes s of the volume and the mask, and the
     last mask voxel covers what is left: most pyramids are written without the
     translations of half a voxel that their coarse levels have, and must mean the same
-    with and without. Where neither has a translation they begin at one corner too. Else
+    with and without. Where neither has a translation they begin at one corner too, and
+    half a voxel of the volume, as coarse levels have, counts for none. Else
     the centres of voxels decide, ``floor((t_v + i s_v - t_m) / s_m + 1/2)`` with
     translations t. What lies beyond the mask is outside. Without a unit, the ratio of
     the shapes decides: ``floor((i + 1/2) n_m / n_v)``.
@@ -57,7 +58,7 @@ class Overlay:
     """Whether both state a unit."""
 
     placed: tuple[bool, bool]
-    """Whether the volume and the mask state a translation."""
+    """Whether the volume and the mask lie elsewhere than at the origin."""
 
     sides: tuple[tuple[_Side, _Side], ...]
     """Of the volume and the mask along (z, y, x)."""
@@ -76,7 +77,7 @@ class Overlay:
         theirs = mask.space
         return cls(
             space.unit is not None and theirs.unit is not None,
-            (any(space.translation), any(theirs.translation)),
+            (_placed(space), any(theirs.translation)),
             tuple(
                 (
                     _Side(shape[k], space.voxel_size[k], space.translation[k]),
@@ -120,6 +121,12 @@ class Overlay:
         if self.placed[1] or not self.physical:
             return False
         return any(self.shared(k) and not self._near(k) for k in range(3))
+
+    def unheeded(self) -> bool:
+        """Say whether a mask's place does not count, for want of a unit."""
+        if self.physical or not self.placed[1]:
+            return False
+        return not all(self._near(k) for k in range(3))
 
     def beyond(self, roi: Roi) -> float:
         """Return the share of a region of the volume that the mask does not reach."""
@@ -195,6 +202,12 @@ def overlay_doubts(
             f"{name} states no translation, the volume one: it is laid over the whole "
             "volume, whose extent it has; write its translation"
         )
+    if overlay.unheeded():
+        yield (
+            f"{name} states a translation, which counts only if it and the volume state a "
+            "unit: it is stretched over the whole volume; write its unit, and give the "
+            "volume's --voxel-size"
+        )
     beyond = overlay.beyond(roi)
     if beyond == 1:
         message = (
@@ -217,15 +230,21 @@ def beyond_words(share: float) -> str:
 
 def _reach(overlay: Overlay) -> str:
     """Return where the mask and the volume begin and end."""
-    half = 0.5 if any(overlay.placed) else 0.0  # without translations, corners coincide
+    placed = any(overlay.placed)  # without translations, corners coincide
     ours, theirs = (
         ",".join(
             f"{a:.4g}:{a + side.extent:.4g}" for a, side in zip(low, sides, strict=True)
         )
         for sides in zip(*overlay.sides, strict=True)
-        for low in [[side.place - half * side.size + 0.0 for side in sides]]
+        for low in [[s.place - s.size / 2 if placed else 0.0 for s in sides]]
     )
     return f"it reaches over {theirs} µm (z,y,x), the volume over {ours}"
+
+
+def _placed(space: Space) -> bool:
+    """Say whether a volume lies elsewhere than a coarse level of one at the origin."""
+    pairs = zip(space.translation, space.voxel_size, strict=True)
+    return not all(0 <= place < size / 2 for place, size in pairs)
 
 
 def _agree(a: float, b: float, size: float, other: float) -> bool:

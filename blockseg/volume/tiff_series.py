@@ -14,6 +14,7 @@ import tifffile
 from blockseg.core.errors import BlocksegError, VolumeError
 from blockseg.volume.axes import default_axes, named_axes, renamed_space
 from blockseg.volume.axis_names import AxisNames
+from blockseg.volume.factors import factor_between
 from blockseg.volume.tiff_pages import Page
 from blockseg.volume.tiff_space import tiff_space
 
@@ -255,8 +256,7 @@ def _coarser(
     if any(axes.count(name) != 1 for name in "zyx"):
         return space
     places = [axes.index(name) for name in "zyx"]
-    # Widths of odd size are rounded when halved: 1001/500 still means 2.
-    by = [float(round(fine[i] / coarse[i])) for i in places]
+    by = [factor_between(fine[i], coarse[i]) for i in places]
     sizes = [s * f for s, f in zip(space.voxel_size, by, strict=True)]
     place = [(f - 1) / 2 * s for s, f in zip(space.voxel_size, by, strict=True)]
     sz, sy, sx = sizes

@@ -71,7 +71,8 @@ def _imagej(tif: tifffile.TiffFile) -> Space:
         return Space()
     try:
         y, x = (_length(pair) for pair in stated)
-        return space_of([float(spacing), y, x], _NOWHERE, [unit] * 3)
+        along = [metadata.get("zunit", unit), metadata.get("yunit", unit), unit]
+        return space_of([float(spacing), y, x], _NOWHERE, along)
     except (TypeError, ValueError, ZeroDivisionError):
         odd = f"spacing {spacing!r} and resolution {stated[0]}, {stated[1]}"
         return Space(problem=f"its ImageJ metadata state {odd}")

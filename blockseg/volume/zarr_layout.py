@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from blockseg.volume.ngff import Dataset
+
 __all__ = ["zarr_container", "zarr_image", "zarr_images", "zarr_kind"]
 
 _XARRAY = "_ARRAY_DIMENSIONS"  # attribute in which xarray names axes
@@ -94,7 +96,7 @@ def zarr_image(container: Path, path: str) -> ImageLayout | None:
             absent.append(AbsentLevel(number, reason))
             continue
         array = _array(container, inner, child)
-        arrays.append(_placed(array, dataset.axes, number, node, dataset.space))
+        arrays.append(_placed(array, dataset, number, node))
     if not arrays:
         raise VolumeError(absent[0].reason)
     return ImageLayout(path, tuple(arrays), tuple(absent))
@@ -238,28 +240,28 @@ def _as_level(array: ArrayLayout) -> ArrayLayout:
         levels = None if node is None else read_multiscales(node.attributes, str(group))
         for number, dataset in enumerate(levels or ()):
             if node is not None and group / dataset.path == array.folder:
-                return _placed(array, dataset.axes, number, node, dataset.space)
+                return _placed(array, dataset, number, node)
     return array
 
 
 def _placed(
-    array: ArrayLayout, axes: tuple[str, ...], level: int, group: _Node, space: Any
+    array: ArrayLayout, dataset: Dataset, level: int, group: _Node
 ) -> ArrayLayout:
-    if len(axes) != len(array.shape):
+    axes = dataset.axes
+    fits = len(axes) == len(array.shape)
+    if dataset.named and not fits:
         message = (
             f"{array.name} has {len(array.shape)} axes, but its OME-NGFF metadata "
-            f"name {len(axes)} ({''.join(axes)})"
+            f"name {len(axes)} ({''.join(axes)}); correct them"
         )
         raise VolumeError(message)
-    files = (*group.files, *array.metadata_files)
-    return replace(
+    placed = replace(
         array,
-        axes=axes,
-        axis_names=None,
         level=level,
-        space=space,
-        metadata_files=files,
+        space=dataset.space,
+        metadata_files=(*group.files, *array.metadata_files),
     )
+    return replace(placed, axes=axes, axis_names=None) if fits else placed
 
 
 def _stored_type(stated: Any, node: _Node) -> Any:

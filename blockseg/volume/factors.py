@@ -1,0 +1,21 @@
+"""How much coarser one resolution level is than another, by their lengths alone."""
+
+from __future__ import annotations
+
+__all__ = ["factor_between"]
+
+
+def factor_between(fine: int | float, coarse: int | float) -> float:
+    """Return how many voxels of a fine level one of a coarse level covers on an axis.
+
+    Lengths that are no multiple are rounded when a level is made: 1001 over 500 still
+    means 2. Where no rounding explains them, as with 30 over 20, their ratio counts.
+
+    Parameters
+    ----------
+    fine, coarse
+        Length of the axis in both levels, in voxels.
+    """
+    whole = max(1, round(fine / coarse))
+    rounded = abs(fine - whole * coarse) < whole
+    return float(whole) if rounded else fine / coarse
