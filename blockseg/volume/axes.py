@@ -19,6 +19,10 @@ __all__ = ["AxisSelection", "Index", "default_axes", "named_axes", "renamed_spac
 Index: TypeAlias = tuple[slice, ...]
 
 _CHOSEN_BY = {"c": ("channel", "--channel"), "t": ("time point", "--timepoint")}
+_MISNAMED = {
+    False: "; if its axes are misnamed, give --axes",
+    True: "; if its axes are misnamed, correct its metadata",
+}
 _DEFAULTS = {
     2: ("y", "x"),
     3: ("z", "y", "x"),
@@ -107,6 +111,7 @@ class AxisSelection:
         channel: int | None,
         timepoint: int | None,
         where: str,
+        mask: bool = False,
     ) -> AxisSelection:
         """Select a 3-D volume from an array with named axes.
 
@@ -120,6 +125,8 @@ class AxisSelection:
             Index on the axes c and t; None takes the only one there is.
         where
             How to call the array in messages.
+        mask
+            Whether it is one of the volumes of which no option chooses a part.
 
         Raises
         ------
@@ -136,7 +143,7 @@ class AxisSelection:
             message = (
                 f"{where} is {kind} (axes {''.join(names)}, shape {tuple(shape)}); "
                 "a volume with axes z, y and x is needed"
-                f"{'; if its axes are misnamed, give --axes' * (len(shape) > 2)}"
+                f"{'' if len(shape) < 3 else _MISNAMED[mask]}"
             )
             raise VolumeError(message)
         wanted = {"c": channel, "t": timepoint}
@@ -147,7 +154,7 @@ class AxisSelection:
             if name not in wanted and length > 1:
                 message = f"{where} has an axis {name!r} of length {length}, not tczyx"
                 raise VolumeError(message)
-            index = _choice(name, length, wanted.pop(name, None), where)
+            index = _choice(name, length, wanted.pop(name, None), where, mask=mask)
             fixed.append((axis, index))
         for name, index_or_none in wanted.items():
             if index_or_none:
@@ -187,11 +194,14 @@ class AxisSelection:
         return tuple(place[axis] for axis in range(len(place)))
 
 
-def _choice(name: str, length: int, wanted: int | None, where: str) -> int:
+def _choice(
+    name: str, length: int, wanted: int | None, where: str, *, mask: bool
+) -> int:
     what, option = _CHOSEN_BY.get(name, ("", ""))
     if wanted is None:
         if length > 1:
-            message = f"{where} has {length} {what}s; choose one with {option}"
+            how = "write one of them alone" if mask else f"choose one with {option}"
+            message = f"{where} has {length} {what}s; {how}"
             raise VolumeError(message)
         return 0
     if not 0 <= wanted < length:

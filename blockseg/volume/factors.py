@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["factor_between"]
 
 
-def factor_between(fine: int | float, coarse: int | float) -> float:
+def factor_between(fine: float, coarse: float) -> float:
     """Return how many voxels of a fine level one of a coarse level covers on an axis.
 
     Lengths that are no multiple are rounded when a level is made: 1001 over 500 still

@@ -118,7 +118,7 @@ def find(
         require_named(stated, shape, _name(spec))
     names = named_axes(axes or "", stated.letters, _name(spec))
     selection = AxisSelection.choose(
-        names, shape, channel=channel, timepoint=timepoint, where=_name(spec)
+        names, shape, channel=channel, timepoint=timepoint, where=_name(spec), mask=mask
     )
     chosen = {names[axis]: index for axis, index in selection.fixed}
     spec = replace(

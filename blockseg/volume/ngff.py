@@ -141,7 +141,9 @@ def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
             zyx = [axes.index(name) for name in "zyx"]
             space = _space(chain, names, zyx, units, version)
         path = str(dataset["path"]).strip("/")
-        found.append(Dataset(path, axes, space, bool(systems or multiscale.get("axes"))))
+        found.append(
+            Dataset(path, axes, space, bool(systems or multiscale.get("axes")))
+        )
     if not found:
         message = "no datasets"
         raise ValueError(message)
@@ -183,7 +185,8 @@ def _axes(
 ) -> list[Any]:
     if systems:
         target = systems.get(_end(chain))
-        return target or next(filter(_measures, systems.values()), [*systems.values()][0])
+        first = next(iter(systems.values()))
+        return target or next(filter(_measures, systems.values()), first)
     entries = multiscale.get("axes")
     # Versions 0.1 and 0.2: always five axes.
     return list(default_axes(5)) if entries is None else list(entries)

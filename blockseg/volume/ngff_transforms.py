@@ -147,7 +147,9 @@ def _matrix(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike
         if i != j
     )
     if turned:
-        message = f"a transformation {kind!r} that turns, shears or permutes axes{_STORED}"
+        message = (
+            f"a transformation {kind!r} that turns, shears or permutes axes{_STORED}"
+        )
         raise NoScaleError(message)
     return ScaleLike(
         tuple(row[i] for i, row in enumerate(numbers)),

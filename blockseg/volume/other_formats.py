@@ -18,12 +18,14 @@ _HDF5 = (
     "convert it with bioformats2raw (Imaris), BigStitcher (BigDataViewer) or h5py to "
     "OME-Zarr or N5"
 )
-_TIFF_SLICES = "convert them to TIFF slices, as with Fiji or ImageMagick"
+_TIFF_SLICES = "convert its frames to TIFF slices, as with Fiji or ImageMagick"
 _UNPACK = "unpack it, and give what is in it"
 _TERA = "merge it with TeraStitcher (--merge, or teraconverter) to TIFF"
 _KNOSSOS = "export it with the webknossos libraries to Zarr or TIFF"
 _BDV = "give the N5 or OME-Zarr that it names, or fuse it in BigStitcher to one of them"
 _VAA3D = "save it in Vaa3D as TIFF"
+_VTK = "open it in ParaView and save its slices as TIFF"
+_FREESURFER = "convert it with mri_convert to NIfTI, and that with Fiji to TIFF"
 _NUMPY = "write it with tifffile.imwrite(..., metadata={'axes': 'ZYX'}) or to Zarr"
 
 PRECOMPUTED = (
@@ -59,6 +61,8 @@ _MAGIC: tuple[tuple[int, bytes, _Other], ...] = (
     (0, b"WKW", ("a WEBKNOSSOS wkw file", _KNOSSOS)),
     (0, b"# AmiraMesh", ("an Amira file", _BIO)),
     (0, b"# Avizo", ("an Avizo file", _BIO)),
+    (0, b"# vtk DataFile", ("a VTK file", _VTK)),
+    (0, b"OMAS_BF", ("an Imspector OBF or MSR file", _BIO)),
     (0, b"\tics_version", ("an ICS file", _BIO)),
     (0, b"ics_version", ("an ICS file", _BIO)),
     (0, b"\0\0\0\x0cjP  ", ("a JPEG 2000 file", _BIO)),
@@ -82,6 +86,7 @@ _MAGIC: tuple[tuple[int, bytes, _Other], ...] = (
     (0, b"\x28\xb5\x2f\xfd", ("a Zstandard file", "unpack it first")),
     (4, b"ftyp", ("a film", _TIFF_SLICES)),
     (8, b"AVI ", ("a film", _TIFF_SLICES)),
+    (0, b"\x1aE\xdf\xa3", ("a film", _TIFF_SLICES)),
 )
 # By name, where the content has no mark, or is one of several formats.
 _ENDINGS: tuple[tuple[str, _Other], ...] = (
@@ -102,6 +107,8 @@ _ENDINGS: tuple[tuple[str, _Other], ...] = (
     (".h5", ("an HDF5 file", _HDF5)),
     (".hdf5", ("an HDF5 file", _HDF5)),
     (".klb", ("a Keller Lab Block file (KLB)", _BIO)),
+    (".mgz", ("a FreeSurfer MGZ file", _FREESURFER)),
+    (".mgh", ("a FreeSurfer MGH file", _FREESURFER)),
     (".mrc", ("an MRC file", _BIO)),
     (".dm3", ("a Gatan Digital Micrograph file", _BIO)),
     (".dm4", ("a Gatan Digital Micrograph file", _BIO)),
@@ -225,6 +232,8 @@ def _xml(start: bytes) -> _Other | None:
         return ("a BigDataViewer project", _BDV)
     if b"TeraStitcher" in start:
         return ("a TeraStitcher project", _TERA)
+    if b"<VTKFile" in start:
+        return ("a VTK file", _VTK)
     if b"<OME" in start:
         return ("the metadata of an OME-TIFF", "give the TIFF files beside it")
     return None

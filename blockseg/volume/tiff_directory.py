@@ -58,11 +58,15 @@ class TiffPageInfo:
 def is_tiff(path: str | os.PathLike[str]) -> bool:
     """Say whether a file begins as TIFF and BigTIFF files do.
 
+    VSI files do too, but hold labels and previews; their pixels lie beside them.
+
     Raises
     ------
     VolumeError
         If the file cannot be read.
     """
+    if os.fspath(path).lower().endswith(".vsi"):
+        return False
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - many slices, called often
             return stream.read(4) in _MAGIC

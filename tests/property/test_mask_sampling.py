@@ -31,6 +31,10 @@ def oracle(
     """Whether each voxel lies inside, one by one."""
     physical = mask_space.unit is not None and space.unit is not None
     placed = any(mask_space.translation)
+    elsewhere = any(
+        not 0 <= p < s / 2
+        for p, s in zip(space.translation, space.voxel_size, strict=True)
+    )
     shared = []
     for n, m, s, t, p, q in zip(
         shape, mask.shape, space.voxel_size, mask_space.voxel_size,
@@ -45,7 +49,7 @@ def oracle(
             if physical and shared[k]:
                 away = (i + 0.5) * space.voxel_size[k] / mask_space.voxel_size[k]
                 place.append(min(math.floor(away), mask.shape[k] - 1))
-            elif physical and not placed and not any(space.translation):
+            elif physical and not placed and not elsewhere:
                 place.append(
                     math.floor(
                         (i + 0.5) * space.voxel_size[k] / mask_space.voxel_size[k]

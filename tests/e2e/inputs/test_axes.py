@@ -191,3 +191,21 @@ def test_every_command_asks_about_axes_and_takes_what_is_given(
 def test_every_command_obeys_named_axes(tmp_path, refused):
     source = v3(tmp_path / "a.zarr", (3, 48, 40), ["c", "y", "x"])
     refused(source, "axes cyx", "--axes")
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.2", None])
+def test_metadata_that_imply_five_axes_leave_an_array_of_three_its_own(
+    tmp_path, refused, version
+):
+    def image(name, shape):
+        group = zarr.create_group(tmp_path / name, zarr_format=2)
+        array = group.create_array("0", shape=shape, chunks=shape, dtype="u2")
+        array[...] = noise(shape)
+        stated = {"version": version} if version else {}
+        group.attrs["multiscales"] = [{**stated, "datasets": [{"path": "0"}]}]
+        return tmp_path / name
+
+    assert open_volume(find(image("a.zarr", (8, 20, 24)))).shape == (8, 20, 24)
+    few = image("b.zarr", (3, 20, 24))
+    refused(few, "does not name its axes", "--axes zyx")
+    assert open_volume(find(few, axes="zyx")).shape == (3, 20, 24)

@@ -146,3 +146,44 @@ def test_regions_elsewhere_are_refused(tmp_path, blockseg, source):
     done = blockseg(*words, "--regions", there, code=1)
     assert "--regions" in done.output
     assert "wholly outside" in done.output
+
+
+@pytest.mark.parametrize("translation", [None, [1.5, 1.5, 1.5]])
+def test_a_mask_of_a_part_lies_over_a_coarse_level_as_over_the_finest(
+    tmp_path, source, said, translation
+):
+    fine = zarr.open_array(source / "0")[...]
+    moved = [0.5, 0.5, 0.5]  # as the second level of a pyramid
+    coarse = ome_zarr(tmp_path / "coarse.zarr", fine, (2, 2, 2), moved)
+    part = mask(tmp_path, (16, 12, 25), (4, 4, 4), translation)
+    for lines in said(coarse, "--mask", part).values():
+        assert "50 % of the region lies outside of --mask" in lines[0]
+
+
+@pytest.mark.parametrize("unit", ["micrometer", None])
+def test_a_place_that_does_not_count_without_a_unit_is_said(tmp_path, said, unit):
+    data = np.random.default_rng(0).normal(200, 10, (32, 48, 50)).astype("u2")
+    plain = ome_zarr(tmp_path / "plain.zarr", data, (1, 1, 1), unit=None)
+    part = mask(tmp_path, (2, 3, 3), (8, 8, 8), [11.5, 11.5, 11.5], unit)
+    for lines in said(plain, "--mask", part).values():
+        assert any("stretched over the whole volume" in line for line in lines)
+
+
+def test_a_voxel_size_that_is_given_makes_a_place_count(tmp_path, said):
+    data = np.random.default_rng(0).normal(200, 10, (32, 48, 50)).astype("u2")
+    plain = ome_zarr(tmp_path / "plain.zarr", data, (1, 1, 1), unit=None)
+    part = mask(tmp_path, (4, 3, 7), (8, 8, 8), [3.5, 27.5, 3.5])
+    for lines in said(plain, "--mask", part, "--voxel-size", "1,1,1").values():
+        assert not any("stretched" in line for line in lines)
+        assert "50 % of the region lies outside of --mask" in lines[0]
+
+
+def test_channels_of_a_mask_are_not_said_to_be_the_sources(tmp_path, source, said):
+    group = zarr.create_group(tmp_path / "m.zarr")
+    group.create_array(
+        "0", shape=(2, 4, 6, 7), dtype="u1", dimension_names=["c", "z", "y", "x"]
+    )
+    path = tmp_path / "m.zarr"
+    found = said(source, "--mask", path, code=1)
+    for lines in found.values():
+        assert "has 2 channels; write one of them alone" in lines[0]

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 import zarr
 
+from blockseg.core.space import Space
 from blockseg.volume import find, open_volume
 
 SCALE = [2.0, 0.5, 0.25]
@@ -86,6 +87,7 @@ READ = {
         ],
     ),
     "bijection": to_physical(type="bijection", forward=SCALED, inverse={"type": "identity"}),
+    "no path": to_physical(**SCALED, path=None),
     "named ends": [
         {"input": {"path": "0"}, "output": {"name": "physical"}, **SCALED},
     ],
@@ -123,6 +125,15 @@ REFUSED = {
         ],
     ),
     "does not fit 3 axes": to_physical(type="scale", scale=[1.0, 1.0]),
+    "'affine' that does not fit": to_physical(type="affine", affine=[[1, 0, 0, 5], [0, 1, 0], [0, 0, 1]]),
+    "--axes says in which order": to_physical(type="mapAxis", mapAxis=[2, 1, 0]),
+    "of 1,inf,1": to_physical(type="scale", scale=[1, 10**400, 1]),
+    "place the first voxel at nan,0,0": to_physical(
+        type="sequence",
+        transformations=[
+            SCALED, {"type": "translation", "translation": [float("nan"), 0, 0]},
+        ],
+    ),
     "holds no numbers": to_physical(type="scale", scale=["1", "1", "1"]),
     "nan,1,1": to_physical(type="scale", scale=[float("nan"), 1, 1]),
     "1,0,1": to_physical(type="scale", scale=[1, 0, 1]),
@@ -197,6 +208,34 @@ def test_a_system_without_units_leads_on_to_one_that_has_them(tmp_path):
     assert (space.voxel_size, space.unit) == ((2.0, 1.0, 0.5), "micrometer")
 
 
+@pytest.mark.parametrize("first", ["pixel", None, "dim"])
+def test_systems_that_measure_nothing_lead_on_step_by_step(tmp_path, first):
+    plain = [{"name": name, "type": "space"} for name in "zyx"]
+    names = ["dim_0", "dim_1", "dim_2"] if first == "dim" else "zyx"
+    unit = {"unit": "pixel"} if first == "pixel" else {}
+    systems = [
+        {"name": "array", "axes": [{"name": name, **unit} for name in names]},
+        {"name": "between", "axes": plain},
+        {"name": "physical", "axes": UM},
+    ]
+    outer = [
+        {"input": "between", "output": "physical", **MOVED},
+        {"input": "array", "output": "between", **SCALED},
+        {"input": "between", "output": "array", "type": "identity"},
+    ]
+    inner = [{"input": "0", "output": "array", "type": "identity"}]
+    source = ome_zarr(tmp_path / "a", inner, outer=outer, coordinateSystems=systems)
+    space = open_volume(find(source)).space
+    assert space == Space(tuple(SCALE), "micrometer", (1.0, 2.0, 3.0))
+
+
+def test_a_transformation_without_ends_leads_to_the_system_that_measures(tmp_path):
+    array = [{"name": f"dim_{n}", "type": "array"} for n in range(3)]
+    systems = [{"name": "array", "axes": array}, {"name": "physical", "axes": UM}]
+    source = ome_zarr(tmp_path / "a", [SCALED], coordinateSystems=systems)
+    assert open_volume(find(source)).space == Space(tuple(SCALE), "micrometer")
+
+
 def ome_tiff(path, **sizes):
     tifffile.imwrite(path, noise(), ome=True, metadata={"axes": "ZYX", **sizes})
     return path
@@ -224,7 +263,31 @@ def test_a_spacing_that_no_stack_has_is_refused_in_imagej_tiff(tmp_path, refused
     refused(tmp_path / "a.tif", "flip the axis z (-2)", "--voxel-size Z,Y,X")
 
 
-@pytest.mark.parametrize("stated", [[0, 1, 1], [1, -1, 1], [1, 1], "x", [None] * 3])
+def test_units_that_differ_from_axis_to_axis_are_read_in_imagej_tiff(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(),
+        imagej=True,
+        resolution=(4, 2),
+        metadata={"axes": "ZYX", "spacing": 0.002, "unit": "um", "zunit": "mm"},
+    )
+    space = open_volume(find(tmp_path / "a.tif")).space
+    assert space == Space((2.0, 0.5, 0.25), "micrometer")
+
+
+def test_a_level_that_is_no_whole_factor_coarser_keeps_its_extent(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tif:
+        size = {f"PhysicalSize{axis}": 1.0 for axis in "ZYX"}
+        tif.write(noise((8, 30, 61)), subifds=1, metadata={"axes": "ZYX", **size})
+        tif.write(noise((8, 20, 30)), subfiletype=1)
+    space = open_volume(find(tmp_path / "a.ome.tif", level=1)).space
+    assert space == Space((1.0, 1.5, 2.0), "micrometer", (0.0, 0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [[0, 1, 1], [1, -1, 1], [1, 1], "x", [None] * 3, [10**400, 1, 1], {"unit": "um"}],
+)
 def test_sizes_that_no_voxel_has_are_refused_in_n5(tmp_path, blockseg, stated):
     dataset = tmp_path / "a.n5" / "raw"
     dataset.mkdir(parents=True)

@@ -130,6 +130,39 @@ def test_a_transform_counts_the_slowest_axis_first(tmp_path: Path) -> None:
     assert space.translation == pytest.approx((0.02, 0.0, 0.002))
 
 
+@pytest.mark.parametrize("units", ["um", ["um"] * 3])
+def test_a_transform_may_shout_and_state_one_unit(tmp_path: Path, units: Any) -> None:
+    transform = {"axes": ["Z", "Y", "X"], "units": units, "scale": [4.0, 2.0, 1.0]}
+    write(tmp_path, {"raw": dataset(8, 8, 8, transform=transform)})
+    assert space_of(tmp_path, 0) == Space((4.0, 2.0, 1.0), "micrometer")
+
+
+def test_a_group_may_list_the_transforms_of_its_levels(tmp_path: Path) -> None:
+    listed = [
+        {
+            "path": f"s{level}",
+            "transform": {
+                "axes": ["z", "y", "x"],
+                "units": ["um"] * 3,
+                "scale": [4.0, 2.0 * 2**level, 2.0 * 2**level],
+                "translate": [0.0, 1.0 * level, 1.0 * level],
+            },
+        }
+        for level in (0, 1)
+    ]
+    write(
+        tmp_path,
+        {
+            "em": {"multiscales": [{"datasets": listed}]},
+            "em/s0": dataset(16, 16, 8),
+            "em/s1": dataset(8, 8, 8),
+        },
+    )
+    assert space_of(tmp_path, 0) == Space((4.0, 2.0, 2.0), "micrometer")
+    coarse = Space((4.0, 4.0, 4.0), "micrometer", (0.0, 1.0, 1.0))
+    assert space_of(tmp_path, 1) == coarse
+
+
 @pytest.mark.parametrize(
     "value", [[0, 1, 1], "x", [1, 1], {"unit": "um"}, [None] * 3, None]
 )
