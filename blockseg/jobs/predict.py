@@ -25,6 +25,7 @@ from blockseg.jobs.inputs import (
     open_mask,
     read_weights,
 )
+from blockseg.jobs.masks import blocks_in_mask
 from blockseg.jobs.outputs import stem
 from blockseg.jobs.picture import as_grey, panels, save_png
 from blockseg.jobs.sieve import Sieve, sift
@@ -186,6 +187,7 @@ def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
     mask = None
     if inputs.mask is not None:
         mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)
+        blocks_in_mask(inputs.mask, inputs.source.space, grid)  # says if there is none
     sieve = None
     if gate is not None:
         sieve = Sieve(gate, source.shape, decisions.affine)

@@ -68,7 +68,10 @@ def read_multiscales(
         version = multiscale.get("version") or holder.get("version") or ""
         return _datasets(multiscale, str(version))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        message = f"{where}: its OME-NGFF metadata cannot be understood ({error!r})"
+        message = (
+            f"{where}: its OME-NGFF metadata cannot be understood ({error!r}); correct "
+            "them"
+        )
         raise VolumeError(message) from error
 
 

@@ -128,6 +128,16 @@ class Overlay:
             return False
         return not all(self._near(k) for k in range(3))
 
+    def swallowed(self) -> bool:
+        """Say whether a single voxel of a mask of many covers the whole volume."""
+        if self.placed[0] or all(mask.length == 1 for _, mask in self.sides):
+            return False  # a part that says where it lies may be as small
+        ends = (
+            self.index(axis, np.array([0, ours.length - 1]))
+            for axis, (ours, _) in enumerate(self.sides)
+        )
+        return all(first == last >= 0 for first, last in ends)
+
     def beyond(self, roi: Roi) -> float:
         """Return the share of a region of the volume that the mask does not reach."""
         within = 1.0
@@ -207,6 +217,11 @@ def overlay_doubts(
             f"{name} states a translation, which counts only if it and the volume state a "
             "unit: it is stretched over the whole volume; write its unit, and give the "
             "volume's --voxel-size"
+        )
+    if overlay.swallowed():
+        yield (
+            f"a single voxel of {name} covers the whole volume: {_reach(overlay)}; correct "
+            "its voxel size"
         )
     beyond = overlay.beyond(roi)
     if beyond == 1:

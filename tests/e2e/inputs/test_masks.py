@@ -127,7 +127,7 @@ def test_a_mask_whose_voxel_size_cannot_be_read_is_said(tmp_path, source, said):
 def test_a_mask_of_nothing_is_said(tmp_path, source, said):
     nothing = ome_zarr(tmp_path / "m.zarr", np.zeros((4, 6, 7), "u1"), (8, 8, 8))
     found = said(source, "--mask", nothing)
-    for name in ("plan", "run", "metrics"):
+    for name in MASKED:
         assert "is 0 in the whole region" in found[name][0]
 
 
@@ -187,3 +187,10 @@ def test_channels_of_a_mask_are_not_said_to_be_the_sources(tmp_path, source, sai
     found = said(source, "--mask", path, code=1)
     for lines in found.values():
         assert "has 2 channels; write one of them alone" in lines[0]
+
+
+def test_a_mask_whose_unit_is_mistaken_is_said(tmp_path, source, said):
+    mistaken = mask(tmp_path, (4, 6, 7), unit="millimeter")
+    for lines in said(source, "--mask", mistaken).values():
+        assert len(lines) == 1
+        assert "a single voxel of --mask" in lines[0]
