@@ -11,7 +11,13 @@ from blockseg.config import RunSettings, load_config, settings_from
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RUN_OPTIONS", "SOURCE_OPTIONS", "settings_of", "with_options"]
+__all__ = [
+    "RUN_OPTIONS",
+    "SOURCE_OPTIONS",
+    "settings_of",
+    "with_options",
+    "without_config",
+]
 
 _Option = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -149,20 +155,31 @@ RUN_OPTIONS: tuple[_Option, ...] = (
 )
 
 
+def without_config(
+    options: tuple[_Option, ...],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds ``options`` to a command."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for names, attributes in reversed(options):
+            function = click.option(*names, **attributes)(function)
+        return function
+
+    return decorate
+
+
 def with_options(
     options: tuple[_Option, ...],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds ``options`` and ``--config`` to a command."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for names, attributes in reversed(options):
-            function = click.option(*names, **attributes)(function)
         return click.option(
             "--config",
             multiple=True,
             metavar="FILE|PRESET",
             help="YAML settings; the command line wins over them.",
-        )(function)
+        )(without_config(options)(function))
 
     return decorate
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from blockseg.core.choices import SourceChoices
+
+from .options import SOURCE_OPTIONS, settings_of, without_config
+
 if TYPE_CHECKING:
+    from blockseg.config import RunSettings
     from blockseg.jobs.proposed import Proposed
 
 __all__ = ["propose_annotations"]
@@ -42,11 +48,15 @@ _CORRECT = "Correct the drafts in {}, then"
 )
 @click.option("--update", is_flag=True, help="Add to the picks that PICKS holds.")
 @click.option("--allow-partial", is_flag=True, help="Take a run that is not complete.")
+@click.option("--label-map", metavar="A:B,…", help="Labels to 0, 1 or 255.")
+@click.option("--label-channel", metavar="N", help="Of labels with several channels.")
+@click.option(
+    "--allow-labels", is_flag=True, help="Take labels that are not like neurites."
+)
+@without_config(SOURCE_OPTIONS)
 @click.option("--scheduler", metavar="ADDRESS", help="To measure a SOURCE; as for run.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-def propose_annotations(
-    source: str, folder: str, scheduler: str | None, quiet: bool, **options: Any
-) -> None:
+def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -> None:
     """Pick the blocks of a brain that are most worth annotating.
 
     OUT is the output of a run, or of blockseg metrics. A SOURCE that nobody measured is
@@ -57,28 +67,33 @@ def propose_annotations(
     from blockseg.jobs.propose import propose
     from blockseg.jobs.propose_labelled import is_labelled, propose_labelled
     from blockseg.jobs.propose_settings import propose_settings_from
+    from blockseg.jobs.propose_source import check_source
 
     from .scores import bar
 
-    settings = propose_settings_from(options)
+    names = {"scheduler", *(field.name for field in fields(SourceChoices))}
+    of_source = {name: options.pop(name) for name in names}
+    settings, measuring = propose_settings_from(options), settings_of((), of_source)
+    check_source(source, settings, measuring)
     labelled = is_labelled(source)
-    measured = source if labelled else _measured(source, folder, scheduler, quiet)
+    measured = source if labelled else _measured(source, folder, measuring, quiet)
     with bar(quiet=quiet, what="Writing picks") as on_pick:
         if labelled:
-            result = propose_labelled(source, folder, settings, on_volume=on_pick)
+            result = propose_labelled(
+                source, folder, settings, measuring.choices, on_volume=on_pick
+            )
         else:
             result = propose(measured, folder, settings, on_pick=on_pick)
     if not quiet:
         _print(result, "Copied; to train on them" if labelled else _CORRECT)
 
 
-def _measured(source: str, folder: str, scheduler: str | None, quiet: bool) -> str:
+def _measured(source: str, folder: str, measuring: RunSettings, quiet: bool) -> str:
     """Return the output to pick from; a bare source is measured first."""
     from blockseg.jobs.propose_brain import is_measured
 
     if is_measured(source):
         return source
-    from blockseg.config import settings_from
     from blockseg.jobs.metrics import metrics
     from blockseg.jobs.outputs import writable
 
@@ -86,12 +101,9 @@ def _measured(source: str, folder: str, scheduler: str | None, quiet: bool) -> s
     from .report import print_result
 
     writable(folder, "PICKS")  # before hours of measuring
-    given = {} if scheduler is None else {"scheduler": scheduler}
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:
-        result = metrics(
-            source, None, settings_from(given), on_event=watch, command=command
-        )
+        result = metrics(source, None, measuring, on_event=watch, command=command)
     if not result.complete:
         print_result(result)
         click.get_current_context().exit(3)

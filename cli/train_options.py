@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .options import SOURCE_OPTIONS
+
 __all__ = ["TRAIN_OPTIONS"]
 
 _NUMBER = "N"
+_OF_IMAGES = ("--channel", "--timepoint", "--axes", "--as", "--allow-empty")
 
 TRAIN_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
@@ -62,9 +65,25 @@ TRAIN_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--shares",), {"metavar": "S,S", "help": "Share of each DATA. [equal]"}),
     (
         ("--label-map",),
-        {"metavar": "A:B,…", "help": "Labels to 0, 1 or 255, as in 0:255,2:1."},
+        {
+            "metavar": "A:B,…",
+            "help": "Labels to 0, 1 or 255, as in 0:255,2:1 or others:1.",
+        },
     ),
     (("--label-name",), {"metavar": "NAME", "help": "Which labels of an OME-Zarr."}),
+    (
+        ("--label-channel",),
+        {"metavar": _NUMBER, "help": "Of labels with several channels."},
+    ),
+    (
+        ("--allow-labels",),
+        {
+            "is_flag": True,
+            "default": None,
+            "help": "Take labels that are not like neurites.",
+        },
+    ),
+    *(option for option in SOURCE_OPTIONS if option[0][0] in _OF_IMAGES),
     (("--validation-share",), {"metavar": "S", "help": "Held out. [0.2]"}),
     (
         ("--augmentation",),

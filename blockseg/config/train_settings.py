@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.config.merging import merged
 from blockseg.config.values import (
+    parse_axes,
     parse_choice,
     parse_duration,
     parse_float,
@@ -17,6 +18,7 @@ from blockseg.config.values import (
     parse_switch,
     parse_text,
 )
+from blockseg.core.choices import SourceChoices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,11 +105,32 @@ class TrainSettings:
     shares: tuple[float, ...] | None = None
     """Share of the patches that each DATA gives; equal if not given."""
 
-    label_map: Mapping[int, int] | None = None
+    label_map: Mapping[int | str, int] | None = None
     """What labels become: 0 background, 1 neurite, 255 ignored."""
 
     label_name: str | None = None
     """Which of an OME-Zarr image's labels is the truth."""
+
+    label_channel: int | None = None
+    """Index on the channel axis of labels, where it is longer than 1."""
+
+    allow_labels: bool = False
+    """Take labels that are not like neurites without a word."""
+
+    channel: int | None = None
+    """Index on the channel axis of images, where it is longer than 1."""
+
+    timepoint: int | None = None
+    """Index on the time axis of images, where it is longer than 1."""
+
+    axes: str | None = None
+    """One letter for each axis of the images (t, c, z, y, x); else from the metadata."""
+
+    stored_as: str | None = None
+    """Type that the images' stored bits are, where they state another of the same size."""
+
+    allow_empty: bool = False
+    """Take images that have no stored voxels."""
 
     validation_share: float = 0.2
     """Share of the data that is kept for validation."""
@@ -163,9 +186,28 @@ class TrainSettings:
     tensorboard: bool = True
     """Write scalars and pictures for TensorBoard, where it is installed."""
 
+    @property
+    def choices(self) -> SourceChoices:
+        """What is said of the images."""
+        return SourceChoices(
+            channel=self.channel,
+            timepoint=self.timepoint,
+            axes=self.axes,
+            stored_as=self.stored_as,
+            allow_empty=self.allow_empty,
+        )
+
 
 TRAIN_EXECUTION = frozenset(
-    {"device", "threads", "workers", "checkpoint_every", "tensorboard"}
+    {
+        "allow_empty",
+        "allow_labels",
+        "device",
+        "threads",
+        "workers",
+        "checkpoint_every",
+        "tensorboard",
+    }
 )
 """Settings that a resumed training may change."""
 
@@ -196,6 +238,13 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "shares": parse_shares,
     "label_map": parse_label_map,
     "label_name": parse_text,
+    "label_channel": parse_int(0),
+    "allow_labels": parse_switch,
+    "channel": parse_int(0),
+    "timepoint": parse_int(0),
+    "axes": parse_axes,
+    "stored_as": parse_choice("uint8", "int8", "uint16", "int16"),
+    "allow_empty": parse_switch,
     "validation_share": parse_float(0, 0.9),
     "augmentation": parse_choice("default", "published", "none"),
     "background_share": parse_float(0, 1),

@@ -177,16 +177,22 @@ def parse_duration(name: str, value: Any) -> float:
     raise _fail(name, value, "expected a duration above 0, such as 10m or 1h30m")
 
 
-def parse_label_map(name: str, value: Any) -> dict[int, int]:
-    """Return what each label becomes: ``0:255,2:1``, or a mapping."""
-    wanted = "expected FROM:TO,… with TO 0 background, 1 neurite or 255 ignored"
+def parse_label_map(name: str, value: Any) -> dict[int | str, int]:
+    """Return what each label becomes: ``0:255,2:1``, ``others:1``, or a mapping."""
+    wanted = (
+        "expected FROM:TO,… with FROM a value or others, and TO 0 background, 1 neurite or "
+        "255 ignored"
+    )
     try:
         pairs = (
             list(value.items())
             if isinstance(value, Mapping)
             else [part.split(":") for part in _parts(value)]
         )
-        found = {int(old): int(new) for old, new in pairs}
+        found = {
+            "others" if str(old).strip() == "others" else int(old): int(new)
+            for old, new in pairs
+        }
     except (ValueError, TypeError):
         raise _fail(name, value, wanted) from None
     if not found or not set(found.values()) <= {0, 1, 255}:

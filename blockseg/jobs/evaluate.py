@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate"]
 
 _BLOCKS = (128, 64, 32)  # edges, in voxels
+_MUCH = 0.5  # share of neurites that no brain has
 _ENOUGH = 20  # blocks for an interval
 _OF_MASKS = ("voxel_", "near_", "topology_", "cl_dice")
 
@@ -250,6 +251,12 @@ def _notes(tally: Tally, prediction: Prediction) -> tuple[str, ...]:
         notes.append(
             "the largest label of TRUTH is 255, taken for a neurite as its type holds "
             "more than a byte; if it means unknown, give --ignore 255"
+        )
+    true = sum(block.scores.voxels.true for block in tally.blocks)
+    if true > _MUCH * tally.counted:
+        notes.append(
+            f"TRUTH calls {true / tally.counted:.1%} of its voxels neurites; if background "
+            "and neurites are swapped, or 1 is background, give --label-map"
         )
     if (prediction.threshold or 0) > 1 and tally.greatest == 1:
         notes.append("PRED holds only 0 and 1; if it is a mask, leave --threshold out")

@@ -14,12 +14,13 @@ from blockseg.core.geometry import Roi
 from blockseg.core.places import local_path
 from blockseg.jobs.record import FOLDER, Paths, RunRecord
 from blockseg.jobs.status import status
-from blockseg.volume import find, label_paths, open_volume
+from blockseg.volume import find, label_paths, open_volume, refuse_misplaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.space import Space
+    from blockseg.core.specs import VolumeSpec
     from blockseg.volume import Volume
 
 __all__ = ["PredictedBlock", "Prediction", "open_mask_volume", "open_prediction"]
@@ -113,7 +114,7 @@ def open_prediction(
     ours = mask.is_dir() and (root / FOLDER).is_dir()
     path = mask if ours and threshold is None else root
     spec = find(str(path) if "://" not in name else name, mask=True)
-    volume = open_volume(spec)
+    volume = _opened(spec)
     space = volume.space
     if voxel_size is not None:
         space = space.measured(voxel_size)
@@ -177,14 +178,14 @@ def open_mask_volume(name: str) -> Volume:
     """
     name = local_path(name)
     if "://" in name:
-        return open_volume(find(name, mask=True))
+        return _opened(find(name, mask=True))
     root = Path(name).expanduser()
     spec = find(str(root), mask=True)
     if spec.path.startswith("labels/") or "/labels/" in spec.path:
-        return open_volume(spec)
+        return _opened(spec)
     labels = label_paths(spec) if (root / "labels").is_dir() else {}
     if not labels:
-        return open_volume(spec)
+        return _opened(spec)
     chosen = labels.get("truth") or (
         next(iter(labels.values())) if len(labels) == 1 else None
     )
@@ -194,4 +195,11 @@ def open_mask_volume(name: str) -> Volume:
             f"path of one, as in {root / 'labels' / min(labels)}"
         )
         raise ConfigError(message)
-    return open_volume(find(str(Path(spec.uri) / chosen), mask=True))
+    return _opened(find(str(Path(spec.uri) / chosen), mask=True))
+
+
+def _opened(spec: VolumeSpec) -> Volume:
+    """Open a mask; what lies elsewhere than its metadata say would count as empty."""
+    volume = open_volume(spec)
+    refuse_misplaced(spec, volume)
+    return volume

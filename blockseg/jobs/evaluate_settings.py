@@ -53,7 +53,7 @@ class EvaluateSettings:
     threshold: float | None = None
     """Probability from which a voxel of PRED counts; None: PRED is a mask."""
 
-    label_map: Mapping[int, int] | None = None
+    label_map: Mapping[int | str, int] | None = None
     """What values of TRUTH mean: 0 background, 1 neurite, 255 ignored."""
 
     ignore: int | Literal["auto", "none"] = "auto"

@@ -15,7 +15,7 @@ from blockseg.jobs.evaluate_inputs import open_mask_volume
 from blockseg.jobs.evaluate_snr import SnrTable, read_snr_table
 from blockseg.jobs.record import FOLDER
 from blockseg.metrics import TracedVoxels, read_swc, swc_files, trace
-from blockseg.training.labels import IGNORE
+from blockseg.training.labels import IGNORE, OTHERS
 from blockseg.volume import find, open_volume
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class MaskTruth:
     offset: Zyx = (0, 0, 0)
     """Place of the prediction's first voxel."""
 
+    others: int | None = None
+    """What values mean that ``meaning`` does not name and that are not 0 or 1."""
+
     branches: Volume | None = None
     """Labels that ``table`` is about; None: those of ``volume``."""
 
@@ -119,6 +122,9 @@ class MaskTruth:
         counts = np.ones(raw.shape, dtype=bool)
         if raw.dtype.kind == "f":
             counts = np.isfinite(raw)
+        if self.others is not None:
+            rest = ~np.isin(raw, [0, 1, *self.meaning])
+            mask[rest], counts[rest] = self.others == 1, self.others != IGNORE
         for value, meaning in self.meaning.items():
             where = raw == value
             mask[where] = meaning == 1
@@ -244,6 +250,7 @@ def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> Mask
         volume,
         _meaning(volume, settings),
         offset,
+        (settings.label_map or {}).get(OTHERS),
         mapped=mapped,
         guessed=wide and not mapped and settings.ignore == "auto",
         notes=notes,
@@ -266,7 +273,8 @@ def _meaning(volume: Volume, settings: EvaluateSettings) -> dict[int, int]:
         # In wider types, 255 is the id of a neuron as likely as not.
         ignored = IGNORE if volume.dtype.itemsize == 1 else "none"
     meaning = {} if ignored == "none" else {int(ignored): IGNORE}
-    return {**meaning, **(settings.label_map or {})}
+    named = (settings.label_map or {}).items()
+    return meaning | {value: code for value, code in named if isinstance(value, int)}
 
 
 def _offset(

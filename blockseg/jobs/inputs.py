@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,12 @@ from blockseg import model
 from blockseg.core.errors import (
     ConfigError,
     GeometryError,
-    SourceWarning,
     VolumeError,
 )
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
+from blockseg.jobs.doubts import say
 from blockseg.jobs.masks import outside_of, say_doubts
 from blockseg.jobs.outputs import output_of
 from blockseg.model import (
@@ -29,6 +28,8 @@ from blockseg.model import (
 )
 from blockseg.volume import (
     MemoryVolume,
+    Reinterpreted,
+    doubts_of,
     find,
     find_plausible,
     fingerprint,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.config import RunSettings
+    from blockseg.core.choices import SourceChoices
     from blockseg.core.geometry import Zyx
     from blockseg.model import Field
     from blockseg.volume import Volume
@@ -201,15 +203,31 @@ def check_settings(settings: RunSettings) -> None:
     parse_normalization(settings.normalization)
 
 
-def memory_source(array: NDArray[np.generic]) -> Source:
+def memory_source(
+    array: NDArray[np.generic], choices: SourceChoices | None = None
+) -> Source:
     """Wrap an array as a source; workers of other processes cannot open it.
+
+    Parameters
+    ----------
+    array
+        Voxels, axes (z, y, x).
+    choices
+        What is said of it; what of it may mislead is said if given.
 
     Raises
     ------
     VolumeError
-        If it is not 3-D, empty or of a dtype that no microscope writes.
+        If it is not 3-D, empty or of a dtype that no microscope writes, or surely not
+        what is meant.
     """
-    volume = MemoryVolume(array)
+    volume: Volume = MemoryVolume(array)
+    if choices is not None:
+        if choices.stored_as is not None:
+            volume = Reinterpreted.of(volume, choices.stored_as)
+        # An array has no metadata that a voxel size might be missing from.
+        told = replace(choices, voxel_size=choices.voxel_size or (1.0, 1.0, 1.0))
+        say(doubts_of(VolumeSpec("the array", "memory"), volume, told))
     return Source(VolumeSpec("", "memory"), volume, Space(), {})
 
 
@@ -223,8 +241,7 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     """
     choices = settings.choices
     found = find_plausible(uri, choices)
-    for doubt in found.doubts:
-        warnings.warn(doubt, SourceWarning, stacklevel=2)
+    say(found.doubts)
     space = found.volume.space
     if choices.voxel_size is not None:
         space = space.measured(choices.voxel_size)

@@ -89,7 +89,7 @@ def predict(
     """
     given = settings or RunSettings()
     check_settings(given)
-    source = memory_source(np.asarray(array))
+    source = memory_source(np.asarray(array), given.choices)
     roi = given.roi or Roi.whole(source.volume.shape)
     check_roi(roi, source.volume.shape)
     mask = open_mask(

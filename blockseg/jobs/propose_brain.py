@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.blocks import BlockState
+from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
@@ -18,7 +19,7 @@ from blockseg.jobs.cells import CellSource
 from blockseg.jobs.outputs import absolute, stem
 from blockseg.jobs.record import Paths, RunRecord
 from blockseg.runtime import STATE_CODES, Ledger
-from blockseg.volume import find, open_volume
+from blockseg.volume import doubts_of, find, open_volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from blockseg.volume import Volume
 
-__all__ = ["Brain", "is_measured", "open_brain"]
+__all__ = ["Brain", "doubts_of_measured", "is_measured", "open_brain"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +99,32 @@ def is_measured(name: str) -> bool:
         "segment",
         "metrics",
     )
+
+
+def doubts_of_measured(name: str) -> tuple[str, ...]:
+    """Return what may mislead about the source of an output, as it is by now.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be opened, or something is surely wrong.
+    """
+    record = RunRecord.load(Paths(absolute(name)).record)
+    if record is None:
+        return ()
+    kept = record.request["source"]
+    spec = VolumeSpec(**kept["spec"])
+    choices = SourceChoices(
+        level=spec.level,
+        channel=spec.channel,
+        timepoint=spec.timepoint,
+        axes=spec.axes or None,
+        stored_as=spec.stored_as or None,
+        voxel_size=None if kept["unit"] is None else _vector(kept["voxel_size"]),
+        allow_gaps=spec.allow_gaps,
+        allow_empty=bool(record.execution.get("allow-empty")),
+    )
+    return doubts_of(spec, open_volume(spec), choices)
 
 
 def open_brain(name: str, *, allow_partial: bool) -> Brain:

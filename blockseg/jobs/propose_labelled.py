@@ -14,6 +14,7 @@ from blockseg import __version__
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.places import local_path
+from blockseg.jobs.doubts import say
 from blockseg.jobs.evaluate_report import write_report
 from blockseg.jobs.outputs import writable
 from blockseg.jobs.propose_crops import thumbnails
@@ -24,6 +25,10 @@ from blockseg.jobs.record import Paths
 from blockseg.metrics import published_metrics, published_picks
 from blockseg.runtime import RunLock
 from blockseg.training.cases import find_cases
+from blockseg.training.label_doubts import LabelDoubts
+from blockseg.training.labels import OTHERS, LabelCodes
+from blockseg.training.scan import scan
+from blockseg.training.volume_source import OpenCase
 from blockseg.volume import open_volume, write_tiff
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.core.choices import SourceChoices
     from blockseg.jobs.propose_folder import Row
     from blockseg.jobs.propose_settings import ProposeSettings
     from blockseg.training.cases import Case
@@ -61,6 +67,7 @@ def propose_labelled(
     source: str,
     folder: str,
     settings: ProposeSettings,
+    choices: SourceChoices | None = None,
     *,
     on_volume: Callable[[int, int], None] | None = None,
 ) -> Proposed:
@@ -78,6 +85,8 @@ def propose_labelled(
         ``PICKS``.
     settings
         Of these, the count, and the rule, which must be ``published``.
+    choices
+        What is said of the images; nothing if not given.
     on_volume
         Told how many volumes are measured.
 
@@ -91,7 +100,10 @@ def propose_labelled(
         If something cannot be read or written.
     """
     _check(settings)
-    cases = find_cases(source).cases
+    cases = find_cases(
+        source, choices=choices, label_channel=settings.label_channel
+    ).cases
+    say([doubt for case in cases for doubt in case.doubts])
     root = writable(folder, "PICKS")
     if root == Path(local_path(source)).expanduser().absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
@@ -103,10 +115,15 @@ def propose_labelled(
         "names": [case.name for case in cases],
         "version": __version__,
     }
+    if settings.label_map:
+        request["label-map"] = {str(k): v for k, v in settings.label_map.items()}
     picks = PicksFolder.open(root, request, update=False)
+    # The original knows 0 and 1 only; 255 is what nobody judged.
+    codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
+    labels = None if settings.allow_labels else LabelDoubts()
     measured = []
     for number, case in enumerate(cases, 1):
-        measured.append(_measure(case))
+        measured.append(_measure(case, codes, labels))
         if on_volume is not None:
             on_volume(number, len(cases))
     columns = _columns([one.row for one in measured])
@@ -162,19 +179,19 @@ def _check(settings: ProposeSettings) -> None:
             raise ConfigError(message)
 
 
-def _measure(case: Case) -> _Measured:
-    image, label = (open_volume(spec) for spec in (case.image, case.labels))
-    whole = Roi.whole(case.shape)
-    grey = image.read(whole)
-    # 255 is what nobody judged; the original knows 0 and 1 only.
-    stored = label.read(whole)
-    mask = (stored != 0) & (stored != 255)
+def _measure(case: Case, codes: LabelCodes, labels: LabelDoubts | None) -> _Measured:
+    opened, whole = OpenCase(case, codes).held(), Roi.whole(case.shape)
+    grey, mask = opened.image.read(whole), opened.codes(whole) == 1
     if not mask.any():
         message = (
             f"the label of {case.name} has no foreground, for which the published rule "
             "has no answer; leave the volume out"
         )
         raise VolumeError(message)
+    if labels is not None:
+        seen = scan(opened.image, opened.labels, codes, case.name)
+        if doubt := labels.of(case.name, opened, seen):
+            say([doubt])
     found = published_metrics(grey, mask)
     part, inside = grey[found.roi.slices()], mask[found.roi.slices()]
     background = part[~inside].astype(np.float64)

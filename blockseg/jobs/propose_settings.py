@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProposeSettings", "propose_settings_from"]
 
+_OF_LABELS = frozenset({"allow_labels", "label_channel", "label_map"})
 _EXECUTION = frozenset({"update", "allow_partial"})
 
 
@@ -63,6 +64,15 @@ class ProposeSettings:
     allow_partial: bool = False
     """Pick from what is there of a run that is not complete."""
 
+    label_map: Mapping[int | str, int] | None = None
+    """What labels of a folder become: 0 background, 1 neurite, 255 ignored."""
+
+    label_channel: int | None = None
+    """Index on the channel axis of labels, where it is longer than 1."""
+
+    allow_labels: bool = False
+    """Take labels that are not like neurites without a word."""
+
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             message = f"--rule {self.rule!r}: choose one of {', '.join(RULES)}"
@@ -76,8 +86,9 @@ class ProposeSettings:
             raise ConfigError(message)
 
     def request(self) -> dict[str, Any]:
-        """Return what decides the picks, as plain JSON values."""
-        values = {k: v for k, v in asdict(self).items() if k not in _EXECUTION}
+        """Return what decides the picks of a brain, as plain JSON values."""
+        others = _EXECUTION | _OF_LABELS
+        values = {k: v for k, v in asdict(self).items() if k not in others}
         return {
             name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
@@ -101,6 +112,9 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "ignore_uncertain": values.parse_switch,
     "update": values.parse_switch,
     "allow_partial": values.parse_switch,
+    "allow_labels": values.parse_switch,
+    "label_channel": values.parse_int(0),
+    "label_map": values.parse_label_map,
 }
 
 

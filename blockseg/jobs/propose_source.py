@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from blockseg.core.errors import LedgerError
+from blockseg.core.choices import SourceChoices
+from blockseg.core.errors import ConfigError, LedgerError
+from blockseg.jobs.doubts import say
 from blockseg.jobs.metrics import metrics
 from blockseg.jobs.outputs import writable
 from blockseg.jobs.propose import propose
-from blockseg.jobs.propose_brain import is_measured
+from blockseg.jobs.propose_brain import doubts_of_measured, is_measured
 from blockseg.jobs.propose_labelled import is_labelled, propose_labelled
 
 if TYPE_CHECKING:
@@ -16,7 +19,11 @@ if TYPE_CHECKING:
     from blockseg.jobs.propose_settings import ProposeSettings
     from blockseg.jobs.proposed import Proposed
 
-__all__ = ["propose_source"]
+__all__ = ["check_source", "propose_source"]
+
+_OF_LABELS = ("label_map", "label_channel", "allow_labels")
+_OF_FOLDERS = ("level", "dataset", "voxel_size")
+_SILENT = ("allow_gaps", "allow_empty")
 
 
 def propose_source(
@@ -36,15 +43,17 @@ def propose_source(
     settings
         What to pick.
     measuring
-        How a bare volume is measured.
+        How a bare volume is read and measured; of this, what is said of images counts for
+        labelled ones too.
 
     Raises
     ------
     BlocksegError
         Of the kind that fits, with one line, before PICKS is touched.
     """
+    check_source(source, settings, measuring)
     if is_labelled(source):
-        return propose_labelled(source, folder, settings)
+        return propose_labelled(source, folder, settings, measuring.choices)
     if is_measured(source):
         return propose(source, folder, settings)
     writable(folder, "PICKS")
@@ -57,3 +66,39 @@ def propose_source(
         )
         raise LedgerError(message)
     return propose(str(result.out), folder, settings)
+
+
+def check_source(
+    source: str, settings: ProposeSettings, measuring: RunSettings
+) -> None:
+    """Refuse what is said of a source that is of another kind.
+
+    What may mislead about the source of an output is said; of a volume that is to be
+    measured, measuring says it.
+
+    Raises
+    ------
+    ConfigError
+        With one line, if an option would have no effect.
+    VolumeError
+        If something is surely wrong with the source of an output.
+    """
+    given = [
+        field.name
+        for field in fields(SourceChoices)
+        if getattr(measuring.choices, field.name) != field.default
+    ]
+    if is_labelled(source):
+        useless, why = set(given) & {*_OF_FOLDERS}, "a folder of labelled volumes"
+    else:
+        useless = {name for name in _OF_LABELS if getattr(settings, name)}
+        why = "a brain; its labels are yet to come"
+        if not useless and is_measured(source):
+            useless = set(given) - {*_SILENT}
+            why = "what was measured before, which keeps what was said then"
+    if useless:
+        name = "as" if "stored_as" in useless else min(useless).replace("_", "-")
+        message = f"--{name} does not go with {why}; leave it out"
+        raise ConfigError(message)
+    if is_measured(source):
+        say(doubts_of_measured(source))

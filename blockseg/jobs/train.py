@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from blockseg.config import TrainSettings
 from blockseg.core.errors import MissingExtraError
 from blockseg.core.places import local_path
+from blockseg.jobs.doubts import say
 from blockseg.jobs.train_facts import record_facts, report_facts, started
 from blockseg.jobs.train_folder import TrainFolder
 from blockseg.jobs.train_plan import TrainPlan, execution_of, make_plan
@@ -85,6 +86,7 @@ def train(
         files = RunFolder(folder.path, plan.info)
         watcher = Watcher()
         if ranks.first:
+            say(plan.data.doubts)
             fresh = folder.is_fresh(plan.request, overwrite=overwrite)
             stack.enter_context(folder.claimed(fresh=fresh))
             folder.start(

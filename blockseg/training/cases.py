@@ -5,23 +5,32 @@ from __future__ import annotations
 import csv
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.places import local_path
-from blockseg.volume import find, label_paths, open_volume, refuse_misplaced
+from blockseg.volume import (
+    find,
+    find_plausible,
+    label_paths,
+    open_volume,
+    refuse_misplaced,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import VolumeSpec
+    from blockseg.volume import Plausible
 
 __all__ = ["Case", "FoundCases", "find_cases"]
 
 _ENDINGS = (".tif", ".tiff")
+_ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
 _LAYOUT = "a folder with image/NAME.tif and label/NAME.tif"
 
 
@@ -47,6 +56,43 @@ class Case:
     licence: str = ""
     """As stated."""
 
+    doubts: tuple[str, ...] = ()
+    """What may mislead about the image, a line each."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of it, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """What is said of the files of a source."""
+
+    image: SourceChoices
+    """Of images; voxels count, and not what they measure."""
+
+    label_channel: int | None
+    """Of annotations."""
+
+    def open_image(self, path: str | Path) -> Plausible:
+        return find_plausible(path, self.image)
+
+    def find_labels(self, path: str | Path, dataset: str | None = None) -> VolumeSpec:
+        axes = self.image.axes
+        if axes is not None and self.label_channel is None:
+            axes = axes.replace("c", "").replace("t", "")
+        try:
+            return find(
+                path,
+                dataset=dataset,
+                channel=self.label_channel,
+                axes=axes,
+                mask=True,
+            )
+        except VolumeError as error:
+            # The channels of labels are no channels of the image.
+            message = str(error).replace("--channel", "--label-channel")
+            raise VolumeError(message) from error
+
 
 @dataclass(frozen=True, slots=True)
 class FoundCases:
@@ -62,7 +108,13 @@ class FoundCases:
     """Picks of a manifest that nobody annotated yet."""
 
 
-def find_cases(source: str, label_name: str | None = None) -> FoundCases:
+def find_cases(
+    source: str,
+    label_name: str | None = None,
+    *,
+    choices: SourceChoices | None = None,
+    label_channel: int | None = None,
+) -> FoundCases:
     """Find images and their annotations.
 
     Parameters
@@ -71,6 +123,10 @@ def find_cases(source: str, label_name: str | None = None) -> FoundCases:
         A folder with ``image/`` and ``label/``, or an OME-Zarr image with ``labels/``.
     label_name
         Which label image of an OME-Zarr; needed where there are several.
+    choices
+        What is said of the images; nothing if not given.
+    label_channel
+        Index on the channel axis of annotations, where it is longer than 1.
 
     Raises
     ------
@@ -80,19 +136,22 @@ def find_cases(source: str, label_name: str | None = None) -> FoundCases:
         If there is no such label image, or several and no choice.
     """
     path = Path(local_path(source)).expanduser()
+    images = replace(choices or SourceChoices(), voxel_size=_ANY)
+    said = _Choices(images, label_channel)
     if (path / "image").is_dir() or (path / "label").is_dir():
-        return _folder(path)
+        return _folder(path, said)
     if path.suffix.lower() in _ENDINGS:
         message = f"{source} is one TIFF file; give {_LAYOUT}"
         raise VolumeError(message)
     if path.is_dir() and any(p.suffix.lower() in _ENDINGS for p in path.iterdir()):
         message = f"{source} holds TIFF files, but no image/ and label/; give {_LAYOUT}"
         raise VolumeError(message)
-    return FoundCases("zarr", (_zarr(str(path), label_name),))
+    return FoundCases("zarr", (_zarr(str(path), label_name, said),))
 
 
-def _zarr(source: str, label_name: str | None) -> Case:
-    image = find(source)
+def _zarr(source: str, label_name: str | None, said: _Choices) -> Case:
+    opened = said.open_image(source)
+    image = opened.spec
     found = label_paths(image)
     if not found:
         message = (
@@ -108,11 +167,15 @@ def _zarr(source: str, label_name: str | None) -> Case:
     if name not in found:
         message = f"{source} has no labels {name!r}; --label-name may be {known}"
         raise ConfigError(message)
-    labels = find(image.uri, dataset=found[name], mask=True)
-    return Case(Path(source).name, image, labels, _shape(image, labels))
+    labels = said.find_labels(image.uri, found[name])
+    shape = _shape(image, labels)
+    name = Path(source).name
+    return Case(
+        name, image, labels, shape, doubts=opened.doubts, remarks=opened.remarks
+    )
 
 
-def _folder(folder: Path) -> FoundCases:
+def _folder(folder: Path, said: _Choices) -> FoundCases:
     for part in ("image", "label"):
         if not (folder / part).is_dir():
             message = f"{folder} has no folder {part}/; give {_LAYOUT}"
@@ -135,15 +198,17 @@ def _folder(folder: Path) -> FoundCases:
         raise VolumeError(message)
     cases = []
     for name in sorted(labels):
-        image, label = find(images[name]), find(labels[name], mask=True)
+        opened, label = said.open_image(images[name]), said.find_labels(labels[name])
         cases.append(
             Case(
                 f"{folder.name}/{name}",
-                image,
+                opened.spec,
                 label,
-                _shape(image, label),
+                _shape(opened.spec, label),
                 picks.get(name),
                 licence,
+                opened.doubts,
+                opened.remarks,
             )
         )
     if not cases:
@@ -165,10 +230,9 @@ def _stems(folder: Path) -> dict[str, Path]:
 
 
 def _shape(image: VolumeSpec, labels: VolumeSpec) -> Zyx:
-    opened, annotation = open_volume(image), open_volume(labels)
-    refuse_misplaced(image, opened)
+    annotation = open_volume(labels)
     refuse_misplaced(labels, annotation)
-    shape, other = opened.shape, annotation.shape
+    shape, other = open_volume(image).shape, annotation.shape
     if shape != other:
         message = (
             f"{_place(image)} has {_by(shape)} voxels, its annotation {_place(labels)} "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError
 from blockseg.model.normalization import parse_normalization
 from blockseg.training.labels import LabelCodes
@@ -144,6 +145,9 @@ class TrainingData:
     remarks: tuple[str, ...] = ()
     """What the user should know, a line each."""
 
+    doubts: tuple[str, ...] = ()
+    """What may mislead about images and labels, a line each."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
@@ -171,11 +175,21 @@ class DataConfig:
     guard: int = 32
     """Voxels between the two parts of a volume that is divided: the network's reach."""
 
-    label_map: Mapping[int, int] | None = None
-    """What values of annotations mean: 0, 1 or 255; others mean themselves."""
+    label_map: Mapping[int | str, int] | None = None
+    """What values of annotations mean: 0, 1 or 255; ``others`` stands for those that are
+    neither named nor one of these."""
 
     label_name: str | None = None
     """Label image of OME-Zarr sources that have several."""
+
+    label_channel: int | None = None
+    """Index on the channel axis of annotations, where it is longer than 1."""
+
+    allow_labels: bool = False
+    """Whether labels that are not like neurites are taken without a word."""
+
+    choices: SourceChoices = field(default_factory=SourceChoices)
+    """What is said of the images."""
 
     augmentation: Literal["default", "published", "none"] = "default"
     """How patches are varied; see :mod:`blockseg.training.augment`."""

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["gather"]
 
+_NO_BACKGROUND = (
+    "no annotation holds background (0): what is learned will call everything a neurite; "
+    "annotate some, add synth:random to DATA, or give --allow-labels"
+)
 _UNCLIPPED = (-1e6, 1e6)
 _VOLUMES_IN_FULL = 4  # of the largest size; more share what these would take
 _BRAINS = {"random": 4}  # to validate on; of presets:
@@ -54,6 +58,10 @@ def gather(names: tuple[str, ...], config: DataConfig) -> TrainingData:
     synthetic = any(source.synth for source in sources)
     if not synthetic and not any(volume.foreground for volume in volumes):
         raise VolumeError(no_neurites(volumes))
+    doubts = [doubt for source in sources for doubt in source.doubts]
+    told = synthetic or config.allow_labels
+    if not told and not any(volume.background_voxels for volume in volumes):
+        doubts.append(_NO_BACKGROUND)
     if config.validation_share:
         sources = hold_out(sources, config)
     training = [source for source in sources if source.trains]
@@ -72,6 +80,7 @@ def gather(names: tuple[str, ...], config: DataConfig) -> TrainingData:
         ),
         tuple(note for source in sources for note in _notes(source, config)),
         tuple(remark for source in sources for remark in source.remarks),
+        tuple(doubts),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "RING", "LabelCodes", "ringed"]
+__all__ = ["IGNORE", "OTHERS", "RING", "LabelCodes", "listed", "ringed", "spelt"]
 
 RING = 2
 """Background next to a neurite, where annotators differ: counts less."""
@@ -21,8 +22,12 @@ RING = 2
 IGNORE = 255
 """Does not count."""
 
-_MEANINGS = {0: 0, 1: 1, IGNORE: IGNORE}
+OTHERS = "others"
+"""In a label map, every value that is neither named in it nor 0, 1 or 255."""
+
+_MEANINGS: dict[float, int] = {0: 0, 1: 1, IGNORE: IGNORE}
 _NAMED = 12  # values that a message lists
+_SPELT = 6  # values of a label map that are named one by one
 
 
 class LabelCodes:
@@ -32,7 +37,7 @@ class LabelCodes:
     ----------
     label_map
         What values mean: each maps to 0, 1 or 255. Values that are not named mean
-        what they are, if they are one of these three.
+        what they are, if they are one of these three; ``OTHERS`` stands for the rest.
 
     Raises
     ------
@@ -40,60 +45,83 @@ class LabelCodes:
         If a value is mapped to anything else.
     """
 
-    def __init__(self, label_map: Mapping[int, int] | None = None) -> None:
-        wrong = {k: v for k, v in (label_map or {}).items() if v not in _MEANINGS}
+    def __init__(self, label_map: Mapping[int | str, int] | None = None) -> None:
+        wrong = [(k, v) for k, v in (label_map or {}).items() if v not in _MEANINGS]
         if wrong:
-            value, meaning = next(iter(wrong.items()))
+            value, meaning = wrong[0]
             message = (
                 f"--label-map {value}:{meaning} maps to {meaning}; labels mean "
                 "0 (background), 1 (neurite) or 255 (ignore)"
             )
             raise ConfigError(message)
-        self._meaning = {**_MEANINGS, **(label_map or {})}
-        self._table = np.full(256, IGNORE, np.uint8)
+        self.named: dict[float, int] = {
+            k: v for k, v in (label_map or {}).items() if not isinstance(k, str)
+        }
+        self._meaning = {**_MEANINGS, **self.named}
+        self._others = (label_map or {}).get(OTHERS)
+        self._rest = IGNORE if self._others is None else self._others
+        self._table = np.full(256, self._rest, np.uint8)
         for value, meaning in self._meaning.items():
             if 0 <= value < 256:
-                self._table[value] = meaning
+                self._table[int(value)] = meaning
+
+    def meaning(self, value: float) -> int:
+        """Return 0, 1 or ``IGNORE``; what means nothing is ignored."""
+        if not math.isfinite(value):
+            return IGNORE
+        return self._meaning.get(value, self._rest)
 
     def unknown(self, values: Iterable[float]) -> list[float]:
         """Return those of some values that mean nothing, sorted."""
+        if self._others is not None:
+            return []
         return sorted(v for v in values if v not in self._meaning)
 
-    def values(self, labels: NDArray[np.generic]) -> set[float]:
-        """Return the different values in an annotation of any type of number."""
+    def counts(self, labels: NDArray[np.generic]) -> dict[float, int]:
+        """Return how many voxels of an annotation hold each value."""
         if labels.dtype == np.uint8:
-            return set(np.flatnonzero(np.bincount(labels.ravel(), minlength=1)))
-        return set(np.unique(labels).tolist())
+            found = np.bincount(labels.ravel(), minlength=1)
+            return {int(v): int(found[v]) for v in np.flatnonzero(found)}
+        values, found = np.unique(labels, return_counts=True)
+        return dict(zip(values.tolist(), found.tolist(), strict=True))
 
     def codes(self, labels: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Return 0, 1 or ``IGNORE`` for each voxel; what means nothing is ignored."""
         if labels.dtype == np.uint8:
             return np.asarray(self._table[labels])
-        codes = np.full(labels.shape, IGNORE, np.uint8)
+        codes = np.full(labels.shape, self._rest, np.uint8)
+        if labels.dtype.kind == "f":
+            codes[~np.isfinite(labels)] = IGNORE
         for value, meaning in self._meaning.items():
             codes[labels == value] = meaning
         return codes
 
-    def refusal(self, where: str, found: Iterable[float]) -> str:
-        """Return one line for an annotation that holds values without a meaning.
 
-        Parameters
-        ----------
-        where
-            How to call the annotation.
-        found
-            All values in it.
-        """
-        found = sorted(found)
-        unknown = self.unknown(found)
-        example = ",".join(
-            f"{v:g}:{m}" for v, m in zip(unknown, (1, 255), strict=False)
-        )
-        return (
-            f"{where} holds the values {_listed(found)}, and {_listed(unknown)} "
-            f"{'means' if len(unknown) == 1 else 'mean'} nothing: 0 is background, 1 "
-            f"neurite, 255 ignore; say what they are, as in --label-map {example}"
-        )
+def spelt(meanings: Mapping[float, int]) -> str:
+    """Return a label map, as the user would write it.
+
+    Parameters
+    ----------
+    meanings
+        What each value that is stored shall mean: 0, 1 or 255.
+    """
+    own = {v: m for v, m in meanings.items() if v in _MEANINGS and m != _MEANINGS[v]}
+    rest = {v: m for v, m in meanings.items() if v not in _MEANINGS}
+    said = {f"{v:g}": own[v] for v in sorted(own)}
+    if len(rest) <= _SPELT:
+        said |= {str(int(v)): rest[v] for v in sorted(rest)}
+    else:
+        common = max(set(rest.values()), key=list(rest.values()).count)
+        said |= {str(int(v)): m for v, m in sorted(rest.items()) if m != common}
+        said[OTHERS] = common
+    return ",".join(f"{value}:{meaning}" for value, meaning in said.items())
+
+
+def listed(values: Iterable[float]) -> str:
+    """Return some of the values, smallest first, and how many more there are."""
+    every = sorted(values)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(f"{value:.12g}" for value in every[:_NAMED]) + more
 
 
 def ringed(target: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -111,8 +139,3 @@ def ringed(target: NDArray[np.uint8]) -> NDArray[np.uint8]:
         to[1:] |= of[:-1]
         to[:-1] |= of[1:]
     return np.where(beside & (target == 0), np.uint8(RING), target)
-
-
-def _listed(values: list[float]) -> str:
-    more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
-    return ", ".join(f"{value:g}" for value in values[:_NAMED]) + more

@@ -48,7 +48,7 @@ class Orientation:
         start, stop = [0, 0, 0], [0, 0, 0]
         for axis, (a, b) in enumerate(zip(roi.start, roi.stop, strict=True)):
             if self.mirrored[axis]:
-                a, b = shape[axis] - b, shape[axis] - a  # noqa: PLW2901
+                a, b = shape[axis] - b, shape[axis] - a
             start[self.order[axis]], stop[self.order[axis]] = a, b
         return Roi(to_zyx(start), to_zyx(stop))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -12,6 +13,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
+from blockseg.training.label_values import ValuesSeen, refusal
 from blockseg.training.labels import IGNORE
 
 if TYPE_CHECKING:
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
     from blockseg.training.labels import LabelCodes
     from blockseg.volume import Volume
 
-__all__ = ["CellIndex", "Codes", "Scan", "restricted", "scan"]
+__all__ = ["CellIndex", "Codes", "Scan", "look", "restricted", "scan"]
 
 Codes: TypeAlias = Callable[[Roi], "NDArray[np.uint8]"]
 """Reads what an annotation says of a region: 0, 1 or ``IGNORE``."""
 
 _SMALLEST_CELL = 16
+_BLOCK = 128  # voxels that are read at a time, at least
 _LARGEST_BLOCK = 512  # voxels, where chunks are larger
+_LOOKED_AT = 8  # blocks, for what values without a meaning stand for
+_MOST_VALUES = 2**17
 _IMAGE_READ = 2**29  # voxels of a volume whose image is read through, too
 
 
@@ -73,8 +78,11 @@ class Scan:
     nonfinite: int
     """Annotated voxels whose grey level is NaN or infinite."""
 
-    values: frozenset[float]
-    """Different values in the annotation, as stored."""
+    counts: dict[float, int]
+    """Voxels of each value in the annotation, as stored."""
+
+    meanings: dict[float, int]
+    """What each of these values means: 0, 1 or ``IGNORE``."""
 
 
 def scan(
@@ -83,7 +91,7 @@ def scan(
     codes: LabelCodes,
     where: str,
     *,
-    block: int = 128,
+    block: int = _BLOCK,
     most_cells: int = 2**20,
 ) -> Scan:
     """Read an annotation block by block, and the image where it is annotated.
@@ -114,17 +122,16 @@ def scan(
         edge *= 2
     planes = [[np.zeros(n, np.int64) for n in shape] for _ in range(2)]
     rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
-    values: set[float] = set()
+    counts: Counter[float] = Counter()
     nonfinite = 0
     checked = image.dtype.kind == "f" or math.prod(shape) <= _IMAGE_READ
     for roi in _blocks(labels, edge, block):
         stored = labels.read(roi)
-        values |= codes.values(stored)
-        if codes.unknown(values):
+        counts.update(codes.counts(stored))
+        if codes.unknown(counts):
             # All of it, not the first block's: the message shall list every value.
-            for later in _blocks(labels, edge, block):
-                values |= codes.values(labels.read(later))
-            raise VolumeError(codes.refusal(where, values))
+            seen = look(image, labels, codes)
+            raise VolumeError(refusal(where, seen, codes))
         target = codes.codes(stored)
         known = target != IGNORE
         if not known.any():
@@ -145,8 +152,34 @@ def scan(
         tuple(planes[0]),
         tuple(planes[1]),
         nonfinite,
-        frozenset(values),
+        dict(counts),
+        {value: codes.meaning(value) for value in counts},
     )
+
+
+def look(image: Volume, labels: Volume, codes: LabelCodes) -> ValuesSeen:
+    """Return how the values of an annotation lie in its image.
+
+    Parameters
+    ----------
+    image
+        Looked at where blocks of the annotation hold several values.
+    labels
+        Of the same shape; counted, until there are more values than labels have.
+    codes
+        Count them.
+    """
+    seen, left = ValuesSeen(), _LOOKED_AT
+    for roi in _blocks(labels, _SMALLEST_CELL, _BLOCK):
+        stored = labels.read(roi)
+        found = codes.counts(stored)
+        seen.counts.update(found)
+        if left and len(found) > 1:
+            seen.look(image.read(roi), stored)
+            left -= 1
+        if len(seen.counts) > _MOST_VALUES:
+            break
+    return seen
 
 
 def restricted(index: CellIndex, domain: Roi, codes: Codes) -> CellIndex:

@@ -12,8 +12,10 @@ from blockseg.model.background import Background
 from blockseg.training import synth_source
 from blockseg.training.background import background_of
 from blockseg.training.cases import Case, find_cases
-from blockseg.training.labels import IGNORE, LabelCodes
-from blockseg.training.scan import Scan, scan
+from blockseg.training.label_doubts import LabelDoubts
+from blockseg.training.label_values import likely_neurites
+from blockseg.training.labels import IGNORE, LabelCodes, listed, spelt
+from blockseg.training.scan import Scan, look, scan
 from blockseg.training.split import Cut, cut_volume, held_out
 from blockseg.training.volume_source import OpenCase
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from blockseg.training.data import DataConfig
 
 __all__ = ["AnnotatedVolume", "DataSource", "hold_out", "no_neurites", "open_source"]
-
-_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +60,11 @@ class AnnotatedVolume:
         """Neurite voxels."""
         return int(self.scan.index.foreground.sum())
 
+    @property
+    def background_voxels(self) -> int:
+        """Voxels that are annotated as background."""
+        return int(self.scan.index.labelled.sum()) - self.foreground
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSource:
@@ -79,6 +84,9 @@ class DataSource:
 
     remarks: tuple[str, ...] = ()
     """What the user should know, a line each."""
+
+    doubts: tuple[str, ...] = ()
+    """What may mislead about images and labels, a line each."""
 
     @property
     def trains(self) -> bool:
@@ -101,15 +109,23 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
     Raises
     ------
     BlocksegError
-        With one line, if anything is missing or damaged, or nothing is annotated.
+        With one line, if anything is missing, damaged or surely not what it shall be, or
+        nothing is annotated.
     """
     if name.startswith("synth:"):
         return DataSource(name, share, synth=synth_source.parse(name))
     if not Path(local_path(name)).expanduser().exists():
         message = f"{name} does not exist"
         raise VolumeError(message)
-    found = find_cases(name, config.label_name)
-    remarks = []
+    found = find_cases(
+        name,
+        config.label_name,
+        choices=config.choices,
+        label_channel=config.label_channel,
+    )
+    remarks = [remark for case in found.cases for remark in case.remarks]
+    doubts = [doubt for case in found.cases for doubt in case.doubts]
+    labels = LabelDoubts()
     if found.unlabelled:
         whole = found.unlabelled + len(found.cases)
         remarks.append(
@@ -129,6 +145,8 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
                 f"{case.name}: {seen.nonfinite} annotated voxels are NaN or infinite, "
                 "and do not count"
             )
+        if not config.allow_labels and (doubt := labels.of(case.name, opened, seen)):
+            doubts.append(doubt)
         background = background_of(opened.image, case.name)
         if case.background is not None:
             level, sd = case.background
@@ -140,19 +158,23 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
             "some, or say with --label-map what the values mean"
         )
         raise VolumeError(message)
-    return DataSource(name, share, None, tuple(volumes), tuple(remarks))
+    return DataSource(name, share, None, tuple(volumes), tuple(remarks), tuple(doubts))
 
 
 def no_neurites(volumes: Sequence[AnnotatedVolume]) -> str:
     """Return one line for volumes without a neurite in their annotations."""
-    values = sorted(set().union(*(volume.scan.values for volume in volumes)))
-    listed = ", ".join(f"{value:g}" for value in values[:_LISTED])
-    hint = (
-        "if 255 means neurite, give --label-map 255:1"
-        if IGNORE in values
-        else "annotate some, or say with --label-map what the values mean"
-    )
-    return f"no annotation holds a neurite (1); the values found are {listed}; {hint}"
+    values = set().union(*(volume.scan.counts for volume in volumes))
+    hint = "annotate some, or say with --label-map what the values mean"
+    for volume in volumes:
+        if IGNORE not in volume.scan.counts:
+            continue
+        opened = volume.opened
+        meanings = likely_neurites(look(opened.image, opened.labels, LabelCodes()))
+        if meanings is not None:
+            value = next(v for v, m in meanings.items() if m == 1)
+            hint = f"if {value:g} means neurite, give --label-map {spelt(meanings)}"
+            break
+    return f"no annotation holds a neurite (1); the values found are {listed(values)}; {hint}"
 
 
 def hold_out(sources: Sequence[DataSource], config: DataConfig) -> list[DataSource]:

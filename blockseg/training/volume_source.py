@@ -70,6 +70,10 @@ class OpenCase:
         self.image, self.labels = _held(self.image), _held(self.labels)
         return self
 
+    def stored(self, roi: Roi) -> NDArray[np.generic]:
+        """Return the values of the annotation of a region, as they are stored."""
+        return self.labels.read(roi)
+
     def codes(self, roi: Roi) -> NDArray[np.uint8]:
         """Return 0, 1 or ``IGNORE`` for each voxel of a region."""
         return self._codes.codes(self.labels.read(roi))
@@ -124,7 +128,7 @@ class VolumePatches:
         self,
         regions: Sequence[TrainingRegion],
         *,
-        label_map: Mapping[int, int] | None,
+        label_map: Mapping[int | str, int] | None,
         patch: int,
         background_share: float,
         min_foreground: int,

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from blockseg.config.values import parse_label_map
 from blockseg.core.errors import ConfigError
-from blockseg.training.labels import IGNORE, RING, LabelCodes, ringed
+from blockseg.training.labels import IGNORE, RING, LabelCodes, ringed, spelt
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "bool"])
@@ -14,7 +17,7 @@ def test_zero_one_and_255_mean_themselves_in_every_type(dtype: str) -> None:
     codes = LabelCodes()
     np.testing.assert_array_equal(codes.codes(stored), expected)
     assert codes.codes(stored).dtype == np.uint8
-    assert not codes.unknown(codes.values(stored))
+    assert not codes.unknown(codes.counts(stored))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
@@ -28,16 +31,35 @@ def test_values_above_a_byte_can_be_mapped() -> None:
     stored = np.array([0, 1000, 3], np.int64)
     codes = LabelCodes({1000: 1, -1: 255})
     np.testing.assert_array_equal(codes.codes(stored), [0, 1, IGNORE])
-    assert codes.unknown(codes.values(stored)) == [3]
+    assert codes.unknown(codes.counts(stored)) == [3]
 
 
-def test_the_refusal_lists_what_was_found_and_shows_a_map() -> None:
-    message = LabelCodes().refusal("a.tif", [4, 0, 2])
-    assert "\n" not in message
-    assert "values 0, 2, 4, and 2, 4 mean nothing" in message
-    assert "--label-map 2:1,4:255" in message
-    many = LabelCodes().refusal("a.tif", range(100))
-    assert "and 88 more" in many
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint64", "float32"])
+def test_others_are_all_values_without_a_meaning_of_their_own(dtype: str) -> None:
+    stored = np.array([0, 1, 7, 200, 255], dtype)
+    codes = LabelCodes({"others": 1, 7: 0})
+    np.testing.assert_array_equal(codes.codes(stored), [0, 1, 0, 1, IGNORE])
+    assert not codes.unknown(codes.counts(stored))
+    assert [codes.meaning(v) for v in (0, 1, 7, 200, 255, np.nan)] == [
+        0, 1, 0, 1, IGNORE, IGNORE,
+    ]  # fmt: skip
+    np.testing.assert_array_equal(codes.codes(np.array([np.nan, 3.0])), [IGNORE, 1])
+
+
+meanings = st.dictionaries(
+    st.integers(-2, 300), st.sampled_from([0, 1, IGNORE]), min_size=1, max_size=20
+)
+
+
+@given(meanings)
+def test_a_map_that_is_spelt_means_what_it_was_made_of(
+    wanted: dict[float, int],
+) -> None:
+    text = spelt(wanted)
+    codes = LabelCodes(parse_label_map("label-map", text) if text else None)
+    stored = np.array(list(wanted), np.int64)
+    assert not codes.unknown(codes.counts(stored))
+    np.testing.assert_array_equal(codes.codes(stored), list(wanted.values()))
 
 
 def test_a_map_to_anything_but_a_meaning_is_refused() -> None:
