@@ -61,9 +61,9 @@ class LabelCodes:
         self._others = (label_map or {}).get(OTHERS)
         self._rest = IGNORE if self._others is None else self._others
         self._table = np.full(256, self._rest, np.uint8)
-        for value, meaning in self._meaning.items():
-            if 0 <= value < 256:
-                self._table[int(value)] = meaning
+        for known, code in self._meaning.items():
+            if 0 <= known < 256:
+                self._table[int(known)] = code
 
     def meaning(self, value: float) -> int:
         """Return 0, 1 or ``IGNORE``; what means nothing is ignored."""

@@ -8,6 +8,7 @@ each; ``annotated`` makes data to learn from of it, for ``refused_data`` and
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def annotated(tmp_path):
             if isinstance(content, Path):
                 shutil.copy(content, file)
             else:
-                tifffile.imwrite(file, content)
+                tifffile.imwrite(file, content, photometric="minisblack")
         return data
 
     def make(image, labels, name="a"):
@@ -109,7 +110,7 @@ def annotated(tmp_path):
         if not (isinstance(image, Path) and image.is_dir()):
             return folder(image, labels, name)
         group = zarr.open_group(image, mode="a")
-        kept = dict(group.attrs)
+        kept: dict[str, Any] = dict(group.attrs)
         part = group.require_group("labels").require_group(name)
         part.attrs.update(kept)
         ome = kept.get("ome", kept)

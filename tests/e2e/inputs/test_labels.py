@@ -1,6 +1,7 @@
 """Labels that are not labels, before a network learns them."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_inverted_labels_are_refused_and_the_advice_mends_them(
         "look swapped", "--allow-labels", options=options,
     )  # fmt: skip
     said = blockseg(*words_of(data, *options), code=1).output
-    advice = re.search(r"--label-map (\S+),", said)[1]
+    (advice,) = re.findall(r"--label-map (\S+),", said)
     doubted_data(data, silent=LABELS, options=("--label-map", advice), only="train")
     doubted_data(
         data, silent=LABELS, options=(*options, "--allow-labels"), only="train"
@@ -203,7 +204,8 @@ def test_labels_of_an_ome_zarr_are_looked_at_where_most_neurites_are(
     axes = [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
     scale = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
     level = {"path": "0", "coordinateTransformations": scale}
-    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [level]}]
+    image_of: Any = [{"version": "0.4", "axes": axes, "datasets": [level]}]
+    group.attrs["multiscales"] = image_of
     group.create_array("0", data=image, chunks=(40, 64, 64))
     data = annotated(
         tmp_path / "a.zarr", np.ascontiguousarray(mask[:, ::-1]), "flipped"
@@ -217,7 +219,7 @@ def test_labels_of_an_ome_zarr_are_looked_at_where_most_neurites_are(
 def test_python_is_warned_and_refused_alike(annotated, tmp_path):
     image, mask = volume()
     data = annotated(image, np.ascontiguousarray(mask[::-1]))
-    small = {"width": 2, "patch": 16, "batch": 1, "steps": 1, "workers": 0,
+    small: dict[str, Any] = {"width": 2, "patch": 16, "batch": 1, "steps": 1, "workers": 0,
              "tensorboard": False, "validation_share": 0}  # fmt: skip
     with pytest.warns(SourceWarning, match="mirrored along z"):
         api.train(str(data), str(tmp_path / "run"), **small)

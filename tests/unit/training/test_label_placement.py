@@ -1,16 +1,18 @@
 """Right annotations are believed; shifted, turned and foreign ones are told."""
 
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.training.label_placement import Placement, local_contrast, placement
-from blockseg.training.labels import IGNORE
+from blockseg.training.labels import IGNORE, LabelCodes
 from blockseg.training.orientation import TURNED, Orientation
 
 EDGE = 48
@@ -157,3 +159,22 @@ def test_grey_levels_of_any_scale_are_judged_alike(scale: float) -> None:
     image, mask = neurites(5)
     grey = (image * scale).astype(np.float32)
     assert placement(local_contrast(grey), mask).verdict == "fits"
+
+
+@pytest.mark.parametrize("volume", ["trailmap_train", "dlmb_B", "confocal_dendrite"])
+def test_real_annotations_fit_and_are_told_when_mirrored(
+    shared_data: Path, volume: str
+) -> None:
+    folder = shared_data / "real" / volume
+    image = tifffile.imread(folder / "image.tif")
+    (label,) = (f for f in folder.glob("*.tif") if f.name != "image.tif")
+    target = tifffile.imread(label)
+    if volume == "trailmap_train":
+        target = LabelCodes({0: 255, 1: 0, 2: 1, 4: 255}).codes(target)
+    contrast = local_contrast(image)
+    assert placement(contrast, target).verdict == "fits"
+    for axis in range(3):
+        found = placement(contrast, np.ascontiguousarray(np.flip(target, axis)))
+        assert found.verdict == "turned"
+        assert found.orientation is not None
+        assert str(found.orientation) == f"mirrored along {'zyx'[axis]}"
