@@ -222,13 +222,17 @@ def memory_source(
         what is meant.
     """
     volume: Volume = MemoryVolume(array)
+    spec = VolumeSpec("the array", "memory")
+    doubts: tuple[str, ...] = ()
     if choices is not None:
         if choices.stored_as is not None:
             volume = Reinterpreted.of(volume, choices.stored_as)
+            spec = replace(spec, stored_as=choices.stored_as)
         # An array has no metadata that a voxel size might be missing from.
         told = replace(choices, voxel_size=choices.voxel_size or (1.0, 1.0, 1.0))
-        say(doubts_of(VolumeSpec("the array", "memory"), volume, told))
-    return Source(VolumeSpec("", "memory"), volume, Space(), {})
+        doubts = doubts_of(spec, volume, told)
+        say(doubts)
+    return Source(spec, volume, Space(), {}, doubts=doubts)
 
 
 def open_source(uri: str, settings: RunSettings) -> Source:

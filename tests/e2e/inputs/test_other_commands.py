@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 import blockseg as api
-from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.errors import ConfigError, SourceWarning, VolumeError
 
 SERIAL = ("--scheduler", "serial")
 
@@ -122,6 +122,29 @@ def test_an_array_may_be_told_to_be_of_another_type():
     np.testing.assert_array_equal(told, right)
     with pytest.raises(VolumeError, match="leave it out"):
         api.predict(image, backend="fake", stored_as="uint8")
+
+
+def wrapped():
+    """Return an image that uses all of uint16, and its bits as int16."""
+    image = (200.0 * brain(shape=(64, 64, 64)) - 32000).clip(0, 65535)
+    return image.astype(np.uint16), image.astype(np.uint16).view(np.int16)
+
+
+def test_bits_of_another_type_are_doubted_in_an_array():
+    _, bits = wrapped()
+    with pytest.warns(SourceWarning, match="the array.*--as uint16"):
+        api.predict(bits, backend="fake")
+
+
+def test_bits_of_another_type_are_doubted_in_what_is_learned_from(
+    annotated, doubted_data
+):
+    image, bits = wrapped()
+    labels = (image > 24000).astype(np.uint8)
+    data = annotated(bits, labels)
+    doubted_data(data, "--as uint16", only="train")
+    said = ("--as", "uint16")
+    doubted_data(data, options=said, silent=("Warning",), only="train")
 
 
 def test_scores_are_not_made_of_chunks_that_are_looked_for_elsewhere(
