@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blockseg.jobs.block_holes import hole_lines
 from blockseg.jobs.sparse_report import sparse_lines
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def print_result(result: JobResult) -> None:
         )
     for how, blocks in result.otherwise.items():
         click.echo(f"Note: {counted(blocks, 'block')} {how}.")
-    for remark in result.remarks:
+    for remark in (*hole_lines(result.holes), *result.remarks):
         click.echo(f"Note: {remark}.")
     for line in sparse_lines(result.sparse):
         click.echo(line)

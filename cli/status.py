@@ -18,6 +18,7 @@ _SHOWN = 10
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
+    from blockseg.jobs.block_holes import hole_lines
     from blockseg.jobs.sparse_report import sparse_lines
     from blockseg.jobs.status import status as look
 
@@ -37,6 +38,8 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
         click.echo(f"  damaged: {line}")
     if len(found.damaged) > _SHOWN:
         click.echo(f"  damaged: {len(found.damaged) - _SHOWN} more files")
+    for line in hole_lines(found.holes):
+        click.echo(f"  {line}")
     for failure in found.failures:
         click.echo(f"  {failure.phase} block {tuple(failure.index)}: {failure.error}")
         if tracebacks and failure.traceback:

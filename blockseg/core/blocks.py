@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.files import StoredFile
+    from blockseg.core.holes import Hole
 
 __all__ = [
     "BlockQueue",
@@ -113,6 +114,9 @@ class BlockReport:
 
     files: tuple[StoredFile, ...] = field(default=(), repr=False)
     """What the block wrote, file by file, by which damage is found later."""
+
+    holes: tuple[Hole, ...] = field(default=(), repr=False)
+    """What of the block holds no data."""
 
     @property
     def state(self) -> BlockState:

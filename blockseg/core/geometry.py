@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.core.errors import GeometryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["Roi", "Zyx", "ceil_to", "floor_to", "to_zyx"]
+__all__ = ["Roi", "Zyx", "ceil_to", "floor_to", "pieces", "to_zyx"]
 
 Zyx: TypeAlias = tuple[int, int, int]
 
@@ -118,3 +119,13 @@ class Roi:
 
     def __str__(self) -> str:
         return ",".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True))
+
+
+def pieces(roi: Roi, edge: int) -> Iterator[Roi]:
+    """Yield a box cut at multiples of ``edge`` voxels, in C order."""
+    axes = [
+        range(floor_to(a, edge), b, edge)
+        for a, b in zip(roi.start, roi.stop, strict=True)
+    ]
+    for start in product(*axes):
+        yield Roi.whole((edge,) * 3).shifted(start).intersection(roi)

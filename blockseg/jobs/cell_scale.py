@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from blockseg.jobs.holes import told_holes
 from blockseg.jobs.readable import readable_sample
 from blockseg.metrics import GreyScale
 from blockseg.model import estimate_background, parse_normalization
@@ -39,7 +40,7 @@ def grey_scale(inputs: Inputs, found: dict[str, Any]) -> GreyScale:
     if asked.kind == "given":
         return GreyScale(asked.level, asked.sd, dtype.name, saturation((), dtype))
     if asked.kind == "published":
-        sample = readable_sample(volume).patches
+        sample = told_holes(volume, readable_sample(volume)).patches
         limit = saturation(sample, dtype)
         background = estimate_background(sample, dtype, limit)
         return GreyScale(background.level, background.sd, dtype.name, limit)

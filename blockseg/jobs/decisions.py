@@ -10,6 +10,7 @@ import numpy as np
 from blockseg import model
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, to_zyx
+from blockseg.core.holes import HoleRule
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.jobs.engine_choice import choose_engine, trials_for
 from blockseg.jobs.events import OnJobEvent, ignore
@@ -91,6 +92,10 @@ class Decisions:
     """Which engines were tried on a device, on what, and what came of each; None for
     work on the CPU."""
 
+    holes: dict[str, Any] | None = None
+    """By what voxels without data are told; None where nothing can be a hole, and of
+    runs that were begun when nothing was."""
+
     def engine(self, weights: str) -> BackendSpec:
         """Return the engine for workers to build from ``weights``."""
         return BackendSpec(
@@ -101,6 +106,11 @@ class Decisions:
             threads=self.threads,
             device=self.device,
         )
+
+    @property
+    def hole_rule(self) -> HoleRule | None:
+        """What tells holes; None if nothing does."""
+        return HoleRule.from_plain(self.holes)
 
     @property
     def affine(self) -> Affine | AffineField:
@@ -200,6 +210,7 @@ def _decided(inputs: Inputs, device: str, largest: int) -> Decisions:
         background=found,
         field=normal.field,
         empty=found["level"] if found.get("voxels") == 0 else None,
+        holes=normal.holes,
         note="; ".join(said for said in (note, normal.note) if said),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from blockseg.core.blocks import BlockQueue
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.jobs.block_holes import hole_outcome
 from blockseg.jobs.claim import claimed
 from blockseg.jobs.damage import METADATA
 from blockseg.jobs.empty_levels import empty_reports
@@ -199,6 +200,7 @@ class _Session:
             for phase in (job.main, *job.coarse)
             for row in self.ledger.failures(phase.name)
         )
+        totals = _totals(self.ledger.summary(job.main.name))
         return JobResult(
             out=job.paths.out,
             blocks=len(job.candidates),
@@ -207,7 +209,8 @@ class _Session:
             stopped=stopped,
             seconds=seconds,
             session_voxels=self.voxels,
-            totals=_totals(self.ledger.summary(job.main.name)),
+            totals=totals,
+            holes=hole_outcome(self.ledger.holes(job.main.name), totals["written"]),
             otherwise=self.ledger.notes(job.main.name),
             replaced=replaced_before(self.ledger),
             sparse=sparse_outcome(
@@ -226,6 +229,8 @@ class _Session:
             if result.sparse is not None:
                 this["sparse"] = result.sparse
             this["totals"] = result.totals
+            if result.holes is not None:
+                this["holes"] = result.holes
             if result.otherwise:
                 this["otherwise"] = result.otherwise
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)

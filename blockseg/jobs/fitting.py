@@ -10,13 +10,14 @@ import numpy as np
 
 from blockseg import model
 from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.jobs.decoding import decoded_voxels
 from blockseg.jobs.reading import plan_reading
 from blockseg.jobs.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.model import host_bytes, window_memory
 from blockseg.runtime import Layout, Machine, Need, machine, plan_layout
-from blockseg.volume import bytes_to_decode
+from blockseg.volume import SQUARE, bytes_to_decode
 
 if TYPE_CHECKING:
     from blockseg.config import RunSettings
@@ -65,6 +66,14 @@ def check_count(grid: BlockGrid) -> None:
         raise ConfigError(message)
 
 
+def _read_grid(inputs: Inputs, decisions: Decisions) -> BlockGrid:
+    """Return the blocks with all that is read around them, to tell holes by it too."""
+    grid = make_grid(inputs, decisions.block)
+    if decisions.holes is None:
+        return grid
+    return replace(grid, halo=to_zyx(n + SQUARE for n in grid.halo))
+
+
 def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
     """Return how many workers of this engine fit the machine.
 
@@ -90,7 +99,7 @@ def planned_decoding(inputs: Inputs, decisions: Decisions, layout: Layout) -> fl
     """Return how many voxels of the source these workers decode."""
     volume = inputs.source.volume
     return decoded_voxels(
-        make_grid(inputs, decisions.block),
+        _read_grid(inputs, decisions),
         volume.chunk_shape,
         volume.dtype.itemsize,
         planned_reading(inputs, decisions, layout),
@@ -102,7 +111,7 @@ def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Rea
     """Return how these workers read the source, within the memory that they have."""
     volume = inputs.source.volume
     return plan_reading(
-        make_grid(inputs, decisions.block),
+        _read_grid(inputs, decisions),
         volume.chunk_shape,
         volume.dtype.itemsize,
         layout.cache_bytes or layout.spare_bytes,

@@ -115,6 +115,10 @@ class JobResult:
     sparse: dict[str, Any] | None = None
     """What ``--sparse`` skipped, and at what loss; None without it."""
 
+    holes: dict[str, Any] | None = None
+    """What of the source holds no data: voxels, share, and the largest holes; None if
+    there is none."""
+
     otherwise: dict[str, int] = field(default_factory=dict)
     """Blocks computed otherwise than planned, by how and why."""
 

@@ -11,8 +11,10 @@ from blockseg.config import RunSettings
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
+from blockseg.core.holes import HoleRule
 from blockseg.core.reads import note_read
 from blockseg.jobs.assemble import start
+from blockseg.jobs.block_holes import holes_in
 from blockseg.jobs.cell_images import write_cell_images
 from blockseg.jobs.cell_scale import grey_scale, plain_scale, scale_from
 from blockseg.jobs.events import OnJobEvent, ignore
@@ -36,7 +38,13 @@ from blockseg.jobs.restored import other_background
 from blockseg.jobs.tiling import block_shape
 from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.runtime import Need, plan_layout
-from blockseg.volume import MaskSampler, ReadLimits, bytes_to_decode, open_volume
+from blockseg.volume import (
+    MaskSampler,
+    MendedVolume,
+    ReadLimits,
+    bytes_to_decode,
+    open_volume,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -78,6 +86,9 @@ class Measurement:
     cache_bytes: int = 0
     """Of decoded chunks that a worker keeps."""
 
+    holes: HoleRule | None = None
+    """By what voxels without data are told; None where nothing is a hole."""
+
     def __call__(self) -> _MeasureBlock:
         """Open the volumes."""
         return _MeasureBlock(self)
@@ -87,7 +98,8 @@ class _MeasureBlock:
     def __init__(self, spec: Measurement) -> None:
         self._spec = spec
         limits = ReadLimits(cache_bytes=spec.cache_bytes)
-        self._source = open_volume(spec.source, limits)
+        source = open_volume(spec.source, limits)
+        self._source = MendedVolume(source, spec.holes)
         self._mask = None
         if spec.mask is not None:
             mask = open_volume(spec.mask)
@@ -99,17 +111,25 @@ class _MeasureBlock:
             inside = None if self._mask is None else self._mask.inside(roi)
             if inside is not None:
                 note_read(inside)
-            raw = self._source.read(roi)
-            note_read(raw)
+            seen = self._source.glance(roi)
+            note_read(seen.voxels)
         with meter("metrics"):
-            cells = count_cells(raw, None, roi, self._spec.scale, inside=inside)
+            cells = count_cells(
+                seen.voxels,
+                None,
+                roi,
+                self._spec.scale,
+                inside=inside,
+                missing=seen.missing,
+            )
         return BlockReport(
             block_id,
             written=roi.size,
-            read_bytes=raw.nbytes,
+            read_bytes=seen.voxels.nbytes,
             foreground=int(cells.sum("foreground").sum()),
             nonfinite=int(cells.sum("nonfinite").sum()),
             payload=cells_to_bytes(cells),
+            holes=holes_in(seen, roi, inside),
         )
 
     def close(self) -> None:
@@ -165,7 +185,7 @@ def metrics(
     grid = BlockGrid(inputs.source.volume.shape, block, (0, 0, 0), inputs.roi)
     check_count(grid)
     fit = _layout(inputs, grid)
-    cells = _cells(inputs, begun.earlier)
+    cells, holes = _found(inputs, begun.earlier)
     measurement = Measurement(
         source=inputs.source.spec,
         space=inputs.source.space,
@@ -173,11 +193,12 @@ def metrics(
         scale=scale_from(cells["scale"]),
         mask=None if inputs.mask is None else inputs.mask.spec,
         cache_bytes=fit.cache_bytes,
+        holes=HoleRule.from_plain(holes),
     )
     job = begun.job(
         Phase("metrics", grid, measurement, ()),
         {},
-        {"block": list(block)},
+        {"block": list(block), "holes": holes},
         facts={"cells": cells},
         candidates=_candidates(inputs, grid),
         reading=BlockReading(
@@ -186,6 +207,7 @@ def metrics(
             measurement.space,
             measurement.mask,
             outside=True,
+            holes=measurement.holes,
         ),
         command=command,
     )
@@ -196,7 +218,7 @@ def metrics(
         cells["scale"],
         cells.get("unreadable", 0),
         result.replaced,
-        lambda: _cells(inputs, None)["scale"],
+        lambda: _found(inputs, None)[0]["scale"],
     )
     remarks = (*inputs.source.remarks, *mask_remarks(inputs), *restored)
     return replace(result, remarks=remarks)
@@ -238,18 +260,21 @@ def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
     )
 
 
-def _cells(inputs: Inputs, earlier: RunRecord | None) -> dict[str, Any]:
+def _found(
+    inputs: Inputs, earlier: RunRecord | None
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return how cells are counted, and by what holes are told."""
     if earlier is not None:
-        kept: dict[str, Any] = earlier.facts["cells"]
-        return kept
-    found = normalization(inputs).found
-    scale = grey_scale(inputs, found)
-    unreadable = len(found.get("unreadable") or ())
-    return {
+        return earlier.facts["cells"], earlier.decisions.get("holes")
+    normal = normalization(inputs)
+    scale = grey_scale(inputs, normal.found)
+    unreadable = len(normal.found.get("unreadable") or ())
+    cells = {
         "scale": plain_scale(scale),
         "predicted": False,
         **({"unreadable": unreadable} if unreadable else {}),
     }
+    return cells, normal.holes
 
 
 def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy as np
 from blockseg.core.errors import SourceWarning
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
+from blockseg.jobs.holes import told_holes
 from blockseg.jobs.readable import readable_sample
 from blockseg.model import (
     affine,
@@ -20,7 +21,7 @@ from blockseg.model import (
     parse_normalization,
 )
 from blockseg.model.background import saturation
-from blockseg.volume import doubtful_type
+from blockseg.volume import doubtful_type, sample_planes
 
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine
@@ -52,6 +53,9 @@ class Normalized:
     note: str = ""
     """What the user should know; empty if nothing."""
 
+    holes: dict[str, Any] | None = None
+    """By what holes are told; None where nothing can be one."""
+
 
 def normalization(inputs: Inputs) -> Normalized:
     """Estimate what the user asked for from a sample of the whole volume.
@@ -64,29 +68,34 @@ def normalization(inputs: Inputs) -> Normalized:
     asked = parse_normalization(inputs.settings.normalization)
     info = inputs.info
     found: dict[str, Any] = {"kind": asked.kind}
-    if asked.kind not in ("robust", "field"):
-        return Normalized(affine(asked, None, info.gain, info.clip), found)
     volume = inputs.source.volume
-    sample = readable_sample(volume)
+    measured = asked.kind in ("robust", "field")
+    sample = readable_sample(volume) if measured else sample_planes(volume)
+    told = told_holes(volume, sample)
+    holes = None if told.rule is None else told.rule.plain()
+    if not measured:
+        given = affine(asked, None, info.gain, info.clip)
+        return Normalized(given, found, holes=holes)
     _doubt_type(inputs, sample)
-    limit = saturation(sample.patches, volume.dtype)
-    background = estimate_background(sample.patches, volume.dtype, limit)
+    limit = saturation(told.patches, volume.dtype)
+    background = estimate_background(told.patches, volume.dtype, limit)
     found |= asdict(background)
     found["saturation"] = limit if math.isfinite(limit) else None
     found["unreadable"] = [list(item) for item in sample.unreadable]
     whole = affine(asked, background, info.gain, info.clip)
     if asked.kind == "robust":
-        return Normalized(whole, found)
-    field = estimate_field(sample.patches, sample.rois, volume.shape, volume.dtype)
+        return Normalized(whole, found, holes=holes)
+    field = estimate_field(told.patches, sample.rois, volume.shape, volume.dtype)
     if field is None:
-        return Normalized(whole, found, note=_SAME_LEVELS)
+        return Normalized(whole, found, note=_SAME_LEVELS, holes=holes)
     found["field"] = {
         "squares": field.squares,
         "left_out": field.left_out,
         "level": [min(field.level), max(field.level)],
         "sd": [min(field.sd), max(field.sd)],
     }
-    return Normalized(whole, found, _plain(field.affine(info.gain, info.clip)))
+    plain = _plain(field.affine(info.gain, info.clip))
+    return Normalized(whole, found, plain, holes=holes)
 
 
 def _doubt_type(inputs: Inputs, sample: PlaneSample) -> None:

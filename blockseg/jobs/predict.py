@@ -30,7 +30,7 @@ from blockseg.jobs.outputs import stem
 from blockseg.jobs.picture import as_grey, panels, save_png
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.jobs.sparse import gate_of, sparse_decisions
-from blockseg.volume import MaskSampler, write_tiff
+from blockseg.volume import MaskSampler, MendedVolume, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -184,6 +184,7 @@ def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
     grid = make_grid(inputs, decisions.block)
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     source = inputs.source.volume
+    mended = MendedVolume(source, decisions.hole_rule)
     mask = None
     if inputs.mask is not None:
         mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)
@@ -201,15 +202,18 @@ def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
             place = block.write_roi.slices(inputs.roi.start)
             if sieve is not None:
                 sifted = sift(
-                    sieve, engine, source, block.write_roi, inputs.halo, inside
+                    sieve, engine, mended, block.write_roi, inputs.halo, inside
                 )
                 result[place] = sifted.probability
                 continue
-            raw = source.read(block.read_roi)
+            seen = mended.look(block.read_roi)
+            raw = seen.voxels
             done = engine.segment(raw, block.read_roi, block.write_roi, source.shape)
+            core = seen.within(block.write_roi.slices(block.read_roi.start))
             if decisions.empty is not None:
-                core = raw[block.write_roi.slices(block.read_roi.start)]
-                done.probability[core == decisions.empty] = 0
+                done.probability[core.voxels == decisions.empty] = 0
+            if core.missing is not None:
+                done.probability[core.missing] = 0
             if inside is not None:
                 done.probability[~inside] = 0
             result[place] = done.probability

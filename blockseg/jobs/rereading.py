@@ -12,13 +12,14 @@ from blockseg.core.reads import note_read, noting_reads
 from blockseg.core.touched import BlockReach
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.model import SEEN
-from blockseg.volume import MaskSampler, open_volume
+from blockseg.volume import AROUND_HOLES, MaskSampler, MendedVolume, open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from blockseg.core.cubes import Gate
     from blockseg.core.grid import BlockGrid
+    from blockseg.core.holes import HoleRule
     from blockseg.core.space import Space
     from blockseg.core.specs import Affine, AffineField, VolumeSpec
     from blockseg.model import Segmented
@@ -45,7 +46,8 @@ class BlockReading:
     """What is read before."""
 
     outside: bool = False
-    """Whether blocks wholly outside of the mask are read as well."""
+    """Whether blocks wholly outside of the mask are read as well, and no block more than
+    is needed to measure it."""
 
     gate: Gate | None = None
     """What of a block need not be read."""
@@ -53,10 +55,15 @@ class BlockReading:
     affine: Affine | AffineField | None = None
     """Normalisation of the run, where there is a gate."""
 
+    holes: HoleRule | None = None
+    """By what voxels without data are told; None where nothing is a hole."""
+
     @property
     def reach(self) -> BlockReach:
         """What blocks read, at most."""
         margin = 0 if self.gate is None else self.gate.tile + SEEN
+        if self.holes is not None:
+            margin += AROUND_HOLES
         return BlockReach.of(self.grid, margin)
 
     def changed(
@@ -95,7 +102,7 @@ class _Reader:
 
     def __init__(self, spec: BlockReading) -> None:
         self._spec = spec
-        self._source = open_volume(spec.source)
+        self._source = MendedVolume(open_volume(spec.source), spec.holes)
         shape = spec.grid.volume_shape
         self._mask = None
         if spec.mask is not None and spec.space is not None:
@@ -114,7 +121,8 @@ class _Reader:
             if not self._spec.outside and not inside.any():
                 return
         if self._sieve is None:
-            note_read(self._source.read(block.read_roi))
+            look = self._source.glance if self._spec.outside else self._source.look
+            note_read(look(block.read_roi).voxels)
             return
         with suppress(_HasReadError):
             sift(

@@ -153,6 +153,7 @@ def prepare(
         trial=trial_of(inputs, decisions),
         threshold=decisions.threshold,
         empty=decisions.empty,
+        holes=decisions.hole_rule,
         probability=probability,
         foreground=foreground,
         mask=None if inputs.mask is None else inputs.mask.spec,
@@ -181,6 +182,7 @@ def prepare(
             segmentation.mask,
             gate=gate,
             affine=decisions.affine,
+            holes=decisions.hole_rule,
         ),
     )
     return job, inputs, decisions

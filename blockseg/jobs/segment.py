@@ -5,21 +5,24 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Semaphore
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg import model
 from blockseg.core.blocks import BlockReport
 from blockseg.core.reads import note_read
+from blockseg.jobs.block_holes import holes_in
 from blockseg.jobs.engine_trial import engine_for
 from blockseg.jobs.sieve import Sieve, sift
 from blockseg.metrics import cells_to_bytes, count_cells
 from blockseg.model import Wanted, nonfinite_voxels
 from blockseg.volume import (
     MaskSampler,
+    MendedVolume,
     PyramidWriter,
     ReadLimits,
+    Seen,
     counting,
     open_volume,
 )
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from blockseg.core.cubes import Gate
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
+    from blockseg.core.holes import Hole, HoleRule
     from blockseg.core.space import Space
     from blockseg.core.specs import BackendSpec, VolumeSpec
     from blockseg.jobs.engine_trial import EngineTrial
@@ -84,6 +88,9 @@ class Segmentation:
     gate: Gate | None = None
     """What else need not be inferred; None for nothing."""
 
+    holes: HoleRule | None = None
+    """By what voxels without data are told; None where nothing is a hole."""
+
     cache_bytes: int = 0
     """Of decoded chunks of the source that a worker keeps."""
 
@@ -102,8 +109,9 @@ class SegmentBlock:
     def __init__(self, spec: Segmentation) -> None:
         self._spec = spec
         limits = ReadLimits(cache_bytes=spec.cache_bytes)
-        self._source = open_volume(spec.source, limits)
-        self._engine = engine_for(spec.engines, spec.trial, self._source)
+        source = open_volume(spec.source, limits)
+        self._source = MendedVolume(source, spec.holes)
+        self._engine = engine_for(spec.engines, spec.trial, source)
         self._turn = Semaphore(self._engine.depth)
         self._probability = PyramidWriter(spec.probability)
         self._foreground = PyramidWriter(spec.foreground)
@@ -144,13 +152,14 @@ class SegmentBlock:
         if self._sieve is not None:
             return self._sparse(block_id, block.write_roi, self._sieve, inside, meter)
         with meter("read"):
-            raw = self._source.read(block.read_roi)
-            note_read(raw)
-        core = raw[block.write_roi.slices(block.read_roi.start)]
-        empty = self._spec.empty
+            seen = self._source.look(block.read_roi)
+            note_read(seen.voxels)
+        raw = seen.voxels
+        inner = seen.within(block.write_roi.slices(block.read_roi.start))
+        core, empty = inner.voxels, self._spec.empty
         if empty is not None and bool((core == empty).all()):
             nothing = np.zeros(core.shape, np.uint8)
-            cells = self._cells(core, nothing, block.write_roi, inside, meter)
+            cells = self._cells(inner, nothing, block.write_roi, inside, meter)
             return self._write(
                 block_id,
                 block.write_roi,
@@ -170,6 +179,8 @@ class SegmentBlock:
         probability = segmented.probability
         if empty is not None:
             probability[core == empty] = 0
+        if inner.missing is not None:
+            probability[inner.missing] = 0
         return self._write(
             block_id,
             block.write_roi,
@@ -178,8 +189,9 @@ class SegmentBlock:
             computed=segmented.computed,
             nonfinite=segmented.nonfinite,
             read_bytes=raw.nbytes,
-            payload=self._cells(core, probability, block.write_roi, inside, meter),
+            payload=self._cells(inner, probability, block.write_roi, inside, meter),
             note=segmented.note,
+            holes=holes_in(inner, block.write_roi, inside),
         )
 
     @contextmanager
@@ -195,7 +207,7 @@ class SegmentBlock:
 
     def _cells(
         self,
-        raw: NDArray[Any],
+        seen: Seen,
         probability: NDArray[np.uint8],
         roi: Roi,
         inside: NDArray[np.bool_] | None,
@@ -207,7 +219,13 @@ class SegmentBlock:
             return b""
         with meter("metrics"):
             cells = count_cells(
-                raw, probability, roi, scale, threshold=threshold, inside=inside
+                seen.voxels,
+                probability,
+                roi,
+                scale,
+                threshold=threshold,
+                inside=inside,
+                missing=seen.missing,
             )
             return cells_to_bytes(cells)
 
@@ -230,6 +248,7 @@ class SegmentBlock:
             meter,
             lambda: self._inferring(meter),
         )
+        seen = Seen(done.raw, done.missing)
         return self._write(
             block_id,
             roi,
@@ -239,8 +258,9 @@ class SegmentBlock:
             skipped=done.skipped,
             nonfinite=nonfinite_voxels(done.raw),
             read_bytes=done.read_bytes,
-            payload=self._cells(done.raw, done.probability, roi, inside, meter),
+            payload=self._cells(seen, done.probability, roi, inside, meter),
             note=done.note,
+            holes=holes_in(seen, roi, inside),
         )
 
     def _write(
@@ -255,6 +275,7 @@ class SegmentBlock:
         read_bytes: int = 0,
         payload: bytes = b"",
         note: str = "",
+        holes: tuple[Hole, ...] = (),
     ) -> BlockReport:
         roi = write_roi.shifted(-a for a in self._spec.grid.region.start)
         with meter("write"):
@@ -274,6 +295,7 @@ class SegmentBlock:
             payload=payload,
             note=note,
             files=(*written.stored, *masked.stored),
+            holes=holes,
         )
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from blockseg.core.cubes import cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.reads import note_read
 from blockseg.model import SEEN, Wanted, evidence
+from blockseg.volume import looked_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Sifted:
     """255 p (z, y, x), 0 where nothing was inferred."""
 
     raw: NDArray[Any]
-    """Its grey levels."""
+    """Its grey levels; where it has a hole, made up."""
 
     computed: int
     """Voxels inferred."""
@@ -64,6 +65,9 @@ class Sifted:
 
     note: str = ""
     """How it was computed otherwise than planned; empty if it was not."""
+
+    missing: NDArray[np.bool_] | None = None
+    """Voxels without data; None if there are none."""
 
 
 class Sieve:
@@ -175,11 +179,11 @@ def sift(
     """
     place = sieve.place(write_roi)
     with meter("read"):
-        raw = volume.read(place)
-        note_read(raw)
+        seen = looked_at(volume, place)
+        note_read(seen.voxels)
     with meter("sieve"):
-        chosen = sieve.choose(raw, write_roi, inside)
-    core, read = raw[write_roi.slices(place.start)], raw.nbytes
+        chosen = sieve.choose(seen.voxels, write_roi, inside)
+    core, read = seen.within(write_roi.slices(place.start)), seen.voxels.nbytes
     probability = np.zeros(write_roi.shape, np.uint8)
     computed, note = 0, ""
     if chosen.roi.size:
@@ -194,7 +198,17 @@ def sift(
             )
         computed, note = segmented.computed, segmented.note
         probability[chosen.roi.slices(write_roi.start)] = segmented.probability
-    return Sifted(probability, core, computed, chosen.skipped, read, note)
+    if core.missing is not None:
+        probability[core.missing] = 0
+    return Sifted(
+        probability,
+        core.voxels,
+        computed,
+        chosen.skipped,
+        read,
+        note,
+        core.missing,
+    )
 
 
 def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:

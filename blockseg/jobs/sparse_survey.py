@@ -22,7 +22,7 @@ from blockseg.model import (
     evidence,
     make_engine,
 )
-from blockseg.volume import readers
+from blockseg.volume import MendedVolume, readers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ class Survey:
         edge: int,
         tissue: NDArray[np.bool_] | None,
     ) -> None:
-        self._volume = inputs.source.volume
+        self._volume = MendedVolume(inputs.source.volume, decisions.hole_rule)
         self._weights = "" if inputs.weights is None else str(inputs.weights.path)
         self._reach = inputs.field.reach
         self._decisions = decisions
@@ -304,11 +304,14 @@ class Survey:
                 around = cube.grown((self._reach,) * 3)
                 around = around.intersection(Roi.whole(shape))
                 try:
-                    raw = self._volume.read(around)
+                    seen = self._volume.look(around)
                 except VolumeError:
                     continue
+                raw = seen.voxels
                 done = engine.segment(raw, around, cube, shape)
                 foreground = done.probability >= self._decisions.threshold
+                if seen.missing is not None:
+                    foreground &= ~seen.missing[cube.slices(around.start)]
                 near = None
                 if value > -math.inf:
                     near = evidence(

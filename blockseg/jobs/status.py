@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.jobs.block_holes import hole_outcome
 from blockseg.jobs.claim import refuse_lost_record
 from blockseg.jobs.damage import find_damage
 from blockseg.jobs.events import ignore
@@ -88,6 +89,9 @@ class RunStatus:
     damaged: tuple[str, ...] = ()
     """Files that are gone or of another size than when they were written, and how."""
 
+    holes: dict[str, Any] | None = None
+    """What of the source holds no data; None if nothing was found yet."""
+
 
 def status(out: str) -> RunStatus:
     """Say how far the run of ``out`` is, also while it runs.
@@ -133,7 +137,9 @@ def status(out: str) -> RunStatus:
                 )
                 for row in ledger.failures(entry["name"])
             ]
-        totals = dict(ledger.summary(record.facts["phases"][0]["name"]).totals)
+        main = record.facts["phases"][0]["name"]
+        totals = dict(ledger.summary(main).totals)
+        holes = hole_outcome(ledger.holes(main), totals["written"])
         sparse = sparse_outcome(
             record.decisions.get("sparse"),
             ledger,
@@ -149,6 +155,7 @@ def status(out: str) -> RunStatus:
         sessions=record.sessions,
         sparse=sparse,
         damaged=damaged,
+        holes=holes,
     )
 
 

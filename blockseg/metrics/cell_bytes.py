@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cells_from_bytes", "cells_to_bytes"]
 
-_MARK = b"cells1"
+_MARK = b"cells2"
+_EARLIER = b"cells1"  # without the last sum, which was 0 of all that was counted then
 _PLACE = 9  # index, start and stop
 _HEAD = _PLACE + len(SUMS)
 _COUNTS = len(HISTOGRAMS) * CODES
@@ -53,10 +54,11 @@ def cells_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CellT
         If the bytes are damaged or of another version of blockseg.
     """
     try:
-        if not data.startswith(_MARK):
+        if not data.startswith((_MARK, _EARLIER)):
             raise ValueError  # noqa: TRY301 - one message for all that is wrong
+        width = _HEAD if data.startswith(_MARK) else _HEAD - 1
         plain = zlib.decompress(data[len(_MARK) :])
-        rows, rest = divmod(len(plain), 8 * _HEAD + 4 * _COUNTS)
+        rows, rest = divmod(len(plain), 8 * width + 4 * _COUNTS)
         if rest:
             raise ValueError  # noqa: TRY301
     except (ValueError, zlib.error) as error:
@@ -66,8 +68,9 @@ def cells_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CellT
             "--overwrite"
         )
         raise LedgerError(message) from error
-    cut = 8 * _HEAD * rows
-    head = _restored(plain[:cut], "<i8").reshape(rows, _HEAD).astype(np.int64)
+    cut = 8 * width * rows
+    head = np.zeros((rows, _HEAD), np.int64)
+    head[:, :width] = _restored(plain[:cut], "<i8").reshape(rows, width)
     counts = _restored(plain[cut:], "<u4").reshape(rows, len(HISTOGRAMS), CODES)
     return CellTable(
         scale=scale,

@@ -44,6 +44,7 @@ def count_cells(
     *,
     threshold: int = 128,
     inside: NDArray[np.bool_] | None = None,
+    missing: NDArray[np.bool_] | None = None,
 ) -> CellTable:
     """Return the counts of all cells that a block has voxels of.
 
@@ -68,7 +69,13 @@ def count_cells(
         Least probability byte of F.
     inside
         Where voxels count, same shape; everywhere if not given.
+    missing
+        Voxels without data, same shape; none if not given.
     """
+    holes = None
+    if missing is not None:
+        holes = missing if inside is None else missing & inside
+        inside = ~missing if inside is None else inside & ~missing
     found = []
     for number, part in _parts(roi):
         at = part.slices(roi.start)
@@ -76,6 +83,7 @@ def count_cells(
             np.ascontiguousarray(raw[at]),
             None if probability is None else np.ascontiguousarray(probability[at]),
             None if inside is None else inside[at],
+            0 if holes is None else int(np.count_nonzero(holes[at])),
             part.start,
             scale,
             threshold,
@@ -112,6 +120,7 @@ def _counted(
     raw: NDArray[Any],
     probability: NDArray[np.uint8] | None,
     inside: NDArray[np.bool_] | None,
+    nodata: int,
     start: Zyx,
     scale: GreyScale,
     threshold: int,
@@ -124,8 +133,9 @@ def _counted(
     sums = dict.fromkeys(SUMS, 0)
     sums["extent"] = raw.size
     sums["voxels"] = raw.size - int(every[_OUTSIDE])
+    sums["nodata"] = nodata
     if not sums["voxels"]:
-        return None
+        return _nothing(sums) if nodata else None
     if raw.dtype.kind == "f":
         infinite = ~np.isfinite(raw) if inside is None else ~np.isfinite(raw) & inside
         sums["nonfinite"] = int(np.count_nonzero(infinite))
@@ -143,6 +153,10 @@ def _counted(
         _measure_predicted(sums, histograms, codes[at], probability[at], threshold)
     sums |= texture(codes, start, gaps=gaps)
     return list(sums.values()), histograms
+
+
+def _nothing(sums: dict[str, int]) -> tuple[list[int], NDArray[np.int64]]:
+    return list(sums.values()), np.zeros((len(HISTOGRAMS), CODES), np.int64)
 
 
 def _surrounded(mask: NDArray[np.bool_]) -> tuple[slice, ...]:

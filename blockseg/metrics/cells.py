@@ -35,7 +35,7 @@ within 3 voxels of F⁺, and ``background`` the rest."""
 
 SUMS = (
     "extent",  # voxels that blocks have looked at, inside the mask or not
-    "voxels",  # of these, inside the mask
+    "voxels",  # of these, inside the mask and no hole
     "nonfinite",  # of these, NaN or infinite
     "filled",  # of these, exactly 0 where that is no tissue; see GreyScale.filling
     "saturated",  # of these, at the camera's limit
@@ -53,6 +53,7 @@ SUMS = (
     "squares",  # cubes of 8 voxels without a voxel that does not count
     "square_sum",  # sum over them of the sum of their codes
     "square_square",  # sum over them of the square of that sum
+    "nodata",  # voxels inside the mask that are a hole, and count for nothing else
 )
 """Whole numbers that add up over cells, by name."""
 

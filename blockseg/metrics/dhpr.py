@@ -32,6 +32,7 @@ DHPR_METRICS: Mapping[str, str] = {
     "saturated": "share of voxels at the camera's limit",
     "nonfinite": "share of voxels that are NaN or infinite",
     "empty": "share of voxels that are filling and no tissue",
+    "nodata": "share of the cell that is a hole of the source; the rest is measured",
 }
 """What each metric is."""
 
@@ -167,6 +168,7 @@ def _metrics(table: CellTable, flavour: Flavour) -> dict[str, NDArray[np.float64
         "saturated": _share(table.sum("saturated"), voxels, 0.0),
         "nonfinite": _share(table.sum("nonfinite"), voxels, 0.0),
         "empty": _share(table.sum("filled"), voxels, 0.0),
+        "nodata": _share(table.sum("nodata"), voxels + table.sum("nodata"), 0.0),
     }
 
 

@@ -29,6 +29,7 @@ from blockseg.runtime.ledger_files import (
     forget_files,
     known_blocks,
 )
+from blockseg.runtime.ledger_holes import enter_holes, known_holes
 from blockseg.runtime.ledger_reads import (
     SourceRows,
     enter_reads,
@@ -53,8 +54,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from blockseg.core.files import StoredFile
+    from blockseg.core.holes import Hole
 
 __all__ = ["STATE_CODES", "Ledger"]
+
+_OF_BLOCKS = ("blocks", "payloads", "files", "holes")
+"""Tables of which a row belongs to one block, and goes with it."""
 
 STATE_CODES: dict[BlockState, int] = {state: i for i, state in enumerate(BlockState)}
 """What each state is in the arrays of :meth:`Ledger.states`; 0 is pending."""
@@ -233,6 +238,7 @@ class Ledger:
                 "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?)", payloads
             )
             enter_files(cursor, phase, (entry[1] for entry in done))
+            enter_holes(cursor, phase, (entry[1] for entry in done))
 
     def states(self, phase: str, count: int) -> NDArray[np.uint8]:
         """Return the state of blocks 0 to ``count`` - 1, as in STATE_CODES.
@@ -327,6 +333,11 @@ class Ledger:
             forget_files(cursor, name)
             enter_files(cursor, name, [report])
 
+    def holes(self, phase: str) -> list[Hole]:
+        """Return what blocks found to hold no data, by ascending id of the block."""
+        with errors_of(self.path):
+            return known_holes(self._connection, phase)
+
     def failures(self, phase: str) -> list[FailedBlock]:
         """Return the blocks given up, by ascending id."""
         with errors_of(self.path):
@@ -351,10 +362,10 @@ class Ledger:
         """Make blocks pending again: all of a phase, or those given."""
         with errors_of(self.path), transaction(self._connection) as cursor:
             if ids is None:
-                for table in ("blocks", "payloads", "spent", "files"):
+                for table in (*_OF_BLOCKS, "spent"):
                     cursor.execute(f"DELETE FROM {table} WHERE phase = ?", (phase,))
                 return
-            for table in ("blocks", "payloads", "files"):
+            for table in _OF_BLOCKS:
                 cursor.executemany(
                     f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
                     ((phase, int(i)) for i in ids),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockState
+from blockseg.runtime.ledger_holes import HOLES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -115,6 +116,7 @@ ADDED = (
         PRIMARY KEY (phase, block_id, path)
     ) WITHOUT ROWID
     """,
+    HOLES,
 )
 """Tables that came later: made where a ledger is written to that lacks them."""
 

@@ -12,6 +12,8 @@ import pytest
 
 from blockseg.core.blocks import BlockReport, BlockState
 from blockseg.core.errors import LedgerError, NoSpaceError
+from blockseg.core.geometry import Roi
+from blockseg.core.holes import Hole
 from blockseg.runtime import ledger_file
 from blockseg.runtime.ledger import STATE_CODES, Ledger
 
@@ -324,3 +326,29 @@ def test_a_hundred_thousand_blocks_are_looked_up_at_once(ledger):
     candidates = np.arange(200_000)[::-1]
     pending = ledger.pending("segment", candidates)
     assert np.array_equal(pending, np.arange(199_999, 99_999, -1))
+
+
+def test_holes_are_kept_with_their_block_and_replaced_with_it(ledger):
+    first = Hole(Roi((0, 0, 0), (3, 64, 64)), 12288)
+    second = Hole(Roi((9, 0, 0), (10, 64, 64)), 4096)
+    ledger.commit("segment", [BlockReport(0, holes=(first,)), BlockReport(1)])
+    assert ledger.holes("segment") == [first]
+    assert ledger.holes("metrics") == []
+    ledger.commit("segment", [BlockReport(0, holes=(second,))])
+    assert ledger.holes("segment") == [second]
+    ledger.reset("segment", [0])
+    assert ledger.holes("segment") == []
+
+
+def test_a_ledger_from_before_holes_were_known_is_read_and_gone_on_with(ledger, path):
+    ledger.commit("segment", [BlockReport(0)])
+    ledger.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE holes")
+    connection.close()
+    with Ledger.read(path) as old:
+        assert old.holes("segment") == []
+    hole = Hole(Roi((0, 0, 0), (3, 64, 64)), 12288)
+    with Ledger.open(path, "print") as old:
+        old.commit("segment", [BlockReport(1, holes=(hole,))])
+        assert old.holes("segment") == [hole]
