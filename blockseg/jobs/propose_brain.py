@@ -109,7 +109,7 @@ def doubts_of_measured(name: str) -> tuple[str, ...]:
     VolumeError
         If it cannot be opened, or something is surely wrong.
     """
-    record = RunRecord.load(Paths(absolute(name)).record)
+    record = RunRecord.of(Paths(absolute(name)))
     if record is None:
         return ()
     kept = record.request["source"]
