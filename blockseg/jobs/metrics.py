@@ -114,13 +114,14 @@ class _MeasureBlock:
             seen = self._source.glance(roi)
             note_read(seen.voxels)
         with meter("metrics"):
+            measured = seen.measured()
             cells = count_cells(
-                seen.voxels,
+                measured.voxels,
                 None,
                 roi,
                 self._spec.scale,
                 inside=inside,
-                missing=seen.missing,
+                missing=measured.missing,
             )
         return BlockReport(
             block_id,

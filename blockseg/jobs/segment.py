@@ -154,19 +154,17 @@ class SegmentBlock:
         with meter("read"):
             seen = self._source.look(block.read_roi)
             note_read(seen.voxels)
-        raw = seen.voxels
         inner = seen.within(block.write_roi.slices(block.read_roi.start))
-        core, empty = inner.voxels, self._spec.empty
+        raw, core, empty = seen.voxels, inner.voxels, self._spec.empty
         if empty is not None and bool((core == empty).all()):
             nothing = np.zeros(core.shape, np.uint8)
-            cells = self._cells(inner, nothing, block.write_roi, inside, meter)
             return self._write(
                 block_id,
                 block.write_roi,
                 nothing,
                 meter,
                 read_bytes=raw.nbytes,
-                payload=cells,
+                payload=self._cells(inner, nothing, block.write_roi, inside, meter),
             )
         with self._inferring(meter):
             segmented = self._engine.segment(
@@ -187,7 +185,7 @@ class SegmentBlock:
             probability,
             meter,
             computed=segmented.computed,
-            nonfinite=segmented.nonfinite,
+            nonfinite=segmented.nonfinite + inner.nonfinite_voxels,
             read_bytes=raw.nbytes,
             payload=self._cells(inner, probability, block.write_roi, inside, meter),
             note=segmented.note,
@@ -218,6 +216,7 @@ class SegmentBlock:
         if scale is None:
             return b""
         with meter("metrics"):
+            seen = seen.measured()
             cells = count_cells(
                 seen.voxels,
                 probability,
@@ -248,7 +247,6 @@ class SegmentBlock:
             meter,
             lambda: self._inferring(meter),
         )
-        seen = Seen(done.raw, done.missing)
         return self._write(
             block_id,
             roi,
@@ -256,11 +254,11 @@ class SegmentBlock:
             meter,
             computed=done.computed,
             skipped=done.skipped,
-            nonfinite=nonfinite_voxels(done.raw),
+            nonfinite=nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels,
             read_bytes=done.read_bytes,
-            payload=self._cells(seen, done.probability, roi, inside, meter),
+            payload=self._cells(done.seen, done.probability, roi, inside, meter),
             note=done.note,
-            holes=holes_in(seen, roi, inside),
+            holes=holes_in(done.seen, roi, inside),
         )
 
     def _write(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
     from blockseg.model import Segmenter
-    from blockseg.volume import Volume
+    from blockseg.volume import Seen, Volume
 
 __all__ = ["Chosen", "Sieve", "Sifted", "blocks_with_tissue", "sift"]
 
@@ -51,8 +51,8 @@ class Sifted:
     probability: NDArray[np.uint8]
     """255 p (z, y, x), 0 where nothing was inferred."""
 
-    raw: NDArray[Any]
-    """Its grey levels; where it has a hole, made up."""
+    seen: Seen
+    """Its grey levels, and which of them are no data."""
 
     computed: int
     """Voxels inferred."""
@@ -66,8 +66,10 @@ class Sifted:
     note: str = ""
     """How it was computed otherwise than planned; empty if it was not."""
 
-    missing: NDArray[np.bool_] | None = None
-    """Voxels without data; None if there are none."""
+    @property
+    def raw(self) -> NDArray[Any]:
+        """Its grey levels; where it has a hole, made up."""
+        return self.seen.voxels
 
 
 class Sieve:
@@ -202,12 +204,11 @@ def sift(
         probability[core.missing] = 0
     return Sifted(
         probability,
-        core.voxels,
+        core,
         computed,
         chosen.skipped,
         read,
         note,
-        core.missing,
     )
 
 

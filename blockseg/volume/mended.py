@@ -40,12 +40,29 @@ class Seen:
     missing: NDArray[np.bool_] | None
     """Which of them are no data and made up; None if none is."""
 
+    nonfinite: NDArray[np.bool_] | None = None
+    """Which of these are NaN or infinite in the source; None if none is."""
+
+    @property
+    def nonfinite_voxels(self) -> int:
+        """How many they are."""
+        return 0 if self.nonfinite is None else int(np.count_nonzero(self.nonfinite))
+
+    def measured(self) -> Seen:
+        """Return what there is to measure: NaN is told as NaN, and not as a hole."""
+        if self.missing is None or self.nonfinite is None:
+            return self
+        voxels = np.where(self.nonfinite, self.voxels.dtype.type(np.nan), self.voxels)
+        rest = self.missing & ~self.nonfinite
+        return Seen(voxels, rest if rest.any() else None)
+
     def within(self, at: tuple[slice, slice, slice]) -> Seen:
         """Return a part."""
-        missing = None if self.missing is None else self.missing[at]
-        if missing is not None and not missing.any():
-            missing = None
-        return Seen(self.voxels[at], missing)
+        missing, nonfinite = (
+            None if mask is None or not mask[at].any() else mask[at]
+            for mask in (self.missing, self.nonfinite)
+        )
+        return Seen(self.voxels[at], missing, nonfinite)
 
 
 class MendedVolume:
@@ -98,7 +115,11 @@ class MendedVolume:
         raw, missing = self._told(roi)
         if missing is None:
             return Seen(raw, None)
-        return Seen(self._filled(roi, raw, missing), missing)
+        nonfinite = None
+        if raw.dtype.kind == "f":
+            found = missing & ~np.isfinite(raw)
+            nonfinite = found if found.any() else None
+        return Seen(self._filled(roi, raw, missing), missing, nonfinite)
 
     def glance(self, roi: Roi) -> Seen:
         """Return the same but for holes of which little lies in the region.

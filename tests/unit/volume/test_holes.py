@@ -206,3 +206,16 @@ def test_a_glance_sees_what_a_look_sees():
     glance, look = mended.glance(roi), mended.look(roi)
     np.testing.assert_array_equal(glance.voxels, look.voxels)
     np.testing.assert_array_equal(glance.missing, look.missing)
+
+
+def test_what_is_not_finite_is_filled_but_measured_as_such():
+    voxels = noise(dtype=np.float32)
+    voxels[HOLES["a box"]] = np.nan
+    voxels[40:43] = 0
+    seen = looked(voxels)
+    assert np.isfinite(seen.voxels).all()
+    assert seen.nonfinite_voxels == np.isnan(voxels).sum()
+    measured = seen.measured()
+    np.testing.assert_array_equal(np.isnan(measured.voxels), np.isnan(voxels))
+    assert measured.missing is not None
+    np.testing.assert_array_equal(measured.missing, voxels == 0)
