@@ -91,6 +91,8 @@ class _Choices:
         except VolumeError as error:
             # The channels of labels are no channels of the image.
             message = str(error).replace("--channel", "--label-channel")
+            own = "choose one with --label-channel"
+            message = message.replace("write one of them alone", own)
             raise VolumeError(message) from error
 
 
