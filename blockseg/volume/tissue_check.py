@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from blockseg.core.cubes import voxels_of
 from blockseg.core.errors import VolumeError
@@ -172,6 +171,8 @@ def _levels(
 
 def _even(mean: NDArray[np.float64], most: float) -> NDArray[np.bool_]:
     """Return where a cube and its 26 neighbours differ by no more than ``most``."""
+    from scipy import ndimage  # takes a quarter of a second, for --sparse alone
+
     apart = ndimage.maximum_filter(mean, 3) - ndimage.minimum_filter(mean, 3)
     return np.asarray(apart <= most)
 
@@ -202,6 +203,8 @@ def _drawn(
 
 def _suspicious(claim: Claim, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return cubes in which a level that lies would show it."""
+    from scipy import ndimage
+
     outside = ~claim.tissue
     parts, count = ndimage.label(outside, np.ones((3, 3, 3), bool))
     numbers = np.arange(1, min(count, _PARTS) + 1)
