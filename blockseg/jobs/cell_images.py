@@ -75,7 +75,7 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
         checked=bool(job.record.facts.get("checked", False)),
     )
     with Ledger.open(source.ledger, source.fingerprint) as ledger:
-        ledger.put_files(_FOLDER, _stored(job.paths.out))
+        ledger.written.put(_FOLDER, _stored(job.paths.out))
 
 
 def _stored(out: Path) -> tuple[StoredFile, ...]:

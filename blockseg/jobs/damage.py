@@ -81,9 +81,9 @@ def find_damage(
             last = time.monotonic()
             on_event(Message(f"compared {found.looked_at} files of OUT so far"))
 
-    for name in ledger.file_phases():
+    for name in ledger.written.phases():
         for damaged in damaged_files(
-            out, ledger.files(name), contents=contents, on_progress=told
+            out, ledger.written.of(name), contents=contents, on_progress=told
         ):
             found.files.append(damaged)
             found.blocks.setdefault(name, set()).add(damaged.block_id)

@@ -26,6 +26,7 @@ from blockseg.runtime import (
     Ledger,
     Message,
     PhaseDone,
+    check_ledger_there,
     discard_ledger,
     drive,
 )
@@ -86,8 +87,8 @@ def execute(
             if job.resumed:  # before anything of it is written again
                 try_again(job, ledger, on_event)
             if job.pyramids:
-                ours = [file for _, file in ledger.files(METADATA)]
-                ledger.put_files(METADATA, create_output(*job.pyramids, ours=ours))
+                ours = [file for _, file in ledger.written.of(METADATA)]
+                ledger.written.put(METADATA, create_output(*job.pyramids, ours=ours))
             record = replace(
                 job.record, sessions=(*job.record.sessions, session(job.command))
             )
@@ -129,7 +130,7 @@ class _Session:
             outcome = "interrupted"
             raise
         except LedgerError:
-            self.ledger.check_there()  # that it was taken away tells more
+            check_ledger_there(self.ledger.path)  # that it was taken away tells more
             raise
         finally:
             if outcome in ("interrupted", "lost"):

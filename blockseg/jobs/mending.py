@@ -65,7 +65,7 @@ def _without_files(ledger: Ledger, phase: Phase) -> tuple[set[int], int]:
 
     And how many of these are there: an earlier blockseg wrote them.
     """
-    known = ledger.with_files(phase.name, len(phase.grid))
+    known = ledger.written.known(phase.name, len(phase.grid))
     gone: set[int] = set()
     unknown = 0
     for stored in phase.stored:

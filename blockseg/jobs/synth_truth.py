@@ -69,7 +69,7 @@ class TruthTables:
             _write(self.branches, "branch,neuron,snr,length_voxels", rows, TRACING)
             _write(self.blocks, f"{_PLACE},{BlockTruth.columns()}", rows, MAIN)
             names = (path.relative_to(out) for path in (self.branches, self.blocks))
-            rows.put_files(
+            rows.written.put(
                 "tables", [stored_file(out, name.as_posix()) for name in names]
             )
 

@@ -14,27 +14,18 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from blockseg.core.blocks import BlockReport, BlockState
-from blockseg.core.errors import BlocksegError, LedgerError, OutputGoneError
+from blockseg.core.blocks import BlockState
+from blockseg.core.errors import BlocksegError, LedgerError
 from blockseg.runtime.ledger_file import (
+    check_ledger_there,
     errors_of,
     open_to_read,
     open_to_write,
     transaction,
 )
-from blockseg.runtime.ledger_files import (
-    enter_files,
-    file_phases,
-    file_rows,
-    forget_files,
-    known_blocks,
-)
+from blockseg.runtime.ledger_files import FileRows, enter_files
 from blockseg.runtime.ledger_holes import enter_holes, known_holes
-from blockseg.runtime.ledger_reads import (
-    SourceRows,
-    enter_reads,
-    make_source_tables,
-)
+from blockseg.runtime.ledger_reads import SourceRows, enter_reads
 from blockseg.runtime.ledger_rows import (
     ADDED,
     COLUMNS,
@@ -53,7 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from blockseg.core.files import StoredFile
+    from blockseg.core.blocks import BlockReport
     from blockseg.core.holes import Hole
 
 __all__ = ["STATE_CODES", "Ledger"]
@@ -174,6 +165,11 @@ class Ledger:
         return self.get("fingerprint") or ""
 
     @property
+    def written(self) -> FileRows:
+        """What is known of the files of the output."""
+        return FileRows(self.path, self._connection)
+
+    @property
     def source(self) -> SourceRows:
         """What is known of the run's sources."""
         return SourceRows(self.path, self._connection)
@@ -220,7 +216,7 @@ class Ledger:
         done = [(phase, r, known.get(r.block_id, 1), now) for r in reports]
         if not done:
             return
-        self.check_there()
+        check_ledger_there(self.path)
         marks = ", ".join("?" * len(COLUMNS))
         insert = f"INSERT OR REPLACE INTO blocks VALUES ({marks})"
         with errors_of(self.path), transaction(self._connection) as cursor:
@@ -308,31 +304,6 @@ class Ledger:
                 (phase,),
             )
 
-    def files(self, phase: str) -> Iterator[tuple[int, StoredFile]]:
-        """Yield what each block of a phase wrote, by ascending id."""
-        with errors_of(self.path):
-            yield from file_rows(self._connection, phase)
-
-    def file_phases(self) -> list[str]:
-        """Return the names under which files were entered, phases and others."""
-        with errors_of(self.path):
-            return file_phases(self._connection)
-
-    def with_files(self, phase: str, count: int) -> NDArray[np.bool_]:
-        """Return of which blocks, 0 to ``count`` - 1, files were entered."""
-        known = np.zeros(count, bool)
-        with errors_of(self.path):
-            ids = np.fromiter(known_blocks(self._connection, phase), np.int64)
-        known[ids[ids < count]] = True
-        return known
-
-    def put_files(self, name: str, files: Iterable[StoredFile]) -> None:
-        """Enter files that no block wrote, in place of those of the same name."""
-        report = BlockReport(0, files=tuple(files))
-        with errors_of(self.path), transaction(self._connection) as cursor:
-            forget_files(cursor, name)
-            enter_files(cursor, name, [report])
-
     def holes(self, phase: str) -> list[Hole]:
         """Return what blocks found to hold no data, by ascending id of the block."""
         with errors_of(self.path):
@@ -384,24 +355,12 @@ class Ledger:
             )
             return np.fromiter((row[0] for row in rows), np.int64)
 
-    def check_there(self) -> None:
-        """Raise OutputGoneError if the file is not there any more."""
-        # SQLite goes on in a file that was deleted, and all of it would be lost.
-        if not self.path.exists():
-            message = (
-                f"the ledger {self.path} is gone: it was removed or unmounted while the "
-                "run went on; bring it back and run the same command again"
-            )
-            raise OutputGoneError(message)
-
     def _completed(self) -> Self:
         """Add the tables that a ledger of an earlier time lacks."""
         try:
             with errors_of(self.path), transaction(self._connection) as cursor:
                 for statement in ADDED:
                     cursor.execute(statement)
-            with errors_of(self.path):
-                make_source_tables(self._connection)
         except BlocksegError:
             self.close()
             raise

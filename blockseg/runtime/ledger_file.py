@@ -8,14 +8,21 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from blockseg.core.errors import LedgerError, NoSpaceError
+from blockseg.core.errors import LedgerError, NoSpaceError, OutputGoneError
 from blockseg.runtime.filesystem import filesystem_type, is_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["errors_of", "open_to_read", "open_to_write", "transaction"]
+__all__ = [
+    "check_ledger_there",
+    "errors_of",
+    "has_table",
+    "open_to_read",
+    "open_to_write",
+    "transaction",
+]
 
 _BUSY_SECONDS = 60.0
 _PRIMARY_CODE = 0xFF
@@ -23,6 +30,25 @@ _NO_SPACE_BYTES = 2**20
 # A file without tables gives the plain error.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _WAYS_OUT = "put it back from a copy, name another with --ledger, or start anew with --overwrite"
+
+
+def check_ledger_there(path: Path) -> None:
+    """Raise OutputGoneError if the file of an open ledger is not there any more."""
+    # SQLite goes on in a file that was deleted, and all of it would be lost.
+    if not path.exists():
+        message = (
+            f"the ledger {path} is gone: it was removed or unmounted while the "
+            "run went on; bring it back and run the same command again"
+        )
+        raise OutputGoneError(message)
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Say whether a ledger has a table that those of earlier versions lack."""
+    found = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)
+    )
+    return found.fetchone() is not None
 
 
 def open_to_write(path: Path, *, create: bool) -> sqlite3.Connection:

@@ -2,87 +2,100 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from blockseg.core.blocks import BlockReport
 from blockseg.core.files import StoredFile
+from blockseg.runtime.ledger_file import errors_of, has_table, transaction
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from blockseg.core.blocks import BlockReport
+    from numpy.typing import NDArray
 
-__all__ = ["enter_files", "file_phases", "file_rows", "forget_files", "known_blocks"]
+__all__ = ["FILES", "FileRows", "enter_files"]
 
-_INSERT = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
+FILES = """
+    CREATE TABLE IF NOT EXISTS files (
+        phase TEXT NOT NULL,
+        block_id INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        PRIMARY KEY (phase, block_id, path)
+    ) WITHOUT ROWID
+    """
+"""Makes the table."""
 
 
 def enter_files(
     cursor: sqlite3.Cursor, phase: str, reports: Iterable[BlockReport]
 ) -> None:
     """Enter what blocks wrote, in place of what they wrote before."""
-    known = [(phase, report) for report in reports]
-    forget_files(cursor, phase, (report.block_id for _, report in known))
+    known = list(reports)
     cursor.executemany(
-        _INSERT,
+        "DELETE FROM files WHERE phase = ? AND block_id = ?",
+        ((phase, report.block_id) for report in known),
+    )
+    cursor.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
         (
             (phase, report.block_id, file.path, file.size, file.crc)
-            for phase, report in known
+            for report in known
             for file in report.files
         ),
     )
 
 
-def forget_files(
-    cursor: sqlite3.Cursor, phase: str, ids: Iterable[int] | None = None
-) -> None:
-    """Remove the rows of some blocks, or of a whole phase."""
-    if ids is None:
-        cursor.execute("DELETE FROM files WHERE phase = ?", (phase,))
-        return
-    cursor.executemany(
-        "DELETE FROM files WHERE phase = ? AND block_id = ?",
-        ((phase, int(i)) for i in ids),
-    )
+class FileRows:
+    """The files that one open ledger knows; none in a ledger from before there were.
 
+    Parameters
+    ----------
+    path
+        The ledger's file, for messages.
+    connection
+        Open for reading or writing.
+    """
 
-def file_phases(connection: sqlite3.Connection) -> list[str]:
-    """Return the phases that have files; none in a ledger from before there were."""
-    if not _has_table(connection):
-        return []
-    return [
-        str(phase)
-        for (phase,) in connection.execute("SELECT DISTINCT phase FROM files")
-    ]
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
 
+    def phases(self) -> list[str]:
+        """Return the names under which files were entered, phases and others."""
+        rows = self._rows("SELECT DISTINCT phase FROM files")
+        return [str(phase) for (phase,) in rows]
 
-def file_rows(
-    connection: sqlite3.Connection, phase: str
-) -> Iterator[tuple[int, StoredFile]]:
-    """Yield the block and the file of each row of a phase, by ascending block."""
-    if not _has_table(connection):
-        return
-    for block_id, *row in connection.execute(
-        "SELECT block_id, path, size, crc FROM files WHERE phase = ? "
-        "ORDER BY block_id, path",
-        (phase,),
-    ):
-        yield block_id, StoredFile(*row)
+    def of(self, phase: str) -> Iterator[tuple[int, StoredFile]]:
+        """Yield what each block of a phase wrote, by ascending id."""
+        rows = self._rows(
+            "SELECT block_id, path, size, crc FROM files WHERE phase = ? "
+            "ORDER BY block_id, path",
+            phase,
+        )
+        for block_id, *row in rows:
+            yield block_id, StoredFile(*row)
 
+    def known(self, phase: str, count: int) -> NDArray[np.bool_]:
+        """Return of which blocks, 0 to ``count`` - 1, files were entered."""
+        rows = self._rows("SELECT DISTINCT block_id FROM files WHERE phase = ?", phase)
+        ids = np.fromiter((block_id for (block_id,) in rows), np.int64)
+        known = np.zeros(count, bool)
+        known[ids[ids < count]] = True
+        return known
 
-def known_blocks(connection: sqlite3.Connection, phase: str) -> Iterator[int]:
-    """Yield the blocks of a phase whose files are known."""
-    if not _has_table(connection):
-        return
-    rows = connection.execute(
-        "SELECT DISTINCT block_id FROM files WHERE phase = ?", (phase,)
-    )
-    yield from (block_id for (block_id,) in rows)
+    def put(self, name: str, files: Iterable[StoredFile]) -> None:
+        """Enter files that no block wrote, in place of those of the same name."""
+        with errors_of(self._path), transaction(self._connection) as cursor:
+            cursor.execute("DELETE FROM files WHERE phase = ?", (name,))
+            enter_files(cursor, name, [BlockReport(0, files=tuple(files))])
 
-
-def _has_table(connection: sqlite3.Connection) -> bool:
-    return bool(
-        connection.execute(
-            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'files'"
-        ).fetchone()
-    )
+    def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
+        with errors_of(self._path):
+            if has_table(self._connection, "files"):
+                yield from self._connection.execute(query, values)

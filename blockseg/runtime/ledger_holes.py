@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import Hole
+from blockseg.runtime.ledger_file import has_table
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,8 +48,7 @@ def enter_holes(
 
 def known_holes(connection: sqlite3.Connection, phase: str) -> list[Hole]:
     """Return the holes of a phase's blocks, by ascending id; none of older ledgers."""
-    there = "SELECT 1 FROM sqlite_master WHERE name = 'holes'"
-    if connection.execute(there).fetchone() is None:
+    if not has_table(connection, "holes"):
         return []
     rows = connection.execute(
         "SELECT voxels, z0, y0, x0, z1, y1, x1 FROM holes WHERE phase = ? "

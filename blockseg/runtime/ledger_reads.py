@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from blockseg.runtime.ledger_file import errors_of, transaction
+from blockseg.runtime.ledger_file import errors_of, has_table, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import BlockReport
 
-__all__ = ["SourceRows", "enter_reads", "make_source_tables"]
+__all__ = ["SOURCE_TABLES", "SourceRows", "enter_reads"]
 
-_TABLES = {
-    "reads": """
+SOURCE_TABLES = (
+    """
     CREATE TABLE IF NOT EXISTS reads (
         phase TEXT NOT NULL,
         block_id INTEGER NOT NULL,
@@ -30,20 +30,12 @@ _TABLES = {
         PRIMARY KEY (phase, block_id)
     ) WITHOUT ROWID
     """,
-    "damaged": "CREATE TABLE IF NOT EXISTS damaged (file TEXT PRIMARY KEY) WITHOUT ROWID",
-    "source_files": """
+    "CREATE TABLE IF NOT EXISTS damaged (file TEXT PRIMARY KEY) WITHOUT ROWID",
+    """
     CREATE TABLE IF NOT EXISTS source_files (name TEXT PRIMARY KEY, content BLOB NOT NULL)
     """,
-}
-
-
-def make_source_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables in a ledger that is open for writing, where they are missing."""
-    if len(_present(connection)) == len(_TABLES):
-        return
-    with transaction(connection) as cursor:
-        for statement in _TABLES.values():
-            cursor.execute(statement)
+)
+"""Statements that make the tables."""
 
 
 def enter_reads(
@@ -95,7 +87,7 @@ class SourceRows:
         )
         query = f"SELECT block_id, sums FROM reads WHERE phase = ? {rest * unfinished}"
         with errors_of(self._path):
-            if "reads" not in _present(self._connection):
+            if not has_table(self._connection, "reads"):
                 return {}
             rows = self._connection.execute(query, (phase,))
             return {block: tuple(json.loads(sums)) for block, sums in rows}
@@ -103,7 +95,7 @@ class SourceRows:
     def damaged(self) -> list[str]:
         """Return the files whose damage made blocks fail, in this session or before."""
         with errors_of(self._path):
-            if "damaged" not in _present(self._connection):
+            if not has_table(self._connection, "damaged"):
                 return []
             rows = self._connection.execute("SELECT file FROM damaged ORDER BY file")
             return [file for (file,) in rows]
@@ -111,7 +103,7 @@ class SourceRows:
     def files(self, name: str) -> bytes | None:
         """Return what was kept of a source's files; None if nothing was."""
         with errors_of(self._path):
-            if "source_files" not in _present(self._connection):
+            if not has_table(self._connection, "source_files"):
                 return None
             row = self._connection.execute(
                 "SELECT content FROM source_files WHERE name = ?", (name,)
@@ -154,8 +146,3 @@ class SourceRows:
                     f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
                     ((phase, int(block)) for block in blocks),
                 )
-
-
-def _present(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    return {name for (name,) in rows} & _TABLES.keys()

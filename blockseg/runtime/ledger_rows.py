@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockState
+from blockseg.runtime.ledger_files import FILES
 from blockseg.runtime.ledger_holes import HOLES
+from blockseg.runtime.ledger_reads import SOURCE_TABLES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -105,19 +107,7 @@ SCHEMA = (
 )
 """Statements that make an empty ledger."""
 
-ADDED = (
-    """
-    CREATE TABLE IF NOT EXISTS files (
-        phase TEXT NOT NULL,
-        block_id INTEGER NOT NULL,
-        path TEXT NOT NULL,
-        size INTEGER NOT NULL,
-        crc INTEGER NOT NULL,
-        PRIMARY KEY (phase, block_id, path)
-    ) WITHOUT ROWID
-    """,
-    HOLES,
-)
+ADDED = (FILES, HOLES, *SOURCE_TABLES)
 """Tables that came later: made where a ledger is written to that lacks them."""
 
 

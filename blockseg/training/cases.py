@@ -80,20 +80,14 @@ class _Choices:
         axes = self.image.axes
         if axes is not None and self.label_channel is None:
             axes = axes.replace("c", "").replace("t", "")
-        try:
-            return find(
-                path,
-                dataset=dataset,
-                channel=self.label_channel,
-                axes=axes,
-                mask=True,
-            )
-        except VolumeError as error:
-            # The channels of labels are no channels of the image.
-            message = str(error).replace("--channel", "--label-channel")
-            own = "choose one with --label-channel"
-            message = message.replace("write one of them alone", own)
-            raise VolumeError(message) from error
+        return find(
+            path,
+            dataset=dataset,
+            channel=self.label_channel,
+            axes=axes,
+            mask=True,
+            channel_option="--label-channel",
+        )
 
 
 @dataclass(frozen=True, slots=True)

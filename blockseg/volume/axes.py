@@ -10,15 +10,24 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["AxisSelection", "Index", "default_axes", "named_axes", "renamed_space"]
+__all__ = [
+    "OPTIONS",
+    "AxisSelection",
+    "Index",
+    "default_axes",
+    "named_axes",
+    "renamed_space",
+]
 
 Index: TypeAlias = tuple[slice, ...]
 
-_CHOSEN_BY = {"c": ("channel", "--channel"), "t": ("time point", "--timepoint")}
+_CALLED = {"c": "channel", "t": "time point"}
+OPTIONS = {"c": "--channel", "t": "--timepoint"}
+"""Which option chooses an index on an axis."""
 _MISNAMED = {
     False: "; if its axes are misnamed, give --axes",
     True: "; if its axes are misnamed, correct its metadata",
@@ -112,6 +121,7 @@ class AxisSelection:
         timepoint: int | None,
         where: str,
         mask: bool = False,
+        options: Mapping[str, str] = OPTIONS,
     ) -> AxisSelection:
         """Select a 3-D volume from an array with named axes.
 
@@ -126,7 +136,9 @@ class AxisSelection:
         where
             How to call the array in messages.
         mask
-            Whether it is one of the volumes of which no option chooses a part.
+            Whether it is one of the volumes whose axes no option names.
+        options
+            Which option chooses on an axis, by its letter; for messages.
 
         Raises
         ------
@@ -154,12 +166,12 @@ class AxisSelection:
             if name not in wanted and length > 1:
                 message = f"{where} has an axis {name!r} of length {length}, not tczyx"
                 raise VolumeError(message)
-            index = _choice(name, length, wanted.pop(name, None), where, mask=mask)
+            index = _choice(name, length, wanted.pop(name, None), where, options)
             fixed.append((axis, index))
         for name, index_or_none in wanted.items():
             if index_or_none:
-                what, option = _CHOSEN_BY[name]
-                message = f"{where} has no {what} axis; leave out {option}"
+                option = options.get(name, OPTIONS[name])
+                message = f"{where} has no {_CALLED[name]} axis; leave out {option}"
                 raise VolumeError(message)
         spatial = to_zyx(list(names).index(name) for name in "zyx")
         return cls(spatial, tuple(fixed))
@@ -195,12 +207,12 @@ class AxisSelection:
 
 
 def _choice(
-    name: str, length: int, wanted: int | None, where: str, *, mask: bool
+    name: str, length: int, wanted: int | None, where: str, options: Mapping[str, str]
 ) -> int:
-    what, option = _CHOSEN_BY.get(name, ("", ""))
+    what, option = _CALLED.get(name, ""), options.get(name)
     if wanted is None:
         if length > 1:
-            how = "write one of them alone" if mask else f"choose one with {option}"
+            how = f"choose one with {option}" if option else "write one of them alone"
             message = f"{where} has {length} {what}s; {how}"
             raise VolumeError(message)
         return 0

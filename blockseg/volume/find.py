@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
-from blockseg.volume.axes import AxisSelection, named_axes
+from blockseg.volume.axes import OPTIONS, AxisSelection, named_axes
 from blockseg.volume.axis_names import AxisNames, require_named
 from blockseg.volume.locate import locate
 from blockseg.volume.n5_layout import n5_image, n5_images
@@ -56,6 +56,7 @@ def find(
     stored_as: str | None = None,
     allow_gaps: bool | None = None,
     mask: bool = False,
+    channel_option: str | None = None,
 ) -> VolumeSpec:
     """Find a 3-D volume, and check that it is complete and can be opened.
 
@@ -81,6 +82,9 @@ def find(
         user has no option to say so.
     mask
         Whether any type of number is welcome, and not only those of images.
+    channel_option
+        What chooses the channel, for messages; if not given ``--channel`` of images, and
+        nothing of masks.
 
     Returns
     -------
@@ -118,7 +122,13 @@ def find(
         require_named(stated, shape, _name(spec))
     names = named_axes(axes or "", stated.letters, _name(spec))
     selection = AxisSelection.choose(
-        names, shape, channel=channel, timepoint=timepoint, where=_name(spec), mask=mask
+        names,
+        shape,
+        channel=channel,
+        timepoint=timepoint,
+        where=_name(spec),
+        mask=mask,
+        options={"c": channel_option} if channel_option else {} if mask else OPTIONS,
     )
     chosen = {names[axis]: index for axis, index in selection.fixed}
     spec = replace(

@@ -25,30 +25,36 @@ def ledger(path):
 
 def test_files_come_back_with_their_blocks(ledger):
     ledger.commit("segment", [BlockReport(4, files=(C, A)), BlockReport(2, files=(B,))])
-    assert list(ledger.files("segment")) == [(2, B), (4, A), (4, C)]
-    assert list(ledger.files("other")) == []
-    assert ledger.file_phases() == ["segment"]
-    assert ledger.with_files("segment", 5).tolist() == [False, False, True, False, True]
+    assert list(ledger.written.of("segment")) == [(2, B), (4, A), (4, C)]
+    assert list(ledger.written.of("other")) == []
+    assert ledger.written.phases() == ["segment"]
+    assert ledger.written.known("segment", 5).tolist() == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_a_block_done_again_keeps_no_file_of_before(ledger):
     ledger.commit("segment", [BlockReport(4, files=(A, B))])
     ledger.commit("segment", [BlockReport(4, files=(C,))])
-    assert list(ledger.files("segment")) == [(4, C)]
+    assert list(ledger.written.of("segment")) == [(4, C)]
 
 
 def test_a_reset_block_has_no_files(ledger):
     ledger.commit("segment", [BlockReport(n, files=(A,)) for n in range(3)])
     ledger.reset("segment", [1])
-    assert [block for block, _ in ledger.files("segment")] == [0, 2]
+    assert [block for block, _ in ledger.written.of("segment")] == [0, 2]
     ledger.reset("segment")
-    assert ledger.file_phases() == []
+    assert ledger.written.phases() == []
 
 
 def test_files_that_no_block_wrote_replace_those_of_the_same_name(ledger):
-    ledger.put_files("metadata", [A, B])
-    ledger.put_files("metadata", [C])
-    assert list(ledger.files("metadata")) == [(0, C)]
+    ledger.written.put("metadata", [A, B])
+    ledger.written.put("metadata", [C])
+    assert list(ledger.written.of("metadata")) == [(0, C)]
     assert ledger.summary("metadata").done == 0
 
 
@@ -59,13 +65,13 @@ def test_a_ledger_of_before_is_read_and_gone_on_with(path):
         connection.execute("DROP TABLE files")
     connection.close()
     with Ledger.read(path, "print") as ledger:
-        assert ledger.file_phases() == []
-        assert list(ledger.files("segment")) == []
-        assert not ledger.with_files("segment", 5).any()
+        assert ledger.written.phases() == []
+        assert list(ledger.written.of("segment")) == []
+        assert not ledger.written.known("segment", 5).any()
     with Ledger.open(path, "print") as ledger:
         ledger.commit("segment", [BlockReport(5, files=(A,))])
         assert ledger.summary("segment").done == 2
-        assert list(ledger.files("segment")) == [(5, A)]
+        assert list(ledger.written.of("segment")) == [(5, A)]
 
 
 def test_blocks_are_not_entered_in_a_file_that_is_gone(path, ledger):
