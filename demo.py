@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.geometry import Roi
-from blockseg.metrics import tolerant_agreement, voxel_agreement
-from blockseg.volume import find, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.morphology.scores import tolerant_agreement, voxel_agreement
 
 if TYPE_CHECKING:
     import numpy as np

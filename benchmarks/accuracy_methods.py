@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from blockseg.model.weights import load_weights
-from blockseg.training.evaluation import probability
+from blockseg.networks.weights import load_weights
+from blockseg.training.learning.evaluation import probability
 
 Response = Callable[[NDArray[np.generic]], NDArray[np.float32]]
 

@@ -11,12 +11,14 @@ import tifffile
 from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.metrics import SKELETON_HALO, BlockScores, component_count, score_block
-from blockseg.training.randomised import cluttered, random_params
-from blockseg.training.synth.brain import SyntheticBrain
-from blockseg.training.synth.fields import stream
-from blockseg.training.synth.params import Morphology, SynthParams
-from blockseg.training.synth.presets import PRESETS, preset
+from blockseg.morphology.block_scores import BlockScores, score_block
+from blockseg.morphology.centreline import SKELETON_HALO
+from blockseg.morphology.topology import component_count
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.params import Morphology, SynthParams
+from blockseg.synthetic.presets import PRESETS, preset
+from blockseg.training.data.randomised import cluttered, random_params
 
 TOLERANCE = 2.0  # voxels
 SNR_EDGES = (1.0, 2.0, 4.0)

@@ -39,8 +39,8 @@ from accuracy_scenes import (  # type: ignore[import-not-found]
 )
 from scipy import ndimage
 
-from blockseg.metrics import measure
-from blockseg.model.weights_info import default_weights
+from blockseg.morphology.measures import measure
+from blockseg.networks.weights_info import default_weights
 
 _CANDIDATES = 14  # thresholds that a filter is offered
 

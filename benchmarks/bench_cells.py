@@ -26,17 +26,17 @@ from infer_machine import machine  # type: ignore[import-not-found]
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.specs import Affine, BackendSpec
-from blockseg.metrics import GreyScale, cells_to_bytes, count_cells, skeleton
-from blockseg.metrics.cells import CELL
-from blockseg.model import (
-    Engine,
-    default_backend,
-    default_weights,
-    estimate_background,
-    load_info,
-    make_backend,
-)
-from blockseg.training.synth import PRESETS, SyntheticBrain
+from blockseg.dhpr.cube_bytes import cells_to_bytes
+from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cubes import CELL
+from blockseg.dhpr.grey_scale import GreyScale
+from blockseg.inference.backends.protocol import default_backend, make_backend
+from blockseg.inference.engine import Engine
+from blockseg.morphology.centreline import skeleton
+from blockseg.networks.weights_info import default_weights, load_info
+from blockseg.normalization.background import estimate_background
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,7 +32,7 @@ import dhpr_brains as brains  # type: ignore[import-not-found]
 import dhpr_curves as curves  # type: ignore[import-not-found]
 import dhpr_trial as trial  # type: ignore[import-not-found]
 
-from blockseg.jobs.record import machine_facts
+from blockseg.blockwise.record.record import machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

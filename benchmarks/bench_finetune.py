@@ -27,17 +27,18 @@ from accuracy_methods import weights  # type: ignore[import-not-found]
 from accuracy_scenes import Scene  # type: ignore[import-not-found]
 
 from blockseg.core.geometry import Roi
-from blockseg.metrics import measure
-from blockseg.model.weights_info import default_weights
-from blockseg.training.synth import SyntheticBrain, SynthParams
-from blockseg.training.synth.params import (
+from blockseg.morphology.measures import measure
+from blockseg.networks.weights_info import default_weights
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.params import (
     Background,
     Clutter,
     Morphology,
     Noise,
     Optics,
+    SynthParams,
 )
-from blockseg.training.truth import truth
+from blockseg.training.data.truth import truth
 
 KIND = SynthParams(
     optics=Optics(4.2, 9.0),

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.model.weights_info import default_weights, load_info, sha256
+from blockseg.networks.weights_info import default_weights, load_info, sha256
 
 if TYPE_CHECKING:
     from gpu_ways import Way  # type: ignore[import-not-found]
@@ -111,8 +111,8 @@ def multiply_adds(architecture: str, width: int, core: Zyx, *, padded: bool) -> 
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from blockseg.model import build
-    from blockseg.model.cost import multiply_adds as cropped
+    from blockseg.networks.cost import multiply_adds as cropped
+    from blockseg.networks.registry import build
 
     if not padded:
         return cropped(architecture, width, core)
@@ -126,8 +126,8 @@ def multiply_adds(architecture: str, width: int, core: Zyx, *, padded: bool) -> 
 
 def map_bytes(way: Way, core: Zyx, width: int) -> int:
     """Return the bytes of the maps that go to memory and back; 0 if not known."""
-    from blockseg.model.cuda_cost import layer_costs
-    from blockseg.model.cuda_plan import ON_CHIP
+    from blockseg.inference.backends.cuda.cost import layer_costs
+    from blockseg.inference.backends.cuda.plan import ON_CHIP
 
     if way.stored == "unknown":
         return 0
@@ -142,7 +142,8 @@ def compared(said: str, task: dict[str, Any], way: Way, by: Any) -> dict[str, An
     from gpu_ways import WAYS, network_of
 
     from blockseg.core.geometry import ceil_to, to_zyx
-    from blockseg.volume import find, open_volume
+    from blockseg.io.find import find
+    from blockseg.io.open import open_volume
 
     path, _, truth_path = said.partition("=")
     try:

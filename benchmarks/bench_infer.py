@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from infer_machine import machine, peak_memory, sgemm  # type: ignore[import-not-found]
 
-from blockseg.model.weights_info import default_weights
+from blockseg.networks.weights_info import default_weights
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
@@ -90,10 +90,10 @@ def _multiply_adds(network: Any, reach: int | None, core: Zyx) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from blockseg.model.networks import build
+    from blockseg.networks.registry import build
 
     if reach == network.reach:
-        from blockseg.model.cost import multiply_adds
+        from blockseg.networks.cost import multiply_adds
 
         return multiply_adds(network.architecture, network.width, core)
     with torch.device("meta"):
@@ -127,7 +127,7 @@ def reference_of(task: dict[str, Any]) -> dict[str, Any]:
     """Segment a volume in one pass; in a process of its own."""
     from infer_volume import normalisation, reference, volume
 
-    from blockseg.model import load_weights
+    from blockseg.networks.weights import load_weights
 
     image = volume(task["volume"], task["edge"])
     by = normalisation(image, task["weights"])

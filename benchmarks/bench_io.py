@@ -27,20 +27,18 @@ import tifffile
 import zarr
 from zarr.codecs import BloscCodec
 
+from blockseg.blockwise.planning.decoding import decoded_voxels
+from blockseg.blockwise.planning.reading import plan_reading
+from blockseg.blockwise.record.record import machine_facts
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.jobs.decoding import decoded_voxels
-from blockseg.jobs.reading import plan_reading
-from blockseg.jobs.record import machine_facts
-from blockseg.volume import (
-    PyramidSpec,
-    PyramidWriter,
-    ReadLimits,
-    counting,
-    create_output,
-    find,
-    open_volume,
-)
+from blockseg.io.chunks.tensorstores import ReadLimits
+from blockseg.io.decoded_cache import counting
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.output.create import create_output
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 import zarr
 
-from blockseg.jobs.record import machine_facts
+from blockseg.blockwise.record.record import machine_facts
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -25,21 +25,23 @@ import numpy as np
 from accuracy_scenes import Scene  # type: ignore[import-not-found]
 from infer_machine import machine  # type: ignore[import-not-found]
 
-from blockseg.config import RunSettings
+from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.specs import Affine
-from blockseg.jobs.predict import predict
-from blockseg.metrics import measure
-from blockseg.model import default_weights, estimate_field
-from blockseg.model.normalization import normalize
-from blockseg.training.synth.brain import SyntheticBrain
-from blockseg.training.synth.presets import PRESETS, preset
-from blockseg.volume import MemoryVolume, sample_planes
+from blockseg.io.protocol import MemoryVolume
+from blockseg.io.sample import sample_planes
+from blockseg.morphology.measures import measure
+from blockseg.networks.weights_info import default_weights
+from blockseg.normalization.affine import normalize
+from blockseg.normalization.background_field import estimate_field
+from blockseg.segmentation.predict import predict
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.presets import PRESETS, preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from blockseg.training.synth.params import SynthParams
+    from blockseg.synthetic.params import SynthParams
 
 RESULTS = Path(__file__).parent / "results"
 SHAPE: Zyx = (96, 256, 256)

@@ -30,16 +30,11 @@ from pathlib import Path
 import psutil
 
 from blockseg.core.blocks import BlockQueue, BlockReport, Meter
-from blockseg.runtime import (
-    Cluster,
-    DaskExecutor,
-    Layout,
-    Ledger,
-    connect,
-    drive,
-    local_cluster,
-    machine,
-)
+from blockseg.runtime.dask.cluster import Cluster, connect, local_cluster
+from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.driver import drive
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.memory import Layout, machine
 from blockseg.runtime.pace import Pace
 
 MB = 2**20

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from blockseg.jobs.record import machine_facts
+from blockseg.blockwise.record.record import machine_facts
 
 RESULTS = Path(__file__).parent / "results"
 

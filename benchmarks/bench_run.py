@@ -42,8 +42,8 @@ from infer_machine import machine  # type: ignore[import-not-found]
 from run_engines import engines  # type: ignore[import-not-found]
 
 from blockseg.core.geometry import Roi
-from blockseg.model import long_pieces
-from blockseg.model.weights_info import default_weights
+from blockseg.inference.components import long_pieces
+from blockseg.networks.weights_info import default_weights
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -150,7 +150,7 @@ def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
 
 def of_run(out: Path, shape: Any, given: Any) -> dict[str, Any]:
     """Return what a run of blockseg recorded of itself."""
-    from blockseg.runtime import Ledger
+    from blockseg.runtime.ledger.ledger import Ledger
 
     record = json.loads((out / ".blockseg" / "run.json").read_text())
     with Ledger.read(out / ".blockseg" / "ledger.sqlite") as ledger:

@@ -28,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from blockseg.jobs.record import machine_facts
+from blockseg.blockwise.record.record import machine_facts
 
 RESULTS = Path(__file__).parent / "results"
 SIZE = ("--voxel-size", "1,1,1")

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from blockseg.jobs.record import machine_facts
-from blockseg.metrics import RULES, BlockTable, Choice, select
+from blockseg.blockwise.record.record import machine_facts
+from blockseg.dhpr.selection.choice import Choice
+from blockseg.dhpr.selection.rules import RULES, select
+from blockseg.dhpr.selection.table import BlockTable
 
 RESULTS = Path(__file__).parent / "results"
 EDGE = 320

@@ -37,33 +37,32 @@ from infer_machine import machine  # type: ignore[import-not-found]
 from run_brains import FEW, OCCUPIED, SEED  # type: ignore[import-not-found]
 from scipy import ndimage
 
-from blockseg.config import RunSettings
+from blockseg.blockwise.sources.inputs import Inputs, memory_source, read_weights
+from blockseg.config.settings import RunSettings
 from blockseg.core.cubes import EDGE, TILE, cube_counts, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine
-from blockseg.jobs.decisions import Decisions, decide
-from blockseg.jobs.inputs import Inputs, memory_source, read_weights
-from blockseg.jobs.predict import predict
-from blockseg.jobs.sparse import surveyed
-from blockseg.jobs.sparse_cube import what_it_holds
-from blockseg.jobs.sparse_survey import Group, Survey
-from blockseg.jobs.sparse_window import cheapest_window
-from blockseg.model import (
+from blockseg.inference.components import LENGTH, long_pieces
+from blockseg.inference.path_opening import SEEN, evidence
+from blockseg.inference.skip_calibration import (
     FEWEST,
-    LENGTH,
     LOSS,
-    SEEN,
     Inferred,
     Skipping,
     choose_bound,
-    default_weights,
-    evidence,
-    long_pieces,
-    margin_cost,
 )
-from blockseg.model.normalization import normalize
-from blockseg.training.synth import SyntheticBrain, preset
+from blockseg.networks.cost import margin_cost
+from blockseg.networks.weights_info import default_weights
+from blockseg.normalization.affine import normalize
+from blockseg.segmentation.decisions import Decisions, decide
+from blockseg.segmentation.predict import predict
+from blockseg.segmentation.sparse.cube import what_it_holds
+from blockseg.segmentation.sparse.decisions import surveyed
+from blockseg.segmentation.sparse.survey import Group, Survey
+from blockseg.segmentation.sparse.windows import cheapest_window
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.presets import preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -31,8 +31,8 @@ def timed(network: str, width: int, core: int) -> float:
     import torch
 
     from blockseg.core.specs import BackendSpec
-    from blockseg.model.backend_openvino import OpenVinoBackend
-    from blockseg.model.networks import build
+    from blockseg.inference.backends.openvino.backend import OpenVinoBackend
+    from blockseg.networks.registry import build
 
     torch.manual_seed(0)
     spec = BackendSpec("openvino", "", (core,) * 3, threads=1)

@@ -28,10 +28,10 @@ from accuracy_scenes import (  # type: ignore[import-not-found]
     synthetic,
 )
 
-from blockseg.metrics import measure
-from blockseg.model.weights import load_weights, save_weights
-from blockseg.training.evaluation import probability
-from blockseg.training.synth.presets import PRESETS
+from blockseg.morphology.measures import measure
+from blockseg.networks.weights import load_weights, save_weights
+from blockseg.synthetic.presets import PRESETS
+from blockseg.training.learning.evaluation import probability
 
 THRESHOLDS = tuple(round(0.3 + 0.05 * n, 2) for n in range(14))
 

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from blockseg.core.specs import Affine
-from blockseg.model.backend import window_shape
-from blockseg.model.cuda_ahead import resources
-from blockseg.model.cuda_chain import FusedChain
-from blockseg.model.cuda_cost import H100, layer_costs, predicted_seconds
-from blockseg.model.cuda_plan import ON_CHIP, device_bytes, layers
-from blockseg.model.cuda_tiling import Tiling, stages_for
-from blockseg.model.sdasn import SDASN
+from blockseg.inference.backends.cuda.compile_ahead import resources
+from blockseg.inference.backends.cuda.cost import H100, layer_costs, predicted_seconds
+from blockseg.inference.backends.cuda.fused import FusedChain
+from blockseg.inference.backends.cuda.plan import ON_CHIP, device_bytes, layers
+from blockseg.inference.backends.cuda.tiling import Tiling, stages_for
+from blockseg.inference.backends.protocol import window_shape
+from blockseg.networks.sdasn import SDASN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from blockseg.model.cuda_chain import Launch
+    from blockseg.inference.backends.cuda.fused import Launch
 
 WAYS = {"each layer stored": frozenset[str](), "x00a on chip": frozenset({"x00a"})}
 WAYS["x00a and x02a on chip"] = ON_CHIP

@@ -6,7 +6,7 @@
 Writes OUT/annotated/{image,label}/ and OUT/unlabelled/{image,label}/. Of the annotated
 volume (TRAILMAP's: 1 background, 2 axon, else unknown) only the planes below --below are
 written, so that no training reads what lies above. Unlabelled volumes get labels of what
-is beyond doubt (blockseg.training.pseudo); :N says that somata are thicker than N voxels.
+is beyond doubt (blockseg.training.annotations.pseudo); :N says that somata are thicker than N voxels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from blockseg.training.labels import IGNORE
-from blockseg.training.pseudo import PseudoRules, pseudo_labels
+from blockseg.training.annotations.labels import IGNORE
+from blockseg.training.annotations.pseudo import PseudoRules, pseudo_labels
 
 
 def write(folder: Path, name: str, image: np.ndarray, label: np.ndarray) -> None:

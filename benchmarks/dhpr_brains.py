@@ -10,24 +10,21 @@ import numpy as np
 from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.metrics import (
-    BlockTable,
-    CellTable,
-    GreyScale,
-    count_cells,
-    dhpr_features,
-    dhpr_metrics,
-    score_block,
-)
-from blockseg.model import estimate_background
-from blockseg.model.background import saturation
-from blockseg.training.labels import IGNORE
-from blockseg.training.synth.brain import SyntheticBrain
-from blockseg.training.synth.fields import stream
-from blockseg.training.synth.params import Morphology, SynthParams, Tissue
-from blockseg.training.synth.presets import preset
-from blockseg.training.truth import truth
-from blockseg.volume import MemoryVolume, sample_planes
+from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cubes import CellTable
+from blockseg.dhpr.grey_scale import GreyScale
+from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
+from blockseg.dhpr.selection.table import BlockTable
+from blockseg.io.protocol import MemoryVolume
+from blockseg.io.sample import sample_planes
+from blockseg.morphology.block_scores import score_block
+from blockseg.normalization.background import estimate_background, saturation
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.params import Morphology, SynthParams, Tissue
+from blockseg.synthetic.presets import preset
+from blockseg.training.annotations.labels import IGNORE
+from blockseg.training.data.truth import truth
 
 EDGE = 32  # voxels of a block
 REGIONS = 10

@@ -11,7 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dhpr_brains as brains  # type: ignore[import-not-found]
 import numpy as np  # noqa: TC002 - dataclasses read it
@@ -20,8 +20,14 @@ from dhpr_brains import Size
 from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 import blockseg
-from blockseg.metrics import BlockTable, Choice, GreyScale, measures, select
-from blockseg.model.weights_info import default_weights
+from blockseg.dhpr.selection.choice import Choice
+from blockseg.dhpr.selection.rules import select
+from blockseg.morphology.measures import measures
+from blockseg.networks.weights_info import default_weights
+
+if TYPE_CHECKING:
+    from blockseg.dhpr.grey_scale import GreyScale
+    from blockseg.dhpr.selection.table import BlockTable
 
 FINE_TUNING: dict[str, Any] = {
     "batch": 2,

@@ -14,19 +14,21 @@ import torch
 
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import BackendSpec, Precision
-from blockseg.model import Engine, Network, build, load_weights
-from blockseg.model.backend import window_shape
-from blockseg.model.backend_torch import TorchBackend
-from blockseg.model.byte_backend import RawWindow
-from blockseg.model.byte_engine import ByteEngine
-from blockseg.model.cover import tiles
+from blockseg.inference.backends.device.engine import ByteEngine
+from blockseg.inference.backends.device.protocol import RawWindow
+from blockseg.inference.backends.protocol import window_shape
+from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.cover import tiles
+from blockseg.inference.engine import Engine
+from blockseg.networks.registry import Network, build
+from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine
-    from blockseg.model.byte_backend import ByteBackend
+    from blockseg.inference.backends.device.protocol import ByteBackend
 
 Array = np.ndarray[Any, Any]
 
@@ -160,7 +162,7 @@ def _windowed(network: Network, core: Zyx, by: Affine, device: str, _: str) -> R
 
 def _torch(precision: Precision, *, compiled: bool = False) -> Any:
     def make(network: Network, core: Zyx, by: Affine, device: str, _: str) -> Running:
-        from blockseg.model.backend_cuda import TorchCudaBackend
+        from blockseg.inference.backends.cuda.backend import TorchCudaBackend
 
         # No half precision on a CPU: the same with other numbers.
         exact: Precision = "float32" if device == "cpu" else precision
@@ -171,7 +173,7 @@ def _torch(precision: Precision, *, compiled: bool = False) -> Any:
 
 
 def _fused(network: Network, core: Zyx, by: Affine, device: str, _: str) -> Running:
-    from blockseg.model.backend_cuda import FusedCudaBackend
+    from blockseg.inference.backends.cuda.backend import FusedCudaBackend
 
     if device == "cpu":
         message = "our kernels need a card; Triton's interpreter is for their tests"
@@ -182,7 +184,7 @@ def _fused(network: Network, core: Zyx, by: Affine, device: str, _: str) -> Runn
 
 def _tensorrt(precision: Precision) -> Any:
     def make(_: Network, core: Zyx, by: Affine, device: str, weights: str) -> Running:
-        from blockseg.model.backend_tensorrt import TensorRtBackend
+        from blockseg.inference.backends.tensorrt.backend import TensorRtBackend
 
         if device == "cpu":
             message = "TensorRT needs a card"

@@ -17,7 +17,7 @@ import json
 import sys
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -27,12 +27,15 @@ from infer_machine import machine  # type: ignore[import-not-found]
 from infer_volume import normalisation, parity  # type: ignore[import-not-found]
 from torch import Tensor, nn
 
-from blockseg.metrics import measure
-from blockseg.model import Network, load_weights
-from blockseg.model.folding import folded
-from blockseg.model.layers import Conv, Up
-from blockseg.model.weights_info import default_weights
-from blockseg.model.whole import whole_volume
+from blockseg.inference.reference import whole_volume
+from blockseg.morphology.measures import measure
+from blockseg.networks.folding import folded
+from blockseg.networks.layers import Conv, Up
+from blockseg.networks.weights import load_weights
+from blockseg.networks.weights_info import default_weights
+
+if TYPE_CHECKING:
+    from blockseg.networks.registry import Network
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -30,11 +30,12 @@ from infer_volume import (  # type: ignore[import-not-found]
 from infer_ways import OpenVinoWith  # type: ignore[import-not-found]
 
 from blockseg.core.geometry import Roi, to_zyx
-from blockseg.model import Engine, load_weights
-from blockseg.model.normalization import normalize
-from blockseg.model.reach import REACH
-from blockseg.model.weights_info import default_weights
-from blockseg.training.synth.presets import PRESETS
+from blockseg.inference.engine import Engine
+from blockseg.networks.receptive_field import REACH
+from blockseg.networks.weights import load_weights
+from blockseg.networks.weights_info import default_weights
+from blockseg.normalization.affine import normalize
+from blockseg.synthetic.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

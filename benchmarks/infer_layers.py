@@ -13,7 +13,8 @@ from infer_machine import sgemm  # type: ignore[import-not-found]
 from infer_ways import OpenVinoWith  # type: ignore[import-not-found]
 from torch import nn
 
-from blockseg.model import build, load_weights
+from blockseg.networks.registry import build
+from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx

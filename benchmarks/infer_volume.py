@@ -9,23 +9,21 @@ import numpy as np
 import tifffile
 
 from blockseg.core.geometry import Roi
-from blockseg.model import (
-    Engine,
-    Network,
-    affine,
-    estimate_background,
-    load_info,
-    parse_normalization,
-)
-from blockseg.model.whole import whole_volume
-from blockseg.training.synth.brain import SyntheticBrain
-from blockseg.training.synth.presets import preset
-from blockseg.volume import MemoryVolume, sample_planes
+from blockseg.inference.engine import Engine
+from blockseg.inference.reference import whole_volume
+from blockseg.io.protocol import MemoryVolume
+from blockseg.io.sample import sample_planes
+from blockseg.networks.weights_info import load_info
+from blockseg.normalization.affine import affine, parse_normalization
+from blockseg.normalization.background import estimate_background
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.presets import preset
 
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine
-    from blockseg.model.backend import Backend
-    from blockseg.volume import Volume
+    from blockseg.inference.backends.protocol import Backend
+    from blockseg.io.protocol import Volume
+    from blockseg.networks.registry import Network
 
 SEED = 40_000  # of no training and no other benchmark
 

@@ -14,16 +14,17 @@ import torch
 from torch import nn
 
 from blockseg.core.specs import BackendSpec
-from blockseg.model import FIELDS, Network, build, load_weights
-from blockseg.model.backend_openvino import OpenVinoBackend
-from blockseg.model.backend_torch import TorchBackend
-from blockseg.model.reach import Field
+from blockseg.inference.backends.openvino.backend import OpenVinoBackend
+from blockseg.inference.backends.torch import TorchBackend
+from blockseg.networks.receptive_field import FIELDS, Field
+from blockseg.networks.registry import Network, build
+from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blockseg.core.geometry import Zyx
-    from blockseg.model.backend import AxisMasks, Backend
+    from blockseg.inference.backends.protocol import AxisMasks, Backend
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Onnx:
 
         import onnxruntime
 
-        from blockseg.model.folding import folded
+        from blockseg.networks.folding import folded
 
         self.core, self.field = core, FIELDS[network.architecture]
         model = folded(network.float())

@@ -15,9 +15,11 @@ import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space
-from blockseg.training.synth.brain import SyntheticBrain
-from blockseg.training.synth.presets import preset
-from blockseg.volume import PyramidSpec, PyramidWriter, create_output
+from blockseg.io.output.create import create_output
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.presets import preset
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,10 +22,11 @@ import torch
 import zarr
 from zarr.codecs import BloscCodec
 
-from blockseg.model import load_weights
-from blockseg.model.normalization import normalize
-from blockseg.model.weights_info import default_weights
-from blockseg.volume import find, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.networks.weights import load_weights
+from blockseg.networks.weights_info import default_weights
+from blockseg.normalization.affine import normalize
 
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine

@@ -36,7 +36,7 @@ def convert(
 
     What was stopped goes on when the same command is given again.
     """
-    from blockseg.jobs.convert import convert as copy
+    from blockseg.conversion import convert as copy
 
     from .progress import watcher
     from .report import print_result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from blockseg.jobs.engines import EngineRow
+    from blockseg.engine_commands import EngineRow
 
 __all__ = ["engine"]
 
@@ -56,8 +56,8 @@ def build(
     library: str | None,
 ) -> None:
     """Build engines ahead of a run, unless they are there."""
-    from blockseg.config import parse_shape
-    from blockseg.jobs.engines import build_engines, parse_targets
+    from blockseg.config.values import parse_shape
+    from blockseg.engine_commands import build_engines, parse_targets
 
     targets = () if arch is None else parse_targets(arch)
     shape = parse_shape("window", window)
@@ -68,7 +68,7 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List engines: what they are of and for, and whether they are of use here."""
-    from blockseg.jobs.engines import list_engines
+    from blockseg.engine_commands import list_engines
 
     rows = list_engines()
     if as_json:
@@ -82,7 +82,7 @@ def list_(as_json: bool) -> None:
 def verify(weights: Path | None) -> None:
     """Check every engine's bytes; run those for this card on a synthetic window."""
     from blockseg.core.errors import BackendError
-    from blockseg.jobs.engines import verify_engines
+    from blockseg.engine_commands import verify_engines
 
     rows = verify_engines(weights)
     _show(rows)
@@ -100,7 +100,7 @@ def verify(weights: Path | None) -> None:
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 def clean(stale: bool, everything: bool) -> None:
     """Remove engines."""
-    from blockseg.jobs.engines import clean_engines
+    from blockseg.engine_commands import clean_engines
 
     if stale == everything:
         message = "say which: --stale or --all"

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blockseg.jobs.evaluate_settings import EvaluateSettings
+    from blockseg.evaluation.settings import EvaluateSettings
 
 __all__ = ["evaluate"]
 
@@ -53,13 +53,8 @@ def evaluate(
     PRED is the output of a run, a mask or a probability; TRUTH an annotation, a
     synthetic brain, or SWC files. What the numbers mean: docs/evaluate.md.
     """
-    from blockseg.jobs.evaluate import evaluate as score
-    from blockseg.jobs.evaluate_report import (
-        as_csv,
-        check_report,
-        json_text,
-        write_report,
-    )
+    from blockseg.evaluation.report import as_csv, check_report, json_text, write_report
+    from blockseg.evaluation.run import evaluate as score
 
     from .scores import bar, print_scores
 
@@ -78,7 +73,7 @@ def evaluate(
 
 def _settings(options: dict[str, str | None]) -> EvaluateSettings:
     from blockseg.config import values
-    from blockseg.jobs.evaluate_settings import (
+    from blockseg.evaluation.settings import (
         EvaluateSettings,
         parse_ignore,
         parse_snr_bins,

@@ -19,7 +19,7 @@ __all__ = ["info"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str, as_json: bool, config: tuple[str, ...], **options: Any) -> None:
     """Show what SOURCE is: format, arrays, levels, voxel size, and what run takes."""
-    from blockseg.volume import describe
+    from blockseg.io.describe import describe
 
     found = describe(source, settings_of(config, options).choices)
     if as_json:

@@ -37,7 +37,7 @@ def metrics(
     given; OUT/blocks has one OME-Zarr image a metric, one voxel a cell of 64 voxels.
     What was stopped goes on when the same command is given again.
     """
-    from blockseg.jobs.metrics import metrics as measure
+    from blockseg.measurement.run import metrics as measure
 
     from .progress import watcher
     from .report import print_result

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blockseg.config import RunSettings, load_config, settings_from
+from blockseg.config.presets import load_config
+from blockseg.config.settings import RunSettings, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable

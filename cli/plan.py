@@ -26,7 +26,7 @@ def plan(
     **options: Any,
 ) -> None:
     """Say what `blockseg run` with the same arguments would take; write nothing."""
-    from blockseg.jobs.plan import plan as foresee
+    from blockseg.segmentation.forecast import plan as foresee
 
     found = foresee(source, out, settings_of(config, options))
     if as_json:

@@ -24,7 +24,7 @@ def predict(
     Writes {name}_prob.tif (0 to 255) and {name}_mip.png (the image's projection
     above that of the probability) for each IMAGE.
     """
-    from blockseg.jobs.predict import predict_files
+    from blockseg.segmentation.predict import predict_files
 
     settings = settings_of(config, options)
     for done in predict_files(images, Path(output), settings):

@@ -12,6 +12,6 @@ __all__ = ["preview"]
 @click.option("-o", "--output", metavar="PNG", help="[OUT/.blockseg/preview.png]")
 def preview(out: str, output: str | None) -> None:
     """Draw maximum projections of image, probability and mask of OUT."""
-    from blockseg.jobs.preview import preview as draw
+    from blockseg.previews import preview as draw
 
     click.echo(draw(out, output))

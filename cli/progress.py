@@ -16,8 +16,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from blockseg.jobs.events import JobStarted
-from blockseg.runtime import (
+from blockseg.blockwise.events import JobStarted
+from blockseg.runtime.events import (
     BlockDone,
     BlockFailed,
     BlockRetried,

@@ -12,8 +12,8 @@ from blockseg.core.choices import SourceChoices
 from .options import SOURCE_OPTIONS, settings_of, without_config
 
 if TYPE_CHECKING:
-    from blockseg.config import RunSettings
-    from blockseg.jobs.proposed import Proposed
+    from blockseg.config.settings import RunSettings
+    from blockseg.proposals.proposed import Proposed
 
 __all__ = ["propose_annotations"]
 
@@ -64,10 +64,10 @@ def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -
     --rule published. PICKS gets image/ and label/ with drafts to correct, a manifest and a
     report, and is what blockseg train takes. More: docs/propose.md.
     """
-    from blockseg.jobs.propose import propose
-    from blockseg.jobs.propose_labelled import is_labelled, propose_labelled
-    from blockseg.jobs.propose_settings import propose_settings_from
-    from blockseg.jobs.propose_source import check_source
+    from blockseg.proposals.labelled import is_labelled, propose_labelled
+    from blockseg.proposals.run import propose
+    from blockseg.proposals.settings import propose_settings_from
+    from blockseg.proposals.source import check_source
 
     from .scores import bar
 
@@ -90,12 +90,12 @@ def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -
 
 def _measured(source: str, folder: str, measuring: RunSettings, quiet: bool) -> str:
     """Return the output to pick from; a bare source is measured first."""
-    from blockseg.jobs.propose_brain import is_measured
+    from blockseg.proposals.brain import is_measured
 
     if is_measured(source):
         return source
-    from blockseg.jobs.metrics import metrics
-    from blockseg.jobs.outputs import writable
+    from blockseg.blockwise.outputs import writable
+    from blockseg.measurement.run import metrics
 
     from .progress import watcher
     from .report import print_result

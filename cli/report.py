@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blockseg.jobs.block_holes import hole_lines
-from blockseg.jobs.sparse_report import sparse_lines
+from blockseg.blockwise.block_holes import hole_lines
+from blockseg.segmentation.sparse.report import sparse_lines
 
 if TYPE_CHECKING:
-    from blockseg.jobs.job import JobResult
+    from blockseg.blockwise.job import JobResult
 
 __all__ = ["counted", "print_result", "result_as_json", "span"]
 

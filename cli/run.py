@@ -39,7 +39,7 @@ def run(
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.
     """
-    from blockseg.jobs.run import run as segment
+    from blockseg.segmentation.run import run as segment
 
     from .progress import watcher
     from .report import print_result, result_as_json

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from blockseg.jobs.evaluate import Evaluation
+    from blockseg.evaluation.run import Evaluation
 
 __all__ = ["bar", "print_scores"]
 

@@ -18,9 +18,9 @@ _SHOWN = 10
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
-    from blockseg.jobs.block_holes import hole_lines
-    from blockseg.jobs.sparse_report import sparse_lines
-    from blockseg.jobs.status import status as look
+    from blockseg.blockwise.block_holes import hole_lines
+    from blockseg.blockwise.status import status as look
+    from blockseg.segmentation.sparse.report import sparse_lines
 
     found = look(out)
     if as_json:

@@ -47,9 +47,10 @@ def synth(
     (an id each), and in .blockseg/truth/: centrelines as SWC, branches.csv with SNRs,
     blocks.csv with what block metrics estimate. More: docs/synth.md.
     """
-    from blockseg.config import parse_shape, values
-    from blockseg.jobs.synth import Recipe
-    from blockseg.jobs.synth import synth as make
+    from blockseg.config import values
+    from blockseg.config.values import parse_shape
+    from blockseg.synthesis.run import Recipe
+    from blockseg.synthesis.run import synth as make
 
     from .progress import watcher
     from .report import print_result

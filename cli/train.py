@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from blockseg.config import load_config, train_settings_from
+from blockseg.config.presets import load_config
+from blockseg.config.train_settings import train_settings_from
 from blockseg.core.errors import NoSpaceError
 
 from .options import with_options
@@ -50,7 +51,7 @@ def train(
     Exit codes: 0 done; 1 bad input or settings, or a loss that is no number;
     3 the disk is full; 130 interrupted.
     """
-    from blockseg.jobs.train import train as learn
+    from blockseg.training.run import train as learn
 
     from .train_progress import print_result, watcher
 

@@ -19,7 +19,7 @@ def weights() -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 def import_(published: Path, out: Path) -> None:
     """Read the PUBLISHED checkpoint and write it as safetensors to OUT."""
-    from blockseg.jobs.weights import import_weights
+    from blockseg.weight_commands import import_weights
 
     info = import_weights(published, out)
     click.echo(f"{out}: {info.name}, width {info.width}")
@@ -29,7 +29,7 @@ def import_(published: Path, out: Path) -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def show(file: Path | None) -> None:
     """Show what FILE, or the shipped weights, say of themselves."""
-    from blockseg.jobs.weights import show_weights
+    from blockseg.weight_commands import show_weights
 
     for name, value in show_weights(file).items():
         click.echo(f"{name}: {value}")

@@ -1,1 +1,1 @@
-"""Pure geometry, block states and errors; standard library and NumPy only."""
+"""Geometry, values that travel, and errors: standard library and NumPy only."""

@@ -1,7 +1,7 @@
 """What is known of each block: its state, what came of it, and who may touch it next.
 
 Pure values and transitions: no clock, no database, no Dask. The ledger stores
-them (:mod:`blockseg.runtime.ledger`), the executors move them.
+them (:mod:`blockseg.runtime.ledger.ledger`), the executors move them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from blockseg.core.stretches import Stretches
+from blockseg.core.work_ranges import Stretches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blockseg.core.files import StoredFile
     from blockseg.core.holes import Hole
+    from blockseg.core.stored_file import StoredFile
 
 __all__ = [
     "BlockQueue",

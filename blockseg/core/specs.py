@@ -28,7 +28,7 @@ Precision: TypeAlias = Literal["float16", "float32", "float64"]
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
-    """A 3-D volume that any worker can open, found by :func:`blockseg.volume.find`."""
+    """A 3-D volume that any worker can open, found by :func:`blockseg.io.find`."""
 
     uri: str
     """Absolute path of the outermost container, file or slice folder; or the glob."""

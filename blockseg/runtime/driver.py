@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockQueue, BlockReport, ProcessorFactory
     from blockseg.runtime.events import Event, OnEvent
     from blockseg.runtime.executor import Executor
-    from blockseg.runtime.ledger import Ledger
+    from blockseg.runtime.ledger.ledger import Ledger
 
 __all__ = ["drive"]
 

@@ -7,21 +7,21 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import WeightsError
-from blockseg.model.weights import save_weights
-from blockseg.volume.replacing import replace_file, sync_folder
-from blockseg.volume.write_errors import write_error
+from blockseg.io.output.atomic_files import replace_file, sync_folder
+from blockseg.io.output.write_errors import write_error
+from blockseg.networks.weights import save_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from blockseg.model.networks import Network
-    from blockseg.model.weights_info import WeightsInfo
+    from blockseg.networks.registry import Network
+    from blockseg.networks.weights_info import WeightsInfo
 
 __all__ = ["replace_file", "replace_weights"]
 
 
 def replace_weights(path: Path, network: Network, info: WeightsInfo) -> None:
-    """Write a network as :func:`~blockseg.volume.replacing.replace_file` writes.
+    """Write a network as :func:`~blockseg.io.output.atomic_files.replace_file` writes.
 
     Raises
     ------

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from blockseg.io.output.write_errors import write_error
 from blockseg.training.checkpoint import save_checkpoint
 from blockseg.training.files import replace_file, replace_weights
 from blockseg.training.history import Row, as_csv, as_csv_line
-from blockseg.volume.write_errors import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from blockseg.model.networks import Network
-    from blockseg.model.weights_info import WeightsInfo
+    from blockseg.networks.registry import Network
+    from blockseg.networks.weights_info import WeightsInfo
     from blockseg.training.checkpoint import Checkpoint
 
 __all__ = ["RunFolder"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from blockseg.core.errors import ConfigError
-from blockseg.model.networks import build
-from blockseg.model.weights import load_weights
+from blockseg.networks.registry import build
+from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
-    from blockseg.model.networks import Network
-    from blockseg.model.weights_info import WeightsInfo
+    from blockseg.networks.registry import Network
+    from blockseg.networks.weights_info import WeightsInfo
 
 __all__ = ["first_network"]
 

@@ -18,12 +18,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.metrics.swc import swc_files
-from blockseg.training.synth import preset, read_reconstruction
-from blockseg.training.synth.fields import stream
-from blockseg.training.synth.neurons import populate
-from blockseg.training.synth.reconstruction import smooth_path
-from blockseg.training.synth.walks import STEP, Domain
+from blockseg.morphology.swc import swc_files
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.neurons.populate import populate
+from blockseg.synthetic.neurons.reconstruction import read_reconstruction, smooth_path
+from blockseg.synthetic.neurons.walks import STEP, Domain
+from blockseg.synthetic.presets import preset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

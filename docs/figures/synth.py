@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.training.synth import PRESETS, SyntheticBrain
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.presets import PRESETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

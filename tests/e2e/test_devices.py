@@ -8,7 +8,7 @@ import pytest
 import torch
 import zarr
 
-from blockseg.runtime import Ledger
+from blockseg.runtime.ledger.ledger import Ledger
 
 SHAPE = (64, 64, 96)
 HOW = (

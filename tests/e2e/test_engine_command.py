@@ -5,8 +5,10 @@ import json
 import pytest
 import torch
 
-from blockseg.model import WeightsInfo, build, save_weights
-from blockseg.model.tensorrt_shim import installed_libraries
+from blockseg.inference.backends.tensorrt.compatibility import installed_libraries
+from blockseg.networks.registry import build
+from blockseg.networks.weights import save_weights
+from blockseg.networks.weights_info import WeightsInfo
 
 without_a_card = pytest.mark.skipif(
     installed_libraries() != ("tensorrt_rtx",) or torch.cuda.is_available(),

@@ -10,8 +10,10 @@ import z5py
 import zarr
 
 from blockseg.core.geometry import Roi
-from blockseg.model import import_published, load_weights
-from blockseg.volume import find, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.networks.published import import_published
+from blockseg.networks.weights import load_weights
 
 
 def read(path):

@@ -10,8 +10,10 @@ import zarr
 
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.jobs.cells import load_cells
-from blockseg.metrics import DHPR_METRICS, GreyScale, count_cells, dhpr_metrics
+from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.grey_scale import GreyScale
+from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
+from blockseg.measurement.cube_source import load_cells
 
 FAKE = ("--scheduler", "serial", "--backend", "fake", "-q")
 
@@ -142,7 +144,7 @@ def test_metrics_alone_need_no_network_and_any_blocks(blockseg, measured):
 
 
 def test_cells_that_blocks_cut_are_put_together(blockseg, measured, monkeypatch):
-    monkeypatch.setattr("blockseg.jobs.cells._TOGETHER", 3)
+    monkeypatch.setattr("blockseg.measurement.cube_source._TOGETHER", 3)
     options = ("--scheduler", "serial", "--voxel-size", "2,1,1", "-q")
     words = ("metrics", measured / "a.tif", "cut.zarr", "--roi", "1:66,0:70,10:130")
     blockseg(*words, *options, "--block", "40,70,48")

@@ -11,7 +11,10 @@ import zarr
 from torch import nn
 
 from blockseg.core.specs import Affine
-from blockseg.model import WeightsInfo, build, save_weights, whole_volume
+from blockseg.inference.reference import whole_volume
+from blockseg.networks.registry import build
+from blockseg.networks.weights import save_weights
+from blockseg.networks.weights_info import WeightsInfo
 
 
 def lively(architecture):

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 import blockseg as api
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.runtime import Ledger
-from blockseg.training.cases import find_cases
-from blockseg.volume import find, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.training.data.annotated_volumes import find_cases
 
 SHAPE = (128, 128, 192)
 

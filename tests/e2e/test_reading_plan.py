@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import zarr
 
-from blockseg.core.bars import Bars
-from blockseg.jobs.reading import Reading
+from blockseg.blockwise.planning.reading import Reading
+from blockseg.core.traversal import Bars
 
 SERIAL = ("--scheduler", "serial", "--backend", "fake", "--block", "32", "--no-metrics")
 SIZE = ("--voxel-size", "1,1,1")
@@ -45,7 +45,7 @@ def test_the_order_of_blocks_and_what_is_kept_change_no_byte(
         bars = Bars(grid.counts, 2, (1, 2, 1))
         return Reading(bars, 0, 1.0, 0.0, 1.0)
 
-    monkeypatch.setattr("blockseg.jobs.fitting.plan_reading", otherwise)
+    monkeypatch.setattr("blockseg.blockwise.planning.resources.plan_reading", otherwise)
     blockseg("run", small, "b.zarr", *SERIAL, *SIZE, "-q")
     a, b = (content_of(blockseg.folder / name) for name in ("a.zarr", "b.zarr"))
     assert a == b

@@ -8,7 +8,9 @@ import zarr
 
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
-from blockseg.volume import PyramidSpec, PyramidWriter, create_output
+from blockseg.io.output.create import create_output
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
 
 SHAPE = (256, 256, 256)
 

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import torch
 
-from blockseg.model.weights import load_weights
+from blockseg.networks.weights import load_weights
 
 TINY = ("--width", "2", "--patch", "16", "--batch", "1", "--threads", "1",
         "--workers", "0", "--no-tensorboard", "--validate-every", "4")  # fmt: skip

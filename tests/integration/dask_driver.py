@@ -19,19 +19,13 @@ from pathlib import Path
 import cloudpickle  # type: ignore[import-untyped]
 
 from blockseg.core.blocks import BlockQueue, BlockReport, Meter
-from blockseg.runtime import (
-    BlockDone,
-    DaskExecutor,
-    Event,
-    Layout,
-    Ledger,
-    Message,
-    PhaseDone,
-    connect,
-    drive,
-    local_cluster,
-    settle_predecessor,
-)
+from blockseg.runtime.dask.cluster import connect, local_cluster
+from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.dask.settle import settle_predecessor
+from blockseg.runtime.driver import drive
+from blockseg.runtime.events import BlockDone, Event, Message, PhaseDone
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.memory import Layout
 from blockseg.runtime.pace import Pace
 
 

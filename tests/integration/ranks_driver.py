@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from blockseg.model.networks import build
-from blockseg.model.weights_info import WeightsInfo
+from blockseg.networks.registry import build
+from blockseg.networks.weights_info import WeightsInfo
 from blockseg.training.config import TrainingConfig
-from blockseg.training.data import SourceNote, TrainingData
+from blockseg.training.data.data import SourceNote, TrainingData
 from blockseg.training.folder import RunFolder
-from blockseg.training.loop import train
-from blockseg.training.losses import LossConfig, make_loss
-from blockseg.training.ranks import open_ranks
+from blockseg.training.learning.distributed import open_ranks
+from blockseg.training.learning.loop import train
+from blockseg.training.learning.losses import LossConfig, make_loss
 
 
 class Patches:

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from blockseg.core.geometry import Roi
-from blockseg.metrics import GreyScale, count_cells, dhpr_metrics
-from blockseg.training.synth import SyntheticBrain, block_truth
+from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.grey_scale import GreyScale
+from blockseg.dhpr.metrics import dhpr_metrics
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.truth import block_truth
 
 
 @pytest.mark.parametrize("preset", ["clean", "lightsheet"])

@@ -17,11 +17,11 @@ import pytest
 
 from blockseg.core.blocks import BlockQueue, BlockReport
 from blockseg.core.errors import ClusterError
-from blockseg.runtime.dask_cluster import connect
-from blockseg.runtime.dask_executor import DaskExecutor
-from blockseg.runtime.dask_settle import settle_predecessor
+from blockseg.runtime.dask.cluster import connect
+from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.dask.settle import settle_predecessor
 from blockseg.runtime.driver import drive
-from blockseg.runtime.ledger import Ledger
+from blockseg.runtime.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.dask
 

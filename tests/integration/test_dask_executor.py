@@ -18,9 +18,9 @@ from blockseg.core.errors import (
     CorruptDataError,
     NoSpaceError,
 )
-from blockseg.runtime.dask_cluster import Cluster, local_cluster
-from blockseg.runtime.dask_executor import DaskExecutor
-from blockseg.runtime.dask_tasks import TasksInFlight
+from blockseg.runtime.dask.cluster import Cluster, local_cluster
+from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.dask.tasks import TasksInFlight
 from blockseg.runtime.driver import drive
 from blockseg.runtime.events import (
     BlockDone,
@@ -31,7 +31,7 @@ from blockseg.runtime.events import (
     WorkerLost,
     WorkersChanged,
 )
-from blockseg.runtime.ledger import Ledger
+from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.memory import Layout
 from blockseg.runtime.pace import Pace
 

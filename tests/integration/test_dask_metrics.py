@@ -7,7 +7,11 @@ import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
 from blockseg.core.blocks import BlockQueue, BlockReport
-from blockseg.runtime import DaskExecutor, Layout, Ledger, drive, local_cluster
+from blockseg.runtime.dask.cluster import local_cluster
+from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.driver import drive
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.memory import Layout
 
 pytestmark = pytest.mark.dask
 

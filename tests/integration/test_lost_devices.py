@@ -8,8 +8,12 @@ import pytest
 
 from blockseg.core.blocks import BlockQueue
 from blockseg.core.errors import ClusterError, DeviceLostError
-from blockseg.runtime import DaskExecutor, Layout, Ledger, drive, local_cluster
+from blockseg.runtime.dask.cluster import local_cluster
+from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.driver import drive
 from blockseg.runtime.events import Event, WorkerLost
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.memory import Layout
 
 pytestmark = pytest.mark.dask
 
@@ -31,7 +35,7 @@ class Broken:
 def test_devices_that_fail_in_every_block_end_the_run_with_the_reason(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("blockseg.runtime.dask_executor._STILLBORN_LIMIT", 2)
+    monkeypatch.setattr("blockseg.runtime.dask.executor._STILLBORN_LIMIT", 2)
     events: list[Event] = []
     with (
         local_cluster(Layout(1, 1, 1, 2**30)) as cluster,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blockseg.volume.output import create_output, remove_stale_locks
-from blockseg.volume.pyramid import PyramidSpec
-from blockseg.volume.pyramid_writer import PyramidWriter
+from blockseg.io.output.create import create_output, remove_stale_locks
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
 
 Format = Literal[2, 3]
 SHAPE = (150, 200, 300)
@@ -85,9 +85,9 @@ def test_writing_all_blocks_twice_leaves_no_trace(
 WRITE_FOR_EVER = """
     import sys
     import numpy as np
-    from blockseg.volume.output import create_output
-    from blockseg.volume.pyramid import PyramidSpec
-    from blockseg.volume.pyramid_writer import PyramidWriter
+    from blockseg.io.output.create import create_output
+    from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.io.output.writer import PyramidWriter
 
     data = np.load(sys.argv[1])
     shape, block = data.shape, (64, 128, 128)
@@ -153,9 +153,9 @@ FILL_THE_DISK = """
     import numpy as np
     from pathlib import Path
     from blockseg.core.errors import NoSpaceError
-    from blockseg.volume.output import create_output
-    from blockseg.volume.pyramid import PyramidSpec
-    from blockseg.volume.pyramid_writer import PyramidWriter
+    from blockseg.io.output.create import create_output
+    from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.io.output.writer import PyramidWriter
 
     folder = Path(sys.argv[1])
     spec = PyramidSpec(str(folder / "out"), (64, 64, 256), (64, 64, 64), codec="raw")

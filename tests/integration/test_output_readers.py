@@ -13,11 +13,11 @@ import zarr
 from numpy.typing import NDArray
 
 from blockseg.core.space import Space
-from blockseg.volume.output import create_output
-from blockseg.volume.output_codecs import codec_names
-from blockseg.volume.pyramid import OutputDtype, PyramidSpec
-from blockseg.volume.pyramid_writer import PyramidWriter
-from blockseg.volume.reduction import halve
+from blockseg.io.output.codecs import codec_names
+from blockseg.io.output.create import create_output
+from blockseg.io.output.pyramid import OutputDtype, PyramidSpec
+from blockseg.io.output.reduction import halve
+from blockseg.io.output.writer import PyramidWriter
 
 Format = Literal[2, 3]
 SHAPE = (60, 100, 300)

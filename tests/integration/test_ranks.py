@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blockseg.model.weights import load_weights
+from blockseg.networks.weights import load_weights
 
 DRIVER = Path(__file__).with_name("ranks_driver.py")
 

@@ -23,7 +23,9 @@ from zarr.codecs import BloscCodec
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.volume import find, find_plausible, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.plausibility.checks import find_plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,9 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.volume import find, open_volume, sample_planes
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.sample import sample_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,11 @@ from hypothesis import strategies as st
 from zarr.codecs import GzipCodec
 
 from blockseg.core.geometry import Roi
-from blockseg.volume import describe, find, fingerprint, open_volume, sample_planes
+from blockseg.io.describe import describe
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.sample import sample_planes
+from blockseg.io.source_files.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from blockseg.core.errors import CorruptDataError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.volume import ReadLimits, find, open_volume
+from blockseg.io.chunks.tensorstores import ReadLimits
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable

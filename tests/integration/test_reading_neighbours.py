@@ -12,15 +12,11 @@ import zarr
 
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
-from blockseg.volume import (
-    ConstantVolume,
-    MemoryVolume,
-    ReadLimits,
-    Volume,
-    counting,
-    find,
-    open_volume,
-)
+from blockseg.io.chunks.tensorstores import ReadLimits
+from blockseg.io.decoded_cache import counting
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.protocol import ConstantVolume, MemoryVolume, Volume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,9 @@ import zarr
 
 from blockseg.core.errors import GeometryError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.volume import describe, find, open_volume
+from blockseg.io.describe import describe
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

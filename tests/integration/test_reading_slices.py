@@ -11,8 +11,9 @@ import tifffile
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.volume import find, fingerprint, open_volume
-from blockseg.volume.fingerprint import differences
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.source_files.fingerprint import differences, fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,19 +11,14 @@ from numpy.typing import NDArray
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import BackendSpec
-from blockseg.model import (
-    ALIGNMENT,
-    REACH,
-    Engine,
-    Normalization,
-    affine,
-    available_backends,
-    estimate_background,
-    import_published,
-    load_weights,
-    make_backend,
-    whole_volume,
-)
+from blockseg.inference.backends.protocol import available_backends, make_backend
+from blockseg.inference.engine import Engine
+from blockseg.inference.reference import whole_volume
+from blockseg.networks.published import import_published
+from blockseg.networks.receptive_field import ALIGNMENT, REACH
+from blockseg.networks.weights import load_weights
+from blockseg.normalization.affine import Normalization, affine
+from blockseg.normalization.background import estimate_background
 
 # Crops with neurites in them, as volumes of their own; no edge is a multiple of 4.
 CROPS = {

@@ -9,19 +9,13 @@ from scipy import ndimage
 from skimage.measure import block_reduce
 
 from blockseg.core.geometry import Roi, Zyx, ceil_to, floor_to, to_zyx
-from blockseg.metrics import (
-    CELL,
-    CellTable,
-    GreyScale,
-    cells_from_bytes,
-    cells_to_bytes,
-    component_count,
-    count_cells,
-    dhpr_features,
-    dhpr_metrics,
-    joined,
-    skeleton,
-)
+from blockseg.dhpr.cube_bytes import cells_from_bytes, cells_to_bytes
+from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cubes import CELL, CellTable, joined
+from blockseg.dhpr.grey_scale import GreyScale
+from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
+from blockseg.morphology.centreline import skeleton
+from blockseg.morphology.topology import component_count
 
 START: Zyx = (60, 30, 120)  # cells begin at 64, 64 and 128
 SHAPE: Zyx = (8, 70, 80)

@@ -8,11 +8,13 @@ from scipy import ndimage
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.jobs.evaluate_blocks import Comparison, score_blocks
-from blockseg.jobs.evaluate_inputs import Prediction
-from blockseg.jobs.evaluate_truth import MaskTruth
-from blockseg.metrics import SKELETON_HALO, reach_of, skeleton, tolerant_agreement
-from blockseg.volume import MemoryVolume
+from blockseg.evaluation.blocks import Comparison, score_blocks
+from blockseg.evaluation.prediction import Prediction
+from blockseg.evaluation.truth import MaskTruth
+from blockseg.io.protocol import MemoryVolume
+from blockseg.morphology.centreline import SKELETON_HALO, skeleton
+from blockseg.morphology.distance import reach_of
+from blockseg.morphology.scores import tolerant_agreement
 
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
 

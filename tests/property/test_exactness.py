@@ -15,16 +15,13 @@ from torch import nn
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, AffineField, BackendSpec
-from blockseg.model import (
-    ALIGNMENT,
-    Engine,
-    Network,
-    build,
-    default_weights,
-    load_weights,
-    whole_volume,
-)
-from blockseg.model.backend_torch import TorchBackend
+from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.engine import Engine
+from blockseg.inference.reference import whole_volume
+from blockseg.networks.receptive_field import ALIGNMENT
+from blockseg.networks.registry import Network, build
+from blockseg.networks.weights import load_weights
+from blockseg.networks.weights_info import default_weights
 
 AFFINE = Affine(200.0, 40.0)
 MOST_VOXELS = 100_000

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.holes import HoleRule
-from blockseg.volume import MemoryVolume, MendedVolume
+from blockseg.io.holes.mended_volume import MendedVolume
+from blockseg.io.protocol import MemoryVolume
 
 SHAPES = ((60, 90, 100), (24, 36, 300))
 

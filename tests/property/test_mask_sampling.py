@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
-from blockseg.volume import ConstantVolume, MaskSampler, MemoryVolume, Overlay
-from blockseg.volume import mask as mask_module
+from blockseg.io.masks import sampler as mask_module
+from blockseg.io.masks.overlay import Overlay
+from blockseg.io.masks.sampler import MaskSampler
+from blockseg.io.protocol import ConstantVolume, MemoryVolume
 
 shapes = st.tuples(*[st.integers(1, 24)] * 3)
 sizes = st.tuples(*[st.sampled_from([0.25, 0.5, 1.0, 1.3, 2.0, 5.0])] * 3)

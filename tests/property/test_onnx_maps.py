@@ -5,8 +5,8 @@ import onnxruntime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blockseg.model.onnx_maps import Cutter, Map
-from blockseg.model.onnx_writer import GraphWriter
+from blockseg.inference.backends.onnx.maps import Cutter, Map
+from blockseg.inference.backends.onnx.writer import GraphWriter
 
 SHAPE = (1, 3, 7, 9, 11)
 

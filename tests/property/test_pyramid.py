@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.volume.output import create_output, missing_files, predicted_files
-from blockseg.volume.pyramid import PyramidSpec
-from blockseg.volume.pyramid_writer import PyramidWriter
+from blockseg.io.output.create import create_output, missing_files, predicted_files
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
 
 EXTENTS = st.sampled_from([1, 2, 3, 7, 16, 33, 100, 129, 150, 263])
 SHAPES = st.tuples(EXTENTS, EXTENTS, EXTENTS).filter(

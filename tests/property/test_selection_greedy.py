@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blockseg.metrics.coverage import Cover, lazy_greedy, standardised
-from blockseg.metrics.quotas import quotas
-from blockseg.metrics.selection import select
-from blockseg.metrics.selection_choice import Choice
-from blockseg.metrics.selection_dhpr import feature_columns
-from blockseg.metrics.selection_table import BlockTable
+from blockseg.dhpr.selection.choice import Choice
+from blockseg.dhpr.selection.coverage import Cover, lazy_greedy, standardised
+from blockseg.dhpr.selection.dhpr_rule import feature_columns
+from blockseg.dhpr.selection.quotas import quotas
+from blockseg.dhpr.selection.rules import select
+from blockseg.dhpr.selection.table import BlockTable
 
 EDGE = 64
 

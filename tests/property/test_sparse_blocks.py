@@ -9,19 +9,15 @@ from blockseg.core.cubes import CubeMask, Gate, cube_counts, spread
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
-from blockseg.jobs.sieve import Sieve, sift
-from blockseg.model import (
-    ALIGNMENT,
-    FIELDS,
-    REACH,
-    Engine,
-    build,
-    evidence,
-    whole_volume,
-)
-from blockseg.model.backend_fake import FakeBackend
-from blockseg.model.backend_torch import TorchBackend
-from blockseg.volume import MemoryVolume
+from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.engine import Engine
+from blockseg.inference.path_opening import evidence
+from blockseg.inference.reference import whole_volume
+from blockseg.io.protocol import MemoryVolume
+from blockseg.networks.receptive_field import ALIGNMENT, FIELDS, REACH
+from blockseg.networks.registry import build
+from blockseg.segmentation.sparse.skip_filter import Sieve, sift
+from blockseg.testing.backends import FakeBackend
 
 EDGE = 16
 AFFINE = Affine(200.0, 20.0)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.training.synth import PRESETS, SyntheticBrain
-from blockseg.training.synth.brain import SynthBlock
+from blockseg.synthetic.brain import SynthBlock, SyntheticBrain
+from blockseg.synthetic.presets import PRESETS
 
 SHAPE: Zyx = (70, 83, 129)  # no multiple of the tiles, on purpose
 

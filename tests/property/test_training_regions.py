@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, to_zyx
-from blockseg.training.labels import IGNORE, LabelCodes
-from blockseg.training.sampling import Sampler
-from blockseg.training.scan import Codes, Scan, restricted, scan
-from blockseg.training.split import Cut, cut_volume, held_out
-from blockseg.volume import MemoryVolume
+from blockseg.io.protocol import MemoryVolume
+from blockseg.training.annotations.labels import IGNORE, LabelCodes
+from blockseg.training.data.sampling import Sampler
+from blockseg.training.data.scan import Codes, Scan, restricted, scan
+from blockseg.training.data.split import Cut, cut_volume, held_out
 
 LENGTH = st.integers(3, 40)
 

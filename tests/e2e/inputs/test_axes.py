@@ -8,7 +8,8 @@ import zarr
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.volume import find, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
 
 
 def noise(shape):

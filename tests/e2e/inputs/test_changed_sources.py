@@ -13,12 +13,13 @@ import tifffile
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from blockseg.config import RunSettings
+from blockseg.config.settings import RunSettings
+from blockseg.conversion import convert
 from blockseg.core.blocks import BlockReport
-from blockseg.jobs.convert import convert
-from blockseg.jobs.run import prepare
-from blockseg.runtime import BlockDone, Ledger
+from blockseg.runtime.events import BlockDone
+from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.rereads import Rereads
+from blockseg.segmentation.run import prepare
 
 SHAPE = (64, 64, 128)
 CHEAP = ("--backend", "fake", "--scheduler", "serial", "--block", "32")

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from blockseg.jobs import assemble
+from blockseg.blockwise import open_job as assemble
 
 SERIAL = ("--scheduler", "serial")
 WRITING = {

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from blockseg.blockwise.record.record import RunRecord
 from blockseg.core.errors import NoSpaceError
-from blockseg.jobs.record import RunRecord
-from blockseg.runtime import Ledger
-from blockseg.volume import PyramidWriter
+from blockseg.io.output.writer import PyramidWriter
+from blockseg.runtime.ledger.ledger import Ledger
 
 SERIAL = ("--scheduler", "serial", "--block", "16")
 COMMANDS = {
@@ -148,7 +148,7 @@ def test_a_block_that_finds_its_output_gone_stops_the_run(blockseg, monkeypatch)
 
 @pytest.mark.parametrize(
     "write",
-    ["blockseg.volume.tiff_write.tifffile.imwrite", "os.fsync", "pathlib.Path.mkdir"],
+    ["blockseg.io.tiff.write.tifffile.imwrite", "os.fsync", "pathlib.Path.mkdir"],
 )
 def test_predict_tells_of_a_full_disk_in_one_line(blockseg, monkeypatch, write):
     words = ("predict", "tiny.tif", "-o", "single", "--backend", "fake")

@@ -10,11 +10,12 @@ import zarr
 from scipy.ndimage import binary_dilation
 
 import blockseg as package
-from blockseg.jobs.cells import load_cells
-from blockseg.jobs.holes import told_holes
-from blockseg.jobs.inputs import memory_source
-from blockseg.model import estimate_background, estimate_field
-from blockseg.volume import sample_planes
+from blockseg.blockwise.sources.holes import told_holes
+from blockseg.blockwise.sources.inputs import memory_source
+from blockseg.io.sample import sample_planes
+from blockseg.measurement.cube_source import load_cells
+from blockseg.normalization.background import estimate_background
+from blockseg.normalization.background_field import estimate_field
 
 CHEAP = ("--backend", "fake", "--scheduler", "serial", "--block", "64")
 SERIAL = ("--scheduler", "serial", "--block", "64")

@@ -9,7 +9,9 @@ import zarr
 
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
-from blockseg.volume import PyramidSpec, PyramidWriter, create_output
+from blockseg.io.output.create import create_output
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
 
 SHAPE = (256, 256, 256)
 AXONS = ((20, 20), (30, 100), (90, 200), (150, 140), (225, 80))

@@ -7,7 +7,9 @@ import pytest
 import tifffile
 import torch
 
-from blockseg.model import WeightsInfo, build, save_weights
+from blockseg.networks.registry import build
+from blockseg.networks.weights import save_weights
+from blockseg.networks.weights_info import WeightsInfo
 
 WHOLE = ("--scheduler", "serial", "--threads", "1", "--normalization", "200,10")
 

@@ -7,7 +7,7 @@ import tifffile
 import zarr
 
 from blockseg.core.errors import VolumeError
-from blockseg.volume import find
+from blockseg.io.find import find
 
 
 def at(offset, mark):

@@ -6,7 +6,8 @@ import tifffile
 import zarr
 
 from blockseg.core.space import Space
-from blockseg.volume import find, open_volume
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
 
 SCALE = [2.0, 0.5, 0.25]
 UM = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]

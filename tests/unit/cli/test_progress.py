@@ -2,7 +2,7 @@ import json
 from importlib import import_module
 
 from blockseg.core.blocks import BlockReport
-from blockseg.runtime import BlockDone, BlockFailed, DevicesUsed, PhaseStarted
+from blockseg.runtime.events import BlockDone, BlockFailed, DevicesUsed, PhaseStarted
 
 Tally = import_module("blockseg_cli.progress").Tally
 watcher = import_module("blockseg_cli.progress").watcher

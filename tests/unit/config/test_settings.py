@@ -1,14 +1,8 @@
 import pytest
 
-from blockseg.config import (
-    load_config,
-    preset,
-    preset_command,
-    preset_names,
-    settings_from,
-    train_settings_from,
-)
-from blockseg.config.settings import _PARSERS, RunSettings
+from blockseg.config.presets import load_config, preset, preset_command, preset_names
+from blockseg.config.settings import _PARSERS, RunSettings, settings_from
+from blockseg.config.train_settings import train_settings_from
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
 

@@ -1,7 +1,11 @@
 import pytest
 
-from blockseg.config import TRAIN_EXECUTION, TrainSettings, train_settings_from
-from blockseg.config.train_settings import _PARSERS
+from blockseg.config.train_settings import (
+    _PARSERS,
+    TRAIN_EXECUTION,
+    TrainSettings,
+    train_settings_from,
+)
 from blockseg.core.errors import ConfigError
 
 

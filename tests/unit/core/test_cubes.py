@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from blockseg.core.cubes import (
-    CubeMask,
-    cube_box,
-    cube_counts,
-    spread,
-    voxels_of,
-)
+from blockseg.core.cubes import CubeMask, cube_box, cube_counts, spread, voxels_of
 from blockseg.core.geometry import Roi
 
 

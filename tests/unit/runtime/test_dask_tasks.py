@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from blockseg.runtime.dask_actor import BatchResult
-from blockseg.runtime.dask_tasks import TasksInFlight
+from blockseg.runtime.dask.actor import BatchResult
+from blockseg.runtime.dask.tasks import TasksInFlight
 
 
 class Future:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from blockseg.runtime import DevicesUsed, Layout
-from blockseg.runtime.dask_cuda_cluster import cuda_cluster
+from blockseg.runtime.dask.cuda_cluster import cuda_cluster
 from blockseg.runtime.device_use import devices_used
+from blockseg.runtime.events import DevicesUsed
+from blockseg.runtime.memory import Layout
 
 GPUS = ("GPU-5ebe43", "MIG-a1/3/0")
 
@@ -48,7 +49,7 @@ def test_where_workers_share_a_device_we_pin_them_ourselves(asked):
 
 def test_without_dask_cuda_we_pin_them_ourselves(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask_cuda", None)
-    monkeypatch.setattr("blockseg.runtime.dask_cuda_cluster.find_spec", lambda _: None)
+    monkeypatch.setattr("blockseg.runtime.dask.cuda_cluster.find_spec", lambda _: None)
     assert cuda_cluster(Layout(2, 1, 1, 2**30), GPUS) is None
 
 

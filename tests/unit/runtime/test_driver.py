@@ -24,7 +24,7 @@ from blockseg.runtime.events import (
     PhaseStarted,
 )
 from blockseg.runtime.executor import Collected, SerialExecutor
-from blockseg.runtime.ledger import Ledger
+from blockseg.runtime.ledger.ledger import Ledger
 
 
 class Actor:

@@ -14,8 +14,8 @@ from blockseg.core.blocks import BlockReport, BlockState
 from blockseg.core.errors import LedgerError, NoSpaceError
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import Hole
-from blockseg.runtime import ledger_file
-from blockseg.runtime.ledger import STATE_CODES, Ledger
+from blockseg.runtime.ledger import file as ledger_file
+from blockseg.runtime.ledger.ledger import STATE_CODES, Ledger
 
 DONE = STATE_CODES[BlockState.DONE]
 FAILED = STATE_CODES[BlockState.FAILED]
@@ -237,7 +237,7 @@ def test_a_kill_between_rows_of_a_commit_leaves_none_of_them(path):
     script = f"""
 import os, pathlib
 from blockseg.core.blocks import BlockReport
-from blockseg.runtime.ledger import Ledger
+from blockseg.runtime.ledger.ledger import Ledger
 ledger = Ledger.create(pathlib.Path({str(path)!r}), "print")
 ledger.commit("segment", [BlockReport(0)])
 ledger._connection.execute("BEGIN IMMEDIATE")

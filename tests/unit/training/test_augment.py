@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from blockseg.core.specs import Affine
-from blockseg.training.augment import (
+from blockseg.training.data.augment import (
     AUGMENTATIONS,
     Scale,
     augmented,

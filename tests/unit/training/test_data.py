@@ -14,17 +14,19 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from blockseg.config import RunSettings
+from blockseg.blockwise.sources.inputs import gather
+from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import Affine
-from blockseg.jobs.decisions import decide
-from blockseg.jobs.inputs import gather
-from blockseg.model.normalization import normalize
-from blockseg.training.data import DataConfig, TrainingData, open_data
-from blockseg.training.labels import IGNORE, RING
-from blockseg.volume import PyramidSpec, PyramidWriter, create_output
+from blockseg.io.output.create import create_output
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.writer import PyramidWriter
+from blockseg.normalization.affine import normalize
+from blockseg.segmentation.decisions import decide
+from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.training.data.data import DataConfig, TrainingData, open_data
 
 PLAIN = DataConfig(patch=8, augmentation="none", ring=False, guard=4, batch=2)
 

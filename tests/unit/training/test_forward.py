@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from blockseg.model.networks import ARCHITECTURES, build
-from blockseg.training.forward import training_heads, training_logits
+from blockseg.networks.registry import ARCHITECTURES, build
+from blockseg.training.learning.forward import training_heads, training_logits
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.training.held_out import capped_shape, validation_box
-from blockseg.training.labels import IGNORE
-from blockseg.training.scan import CellIndex
+from blockseg.training.annotations.labels import IGNORE
+from blockseg.training.data.held_out import capped_shape, validation_box
+from blockseg.training.data.scan import CellIndex
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from blockseg.core.errors import CorruptDataError, TrainingError
-from blockseg.model.weights import load_weights
-from blockseg.training.batches import batches, numbers
+from blockseg.networks.weights import load_weights
+from blockseg.training.data.batches import batches, numbers
 from blockseg.training.events import Progress, Saved, Validated
 
 

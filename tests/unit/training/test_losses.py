@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from blockseg.core.errors import ConfigError, MissingExtraError
-from blockseg.training.labels import IGNORE, RING
-from blockseg.training.losses import (
+from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.training.learning.losses import (
     RING_WEIGHT,
     LossConfig,
     bce_dice,

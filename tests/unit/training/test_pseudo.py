@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from blockseg.training.labels import IGNORE
-from blockseg.training.pseudo import PseudoRules, pseudo_labels
+from blockseg.training.annotations.labels import IGNORE
+from blockseg.training.annotations.pseudo import PseudoRules, pseudo_labels
 
 
 def volume(**things: float) -> np.ndarray:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from blockseg.core.errors import MissingExtraError
-from blockseg.training.charts import Curve, chart
-from blockseg.training.examples import make_example
+from blockseg.training.data.examples import make_example
 from blockseg.training.history import Row, as_csv
-from blockseg.training.report import Report, ReportFacts
-from blockseg.training.tensorboard import TensorBoard
-from blockseg.training.watcher import Watcher, Watchers
+from blockseg.training.reports.charts import Curve, chart
+from blockseg.training.reports.html import Report, ReportFacts
+from blockseg.training.reports.tensorboard import TensorBoard
+from blockseg.training.reports.watcher import Watcher, Watchers
 
 FACTS = ReportFacts(
     title="mine & <yours>",
@@ -94,7 +94,7 @@ def test_a_chart_of_nothing_or_of_one_point_is_still_a_chart(points):
 
 
 def test_an_example_shows_the_part_with_most_neurites(toys):
-    from blockseg.training.data import ValidationVolume
+    from blockseg.training.data.data import ValidationVolume
 
     image, target = toys.lines(1, (80, 16, 400))
     target[:] = 0

@@ -8,10 +8,10 @@ import pytest
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine
-from blockseg.training.labels import IGNORE, RING
-from blockseg.training.synth.fields import stream
-from blockseg.training.synth.presets import preset
-from blockseg.training.synth_source import (
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.presets import preset
+from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.training.data.synth_source import (
     HELD_OUT_SEEDS,
     LANES,
     SynthPatches,

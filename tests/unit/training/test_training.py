@@ -5,16 +5,17 @@ from dataclasses import replace
 import torch
 
 from blockseg.core.geometry import Roi
-from blockseg.model.sdasn import SDASN
-from blockseg.model.weights_info import WeightsInfo
-from blockseg.training.evaluation import probability, score_brain
-from blockseg.training.labels import IGNORE
-from blockseg.training.losses import bce_dice
-from blockseg.training.randomised import cluttered, random_params
-from blockseg.training.synth import SyntheticBrain, preset
-from blockseg.training.synth.fields import stream
-from blockseg.training.synth.params import Morphology
-from blockseg.training.truth import truth
+from blockseg.networks.sdasn import SDASN
+from blockseg.networks.weights_info import WeightsInfo
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.params import Morphology
+from blockseg.synthetic.presets import preset
+from blockseg.training.annotations.labels import IGNORE
+from blockseg.training.data.randomised import cluttered, random_params
+from blockseg.training.data.truth import truth
+from blockseg.training.learning.evaluation import probability, score_brain
+from blockseg.training.learning.losses import bce_dice
 
 INFO = WeightsInfo(name="test", gain=1.0, width=2)
 

@@ -2,12 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from blockseg.metrics.scores import Agreement, tolerant_agreement
-from blockseg.model.networks import build
-from blockseg.training.data import ValidationVolume
-from blockseg.training.losses import LossConfig, make_loss
-from blockseg.training.tolerance import THRESHOLDS, curve
-from blockseg.training.validation import VolumeScore, predicted, together, validate
+from blockseg.morphology.scores import Agreement, tolerant_agreement
+from blockseg.networks.registry import build
+from blockseg.training.data.data import ValidationVolume
+from blockseg.training.learning.losses import LossConfig, make_loss
+from blockseg.training.learning.tolerance import THRESHOLDS, curve
+from blockseg.training.learning.validation import (
+    VolumeScore,
+    predicted,
+    together,
+    validate,
+)
 
 LOSS = make_loss(LossConfig())
 

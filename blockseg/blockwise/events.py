@@ -1,0 +1,59 @@
+"""What a job tells whoever watches it, beside the events of the runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from blockseg.runtime.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from blockseg.core.geometry import Zyx
+
+__all__ = ["JobEvent", "JobStarted", "OnJobEvent", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """Everything is decided and the first block is about to be handed out."""
+
+    out: Path
+    """Where the result will be."""
+
+    shape: Zyx
+    """Voxels of the region to write."""
+
+    block: Zyx
+    """Voxels of a block."""
+
+    blocks: int
+    """Blocks that the grid, ROI and mask leave."""
+
+    done: int
+    """Blocks that an earlier session wrote."""
+
+    engine: str
+    """What runs the network, for a human."""
+
+    workers: int
+    """Worker processes; 0 when the run has no cluster."""
+
+    dashboard: str
+    """Address of the Dask dashboard; empty if there is none."""
+
+    notes: tuple[str, ...]
+    """What the user should know before it starts, a line each."""
+
+
+JobEvent: TypeAlias = JobStarted | Event
+"""Any of them."""
+
+OnJobEvent: TypeAlias = "Callable[[JobEvent], None]"
+"""What takes events; quick, and raises nothing."""
+
+
+def ignore(event: JobEvent) -> None:
+    """Watch nothing."""

@@ -1,0 +1,263 @@
+"""Do the phases of a job on an executor, with a ledger, resumably."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.blockwise.block_holes import hole_outcome
+from blockseg.blockwise.empty_levels import empty_reports
+from blockseg.blockwise.job import Failure, JobResult
+from blockseg.blockwise.output_lock import claimed
+from blockseg.blockwise.record.record import now, session
+from blockseg.blockwise.sources.damage import METADATA
+from blockseg.blockwise.sources.repair import try_again
+from blockseg.blockwise.sources.watch import replaced_before
+from blockseg.core.blocks import BlockQueue
+from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.io.output.create import create_output, remove_stale_locks
+from blockseg.runtime.driver import drive
+from blockseg.runtime.events import BlockDone, Message, PhaseDone
+from blockseg.runtime.ledger.file import check_ledger_there
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.ledger.ownership import discard_ledger
+from blockseg.segmentation.sparse.report import sparse_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.events import JobStarted, OnJobEvent
+    from blockseg.blockwise.job import Job
+    from blockseg.blockwise.phases import Phase
+    from blockseg.blockwise.record.record import RunRecord
+    from blockseg.core.grid import BlockGrid
+    from blockseg.runtime.events import Event
+    from blockseg.runtime.executor import Executor
+    from blockseg.runtime.ledger.rows import PhaseSummary
+
+__all__ = ["block_names", "execute"]
+
+
+def execute(
+    job: Job,
+    executor: Executor,
+    on_event: OnJobEvent,
+    started: Callable[[int], JobStarted],
+    settle: Callable[[], None],
+) -> JobResult:
+    """Run what is left of a job.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    executor
+        Where blocks run.
+    on_event
+        Told what happens.
+    started
+        Makes the first event from the number of blocks that earlier sessions wrote.
+    settle
+        Waits for writers that a dead driver of this output left on the cluster.
+
+    Raises
+    ------
+    LedgerError
+        If another run holds OUT, or the ledger belongs to another run.
+    NoSpaceError
+        If the disk is full before the first block; later the run stops by itself.
+    ClusterError
+        If the cluster is lost; what was written is in the ledger.
+    KeyboardInterrupt
+        After a signal; what was in flight is in the ledger.
+    """
+    with claimed(job.paths, fresh=not job.resumed, settle=settle):
+        path = job.ledger or job.paths.ledger
+        with _ledger(job, path) as ledger:
+            if job.resumed:  # before anything of it is written again
+                try_again(job, ledger, on_event)
+            if job.pyramids:
+                ours = [file for _, file in ledger.written.of(METADATA)]
+                ledger.written.put(METADATA, create_output(*job.pyramids, ours=ours))
+            record = replace(
+                job.record, sessions=(*job.record.sessions, session(job.command))
+            )
+            record.save(job.paths.record)
+            remove_stale_locks(job.paths.out)
+            if job.record.decisions.get("trial"):
+                ledger.put("engine", json.dumps(job.record.decisions["trial"]))
+            job.watch.begin(ledger, on_event)
+            before = len(job.candidates) - len(
+                _pending(ledger, job.main, job.candidates)
+            )
+            on_event(started(before))
+            return _Session(job, executor, ledger, on_event, record).run()
+
+
+@dataclass(slots=True)
+class _Session:
+    job: Job
+    executor: Executor
+    ledger: Ledger
+    on_event: OnJobEvent
+    record: RunRecord
+    voxels: int = 0
+    told: set[str] = field(default_factory=set)
+
+    def run(self) -> JobResult:
+        began = time.monotonic()
+        outcome = "lost"
+        try:
+            stopped = [
+                self._phases(),
+                self.job.watch.finish(self.ledger, self.on_event),
+            ]
+            result = self._result(
+                "; ".join(filter(None, stopped)), time.monotonic() - began
+            )
+            outcome = "complete" if result.complete else "incomplete"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
+        except LedgerError:
+            check_ledger_there(self.ledger.path)  # that it was taken away tells more
+            raise
+        finally:
+            if outcome in ("interrupted", "lost"):
+                with suppress(VolumeError):  # what ended the run tells more
+                    self._close(outcome, None)
+        try:
+            self._close(outcome, result)
+        except VolumeError as error:
+            return replace(result, stopped=result.stopped or str(error))
+        return result
+
+    def _phases(self) -> str:
+        job = self.job
+        pending = _pending(self.ledger, job.main, job.candidates)
+        if len(pending):
+            # Coarse levels cover many blocks: cheaper made again than tracked.
+            for phase in job.coarse:
+                self.ledger.reset(phase.name)
+        done = self._drive(job.main, pending)
+        if done.stopped:
+            return done.stopped
+        for phase in job.coarse:
+            done = self._drive(phase, self._not_empty(phase))
+            if done.stopped:
+                return done.stopped
+        return ""
+
+    def _not_empty(self, phase: Phase) -> NDArray[np.int64]:
+        """Enter the blocks of a coarse level that are empty, and return the others."""
+        every = np.arange(len(phase.grid), dtype=np.int64)
+        pending = _pending(self.ledger, phase, every)
+        empty = empty_reports(
+            self.ledger, self.job.main, self.job.candidates, phase, pending
+        )
+        if empty:
+            self.ledger.commit(phase.name, empty)
+        return _pending(self.ledger, phase, every)
+
+    def _drive(self, phase: Phase, pending: NDArray[np.int64]) -> PhaseDone:
+        if not len(pending):
+            return PhaseDone(phase.name, 0, 0, 0, "", 0.0)
+        if phase.bars is not None:
+            pending = phase.bars.ordered(pending)
+        return drive(
+            self.executor,
+            BlockQueue(pending, self.job.attempts, phase.workers),
+            self.ledger,
+            phase.name,
+            phase.factory,
+            self._count,
+            name=block_names(phase.grid),
+        )
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, BlockDone) and event.phase == self.job.main.name:
+            self.voxels += event.report.written
+            note = event.report.note
+            if note and note not in self.told:
+                self.told.add(note)
+                text = f"block {event.report.block_id} and others like it: {note}"
+                self.on_event(Message(text))
+        self.on_event(event)
+
+    def _result(self, stopped: str, seconds: float) -> JobResult:
+        job = self.job
+        failures = tuple(
+            Failure(phase.name, phase.grid.index_of(row.block_id), row.error)
+            for phase in (job.main, *job.coarse)
+            for row in self.ledger.failures(phase.name)
+        )
+        totals = _totals(self.ledger.summary(job.main.name))
+        return JobResult(
+            out=job.paths.out,
+            blocks=len(job.candidates),
+            done=self.ledger.summary(job.main.name).done,
+            failures=failures,
+            stopped=stopped,
+            seconds=seconds,
+            session_voxels=self.voxels,
+            totals=totals,
+            holes=hole_outcome(self.ledger.holes(job.main.name), totals["written"]),
+            otherwise=self.ledger.notes(job.main.name),
+            replaced=replaced_before(self.ledger),
+            sparse=sparse_outcome(
+                job.record.decisions.get("sparse"),
+                self.ledger,
+                [(phase.name, len(phase.grid)) for phase in (job.main, *job.coarse)],
+            ),
+        )
+
+    def _close(self, outcome: str, result: JobResult | None) -> None:
+        *earlier, this = self.record.sessions
+        this = {**this, "finished": now(), "outcome": outcome}
+        if result is not None:
+            this["seconds"] = round(result.seconds, 3)
+            this["blocks_done"] = result.done
+            if result.sparse is not None:
+                this["sparse"] = result.sparse
+            this["totals"] = result.totals
+            if result.holes is not None:
+                this["holes"] = result.holes
+            if result.otherwise:
+                this["otherwise"] = result.otherwise
+        replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
+
+
+def _ledger(job: Job, path: Path) -> Ledger:
+    if job.resumed:
+        return Ledger.open(path, job.record.fingerprint)
+    # One in its usual place is gone already; elsewhere OUT's old one still lies.
+    discard_ledger(path, job.paths.owner)
+    return Ledger.create(path, job.record.fingerprint, job.paths.owner)
+
+
+def _pending(
+    ledger: Ledger, phase: Phase, candidates: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    return ledger.pending(phase.name, candidates)
+
+
+def _totals(summary: PhaseSummary) -> dict[str, Any]:
+    return {**summary.totals, "seconds": dict(summary.seconds), "noted": summary.noted}
+
+
+def block_names(grid: BlockGrid) -> Callable[[int], str]:
+    """Return a function that names a block as the dashboard shows it."""
+
+    def name(block_id: int) -> str:
+        z, y, x = grid.index_of(block_id)
+        return f"z{z:04d}-y{y:04d}-x{x:04d}"
+
+    return name

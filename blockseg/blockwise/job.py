@@ -1,0 +1,135 @@
+"""A job as it is handed over to be done, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from blockseg.blockwise.sources.watch import Watch
+from blockseg.runtime.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.phases import Phase
+    from blockseg.blockwise.record.record import Paths, RunRecord
+    from blockseg.io.output.pyramid import PyramidSpec
+
+__all__ = ["Failure", "Job", "JobResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A main pass over blocks, and the coarse levels after it."""
+
+    paths: Paths
+    """Where everything is kept."""
+
+    record: RunRecord
+    """What was asked and decided."""
+
+    resumed: bool
+    """Whether the record was found on disk."""
+
+    main: Phase
+    """The blocks."""
+
+    candidates: NDArray[np.int64]
+    """Ids of the blocks that mask and ROI leave, in order."""
+
+    coarse: tuple[Phase, ...]
+    """Levels made in a second pass, in order."""
+
+    pyramids: tuple[PyramidSpec, ...]
+    """All images in OUT, each written by every block of the main pass."""
+
+    attempts: int = 3
+    """How often a block is tried."""
+
+    ledger: Path | None = None
+    """The ledger, if not in its usual place."""
+
+    command: str = ""
+    """What the user typed."""
+
+    watch: Watch = field(default_factory=Watch)
+    """What is read, and how it was when the job began."""
+
+    verify: bool = False
+    """Whether what earlier sessions wrote is read and compared with its checksums."""
+
+    def done_before(self) -> int:
+        """Blocks of the main pass that earlier sessions wrote."""
+        path = self.ledger or self.paths.ledger
+        if not self.resumed or not path.exists():
+            return 0
+        with Ledger.read(path) as ledger:
+            return ledger.summary(self.main.name).done
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A block in quarantine."""
+
+    phase: str
+    """Which pass."""
+
+    index: tuple[int, int, int]
+    """Position in the grid."""
+
+    error: str
+    """One line."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What came of a job."""
+
+    out: Path
+    """The output group."""
+
+    blocks: int
+    """Blocks that mask and ROI leave."""
+
+    done: int
+    """Of these, written; by this session and those before it."""
+
+    failures: tuple[Failure, ...]
+    """Blocks in quarantine."""
+
+    stopped: str
+    """Why it ended early; empty if it did not."""
+
+    seconds: float
+    """Wall time of this session, planning excluded."""
+
+    session_voxels: int
+    """Voxels that this session wrote at level 0."""
+
+    totals: dict[str, Any]
+    """Sums over all blocks: written, computed, foreground, nonfinite, seconds."""
+
+    sparse: dict[str, Any] | None = None
+    """What ``--sparse`` skipped, and at what loss; None without it."""
+
+    holes: dict[str, Any] | None = None
+    """What of the source holds no data: voxels, share, and the largest holes; None if
+    there is none."""
+
+    otherwise: dict[str, int] = field(default_factory=dict)
+    """Blocks computed otherwise than planned, by how and why."""
+
+    replaced: str = ""
+    """Files of the source that were replaced after the run began, and the first one's
+    name; empty if none was."""
+
+    remarks: tuple[str, ...] = ()
+    """What of the source was not as it should be, a line each; see ``jobs.remarks``."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block and every level is written."""
+        return not self.stopped and not self.failures and self.done == self.blocks

@@ -1,0 +1,198 @@
+"""Put a job together: what OUT holds already, what is to be done, where it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.blockwise.events import OnJobEvent, ignore
+from blockseg.blockwise.job import Job
+from blockseg.blockwise.ledger_place import ledger_place
+from blockseg.blockwise.output_lock import earlier_record
+from blockseg.blockwise.phases import coarse_phases, phase_facts
+from blockseg.blockwise.record.record import (
+    Paths,
+    RunRecord,
+    execution_of,
+    machine_facts,
+)
+from blockseg.blockwise.sources.watch import Watch
+from blockseg.blockwise.sources.watched import look_at
+from blockseg.runtime.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.phases import Phase
+    from blockseg.blockwise.sources.inputs import Source
+    from blockseg.blockwise.sources.rereading import BlockReading
+    from blockseg.blockwise.sources.watched import Watched
+    from blockseg.config.settings import RunSettings
+    from blockseg.io.output.pyramid import PyramidSpec
+
+__all__ = ["Start", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request on an output, compared with what the output holds."""
+
+    paths: Paths
+    """Where everything is kept."""
+
+    request: dict[str, Any]
+    """What decides the result."""
+
+    settings: RunSettings
+    """Of these, those of execution count here."""
+
+    earlier: RunRecord | None
+    """Of the job to go on with; None to start afresh."""
+
+    ledger: Path | None
+    """The ledger, if not in its usual place."""
+
+    sources: tuple[Watched, ...] = ()
+    """What will be read, looked at before anything is decided."""
+
+    on_event: OnJobEvent = ignore
+    """Told what takes long."""
+
+    foresee: bool = False
+    """Whether nothing will be done."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether chunks carry a checksum; not in what was begun before they did."""
+        return self.earlier is None or bool(self.earlier.facts.get("checked", False))
+
+    def job(
+        self,
+        main: Phase,
+        pyramids: Mapping[str, PyramidSpec],
+        decisions: dict[str, Any],
+        *,
+        facts: Mapping[str, Any] | None = None,
+        candidates: NDArray[np.int64] | None = None,
+        between: tuple[Phase, ...] = (),
+        reading: BlockReading | None = None,
+        command: str = "",
+    ) -> Job:
+        """Return the job; a record of an earlier start stays as it was.
+
+        Parameters
+        ----------
+        main
+            The pass over the blocks.
+        pyramids
+            Images that it writes, by the names that their coarse levels go by.
+        decisions
+            Every automatic choice, as plain values.
+        facts
+            For the reader of ``run.json``, beside the phases and the machine.
+        candidates
+            Ids of the blocks to do, in order; all if not given.
+        between
+            Passes between the main one and the coarse levels.
+        reading
+            What the blocks of the main pass read of the sources.
+        command
+            What the user typed.
+
+        Raises
+        ------
+        LedgerError
+            If a source changed where blocks have read it.
+        """
+        if candidates is None:
+            candidates = np.arange(len(main.grid), dtype=np.int64)
+        coarse = (*between, *coarse_phases(*pyramids.items()))
+        record = self.earlier or RunRecord(
+            request=self.request,
+            decisions=decisions,
+            execution={},
+            facts={
+                **(facts or {}),
+                "checked": self.checked,
+                "machine": machine_facts(),
+                "phases": phase_facts((main, *coarse), len(candidates)),
+            },
+        )
+        execution = execution_of(self.settings)
+        execution["ledger"] = None if self.ledger is None else str(self.ledger)
+        return Job(
+            paths=self.paths,
+            record=record.with_execution(execution),
+            resumed=self.earlier is not None,
+            main=main,
+            candidates=candidates,
+            coarse=coarse,
+            pyramids=tuple(pyramids.values()),
+            attempts=self.settings.attempts,
+            ledger=self.ledger,
+            command=command,
+            watch=self._watch(Watch(self.sources, reading, main.name)),
+            verify=self.settings.verify,
+        )
+
+    def _watch(self, now: Watch) -> Watch:
+        if self.earlier is None or not self.sources:
+            return now
+        path = self.ledger or self.paths.ledger
+        with Ledger.read(path, self.earlier.fingerprint) as ledger:
+            return now.resumed(
+                ledger, self.earlier.request, self.on_event, verify=not self.foresee
+            )
+
+
+def start(
+    out: Path,
+    request: dict[str, Any],
+    settings: RunSettings,
+    *,
+    overwrite: bool,
+    sources: Mapping[str, Source | None] | None = None,
+    on_event: OnJobEvent = ignore,
+    foresee: bool = False,
+) -> Start:
+    """Compare a request with what OUT holds; nothing is written.
+
+    Parameters
+    ----------
+    out
+        Absolute path of the output.
+    request
+        What decides the result, as plain JSON values.
+    settings
+        Of the user.
+    overwrite
+        Start anew where OUT holds an earlier result.
+    sources
+        What is read, by the names ``source`` and ``mask``: to be watched for changes.
+    on_event
+        Told before what takes long.
+    foresee
+        Whether nothing will be done: then sources are not looked at without need.
+
+    Raises
+    ------
+    ConfigError
+        If the ledger may not lie where the user wants it.
+    LedgerError
+        If OUT holds the result of another request, or the ledger is not its own.
+    VolumeError
+        If OUT holds something that blockseg did not make.
+    """
+    paths = Paths(out)
+    earlier = earlier_record(paths, request, overwrite=overwrite)
+    ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
+    watched: tuple[Watched, ...] = ()
+    if sources and (earlier is not None or not foresee):
+        watched = look_at(sources, on_event)
+    return Start(paths, request, settings, earlier, ledger, watched, on_event, foresee)

@@ -1,0 +1,1 @@
+"""Plans of blocks, windows, reads and workers that fit a machine."""

@@ -1,0 +1,328 @@
+"""What a run is given, opened and checked; nothing is written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.outputs import output_of
+from blockseg.blockwise.sources.doubts import say
+from blockseg.blockwise.sources.masks import outside_of, say_doubts
+from blockseg.core.errors import ConfigError, GeometryError, VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.core.space import Space
+from blockseg.core.specs import VolumeSpec
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.plausibility.checks import doubts_of, find_plausible
+from blockseg.io.plausibility.chunks import refuse_misplaced
+from blockseg.io.protocol import MemoryVolume
+from blockseg.io.reinterpreted import Reinterpreted
+from blockseg.io.source_files.fingerprint import fingerprint
+from blockseg.networks.weights_info import (
+    SHIPPED,
+    WeightsInfo,
+    default_weights,
+    load_info,
+    sha256,
+)
+from blockseg.normalization.affine import parse_normalization
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.config.settings import RunSettings
+    from blockseg.core.choices import SourceChoices
+    from blockseg.core.geometry import Zyx
+    from blockseg.io.protocol import Volume
+    from blockseg.io.source_files.fingerprint import Fingerprint
+    from blockseg.networks.receptive_field import Field
+
+__all__ = [
+    "Inputs",
+    "Source",
+    "Weights",
+    "check_roi",
+    "check_settings",
+    "gather",
+    "memory_source",
+    "open_mask",
+    "open_source",
+    "read_weights",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A volume to read, opened once by the driver."""
+
+    spec: VolumeSpec
+    """How workers open it."""
+
+    volume: Volume
+    """It, open for reading."""
+
+    space: Space
+    """Voxel size and place; the user's voxel size over the metadata's."""
+
+    fingerprint: Fingerprint
+    """Tells whether the data are still the same."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of it and no cause for doubt, a line each."""
+
+    doubts: tuple[str, ...] = ()
+    """What may mislead about it and was said, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A weights file, read and hashed."""
+
+    path: Path
+    """The safetensors file."""
+
+    info: WeightsInfo
+    """Its header."""
+
+    sha256: str
+    """Of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a run reads, and where it writes.
+
+    Raises
+    ------
+    ConfigError
+        If the halo is below the network's reach and no seams are asked for.
+    """
+
+    source: Source
+    """The brain."""
+
+    out: Path
+    """The output group; absolute."""
+
+    roi: Roi
+    """Region to segment, in the source's voxels."""
+
+    weights: Weights | None
+    """None for the fake engine."""
+
+    mask: Source | None
+    """Restricts what is segmented."""
+
+    settings: RunSettings
+    """As the user gave them."""
+
+    def __post_init__(self) -> None:
+        if self.halo < self.field.reach and not self.settings.inexact:
+            message = (
+                f"--halo {self.halo} is below the network's reach of "
+                f"{self.field.reach} voxels and would make seams; leave it out, or add "
+                "--inexact if you want them"
+            )
+            raise ConfigError(message)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether what is empty may be skipped at a small loss."""
+        return self.settings.sparse and not self.settings.exhaustive
+
+    @property
+    def outside_mask(self) -> float:
+        """Share of the region that the mask does not reach, and that is left empty."""
+        if self.mask is None:
+            return 0.0
+        shape, space = self.source.volume.shape, self.source.space
+        return outside_of(self.mask.volume, shape, space, self.roi)
+
+    @property
+    def info(self) -> WeightsInfo:
+        """Of the weights; the fake engine stands in for SDASN."""
+        return WeightsInfo("fake", 1.0) if self.weights is None else self.weights.info
+
+    @property
+    def field(self) -> Field:
+        """What a window of the network needs around its core."""
+        return self.info.field
+
+    @property
+    def halo(self) -> int:
+        """Voxels to read around each block."""
+        halo = self.settings.halo
+        return self.field.reach if halo is None else halo
+
+
+def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
+    """Open and check all that a run reads.
+
+    Raises
+    ------
+    BlocksegError
+        Of the kind that fits, with one line, if anything is wrong.
+    """
+    check_settings(settings)
+    opened = open_source(source, settings)
+    shape = opened.volume.shape
+    roi = settings.roi or Roi.whole(shape)
+    check_roi(roi, shape)
+    target = output_of(opened.spec, out)
+    return Inputs(
+        source=opened,
+        out=target,
+        roi=roi,
+        weights=read_weights(settings),
+        mask=open_mask(
+            settings.mask, shape, opened.space, roi, allow_gaps=settings.allow_gaps
+        ),
+        settings=settings,
+    )
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Refuse settings that do not go together.
+
+    Raises
+    ------
+    ConfigError
+        With one line that says what to do.
+    """
+    parse_normalization(settings.normalization)
+
+
+def memory_source(
+    array: NDArray[np.generic], choices: SourceChoices | None = None
+) -> Source:
+    """Wrap an array as a source; workers of other processes cannot open it.
+
+    Parameters
+    ----------
+    array
+        Voxels, axes (z, y, x).
+    choices
+        What is said of it; what of it may mislead is said if given.
+
+    Raises
+    ------
+    VolumeError
+        If it is not 3-D, empty or of a dtype that no microscope writes, or surely not
+        what is meant.
+    """
+    volume: Volume = MemoryVolume(array)
+    spec = VolumeSpec("the array", "memory")
+    doubts: tuple[str, ...] = ()
+    if choices is not None:
+        if choices.stored_as is not None:
+            volume = Reinterpreted.of(volume, choices.stored_as)
+            spec = replace(spec, stored_as=choices.stored_as)
+        # An array has no metadata that a voxel size might be missing from.
+        told = replace(choices, voxel_size=choices.voxel_size or (1.0, 1.0, 1.0))
+        doubts = doubts_of(spec, volume, told)
+        say(doubts)
+    return Source(spec, volume, Space(), {}, doubts=doubts)
+
+
+def open_source(uri: str, settings: RunSettings) -> Source:
+    """Find and open the volume that ``uri`` and the settings name.
+
+    Raises
+    ------
+    VolumeError
+        If there is none, or it needs a choice that was not made.
+    """
+    choices = settings.choices
+    found = find_plausible(uri, choices)
+    say(found.doubts)
+    space = found.volume.space
+    if choices.voxel_size is not None:
+        space = space.measured(choices.voxel_size)
+    return Source(
+        found.spec,
+        found.volume,
+        space,
+        fingerprint(found.spec),
+        found.remarks,
+        found.doubts,
+    )
+
+
+def check_roi(roi: Roi, shape: Zyx) -> None:
+    """Refuse a region that is not wholly inside the volume.
+
+    Raises
+    ------
+    GeometryError
+        With both in the message.
+    """
+    if not Roi.whole(shape).contains(roi):
+        by = "×".join(str(n) for n in shape)
+        message = f"--roi {roi} does not lie inside the volume of {by} voxels (z×y×x)"
+        raise GeometryError(message)
+
+
+def open_mask(
+    uri: str | None,
+    shape: Zyx,
+    space: Space,
+    roi: Roi,
+    option: str = "--mask",
+    *,
+    allow_gaps: bool | None = None,
+) -> Source | None:
+    """Open the volume that restricts a run, if there is one.
+
+    Parameters
+    ----------
+    uri
+        Of the mask; None if there is none.
+    shape, space
+        Of the volume that it restricts.
+    roi
+        Region of that volume that is asked for.
+    option
+        That names the mask.
+    allow_gaps
+        As for :func:`~blockseg.io.find`.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be opened, or is no mask of this volume.
+    """
+    if uri is None:
+        return None
+    try:
+        spec = find(uri, allow_gaps=allow_gaps, mask=True)
+        volume = open_volume(spec)
+        refuse_misplaced(spec, volume)
+    except VolumeError as error:
+        message = f"{option}: {error}"
+        raise VolumeError(message) from error
+    say_doubts(f"{option} {uri}", volume, shape, space, roi)
+    return Source(spec, volume, volume.space, fingerprint(spec))
+
+
+def read_weights(settings: RunSettings) -> Weights | None:
+    """Read the header of the weights that a run would use; None for the fake engine.
+
+    Raises
+    ------
+    WeightsError
+        If they cannot be used.
+    """
+    if settings.backend == "fake":
+        return None
+    path = Path(settings.weights) if settings.weights else default_weights()
+    path = path.expanduser().resolve()
+    info = load_info(path)  # answers at once where the file is none of ours
+    digest = sha256(path)
+    if digest != SHIPPED:
+        from blockseg.networks.weights import load_weights
+
+        load_weights(path)  # brings in torch, and looks at every tensor
+    return Weights(path, info, digest)

@@ -1,0 +1,72 @@
+"""What masks leave out, and what is said of it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import SourceWarning
+from blockseg.io.masks.overlay import Overlay, overlay_doubts
+from blockseg.io.masks.sampler import MaskSampler
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.sources.inputs import Source
+    from blockseg.core.geometry import Roi, Zyx
+    from blockseg.core.grid import BlockGrid
+    from blockseg.core.space import Space
+    from blockseg.io.protocol import Volume
+
+__all__ = ["blocks_in_mask", "outside_of", "say_doubts"]
+
+
+def say_doubts(name: str, mask: Volume, shape: Zyx, space: Space, roi: Roi) -> None:
+    """Warn of what may mislead about a mask.
+
+    Parameters
+    ----------
+    name
+        How to call the mask: option and path.
+    mask
+        Of any resolution.
+    shape, space
+        Of the volume that it restricts.
+    roi
+        Region of that volume that is asked for.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be a mask of this volume.
+    """
+    overlay = Overlay.of(mask, shape, space)
+    for doubt in overlay_doubts(name, mask, overlay, roi):
+        warnings.warn(doubt, SourceWarning, stacklevel=2)
+
+
+def outside_of(mask: Volume, shape: Zyx, space: Space, roi: Roi) -> float:
+    """Return the share of a region of a volume that a mask does not reach."""
+    return Overlay.of(mask, shape, space).beyond(roi)
+
+
+def blocks_in_mask(mask: Source, space: Space, grid: BlockGrid) -> NDArray[np.bool_]:
+    """Return which blocks write a voxel inside a mask; say so where none does.
+
+    Parameters
+    ----------
+    mask
+        What restricts a run.
+    space, grid
+        Of the volume.
+    """
+    sampler = MaskSampler(mask.volume, grid.volume_shape, space)
+    wanted = sampler.occupied(grid)
+    if not wanted.any():
+        doubt = (
+            f"the mask {mask.spec.uri} is 0 in the whole region: nothing is done; give "
+            "another --mask or --roi"
+        )
+        warnings.warn(doubt, SourceWarning, stacklevel=2)
+    return wanted

@@ -1,0 +1,41 @@
+"""What the last lines of a run say of its source; each only where it is not zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blockseg.io.masks.overlay import beyond_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.segmentation.decisions import Decisions
+
+__all__ = ["closing_remarks", "mask_remarks"]
+
+
+def closing_remarks(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
+    """Return a line for each thing that was not as it should be, without a full stop."""
+    return tuple(_remarks(inputs, decisions))
+
+
+def mask_remarks(inputs: Inputs) -> Iterator[str]:
+    """Yield a line where a part of the region lies beyond the mask's extent."""
+    outside = inputs.outside_mask
+    if outside:
+        yield (
+            f"{beyond_words(outside)} of the region lies outside of the mask's extent and "
+            "was left empty"
+        )
+
+
+def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
+    yield from inputs.source.remarks
+    unreadable = decisions.background.get("unreadable") or []
+    if unreadable:
+        yield (
+            f"{len(unreadable)} samples of the background could not be read and were "
+            "passed over; run.json lists them"
+        )
+    yield from mask_remarks(inputs)

@@ -1,0 +1,183 @@
+"""``blockseg status``: how far a run is, read from its record and its ledger."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blockseg.blockwise.block_holes import hole_outcome
+from blockseg.blockwise.events import ignore
+from blockseg.blockwise.output_lock import refuse_lost_record
+from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.blockwise.sources.damage import find_damage
+from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.run_lock import RunLock
+from blockseg.segmentation.sparse.report import sparse_outcome
+
+__all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStatus:
+    """How far one pass is."""
+
+    name: str
+    """Which."""
+
+    blocks: int
+    """Blocks to do, all sessions together."""
+
+    done: int
+    """Blocks written."""
+
+    failed: int
+    """Blocks in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedBlockStatus:
+    """A block in quarantine."""
+
+    phase: str
+    """Which pass."""
+
+    index: tuple[int, int, int]
+    """Position in the grid, (z, y, x)."""
+
+    attempts: int
+    """How often it was tried."""
+
+    error: str
+    """One line."""
+
+    traceback: str
+    """Of the last attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """How far a run is."""
+
+    out: str
+    """The output."""
+
+    state: str
+    """``planning``, ``running``, ``complete``, ``incomplete`` (blocks failed),
+    ``damaged`` (files are not as they were written) or ``stopped``."""
+
+    command: str
+    """The last command, which also resumes the run."""
+
+    phases: tuple[PhaseStatus, ...]
+    """In the order in which they run."""
+
+    failures: tuple[FailedBlockStatus, ...]
+    """Blocks in quarantine."""
+
+    totals: dict[str, Any]
+    """Sums over the blocks that are done."""
+
+    sessions: tuple[dict[str, Any], ...]
+    """One a start."""
+
+    sparse: dict[str, Any] | None = None
+    """What ``--sparse`` skipped, and at what loss; None without it."""
+
+    damaged: tuple[str, ...] = ()
+    """Files that are gone or of another size than when they were written, and how."""
+
+    holes: dict[str, Any] | None = None
+    """What of the source holds no data; None if nothing was found yet."""
+
+
+def status(out: str) -> RunStatus:
+    """Say how far the run of ``out`` is, also while it runs.
+
+    Raises
+    ------
+    VolumeError
+        If there is no such output, or it is none of ours.
+    LedgerError
+        If its record or its ledger is gone or cannot be read.
+    """
+    paths = Paths(absolute(out))
+    if not paths.folder.is_dir():
+        message = f"{paths.out} is no output of blockseg: it has no folder .blockseg"
+        raise VolumeError(message)
+    record = RunRecord.of(paths)
+    if record is None:
+        if not _is_held(paths):
+            refuse_lost_record(paths)
+        return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
+    ledger_path = record.execution.get("ledger") or paths.ledger
+    entries = record.facts["phases"]
+    damaged: tuple[str, ...] = ()
+    with Ledger.read(Path(ledger_path), record.fingerprint) as ledger:
+        if not _is_held(paths):  # else files are being written
+            found = find_damage(paths.out, ledger, ignore)
+            damaged = tuple(f"{file.path} {file.what}" for file in found.files)
+        phases, failures = [], []
+        for entry in entries:
+            summary = ledger.summary(entry["name"])
+            phases.append(
+                PhaseStatus(
+                    entry["name"], entry["blocks"], summary.done, summary.failed
+                )
+            )
+            failures += [
+                FailedBlockStatus(
+                    entry["name"],
+                    _index(row.block_id, entry["grid"]),
+                    row.attempts,
+                    row.error,
+                    row.traceback,
+                )
+                for row in ledger.failures(entry["name"])
+            ]
+        main = record.facts["phases"][0]["name"]
+        totals = dict(ledger.summary(main).totals)
+        holes = hole_outcome(ledger.holes(main), totals["written"])
+        sparse = sparse_outcome(
+            record.decisions.get("sparse"),
+            ledger,
+            [(entry["name"], math.prod(entry["grid"])) for entry in entries],
+        )
+    return RunStatus(
+        out=str(paths.out),
+        state=_state(paths, phases, damaged),
+        command=record.sessions[-1]["command"] if record.sessions else "",
+        phases=tuple(phases),
+        failures=tuple(failures),
+        totals=totals,
+        sessions=record.sessions,
+        sparse=sparse,
+        damaged=damaged,
+        holes=holes,
+    )
+
+
+def _state(paths: Paths, phases: list[PhaseStatus], damaged: tuple[str, ...]) -> str:
+    if _is_held(paths):
+        return "running"
+    if damaged:
+        return "damaged"
+    if all(phase.done == phase.blocks for phase in phases):
+        return "complete"
+    settled = all(phase.done + phase.failed == phase.blocks for phase in phases)
+    return "incomplete" if settled else "stopped"
+
+
+def _is_held(paths: Paths) -> bool:
+    try:
+        return RunLock(paths.lock).is_held()
+    except (LedgerError, OSError):
+        return False
+
+
+def _index(block_id: int, counts: list[int]) -> tuple[int, int, int]:
+    _, ny, nx = counts
+    return (block_id // (ny * nx), block_id // nx % ny, block_id % nx)

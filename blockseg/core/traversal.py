@@ -1,0 +1,93 @@
+"""In which order to do blocks, so that what is read for one serves its neighbours.
+
+A bar is a row of planes of a few blocks. Blocks are done plane after plane along the bar,
+then bar after bar: whoever keeps what the last two planes read decodes each chunk of a
+bar once, and only its sides again for the bars beside it. In which order the blocks of a
+plane are done is all one to the reader, so those that are alike follow each other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.errors import GeometryError
+from blockseg.core.work_ranges import cuts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.core.geometry import Zyx
+
+__all__ = ["Bars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A grid of blocks cut into bars.
+
+    Raises
+    ------
+    GeometryError
+        If a plane is thicker than one block along the bar, or has no blocks.
+    """
+
+    counts: Zyx
+    """Blocks of the grid along (z, y, x)."""
+
+    axis: int
+    """Along which bars run: 0, 1 or 2."""
+
+    plane: Zyx
+    """Blocks of a bar's plane along (z, y, x); one along ``axis``."""
+
+    kinds: tuple[tuple[int, ...], ...] = ()
+    """For each axis the kind of each of its blocks. Blocks of the same three kinds need
+    the same windows; () where that does not matter."""
+
+    def __post_init__(self) -> None:
+        if min(self.plane) < 1 or self.plane[self.axis] != 1:
+            message = f"a plane of {self.plane} blocks is not across axis {self.axis}"
+            raise GeometryError(message)
+
+    def ordered(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the same blocks, bar by bar.
+
+        Parameters
+        ----------
+        blocks
+            C-order numbers in the grid, in any order.
+        """
+        index = np.unravel_index(np.asarray(blocks, np.int64), self.counts)
+        across = [axis for axis in range(3) if axis != self.axis]
+        bar = [index[axis] // self.plane[axis] for axis in across]
+        along = index[self.axis]
+        within = [index[axis] for axis in across]
+        if self.kinds:
+            kinds = [np.asarray(self.kinds[axis])[index[axis]] for axis in across]
+            kind = kinds[0] * (1 + max(self.kinds[across[1]])) + kinds[1]
+            # To and fro: a plane begins with the kind that the one before ended with.
+            within.insert(0, np.where(along % 2, -kind, kind))
+        # lexsort takes the last key as the first to sort by
+        keys = (*reversed(within), along, bar[1], bar[0])
+        return np.asarray(blocks, np.int64)[np.lexsort(keys)]
+
+    def changes(self, lanes: int) -> int:
+        """Return how often a block is of another kind than the one before, or the first.
+
+        Parameters
+        ----------
+        lanes
+            Each does its own stretch of the order, as
+            :class:`~blockseg.core.work_ranges.Stretches` gives them out at first.
+        """
+        order = self.ordered(np.arange(math.prod(self.counts), dtype=np.int64))
+        index = np.unravel_index(order, self.counts)
+        columns = [np.asarray(of)[at] for of, at in zip(self.kinds, index, strict=True)]
+        kinds = np.stack(columns, axis=1)
+        new = np.any(kinds[1:] != kinds[:-1], axis=1)
+        new[[cut - 1 for cut in cuts(len(order), lanes)[1:-1]]] = True
+        return 1 + int(new.sum())

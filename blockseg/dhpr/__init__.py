@@ -1,0 +1,1 @@
+"""DHPR, diversity and hardness prioritised region selection: counts, metrics, rules."""

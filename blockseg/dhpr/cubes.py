@@ -1,0 +1,212 @@
+"""What is counted in each cell of a volume; any box of cells has the sum of its counts.
+
+A cell is a cube of :data:`CELL` voxels at multiples of it in the volume's own
+coordinates. All counts are whole numbers and those of different cells have nothing to do
+with each other, so a box of cells has, to the last bit, the metrics that
+:func:`blockseg.dhpr.metrics.dhpr_metrics` would find if it were counted at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import GeometryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.dhpr.grey_scale import GreyScale
+
+__all__ = ["CELL", "HISTOGRAMS", "SUMS", "CellTable", "joined"]
+
+CELL = 64
+"""Edge of a cell in voxels."""
+
+HISTOGRAMS = ("background", "near", "doubtful", "foreground")
+"""Histograms over the codes of a :class:`GreyScale`, of which each voxel that has a grey
+level is in one: ``foreground`` is F, ``doubtful`` what F⁺ has beyond F, ``near`` what lies
+within 3 voxels of F⁺, and ``background`` the rest."""
+
+SUMS = (
+    "extent",  # voxels that blocks have looked at, inside the mask or not
+    "voxels",  # of these, inside the mask and no hole
+    "nonfinite",  # of these, NaN or infinite
+    "filled",  # of these, exactly 0 where that is no tissue; see GreyScale.filling
+    "saturated",  # of these, at the camera's limit
+    "foreground",  # |F|
+    "plus",  # |F⁺|
+    "entropy",  # over F⁺, in 1/65535 bit
+    "components",  # of F, 26-connected, cut at the faces of cells
+    "skeleton",  # voxels of the centreline of F, by half the resolution
+    "pairs_z",  # neighbours along z that were compared
+    "steps_z",  # sum of their absolute differences, in codes
+    "pairs_y",
+    "steps_y",
+    "pairs_x",
+    "steps_x",
+    "squares",  # cubes of 8 voxels without a voxel that does not count
+    "square_sum",  # sum over them of the sum of their codes
+    "square_square",  # sum over them of the square of that sum
+    "nodata",  # voxels inside the mask that are a hole, and count for nothing else
+)
+"""Whole numbers that add up over cells, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellTable:
+    """Counts of cells, or of boxes of cells: one row each.
+
+    Rows are sorted by index, each index once. Cells that nobody counted have no row.
+    """
+
+    scale: GreyScale
+    """What the codes of the histograms mean; one a run."""
+
+    predicted: bool
+    """Whether F and F⁺ come from a network; False for a rule on grey levels, which has
+    no entropy."""
+
+    edge: Zyx
+    """Voxels of a row's box along (z, y, x), where nothing cuts it: of a cell, or of a
+    box of whole cells."""
+
+    origin: Zyx
+    """First voxel of the box with the index (0, 0, 0), in the volume's coordinates."""
+
+    index: NDArray[np.int64]
+    """Which box, shape (n, 3), along (z, y, x)."""
+
+    start: NDArray[np.int64]
+    """First voxel that was counted, shape (n, 3), in the volume's coordinates: ROI and
+    volume cut boxes at their borders, and cells that were never counted are missing."""
+
+    stop: NDArray[np.int64]
+    """One past the last voxel that was counted, shape (n, 3)."""
+
+    sums: NDArray[np.int64]
+    """Shape (n, len(SUMS)), in the order of :data:`SUMS`."""
+
+    histograms: NDArray[Any]
+    """Voxels by grey level, shape (n, len(HISTOGRAMS), CODES), in the order of
+    :data:`HISTOGRAMS`; of an unsigned or signed whole-number type."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.index)
+
+    def sum(self, name: str) -> NDArray[np.int64]:
+        """Return one of :data:`SUMS`, shape (n,)."""
+        return self.sums[:, SUMS.index(name)]
+
+    def histogram(self, *names: str) -> NDArray[np.int64]:
+        """Return the sum of the named histograms, shape (n, CODES)."""
+        parts = [HISTOGRAMS.index(name) for name in names]
+        total: NDArray[np.int64] = self.histograms[:, parts].sum(axis=1, dtype=np.int64)
+        return total
+
+    def select(self, rows: NDArray[Any] | slice) -> CellTable:
+        """Return some rows: rising numbers, a slice, or a mask of shape (n,)."""
+        return CellTable(
+            self.scale,
+            self.predicted,
+            self.edge,
+            self.origin,
+            self.index[rows],
+            self.start[rows],
+            self.stop[rows],
+            self.sums[rows],
+            self.histograms[rows],
+        )
+
+    def boxes(self, cells: Zyx, origin: Zyx = (0, 0, 0)) -> CellTable:
+        """Return the boxes of a grid that have at least one row.
+
+        Parameters
+        ----------
+        cells
+            Rows of this table that a box has along (z, y, x).
+        origin
+            Index of the first row of the box with the index (0, 0, 0).
+
+        Raises
+        ------
+        GeometryError
+            If a box would have no rows.
+        """
+        if min(cells) < 1:
+            message = f"a box needs at least one cell on each axis, not {cells}"
+            raise GeometryError(message)
+        to = np.array(cells)
+        index = (self.index - np.array(origin)) // to
+        z, y, x = (int(e * n) for e, n in zip(self.edge, cells, strict=True))
+        first = np.array(self.origin) + np.array(origin) * np.array(self.edge)
+        z0, y0, x0 = (int(n) for n in first)
+        return _grouped(self, index, (z, y, x), (z0, y0, x0))
+
+
+def joined(tables: Sequence[CellTable]) -> CellTable:
+    """Return all rows of some tables; parts of one cell become one row.
+
+    Parameters
+    ----------
+    tables
+        Of one run, at least one.
+
+    Raises
+    ------
+    GeometryError
+        If they do not belong together, or there is none.
+    """
+    if not tables:
+        message = "no table of cells to join; give at least one"
+        raise GeometryError(message)
+    first = tables[0]
+    for other in tables:
+        same = (first.scale, first.predicted, first.edge, first.origin)
+        if (other.scale, other.predicted, other.edge, other.origin) != same:
+            message = "tables of cells of two runs, or of two sizes, cannot be joined"
+            raise GeometryError(message)
+    everything = CellTable(
+        first.scale,
+        first.predicted,
+        first.edge,
+        first.origin,
+        *(
+            np.concatenate([getattr(table, name) for table in tables])
+            for name in ("index", "start", "stop", "sums", "histograms")
+        ),
+    )
+    return _grouped(everything, everything.index, first.edge, first.origin)
+
+
+def _grouped(
+    table: CellTable, index: NDArray[np.int64], edge: Zyx, origin: Zyx
+) -> CellTable:
+    """Add up the rows that have the same index."""
+    order = np.lexsort(index.T[::-1])
+    index = index[order]
+    new = np.ones(len(index), bool)
+    new[1:] = (index[1:] != index[:-1]).any(axis=1)
+    heads = np.flatnonzero(new)
+    if len(heads) == len(index):
+        same = table.select(order)
+        parts = (same.start, same.stop, same.sums, same.histograms)
+        return CellTable(table.scale, table.predicted, edge, origin, index, *parts)
+    wide = table.histograms[order].astype(np.int64, copy=False)
+    return CellTable(
+        table.scale,
+        table.predicted,
+        edge,
+        origin,
+        index[heads],
+        np.minimum.reduceat(table.start[order], heads),
+        np.maximum.reduceat(table.stop[order], heads),
+        np.add.reduceat(table.sums[order], heads),
+        np.add.reduceat(wide, heads),
+    )

@@ -1,0 +1,1 @@
+"""Rules that select blocks for annotation; arrays only."""

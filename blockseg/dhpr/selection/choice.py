@@ -1,0 +1,72 @@
+"""What is asked of a selection of blocks, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Choice", "Pick", "Selection"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """How many blocks to pick, and how."""
+
+    count: int
+    """Picks at most."""
+
+    rule: str = "dhpr"
+    """One of :data:`blockseg.dhpr.selection.rules.RULES`."""
+
+    seed: int = 0
+    """Of what is drawn at random."""
+
+    earlier: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((0, 2, 3), np.int64)
+    )
+    """First voxel and voxel after the last of earlier picks, shape (k, 2, 3)."""
+
+    hardness_weight: float = 1.0
+    """λ: worth of the mean hardness against that of standing for all; rule dhpr."""
+
+    amount: bool = True
+    """Whether hardness counts how much is hard in a block, or which share; rule dhpr."""
+
+    reserve: float = 0.075
+    """Share of the picks for blocks without neurites or with artefacts; rule dhpr."""
+
+    references: int = 5_000
+    """Blocks to stand for at most; rule dhpr."""
+
+    pool: int = 20_000
+    """Hardest blocks to choose from at most; rule dhpr."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A block to annotate."""
+
+    index: int
+    """Row of the table."""
+
+    reason: str
+    """Why, for people: one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Blocks to annotate."""
+
+    picks: tuple[Pick, ...]
+    """Best first; those of the rule ``published`` in the order of the table."""
+
+    candidates: int
+    """Blocks that the rule chose from."""
+
+    notes: tuple[str, ...] = ()
+    """What the user should know, a line each."""

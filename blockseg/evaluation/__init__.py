@@ -1,0 +1,1 @@
+"""``blockseg evaluate``: a segmentation scored against its truth."""

@@ -1,0 +1,1 @@
+"""Engines: a network applied to a block, window by window."""

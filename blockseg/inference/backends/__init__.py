@@ -1,0 +1,1 @@
+"""Backends: what computes the network, a package or a module each."""

@@ -1,0 +1,1 @@
+"""Networks on CUDA devices: our own kernels, and torch's."""

@@ -1,0 +1,1 @@
+"""Backends of devices: grey levels in, bytes out, copies beside computing."""

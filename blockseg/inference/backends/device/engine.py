@@ -1,0 +1,186 @@
+"""Cover blocks with windows and stream them through a backend that gives bytes.
+
+One thread owns the device and takes the windows of several blocks one after the other
+in a single stream: while the last windows of a block are computed, the first of
+the next are copied.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Condition, Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import BackendError
+from blockseg.core.geometry import Roi
+from blockseg.inference.backends.device.protocol import RawWindow
+from blockseg.inference.engine import Segmented
+from blockseg.inference.window_layout import check_regions, windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.inference.backends.device.protocol import ByteBackend
+    from blockseg.inference.window_layout import Wanted, Window
+
+__all__ = ["ByteEngine"]
+
+
+class ByteEngine:
+    """One backend of a device, any number of blocks and of threads.
+
+    Gives what an :class:`~blockseg.inference.engine.Engine` gives, of 8- and 16-bit grey
+    levels.
+
+    Parameters
+    ----------
+    backend
+        Belongs to the engine from now on, which closes it. Used in one thread only.
+    """
+
+    depth = 2  # one is computed while windows of the next are copied
+
+    def __init__(self, backend: ByteBackend) -> None:
+        self.backend = backend
+        self._jobs: deque[_Job] = deque()
+        self._change = Condition()
+        self._closed = False
+        self._owner = Thread(target=self._run, name="blockseg-engine", daemon=True)
+        self._owner.start()
+
+    def segment(
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
+    ) -> Segmented:
+        """Return ``write_roi`` as bytes.
+
+        Parameters as in :meth:`blockseg.inference.engine.Engine.probability`.
+
+        Raises
+        ------
+        GeometryError
+            If the regions do not lie inside each other, or ``raw`` has another shape.
+        DeviceMemoryError
+            If the device has too little memory for a window.
+        BackendError
+            If the device fails; the process must not use it any more.
+        """
+        check_regions(raw, read_roi, write_roi, volume_shape)
+        backend = self.backend
+        todo = deque(
+            windows(write_roi, volume_shape, backend.field, backend.core, wanted)
+        )
+        computed = len(todo) * Roi.whole(backend.core).size
+        native = raw.astype(raw.dtype.newbyteorder("="), copy=False)
+        job = _Job(native, read_roi, write_roi, todo)
+        if todo:
+            self._wait_for(job)
+        if wanted is not None:
+            job.out[~wanted.voxels] = 0
+        return Segmented(job.out, computed, nonfinite=0)
+
+    def close(self) -> None:
+        """Close the backend, once no block is being computed."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._owner.join()
+        self.backend.close()
+
+    def _wait_for(self, job: _Job) -> None:
+        with self._change:
+            if self._closed:
+                message = "an engine that was closed cannot infer any more"
+                raise BackendError(message)
+            self._jobs.append(job)
+            self._change.notify()
+        job.ended.wait()
+        if job.error is not None:
+            raise job.error
+
+    def _run(self) -> None:
+        while self._any_left():
+            flying: deque[tuple[_Job, Window]] = deque()
+            problem: Exception | None = None
+            try:
+                for part in self.backend.stream(self._coming(flying)):
+                    job, window = flying[0]
+                    job.take(window, part)
+                    flying.popleft()
+            except Exception as error:  # noqa: BLE001 - told to who waits
+                problem = error
+            if problem is None and flying:
+                message = f"a backend gave no result for {len(flying)} windows"
+                problem = BackendError(message)
+            if problem is not None:
+                self._fail([job for job, _ in flying], problem)
+
+    def _any_left(self) -> bool:
+        """Wait for windows; False once the engine is closed and nothing is left."""
+        with self._change:
+            self._change.wait_for(lambda: self._jobs or self._closed)
+            return bool(self._jobs)
+
+    def _coming(self, flying: deque[tuple[_Job, Window]]) -> Iterator[RawWindow]:
+        """Yield what is there now: a stream that waited would hold results back."""
+        while True:
+            with self._change:
+                while self._jobs and not self._jobs[0].todo:
+                    self._jobs.popleft()
+                if not self._jobs:
+                    return
+                job = self._jobs[0]
+                window = job.todo.popleft()
+            flying.append((job, window))
+            yield job.raw_window(window)
+
+    def _fail(self, jobs: list[_Job], error: Exception) -> None:
+        with self._change:
+            failed = jobs or list(self._jobs)
+            for job in failed:
+                job.todo.clear()
+                job.error = error
+                job.ended.set()
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A block on its way through the stream."""
+
+    raw: npt.NDArray[Any]
+    read_roi: Roi
+    write_roi: Roi
+    todo: deque[Window]
+    ended: Event = field(default_factory=Event)
+    error: Exception | None = None
+    out: npt.NDArray[np.uint8] = field(init=False)
+    left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.out = np.zeros(self.write_roi.shape, np.uint8)
+        self.left = len(self.todo)
+
+    def raw_window(self, window: Window) -> RawWindow:
+        known = window.whole.intersection(self.read_roi)
+        z, y, x = (a - w for a, w in zip(known.start, window.whole.start, strict=True))
+        voxels = self.raw[known.slices(self.read_roi.start)]
+        return RawWindow(voxels, (z, y, x), window.inside)
+
+    def take(self, window: Window, part: npt.NDArray[np.uint8]) -> None:
+        region = window.core.intersection(self.write_roi)
+        self.out[region.slices(self.write_roi.start)] = part[
+            region.slices(window.core.start)
+        ]
+        self.left -= 1
+        if not self.left:
+            self.ended.set()

@@ -1,0 +1,226 @@
+"""Networks on OpenVINO: the fastest engine on CPUs. Extra ``cpu``."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import BackendError, MissingExtraError
+from blockseg.inference.backends.openvino.sdasn import sdasn_graph
+from blockseg.inference.backends.openvino.vector_width import fitting_vectors
+from blockseg.inference.backends.protocol import check_core, window_shape
+from blockseg.inference.boundary_padding import Walls, walls_of
+from blockseg.networks.receptive_field import FIELDS
+from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
+from blockseg.networks.weights_info import load_info, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from blockseg.core.specs import BackendSpec
+    from blockseg.inference.backends.protocol import AxisMasks
+    from blockseg.networks.base import Network
+
+__all__ = ["OpenVinoBackend"]
+
+_GRAPHS = 3
+"""How many are kept: a row of windows has those at its start, at its end and between. Also
+one that does not run holds some memory, of the size of its window."""
+
+
+class OpenVinoBackend:
+    """Graphs of static shapes, each compiled when the first window needs it.
+
+    One is for windows inside the volume. At its edge SDASN has one for each kind of
+    window, by the sides that are the volume's: what lies beyond is not computed. Other
+    networks, and windows in whose margin the volume ends, have one graph with masks.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+    network
+        Runs this network instead of reading ``spec.weights``.
+
+    Raises
+    ------
+    MissingExtraError
+        If OpenVINO is not installed.
+    ConfigError
+        If the core is no multiple of the network's alignment.
+    WeightsError
+        If the weights cannot be read.
+    """
+
+    def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
+        self._openvino = _import_openvino()
+        told = network or load_info(spec.weights)
+        name = told.architecture
+        self._channels = told.width
+        self.field = FIELDS[name]
+        check_core(spec.core, self.field.alignment)
+        self.core = spec.core
+        self.dtype = np.dtype(np.float32)
+        self._has_walls = name == "sdasn"
+        self._graph = self._source(spec, network)
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": spec.threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Otherwise all workers of a machine pin themselves to the same cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._compiled: OrderedDict[Walls | None, Any] = OrderedDict()
+        self._now: Walls | None = None
+        self._request: Any = None
+        self._part = np.empty(0, np.float32)
+        self._whole = np.empty(0, np.float32)
+
+    def infer(
+        self, tile: npt.NDArray[Any], inside: AxisMasks | None
+    ) -> npt.NDArray[Any]:
+        """Return the foreground probability of a window's core.
+
+        Raises
+        ------
+        BackendError
+            If OpenVINO cannot build the graph, or fails for want of memory for instance.
+        """
+        walls = None
+        if self._has_walls or inside is None:
+            walls = walls_of(inside, self.core, self.field.reach)
+        inputs = [tile[None, None]]
+        if walls is None:
+            inputs += [vector[None] for vector in inside or ()]
+        elif inside is not None:
+            inputs = [self._cut(tile, walls)[None, None]]
+        self._choose(walls)
+        try:
+            self._request.infer(inputs, share_inputs=True)
+        except RuntimeError as error:
+            message = f"OpenVINO failed: {one_line(error)}; try a smaller --window"
+            raise BackendError(message) from error
+        return self._filled(self._request.get_output_tensor(0).data[0, 0])
+
+    def close(self) -> None:
+        """Drop all graphs and their memory."""
+        self._request = None
+        self._compiled.clear()
+
+    def _choose(self, walls: Walls | None) -> None:
+        """Make a graph the one that runs; only that one has memory for feature maps."""
+        if self._request is not None and walls == self._now:
+            return
+        if self._request is not None:
+            self._request = None
+            self._compiled[self._now].release_memory()
+        if walls not in self._compiled:
+            if len(self._compiled) >= _GRAPHS:
+                self._compiled.popitem(last=False)
+            self._compiled[walls] = self._build(walls)
+        self._compiled.move_to_end(walls)
+        self._request = self._compiled[walls].create_infer_request()
+        self._now = walls
+
+    def _cut(self, tile: npt.NDArray[Any], walls: Walls) -> npt.NDArray[Any]:
+        """Return what of a window lies inside the volume, contiguous."""
+        size = int(np.prod(walls.shape))
+        if self._part.size < size:
+            self._part = np.empty(size, np.float32)
+        part = self._part[:size].reshape(walls.shape)
+        part[...] = tile[walls.slices]
+        return part
+
+    def _filled(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an array of the core's shape; a volume that ends in it makes less."""
+        if part.shape == self.core:
+            return part
+        self._whole = np.zeros(self.core, np.float32)
+        self._whole[tuple(slice(n) for n in part.shape)] = part
+        return self._whole
+
+    def _build(self, walls: Walls | None) -> Any:
+        try:
+            with fitting_vectors(self._channels):
+                return _core().compile_model(self._graph(walls), "CPU", self._settings)
+        except RuntimeError as error:
+            message = (
+                f"OpenVINO cannot build the network: {one_line(error)}; "
+                "try backend torch"
+            )
+            raise BackendError(message) from error
+
+    def _source(
+        self, spec: BackendSpec, network: Network | None
+    ) -> Callable[[Walls | None], Any]:
+        """Return what makes a graph for each kind of window."""
+        core, reach = spec.core, self.field.reach
+        if self._has_walls:
+            found = load_arrays(spec.weights) if network is None else _arrays(network)
+            arrays = folded_arrays(found)
+            whole = window_shape(core, reach)
+
+            def written(walls: Walls | None) -> Any:
+                shape = walls.shape if walls else whole
+                return sdasn_graph(self._openvino, arrays, shape, reach, walls)
+
+            return written
+        # With torch, which a process that runs SDASN can do without.
+        from blockseg.inference.backends.openvino.traced import traced_graph
+        from blockseg.networks.weights import load_weights
+
+        own = load_weights(spec.weights)[0] if network is None else network
+
+        def traced(walls: Walls | None) -> Any:
+            return traced_graph(self._openvino, own, core, edge=walls is None)
+
+        return traced
+
+
+def _arrays(network: Network) -> dict[str, npt.NDArray[Any]]:
+    return {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+
+
+@cache
+def _core() -> Any:
+    """Return OpenVINO's entry point, one for the whole life of the process.
+
+    Each one gives the thread that makes it another stack for signal handlers, and
+    the last of several to go leaves one that is gone: the next Ctrl-C would crash.
+    """
+    return _import_openvino().Core()
+
+
+def _import_openvino() -> Any:
+    try:
+        with _no_telemetry():
+            import openvino  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise MissingExtraError("OpenVINO", "cpu") from error  # noqa: EM101
+    return openvino
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Keep OpenVINO from reporting its use to its vendor, which it does on import.
+
+    Without the telemetry package it falls back on a stub; a process that imported
+    it before made its own choice.
+    """
+    package = "openvino_telemetry"
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]

@@ -1,0 +1,74 @@
+"""Any network as OpenVINO graphs, by tracing its own code in torch."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from blockseg.inference.backends.protocol import window_shape
+from blockseg.networks.folding import folded
+from blockseg.networks.receptive_field import FIELDS
+
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Zyx
+    from blockseg.networks.base import Network
+
+__all__ = ["traced_graph"]
+
+
+def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> Any:
+    """Return the cropped form of a network, behind it the sigmoid.
+
+    Parameters
+    ----------
+    openvino
+        The module.
+    network
+        Left as it is.
+    core
+        Voxels along (z, y, x) to compute.
+    edge
+        For windows that reach beyond the volume: three more inputs, ``(1, n)`` along
+        z, y, x: 1 inside the volume, 0 beyond.
+    """
+    field = FIELDS[network.architecture]
+    model = folded(network.float())
+    module: nn.Module = _Edge(model) if edge else _Interior(model)
+    # Traced on the smallest window there is, then set to the shape of this run.
+    step, inputs = field.alignment, 4 if edge else 1
+    smallest = _shapes((step, step, step), field.reach)[:inputs]
+    example = tuple(torch.zeros(shape) for shape in smallest)
+    shapes = _shapes(core, field.reach)[:inputs]
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The tracer warns of sizes that it takes as constants; they are.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            module, example, check_trace=False
+        )
+        return openvino.convert_model(traced, example_input=example, input=shapes)
+
+
+def _shapes(core: Zyx, reach: int) -> list[tuple[int, ...]]:
+    window = window_shape(core, reach)
+    return [(1, 1, *window), *((1, n) for n in window)]
+
+
+class _Interior(nn.Module):
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tile: Tensor) -> Tensor:
+        return self.network.core_logits(tile).sigmoid()
+
+
+class _Edge(nn.Module):
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tile: Tensor, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        return self.network.core_logits(tile, (z, y, x)).sigmoid()

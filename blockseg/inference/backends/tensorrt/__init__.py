@@ -1,0 +1,1 @@
+"""Networks on TensorRT and TensorRT-RTX, and their engines on disk."""

@@ -1,0 +1,228 @@
+"""Cover a block with windows of one shape and run each through a backend.
+
+A window is a core and the network's reach around it. Cores start at multiples of its
+alignment in the *volume's* coordinates: only there does a network that pools give the
+same answer as in one pass over the whole volume. That pass is padded at the far ends to
+multiples of the alignment with zeros of the normalised image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from blockseg.core.errors import WeightsError
+from blockseg.core.geometry import Roi
+from blockseg.inference.backends.protocol import window_shape
+from blockseg.inference.window_layout import check_regions, nonfinite_voxels, windows
+from blockseg.normalization.affine import normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import Affine, AffineField
+    from blockseg.inference.backends.protocol import Backend
+    from blockseg.inference.window_layout import Wanted
+
+__all__ = ["Engine", "Segmented", "Segmenter"]
+
+_SLAB = 2**18  # voxels that are turned into bytes at once
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What an engine made of a block."""
+
+    probability: npt.NDArray[np.uint8]
+    """``(z, y, x)`` of the write ROI: 255 p, rounded half to even."""
+
+    computed: int
+    """Voxels inferred, windows that overhang the block included."""
+
+    nonfinite: int
+    """NaN and infinite input voxels inside the write ROI, taken as background."""
+
+    note: str = ""
+    """How it was computed otherwise than planned; empty if it was not."""
+
+
+class Segmenter(Protocol):
+    """What makes bytes of blocks: an engine of any kind. Threads may share it."""
+
+    @property
+    def depth(self) -> int:
+        """Blocks that it takes at the same time; more would only wait."""
+        ...
+
+    def segment(
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
+    ) -> Segmented:
+        """Return ``write_roi`` as bytes; see :meth:`Engine.probability`."""
+        ...
+
+    def close(self) -> None:
+        """Release the device, once no block is being computed."""
+        ...
+
+
+class Engine:
+    """One backend, one normalisation, any number of blocks.
+
+    Keeps one window in memory and fills it again and again. Several threads may call
+    it; one block is computed at a time.
+
+    Parameters
+    ----------
+    backend
+        Belongs to the engine from now on, which closes it.
+    affine
+        Normalisation of the run: one for all voxels, or one that varies with their
+        place in the volume.
+    """
+
+    depth = 1
+
+    def __init__(self, backend: Backend, affine: Affine | AffineField) -> None:
+        self.backend = backend
+        self.affine = affine
+        self._lock = Lock()
+        self._tile: npt.NDArray[Any] = np.empty(
+            window_shape(backend.core, backend.field.reach), backend.dtype
+        )
+
+    def probability(
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
+    ) -> npt.NDArray[Any]:
+        """Return the foreground probability ``(z, y, x)`` of ``write_roi``.
+
+        Parameters
+        ----------
+        raw
+            Grey levels ``(z, y, x)`` of ``read_roi``, in the source's dtype.
+        read_roi
+            Exact where it contains ``write_roi`` grown outward to multiples of
+            the network's alignment and by its reach, as far as the volume goes; what
+            a smaller one lacks counts as background.
+        write_roi
+            Region to compute, inside ``read_roi``.
+        volume_shape
+            Voxels along (z, y, x).
+        wanted
+            What of it; 0 elsewhere. Windows without a wanted voxel are not inferred,
+            and all others are as they would be without this.
+
+        Raises
+        ------
+        GeometryError
+            If the regions do not lie inside each other, or ``raw`` has another shape.
+        WeightsError
+            If what the network answers is no number.
+        """
+        out = np.zeros(write_roi.shape, self.backend.dtype)
+        with self._lock:
+            for region, part in self._parts(
+                raw, read_roi, write_roi, volume_shape, wanted
+            ):
+                out[region.slices(write_roi.start)] = part
+        if wanted is not None:
+            out[~wanted.voxels] = 0
+        return out
+
+    def segment(
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None = None,
+    ) -> Segmented:
+        """Return ``write_roi`` as bytes; parameters as in :meth:`probability`."""
+        out = np.zeros(write_roi.shape, np.uint8)
+        count = 0
+        with self._lock:
+            for region, part in self._parts(
+                raw, read_roi, write_roi, volume_shape, wanted
+            ):
+                _to_bytes(part, out[region.slices(write_roi.start)])
+                count += 1
+        if wanted is not None:
+            out[~wanted.voxels] = 0
+        nonfinite = nonfinite_voxels(raw[write_roi.slices(read_roi.start)])
+        computed = count * Roi.whole(self.backend.core).size
+        return Segmented(out, computed, nonfinite)
+
+    def close(self) -> None:
+        """Close the backend, once no block is being computed."""
+        with self._lock:
+            self.backend.close()
+
+    def _parts(
+        self,
+        raw: npt.NDArray[Any],
+        read_roi: Roi,
+        write_roi: Roi,
+        volume_shape: Zyx,
+        wanted: Wanted | None,
+    ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
+        """Yield what each window adds to ``write_roi``, and where."""
+        check_regions(raw, read_roi, write_roi, volume_shape)
+        backend = self.backend
+        laid = windows(
+            write_roi, volume_shape, backend.field, backend.core, wanted, backend.dtype
+        )
+        # Those at the volume's edge run in another graph, and to change it costs time.
+        for window in sorted(laid, key=lambda one: one.inside is not None):
+            self._fill(raw, read_roi, window.whole)
+            part = backend.infer(self._tile, window.inside)
+            region = window.core.intersection(write_roi)
+            part = part[region.slices(window.core.start)]
+            if part.size and np.isnan(part.max()):  # NaN if any of them is
+                raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
+            yield region, part
+
+    def _fill(self, raw: npt.NDArray[Any], read_roi: Roi, window: Roi) -> None:
+        """Normalise what is known of a window; the rest is background."""
+        known = window.intersection(read_roi)
+        inner = known.slices(window.start)
+        _clear_around(self._tile, inner)
+        raw = raw[known.slices(read_roi.start)]
+        normalize(raw, self.affine, self._tile[inner], known.start)
+
+
+def _no_number(count: int, region: Roi) -> WeightsError:
+    return WeightsError(
+        f"the network answers NaN for {count} of {region.size} voxels at {region}: its "
+        "weights are damaged, or too large to compute with; choose others with --weights"
+    )
+
+
+def _clear_around(tile: npt.NDArray[Any], inner: tuple[slice, ...]) -> None:
+    """Set to 0 what lies outside a box; inside it all is written anew."""
+    for axis, part in enumerate(inner):
+        tile[(*inner[:axis], slice(0, part.start))] = 0
+        tile[(*inner[:axis], slice(part.stop, None))] = 0
+
+
+def _to_bytes(part: npt.NDArray[Any], out: npt.NDArray[np.uint8]) -> None:
+    # A few planes at a time, so that what is between stays in the cache.
+    step = max(1, _SLAB // max(1, part[0].size))
+    for z in range(0, len(part), step):
+        # rint rounds half to even, and p = 0.5 to 128.
+        scaled = part[z : z + step] * part.dtype.type(255)
+        out[z : z + step] = np.rint(scaled, out=scaled)

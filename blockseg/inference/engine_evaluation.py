@@ -1,0 +1,147 @@
+"""Try engines on sampled windows: do they agree with the reference, and how fast are they."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import (
+    BlocksegError,
+    ConfigError,
+    DeviceMemoryError,
+    MissingExtraError,
+)
+from blockseg.inference.halving import halved
+from blockseg.inference.parity import TOLERANCES, compared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import BackendSpec
+    from blockseg.inference.engine import Segmenter
+    from blockseg.inference.parity import Sample
+
+__all__ = ["Tried", "fastest", "try_engine"]
+
+_SOME_SECONDS = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one engine."""
+
+    backend: str
+    """Its name."""
+
+    precision: str
+    """Of its arithmetic."""
+
+    device: str
+    """``cpu`` or ``cuda``."""
+
+    window: Zyx
+    """Voxels that a window writes: what was asked for, or less for want of memory."""
+
+    why_not: str = ""
+    """Why it is not used, in one line; empty if it may be."""
+
+    voxels_per_second: float = 0.0
+    """Of the sampled windows, without the first time; 0 if it did not come to that."""
+
+    difference: float | None = None
+    """Largest of the probability from torch float32, beyond rounding to bytes."""
+
+    flips: int | None = None
+    """Sampled voxels that are foreground in one of the two only."""
+
+    voxels: int = 0
+    """Sampled voxels."""
+
+    unsuited: bool = False
+    """Whether it can do nothing here: not installed, or not for such a network."""
+
+    short: str = ""
+    """Why the window is smaller than asked for; empty if it is not."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON knows it."""
+        return asdict(self) | {"window": list(self.window)}
+
+
+def try_engine(
+    spec: BackendSpec,
+    alignment: int,
+    make: Callable[[BackendSpec], Segmenter],
+    samples: Sequence[Sample],
+    wanted: Sequence[npt.NDArray[np.float32]],
+    threshold: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Tried:
+    """Build an engine, compare it with the reference, and time it if it agrees.
+
+    Parameters
+    ----------
+    spec
+        Which; its window is halved until it fits the device.
+    alignment
+        Of the network.
+    make
+        Builds it.
+    samples
+        Windows of the volume.
+    wanted
+        Of each, the probability by the reference.
+    threshold
+        Smallest byte that is foreground.
+    clock
+        Tells the time in seconds.
+    """
+    short = ""
+    while True:
+        tried = Tried(spec.name, spec.precision, spec.device, spec.core, short=short)
+        try:
+            with closing(make(spec)) as engine:
+                found = compared(engine, samples, wanted, threshold)
+                why_not = found.problem(TOLERANCES[spec.precision])
+                speed = 0.0 if why_not else _speed(engine, samples, clock)
+            return replace(
+                tried,
+                why_not=why_not,
+                voxels_per_second=speed,
+                difference=found.difference,
+                flips=found.flips,
+                voxels=found.voxels,
+            )
+        except DeviceMemoryError as error:
+            problem = str(error)
+        except (BlocksegError, RuntimeError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            unsuited = isinstance(error, ConfigError | MissingExtraError)
+            return replace(tried, why_not=text, unsuited=unsuited)
+        smaller = halved(spec.core, alignment)
+        if smaller is None:
+            return replace(tried, why_not=problem)
+        short = short or problem
+        spec = replace(spec, core=smaller)
+
+
+def fastest(tried: Sequence[Tried]) -> Tried | None:
+    """Return the fastest engine that may be used, the first of equals; None if none may."""
+    able = [one for one in tried if not one.why_not]
+    return max(able, key=lambda one: one.voxels_per_second, default=None)
+
+
+def _speed(
+    engine: Segmenter, samples: Sequence[Sample], clock: Callable[[], float]
+) -> float:
+    start = clock()
+    for s in samples:
+        engine.segment(s.raw, s.read_roi, s.write_roi, s.volume_shape)
+    seconds = clock() - start
+    return sum(s.write_roi.size for s in samples) / max(seconds, _SOME_SECONDS)

@@ -1,0 +1,214 @@
+"""Whether an engine gives what the reference gives, on sampled windows of the volume.
+
+The reference is the network in torch float32. An engine that computes in half precision
+or with kernels of its own is used in a run only after it agreed with it.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import DeviceMemoryError
+from blockseg.inference.backends.protocol import make_backend
+from blockseg.inference.engine import Engine
+from blockseg.inference.halving import halved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Roi, Zyx
+    from blockseg.core.specs import Affine, AffineField, BackendSpec
+    from blockseg.inference.backends.protocol import Backend
+    from blockseg.inference.engine import Segmenter
+
+__all__ = [
+    "TOLERANCES",
+    "Agreement",
+    "Sample",
+    "Tolerance",
+    "agreement",
+    "compared",
+    "reference_probability",
+    "reference_spec",
+]
+
+_ALIGNMENT = 8  # a multiple of that of every network
+_REFERENCE_EDGE = 96  # voxels of the reference's windows, which any card holds
+_FEW_FLIPS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One sampled window, with what has to be read for it."""
+
+    raw: npt.NDArray[Any]
+    """Grey levels ``(z, y, x)`` of ``read_roi``."""
+
+    read_roi: Roi
+    """The window and the network's reach around it, as far as the volume goes."""
+
+    write_roi: Roi
+    """The window's core, inside the volume."""
+
+    volume_shape: Zyx
+    """Voxels along (z, y, x)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far an engine may be off."""
+
+    difference: float
+    """Of the probability of any voxel, beyond what rounding to bytes explains."""
+
+    flips: float = 1e-4
+    """Share of the voxels whose foreground differs; must stay below. Up to three
+    flips are never held against an engine: in a small sample each weighs too much."""
+
+
+TOLERANCES: Mapping[str, Tolerance] = {
+    "float16": Tolerance(0.01),
+    "float32": Tolerance(0.001),
+    "float64": Tolerance(0.001),
+}
+"""By precision. Half precision has 11 bits, of logits up to about 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How two results differ."""
+
+    voxels: int = 0
+    """Compared."""
+
+    difference: float = 0.0
+    """Largest of the probability, beyond what rounding to bytes explains."""
+
+    flips: int = 0
+    """Voxels that are foreground in one of the two only."""
+
+    def __add__(self, other: Agreement) -> Agreement:
+        """Return that of both parts together."""
+        return Agreement(
+            self.voxels + other.voxels,
+            max(self.difference, other.difference),
+            self.flips + other.flips,
+        )
+
+    def problem(self, allowed: Tolerance) -> str:
+        """Return why that is too much, in one line; empty if it is not."""
+        if not self.difference <= allowed.difference:
+            return (
+                f"probabilities differ from torch float32 by up to {self.difference:.2g} "
+                f"on {self.voxels:,} sampled voxels, more than {allowed.difference:g}"
+            )
+        if self.flips > _FEW_FLIPS and self.flips >= allowed.flips * self.voxels:
+            return (
+                f"the foreground differs from torch float32 in {self.flips:,} of "
+                f"{self.voxels:,} sampled voxels, {allowed.flips:g} of them or more"
+            )
+        return ""
+
+
+def agreement(
+    found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.float32], threshold: int
+) -> Agreement:
+    """Compare bytes with the probabilities of the reference.
+
+    Parameters
+    ----------
+    found
+        255 p of the engine, rounded.
+    wanted
+        p of the reference, of the same shape.
+    threshold
+        Smallest byte that is foreground.
+    """
+    exact = wanted * np.float32(255)
+    off = float(np.abs(found - exact).max(initial=0)) - 0.5
+    flipped = (found >= threshold) != (np.rint(exact) >= threshold)
+    return Agreement(found.size, max(off, 0.0) / 255, int(np.count_nonzero(flipped)))
+
+
+def compared(
+    engine: Segmenter,
+    samples: Iterable[Sample],
+    wanted: Iterable[npt.NDArray[np.float32]],
+    threshold: int,
+) -> Agreement:
+    """Run sampled windows through an engine and compare.
+
+    Parameters
+    ----------
+    engine
+        To be judged.
+    samples
+        Windows of the volume.
+    wanted
+        Of each, what :func:`reference_probability` says.
+    threshold
+        Smallest byte that is foreground.
+
+    Raises
+    ------
+    BackendError
+        If the engine fails.
+    """
+    total = Agreement()
+    for sample, p in zip(samples, wanted, strict=True):
+        done = engine.segment(
+            sample.raw, sample.read_roi, sample.write_roi, sample.volume_shape
+        )
+        total += agreement(done.probability, p, threshold)
+    return total
+
+
+def reference_spec(spec: BackendSpec) -> BackendSpec:
+    """Return the reference of an engine, on the same device; the fake's is the fake."""
+    if spec.name == "fake":
+        return replace(spec, device="cpu", precision="float32", core=(32,) * 3)
+    return replace(spec, name="torch", precision="float32", core=(_REFERENCE_EDGE,) * 3)
+
+
+def reference_probability(
+    spec: BackendSpec,
+    affine: Affine | AffineField,
+    samples: Sequence[Sample],
+    make: Callable[[BackendSpec], Backend] = make_backend,
+) -> list[npt.NDArray[np.float32]]:
+    """Return the foreground probability of each sampled window in torch float32.
+
+    Parameters
+    ----------
+    spec
+        Of :func:`reference_spec`; windows are halved until they fit the device.
+    affine
+        Normalisation of the run.
+    samples
+        Windows of the volume.
+    make
+        Builds the backend.
+
+    Raises
+    ------
+    BackendError
+        If the device fails, or the smallest window does not fit it.
+    """
+    while True:
+        try:
+            with closing(Engine(make(spec), affine)) as engine:
+                return [
+                    engine.probability(s.raw, s.read_roi, s.write_roi, s.volume_shape)
+                    for s in samples
+                ]
+        except DeviceMemoryError:
+            smaller = halved(spec.core, _ALIGNMENT)
+            if smaller is None:
+                raise
+        spec = replace(spec, core=smaller)

@@ -1,0 +1,1 @@
+"""Chunked stores: what Zarr and N5 have in common."""

@@ -1,0 +1,109 @@
+"""Open arrays with tensorstore, read-only and within stated bounds of memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorstore as ts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.io.axes import Index
+
+__all__ = ["LARGE_CHUNK", "OPENING_ERRORS", "ReadLimits", "open_read_only"]
+
+_INDEX_BYTES = 4 * 2**20  # tensorstore's own cache: indices of shards, no more
+
+LARGE_CHUNK = 32 * 2**20
+"""Bytes of a decoded chunk beyond which no two are decoded side by side."""
+
+OPENING_ERRORS = (ValueError, NotImplementedError, OSError, RuntimeError, LookupError)
+"""What tensorstore raises, by kind, where it cannot open an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What one open volume may use."""
+
+    cache_bytes: int = 256 * 2**20
+    """Decoded chunks kept, in bytes; none if not even one fits."""
+
+    copy_threads: int = 2
+    """Threads that decode at the same time."""
+
+    io_threads: int = 8
+    """Files read at the same time."""
+
+    def for_chunks(self, nbytes: int) -> ReadLimits:
+        """Return the limits for chunks of so many decoded bytes: of large ones, one."""
+        if nbytes <= LARGE_CHUNK:
+            return self
+        return replace(self, copy_threads=1, io_threads=1)
+
+
+def open_read_only(
+    driver: str,
+    folder: Path,
+    limits: ReadLimits,
+    *,
+    reverse_axes: bool = False,
+    **options: Any,
+) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+    """Return a function that begins to read a part of a stored array, axes in C order.
+
+    What it returns waits for that part.
+
+    Parameters
+    ----------
+    driver
+        ``zarr``, ``zarr3`` or ``n5``.
+    folder
+        Of the array.
+    limits
+        Memory and threads.
+    reverse_axes
+        Whether the driver counts the fastest axis first.
+    options
+        More of the driver's specification.
+
+    Raises
+    ------
+    One of ``OPENING_ERRORS``
+        If tensorstore cannot read the array; mostly ValueError.
+    """
+    context = ts.Context(
+        {
+            "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
+            "data_copy_concurrency": {"limit": limits.copy_threads},
+            "file_io_concurrency": {"limit": limits.io_threads},
+        }
+    )
+    assume = options.pop("assume_metadata", False)
+    store = ts.open(
+        {
+            "driver": driver,
+            "kvstore": {"driver": "file", "path": f"{folder}/"},
+            "recheck_cached_data": False,
+            "recheck_cached_metadata": False,
+            **options,
+        },
+        open=True,
+        read=True,
+        write=False,
+        assume_metadata=assume,
+        context=context,
+    ).result()
+    if reverse_axes:
+        store = store[ts.d[:].transpose[::-1]]
+
+    def begin(index: Index) -> Callable[[], NDArray[Any]]:
+        future = store[index].read()
+        return lambda: np.asarray(future.result())
+
+    return begin

@@ -1,0 +1,255 @@
+"""Read regions of chunked stores, and find out which chunk is to blame.
+
+Chunks are decoded whole and the latest kept, so that a block's halo costs nothing where
+its neighbour was read just before. With no memory to keep them, regions are read at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from blockseg.core.errors import CorruptDataError, VolumeError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.io.chunks.stored_files import MISSING, why_no_file
+from blockseg.io.chunks.tensorstores import LARGE_CHUNK
+from blockseg.io.decoded_cache import DecodedCache, count_decoded
+from blockseg.io.layout import LABEL_MULTISET
+from blockseg.io.n5.blocks import why_no_voxels
+from blockseg.io.protocol import check_roi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.space import Space
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.io.axes import AxisSelection, Index
+    from blockseg.io.layout import ArrayLayout
+
+    Opener: TypeAlias = Callable[[VolumeSpec], "ChunkedVolume"]
+    BeginRead: TypeAlias = Callable[[Index], Callable[[], NDArray[Any]]]
+
+__all__ = ["ChunkedVolume", "number_type", "one_line"]
+
+_SIDE_BY_SIDE = 32 * 2**20  # bytes of chunks that one read decodes at a time
+
+
+class ChunkedVolume:
+    """A volume in a Zarr or N5 array.
+
+    Parameters
+    ----------
+    spec
+        What the volume was opened from.
+    layout
+        The stored array.
+    selection
+        Which of its axes are z, y and x.
+    begin_read
+        Begins to read the part of the stored array (C order) under a tuple of slices,
+        and returns what waits for it.
+    reopen
+        Called with ``spec`` where this volume is unpickled.
+    cache_bytes
+        Memory for decoded chunks.
+    """
+
+    def __init__(
+        self,
+        spec: VolumeSpec,
+        layout: ArrayLayout,
+        selection: AxisSelection,
+        begin_read: BeginRead,
+        reopen: Opener,
+        cache_bytes: int,
+    ) -> None:
+        self._spec = spec
+        self._layout = layout
+        self._selection = selection
+        self._begin_read = begin_read
+        self._reopen = reopen
+        self._dtype = number_type(layout)
+        self._cache = DecodedCache(cache_bytes)
+        self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
+        self._side_by_side = max(2, _SIDE_BY_SIDE // layout.chunk_bytes)
+        if layout.chunk_bytes > LARGE_CHUNK:
+            self._side_by_side = 1
+
+    @property
+    def shape(self) -> Zyx:
+        """Voxels along (z, y, x)."""
+        return self._selection.pick(self._layout.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a voxel, in native byte order."""
+        return self._dtype
+
+    @property
+    def chunk_shape(self) -> Zyx:
+        """Voxels of one chunk; of an inner chunk where the array has shards."""
+        return self._selection.pick(self._layout.chunks)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Of one chunk, with the other channels and times that it holds."""
+        return self._layout.chunk_bytes
+
+    @property
+    def space(self) -> Space:
+        """Voxel size and place."""
+        return self._layout.space
+
+    def read(self, roi: Roi) -> NDArray[Any]:
+        """Return a region; see :meth:`Volume.read`."""
+        check_roi(self.shape, roi)
+        try:
+            if self._cache.limit < self._chunk_bytes:
+                return self._read_at_once(roi)
+            return self._read_chunks(roi)
+        except Exception as error:  # noqa: BLE001 - each codec raises its own kinds
+            self._blame(roi)
+            return self._once_more(roi, error)
+
+    def __reduce__(self) -> tuple[Opener, tuple[VolumeSpec]]:
+        return self._reopen, (self._spec,)
+
+    def _read_chunks(self, roi: Roi) -> NDArray[Any]:
+        out = np.empty(roi.shape, self._dtype)
+        # Plain slices: a block may have thousands of chunks.
+        places = list(
+            itertools.product(*map(_overlaps, roi.start, roi.stop, self.chunk_shape))
+        )
+        few = self._side_by_side
+        for first in range(0, len(places), few):
+            some = places[first : first + few]
+            keys = [(z[0], y[0], x[0]) for z, y, x in some]
+            pieces = self._cache.get_all(keys, self._begin_chunk)
+            for (z, y, x), piece in zip(some, pieces, strict=True):
+                out[z[1], y[1], x[1]] = piece[z[2], y[2], x[2]]
+        return out
+
+    def _read_at_once(self, roi: Roi) -> NDArray[Any]:
+        voxels = sum(box.size for _, box in self._chunks(roi))
+        count_decoded(voxels * self._dtype.itemsize)
+        return self._begin(roi)()
+
+    def _begin_chunk(self, place: Zyx) -> Callable[[], NDArray[Any]]:
+        return self._begin(self._box(place))
+
+    def _begin(self, roi: Roi) -> Callable[[], NDArray[Any]]:
+        self._check_files(roi)
+        wait = self._begin_read(self._selection.index(roi))
+        return lambda: self._selection.to_zyx(wait()).astype(self._dtype, copy=False)
+
+    def _check_files(self, roi: Roi) -> None:
+        """Refuse to open what is no file: the libraries read a folder as missing."""
+        files = self._selection.pick(self._layout.files)
+        for place in itertools.product(*_touched(roi, files)):
+            position = self._selection.position(to_zyx(place), self._layout.files)
+            file = self._layout.chunk_file(position)
+            what = why_no_file(file)
+            if what and what != MISSING:
+                message = (
+                    f"chunk {file} of {self._layout.name} is {what}, not a file; restore "
+                    "it from a copy"
+                )
+                raise CorruptDataError(message, str(file))
+
+    def _blame(self, roi: Roi) -> None:
+        """Read the chunks under a region one by one; raise for the first bad one."""
+        for chunk, box in self._chunks(roi):
+            try:
+                self._begin(box)()
+            except CorruptDataError:
+                raise
+            except Exception as error:
+                place = self._selection.position(chunk, self._layout.chunks)
+                file = self._layout.file_of_chunk(place)
+                what = f"chunk {place} of {self._layout.name}"
+                _check_readable(file, what)
+                message = (
+                    f"{what} cannot be decoded ({one_line(error)}); restore its file "
+                    f"{file} from a copy"
+                )
+                if self._layout.format == "n5":
+                    message = why_no_voxels(file) or message
+                raise CorruptDataError(message, str(file)) from error
+
+    def _once_more(self, roi: Roi, error: Exception) -> NDArray[Any]:
+        try:
+            return self._begin(roi)()
+        except Exception:  # noqa: BLE001 - each codec raises its own kinds
+            message = (
+                f"{self._layout.name} cannot be read at {roi}, though each of its "
+                f"chunks there can ({one_line(error)})"
+            )
+            raise VolumeError(message) from error
+
+    def _chunks(self, roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
+        for place in itertools.product(*_touched(roi, self.chunk_shape)):
+            chunk = to_zyx(place)
+            yield chunk, self._box(chunk)
+
+    def _box(self, chunk: Zyx) -> Roi:
+        """Return the voxels of a chunk inside the volume."""
+        start = to_zyx(n * c for n, c in zip(chunk, self.chunk_shape, strict=True))
+        box = Roi((0, 0, 0), self.chunk_shape).shifted(start)
+        return box.intersection(Roi.whole(self.shape))
+
+
+def number_type(layout: ArrayLayout) -> np.dtype[Any]:
+    """Return the type of an array's voxels.
+
+    Raises
+    ------
+    VolumeError
+        If they are no numbers.
+    """
+    if layout.dtype is not None:
+        return layout.dtype
+    remedy = ""
+    if layout.stored_dtype == LABEL_MULTISET:
+        remedy = "; export its scalar labels (paintera-convert to-scalar)"
+    message = f"{layout.name} is of type {layout.stored_dtype}, not of numbers{remedy}"
+    raise VolumeError(message)
+
+
+def _touched(roi: Roi, shape: Zyx) -> list[range]:
+    """Return the numbers, along each axis, of the boxes of a shape that meet a region."""
+    triples = zip(roi.start, roi.stop, shape, strict=True)
+    return [range(a // n, -(-b // n)) for a, b, n in triples]
+
+
+def _overlaps(start: int, stop: int, chunk: int) -> list[tuple[int, slice, slice]]:
+    """Return the chunks along one axis: number, where in the region, where in it."""
+    found = []
+    for number in range(start // chunk, -(-stop // chunk)):
+        first = number * chunk
+        a, b = max(start, first), min(stop, first + chunk)
+        found.append((number, slice(a - start, b - start), slice(a - first, b - first)))
+    return found
+
+
+def one_line(error: Exception) -> str:
+    """Return a storage library's message on one line, its cause at the end included."""
+    text = str(error).split(" [tensorstore_spec=")[0].split(" [source locations")[0]
+    text = " ".join(text.split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:100]} … {text[-197:]}"
+
+
+def _check_readable(file: Path, what: str) -> None:
+    """Tell a failing disk from damaged content: read the file's bytes."""
+    try:
+        with file.open("rb") as stream:
+            while stream.read(1 << 24):
+                pass
+    except OSError as error:
+        message = f"{what} cannot be read from {file}: {error.strerror or error}"
+        raise VolumeError(message, str(file)) from error

@@ -1,0 +1,180 @@
+"""What is known of a stored array from its metadata alone, whatever the format."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import VolumeError
+from blockseg.core.space import Space
+from blockseg.io.axes import named_axes, renamed_space
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from blockseg.core.specs import Format
+    from blockseg.io.axis_names import AxisNames
+
+__all__ = ["LABEL_MULTISET", "AbsentLevel", "ArrayLayout", "ImageLayout", "load_json"]
+
+LABEL_MULTISET = "Paintera label multiset"
+"""Stored type of arrays whose blocks list several labels a voxel, in bytes that their
+metadata call uint8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLayout:
+    """One chunked array of a Zarr or N5 container; all axes in C order."""
+
+    container: Path
+    """Folder of the outermost group, or of the array itself."""
+
+    path: str
+    """Array inside the container, '/'-separated; empty if they are the same."""
+
+    format: Format
+    """How the array is stored."""
+
+    shape: tuple[int, ...]
+    """Voxels along each axis."""
+
+    dtype: np.dtype[Any] | None
+    """Type of a voxel in native byte order; None if NumPy has none for it."""
+
+    stored_dtype: str
+    """Type as the metadata spell it."""
+
+    chunks: tuple[int, ...]
+    """Voxels that are decoded as a whole."""
+
+    files: tuple[int, ...]
+    """Voxels in one file: a shard, or a chunk where there are no shards."""
+
+    codecs: tuple[str, ...]
+    """Names of the codecs, first to last in encoding."""
+
+    axes: tuple[str, ...]
+    """One letter for each axis."""
+
+    axis_names: AxisNames | None = None
+    """How far the array itself names its axes; None where an image says it for it."""
+
+    key_prefix: str = ""
+    """What chunk keys begin with."""
+
+    key_separator: str = "/"
+    """What stands between the numbers of a chunk key."""
+
+    reversed_keys: bool = False
+    """Whether chunk keys count the last axis first, as in N5."""
+
+    space: Space = field(default_factory=Space)
+    """Voxel size and place."""
+
+    level: int = 0
+    """Resolution level that the array is of its image."""
+
+    metadata_files: tuple[Path, ...] = ()
+    """Files that the above was read from."""
+
+    fill: str = "0"
+    """What missing chunks read as, for people."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the array."""
+        return self.container / self.path
+
+    @property
+    def name(self) -> str:
+        """How to call the array in messages."""
+        return str(self.folder)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk once it is decoded."""
+        return math.prod(self.chunks) * (
+            1 if self.dtype is None else self.dtype.itemsize
+        )
+
+    @property
+    def file_counts(self) -> tuple[int, ...]:
+        """Files along each axis, if none is missing."""
+        pairs = zip(self.shape, self.files, strict=True)
+        return tuple(math.ceil(n / f) for n, f in pairs)
+
+    def renamed(self, axes: str) -> ArrayLayout:
+        """Return the layout with the axes that a user named; empty for its own.
+
+        Raises
+        ------
+        VolumeError
+            If there are not as many as the array has axes.
+        """
+        given = named_axes(axes, self.axes, self.name)
+        space = renamed_space(self.space, self.axes, given)
+        return replace(self, axes=given, space=space)
+
+    def chunk_file(self, position: tuple[int, ...]) -> Path:
+        """Return where the chunk file (the shard) at ``position`` of its grid lies."""
+        order = reversed(position) if self.reversed_keys else position
+        key = self.key_separator.join(str(n) for n in order)
+        return self.folder / f"{self.key_prefix}{key}"
+
+    def file_of_chunk(self, position: tuple[int, ...]) -> Path:
+        """Return the file that holds the chunk at ``position`` of the chunk grid."""
+        triples = zip(position, self.chunks, self.files, strict=True)
+        return self.chunk_file(tuple(p * c // f for p, c, f in triples))
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentLevel:
+    """A resolution level that an image declares and that is not on disk."""
+
+    level: int
+    """Its number, 0 the finest."""
+
+    reason: str
+    """Where it was looked for, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayout:
+    """An image with its resolution levels."""
+
+    path: str
+    """Group or array inside the container."""
+
+    levels: tuple[ArrayLayout, ...]
+    """Finest first; at least one."""
+
+    absent: tuple[AbsentLevel, ...] = ()
+    """Levels that are declared, but not on disk."""
+
+
+def load_json(file: Path) -> dict[str, Any] | None:
+    """Return the object in a JSON file, or None if there is no such file.
+
+    Raises
+    ------
+    VolumeError
+        If the file cannot be read or holds no JSON object.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror or error}"
+        raise VolumeError(message) from error
+    except ValueError as error:
+        message = f"{file} is damaged: it is not valid JSON ({error})"
+        raise VolumeError(message) from error
+    if not isinstance(content, dict):
+        message = f"{file} is damaged: it holds no JSON object"
+        raise VolumeError(message)
+    return content

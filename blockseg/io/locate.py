@@ -1,0 +1,133 @@
+"""Tell formats apart by what lies at a path, never by its name alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from blockseg.core.errors import VolumeError
+from blockseg.core.places import local_path
+from blockseg.io.foreign_formats import (
+    PRECOMPUTED,
+    folder_of_others,
+    marked_folder,
+    other_file,
+)
+from blockseg.io.n5.layout import n5_container, n5_images
+from blockseg.io.tiff.directory import is_tiff
+from blockseg.io.tiff.slices import is_glob, tiff_files
+from blockseg.io.zarr.layout import zarr_container, zarr_images, zarr_kind
+
+__all__ = ["Kind", "Located", "locate"]
+
+Kind: TypeAlias = Literal["zarr", "n5", "tiff", "slices"]
+
+_READ = (
+    "Zarr v2 or v3, OME-NGFF, N5, a TIFF file, and a folder or glob of TIFF slices "
+    "can be read"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What is at a path."""
+
+    kind: Kind
+    """How it is stored."""
+
+    uri: str
+    """Outermost container, file or slice folder; or the glob. Absolute."""
+
+    inner: str = ""
+    """Path inside the container, '/'-separated."""
+
+
+def locate(text: str) -> Located:
+    """Find out how the thing at a path is stored.
+
+    Raises
+    ------
+    VolumeError
+        If there is nothing, or nothing that can be read.
+    """
+    text = local_path(text)
+    if text.startswith("precomputed://"):
+        message = f"{text} is {PRECOMPUTED}"
+        raise VolumeError(message)
+    if "://" in text:
+        message = f"{text} is remote; copy it to a local disk or mount it"
+        raise VolumeError(message)
+    path = Path(os.path.abspath(text))  # noqa: PTH100 - links stay as they are given
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if path.exists():
+            return _file(path)
+        if is_glob(text):
+            return _slices(str(path))
+        message = _missing(path)
+    except OSError as error:
+        message = f"{text} cannot be read: {error.strerror or error}"
+    raise VolumeError(message)
+
+
+def _folder(path: Path) -> Located:
+    zarr = zarr_container(path)
+    if zarr is not None and zarr_kind(path) is not None:
+        return Located("zarr", str(zarr[0]), zarr[1])
+    n5 = n5_container(path)
+    if n5 is not None:
+        return Located("n5", str(n5[0]), n5[1])
+    if tiff_files(str(path)):
+        return _slices(str(path))
+    marked = marked_folder(path)
+    if marked:
+        message = f"{path} is {marked}"
+        raise VolumeError(message)
+    # Groups that have no metadata of their own: in N5 that is common.
+    if n5_images(path):
+        return Located("n5", str(path))
+    if zarr is not None and zarr_images(*zarr):
+        return Located("zarr", str(zarr[0]), zarr[1])
+    others = folder_of_others(path)
+    message = f"{path} is {others or f'a folder without a volume in it; {_READ}'}"
+    raise VolumeError(message)
+
+
+def _file(path: Path) -> Located:
+    if not path.is_file():  # opening a pipe would wait for its other end
+        message = f"{path} is neither a file nor a folder; {_READ}"
+        raise VolumeError(message)
+    if is_tiff(path):
+        return Located("tiff", str(path))
+    kind = other_file(path)
+    for found in (zarr_container(path.parent), n5_container(path.parent)):
+        if found is not None:
+            kind = f"a file inside {found[0]}; give that folder"
+    message = f"{path} is {kind or f'not of a known format; {_READ}'}"
+    raise VolumeError(message)
+
+
+def _slices(uri: str) -> Located:
+    files = tiff_files(uri)
+    if not files:
+        message = f"no file matches {uri}"
+        raise VolumeError(message)
+    return Located("tiff", files[0]) if len(files) == 1 else Located("slices", uri)
+
+
+def _missing(path: Path) -> str:
+    message = f"{path} does not exist"
+    parent = next(p for p in path.parents if p.exists())
+    if not parent.is_dir():
+        return message
+    zarr, n5 = zarr_container(parent), n5_container(parent)
+    if zarr is not None:
+        images = zarr_images(zarr[0])
+        return f"{message}; {zarr[0]} holds {', '.join(images[:12]) or 'no array'}"
+    if n5 is not None:
+        images = n5_images(n5[0])
+        return f"{message}; {n5[0]} holds {', '.join(images[:12]) or 'no dataset'}"
+    return message

@@ -1,0 +1,1 @@
+"""Masks over a volume, and tissue told from what surrounds it."""

@@ -1,0 +1,1 @@
+"""Output groups in OME-Zarr: pyramids, shards, small files."""

@@ -1,0 +1,265 @@
+"""Make an output: write its metadata, and look after its files."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.stored_file import StoredFile
+from blockseg.io.output.array_metadata import array_document, array_file
+from blockseg.io.output.atomic_files import replace_file
+from blockseg.io.output.ome_metadata import (
+    group_documents,
+    image_attributes,
+    label_attributes,
+    labels_attributes,
+)
+from blockseg.io.output.write_errors import write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from blockseg.io.output.pyramid import PyramidSpec
+
+__all__ = [
+    "create_output",
+    "has_data",
+    "missing_files",
+    "predicted_files",
+    "remove_stale_locks",
+]
+
+_LOCK = ".__lock"
+_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
+
+
+def create_output(
+    image: PyramidSpec, *labels: PyramidSpec, ours: Iterable[StoredFile] = ()
+) -> tuple[StoredFile, ...]:
+    """Write the metadata of an output; again gives the same bytes.
+
+    Parameters
+    ----------
+    image
+        Its ``uri`` is the output.
+    labels
+        Masks of the image, each with the ``uri`` OUT/labels/NAME.
+    ours
+        Metadata that this very run wrote before: where they differ now they are
+        damaged, and written anew.
+
+    Returns
+    -------
+    tuple of StoredFile
+        The files, to be given as ``ours`` another time.
+
+    Raises
+    ------
+    ConfigError
+        If a mask does not belong to the image.
+    VolumeError
+        If the output cannot be written, or holds arrays of other shapes or codecs.
+    NoSpaceError
+        If the disk is full.
+    """
+    documents = _documents(image, labels)
+    root = Path(image.uri)
+    files = {path: _as_stored(root, path, text) for path, text in documents.items()}
+    known = set(ours)
+    for path, text in documents.items():
+        array = path.name in ("zarr.json", ".zarray")
+        if array and files[path] not in known and _is_other_array(path, text):
+            message = (
+                f"{path.parent} already holds an array of another shape, type or codec; "
+                "choose another output, or overwrite this one"
+            )
+            raise VolumeError(message)
+    for path, text in documents.items():
+        _replace(path, text)
+    return tuple(files.values())
+
+
+def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
+    """Return how many files ``spec`` has at most, its own metadata included.
+
+    Parameters
+    ----------
+    blocks
+        How many blocks are not empty; all of them if not given.
+    """
+    blocks = len(spec.grid) if blocks is None else blocks
+    files = len(group_documents(spec.zarr_format, {}))
+    for level in spec.levels:
+        whole = Roi.whole(level.shape)
+        unit = spec.file_shape(level)
+        stored = _count(whole, unit)
+        if level.inline:
+            stored = min(stored, blocks * _count(Roi.whole(level.shard), unit))
+        files += 1 + stored
+    return files
+
+
+def missing_files(
+    spec: PyramidSpec, block_ids: Iterable[int], level: int = 0
+) -> tuple[int, ...]:
+    """Return which of the given blocks have no file on disk.
+
+    Parameters
+    ----------
+    block_ids
+        Blocks that were written with at least one nonzero voxel.
+    level
+        0 for the blocks of the run, which are looked for at every inline level; a
+        level of the second pass for its shards.
+
+    Notes
+    -----
+    In Zarr v3 a block is one file a level. In Zarr v2 it is several, and is missed
+    when none of them exists. A mean may round to zero, so only the level itself is
+    looked at there.
+    """
+    looked_at = [spec.levels[level]]
+    if level == 0 and spec.reduce == "max":
+        looked_at = list(spec.inline_levels)
+    ids = np.fromiter(block_ids, np.int64)
+    indices = np.stack(np.unravel_index(ids, looked_at[0].grid.counts), axis=1)
+    gone = np.zeros(len(ids), bool)
+    for stored in looked_at:
+        names = lru_cache(maxsize=256)(_names)
+        folder = str(spec.data_folder(stored))
+        files = [
+            s // f for s, f in zip(stored.shard, spec.file_shape(stored), strict=True)
+        ]
+        for row, index in enumerate(indices.tolist()):
+            spans = [range(i * n, i * n + n) for i, n in zip(index, files, strict=True)]
+            gone[row] |= not any(
+                str(x) in names(f"{folder}/{z}/{y}")
+                for z, y, x in itertools.product(*spans)
+            )
+    return tuple(ids[gone].tolist())
+
+
+def has_data(root: str | Path, but: str) -> bool:
+    """Say whether anything but metadata lies in an output.
+
+    Parameters
+    ----------
+    root
+        The output.
+    but
+        Name of a folder in it that does not count.
+    """
+    for folder, folders, names in os.walk(root):
+        if Path(folder) == Path(root) and but in folders:
+            folders.remove(but)
+        if any(
+            name not in _METADATA and not name.endswith((_LOCK, ".part"))
+            for name in names
+        ):
+            return True
+    return False
+
+
+def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
+    """Delete the lock files that killed writers left below ``root``.
+
+    Only for whoever holds the lock of the run: a live writer's lock looks the same.
+
+    Returns
+    -------
+    tuple of str
+        Paths of the deleted files, sorted.
+    """
+    removed = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.endswith(_LOCK):
+                path = Path(folder, name)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise write_error(error, str(path)) from error
+                removed.append(str(path))
+    return tuple(sorted(removed))
+
+
+def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, str]:
+    """Return every metadata file with its text; the root last, so it lists what exists."""
+    root = Path(image.uri)
+    files: dict[Path, Any] = {}
+    for label in labels:
+        group = Path(label.uri)
+        if group.parent != root / "labels" or label.zarr_format != image.zarr_format:
+            message = (
+                f"mask {label.uri} (Zarr v{label.zarr_format}) must lie in labels/ of "
+                f"{image.uri} (Zarr v{image.zarr_format})"
+            )
+            raise ConfigError(message)
+        files |= _pyramid_documents(label, label_attributes(label))
+    if labels:
+        names = [Path(label.uri).name for label in labels]
+        group_files = group_documents(image.zarr_format, labels_attributes(names))
+        files |= {root / "labels" / name: doc for name, doc in group_files.items()}
+    files |= _pyramid_documents(image, image_attributes(image))
+    return {
+        path: json.dumps(doc, indent=2, allow_nan=False) + "\n"
+        for path, doc in files.items()
+    }
+
+
+def _pyramid_documents(
+    spec: PyramidSpec, attributes: dict[str, Any]
+) -> dict[Path, dict[str, Any]]:
+    group = Path(spec.uri)
+    arrays = {
+        group / str(level.index) / array_file(spec): array_document(spec, level)
+        for level in spec.levels
+    }
+    files = group_documents(spec.zarr_format, attributes)
+    return arrays | {group / name: document for name, document in files.items()}
+
+
+def _is_other_array(path: Path, text: str) -> bool:
+    """Say whether ``path`` describes an array that is not the one of ``text``."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # nothing there yet, or torn: it is written anew
+    return isinstance(found, dict) and "shape" in found and found != json.loads(text)
+
+
+def _as_stored(root: Path, path: Path, text: str) -> StoredFile:
+    data = text.encode()
+    return StoredFile(path.relative_to(root).as_posix(), len(data), zlib.crc32(data))
+
+
+def _replace(path: Path, text: str) -> None:
+    data = text.encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.read_bytes() == data:
+            return
+    except OSError as error:
+        raise write_error(error, str(path)) from error
+    replace_file(path, data)
+
+
+def _names(folder: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208  names, not paths
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _count(roi: Roi, unit: Iterable[int]) -> int:
+    counts = to_zyx(-(-n // u) for n, u in zip(roi.shape, unit, strict=True))
+    return counts[0] * counts[1] * counts[2]

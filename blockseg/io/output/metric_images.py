@@ -1,0 +1,136 @@
+"""A folder of small images, written at once: all of them are replaced, or none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from blockseg.core.geometry import to_zyx
+from blockseg.core.space import Space
+from blockseg.io.output.atomic_files import replace_file
+from blockseg.io.output.create import create_output, predicted_files
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.writer import PyramidWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.geometry import Zyx
+
+__all__ = ["predicted_metric_files", "write_metric_images"]
+
+_EDGE = 64  # of a shard
+
+
+def write_metric_images(
+    folder: Path,
+    images: Mapping[str, NDArray[np.float32]],
+    space: Space,
+    *,
+    zarr_format: Literal[2, 3],
+    codec: str,
+    beside: Path,
+    checked: bool = True,
+) -> None:
+    """Write images as OME-Zarr groups in a folder, in place of what was there.
+
+    Parameters
+    ----------
+    folder
+        A plain Zarr group of the images, by their names.
+    images
+        Of one shape (z, y, x); NaN where nothing is known.
+    space
+        Of their voxels.
+    zarr_format, codec, checked
+        As in :class:`PyramidSpec`.
+    beside
+        Existing folder on the same file system where they are made before they
+        take their place.
+
+    Raises
+    ------
+    NoSpaceError
+        If the disk is full; what was there before is still there.
+    VolumeError
+        If they cannot be written.
+    """
+    made, old = beside / f"{folder.name}.part", beside / f"{folder.name}.old"
+    try:
+        for leftover in (made, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        made.mkdir()
+        name, document = _group(zarr_format)
+        replace_file(made / name, (json.dumps(document) + "\n").encode())
+        for name, image in images.items():
+            spec = _spec(made / name, image.shape, space, zarr_format, codec)
+            _write(replace(spec, checked=checked), image)
+        if folder.exists():
+            folder.replace(old)
+        made.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise write_error(error, str(folder)) from error
+
+
+def predicted_metric_files(
+    shape: Zyx, images: int, zarr_format: Literal[2, 3], codec: str
+) -> int:
+    """Return how many files such a folder has at most."""
+    spec = _spec(Path("/"), shape, Space(), zarr_format, codec)
+    return 1 + images * predicted_files(spec)
+
+
+def _group(zarr_format: int) -> tuple[str, dict[str, object]]:
+    if zarr_format == 2:
+        return ".zgroup", {"zarr_format": 2}
+    return "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}}
+
+
+def _shard(shape: Zyx) -> Zyx:
+    return to_zyx(min(n, _EDGE) for n in shape)
+
+
+def _spec(
+    path: Path,
+    shape: tuple[int, ...],
+    space: Space,
+    zarr_format: Literal[2, 3],
+    codec: str,
+) -> PyramidSpec:
+    zyx = to_zyx(shape)
+    return PyramidSpec(
+        uri=str(path),
+        shape=zyx,
+        block=_shard(zyx),
+        dtype="float32",
+        space=space,
+        zarr_format=zarr_format,
+        codec=codec,
+        reduce="mean",
+        name=path.name,
+    )
+
+
+def _write(spec: PyramidSpec, image: NDArray[np.float32]) -> None:
+    known = image[np.isfinite(image)]
+    if known.size:
+        # Viewers that look for the extremes themselves stumble over NaN.
+        low, high = float(known.min()), float(known.max())
+        spec = replace(spec, window=(low, high if high > low else low + 1))
+    create_output(spec)
+    writer = PyramidWriter(spec)
+    for block in spec.grid:
+        roi = block.write_roi
+        writer.write_block(roi, np.ascontiguousarray(image[roi.slices()]))
+    for level, grid in spec.second_pass_grids():
+        for block in grid:
+            writer.write_level_block(level, block.index)

@@ -1,0 +1,287 @@
+"""Write a multiscale image block by block, on any number of processes.
+
+One writer owns a shard, so no two processes ever touch one file. A shard appears
+whole or not at all (a temporary file, then a rename), a shard of zeros has no file,
+and writing a block again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorstore as ts
+
+from blockseg.core.errors import GeometryError, OutputGoneError, VolumeError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.io.output.array_metadata import array_document, array_file
+from blockseg.io.output.reduction import halve
+from blockseg.io.output.write_errors import is_corrupt, write_error
+from blockseg.io.output.written_files import stored_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.stored_file import StoredFile
+    from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
+
+__all__ = ["BlockWritten", "PyramidWriter"]
+
+_WAITING = 8  # threads that only wait for the disk, and burn nothing
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWritten:
+    """What one write put on disk."""
+
+    voxels: int
+    """Of the finest level written."""
+
+    nonzero: int
+    """Voxels of that level that are not 0."""
+
+    bytes: int
+    """Of that level, before compression."""
+
+    crc32: int
+    """Of those bytes, C order, little-endian."""
+
+    files: int
+    """Files that hold them and the inline levels; 0 if all voxels are 0."""
+
+    stored: tuple[StoredFile, ...] = field(default=(), compare=False, repr=False)
+    """These files, by which damage is found later."""
+
+
+class PyramidWriter:
+    """Writes the blocks of one multiscale image; picklable, opens its arrays lazily.
+
+    Several threads may write different blocks at once.
+
+    Parameters
+    ----------
+    spec
+        The image, made by :func:`blockseg.io.output.create.create_output`.
+    threads
+        How many threads compress.
+    """
+
+    def __init__(self, spec: PyramidSpec, threads: int = 2) -> None:
+        self.spec = spec
+        self._threads = threads
+        self._levels = spec.levels
+        self._grid = spec.grid
+        self._stores: dict[int, ts.TensorStore] = {}
+        self._lock = threading.Lock()
+        self._context = ts.Context(
+            {
+                "cache_pool": {"total_bytes_limit": 0},
+                "data_copy_concurrency": {"limit": threads},
+                "file_io_concurrency": {"limit": _WAITING},
+            }
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (PyramidWriter, (self.spec, self._threads))
+
+    def write_block(self, roi: Roi, data: NDArray[Any]) -> BlockWritten:
+        """Write one block at level 0 and at every inline level.
+
+        Parameters
+        ----------
+        roi
+            One block of the grid, in the output's coordinates.
+        data
+            Its voxels, axes (z, y, x).
+
+        Raises
+        ------
+        GeometryError
+            If ``roi`` is not a block, or the data are of another shape or type.
+        NoSpaceError
+            If the disk is full.
+        OutputGoneError
+            If the output is not there any more.
+        VolumeError
+            If a shard cannot be written.
+        """
+        self._check_block(roi, data)
+        coarse, region = data, roi
+        files: tuple[StoredFile, ...] = ()
+        for level in self._levels:
+            if not level.inline:
+                break
+            if level.index:
+                # a block of zeros stays one; most blocks of a brain are
+                coarse = halve(coarse, self.spec.reduce) if files else coarse
+                region = Roi(
+                    to_zyx(a // 2 for a in region.start),
+                    to_zyx(-(-b // 2) for b in region.stop),
+                )
+            files += self._write(level, region, coarse)
+        return _written(data, files)
+
+    def write_level_block(self, level: int, index: Zyx) -> BlockWritten:
+        """Write one shard of a second-pass level from the level below it.
+
+        Parameters
+        ----------
+        level
+            One of ``spec.second_pass_grids()``; the level below must be complete.
+        index
+            Position of the shard in the level's grid.
+
+        Raises
+        ------
+        GeometryError
+            If the level is not one of the second pass, or has no such shard.
+        CorruptDataError
+            If the level below cannot be decoded.
+        NoSpaceError, OutputGoneError, VolumeError
+            As in :meth:`write_block`.
+        """
+        if not 0 < level < len(self._levels) or self._levels[level].inline:
+            message = f"level {level} of {self.spec.uri} has no second pass"
+            raise GeometryError(message)
+        target, finer = self._levels[level], self._levels[level - 1]
+        grid = target.grid
+        if any(not 0 <= i < n for i, n in zip(index, grid.counts, strict=True)):
+            message = (
+                f"level {level} has {grid.counts} shards; there is none at {index}"
+            )
+            raise GeometryError(message)
+        roi = grid.block(index).write_roi
+        data = np.empty(roi.shape, self.spec.dtype)
+        # a slab of chunks at a time: the whole source is eight times the shard
+        for z in range(roi.start[0], roi.stop[0], target.chunk[0]):
+            stop = min(z + target.chunk[0], roi.stop[0])
+            slab = Roi((z, *roi.start[1:]), (stop, *roi.stop[1:]))
+            source = Roi(
+                to_zyx(2 * a for a in slab.start),
+                to_zyx(
+                    min(2 * b, n) for b, n in zip(slab.stop, finer.shape, strict=True)
+                ),
+            )
+            data[slab.slices(roi.start)] = halve(
+                self._read(finer, source), self.spec.reduce
+            )
+        return _written(data, self._write(target, roi, data))
+
+    def _check_block(self, roi: Roi, data: NDArray[Any]) -> None:
+        index = to_zyx(
+            a // b for a, b in zip(roi.start, self._grid.block_shape, strict=True)
+        )
+        inside = Roi.whole(self.spec.shape).contains(roi) and roi.size > 0
+        if not inside or self._grid.block(index).write_roi != roi:
+            message = f"{roi} is not one block of {self.spec.block} of {self.spec.uri}"
+            raise GeometryError(message)
+        if data.shape != roi.shape or data.dtype != np.dtype(self.spec.dtype):
+            message = (
+                f"block {roi} of {self.spec.uri} takes {roi.shape} voxels of type "
+                f"{self.spec.dtype}, not {data.shape} of {data.dtype}"
+            )
+            raise GeometryError(message)
+
+    def _write(
+        self, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+    ) -> tuple[StoredFile, ...]:
+        store = self._store(level)
+        try:
+            if data.any():
+                self._replace(store[roi.slices()], level, roi, data)
+                return tuple(self._stored(level, roi))
+            # tensorstore would leave an empty folder for every empty shard
+            self._remove(level, roi)
+        except (OSError, ValueError) as error:
+            what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
+            raise write_error(error, what) from error
+        return ()
+
+    def _check_there(self, level: PyramidLevel) -> None:
+        """Make no new folders where the output was taken away."""
+        document = Path(self.spec.uri, str(level.index), array_file(self.spec))
+        if not document.exists():
+            message = (
+                f"{document.parent} is not the array that this run made: the output was "
+                "removed or unmounted while it was written; bring it back and run the "
+                "same command again"
+            )
+            raise OutputGoneError(message)
+
+    def _replace(
+        self, target: ts.TensorStore, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+    ) -> None:
+        try:
+            target.write(data).result()
+        except ValueError as error:
+            if not is_corrupt(error):
+                raise
+            # a shard that overhangs the array is merged with what lies there
+            self._remove(level, roi)
+            target.write(data).result()
+
+    def _remove(self, level: PyramidLevel, roi: Roi) -> None:
+        for file in self.spec.stored_files(level, roi):
+            file.unlink(missing_ok=True)
+
+    def _stored(self, level: PyramidLevel, roi: Roi) -> Iterator[StoredFile]:
+        """Read back what was written: what lies on disk is what is remembered."""
+        root, prefix = Path(self.spec.uri), self.spec.within and f"{self.spec.within}/"
+        for file in self.spec.stored_files(level, roi):
+            # In Zarr v2 a chunk of zeros in a block of others has no file.
+            if self.spec.zarr_format == 2 and not file.exists():
+                continue
+            found = stored_file(root, file.relative_to(root).as_posix())
+            yield replace(found, path=prefix + found.path)
+
+    def _read(self, level: PyramidLevel, roi: Roi) -> NDArray[Any]:
+        try:
+            data: NDArray[Any] = self._store(level)[roi.slices()].read().result()
+        except (OSError, ValueError) as error:
+            what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
+            raise write_error(error, what) from error
+        return data
+
+    def _store(self, level: PyramidLevel) -> ts.TensorStore:
+        self._check_there(level)
+        with self._lock:
+            if level.index not in self._stores:
+                self._stores[level.index] = self._open(level)
+            return self._stores[level.index]
+
+    def _open(self, level: PyramidLevel) -> ts.TensorStore:
+        path = Path(self.spec.uri) / str(level.index)
+        spec = {
+            "driver": "zarr3" if self.spec.zarr_format == 3 else "zarr",
+            "kvstore": {"driver": "file", "path": f"{path}/"},
+            "metadata": array_document(self.spec, level),
+        }
+        try:
+            return ts.open(spec, open=True, context=self._context).result()
+        except (OSError, ValueError) as error:
+            message = f"{path} is not the array that this run made: {error}"
+            raise VolumeError(message) from error
+
+
+def _written(data: NDArray[Any], files: tuple[StoredFile, ...]) -> BlockWritten:
+    nonzero = int(np.count_nonzero(data)) if files else 0
+    if nonzero:
+        crc32 = zlib.crc32(np.ascontiguousarray(data).data)
+    else:
+        crc32 = _crc32_of_zeros(data.nbytes)
+    return BlockWritten(
+        data.size, nonzero, data.nbytes, crc32, len(files), stored=files
+    )
+
+
+@lru_cache(maxsize=64)
+def _crc32_of_zeros(count: int) -> int:
+    """Most blocks of a brain are empty, and of a few shapes."""
+    return zlib.crc32(bytes(count))

@@ -1,0 +1,1 @@
+"""Checks of what is plausible about a source, asked before any work."""

@@ -1,0 +1,127 @@
+"""What is plausible about a source, asked before any work, alike for every command.
+
+What is surely wrong is refused: a check raises VolumeError. What may be meant is doubted:
+a check yields one line, which names the option that silences it. What is worth knowing and
+no cause for doubt it yields as a Remark. A check looks at metadata and at samples, never at
+a whole source, and takes a fraction of a second.
+
+To add one, write a module here with a function of :data:`Check`'s form, and name it in
+``_CHECKS``; ``docs/inputs.md`` has a row for each.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from blockseg.io.chunk_memory import open_for_samples
+from blockseg.io.find import find
+from blockseg.io.plausibility.chunks import chunks_are_stored, refuse_misplaced
+from blockseg.io.plausibility.levels import lacks_levels
+from blockseg.io.plausibility.remark import Remark
+from blockseg.io.plausibility.sizes import has_sizes_that_fit
+from blockseg.io.plausibility.slices import uneven_slices
+from blockseg.io.plausibility.units import is_of_no_microscope, states_no_unit
+from blockseg.io.plausibility.values import are_of_another_type, doubtful_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from blockseg.core.choices import SourceChoices
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.io.protocol import Volume
+
+__all__ = [
+    "Plausible",
+    "Remark",
+    "doubtful_type",
+    "doubts_of",
+    "find_plausible",
+    "refuse_misplaced",
+]
+
+Check: TypeAlias = (
+    "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"
+)
+"""Yields a line for each doubt, a Remark for what is none; raises VolumeError for what is
+surely wrong."""
+
+_CHECKS: tuple[Check, ...] = (
+    has_sizes_that_fit,
+    states_no_unit,
+    is_of_no_microscope,
+    uneven_slices,
+    chunks_are_stored,
+    are_of_another_type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """A volume that may be worked on."""
+
+    spec: VolumeSpec
+    """How any process opens it."""
+
+    volume: Volume
+    """It, open for reading."""
+
+    doubts: tuple[str, ...]
+    """What may mislead, a line each."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing and no cause for doubt, a line each, without a full stop."""
+
+
+def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plausible:
+    """Find a volume, and refuse what is surely not what the user means.
+
+    Parameters
+    ----------
+    uri
+        As for :func:`~blockseg.io.find`.
+    choices
+        What the user says of it.
+
+    Raises
+    ------
+    VolumeError
+        With one line that says what is wrong and what to do.
+    """
+    spec = find(
+        uri,
+        level=choices.level,
+        dataset=choices.dataset,
+        channel=choices.channel,
+        timepoint=choices.timepoint,
+        axes=choices.axes,
+        stored_as=choices.stored_as,
+        allow_gaps=choices.allow_gaps,
+    )
+    volume = open_for_samples(spec)
+    doubts, remarks = _judged(spec, volume, choices)
+    lacking = lacks_levels(os.fspath(uri), spec, choices)
+    return Plausible(spec, volume, (*lacking, *doubts), remarks)
+
+
+def doubts_of(
+    spec: VolumeSpec, volume: Volume, choices: SourceChoices
+) -> tuple[str, ...]:
+    """Return what may mislead about a volume that was found before.
+
+    Raises
+    ------
+    VolumeError
+        If something is surely wrong.
+    """
+    return _judged(spec, volume, choices)[0]
+
+
+def _judged(
+    spec: VolumeSpec, volume: Volume, choices: SourceChoices
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return doubts and remarks."""
+    lines = [line for check in _CHECKS for line in check(spec, volume, choices)]
+    doubts = tuple(line for line in lines if isinstance(line, str))
+    return doubts, tuple(line.text for line in lines if isinstance(line, Remark))

@@ -1,0 +1,1 @@
+"""Names of 2-D slices, put in the order of their planes."""

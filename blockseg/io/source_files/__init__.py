@@ -1,0 +1,1 @@
+"""The files of a source, and whether one of them has changed."""

@@ -1,0 +1,1 @@
+"""TIFF: stacks, and folders or globs of slices."""

@@ -1,0 +1,147 @@
+"""How the chunks of an array are named, and what names are found in its folder."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from blockseg.io.layout import ArrayLayout
+
+__all__ = ["KeyStyle", "key_style", "names_in", "orders_of", "spellings_of"]
+
+_METADATA = frozenset({".zarray", ".zgroup", "zarr.json", "attributes.json"})
+_CHUNK = re.compile(r"(?:[^/]+/)*?(?:c[./])?\d+(?:[./]\d+)+")
+_DEEPEST = 7  # folders below the array's: five axes, a prefix, and one to spare
+_SPELLINGS = (("", "."), ("", "/"), ("c/", "/"), ("c.", "."), ("c/", "."))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStyle:
+    """How chunk keys of an array are spelled."""
+
+    prefix: str
+    """What each begins with."""
+
+    separator: str
+    """What stands between the numbers."""
+
+    order: tuple[int, ...]
+    """Axis, in C order, of each number."""
+
+    def key(self, place: tuple[int, ...]) -> str:
+        """Return the key of the chunk at a place of the grid."""
+        return self.prefix + self.separator.join(
+            str(place[axis]) for axis in self.order
+        )
+
+    def place(self, key: str) -> tuple[int, ...] | None:
+        """Return the place of the chunk with a key; None if it is spelled otherwise."""
+        if not key.startswith(self.prefix):
+            return None
+        numbers = key.removeprefix(self.prefix).split(self.separator)
+        if len(numbers) != len(self.order) or not all(map(_is_plain, numbers)):
+            return None
+        along = dict(zip(self.order, map(int, numbers), strict=True))
+        return tuple(along[axis] for axis in range(len(numbers)))
+
+
+def _is_plain(number: str) -> bool:
+    return number.isdecimal() and (number == "0" or number[0] != "0")
+
+
+def key_style(layout: ArrayLayout) -> KeyStyle:
+    """Return how an array's metadata say that its chunks are named."""
+    axes = range(len(layout.shape))
+    order = tuple(reversed(axes) if layout.reversed_keys else axes)
+    return KeyStyle(layout.key_prefix, layout.key_separator, order)
+
+
+def spellings_of(style: KeyStyle) -> Iterator[KeyStyle]:
+    """Yield the other spellings of a style, N5's, those of Zarr v2 and v3 among them."""
+    for prefix, separator in _SPELLINGS:
+        if (prefix, separator) != (style.prefix, style.separator):
+            yield replace(style, prefix=prefix, separator=separator)
+
+
+def orders_of(style: KeyStyle) -> Iterator[KeyStyle]:
+    """Yield a style itself, the style that counts backwards, and all other orders."""
+    yield style
+    yield replace(style, order=style.order[::-1])
+    for order in itertools.permutations(style.order):
+        if order not in (style.order, style.order[::-1]):
+            yield replace(style, order=order)
+
+
+def names_in(
+    folder: Path,
+    *,
+    entries: int,
+    folders: int,
+    fan: int,
+    like: re.Pattern[str] = _CHUNK,
+    enters: Callable[[str], bool] = lambda _: True,
+) -> list[str]:
+    """Return the names of files in a folder that look like chunk keys, '/'-separated.
+
+    Folders that are arrays or groups of their own are passed over.
+
+    Parameters
+    ----------
+    folder
+        Where to begin.
+    entries, folders
+        How many are looked at at most, in all.
+    fan
+        How many folders are entered in each, the first and the last among them.
+    like
+        What such names match as a whole.
+    enters
+        Whether to look into a folder, by its name relative to the first.
+    """
+    found: list[str] = []
+    waiting = [""]
+    while waiting and entries > 0 and folders > 0:
+        inner = waiting.pop()
+        files, below, own = _listed(folder / inner, entries)
+        entries, folders = entries - len(files) - len(below), folders - 1
+        if inner and own:
+            continue
+        found += [f"{inner}{name}" for name in files if like.fullmatch(inner + name)]
+        names = [name for name in below if enters(f"{inner}{name}")]
+        if inner.count("/") < _DEEPEST:
+            waiting += [f"{inner}{name}/" for name in reversed(_spread(names, fan))]
+    return found
+
+
+def _listed(folder: Path, limit: int) -> tuple[list[str], list[str], bool]:
+    """Return files and folders in a folder, and whether it has metadata of its own."""
+    try:
+        with os.scandir(folder) as listing:
+            some = list(itertools.islice(listing, limit))
+    except OSError:
+        return [], [], False
+    below = [entry.name for entry in some if entry.is_dir() and entry.name[0] != "."]
+    names = {entry.name for entry in some}
+    return sorted(names - {*below}, key=_by_size), below, bool(names & _METADATA)
+
+
+def _spread(names: list[str], count: int) -> list[str]:
+    """Return some names from the first to the last, of numbers and of others alike."""
+    chosen = []
+    for numbers in (True, False):
+        kind = sorted((n for n in names if n.isdecimal() is numbers), key=_by_size)
+        taken = min(count, len(kind))
+        last = max(taken - 1, 1)
+        chosen += [kind[i * (len(kind) - 1) // last] for i in range(taken)]
+    return chosen
+
+
+def _by_size(name: str) -> tuple[int, str]:
+    return len(name), name

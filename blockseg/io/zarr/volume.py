@@ -1,0 +1,141 @@
+"""Read Zarr v2 and v3: with tensorstore, or zarr-python where it knows a codec more."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from blockseg.core.errors import VolumeError
+from blockseg.io.axes import AxisSelection
+from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
+from blockseg.io.chunks.volume import ChunkedVolume, number_type, one_line
+from blockseg.io.layout import load_json
+from blockseg.io.zarr.codec_keys import unknown_codec_keys, with_plain_codecs
+from blockseg.io.zarr.layout import zarr_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.io.axes import Index
+    from blockseg.io.layout import ArrayLayout
+
+__all__ = ["open_zarr", "read_zarr_array"]
+
+_MAY_BE_NULL = ("dimension_separator", "consolidated_metadata")
+
+
+def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
+    """Open a Zarr array read-only.
+
+    Raises
+    ------
+    VolumeError
+        If it is gone, damaged, or encoded as none of the libraries can read.
+    """
+    image = zarr_image(Path(spec.uri), spec.path)
+    if image is None or image.path != image.levels[0].path:
+        message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
+        raise VolumeError(message)
+    layout = image.levels[0].renamed(spec.axes)
+    selection = AxisSelection.choose(
+        layout.axes,
+        layout.shape,
+        channel=spec.channel,
+        timepoint=spec.timepoint,
+        where=layout.name,
+    )
+    number_type(layout)
+    limits = (limits or ReadLimits()).for_chunks(layout.chunk_bytes)
+    begin = read_zarr_array(layout, limits)
+    return ChunkedVolume(spec, layout, selection, begin, open_zarr, limits.cache_bytes)
+
+
+def read_zarr_array(
+    layout: ArrayLayout, limits: ReadLimits
+) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+    """Return a function that begins to read a part; what it returns waits for it.
+
+    Raises
+    ------
+    VolumeError
+        If neither library can read it.
+    """
+    try:
+        return _tensorstore(layout, limits)
+    except OPENING_ERRORS as error:
+        reader = _zarr_python(layout)
+        if reader is None:
+            raise VolumeError(_why_not(layout, error)) from error
+        return reader
+
+
+def _tensorstore(
+    layout: ArrayLayout, limits: ReadLimits
+) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+    driver = "zarr" if layout.format == "zarr2" else "zarr3"
+    try:
+        return open_read_only(driver, layout.folder, limits)
+    except OPENING_ERRORS:
+        stated, version = _stated(layout)
+        plain = with_plain_codecs(_said(stated), version)
+        if plain == stated:
+            raise
+        return open_read_only(
+            driver, layout.folder, limits, metadata=plain, assume_metadata=True
+        )
+
+
+def _stated(layout: ArrayLayout) -> tuple[dict[str, Any], Literal[2, 3]]:
+    if layout.format == "zarr2":
+        return load_json(layout.folder / ".zarray") or {}, 2
+    return load_json(layout.folder / "zarr.json") or {}, 3
+
+
+def _said(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata without keys that say nothing, and that tensorstore refuses so."""
+    empty = [key for key in _MAY_BE_NULL if metadata.get(key, "") is None]
+    return {key: value for key, value in metadata.items() if key not in empty}
+
+
+def _why_not(layout: ArrayLayout, error: Exception) -> str:
+    stated, version = _stated(layout)
+    unknown = unknown_codec_keys(stated, version)
+    if unknown:
+        return (
+            f"{layout.name} cannot be opened: no library here knows "
+            f"{', '.join(unknown)} among the settings of its codecs; take it out of "
+            "zarr.json if it changes nothing in the chunks"
+        )
+    return (
+        f"{layout.name} cannot be opened, codecs "
+        f"{', '.join(layout.codecs) or 'none'}: {one_line(error)}"
+    )
+
+
+def _zarr_python(
+    layout: ArrayLayout,
+) -> Callable[[Index], Callable[[], NDArray[Any]]] | None:
+    import zarr
+
+    version = 2 if layout.format == "zarr2" else 3
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # codecs outside the specification
+            array: Any = zarr.open_array(
+                layout.folder,
+                mode="r",
+                zarr_format=version,  # type: ignore[arg-type]
+            )
+    except Exception:  # noqa: BLE001 - tensorstore's reason is the one to report
+        return None
+
+    def begin(index: Index) -> Callable[[], NDArray[Any]]:
+        return lambda: np.asarray(array[index])
+
+    return begin

@@ -1,0 +1,1 @@
+"""``blockseg metrics``, and the measured cubes that every run records."""

@@ -1,0 +1,137 @@
+"""The counts of a run's cells, read back from its ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.output_lock import refuse_lost_record
+from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.dhpr.cube_bytes import cells_from_bytes
+from blockseg.dhpr.cubes import CellTable, joined
+from blockseg.measurement.grey_scale import scale_from
+from blockseg.runtime.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.dhpr.grey_scale import GreyScale
+
+__all__ = ["CellSource", "load_cells"]
+
+_TOGETHER = 2**13  # cells that are added up at a time
+
+
+@dataclass(frozen=True, slots=True)
+class CellSource:
+    """Where the cells of a run are kept."""
+
+    ledger: Path
+    """The file."""
+
+    fingerprint: str
+    """Of the run."""
+
+    phase: str
+    """Whose blocks they belong to."""
+
+    scale: GreyScale
+    """What their codes mean."""
+
+    predicted: bool
+    """Whether F comes from a network."""
+
+    @classmethod
+    def of(cls, paths: Paths) -> CellSource | None:
+        """Return that of an output; None if it was begun without metrics.
+
+        Raises
+        ------
+        VolumeError
+            If there is no such output, or it is none of ours.
+        """
+        record = RunRecord.of(paths) if paths.folder.is_dir() else None
+        if record is None:
+            refuse_lost_record(paths)
+            message = f"{paths.out} is no output of blockseg run or blockseg metrics"
+            raise VolumeError(message)
+        kept = record.facts.get("cells")
+        if kept is None:
+            return None
+        return cls(
+            ledger=Path(record.execution.get("ledger") or paths.ledger),
+            fingerprint=record.fingerprint,
+            phase=record.facts["phases"][0]["name"],
+            scale=scale_from(kept["scale"]),
+            predicted=bool(kept["predicted"]),
+        )
+
+    def tables(self) -> Iterator[CellTable]:
+        """Yield the cells of all blocks that are done, some thousand at a time.
+
+        A cell that blocks cut may come in several parts, in one table or more.
+
+        Raises
+        ------
+        LedgerError
+            If they cannot be read.
+        """
+        waiting: list[CellTable] = []
+        rows = 0
+        with Ledger.read(self.ledger, self.fingerprint) as ledger:
+            for _, payload in ledger.payloads(self.phase):
+                part = cells_from_bytes(payload, self.scale, predicted=self.predicted)
+                waiting.append(part)
+                rows += len(part)
+                if rows >= _TOGETHER:
+                    yield joined(waiting)
+                    waiting, rows = [], 0
+        if waiting:
+            yield joined(waiting)
+
+
+def load_cells(
+    out: Path, cells: Zyx | None = None, origin: Zyx = (0, 0, 0)
+) -> CellTable:
+    """Return the cells of all blocks that are done, of ``run`` or ``metrics``.
+
+    Parameters
+    ----------
+    out
+        The output group.
+    cells
+        Return boxes of so many cells along (z, y, x) instead, as
+        :meth:`~blockseg.dhpr.cubes.CellTable.boxes` does, without ever holding all cells:
+        a cell takes 2 KiB of memory, a box 4.
+    origin
+        Index of the first cell of the box with the index (0, 0, 0).
+
+    Raises
+    ------
+    VolumeError
+        If there is no such output, or it is none of ours.
+    LedgerError
+        If its ledger cannot be read, or none of its blocks was measured.
+    """
+    paths = Paths(absolute(out))
+    source = CellSource.of(paths)
+    found: list[CellTable] = []
+    rows, limit = 0, _TOGETHER
+    for table in () if source is None else source.tables():
+        found.append(table if cells is None else table.boxes(cells, origin))
+        rows += len(found[-1])
+        if cells is not None and rows > limit:
+            found = [joined(found)]
+            rows = len(found[0])
+            limit = 2 * rows + _TOGETHER  # so that most rows are copied a few times
+    if not found:
+        message = (
+            f"no block of {paths.out} was measured; run it without --no-metrics, or use "
+            "blockseg metrics"
+        )
+        raise LedgerError(message)
+    return joined(found)

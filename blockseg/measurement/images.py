@@ -1,0 +1,130 @@
+"""``OUT/blocks/``: one small image a metric, one voxel a cell, to lay over the brain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.space import Space
+from blockseg.dhpr.cubes import CELL, joined
+from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
+from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
+from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.written_files import stored_below
+from blockseg.measurement.cube_source import CellSource
+from blockseg.runtime.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from blockseg.blockwise.job import Job
+    from blockseg.config.settings import RunSettings
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.stored_file import StoredFile
+    from blockseg.dhpr.cubes import CellTable
+
+__all__ = ["predicted_cell_files", "write_cell_images"]
+
+_FOLDER = "blocks"
+
+
+def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
+    """Write what the ledger knows of a job's cells by now; nothing if that is nothing.
+
+    Parameters
+    ----------
+    job
+        A run, or a job of metrics alone.
+    settings
+        Format, codec and flavour.
+    space
+        Of the source.
+
+    Raises
+    ------
+    BlocksegError
+        If the ledger cannot be read or the images not written.
+    """
+    source = CellSource.of(job.paths)
+    if source is None:
+        return
+    cells = _cells(job.main.grid.region)
+    names = [name for name in DHPR_METRICS if source.predicted or name != "entropy"]
+    images = {name: np.full(cells.shape, np.nan, np.float32) for name in names}
+    measured = 0
+    for table in _whole_cells(source, job.main.grid.region):
+        measured += len(table)
+        at = tuple((table.index - np.array(cells.start)).T)
+        values = dhpr_metrics(table, settings.dhpr)
+        for name, image in images.items():
+            image[at] = values[name]
+    if not measured:
+        return
+    write_metric_images(
+        job.paths.out / _FOLDER,
+        images,
+        _space(space, cells.start),
+        zarr_format=settings.zarr_format,
+        codec=settings.codec,
+        beside=job.paths.folder,
+        checked=bool(job.record.facts.get("checked", False)),
+    )
+    with Ledger.open(source.ledger, source.fingerprint) as ledger:
+        ledger.written.put(_FOLDER, _stored(job.paths.out))
+
+
+def _stored(out: Path) -> tuple[StoredFile, ...]:
+    try:
+        return tuple(stored_below(out, _FOLDER))
+    except OSError as error:
+        raise write_error(error, str(out / _FOLDER)) from error
+
+
+def predicted_cell_files(job: Job, settings: RunSettings) -> int:
+    """Return how many files the images of a job have at most."""
+    if job.record.facts.get("cells") is None:
+        return 0
+    return predicted_metric_files(
+        _cells(job.main.grid.region).shape,
+        len(DHPR_METRICS),
+        settings.zarr_format,
+        settings.codec,
+    )
+
+
+def _cells(region: Roi) -> Roi:
+    """Return the indices of the cells that a region has voxels of."""
+    around = region.aligned(CELL)
+    return Roi(
+        to_zyx(n // CELL for n in around.start), to_zyx(n // CELL for n in around.stop)
+    )
+
+
+def _whole_cells(source: CellSource, region: Roi) -> Iterator[CellTable]:
+    """Yield cells, each once; parts of one that blocks cut wait for the others.
+
+    Blocks come in order, so no more wait than one layer of blocks has.
+    """
+    waiting: list[CellTable] = []
+    for table in source.tables():
+        known = joined([*waiting, table])
+        corner = known.index * CELL
+        first = np.maximum(corner, region.start)
+        last = np.minimum(corner + CELL, region.stop)
+        whole = known.sum("extent") == np.prod(last - first, axis=1)
+        yield known.select(whole)
+        waiting = [known.select(~whole)]
+    yield from waiting
+
+
+def _space(space: Space, first: Zyx) -> Space:
+    """Return the space of an image whose voxels are cells; centres lie at centres."""
+    z, y, x = (
+        t + s * (CELL * i + (CELL - 1) / 2)
+        for t, s, i in zip(space.translation, space.voxel_size, first, strict=True)
+    )
+    dz, dy, dx = (CELL * s for s in space.voxel_size)
+    return Space((dz, dy, dx), space.unit, (z, y, x))

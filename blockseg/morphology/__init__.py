@@ -1,0 +1,1 @@
+"""Centrelines, components and tracings, and how well two segmentations agree."""

@@ -1,0 +1,1 @@
+"""Normalization of a volume by level and noise of its background."""

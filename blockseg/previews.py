@@ -1,0 +1,146 @@
+"""``blockseg preview``: maximum projections of image, probability and mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
+from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.core.specs import VolumeSpec
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.output.picture import as_grey, panels, save_png
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.io.protocol import Volume
+
+__all__ = ["preview"]
+
+_LARGEST_SIDE = 1024
+_MOST_IMAGE_VOXELS = 2**31
+
+
+def preview(out: str, picture: str | None = None) -> Path:
+    """Draw what a run made, beside what it was made from.
+
+    Parameters
+    ----------
+    out
+        Output of a run.
+    picture
+        PNG to write; ``OUT/.blockseg/preview.png`` if not given.
+
+    Returns
+    -------
+    Path
+        The picture: projections along z of the image (where it is at hand and no
+        level needs more than 2 gigavoxels to be read), probability and mask.
+
+    Raises
+    ------
+    VolumeError
+        If there is no such output or the picture cannot be written.
+    """
+    root = absolute(out)
+    level = 0
+    while max(_level(root, level).shape[1:]) > _LARGEST_SIDE:
+        level += 1
+    probability = _project(_level(root, level))
+    mask = _project(_level(root / "labels" / "foreground", level)).astype(bool)
+    planes = [
+        ("probability", probability.astype(np.uint8)),
+        ("mask", mask * np.uint8(255)),
+    ]
+    image = _image(root, level)
+    if image is not None:
+        planes.insert(0, ("image", as_grey(_fitted(image, probability.shape))))
+    target = Path(picture) if picture else root / FOLDER / "preview.png"
+    if not target.absolute().parent.is_dir():
+        message = f"{target} cannot be written: there is no folder {target.parent}"
+        raise VolumeError(message)
+    save_png(target, panels(planes, across=True))
+    return target
+
+
+def _level(group: Path, level: int) -> Volume:
+    return open_volume(find(str(group), level=level))
+
+
+def _project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
+    """Return the maximum along z, read a slab of chunks at a time."""
+    region = roi or Roi.whole(volume.shape)
+    step = volume.chunk_shape[0]
+    (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
+    slabs = (
+        volume.read(Roi((z, y0, x0), (min(z + step, z1), y1, x1))).max(axis=0)
+        for z in range(z0, z1, step)
+    )
+    result: NDArray[np.generic] = next(slabs)
+    for slab in slabs:
+        np.maximum(result, slab, out=result)
+    return result
+
+
+def _image(root: Path, level: int) -> NDArray[np.generic] | None:
+    """Project the source at the level that costs least and still shows enough."""
+    record = RunRecord.of(Paths(root))
+    if record is None or not record.request.get("source"):
+        return None
+    spec = VolumeSpec(**record.request["source"]["spec"])
+    roi = _roi(record.facts["roi"])
+    for further in range(level, -1, -1):
+        try:
+            volume = open_volume(
+                find(
+                    spec.uri,
+                    dataset=_dataset(spec),
+                    level=spec.level + further,
+                    channel=spec.channel,
+                    timepoint=spec.timepoint,
+                )
+            )
+        except VolumeError:
+            continue
+        factors = [
+            max(1, round(n / m))
+            for n, m in zip(record.facts["volume_shape"], volume.shape, strict=True)
+        ]
+        z, y, x = (
+            (a // f, -(-b // f))
+            for a, b, f in zip(roi.start, roi.stop, factors, strict=True)
+        )
+        region = Roi((z[0], y[0], x[0]), (z[1], y[1], x[1]))
+        region = region.intersection(Roi.whole(volume.shape))
+        if 0 < region.size <= _MOST_IMAGE_VOXELS:
+            return _project(volume, region)
+    return None
+
+
+def _dataset(spec: VolumeSpec) -> str | None:
+    return None if spec.format == "tiff" or not spec.path else spec.path
+
+
+def _roi(text: str) -> Roi:
+    (z0, z1), (y0, y1), (x0, x1) = (
+        [int(end) for end in part.split(":")] for part in text.split(",")
+    )
+    return Roi((z0, y0, x0), (z1, y1, x1))
+
+
+def _fitted(plane: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """Return the plane at another size, by the maximum of what each pixel covers."""
+    for axis, wanted in enumerate(shape):
+        have = plane.shape[axis]
+        if have > wanted:
+            edges = np.arange(wanted) * have // wanted
+            plane = np.maximum.reduceat(plane, edges, axis=axis)
+        elif have < wanted:
+            plane = plane.take(np.arange(wanted) * have // wanted, axis=axis)
+    return plane

@@ -1,0 +1,1 @@
+"""``blockseg propose-annotations``: the blocks most worth annotating."""

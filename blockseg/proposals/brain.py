@@ -1,0 +1,212 @@
+"""The measured brain that blocks are picked from, opened and checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.blockwise.outputs import absolute, stem
+from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.core.blocks import BlockState
+from blockseg.core.choices import SourceChoices
+from blockseg.core.errors import LedgerError
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.grid import BlockGrid
+from blockseg.core.space import Space
+from blockseg.core.specs import VolumeSpec
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.plausibility.checks import doubts_of
+from blockseg.measurement.cube_source import CellSource
+from blockseg.runtime.ledger.ledger import STATE_CODES, Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.io.protocol import Volume
+
+__all__ = ["Brain", "doubts_of_measured", "is_measured", "open_brain"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brain:
+    """What a run, or ``blockseg metrics``, knows of a brain."""
+
+    out: Path
+    """The output group."""
+
+    record: RunRecord
+    """What was asked and decided."""
+
+    cells: CellSource
+    """Where the counts of its cells are, and on which grey scale."""
+
+    source: Volume
+    """The image."""
+
+    space: Space
+    """Voxel size and place of the image; the user's voxel size over the metadata's."""
+
+    spec: VolumeSpec
+    """How the image is found."""
+
+    grid: BlockGrid
+    """Its blocks; the region is what was measured."""
+
+    done: NDArray[np.bool_]
+    """Which blocks are done, shape ``grid.counts``."""
+
+    missing: int
+    """Blocks that are still to do."""
+
+    probability: Volume | None
+    """Prediction in 1/255, of the region; None where no network has seen the brain."""
+
+    threshold: int
+    """Least probability that is foreground, in 1/255."""
+
+    @property
+    def name(self) -> str:
+        """Of the source, as a part of file names."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem(self.spec)) or "brain"
+
+    def background(self, roi: Roi) -> tuple[float, float]:
+        """Return level and noise SD of the run's background at a region.
+
+        In grey levels; with a background field, those of the node nearest to its centre.
+        """
+        scale = self.cells.scale
+        field: dict[str, Any] | None = self.record.decisions.get("field")
+        if field is None:
+            return scale.level, scale.sd
+        centre = (np.array(roi.start) + np.array(roi.stop) - 1) / 2
+        place = np.rint((centre - field["start"]) / np.array(field["step"]))
+        z, y, x = np.clip(place, 0, np.array(field["nodes"]) - 1).astype(int)
+        row = z * field["nodes"][1] + y
+        level, sd = (float(field[name][row].split()[x]) for name in ("offset", "scale"))
+        network = self.record.facts.get("network") or {}
+        return level, sd * float(network.get("gain", 1.0))
+
+
+def is_measured(name: str) -> bool:
+    """Say whether a path is an output of ``run`` or ``metrics``, and no bare volume."""
+    paths = Paths(absolute(name))
+    record = RunRecord.of(paths) if paths.folder.is_dir() else None
+    return record is not None and record.facts["phases"][0]["name"] in (
+        "segment",
+        "metrics",
+    )
+
+
+def doubts_of_measured(name: str) -> tuple[str, ...]:
+    """Return what may mislead about the source of an output, as it is by now.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be opened, or something is surely wrong.
+    """
+    record = RunRecord.of(Paths(absolute(name)))
+    if record is None:
+        return ()
+    kept = record.request["source"]
+    spec = VolumeSpec(**kept["spec"])
+    choices = SourceChoices(
+        level=spec.level,
+        channel=spec.channel,
+        timepoint=spec.timepoint,
+        axes=spec.axes or None,
+        stored_as=spec.stored_as or None,
+        voxel_size=None if kept["unit"] is None else _vector(kept["voxel_size"]),
+        allow_gaps=spec.allow_gaps,
+        allow_empty=bool(record.execution.get("allow-empty")),
+    )
+    return doubts_of(spec, open_volume(spec), choices)
+
+
+def open_brain(name: str, *, allow_partial: bool) -> Brain:
+    """Open an output of ``run`` or ``metrics`` with its source.
+
+    Parameters
+    ----------
+    name
+        The output.
+    allow_partial
+        Whether blocks may be missing.
+
+    Raises
+    ------
+    VolumeError
+        If it is no such output, or its source cannot be opened.
+    LedgerError
+        If blocks are missing, were not measured, or belong to another version.
+    """
+    paths = Paths(absolute(name))
+    cells = CellSource.of(paths)
+    if cells is None:
+        message = (
+            f"the blocks of {paths.out} were not measured; run it without --no-metrics, "
+            "or use blockseg metrics"
+        )
+        raise LedgerError(message)
+    record = RunRecord.of(paths)
+    if record is None:
+        message = f"{paths.record} is gone; run again"
+        raise LedgerError(message)
+    with Ledger.read(cells.ledger, cells.fingerprint):
+        pass  # a record that was changed is told before anything of it is believed
+    kept = record.request["source"]
+    spec = VolumeSpec(**kept["spec"])
+    source = open_volume(spec)
+    grid = _grid(record, source)
+    done, failed = _states(cells, grid)
+    missing = int(record.facts["phases"][0]["blocks"]) - int(done.sum())
+    if missing > 0 and not allow_partial:
+        message = (
+            f"the run of {paths.out} is not complete: {missing} of "
+            f"{record.facts['phases'][0]['blocks']} blocks are missing"
+            f"{f', {failed} of them failed' if failed else ''}; finish it, or pick from "
+            "what there is with --allow-partial"
+        )
+        raise LedgerError(message)
+    return Brain(
+        out=paths.out,
+        record=record,
+        cells=cells,
+        source=source,
+        space=Space(
+            _vector(kept["voxel_size"]), kept["unit"], _vector(kept["translation"])
+        ),
+        spec=spec,
+        grid=grid,
+        done=done,
+        missing=max(missing, 0),
+        probability=open_volume(find(str(paths.out))) if cells.predicted else None,
+        threshold=int(record.decisions.get("threshold", 128)),
+    )
+
+
+def _grid(record: RunRecord, source: Volume) -> BlockGrid:
+    asked = record.request["settings"].get("roi")
+    roi = Roi.whole(source.shape)
+    if asked:
+        ends = [[int(end) for end in part.split(":")] for part in asked.split(",")]
+        roi = Roi(to_zyx(a for a, _ in ends), to_zyx(b for _, b in ends))
+    return BlockGrid(source.shape, to_zyx(record.decisions["block"]), roi=roi)
+
+
+def _states(cells: CellSource, grid: BlockGrid) -> tuple[NDArray[np.bool_], int]:
+    with Ledger.read(cells.ledger, cells.fingerprint) as ledger:
+        states = ledger.states(cells.phase, len(grid))
+    done = (states == STATE_CODES[BlockState.DONE]).reshape(grid.counts)
+    return done, int((states == STATE_CODES[BlockState.FAILED]).sum())
+
+
+def _vector(values: list[float]) -> tuple[float, float, float]:
+    z, y, x = (float(value) for value in values)
+    return (z, y, x)

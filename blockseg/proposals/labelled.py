@@ -1,0 +1,304 @@
+"""The published rule on a folder of labelled volumes, as it was published."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.blockwise.outputs import writable
+from blockseg.blockwise.record.record import Paths
+from blockseg.blockwise.sources.doubts import say
+from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.core.places import local_path
+from blockseg.core.version import __version__
+from blockseg.dhpr.published import published_metrics, published_picks
+from blockseg.evaluation.report import write_report
+from blockseg.io.open import open_volume
+from blockseg.io.tiff.write import write_tiff
+from blockseg.proposals.crops import thumbnails
+from blockseg.proposals.folder import PicksFolder
+from blockseg.proposals.proposed import Proposed
+from blockseg.proposals.report import ReportFacts, report
+from blockseg.runtime.run_lock import RunLock
+from blockseg.training.annotations.doubts import LabelDoubts
+from blockseg.training.annotations.labels import OTHERS, LabelCodes
+from blockseg.training.data.annotated_volumes import find_cases
+from blockseg.training.data.scan import scan
+from blockseg.training.data.volume_source import OpenCase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.choices import SourceChoices
+    from blockseg.proposals.folder import Row
+    from blockseg.proposals.settings import ProposeSettings
+    from blockseg.training.data.annotated_volumes import Case
+
+__all__ = ["is_labelled", "propose_labelled"]
+
+_DRAWS = 10
+_DRAWN = 80_000  # background voxels that the original draws
+_CLIP, _CAP, _TINY = 60.0, 6.5, 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """D, s and L of a labelled volume."""
+
+    case: Case
+    row: dict[str, float]
+    drawn: NDArray[np.float64]  # s and L of each seeded draw, shape (draws, 2)
+
+
+def is_labelled(source: str) -> bool:
+    """Say whether a source is a folder with ``image/`` and ``label/``."""
+    root = Path(local_path(source)).expanduser()
+    return (root / "image").is_dir() and (root / "label").is_dir()
+
+
+def propose_labelled(
+    source: str,
+    folder: str,
+    settings: ProposeSettings,
+    choices: SourceChoices | None = None,
+    *,
+    on_volume: Callable[[int, int], None] | None = None,
+) -> Proposed:
+    """Pick volumes by the published rule, and copy them.
+
+    Images and labels belong together by their names. All background voxels stand in
+    for the original's unseeded draw of 80,000; how much ten seeded draws agree is among the
+    notes.
+
+    Parameters
+    ----------
+    source
+        A folder with ``image/NAME.tif`` and ``label/NAME.tif``.
+    folder
+        ``PICKS``.
+    settings
+        Of these, the count, and the rule, which must be ``published``.
+    choices
+        What is said of the images; nothing if not given.
+    on_volume
+        Told how many volumes are measured.
+
+    Raises
+    ------
+    ConfigError
+        If another rule is asked for, or something that labelled volumes do not have.
+    GeometryError
+        If a label has no foreground, for which the rule has no answer.
+    VolumeError
+        If something cannot be read or written.
+    """
+    _check(settings)
+    cases = find_cases(
+        source, choices=choices, label_channel=settings.label_channel
+    ).cases
+    say([doubt for case in cases for doubt in case.doubts])
+    root = writable(folder, "PICKS")
+    if root == Path(local_path(source)).expanduser().absolute():
+        message = f"PICKS {root} is the folder that is picked from; choose another"
+        raise ConfigError(message)
+    request = {
+        "rule": "published",
+        "count": settings.count,
+        "data": str(Path(local_path(source)).expanduser().absolute()),
+        "names": [case.name for case in cases],
+        "version": __version__,
+    }
+    if settings.label_map:
+        request["label-map"] = {str(k): v for k, v in settings.label_map.items()}
+    picks = PicksFolder.open(root, request, update=False)
+    # The original knows 0 and 1 only; 255 is what nobody judged.
+    codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
+    labels = None if settings.allow_labels else LabelDoubts()
+    measured = []
+    for number, case in enumerate(cases, 1):
+        measured.append(_measure(case, codes, labels))
+        if on_volume is not None:
+            on_volume(number, len(cases))
+    columns = _columns([one.row for one in measured])
+    chosen = published_picks(*columns, settings.count)
+    notes = _notes(measured, chosen, settings.count)
+    if not len(chosen):
+        message = (
+            f"the rule published picks none of the {len(cases)} volumes of {source}: "
+            f"{notes[-1] if notes else 'none is noisier than the median'}"
+        )
+        raise ConfigError(message)
+    picks.make()
+    with RunLock(Paths(root).lock):
+        picks.begin(request)
+        rows = [_row(rank, measured[number]) for rank, number in enumerate(chosen, 1)]
+        pictures, kept = _copy(picks, [measured[n].case for n in chosen], rows)
+        picks.finish(rows, {"version": __version__, "source": request["data"]})
+        metrics = {
+            name: np.array([one.row[name] for one in measured])
+            for name in ("density", "level", "sd", "low_snr")
+        }
+        facts = ReportFacts(
+            title=f"{Path(local_path(source)).name}: volumes by the published rule",
+            state=f"{len(rows)} of {len(cases)} labelled volumes.",
+            notes=tuple(notes),
+            blocks=metrics,
+        )
+        write_report(str(root / "report.html"), report(rows, pictures, facts))
+    shapes = np.array([one.case.shape for one in measured])
+    z, y, x = (int(n) for n in shapes.max(axis=0))
+    return Proposed(
+        folder=root,
+        names=tuple(row["name"] for row in rows),
+        kept=kept,
+        candidates=len(cases),
+        blocks=len(cases),
+        shape=(z, y, x),
+        notes=tuple(notes),
+    )
+
+
+def _check(settings: ProposeSettings) -> None:
+    if settings.rule != "published":
+        message = (
+            f"--rule {settings.rule} picks from a brain; a folder with image/ and label/ "
+            "takes --rule published"
+        )
+        raise ConfigError(message)
+    for name in ("exclude", "regions", "mask", "pick_shape", "margin", "update"):
+        if getattr(settings, name):
+            option = name.replace("_", "-")
+            message = f"--{option} does not go with a folder of labelled volumes"
+            raise ConfigError(message)
+
+
+def _measure(case: Case, codes: LabelCodes, labels: LabelDoubts | None) -> _Measured:
+    opened, whole = OpenCase(case, codes).held(), Roi.whole(case.shape)
+    grey, mask = opened.image.read(whole), opened.codes(whole) == 1
+    if not mask.any():
+        message = (
+            f"the label of {case.name} has no foreground, for which the published rule "
+            "has no answer; leave the volume out"
+        )
+        raise VolumeError(message)
+    if labels is not None:
+        seen = scan(opened.image, opened.labels, codes, case.name)
+        if doubt := labels.of(case.name, opened, seen):
+            say([doubt])
+    found = published_metrics(grey, mask)
+    part, inside = grey[found.roi.slices()], mask[found.roi.slices()]
+    background = part[~inside].astype(np.float64)
+    bright = part[inside].astype(np.float64)
+    row = {
+        "density": found.density,
+        "level": found.level,
+        "sd": found.noise,
+        "low_snr": found.low_snr,
+        "foreground": float(bright.size),
+    }
+    return _Measured(case, row, _drawn(background, bright))
+
+
+def _drawn(
+    background: NDArray[np.float64], bright: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return s and L as the original would find them in each of ten seeded draws."""
+    found = np.full((_DRAWS, 2), np.nan)
+    if not (background.size and bright.size):
+        return found
+    for seed in range(_DRAWS):
+        rng = np.random.default_rng(seed)
+        sample = background
+        if background.size > _DRAWN:
+            sample = rng.choice(background, _DRAWN, replace=False)
+        kept = sample[sample <= sample.mean() + _CLIP]
+        snr = (bright - kept.mean()) / (min(kept.std(), _CAP) + _TINY) / 2
+        found[seed] = kept.std(), (snr < 2).mean()
+    return found
+
+
+def _columns(
+    rows: Sequence[dict[str, float]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    density, noise, low = (
+        np.array([row[name] for row in rows]) for name in ("density", "sd", "low_snr")
+    )
+    return density, noise, low
+
+
+def _notes(
+    measured: Sequence[_Measured], chosen: NDArray[np.int64], count: int
+) -> list[str]:
+    density, noise, _ = _columns([one.row for one in measured])
+    unknown = [one.case.name for one in measured if math.isnan(one.row["sd"])]
+    if unknown:
+        return [
+            (
+                f"{unknown[0]} has no background, which makes the median of s unknown: a "
+                "defect of the published rule"
+            )
+        ]
+    notes = []
+    if len(chosen) < count:
+        kept = int((noise > np.median(noise)).sum())
+        notes.append(
+            f"{count} volumes were asked for; only {kept} of {len(measured)} are noisier "
+            "than the median, and all of them are taken"
+        )
+    shares = []
+    for draw in range(_DRAWS):
+        drawn = np.array([one.drawn[draw] for one in measured])
+        other = published_picks(density, drawn[:, 0], drawn[:, 1], count)
+        both = len(np.intersect1d(chosen, other))
+        shares.append(both / max(len(chosen), len(other), 1))
+    notes.append(
+        f"ten seeded draws of {_DRAWN:,} background voxels, as the original makes one, "
+        f"agree with these picks to {100 * np.mean(shares):.0f} % "
+        f"({100 * min(shares):.0f} to {100 * max(shares):.0f} %)"
+    )
+    return notes
+
+
+def _row(rank: int, one: _Measured) -> Row:
+    shape = {f"size_{a}": n for a, n in zip("zyx", one.case.shape, strict=True)}
+    return {
+        "name": _name(one.case),
+        "rank": rank,
+        "round": 1,
+        "rule": "published",
+        "reason": f"D + L = {one.row['density'] + one.row['low_snr']:.3f}",
+        **{f"start_{axis}": 0 for axis in "zyx"},
+        **shape,
+        **{k: v if math.isfinite(v) else None for k, v in one.row.items()},
+        "source": one.case.image.uri,
+    }
+
+
+def _name(case: Case) -> str:
+    return re.sub(r"\.tiff?$", "", Path(case.image.uri).name, flags=re.IGNORECASE)
+
+
+def _copy(
+    picks: PicksFolder, cases: Sequence[Case], rows: Sequence[Row]
+) -> tuple[dict[str, tuple[bytes, bytes]], int]:
+    pictures: dict[str, tuple[bytes, bytes]] = {}
+    kept = 0
+    for case, row in zip(cases, rows, strict=True):
+        volumes: list[Any] = [open_volume(case.image), open_volume(case.labels)]
+        image, label = (volume.read(Roi.whole(case.shape)) for volume in volumes)
+        if not picks.image(row["name"]).exists():
+            write_tiff(picks.image(row["name"]), image, volumes[0].space)
+        if picks.label(row["name"]).exists():
+            kept += 1
+        else:
+            write_tiff(picks.label(row["name"]), label, volumes[0].space)
+        pictures[row["name"]] = thumbnails(image, label)
+    return pictures, kept

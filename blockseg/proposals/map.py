@@ -1,0 +1,102 @@
+"""What a brain looks like from above, coarse enough to show where a pick lies."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from blockseg.core.errors import BlocksegError
+from blockseg.core.geometry import Roi
+from blockseg.dhpr.cubes import CELL
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.dhpr.selection.table import BlockTable
+
+__all__ = ["BrainMap", "brain_map"]
+
+_DARK, _WHITE = 60, 230
+_SIDE = 256  # pixels at most
+
+
+@dataclass(frozen=True, slots=True)
+class BrainMap:
+    """A picture of a region, seen along z."""
+
+    png: bytes
+    """Grey levels."""
+
+    start: tuple[int, int]
+    """First voxel along (y, x)."""
+
+    extent: tuple[int, int]
+    """Voxels along (y, x)."""
+
+
+def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
+    """Draw the background's level, which is that of the tissue; black where none is.
+
+    From the images of cells in ``OUT/blocks`` if they are there, else from the blocks.
+
+    Parameters
+    ----------
+    out
+        Output of ``run`` or ``metrics``.
+    region
+        What was measured, in voxels.
+    table
+        Its blocks.
+    """
+    around = region.aligned(CELL)
+    plane = None
+    with contextlib.suppress(BlocksegError):
+        level = open_volume(find(str(out / "blocks" / "level")))
+        plane = _highest(level.read(Roi.whole(level.shape)))
+    if plane is None:
+        around = region
+        plane = _from_blocks(region, table)
+    step = -(-max(plane.shape) // _SIDE)
+    file = io.BytesIO()
+    Image.fromarray(_grey(plane[::step, ::step])).save(file, "PNG", optimize=True)
+    return BrainMap(
+        file.getvalue(),
+        (around.start[1], around.start[2]),
+        (around.shape[1], around.shape[2]),
+    )
+
+
+def _from_blocks(region: Roi, table: BlockTable) -> NDArray[np.float64]:
+    (_, y0, x0), (_, high, wide) = region.start, region.shape
+    plane = np.full((-(-high // CELL), -(-wide // CELL)), np.nan)
+    for row in np.flatnonzero(np.isfinite(table.level)):
+        (_, a, b), (_, c, d) = table.start[row], table.stop[row]
+        part = plane[
+            (a - y0) // CELL : -(-(c - y0) // CELL),
+            (b - x0) // CELL : -(-(d - x0) // CELL),
+        ]
+        np.fmax(part, table.level[row], out=part)
+    return plane
+
+
+def _highest(cells: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.asarray(np.fmax.reduce(cells.astype(np.float64), axis=0))
+
+
+def _grey(plane: NDArray[np.float64]) -> NDArray[np.uint8]:
+    known = np.isfinite(plane)
+    if not known.any():
+        return np.zeros(plane.shape, np.uint8)
+    low, high = np.percentile(plane[known], [2, 98])
+    share = np.clip((plane - low) / max(float(high - low), 1e-9), 0, 1)
+    grey = np.where(known, _DARK + (_WHITE - _DARK) * np.nan_to_num(share), 0)
+    return grey.astype(np.uint8)

@@ -1,0 +1,296 @@
+"""``blockseg propose-annotations``: which blocks of a brain a person should annotate."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.blockwise.outputs import writable
+from blockseg.blockwise.record.record import Paths
+from blockseg.blockwise.sources.inputs import open_mask
+from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.version import __version__
+from blockseg.dhpr.selection.choice import Choice
+from blockseg.dhpr.selection.rules import select
+from blockseg.evaluation.report import write_report
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.tiff.write import write_tiff
+from blockseg.proposals.boxes import measured_boxes, pick_cells
+from blockseg.proposals.brain import open_brain
+from blockseg.proposals.crops import IGNORE, context, draft, image_of, thumbnails
+from blockseg.proposals.folder import PicksFolder, box_of, earlier_rows
+from blockseg.proposals.map import brain_map
+from blockseg.proposals.points import napari_points, neuroglancer_points
+from blockseg.proposals.proposed import Proposed
+from blockseg.proposals.report import ReportFacts, report
+from blockseg.proposals.settings import ProposeSettings
+from blockseg.runtime.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from blockseg.dhpr.selection.choice import Pick, Selection
+    from blockseg.io.protocol import Volume
+    from blockseg.proposals.boxes import Boxes
+    from blockseg.proposals.brain import Brain
+    from blockseg.proposals.folder import Row
+
+__all__ = ["propose"]
+
+
+def propose(
+    out: str,
+    folder: str,
+    settings: ProposeSettings | None = None,
+    *,
+    on_pick: Callable[[int, int], None] | None = None,
+) -> Proposed:
+    """Pick blocks of a brain and write them for annotation.
+
+    Parameters
+    ----------
+    out
+        Output of ``run`` or ``metrics``.
+    folder
+        ``PICKS``; made if missing. The same call again goes on where it was stopped; a
+        label that is there is never written again.
+    settings
+        How many, by which rule, and what to write.
+    on_pick
+        Told how many of the picks are written.
+
+    Raises
+    ------
+    BlocksegError
+        Of the kind that fits, with one line, before anything is written.
+    """
+    settings = settings or ProposeSettings()
+    brain = open_brain(out, allow_partial=settings.allow_partial)
+    root = writable(folder, "PICKS")
+    excluded = [row for name in settings.exclude for row in earlier_rows(Path(name))]
+    request = _request(brain, settings, excluded)
+    picks = PicksFolder.open(root, request, update=settings.update)
+    cells = pick_cells(brain.grid.region.shape, settings.count, settings.pick_shape)
+    mask = _over(brain, settings.mask, "--mask")
+    boxes = measured_boxes(
+        brain,
+        cells,
+        flavour="published" if settings.rule == "published" else "extended",
+        mask=mask,
+        regions=_over(brain, settings.regions, "--regions"),
+    )
+    earlier = [*picks.earlier, *excluded]
+    mine = [row for row in earlier if row.get("source") == brain.spec.uri]
+    notes = list(boxes.notes)
+    if len(mine) < len(earlier):
+        notes.append(
+            f"{len(earlier) - len(mine)} earlier picks are of another source and keep "
+            "nothing away"
+        )
+    choice = Choice(
+        settings.count,
+        settings.rule,
+        settings.seed,
+        np.array([box_of(row) for row in mine], np.int64).reshape(-1, 2, 3),
+    )
+    chosen = select(boxes.table, choice)
+    notes += chosen.notes
+    picks.make()
+    with RunLock(Paths(root).lock):
+        picks.begin(request)
+        rows = _rows(brain, boxes, chosen, picks, settings)
+        pictures, kept = _write(brain, picks, rows, settings, on_pick)
+        picks.finish(rows, _header(brain))
+        _accompany(brain, boxes, chosen, picks, pictures, notes, settings.rule)
+    return Proposed(
+        folder=root,
+        names=tuple(row["name"] for row in rows),
+        kept=kept,
+        candidates=chosen.candidates,
+        blocks=len(boxes.table),
+        shape=boxes.shape,
+        notes=tuple(notes),
+    )
+
+
+def _request(
+    brain: Brain, settings: ProposeSettings, excluded: Sequence[Row]
+) -> dict[str, Any]:
+    names = "\n".join(row["name"] for row in excluded)
+    return {
+        **settings.request(),
+        "excluded": hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
+        "run": brain.record.fingerprint,
+        "blocks": int(brain.done.sum()),
+        "version": __version__,
+    }
+
+
+def _over(brain: Brain, name: str | None, option: str) -> Volume | None:
+    """Open what lies over a brain, if it is given."""
+    grid = brain.grid
+    opened = open_mask(name, grid.volume_shape, brain.space, grid.region, option)
+    return None if opened is None else opened.volume
+
+
+def _header(brain: Brain) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "source": brain.spec.uri,
+        "run": str(brain.out),
+        "voxel_size": list(brain.space.voxel_size),
+        "unit": brain.space.unit,
+    }
+
+
+def _rows(
+    brain: Brain,
+    boxes: Boxes,
+    chosen: Selection,
+    picks: PicksFolder,
+    settings: ProposeSettings,
+) -> list[Row]:
+    hardness = boxes.table.hardness()
+    taken = {row["name"]: row["source"] for row in picks.earlier}
+    rows = []
+    for rank, pick in enumerate(chosen.picks, 1):
+        box = Roi(
+            to_zyx(boxes.table.start[pick.index]), to_zyx(boxes.table.stop[pick.index])
+        )
+        z, y, x = box.start
+        name = f"{brain.name}_z{z:05d}_y{y:05d}_x{x:05d}"
+        if taken.get(name, brain.spec.uri) != brain.spec.uri:
+            name += f"_{picks.number}"
+        rows.append(
+            {
+                "name": name,
+                "rank": rank,
+                "round": picks.number,
+                "rule": settings.rule,
+                "reason": pick.reason,
+                **_position(brain, box, context(brain, box, settings.margin)),
+                **_measured(brain, boxes, pick, box),
+                "hardness": float(hardness[pick.index]),
+                "source": brain.spec.uri,
+            }
+        )
+    return rows
+
+
+def _position(brain: Brain, box: Roi, roi: Roi) -> Row:
+    start = {f"start_{a}": n for a, n in zip("zyx", box.start, strict=True)}
+    size = {f"size_{a}": n for a, n in zip("zyx", box.shape, strict=True)}
+    crop = {f"image_start_{a}": n for a, n in zip("zyx", roi.start, strict=True)}
+    middle: Row = {f"centre_{a}_um": None for a in "zyx"}
+    if brain.space.unit is not None:
+        for k, axis in enumerate("zyx"):
+            voxel = box.start[k] + (box.shape[k] - 1) / 2
+            place = brain.space.translation[k] + voxel * brain.space.voxel_size[k]
+            middle[f"centre_{axis}_um"] = round(place, 4)
+    return {**start, **size, **crop, **middle}
+
+
+def _measured(brain: Brain, boxes: Boxes, pick: Pick, box: Roi) -> Row:
+    level, sd = brain.background(box)
+    found = {name: column[pick.index] for name, column in boxes.metrics.items()}
+    return {
+        "background_level": level,
+        "background_sd": sd,
+        **{k: float(v) if math.isfinite(v) else None for k, v in found.items()},
+        "region": int(boxes.table.region[pick.index]),
+    }
+
+
+def _write(
+    brain: Brain,
+    picks: PicksFolder,
+    rows: Sequence[Row],
+    settings: ProposeSettings,
+    on_pick: Callable[[int, int], None] | None,
+) -> tuple[dict[str, tuple[bytes, bytes]], int]:
+    """Write images and labels that are not there; return pictures of all."""
+    pictures = {}
+    kept = 0
+    for number, row in enumerate(rows, 1):
+        name = row["name"]
+        low, high = box_of(row)
+        box = Roi(to_zyx(low), to_zyx(high))
+        roi = context(brain, box, settings.margin)
+        image = image_of(brain, roi)
+        label: NDArray[np.generic]
+        space = brain.space.cropped(roi.start)
+        if not picks.image(name).exists():
+            write_tiff(picks.image(name), image, space)
+        if picks.label(name).exists():
+            label = _read(picks.label(name), image.shape)
+            kept += 1
+        else:
+            label = draft(
+                brain, image, box, roi, ignore_uncertain=settings.ignore_uncertain
+            )
+            write_tiff(picks.label(name), label, space)
+        pictures[name] = thumbnails(image, label)
+        if on_pick is not None:
+            on_pick(number, len(rows))
+    return pictures, kept
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    volume = open_volume(find(str(path), mask=True))
+    if volume.shape != shape:
+        message = (
+            f"{path} has {volume.shape} voxels, its image {shape}; correct or remove it"
+        )
+        raise VolumeError(message)
+    return volume.read(Roi.whole(volume.shape))
+
+
+def _accompany(
+    brain: Brain,
+    boxes: Boxes,
+    chosen: Selection,
+    picks: PicksFolder,
+    pictures: dict[str, tuple[bytes, bytes]],
+    notes: Sequence[str],
+    rule: str,
+) -> None:
+    """Write what is for people and viewers, of all rounds."""
+    rows = [row for row in picks.rows if row["source"] == brain.spec.uri]
+    points = neuroglancer_points(rows, brain.space)
+    write_report(str(picks.root / "points.json"), points)
+    write_report(str(picks.root / "points.csv"), napari_points(rows))
+    for row in picks.rows:
+        if row["name"] not in pictures:
+            pictures[row["name"]] = _pictures(picks, row["name"])
+    among = boxes.table.candidates
+    shape = "×".join(str(n) for n in boxes.shape)
+    facts = ReportFacts(
+        title=f"{brain.name}: blocks to annotate",
+        state=(
+            f"{len(chosen.picks)} picks of {shape} voxels by the rule {rule} from "
+            f"{chosen.candidates} of {len(boxes.table)} blocks."
+        ),
+        notes=tuple(notes),
+        blocks={name: column[among] for name, column in boxes.metrics.items()},
+        place=brain_map(brain.out, brain.grid.region, boxes.table),
+        source=brain.spec.uri,
+    )
+    write_report(str(picks.root / "report.html"), report(picks.rows, pictures, facts))
+
+
+def _pictures(picks: PicksFolder, name: str) -> tuple[bytes, bytes]:
+    """Return pictures of a pick of an earlier round, its label as it is by now."""
+    image = open_volume(find(str(picks.image(name))))
+    path = picks.label(name)
+    label: NDArray[np.generic] = np.full(image.shape, IGNORE, np.uint8)
+    if path.exists():
+        label = _read(path, image.shape)
+    return thumbnails(image.read(Roi.whole(image.shape)), label)

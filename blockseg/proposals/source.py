@@ -1,0 +1,104 @@
+"""Pick blocks of whatever is given: a measured brain, a bare one, or labelled volumes."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.outputs import writable
+from blockseg.blockwise.sources.doubts import say
+from blockseg.core.choices import SourceChoices
+from blockseg.core.errors import ConfigError, LedgerError
+from blockseg.measurement.run import metrics
+from blockseg.proposals.brain import doubts_of_measured, is_measured
+from blockseg.proposals.labelled import is_labelled, propose_labelled
+from blockseg.proposals.run import propose
+
+if TYPE_CHECKING:
+    from blockseg.config.settings import RunSettings
+    from blockseg.proposals.proposed import Proposed
+    from blockseg.proposals.settings import ProposeSettings
+
+__all__ = ["check_source", "propose_source"]
+
+_OF_LABELS = ("label_map", "label_channel", "allow_labels")
+_OF_FOLDERS = ("level", "dataset", "voxel_size")
+_SILENT = ("allow_gaps", "allow_empty")
+
+
+def propose_source(
+    source: str,
+    folder: str,
+    settings: ProposeSettings,
+    measuring: RunSettings,
+) -> Proposed:
+    """Pick blocks, and measure what nobody has measured yet.
+
+    Parameters
+    ----------
+    source
+        Output of ``run`` or ``metrics``, a volume, or a folder of labelled volumes.
+    folder
+        ``PICKS``.
+    settings
+        What to pick.
+    measuring
+        How a bare volume is read and measured; of this, what is said of images counts for
+        labelled ones too.
+
+    Raises
+    ------
+    BlocksegError
+        Of the kind that fits, with one line, before PICKS is touched.
+    """
+    check_source(source, settings, measuring)
+    if is_labelled(source):
+        return propose_labelled(source, folder, settings, measuring.choices)
+    if is_measured(source):
+        return propose(source, folder, settings)
+    writable(folder, "PICKS")
+    result = metrics(source, None, measuring)
+    if not result.complete:
+        message = (
+            f"{result.blocks - result.done} of {result.blocks} blocks of {source} were not "
+            f"measured{f' ({result.stopped})' if result.stopped else ''}; the same call "
+            "goes on"
+        )
+        raise LedgerError(message)
+    return propose(str(result.out), folder, settings)
+
+
+def check_source(
+    source: str, settings: ProposeSettings, measuring: RunSettings
+) -> None:
+    """Refuse what is said of a source that is of another kind.
+
+    What may mislead about the source of an output is said; of a volume that is to be
+    measured, measuring says it.
+
+    Raises
+    ------
+    ConfigError
+        With one line, if an option would have no effect.
+    VolumeError
+        If something is surely wrong with the source of an output.
+    """
+    given = [
+        field.name
+        for field in fields(SourceChoices)
+        if getattr(measuring.choices, field.name) != field.default
+    ]
+    if is_labelled(source):
+        useless, why = set(given) & {*_OF_FOLDERS}, "a folder of labelled volumes"
+    else:
+        useless = {name for name in _OF_LABELS if getattr(settings, name)}
+        why = "a brain; its labels are yet to come"
+        if not useless and is_measured(source):
+            useless = set(given) - {*_SILENT}
+            why = "what was measured before, which keeps what was said then"
+    if useless:
+        name = "as" if "stored_as" in useless else min(useless).replace("_", "-")
+        message = f"--{name} does not go with {why}; leave it out"
+        raise ConfigError(message)
+    if is_measured(source):
+        say(doubts_of_measured(source))

@@ -1,0 +1,1 @@
+"""Dask: the cluster, the actor in its workers, the tasks in flight."""

@@ -1,0 +1,313 @@
+"""The cluster: our own on this machine, or one that somebody else runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import dask
+import psutil
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
+
+from blockseg.core.errors import ClusterError
+from blockseg.runtime.attempt import one_line
+from blockseg.runtime.dask.cuda_cluster import cuda_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from blockseg.runtime.memory import Layout
+
+__all__ = ["Cluster", "connect", "local_cluster"]
+
+_LOOPBACK = "127.0.0.1"
+_DASHBOARD_PORT = 8787
+_CLOSE_SECONDS = 20.0
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20),
+}
+"""Dask's own trim threshold of 64 KiB makes glibc give every array of more than 128 KiB
+back at once and take it anew: a page fault for each 4 KiB of each temporary."""
+_QUIET = ("distributed", "bokeh", "tornado", "asyncio")
+_QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
+
+_SETTINGS = {
+    # One death is enough: the driver finds out which block it was.
+    "distributed.scheduler.allowed-failures": 0,
+    # A worker that stays away so long is replaced.
+    "distributed.deploy.lost-worker-timeout": "15s",
+    # Histories for the dashboard; tasks come by the hundred thousand.
+    "distributed.scheduler.dashboard.tasks.task-stream-length": 2_000,
+    "distributed.scheduler.events-cleanup-delay": "1 minute",
+    "distributed.admin.log-length": 1_000,
+    "distributed.admin.low-level-log-length": 200,
+    "distributed.admin.system-monitor.log-length": 1_200,
+    "distributed.diagnostics.computations.max-history": 10,
+    "distributed.diagnostics.erred-tasks.max-history": 10,
+    # Tasks hold no data that could be spilled, and a worker that pauses at the
+    # memory its engine needs would never go on.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # Ten milliseconds are for Python code; engines are not.
+    "distributed.worker.profile.interval": "200ms",
+    "distributed.worker.profile.cycle": "5s",
+    # Every 20 ms, in scheduler, nannies and workers, cost two cores 2 % of their time.
+    "distributed.admin.tick.interval": "500ms",
+}
+
+
+class Cluster:
+    """Workers to run blocks on; use :func:`local_cluster` or :func:`connect`.
+
+    Parameters
+    ----------
+    client
+        Connected; closed with this.
+    resources
+        Closed after the client.
+    ours
+        The workers' cluster, where it is ours and ends with this.
+    """
+
+    def __init__(
+        self, client: Client, resources: ExitStack, ours: SpecCluster | None = None
+    ) -> None:
+        self.client = client
+        self._resources = resources
+        self._ours = ours
+
+    @property
+    def local(self) -> bool:
+        """Whether the workers are ours."""
+        return self._ours is not None
+
+    @property
+    def dashboard(self) -> str:
+        """Address of the dashboard, empty if there is none."""
+        return str(self.client.dashboard_link or "")
+
+    @property
+    def address(self) -> str:
+        """Address of the scheduler."""
+        return str(self.client.scheduler_info(n_workers=0)["address"])
+
+    @property
+    def workers(self) -> int:
+        """Number of workers now."""
+        return len(self.client.nthreads())  # type: ignore[no-untyped-call]
+
+    def mend(self) -> None:
+        """Replace workers of ours that are gone for good; leave others' alone."""
+        if self._ours is not None:
+            # Dask forgets a worker that stays away; its place in the plan remains.
+            places = len(self._ours.worker_spec)
+            self._ours.scale(places)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Disconnect; end the workers if they are ours, never another's."""
+        with self._resources, suppress(TimeoutError, OSError):
+            self.client.close(timeout=10)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
+    """Start a scheduler in this process and workers on this machine.
+
+    Parameters
+    ----------
+    layout
+        How many workers, with how many threads and how much memory.
+    gpus
+        ``CUDA_VISIBLE_DEVICES`` of each worker in turn: one GPU a worker, by dask-cuda
+        where it is installed. Nothing is set if empty.
+
+    Raises
+    ------
+    ClusterError
+        If the workers cannot be started.
+    """
+    environment = dict.fromkeys(_THREAD_VARIABLES, str(layout.inference_threads))
+    environment["BLOCKSEG_LOCAL_WORKER"] = "1"
+    with ExitStack() as resources:
+        resources.enter_context(
+            dask.config.set(
+                {
+                    **_SETTINGS,
+                    # Libraries read these when the worker imports them.
+                    "distributed.nanny.pre-spawn-environ": {
+                        **dask.config.get("distributed.nanny.pre-spawn-environ"),
+                        **{k: os.environ.get(k, v) for k, v in _MALLOC.items()},
+                        **environment,
+                    },
+                }
+            )
+        )
+        resources.enter_context(_quiet_logs())
+        try:
+            # The port may be taken between our look and Dask's: any other will do.
+            resources.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message="Port .* is already in use")
+            cluster = _started(layout, gpus)
+            resources.callback(_end, cluster)
+            client = Client(  # type: ignore[no-untyped-call]
+                cluster, timeout=30, set_as_default=False
+            )
+        except Exception as error:
+            message = (
+                f"cannot start workers on this machine: {one_line(error)}; a script "
+                "of yours must do its work under if __name__ == '__main__'"
+            )
+            raise ClusterError(message) from error
+        return Cluster(client, resources.pop_all(), cluster)
+
+
+def connect(address: str, timeout: float = 10.0) -> Cluster:
+    """Connect to a scheduler that somebody else runs and that outlives us.
+
+    Parameters
+    ----------
+    address
+        ``tcp://host:port``.
+    timeout
+        Seconds to wait for it.
+
+    Raises
+    ------
+    ClusterError
+        If it does not answer in time.
+    """
+    with ExitStack() as resources:
+        resources.enter_context(_quiet_logs())
+        try:
+            # A client would wait without end for a port that accepts and is silent.
+            with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop
+                elsewhere.submit(asyncio.run, _identify(address, timeout)).result()
+            client = Client(  # type: ignore[no-untyped-call]
+                address, timeout=timeout, set_as_default=False, name="blockseg"
+            )
+        except Exception as error:
+            message = (
+                f"no Dask scheduler answers at {address} ({one_line(error)}); start "
+                "one with 'dask scheduler', or leave --scheduler out"
+            )
+            raise ClusterError(message) from error
+        return Cluster(client, resources.pop_all())
+
+
+async def _identify(address: str, timeout: float) -> None:
+    # Encrypted or not, as Dask is configured.
+    security: Any = Security  # untyped
+    arguments = security().get_connection_args("client")
+    open_rpc: Any = rpc
+    async with open_rpc(address, connection_args=arguments) as scheduler:
+        answer = await asyncio.wait_for(scheduler.identity(), timeout)
+    if answer.get("type") != "Scheduler":
+        message = f"it is a {answer.get('type')}"
+        raise TypeError(message)
+
+
+def _started(layout: Layout, gpus: Sequence[str]) -> SpecCluster:
+    dashboard = f"{_LOOPBACK}:{_free_port(_DASHBOARD_PORT)}"
+    if gpus:
+        found = cuda_cluster(
+            layout,
+            gpus,
+            host=_LOOPBACK,
+            dashboard_address=dashboard,
+            worker_dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        if found is not None:
+            return found
+    workers = {
+        index: {"cls": Nanny, "options": _worker(index, layout, gpus)}
+        for index in range(layout.workers)
+    }
+    scheduler: dict[str, Any] = {
+        "cls": Scheduler,
+        "options": {
+            "host": _LOOPBACK,
+            "port": 0,
+            "dashboard": True,
+            "dashboard_address": dashboard,
+        },
+    }
+    return SpecCluster(  # type: ignore[no-untyped-call]
+        workers=workers,
+        scheduler=scheduler,
+        name="blockseg",
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _end(cluster: SpecCluster) -> None:
+    """Close a cluster; workers that do not react are killed."""
+    try:
+        cluster.close(timeout=_CLOSE_SECONDS)
+    except Exception:  # noqa: BLE001 - nothing more can be done for it
+        for nanny in list(cluster.workers.values()):
+            with suppress(psutil.Error, TypeError):
+                psutil.Process(nanny.pid).kill()
+
+
+def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "nthreads": layout.threads_per_worker,
+        "memory_limit": layout.memory_limit,
+        "host": _LOOPBACK,
+        "dashboard": False,
+        "silence_logs": logging.CRITICAL,
+    }
+    if gpus:
+        options["env"] = {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
+        options["resources"] = {"GPU": 1}
+    return options
+
+
+def _free_port(preferred: int) -> int:
+    """Return the preferred port if it is free, else 0 for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, preferred))
+        except OSError:
+            return 0
+    return preferred
+
+
+def _quiet_logs() -> ExitStack:
+    """Keep the chatter of Dask's connections out of a user's terminal."""
+    undo = ExitStack()
+    known = list(logging.root.manager.loggerDict)
+    # Dask gives some of the children levels of their own.
+    for name in {*_QUIET, *(n for n in known if n.startswith(_QUIET_CHILDREN))}:
+        logger = logging.getLogger(name)
+        undo.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
+    return undo

@@ -1,0 +1,322 @@
+"""Run blocks on a Dask cluster through a bounded window of small tasks.
+
+The driver owns the queue and the ledger; Dask runs what it is given and forgets it.
+Each refill of a worker is one small graph, each task a batch of block ids that its
+actor does one after the other. A task is bound to its worker: neighbouring blocks go to
+the one that has their chunks in memory. What is known of a task ends with its
+result, so neither scheduler nor driver grows with the number of blocks.
+
+When a worker dies, what it had in flight is under suspicion and comes back one by
+one, at most as many as there are workers, so that each has a worker to itself. The
+block that takes a second worker with it did it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from distributed import KilledWorker, span
+from distributed.comm.core import CommClosedError
+
+from blockseg.core.blocks import BlockReport
+from blockseg.core.errors import BackendError, ClusterError
+from blockseg.runtime.attempt import one_line
+from blockseg.runtime.crash_isolation import Suspicion
+from blockseg.runtime.dask.actor import ActorPlugin
+from blockseg.runtime.dask.audit import Audit
+from blockseg.runtime.dask.settle import plugin_prefix, still_running
+from blockseg.runtime.dask.tasks import TasksInFlight
+from blockseg.runtime.dask.watch import WorkerWatch, bounded
+from blockseg.runtime.events import Message, WorkerLost, WorkersChanged
+from blockseg.runtime.executor import Collected, Room
+from blockseg.runtime.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from blockseg.core.blocks import ProcessorFactory
+    from blockseg.runtime.dask.actor import BatchResult
+    from blockseg.runtime.dask.cluster import Cluster
+    from blockseg.runtime.dask.watch import WorkerDied
+    from blockseg.runtime.events import Event
+
+__all__ = ["DaskExecutor"]
+
+_SPARE_TASKS = 2
+_RECALL_SECONDS = 0.5
+_STILLBORN_LIMIT = 5
+_REGISTER_SECONDS = 60.0
+_END_SECONDS = 60.0
+_ABANDON_SECONDS = 5.0
+_MEND_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Harvest:
+    """What a call of collect() has found so far."""
+
+    reports: list[BlockReport] = field(default_factory=list)
+    returned: list[int] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class DaskExecutor:
+    """Run blocks on the workers of a cluster.
+
+    Parameters
+    ----------
+    cluster
+        Stays open; closed by who made it.
+    run_id
+        Names the output: a run that is resumed has the same, another one has not.
+    worker_timeout
+        Seconds without any worker after which the cluster counts as lost.
+    resources
+        What each task takes of a worker's abstract resources, ``{"GPU": 0.5}``.
+    pace
+        How many blocks a task gets.
+    audit_seconds
+        Age from which on a task is sent again if no worker knows of it.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        run_id: str,
+        *,
+        worker_timeout: float = 120.0,
+        resources: Mapping[str, float] | None = None,
+        pace: Pace | None = None,
+        audit_seconds: float = 60.0,
+    ) -> None:
+        self._cluster = cluster
+        self._client = cluster.client
+        self._run_id = run_id
+        self._pace = pace or Pace()
+        self._watch = WorkerWatch(
+            self._client, worker_timeout, devices="GPU" in (resources or {})
+        )
+        self._tasks = TasksInFlight(self._client, resources or {})
+        self._audit = Audit(self._client, audit_seconds)
+        self._refill: dict[str, list[list[int]]] = {}
+        self._suspicion = Suspicion()
+        self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
+        self._unbuilt: dict[str, str] = {}
+        self._stillborn = 0
+        self._succeeded = False
+        self._mended = time.monotonic()
+        self._name = ""
+        self._span = ExitStack()
+
+    def begin(
+        self, phase: str, factory: ProcessorFactory, name: Callable[[int], str]
+    ) -> None:
+        """Put an actor into each worker, now and whenever one joins or restarts."""
+        # A plugin that a dead driver of the same run left must not pass for ours.
+        self._name = f"{plugin_prefix(self._run_id)}{phase}-{uuid4().hex[:8]}"
+        self._succeeded, self._stillborn = False, 0
+        self._unbuilt.clear()
+        self._tasks.open(self._name, phase, name)
+        self._watch.start(self._name)
+        self._register(ActorPlugin(self._name, factory))
+        # Without a span of ours Dask makes a new one whenever it runs idle.
+        self._span.enter_context(span(phase))
+
+    def room(self, waiting: int) -> Room | None:
+        """Return the next batch's size and worker; None if enough tasks are in flight."""
+        if not waiting:
+            return None
+        # One that dies takes only what was its own, and a suspect is there alone.
+        alone = bool(self._suspicion) and self._suspects_in_flight()
+        if alone and self._in_flight() >= self._watch.workers:
+            return None
+        able = self._watch.addresses - self._unbuilt.keys()
+        if not able:  # for the first that comes
+            return Room(1) if self._in_flight() < _SPARE_TASKS else None
+        room, worker = max((self._room_of(worker, alone), worker) for worker in able)
+        if room < 1:
+            return None
+        return Room(self._pace.batch(waiting, self._watch.threads), worker)
+
+    def submit(self, blocks: list[int], lane: str = "") -> None:
+        """Take a batch for the next refill of a worker."""
+        self._refill.setdefault(lane, []).append(blocks)
+
+    def collect(self, timeout: float) -> Collected:
+        """Send the refill and wait for results."""
+        self._send()
+        harvest = _Harvest()
+        ended = self._tasks.wait(timeout)
+        ended = list(dict.fromkeys(ended + self._audit.ended(self._tasks)))
+        deaths, changed = self._watch.poll()
+        for death in deaths:  # first: they explain why tasks ended
+            self._mourn(death, harvest)
+        self._take(ended, harvest)
+        if changed:
+            watch = self._watch
+            harvest.events.append(WorkersChanged(len(watch.addresses), watch.threads))
+            self._recall_stranded()
+        if (used := self._watch.devices()) is not None:
+            harvest.events.append(used)
+        self._come_back(harvest)
+        self._watch.check()
+        self._mend()
+        if self._unbuilt and self._watch.addresses <= self._unbuilt.keys():
+            raise BackendError(next(iter(self._unbuilt.values())))
+        return Collected(harvest.reports, harvest.returned, harvest.events)
+
+    def end(self) -> None:
+        """Cancel what is in flight and close the actors; never raises."""
+        with suppress(Exception):
+            self._span.close()
+        abandoned = self._tasks.recall(key for key, _ in self._tasks.items())
+        self._refill.clear()
+        self._recalled.clear()
+        with suppress(Exception):
+            self._watch.stop()
+        if self._client.status == "running" and self._name:
+            # The actors are closed when their blocks have ended.
+            seconds = _ABANDON_SECONDS if abandoned else _END_SECONDS
+            unregister = self._client.unregister_worker_plugin
+            with suppress(Exception):
+                bounded(self._client, unregister, self._name, seconds=seconds)
+
+    def _register(self, plugin: ActorPlugin) -> None:
+        register, tries = self._client.register_plugin, 3
+        while tries:
+            tries -= 1
+            try:
+                bounded(self._client, register, plugin, seconds=_REGISTER_SECONDS)
+            except Exception as error:
+                # A worker that dies just then takes the connection with it.
+                if not (isinstance(error, CommClosedError) and tries):
+                    message = f"the workers cannot prepare: {one_line(error)}"
+                    raise ClusterError(message) from error
+            else:
+                return
+
+    def _send(self) -> None:
+        refill, self._refill = self._refill, {}
+        if refill:
+            self._tasks.send(refill)
+
+    def _in_flight(self) -> int:
+        refill = sum(map(len, self._refill.values()))
+        return len(self._tasks) + refill + len(self._recalled)
+
+    def _room_of(self, worker: str, alone: bool) -> int:
+        """Return how many tasks more a worker needs to stay busy."""
+        wanted = 1 if alone else self._pace.window(self._watch.threads_of(worker))
+        has = self._tasks.of_worker(worker) + len(self._refill.get(worker, ()))
+        return wanted - has
+
+    def _take(self, ended: list[str], harvest: _Harvest) -> None:
+        finished = []
+        for key in ended:
+            if key not in self._tasks:
+                continue  # its worker died
+            status = self._tasks[key].future.status
+            if status == "finished":
+                finished.append(key)
+            elif status == "error":
+                self._task_failed(key, harvest)
+            else:  # cancelled by somebody else, or lost
+                self._recall(key)
+        results = self._tasks.results(finished)
+        for key in finished:
+            if key in results:
+                self._result(results[key], harvest)
+            else:
+                self._recall(key)
+
+    def _result(self, result: BatchResult, harvest: _Harvest) -> None:
+        if result.unbuilt and result.worker not in self._unbuilt:
+            self._unbuilt[result.worker] = result.unbuilt
+            text = f"worker {result.worker} is left out: {result.unbuilt}"
+            harvest.events.append(Message(text))
+        if result.reports:
+            self._succeeded = True
+            self._stillborn = 0
+            self._pace.saw(len(result.reports), result.seconds)
+        self._suspicion.cleared(report.block_id for report in result.reports)
+        harvest.reports.extend(result.reports)
+        harvest.returned.extend(result.left)
+
+    def _task_failed(self, key: str, harvest: _Harvest) -> None:
+        """Take a task that ended otherwise than by returning."""
+        task = self._tasks[key]
+        error = task.future.exception()  # type: ignore[no-untyped-call]
+        if isinstance(error, KilledWorker):
+            self._recall(key, getattr(error.last_worker, "address", "unknown"))
+            return
+        if not self._succeeded:
+            message = f"the workers cannot run blocks: {one_line(error)}"
+            raise ClusterError(message) from error
+        self._tasks.recall([key])
+        text = f"its task failed: {one_line(error)}"
+        harvest.reports.extend(BlockReport(block, error=text) for block in task.blocks)
+
+    def _mourn(self, death: WorkerDied, harvest: _Harvest) -> None:
+        victims = [key for key in death.keys if key in self._tasks]
+        blocks = sum(len(self._tasks[key].blocks) for key in victims)
+        harvest.events.append(WorkerLost(death.worker, blocks, death.why))
+        for key in victims:
+            self._recall(key, death.worker if death.ready else "")
+        self._stillborn += 0 if death.ready and not death.why else 1
+        if self._stillborn >= _STILLBORN_LIMIT:
+            message = (
+                f"{self._stillborn} workers ended one after the other without a block "
+                f"done: {death.why}"
+                if death.why
+                else f"{self._stillborn} workers died while they built their engine: "
+                "out of memory, or a crash in native code"
+            )
+            raise ClusterError(message)
+
+    def _suspects_in_flight(self) -> bool:
+        batches = [task.blocks for _, task in self._tasks.items()]
+        batches += chain.from_iterable(self._refill.values())
+        return any(self._suspicion.covers(blocks) for blocks in batches)
+
+    def _recall(self, key: str, dead_worker: str = "") -> None:
+        """Cancel a task; its blocks come back once no worker runs them."""
+        now = time.monotonic()
+        for task in self._tasks.recall([key]):
+            verdict = None
+            if dead_worker:
+                verdict = self._suspicion.died(dead_worker, task.blocks)
+            self._recalled.update(dict.fromkeys(task.blocks, (now, verdict)))
+
+    def _recall_stranded(self) -> None:
+        """Take back tasks that are bound to workers which are all gone."""
+        for key, task in self._tasks.items():
+            if task.worker and task.worker not in self._watch.addresses:
+                self._recall(key)
+
+    def _come_back(self, harvest: _Harvest) -> None:
+        # A scheduler that allows failures starts a dead worker's tasks elsewhere at
+        # once, sooner than we can cancel them: let those end first.
+        due = time.monotonic() - _RECALL_SECONDS
+        ready = [block for block, (since, _) in self._recalled.items() if since < due]
+        if not ready:
+            return
+        busy = still_running(self._client, plugin_prefix(self._run_id), ready)
+        for block in ready:
+            if block in busy:
+                continue
+            _, verdict = self._recalled.pop(block)
+            if verdict is None:
+                harvest.returned.append(block)
+            else:
+                harvest.reports.append(verdict)
+
+    def _mend(self) -> None:
+        now = time.monotonic()
+        if now - self._mended > _MEND_SECONDS:
+            self._mended = now
+            self._cluster.mend()

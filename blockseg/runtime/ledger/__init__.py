@@ -1,0 +1,1 @@
+"""The ledger: the state of every block, in one SQLite file."""

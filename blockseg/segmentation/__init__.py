@@ -1,0 +1,1 @@
+"""``blockseg run``, ``plan`` and ``predict``."""

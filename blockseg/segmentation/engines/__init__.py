@@ -1,0 +1,1 @@
+"""Choice of a device's engine, by evaluating each on windows of the volume."""

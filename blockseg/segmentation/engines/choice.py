@@ -1,0 +1,217 @@
+"""Choose the engine of a device by trying: the fastest that agrees with the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import BackendError
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.inference.engine_evaluation import Tried, fastest
+from blockseg.segmentation.engines.process import TrialHere, TrialProcess
+from blockseg.segmentation.engines.trial import EngineTrial
+from blockseg.segmentation.engines.windows import trial_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.core.specs import BackendSpec
+    from blockseg.segmentation.decisions import Decisions
+    from blockseg.segmentation.engines.process import Trials
+
+__all__ = [
+    "Choice",
+    "choose_engine",
+    "engines_of",
+    "measured_speed",
+    "trial_of",
+    "trials_for",
+    "tried_lines",
+]
+
+_CHAIN = (
+    ("tensorrt", "float16"),
+    ("cuda", "float16"),
+    ("torch", "float16"),
+    ("torch", "float32"),
+)
+"""Engines of a device, the one that should be fastest first; the last is the reference.
+After them comes the CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What came of trying engines."""
+
+    windows: tuple[Roi, ...]
+    """What they were tried on, in the volume's voxels."""
+
+    devices: tuple[str, ...]
+    """Names of the devices of this machine."""
+
+    tried: tuple[Tried, ...]
+    """What came of each, in the order in which they were tried."""
+
+    spare: tuple[tuple[str, str], ...]
+    """Backend and precision of what may take the chosen one's place in a worker."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know: what was given up here, and why."""
+        said = [
+            f"{one.backend} {one.precision} is not used: {one.why_not}"
+            for one in self.tried
+            if one.why_not and not one.unsuited
+        ]
+        said += [
+            f"windows of {one.backend} {one.precision} are smaller than planned: {one.short}"
+            for one in self.tried
+            if one.short and not one.why_not
+        ]
+        return tuple(said)
+
+    @property
+    def problem(self) -> str:
+        """Why none can be used, in one line."""
+        return "; ".join(
+            f"{one.backend} {one.precision}: {one.why_not}" for one in self.tried
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as it is kept in ``run.json``."""
+        return {
+            "devices": list(self.devices),
+            "windows": [[list(roi.start), list(roi.stop)] for roi in self.windows],
+            "tried": [one.plain() for one in self.tried],
+            "spare": [list(one) for one in self.spare],
+        }
+
+
+def choose_engine(
+    inputs: Inputs, planned: Decisions, trials: Trials
+) -> tuple[Choice, Tried | None]:
+    """Try engines on the run's own volume and take the fastest that may be used.
+
+    Where the user names an engine it is taken if it may be used, however fast others
+    are. Without a device in this machine nothing is tried; the workers judge for
+    themselves.
+
+    Parameters
+    ----------
+    inputs, planned
+        Of the run, with a window that should fit the device.
+    trials
+        Where to try.
+
+    Returns
+    -------
+    What was tried, and what to use: None if the device is of no use.
+
+    Raises
+    ------
+    BackendError
+        If the user named an engine that can do nothing here, or wants the device and
+        no engine can be used.
+    """
+    settings = inputs.settings
+    spec = planned.engine("" if inputs.weights is None else str(inputs.weights.path))
+    volume, field = inputs.source.volume, inputs.field
+    windows = trial_windows(volume, inputs.roi, planned.window, field)
+    trial = EngineTrial(windows, field, planned.affine, planned.threshold)
+    devices = tuple(device.name for device in trials.devices())
+    groups = _groups(settings.backend, planned.precision)
+    if not devices and settings.backend != "fake":
+        first, *others = [engine for group in groups for engine in group]
+        choice = Choice(windows, (), (), tuple(others))
+        return choice, Tried(*first, spec.device, spec.core)
+    done: list[Tried] = []
+    for number, group in enumerate(groups):
+        found = [trials.tries(trial, _as(spec, *engine)) for engine in group]
+        done += found
+        if settings.backend != "auto" and not number and found[0].unsuited:
+            raise BackendError(found[0].why_not)
+        chosen = fastest(found)
+        if chosen is not None:
+            spare = _spare(done, groups[number + 1 :], chosen)
+            return Choice(windows, devices, tuple(done), spare), chosen
+    choice = Choice(windows, devices, tuple(done), ())
+    if settings.device == "cuda" and settings.backend != "fake":
+        raise BackendError(choice.problem)
+    return choice, None
+
+
+def trials_for(inputs: Inputs) -> Trials:
+    """Return where to try engines: in a process of its own, unless this one infers."""
+    here = inputs.settings.scheduler == "serial" or inputs.settings.backend == "fake"
+    if here or inputs.source.spec.format == "memory":
+        return TrialHere(inputs.source.volume)
+    return TrialProcess(inputs.source.spec)
+
+
+def trial_of(inputs: Inputs, decisions: Decisions) -> EngineTrial:
+    """Return what workers judge their device by."""
+    kept = (decisions.trial or {}).get("windows", [])
+    windows = tuple(Roi(to_zyx(start), to_zyx(stop)) for start, stop in kept)
+    return EngineTrial(windows, inputs.field, decisions.affine, decisions.threshold)
+
+
+def engines_of(decisions: Decisions, weights: str) -> tuple[BackendSpec, ...]:
+    """Return the engine that was chosen, and what may take its place in a worker."""
+    planned = decisions.engine(weights)
+    if planned.device == "cpu":
+        return (planned,)
+    spare = (decisions.trial or {}).get("spare", [])
+    return (planned, *(_as(planned, *engine) for engine in spare))
+
+
+def measured_speed(decisions: Decisions) -> float:
+    """Return what the chosen engine did when it was tried, in voxels a second; or 0."""
+    for one in (decisions.trial or {}).get("tried", []):
+        if (one["backend"], one["precision"]) == (
+            decisions.backend,
+            decisions.precision,
+        ):
+            return float(one["voxels_per_second"])
+    return 0.0
+
+
+def tried_lines(decisions: Decisions) -> tuple[str, ...]:
+    """Return what came of each engine that was tried, for a user to read."""
+    return tuple(
+        f"{one['backend']} {one['precision']}: "
+        + (one["why_not"] or f"{one['voxels_per_second'] / 1e6:.4g} million voxels/s")
+        for one in (decisions.trial or {}).get("tried", [])
+    )
+
+
+def _groups(backend: str, precision: str) -> list[list[tuple[str, str]]]:
+    """Return the engines to try; of a group the fastest, of groups the first that can."""
+    if backend == "fake":
+        return [[("fake", precision)]]
+    if precision == "float64":
+        return [[("torch", precision)]]
+    chain = list(_CHAIN)
+    if precision == "float32":
+        chain = [("tensorrt", precision), ("torch", precision)]
+    if backend == "auto":
+        fast = [one for one in chain if one != ("torch", "float32")]
+        return [fast, [("torch", "float32")]] if precision == "float16" else [chain]
+    first = (backend, precision)
+    after = chain[chain.index(first) + 1 :] if first in chain else chain[-1:]
+    return [[first], *([one] for one in after)]
+
+
+def _spare(
+    done: Sequence[Tried], left: Sequence[Sequence[tuple[str, str]]], chosen: Tried
+) -> tuple[tuple[str, str], ...]:
+    able = sorted(
+        (one for one in done if not one.why_not and one != chosen),
+        key=lambda one: -one.voxels_per_second,
+    )
+    names = [(one.backend, one.precision) for one in able]
+    return (*names, *(engine for group in left for engine in group))
+
+
+def _as(spec: BackendSpec, backend: str, precision: str) -> BackendSpec:
+    return replace(spec, name=backend, precision=precision)  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+"""Where engines are tried: in this process, or in one of its own.
+
+The driver of a run must not hold memory on a card that a worker needs, and an engine
+that crashes while it is tried must not take the driver with it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Protocol, Self
+
+from blockseg.core.errors import BackendError
+from blockseg.inference import devices
+from blockseg.inference.engine_evaluation import Tried
+from blockseg.io.open import open_volume
+from blockseg.segmentation.engines.trial import EngineTrial, Judge
+
+if TYPE_CHECKING:
+    from blockseg.core.specs import BackendSpec, VolumeSpec
+    from blockseg.inference.devices import Device
+    from blockseg.io.protocol import Volume
+
+__all__ = ["TrialHere", "TrialProcess", "Trials"]
+
+_DIED = "its process died while it was tried: a crash in native code, or out of memory"
+
+
+class Trials(Protocol):
+    """Where engines are tried; to be left when that is done."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Give devices back."""
+        ...
+
+    def devices(self) -> tuple[Device, ...]:
+        """Return the CUDA devices that can be used, and their free memory.
+
+        Raises
+        ------
+        BackendError
+            If they cannot be looked at.
+        """
+        ...
+
+    def tries(self, trial: EngineTrial, spec: BackendSpec) -> Tried:
+        """Try an engine on the first device; see :meth:`Judge.tries`."""
+        ...
+
+
+class TrialHere:
+    """Tries engines in the process that is to infer.
+
+    Parameters
+    ----------
+    volume
+        Source of the run.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._judge: Judge | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._judge = None
+
+    def devices(self) -> tuple[Device, ...]:
+        """Return the CUDA devices; see :meth:`Trials.devices`."""
+        try:
+            return devices.look_at_devices()
+        except RuntimeError as error:
+            message = f"the CUDA devices cannot be used: {error}"
+            raise BackendError(message) from error
+
+    def tries(self, trial: EngineTrial, spec: BackendSpec) -> Tried:
+        """Try an engine."""
+        if self._judge is None or self._judge.trial != trial:
+            self._judge = Judge(trial, self._volume)
+        return self._judge.tries(spec)
+
+
+class TrialProcess:
+    """One other process, started when it is first needed, and anew if it dies.
+
+    Parameters
+    ----------
+    source
+        Of the run.
+    """
+
+    def __init__(self, source: VolumeSpec) -> None:
+        self._source = source
+        self._pool: ProcessPoolExecutor | None = None
+        self._found: tuple[Device, ...] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def devices(self) -> tuple[Device, ...]:
+        """Return the CUDA devices; see :meth:`Trials.devices`."""
+        if not devices.cuda_devices():
+            return ()  # those of the workers are elsewhere
+        if self._found is None:
+            try:
+                self._found = self._started().submit(_devices).result()
+            except (BrokenProcessPool, RuntimeError) as error:
+                self._end()
+                message = f"the CUDA devices cannot be used: {error}"
+                raise BackendError(message) from error
+        return self._found
+
+    def tries(self, trial: EngineTrial, spec: BackendSpec) -> Tried:
+        """Try an engine; one that crashes takes nothing with it."""
+        try:
+            return self._started().submit(_tried, trial, self._source, spec).result()
+        except BrokenProcessPool:
+            self._end()
+            return Tried(spec.name, spec.precision, spec.device, spec.core, _DIED)
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+        return self._pool
+
+    def _end(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown()
+
+
+def _devices() -> tuple[Device, ...]:
+    return devices.look_at_devices()
+
+
+def _tried(trial: EngineTrial, source: VolumeSpec, spec: BackendSpec) -> Tried:
+    return _judge(trial, source).tries(spec)
+
+
+@lru_cache(maxsize=1)
+def _judge(trial: EngineTrial, source: VolumeSpec) -> Judge:
+    return Judge(trial, open_volume(source))

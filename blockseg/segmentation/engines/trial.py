@@ -1,0 +1,167 @@
+"""Judge engines on windows of the run's volume: in the driver, and again in each worker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import BlocksegError
+from blockseg.inference.engine_evaluation import Tried, try_engine
+from blockseg.inference.fallback import SteadyEngine
+from blockseg.inference.make_engine import make_engine
+from blockseg.inference.parity import (
+    TOLERANCES,
+    compared,
+    reference_probability,
+    reference_spec,
+)
+from blockseg.segmentation.engines.windows import read_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.core.geometry import Roi
+    from blockseg.core.specs import Affine, AffineField, BackendSpec
+    from blockseg.inference.engine import Segmenter
+    from blockseg.inference.parity import Sample
+    from blockseg.io.protocol import Volume
+    from blockseg.networks.receptive_field import Field
+
+__all__ = ["EngineTrial", "Judge", "engine_for"]
+
+_NOTHING_READ = "no window of the volume could be read to check it on"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTrial:
+    """What engines are judged by; picklable."""
+
+    windows: tuple[Roi, ...]
+    """What each sampled window writes, in the volume's voxels."""
+
+    field: Field
+    """Of the network."""
+
+    affine: Affine | AffineField
+    """Normalisation of the run."""
+
+    threshold: int
+    """Smallest probability byte that is foreground."""
+
+    def first(self, count: int) -> EngineTrial:
+        """Return the same with fewer windows."""
+        return replace(self, windows=self.windows[:count])
+
+
+class Judge:
+    """Reads the windows of a trial once, and the reference's answer for each device.
+
+    Parameters
+    ----------
+    trial
+        The run's.
+    volume
+        Its source.
+    """
+
+    def __init__(self, trial: EngineTrial, volume: Volume) -> None:
+        self.trial = trial
+        self._volume = volume
+        self._samples: list[Sample] | None = None
+        self._wanted: dict[BackendSpec, list[NDArray[np.float32]]] = {}
+
+    def make(self, spec: BackendSpec) -> Segmenter:
+        """Build an engine for the volume."""
+        return make_engine(spec, self.trial.affine, self._volume.dtype)
+
+    def accepts(self, engine: Segmenter, spec: BackendSpec) -> str:
+        """Return why an engine must not be used, in one line; empty if it may.
+
+        Raises
+        ------
+        BackendError
+            If the engine or the reference cannot run.
+        """
+        if _is_reference(spec):
+            return ""
+        samples, wanted = self._prepared(spec)
+        if not samples:
+            return _NOTHING_READ
+        found = compared(engine, samples, wanted, self.trial.threshold)
+        return found.problem(TOLERANCES[spec.precision])
+
+    def tries(
+        self, spec: BackendSpec, clock: Callable[[], float] = time.perf_counter
+    ) -> Tried:
+        """Try an engine, and time it if it may be used; raises nothing of a device."""
+        unused = Tried(spec.name, spec.precision, spec.device, spec.core)
+        try:
+            samples, wanted = self._prepared(spec)
+        except (BlocksegError, RuntimeError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            return replace(
+                unused, why_not=f"torch float32, which it is judged by: {text}"
+            )
+        if not samples:
+            return replace(unused, why_not="" if _is_reference(spec) else _NOTHING_READ)
+        trial = self.trial
+        step = trial.field.alignment
+        return try_engine(
+            spec, step, self.make, samples, wanted, trial.threshold, clock
+        )
+
+    def forget(self) -> None:
+        """Keep no window in memory; they are read again if they are needed again."""
+        self._samples = None
+        self._wanted.clear()
+
+    def _prepared(
+        self, spec: BackendSpec
+    ) -> tuple[list[Sample], list[NDArray[np.float32]]]:
+        trial = self.trial
+        if self._samples is None:
+            self._samples = read_samples(self._volume, trial.windows, trial.field)
+        reference = reference_spec(spec)
+        if self._samples and reference not in self._wanted:
+            self._wanted[reference] = reference_probability(
+                reference, trial.affine, self._samples
+            )
+        return self._samples, self._wanted.get(reference, [])
+
+
+def engine_for(
+    specs: Sequence[BackendSpec], trial: EngineTrial, volume: Volume
+) -> Segmenter:
+    """Build the engine of an actor.
+
+    On a device the first of ``specs`` that agrees with the reference there; what it
+    computes otherwise than planned, its blocks say.
+
+    Parameters
+    ----------
+    specs
+        The planned engine, and on a device what may take its place.
+    trial
+        What a device is judged by.
+    volume
+        The source.
+
+    Raises
+    ------
+    BackendError
+        If no engine can be used.
+    """
+    judge = Judge(trial, volume)
+    if specs[0].device == "cpu":
+        return judge.make(specs[0])
+    engine = SteadyEngine(specs, trial.field.alignment, judge.make, judge.accepts)
+    judge.forget()
+    return engine
+
+
+def _is_reference(spec: BackendSpec) -> bool:
+    return spec.name == "torch" and spec.precision != "float16"

@@ -1,0 +1,305 @@
+"""``blockseg plan``: what a run would take, before anything is written."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.blockwise.planning.resources import fitted, make_grid, planned_decoding
+from blockseg.config.settings import RunSettings
+from blockseg.core.geometry import to_zyx
+from blockseg.inference.backends.protocol import make_backend
+from blockseg.io.output.create import predicted_files
+from blockseg.measurement.images import predicted_cell_files
+from blockseg.segmentation.engines.choice import measured_speed, tried_lines
+from blockseg.segmentation.run import prepare
+from blockseg.segmentation.sparse.decisions import sparse_from
+from blockseg.segmentation.sparse.report import sparse_forecast
+
+if TYPE_CHECKING:
+    from blockseg.blockwise.job import Job
+    from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.grid import BlockGrid
+    from blockseg.segmentation.decisions import Decisions
+
+__all__ = ["Forecast", "plan", "work_over_one_pass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run would take."""
+
+    out: str
+    """Where the result would be."""
+
+    shape: Zyx
+    """Voxels to write."""
+
+    block: Zyx
+    """Voxels of a block; also of a shard of level 0."""
+
+    window: Zyx
+    """Voxels that one inference writes."""
+
+    blocks: int
+    """Blocks that mask and ROI leave."""
+
+    blocks_skipped: int
+    """Blocks wholly outside of the mask, or of the tissue with ``--sparse``."""
+
+    blocks_done: int
+    """Blocks that an earlier session wrote; the hours below leave them out."""
+
+    levels: int
+    """Resolution levels of the output, the finest included."""
+
+    shards: int
+    """Shards of level 0, of probability and mask together."""
+
+    files: int
+    """Files in the output at most: empty shards have none."""
+
+    bytes_read: int
+    """Decoded bytes that blocks ask for, halo included."""
+
+    bytes_decoded: int
+    """What is decoded for that, in whole chunks, those that a worker still has from the
+    blocks before not counted."""
+
+    decoded_over_region: float
+    """The same for each byte of the region; 1 where everything is decoded once."""
+
+    cache_bytes: int
+    """Decoded chunks that each worker keeps."""
+
+    bytes_written: int
+    """Of all levels before compression."""
+
+    computed_over_written: float
+    """Voxels that windows write for each voxel kept: they may overhang a block."""
+
+    work_over_one_pass: float
+    """Multiply-adds for each one of a single pass over the whole region.
+
+    Counts the overhang of windows and the margins that each computes anew.
+    """
+
+    backend: str
+    """Engine."""
+
+    workers: int
+    """Worker processes."""
+
+    threads: int
+    """Threads of one inference."""
+
+    worker_bytes: int
+    """Peak memory of a worker, in bytes."""
+
+    voxels_per_second: float
+    """Measured on one window on this machine, times the workers; 0 if not measured."""
+
+    hours: float
+    """At that speed; 0 if not measured."""
+
+    sparse: dict[str, Any] | None = None
+    """What ``--sparse`` would skip, estimated for the whole volume, and at what loss."""
+
+    tried: tuple[str, ...] = ()
+    """What came of each engine that was tried on a device, a line each."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of the source, a line each."""
+
+    def lines(self) -> list[str]:
+        """Return the forecast for a human."""
+        what = "mask" if self.sparse is None else "mask or the tissue"
+        skipped = f", {self.blocks_skipped} outside the {what}"
+        skipped = skipped if self.blocks_skipped else ""
+        done = f", {self.blocks_done} done before" if self.blocks_done else ""
+        kept = (
+            f"{self.decoded_over_region:.2f} times the region; each worker keeps "
+            f"{_bytes(self.cache_bytes)}"
+        )
+        lines = [
+            f"output     {self.out}",
+            f"volume     {_by(self.shape)} voxels, {self.levels} levels",
+            f"blocks     {self.blocks} of {_by(self.block)}{skipped}{done}",
+            f"files      at most {self.files:,}, of them {self.shards:,} shards of level 0",
+            f"read       {_bytes(self.bytes_read)}, halo included",
+            f"decoded    {_bytes(self.bytes_decoded)}, {kept}",
+            f"written    {_bytes(self.bytes_written)} before compression",
+            f"engine     {self.backend}, windows of {_by(self.window)}",
+            f"windows    {self.work_over_one_pass:.2f} times the work of one whole pass",
+            f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
+            f"threads    {self.threads} an inference",
+        ]
+        lines[1:1] = [f"source     {line}" for line in self.remarks]
+        lines += [f"tried      {line}" for line in self.tried]
+        lines += [f"sparse     {line}" for line in sparse_forecast(self.sparse)]
+        if self.hours:
+            lines.append(
+                f"time       {_hours(self.hours)} at the measured "
+                f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
+            )
+        return lines
+
+
+def plan(
+    source: str, out: str | None = None, settings: RunSettings | None = None
+) -> Forecast:
+    """Foresee a run; reads the source's metadata and a sample, writes nothing.
+
+    Raises
+    ------
+    BlocksegError
+        As :func:`blockseg.run` would, before it starts.
+    """
+    job, inputs, decisions = prepare(
+        source, out, settings or RunSettings(), foresee=True
+    )
+    grid = job.main.grid
+    layout = fitted(inputs, decisions)
+    share = len(job.candidates) / len(grid)
+    done = job.done_before()
+    itemsize = inputs.source.volume.dtype.itemsize
+    read = _read_voxels(grid)
+    decoded = planned_decoding(inputs, decisions, layout)
+    computed = _computed_voxels(grid, decisions.window)
+    rate = _speed(inputs, decisions) * layout.workers
+    left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
+    written = grid.region.size * share
+    ratio = computed / grid.region.size
+    found = sparse_from(decisions.sparse)
+    if found is not None and found.skips:
+        # of the whole volume, what lies outside of the tissue included
+        ratio, left = found.computed, left / (share or 1.0)
+    return Forecast(
+        out=str(job.paths.out),
+        shape=grid.region.shape,
+        block=decisions.block,
+        window=decisions.window,
+        blocks=len(job.candidates),
+        blocks_skipped=len(grid) - len(job.candidates),
+        blocks_done=done,
+        levels=len(job.pyramids[0].levels),
+        shards=2 * len(job.candidates),
+        files=_files(job) + predicted_cell_files(job, inputs.settings),
+        bytes_read=round(read * itemsize * share),
+        bytes_decoded=round(decoded * itemsize * share),
+        decoded_over_region=decoded / grid.region.size,
+        cache_bytes=layout.cache_bytes,
+        bytes_written=round(
+            2 * written * sum(8.0**-level.index for level in job.pyramids[0].levels)
+        ),
+        computed_over_written=ratio,
+        work_over_one_pass=work_over_one_pass(inputs, decisions),
+        backend=decisions.backend,
+        workers=layout.workers,
+        threads=decisions.threads,
+        worker_bytes=layout.peak_bytes,
+        voxels_per_second=rate / ratio if ratio else 0.0,
+        hours=left * ratio / rate / 3600 if rate else 0.0,
+        sparse=None if found is None else found.public(),
+        tried=tried_lines(decisions),
+        remarks=inputs.source.remarks,
+    )
+
+
+def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:
+    """Return a run's multiply-adds for each one of a single pass over its region.
+
+    Counted on the network, with the overhang of windows and the margins that each
+    computes anew, at the volume's edges as well.
+    """
+    grid = make_grid(inputs, decisions.block)
+    found = sparse_from(decisions.sparse)
+    if found is not None and found.skips:
+        ratio = found.computed
+    else:
+        ratio = _computed_voxels(grid, decisions.window) / grid.region.size
+    if inputs.weights is None:
+        return ratio  # the fake engine looks no further than the core
+    info = inputs.weights.info
+    from blockseg.networks.cost import margin_cost
+
+    return ratio * margin_cost(info.architecture, info.width, decisions.window)
+
+
+def _files(job: Job) -> int:
+    blocks = len(job.candidates)
+    of_labels = {3: 1, 2: 2}[job.pyramids[0].zarr_format]  # the group's own metadata
+    return of_labels + sum(predicted_files(image, blocks) for image in job.pyramids)
+
+
+def _read_voxels(grid: BlockGrid) -> int:
+    """Count the voxels that all blocks ask for.
+
+    A block's read region is a box, so the sum over blocks is the product of the
+    sums over each axis.
+    """
+    asked = 1
+    for axis in range(3):
+        lengths = 0
+        for position in range(grid.counts[axis]):
+            index = [0, 0, 0]
+            index[axis] = position
+            lengths += grid.block(to_zyx(index)).read_roi.shape[axis]
+        asked *= lengths
+    return asked
+
+
+def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
+    total = 1.0
+    for axis in range(3):
+        lengths = 0
+        for position in range(grid.counts[axis]):
+            index = [0, 0, 0]
+            index[axis] = position
+            roi = grid.block((index[0], index[1], index[2])).write_roi
+            roi = roi.aligned(grid.alignment)
+            length = roi.stop[axis] - roi.start[axis]
+            lengths += math.ceil(length / window[axis]) * window[axis]
+        total *= lengths
+    return total
+
+
+def _speed(inputs: Inputs, decisions: Decisions) -> float:
+    """Return voxels a second of one engine, measured on one window of noise.
+
+    For a device, what was measured when its engine was chosen.
+    """
+    if decisions.device != "cpu":
+        return measured_speed(decisions)
+    weights = "" if inputs.weights is None else str(inputs.weights.path)
+    shape = tuple(n + 2 * inputs.field.reach for n in decisions.window)
+    tile = np.random.default_rng(0).standard_normal(shape).astype(decisions.precision)
+    with closing(make_backend(decisions.engine(weights))) as backend:
+        backend.infer(tile * np.float32(0.03), None)
+        start = time.perf_counter()
+        backend.infer(tile * np.float32(0.03), None)
+        return math.prod(decisions.window) / (time.perf_counter() - start)
+
+
+def _by(shape: Zyx) -> str:
+    return "×".join(str(n) for n in shape)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return ""
+
+
+def _hours(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} seconds"
+    return f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours"

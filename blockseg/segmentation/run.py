@@ -1,0 +1,293 @@
+"""``blockseg run``: segment a brain, exactly, resumably, with nothing lost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.blockwise.events import OnJobEvent, ignore
+from blockseg.blockwise.launch import launch
+from blockseg.blockwise.open_job import start
+from blockseg.blockwise.phases import Phase, Stored
+from blockseg.blockwise.planning.resources import fitted, make_grid, planned_reading
+from blockseg.blockwise.record.record import request_of
+from blockseg.blockwise.sources.background import normalization
+from blockseg.blockwise.sources.inputs import Inputs, gather
+from blockseg.blockwise.sources.masks import blocks_in_mask
+from blockseg.blockwise.sources.remarks import closing_remarks
+from blockseg.blockwise.sources.rereading import BlockReading
+from blockseg.blockwise.sources.restored import other_background, other_skipping
+from blockseg.config.settings import RunSettings
+from blockseg.inference import devices
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
+from blockseg.measurement.images import write_cell_images
+from blockseg.runtime.events import Message
+from blockseg.segmentation.decisions import Decisions, decide, decisions_from
+from blockseg.segmentation.engines.choice import engines_of, trial_of
+from blockseg.segmentation.sparse.decisions import gate_of, sparse_decisions
+from blockseg.segmentation.sparse.skip_filter import blocks_with_tissue
+from blockseg.segmentation.task import Segmentation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.job import Job, JobResult
+    from blockseg.blockwise.record.record import RunRecord
+    from blockseg.core.cubes import Gate
+    from blockseg.core.grid import BlockGrid
+
+__all__ = ["prepare", "run"]
+
+
+def run(
+    source: str,
+    out: str | None = None,
+    settings: RunSettings | None = None,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    command: str = "",
+) -> JobResult:
+    """Segment a brain into an OME-Zarr, or go on with a run that was stopped.
+
+    Parameters
+    ----------
+    source
+        Zarr, N5 or TIFF volume, found out by looking.
+    out
+        Output group; ``NAME.blockseg.zarr`` beside the source if not given.
+    settings
+        What to do; the defaults if not given.
+    overwrite
+        Start anew where OUT holds an earlier run.
+    on_event
+        Told what happens, in this thread.
+    command
+        What the user typed, for the record.
+
+    Returns
+    -------
+    JobResult
+        What was written and what was not.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if the input is bad; and if the
+        cluster is lost in the middle, which the same call then resumes.
+    KeyboardInterrupt
+        After Ctrl-C; the same call goes on.
+    """
+    job, inputs, decisions = prepare(
+        source, out, settings or RunSettings(), overwrite, on_event
+    )
+    result = launch(
+        replace(job, command=command),
+        inputs.settings,
+        fitted(inputs, decisions),
+        on_event,
+        engine=_engine(decisions),
+        notes=(*_notes(decisions), *_unmeasured(job, inputs.settings)),
+        gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
+    )
+    if not result.stopped:
+        write_cell_images(job, inputs.settings, inputs.source.space)
+    found = decisions.background
+    remarks = (
+        *closing_remarks(inputs, decisions),
+        *other_background(
+            found,
+            len(found.get("unreadable") or ()),
+            result.replaced,
+            lambda: normalization(inputs).found,
+        ),
+        *other_skipping(gate_of(decisions.sparse) is not None, result.replaced),
+    )
+    return replace(result, remarks=remarks)
+
+
+def prepare(
+    source: str,
+    out: str | None,
+    settings: RunSettings,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    *,
+    foresee: bool = False,
+) -> tuple[Job, Inputs, Decisions]:
+    """Check everything and decide what is open; nothing is written.
+
+    A run that was started before keeps its decisions. With ``foresee`` nothing will be
+    done: then sources are not looked at without need.
+    """
+    inputs = gather(source, out, settings)
+    begun = start(
+        inputs.out,
+        request_of(inputs),
+        settings,
+        overwrite=overwrite,
+        sources={"source": inputs.source, "mask": inputs.mask},
+        on_event=on_event,
+        foresee=foresee,
+    )
+    earlier = begun.earlier
+    decisions = (
+        decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
+    )
+    grid = make_grid(inputs, decisions.block)
+    probability, foreground = _outputs(inputs, decisions, checked=begun.checked)
+    probability.check_grid(grid)
+    cells = _cells(inputs, decisions, earlier)
+    gate = gate_of(decisions.sparse)
+    layout = fitted(inputs, decisions)
+    segmentation = Segmentation(
+        source=inputs.source.spec,
+        space=inputs.source.space,
+        grid=grid,
+        engines=engines_of(
+            decisions, "" if inputs.weights is None else str(inputs.weights.path)
+        ),
+        trial=trial_of(inputs, decisions),
+        threshold=decisions.threshold,
+        empty=decisions.empty,
+        holes=decisions.hole_rule,
+        probability=probability,
+        foreground=foreground,
+        mask=None if inputs.mask is None else inputs.mask.spec,
+        cache_bytes=layout.cache_bytes,
+        gate=gate,
+        scale=scale_from(cells["scale"]) if cells and settings.metrics else None,
+    )
+    stored = (Stored(probability), Stored(foreground, column="foreground"))
+    job = begun.job(
+        Phase(
+            "segment",
+            grid,
+            segmentation,
+            stored,
+            planned_reading(inputs, decisions, layout).bars,
+            layout.workers,
+        ),
+        {"probability": probability, "foreground": foreground},
+        asdict(decisions),
+        facts={**_facts(inputs, decisions, grid), "cells": cells},
+        candidates=_candidates(inputs, grid, gate),
+        reading=BlockReading(
+            grid,
+            segmentation.source,
+            segmentation.space,
+            segmentation.mask,
+            gate=gate,
+            affine=decisions.affine,
+            holes=decisions.hole_rule,
+        ),
+    )
+    return job, inputs, decisions
+
+
+def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:
+    decisions = decide(inputs, on_event=on_event)
+    if not inputs.sparse:
+        return decisions
+    on_event(Message("inferring a sample of the volume to find what --sparse may skip"))
+    return sparse_decisions(inputs, decisions, fitted(inputs, decisions).workers)
+
+
+def _outputs(
+    inputs: Inputs, decisions: Decisions, *, checked: bool
+) -> tuple[PyramidSpec, PyramidSpec]:
+    settings = inputs.settings
+    probability = PyramidSpec(
+        uri=str(inputs.out),
+        shape=inputs.roi.shape,
+        block=decisions.block,
+        dtype="uint8",
+        space=inputs.source.space.cropped(inputs.roi.start),
+        zarr_format=settings.zarr_format,
+        codec=settings.codec,
+        reduce="max",
+        name="probability",
+        window=(0, 255),
+        checked=checked,
+    )
+    within = "labels/foreground"
+    foreground = replace(
+        probability,
+        uri=str(inputs.out / within),
+        name="foreground",
+        window=None,
+        within=within,
+    )
+    return probability, foreground
+
+
+def _cells(
+    inputs: Inputs, decisions: Decisions, earlier: RunRecord | None
+) -> dict[str, Any] | None:
+    """Return how cells are counted; None where the run was begun without."""
+    if earlier is not None:
+        kept: dict[str, Any] | None = earlier.facts.get("cells")
+        return kept
+    if not inputs.settings.metrics:
+        return None
+    scale = grey_scale(inputs, decisions.background)
+    return {"scale": plain_scale(scale), "predicted": True}
+
+
+def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:
+    if settings.metrics and job.record.facts.get("cells") is None:
+        note = (
+            "this run was begun without metrics and goes on so; blockseg metrics "
+            "measures a brain alone"
+        )
+        return (note,)
+    return ()
+
+
+def _candidates(
+    inputs: Inputs, grid: BlockGrid, gate: Gate | None
+) -> NDArray[np.int64]:
+    wanted = np.ones(grid.counts, bool)
+    if inputs.mask is not None:
+        wanted &= blocks_in_mask(inputs.mask, inputs.source.space, grid)
+    if gate is not None:
+        wanted &= blocks_with_tissue(gate, grid)
+    return np.flatnonzero(wanted).astype(np.int64)
+
+
+def _facts(inputs: Inputs, decisions: Decisions, grid: BlockGrid) -> dict[str, object]:
+    weights = inputs.weights
+    return {
+        "roi": str(inputs.roi),
+        "volume_shape": list(grid.volume_shape),
+        "blocks": len(grid),
+        "grid": list(grid.counts),
+        "threshold_of_255": decisions.threshold,
+        "effective_threshold": (decisions.threshold - 0.5) / 255,
+        "network": None if weights is None else asdict(weights.info),
+        "weights": None if weights is None else str(weights.path),
+    }
+
+
+def _engine(decisions: Decisions) -> str:
+    by = "×".join(str(n) for n in decisions.window)
+    if decisions.device == "cuda":
+        return f"{decisions.backend} {decisions.precision} on CUDA, windows of {by}"
+    threads = f"{decisions.threads} thread{'s' * (decisions.threads > 1)}"
+    return f"{decisions.backend} on {decisions.device}, windows of {by}, {threads}"
+
+
+def _notes(decisions: Decisions) -> tuple[str, ...]:
+    notes = []
+    if decisions.note:
+        notes.append(decisions.note)
+    unreadable = decisions.background.get("unreadable") or []
+    if unreadable:
+        notes.append(
+            f"{len(unreadable)} samples of the background could not be read and were "
+            "passed over; run.json lists them"
+        )
+    return tuple(notes)

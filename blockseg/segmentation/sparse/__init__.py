@@ -1,0 +1,1 @@
+"""``--sparse``: what need not be inferred, calibrated on the volume itself."""

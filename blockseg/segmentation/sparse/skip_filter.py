@@ -1,0 +1,275 @@
+"""What of a block need not be inferred: outside the mask and the tissue, or empty."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.cubes import cube_box, spread, voxels_of
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.reads import note_read
+from blockseg.inference.path_opening import SEEN, evidence
+from blockseg.inference.window_layout import Wanted
+from blockseg.io.holes.mended_volume import looked_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.blocks import Meter
+    from blockseg.core.cubes import Gate
+    from blockseg.core.grid import BlockGrid
+    from blockseg.core.specs import Affine, AffineField
+    from blockseg.inference.engine import Segmenter
+    from blockseg.io.holes.mended_volume import Seen
+    from blockseg.io.protocol import Volume
+
+__all__ = ["Chosen", "Sieve", "Sifted", "blocks_with_tissue", "sift"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """What of a block is to be inferred."""
+
+    roi: Roi
+    """Box around it, inside the block; empty if there is nothing."""
+
+    wanted: Wanted
+    """Which of its voxels."""
+
+    skipped: int
+    """Voxels of the block in tiles that were taken for empty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sifted:
+    """A block of which only a part was inferred."""
+
+    probability: NDArray[np.uint8]
+    """255 p (z, y, x), 0 where nothing was inferred."""
+
+    seen: Seen
+    """Its grey levels, and which of them are no data."""
+
+    computed: int
+    """Voxels inferred."""
+
+    skipped: int
+    """Voxels in tiles that were taken for empty."""
+
+    read_bytes: int
+    """Decoded bytes asked for."""
+
+    note: str = ""
+    """How it was computed otherwise than planned; empty if it was not."""
+
+    @property
+    def raw(self) -> NDArray[Any]:
+        """Its grey levels; where it has a hole, made up."""
+        return self.seen.voxels
+
+
+class Sieve:
+    """Applies a gate to blocks of one volume.
+
+    Parameters
+    ----------
+    gate
+        The run's.
+    volume_shape
+        Voxels along (z, y, x).
+    affine
+        Normalisation of the run.
+    """
+
+    def __init__(
+        self, gate: Gate, volume_shape: Zyx, affine: Affine | AffineField
+    ) -> None:
+        self._gate = gate
+        self._shape = volume_shape
+        self._affine = affine
+        self._tissue = None if gate.tissue is None else gate.tissue.array()
+
+    def place(self, write_roi: Roi) -> Roi:
+        """Return what has to be read to see which tiles of a block are empty."""
+        around = 0 if self._gate.bound is None else SEEN
+        grown = self._tiles(write_roi).grown((around,) * 3)
+        return grown.intersection(Roi.whole(self._shape))
+
+    def around(self, roi: Roi, halo: int) -> Roi:
+        """Return what has to be read to infer all tiles that ``roi`` touches."""
+        grown = roi.aligned(self._gate.tile).grown((halo,) * 3)
+        return grown.intersection(Roi.whole(self._shape))
+
+    def choose(
+        self, raw: NDArray[Any], write_roi: Roi, inside: NDArray[np.bool_] | None
+    ) -> Chosen:
+        """Say which voxels of a block to infer: the same ones, however blocks lie.
+
+        Parameters
+        ----------
+        raw
+            Grey levels (z, y, x) of :meth:`place`.
+        write_roi
+            The block.
+        inside
+            Where it lies inside of the user's mask; None where there is no mask.
+        """
+        gate = self._gate
+        tiles = cube_box(write_roi, gate.tile)
+        keep = np.ones(tiles.shape, bool)
+        if self._tissue is not None:
+            keep &= _of_cubes(self._tissue, tiles, gate.edge // gate.tile)
+        if inside is not None:
+            keep &= _touched(inside, tiles, write_roi, gate.tile)
+        skipped = 0
+        if gate.bound is not None and keep.any():
+            found = evidence(
+                raw,
+                self.place(write_roi),
+                self._tiles(write_roi),
+                self._affine,
+                self._shape,
+                gate.tile,
+            )
+            empty = keep & (found <= gate.bound)
+            skipped = _count(empty, tiles, write_roi, gate.tile)
+            keep &= ~empty
+        roi = voxels_of(_around(keep, tiles), self._shape, gate.tile)
+        roi = roi.intersection(write_roi)
+        voxels = spread(keep, tiles, roi, gate.tile)
+        if inside is not None:
+            voxels &= inside[roi.slices(write_roi.start)]
+        return Chosen(roi, Wanted(voxels, gate.tile), skipped)
+
+    def _tiles(self, write_roi: Roi) -> Roi:
+        """Return the voxels of all tiles that a block touches."""
+        return voxels_of(
+            cube_box(write_roi, self._gate.tile), self._shape, self._gate.tile
+        )
+
+
+def sift(
+    sieve: Sieve,
+    engine: Segmenter,
+    volume: Volume,
+    write_roi: Roi,
+    halo: int,
+    inside: NDArray[np.bool_] | None = None,
+    meter: Meter = lambda _: nullcontext(),
+    inferring: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Sifted:
+    """Read a block, and infer what a sieve leaves of it.
+
+    Parameters
+    ----------
+    sieve, engine, volume
+        Of the run.
+    write_roi
+        The block.
+    halo
+        Voxels read around what is inferred.
+    inside
+        Where the block lies inside of the user's mask; None where there is no mask.
+    meter
+        Is told how long each activity but inference takes.
+    inferring
+        Entered for inference: takes turns at the engine, and tells how long it takes.
+    """
+    place = sieve.place(write_roi)
+    with meter("read"):
+        seen = looked_at(volume, place)
+        note_read(seen.voxels)
+    with meter("sieve"):
+        chosen = sieve.choose(seen.voxels, write_roi, inside)
+    core, read = seen.within(write_roi.slices(place.start)), seen.voxels.nbytes
+    probability = np.zeros(write_roi.shape, np.uint8)
+    computed, note = 0, ""
+    if chosen.roi.size:
+        around = sieve.around(chosen.roi, halo)
+        with meter("read"):
+            raw = volume.read(around)
+            note_read(raw)
+        read += raw.nbytes
+        with inferring():
+            segmented = engine.segment(
+                raw, around, chosen.roi, volume.shape, chosen.wanted
+            )
+        computed, note = segmented.computed, segmented.note
+        probability[chosen.roi.slices(write_roi.start)] = segmented.probability
+    if core.missing is not None:
+        probability[core.missing] = 0
+    return Sifted(
+        probability,
+        core,
+        computed,
+        chosen.skipped,
+        read,
+        note,
+    )
+
+
+def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:
+    """Return which blocks of a grid (z, y, x) hold a voxel of a cube that may be tissue."""
+    if gate.tissue is None:
+        return np.ones(grid.counts, bool)
+    tissue = gate.tissue.array()
+    for axis, (a, b, block) in enumerate(
+        zip(grid.region.start, grid.region.stop, grid.block_shape, strict=True)
+    ):
+        parts = [
+            tissue.take(
+                range(start // gate.edge, (min(start + block, b) - 1) // gate.edge + 1),
+                axis,
+            ).any(axis=axis, keepdims=True)
+            for start in range(a, b, block)
+        ]
+        tissue = np.concatenate(parts, axis=axis)
+    return tissue
+
+
+def _of_cubes(cubes: NDArray[np.bool_], tiles: Roi, count: int) -> NDArray[np.bool_]:
+    """Return for each tile what a mask of cubes of ``count`` tiles an axis says."""
+    places = (
+        np.arange(a, b) // count for a, b in zip(tiles.start, tiles.stop, strict=True)
+    )
+    return cubes[np.ix_(*places)]
+
+
+def _touched(
+    inside: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int
+) -> NDArray[np.bool_]:
+    """Return which tiles hold a voxel inside of the mask."""
+    out = inside
+    for axis, (a, first, count) in enumerate(
+        zip(roi.start, cubes.start, cubes.shape, strict=True)
+    ):
+        cuts = [max((first + i) * edge - a, 0) for i in range(count)]
+        out = np.logical_or.reduceat(out, cuts, axis=axis)
+    return out
+
+
+def _around(keep: NDArray[np.bool_], cubes: Roi) -> Roi:
+    """Return the smallest box of cubes around those kept; an empty one if none is."""
+    if not keep.any():
+        return Roi(cubes.start, cubes.start)
+    found = np.argwhere(keep)
+    low, high = found.min(0), found.max(0) + 1
+    return Roi(to_zyx(low), to_zyx(high)).shifted(cubes.start)
+
+
+def _count(keep: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int) -> int:
+    """Count the voxels of ``roi`` in cubes that are kept."""
+    lengths = []
+    for a, b, first, count in zip(
+        roi.start, roi.stop, cubes.start, cubes.shape, strict=True
+    ):
+        borders = np.clip((first + np.arange(count + 1)) * edge, a, b)
+        lengths.append(np.diff(borders))
+    z, y, x = lengths
+    return int(np.einsum("ijk,i,j,k->", keep.astype(np.int64), z, y, x))

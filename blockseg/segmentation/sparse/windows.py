@@ -1,0 +1,98 @@
+"""Choose the windows that cover scattered cubes with the least work."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.core.cubes import TILE
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.inference.cover import cover
+from blockseg.inference.window_memory import window_memory
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.core.geometry import Zyx
+    from blockseg.segmentation.decisions import Decisions
+    from blockseg.segmentation.sparse.survey import Survey
+
+__all__ = ["Cover", "cheapest_window"]
+
+_EDGES = tuple(TILE * n for n in (1, 2, 3, 4, 8))  # of windows, in voxels
+_COUNTED = 24  # groups at most
+_CALL = 50_000
+"""Voxels of work that calling an engine costs beside: a window of 16³ takes as long as
+that and its own (OpenVINO, one core)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Windows over what is not skipped."""
+
+    window: Zyx
+    """Voxels that one inference writes."""
+
+    computed: float
+    """Voxels that they write for each voxel of the volume."""
+
+    pays: bool
+    """Whether they are less work than windows over all of it."""
+
+
+def cheapest_window(
+    survey: Survey, bound: float | None, inputs: Inputs, decisions: Decisions
+) -> Cover:
+    """Return the windows that cover what is left with the least work.
+
+    A larger window computes less margin, and more that is empty: how many are needed
+    is counted on the groups of cubes that were looked at, or on some of them.
+
+    Parameters
+    ----------
+    survey
+        Has looked at them.
+    bound
+        Evidence up to which a tile is skipped; None for those outside of the tissue.
+    inputs, decisions
+        Of the run as it would be if nothing were skipped.
+    """
+    margin = inputs.field.margin
+    least = -math.inf if bound is None else bound
+    left = [group.tiles > least for group in survey.groups]
+    occupied = [tiles for tiles in left if tiles.any()]
+    every = -(-len(occupied) // _COUNTED)
+    itemsize = np.dtype(decisions.precision).itemsize
+
+    def work(window: Zyx) -> float:
+        return math.prod(n + 2 * margin for n in window) + _CALL
+
+    def memory(window: Zyx) -> int:
+        return window_memory(window, decisions.backend, itemsize, inputs.info)
+
+    allowed = max(memory(decisions.window), memory((TILE,) * 3))
+    voxels = TILE**3 * sum(tiles.size for tiles in left)
+    scale = len(occupied) / max(len(occupied[:: every or 1]), 1)
+    choices = {}
+    for window in map(to_zyx, product(_EDGES, repeat=3)):
+        if memory(window) <= allowed:
+            needed = sum(_needed(tiles, window) for tiles in occupied[::every])
+            choices[window] = needed * scale
+    window = min(choices, key=lambda shape: (choices[shape] * work(shape), shape))
+    exhaustive = work(decisions.window) / math.prod(decisions.window) * voxels
+    return Cover(
+        window,
+        computed=choices[window] * math.prod(window) / max(voxels, 1),
+        pays=choices[window] * work(window) < exhaustive,
+    )
+
+
+def _needed(tiles: NDArray[np.bool_], window: Zyx) -> int:
+    """Count the windows that it takes to cover a group."""
+    spans = to_zyx(n // TILE for n in window)
+    return sum(1 for _ in cover(tiles, Roi.whole(tiles.shape), spans, 1))

@@ -1,0 +1,1 @@
+"""``blockseg synth``: a synthetic brain written block by block."""

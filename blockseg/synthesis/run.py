@@ -1,0 +1,154 @@
+"""``blockseg synth``: a synthetic brain with its truth, as OME-Zarr, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.events import OnJobEvent, ignore
+from blockseg.blockwise.launch import launch
+from blockseg.blockwise.open_job import start
+from blockseg.blockwise.outputs import writable
+from blockseg.blockwise.phases import Phase, Stored
+from blockseg.blockwise.planning.resources import budget
+from blockseg.blockwise.planning.tiling import block_shape
+from blockseg.blockwise.record.record import Paths
+from blockseg.config.settings import RunSettings
+from blockseg.core.grid import BlockGrid
+from blockseg.core.space import Space
+from blockseg.io.output.pyramid import PyramidSpec
+from blockseg.morphology.swc import swc_files
+from blockseg.runtime.memory import Need, plan_layout
+from blockseg.synthesis.task import Centrelines, Recipe, Synthesis
+from blockseg.synthesis.truth_tables import MAIN, TRACING, TruthTables
+
+if TYPE_CHECKING:
+    from blockseg.blockwise.job import JobResult
+    from blockseg.io.output.pyramid import OutputDtype
+
+__all__ = ["Recipe", "synth"]
+
+_BYTES_A_VOXEL = 60  # of the generator at work, measured
+_BYTES_HELD = 2**27  # textures, cells, tiles
+_LABELS: tuple[tuple[str, OutputDtype], ...] = (
+    ("neurons", "uint32"),
+    ("branches", "uint32"),
+    ("truth", "uint8"),
+)
+
+
+def synth(
+    out: str,
+    recipe: Recipe,
+    settings: RunSettings | None = None,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    command: str = "",
+) -> JobResult:
+    """Write a synthetic brain with its truth.
+
+    Beside the image: ``labels/truth``, ``labels/neurons`` and ``labels/branches``; and in
+    ``.blockseg/truth/`` centrelines as SWC, ``branches.csv`` and ``blocks.csv``.
+
+    Parameters
+    ----------
+    out
+        The OME-Zarr group to write.
+    recipe
+        Which brain.
+    settings
+        Of these, block, voxel size, format of OUT and executor count.
+    overwrite
+        Start anew where OUT holds an earlier one.
+    on_event
+        Told what happens.
+    command
+        What the user typed, for the record.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if the input is bad.
+    """
+    settings = settings or RunSettings()
+    size = settings.voxel_size or recipe.voxel_size
+    files = swc_files([Path(path).expanduser() for path in recipe.swc])
+    swc = tuple(str(path.resolve()) for path in files)
+    recipe = replace(recipe, swc=swc, voxel_size=size)
+    brain = recipe.brain()
+    block = settings.block or block_shape(recipe.shape, 128)
+    grid = BlockGrid(recipe.shape, block)
+    target = writable(out)
+    request = {
+        "source": None,
+        "mask": None,
+        "weights": None,
+        "settings": {
+            "shape": list(recipe.shape),
+            "preset": recipe.preset,
+            "seed": recipe.seed,
+            "swc": [sha256(path.read_bytes()).hexdigest() for path in files],
+            "block": list(block),
+            "voxel-size": list(size),
+            "zarr-format": settings.zarr_format,
+            "codec": settings.codec,
+        },
+    }
+    begun = start(target, request, settings, overwrite=overwrite)
+    image = PyramidSpec(
+        uri=str(target),
+        shape=recipe.shape,
+        block=block,
+        dtype="uint16",
+        space=Space(size, "micrometer"),
+        zarr_format=settings.zarr_format,
+        codec=settings.codec,
+        reduce="mean",
+        checked=begun.checked,
+    )
+    neurons, branches, truth = (
+        replace(
+            image,
+            uri=str(target / "labels" / name),
+            dtype=dtype,
+            reduce="max",  # an id stays an id, and thin neurites stay
+            name=name,
+            within=f"labels/{name}",
+        )
+        for name, dtype in _LABELS
+    )
+    stored = (Stored(image), Stored(truth, column="foreground"))
+    synthesis = Synthesis(recipe, grid, image, truth, neurons, branches)
+    tables = TruthTables(Paths(target))
+    within = tables.swc.relative_to(target).as_posix()
+    tracing = Centrelines(recipe, str(target), within, size)
+    images = {"image": image, "neurons": neurons, "branches": branches, "truth": truth}
+    job = begun.job(
+        Phase(MAIN, grid, synthesis, stored),
+        images,
+        {"params": asdict(brain.params)},
+        between=(Phase(TRACING, brain.neurites.units, tracing, ()),),
+        command=command,
+    )
+    fit = plan_layout(
+        budget(settings),
+        Need(
+            block_bytes=_BYTES_A_VOXEL * grid.block((0, 0, 0)).write_roi.size,
+            engine_bytes=_BYTES_HELD,
+        ),
+        workers=settings.workers,
+    )
+    real = f", {len(swc)} reconstructed neurons" if swc else ""
+    result = launch(
+        job,
+        settings,
+        fit,
+        on_event,
+        engine=f"synthetic brain {recipe.preset}, seed {recipe.seed}{real}",
+    )
+    if result.complete:
+        tables.write(job.ledger or job.paths.ledger, job.record.fingerprint)
+    return result

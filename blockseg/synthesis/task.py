@@ -1,0 +1,205 @@
+"""Make a synthetic brain on many workers: its blocks, and its centrelines."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.core.blocks import BlockReport
+from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.writer import PyramidWriter
+from blockseg.io.output.written_files import stored_file
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.neurons.placed import Placed
+from blockseg.synthetic.neurons.reconstruction import read_reconstruction
+from blockseg.synthetic.neurons.swc import neuron_swc
+from blockseg.synthetic.presets import preset
+from blockseg.synthetic.truth import block_truth
+
+if TYPE_CHECKING:
+    from blockseg.core.blocks import Meter
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.grid import BlockGrid
+    from blockseg.core.stored_file import StoredFile
+    from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.synthetic.neurons.sources import Neurites
+
+__all__ = ["Centrelines", "Recipe", "Synthesis"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What makes a synthetic brain."""
+
+    shape: Zyx
+    """Voxels."""
+
+    preset: str
+    """Kind of brain."""
+
+    seed: int
+    """Which one of its kind."""
+
+    swc: tuple[str, ...] = ()
+    """Files of real neurons to place; none for procedural ones."""
+
+    voxel_size: tuple[float, float, float] = (1.0, 0.35, 0.35)
+    """Along (z, y, x), in µm; what real neurons are scaled by."""
+
+    def brain(self, neurites: Neurites | None = None) -> SyntheticBrain:
+        """Return the brain; its neurites may be shared with others of this recipe.
+
+        Raises
+        ------
+        BlocksegError
+            With one line, if there is no such brain.
+        """
+        if self.swc and neurites is None:
+            forms = [read_reconstruction(Path(path)) for path in self.swc]
+            params = preset(self.preset)
+            neurites = Placed(self.shape, params, self.seed, forms, self.voxel_size)
+        return SyntheticBrain(self.shape, self.preset, self.seed, neurites=neurites)
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """Makes and writes blocks of a synthetic brain; picklable."""
+
+    recipe: Recipe
+    """Which brain."""
+
+    grid: BlockGrid
+    """Its blocks."""
+
+    image: PyramidSpec
+    """uint16 grey levels."""
+
+    truth: PyramidSpec
+    """uint8, 1 on neurites."""
+
+    neurons: PyramidSpec
+    """uint32, one id a neuron, 0 for none."""
+
+    branches: PyramidSpec
+    """uint32, one id a branch, 0 for none."""
+
+    def __call__(self) -> _SynthBlock:
+        """Get ready to draw."""
+        return _SynthBlock(self)
+
+
+class _SynthBlock:
+    def __init__(self, spec: Synthesis) -> None:
+        self._grid = spec.grid
+        self._recipe = spec.recipe
+        self._neurites = spec.recipe.brain().neurites
+        # A brain caches what it draws, and blocks come on several threads.
+        self._of_this_thread = threading.local()
+        self._image, self._truth, self._neurons, self._branches = (
+            PyramidWriter(p)
+            for p in (spec.image, spec.truth, spec.neurons, spec.branches)
+        )
+
+    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
+        roi = self._grid.block(self._grid.index_of(block_id)).write_roi
+        with meter("synthesise"):
+            brain = self._brain()
+            block = brain.block(roi)
+            known = block_truth(block, brain.params.contrast_unit)
+        with meter("write"):
+            written = self._image.write_block(roi, block.image)
+            neurons = self._neurons.write_block(roi, block.labels)
+            branches = self._branches.write_block(roi, block.branches)
+            truth = self._truth.write_block(roi, block.mask)
+        place = ",".join(map(str, (block_id, *roi.start, *roi.shape)))
+        return BlockReport(
+            block_id,
+            written=roi.size,
+            foreground=truth.nonzero,
+            nonzero=written.nonzero,
+            digest=written.crc32,
+            payload=f"{place},{known.row()}\n".encode(),
+            files=tuple(
+                file
+                for one in (written, neurons, branches, truth)
+                for file in one.stored
+            ),
+        )
+
+    def _brain(self) -> SyntheticBrain:
+        mine = self._of_this_thread
+        if not hasattr(mine, "brain"):
+            mine.brain = self._recipe.brain(self._neurites)
+        brain: SyntheticBrain = mine.brain
+        return brain
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Centrelines:
+    """Writes the neurons of a synthetic brain as SWC, part by part; picklable."""
+
+    recipe: Recipe
+    """Which brain."""
+
+    out: str
+    """The output."""
+
+    within: str
+    """Folder of the output where the files go, '/'-separated."""
+
+    voxel_size: tuple[float, float, float]
+    """Along (z, y, x), in µm."""
+
+    def __call__(self) -> _CentrelineUnit:
+        """Get ready to draw."""
+        return _CentrelineUnit(self)
+
+
+class _CentrelineUnit:
+    def __init__(self, spec: Centrelines) -> None:
+        self._spec = spec
+        self._brain = spec.recipe.brain()
+
+    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
+        neurites = self._brain.neurites
+        rows: list[str] = []
+        files: list[StoredFile] = []
+        with meter("trace"):
+            for tracing in neurites.owned(neurites.units.index_of(block_id)):
+                for neuron in tracing.neurons():
+                    tree = neuron_swc(
+                        tracing,
+                        neuron,
+                        voxel_size=self._spec.voxel_size,
+                        inside=self._brain.inside,
+                    )
+                    if tree is None:
+                        continue
+                    files.append(self._save(f"neuron_{neuron:06d}.swc", tree.text))
+                    rows += [
+                        f"{b.branch},{b.neuron},{b.snr:.4g},{b.length:.1f}\n"
+                        for b in tree.branches
+                    ]
+        return BlockReport(block_id, payload="".join(rows).encode(), files=tuple(files))
+
+    def _save(self, name: str, text: str) -> StoredFile:
+        within = f"{self._spec.within}/{name}"
+        path = Path(self._spec.out, within)
+        part = path.with_name(name + ".part")
+        try:
+            # Not with its parents: an output that was taken away is not made again.
+            for folder in (path.parent.parent, path.parent):
+                folder.mkdir(exist_ok=True)
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+            return stored_file(self._spec.out, within)
+        except OSError as error:
+            raise write_error(error, str(path)) from error
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,1 @@
+"""Synthetic brains of any size, with truth."""

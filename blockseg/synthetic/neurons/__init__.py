@@ -1,0 +1,1 @@
+"""Neurites of synthetic brains: drawn at random, or real ones placed anew."""

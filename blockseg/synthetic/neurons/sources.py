@@ -1,0 +1,265 @@
+"""Where a brain's neurites come from: all at once, or cell by cell of a lattice.
+
+A small brain's neurites are drawn and held as a whole. A large one is cut into cells,
+each with a population of its own that reaches at most into the cells around it, so
+that any region needs 27 populations, however large the brain is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from itertools import product
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from blockseg.core.errors import GeometryError
+from blockseg.core.geometry import Roi
+from blockseg.core.grid import BlockGrid
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.neurons.populate import Numbers, crossing, populate
+from blockseg.synthetic.neurons.tracing import Branches, Points, Tracing
+from blockseg.synthetic.neurons.walks import Domain
+from blockseg.synthetic.raster import TileIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.synthetic.params import SynthParams
+
+__all__ = ["CELL", "Cells", "Neurites", "Whole", "ample", "neurites"]
+
+CELL = 256
+"""Edge length of a cell, in voxels."""
+
+REACH = 224.0
+"""How far a neurite of a cell runs from where it began, in voxels; with glow, bundles
+and the point spread it still ends inside the neighbouring cells."""
+
+_WHOLE_VOXELS = 2**28  # some seconds and 60 MB; larger brains are made of cells
+_WHOLE_EDGE = 2048
+_INDEX = 64  # edge length of what a cell's points are sorted into, in voxels
+_CACHED = 36  # cells: a row of blocks goes on with nine new ones
+
+
+class Neurites(Protocol):
+    """What there is to draw, wherever it comes from."""
+
+    units: BlockGrid
+    """Parts each of which owns some neurons."""
+
+    def near(self, roi: Roi, reach: float) -> Tracing:
+        """Return the points within ``reach`` voxels of a region, and its somata.
+
+        Somata count as far as they glow. Parents of points are not told: the other
+        points may be missing.
+        """
+        ...
+
+    def owned(self, index: Zyx) -> Iterator[Tracing]:
+        """Yield the neurons that one part owns, whole, one or several at a time."""
+        ...
+
+
+def neurites(shape: Zyx, params: SynthParams, seed: int) -> Whole | Cells:
+    """Return the procedural neurites of a brain.
+
+    Parameters
+    ----------
+    shape
+        Voxels along (z, y, x).
+    params, seed
+        Of the brain.
+
+    Raises
+    ------
+    GeometryError
+        If the brain has more neurites than ids.
+    """
+    if math.prod(shape) <= _WHOLE_VOXELS and max(shape) <= _WHOLE_EDGE:
+        return Whole(shape, params, seed)
+    return Cells(shape, params, seed)
+
+
+class Whole:
+    """Neurites of a brain that is small enough to hold them all.
+
+    Parameters
+    ----------
+    shape
+        Voxels along (z, y, x).
+    params, seed
+        Of the brain.
+    """
+
+    def __init__(self, shape: Zyx, params: SynthParams, seed: int) -> None:
+        self.units = BlockGrid(shape, shape)
+        domain = Domain(shape, Roi.whole(shape))
+        self._tracing = populate(domain, params, stream(seed, 11))
+        self._index = TileIndex(self._tracing.points.position, _INDEX)
+        self._glow = params.clutter.glow_reach
+
+    def near(self, roi: Roi, reach: float) -> Tracing:
+        """Return the points within ``reach`` voxels of a region, and its somata."""
+        return _near_points(self._tracing, self._index, roi, reach, self._glow)
+
+    def owned(self, index: Zyx) -> Iterator[Tracing]:
+        """Yield everything: there is one part."""
+        del index
+        yield self._tracing
+
+
+class Cells:
+    """Neurites of a brain of any size; what was made last is kept.
+
+    Several threads may ask at once.
+
+    Parameters
+    ----------
+    shape
+        Voxels along (z, y, x).
+    params, seed
+        Of the brain.
+    cell
+        Edge length of a cell, in voxels.
+
+    Raises
+    ------
+    GeometryError
+        If the brain has more neurites than ids.
+    """
+
+    def __init__(
+        self, shape: Zyx, params: SynthParams, seed: int, cell: int = CELL
+    ) -> None:
+        self._shape, self._params, self._seed = shape, params, seed
+        self._reach = REACH * cell / CELL
+        self.units = BlockGrid(shape, (cell, cell, cell))
+        self._neurons, self._branches = _capacities(
+            params, cell**3 / 1e6, crossing(self._domain((0, 0, 0)))
+        )
+        for what, most in (("neurons", self._neurons), ("branches", self._branches)):
+            if len(self.units) * most > np.iinfo(np.uint32).max:
+                message = (
+                    f"a brain of {shape} voxels has more {what} than there are 32-bit "
+                    "ids; make a smaller or sparser one"
+                )
+                raise GeometryError(message)
+        self._cache: OrderedDict[Zyx, tuple[Tracing, TileIndex]] = OrderedDict()
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cell = self.units.block_shape[0]
+        return (Cells, (self._shape, self._params, self._seed, cell))
+
+    def near(self, roi: Roi, reach: float) -> Tracing:
+        """Return the points within ``reach`` voxels of a region, and its somata."""
+        glow = self._params.clutter.glow_reach
+        cell = self.units.block_shape[0]
+        far = max(reach + self._reach, glow)
+        ranges = [
+            range(
+                max(0, math.floor((a - far) / cell)),
+                min(n, math.ceil((b + far) / cell)),
+            )
+            for a, b, n in zip(roi.start, roi.stop, self.units.counts, strict=True)
+        ]
+        parts = []
+        for z, y, x in product(*ranges):
+            tracing, index = self._cell((z, y, x))
+            parts.append(_near_points(tracing, index, roi, reach, glow))
+        return Tracing.joined(parts)
+
+    def owned(self, index: Zyx) -> Iterator[Tracing]:
+        """Yield the neurons that began in one cell."""
+        yield self._cell(index)[0]
+
+    def _domain(self, index: Zyx) -> Domain:
+        return Domain(self._shape, self.units.block(index).write_roi, self._reach)
+
+    def _cell(self, index: Zyx) -> tuple[Tracing, TileIndex]:
+        with self._lock:
+            if index not in self._cache:
+                number = self.units.id_of(index)
+                numbers = Numbers(
+                    number * self._neurons,
+                    number * self._branches,
+                    self._neurons,
+                    self._branches,
+                )
+                rng = stream(self._seed, 15, *index)
+                tracing = populate(self._domain(index), self._params, rng, numbers)
+                self._cache[index] = (
+                    tracing,
+                    TileIndex(tracing.points.position, _INDEX),
+                )
+                while len(self._cache) > _CACHED:
+                    self._cache.popitem(last=False)
+            self._cache.move_to_end(index)
+            return self._cache[index]
+
+
+def _near_points(
+    tracing: Tracing, index: TileIndex, roi: Roi, reach: float, glow: float
+) -> Tracing:
+    """Return the part of a tracing that lies near a region.
+
+    Parameters
+    ----------
+    tracing, index
+        Everything, and its points sorted by place.
+    roi
+        The region.
+    reach, glow
+        How far from it points and somata count, in voxels.
+    """
+    points, branches, somata = tracing.points, tracing.branches, tracing.somata
+    chosen = index.near(roi, reach)
+    rows, branch = np.unique(points.branch[chosen], return_inverse=True)
+    low, high = np.array(roi.start) - glow, np.array(roi.stop) + glow
+    bodies = np.all((somata.position >= low) & (somata.position < high), axis=1)
+    return Tracing(
+        Points(
+            points.position[chosen],
+            points.radius[chosen],
+            points.amplitude[chosen],
+            branch.astype(np.uint32),
+            np.full(len(chosen), -1),
+        ),
+        _of(branches, rows),
+        somata.chosen(bodies),
+    )
+
+
+def _of(branches: Branches, rows: NDArray[np.uint32]) -> Branches:
+    return Branches(
+        branches.neuron[rows],
+        branches.kind[rows],
+        branches.snr[rows],
+        branches.number[rows],
+    )
+
+
+def _capacities(params: SynthParams, millions: float, trunk: float) -> tuple[int, int]:
+    """Return how many neurons and branches a cell may have: more than it ever has."""
+    shape = params.morphology
+    axons = shape.axon_density * millions / trunk
+    neurons = shape.neurons * millions
+    most = neurons + axons
+    # Collaterals of one order, for each voxel of the order before.
+    again = shape.collateral_length / shape.branch_every
+    long = 1 + trunk / shape.branch_every * (1 + again + again**2)
+    branches = axons * (1 + long) + neurons * (long + 8 * (1 + shape.dendrites))
+    branches += 2 * params.clutter.vessels * millions
+    return ample(most), ample(branches, spread=2 * long)
+
+
+def ample(expected: float, spread: float = 1.0) -> int:
+    """Return a power of two far above a Poisson number of this mean."""
+    far = expected + 12 * math.sqrt(spread * expected) + 24
+    return 1 << math.ceil(math.log2(far))

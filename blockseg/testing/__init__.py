@@ -1,0 +1,1 @@
+"""Fakes of backends, devices and TensorRT, for the tests of whoever builds on blockseg."""

@@ -1,0 +1,57 @@
+"""A stand-in for the network: cheap, deterministic, without weights or torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.networks.receptive_field import FIELDS, REACH
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.inference.backends.protocol import AxisMasks
+
+__all__ = ["FakeBackend"]
+
+
+class FakeBackend:
+    """Calls probability what is bright: the mean of a voxel and some far ones.
+
+    It looks as far back and ahead on each axis as SDASN, so that a halo that is missing
+    or misplaced shows in tests.
+
+    Parameters
+    ----------
+    core
+        Voxels along (z, y, x) that one call writes.
+    dtype
+        Of windows and probabilities.
+    """
+
+    field = FIELDS["sdasn"]
+
+    def __init__(self, core: Zyx, dtype: np.dtype[Any] | None = None) -> None:
+        self.core = core
+        self.dtype = np.dtype(np.float32) if dtype is None else dtype
+        self._out: npt.NDArray[Any] = np.empty(core, self.dtype)
+
+    def infer(
+        self, tile: npt.NDArray[Any], inside: AxisMasks | None
+    ) -> npt.NDArray[Any]:
+        """Return the mean of 7 voxels, clipped to [0, 1]; 0 beyond the volume."""
+        del inside  # a window is 0 there already
+        centre = tuple(slice(REACH, REACH + n) for n in self.core)
+        np.copyto(self._out, tile[centre])
+        for axis, length in enumerate(self.core):
+            for start in (0, 2 * REACH):
+                shifted = list(centre)
+                shifted[axis] = slice(start, start + length)
+                self._out += tile[tuple(shifted)]
+        self._out /= 7
+        return np.clip(self._out, 0, 1, out=self._out)
+
+    def close(self) -> None:
+        """Do nothing."""

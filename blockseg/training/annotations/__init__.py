@@ -1,0 +1,1 @@
+"""Annotations: what their voxels mean, and what makes them doubtful."""

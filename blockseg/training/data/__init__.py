@@ -1,0 +1,1 @@
+"""Training data: annotated volumes and synthetic brains, as patches without end."""

@@ -1,0 +1,277 @@
+"""Find the annotated volumes that a user names, and what belongs together."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from blockseg.core.choices import SourceChoices
+from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.places import local_path
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.plausibility.checks import find_plausible
+from blockseg.io.plausibility.chunks import refuse_misplaced
+from blockseg.io.zarr.labels import label_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.io.plausibility.checks import Plausible
+
+__all__ = ["Case", "FoundCases", "find_cases"]
+
+_ENDINGS = (".tif", ".tiff")
+_ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
+_LAYOUT = "a folder with image/NAME.tif and label/NAME.tif"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One annotated volume."""
+
+    name: str
+    """For people: the source and the name in it."""
+
+    image: VolumeSpec
+    """Grey levels."""
+
+    labels: VolumeSpec
+    """Annotation, of the same shape."""
+
+    shape: Zyx
+    """Voxels along (z, y, x)."""
+
+    background: tuple[float, float] | None = None
+    """b and s of the brain that the image was cut from, in grey levels, if stated."""
+
+    licence: str = ""
+    """As stated."""
+
+    doubts: tuple[str, ...] = ()
+    """What may mislead about the image, a line each."""
+
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of it, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """What is said of the files of a source."""
+
+    image: SourceChoices
+    """Of images; voxels count, and not what they measure."""
+
+    label_channel: int | None
+    """Of annotations."""
+
+    def open_image(self, path: str | Path) -> Plausible:
+        return find_plausible(path, self.image)
+
+    def find_labels(self, path: str | Path, dataset: str | None = None) -> VolumeSpec:
+        axes = self.image.axes
+        if axes is not None and self.label_channel is None:
+            axes = axes.replace("c", "").replace("t", "")
+        return find(
+            path,
+            dataset=dataset,
+            channel=self.label_channel,
+            axes=axes,
+            mask=True,
+            channel_option="--label-channel",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCases:
+    """What one source holds."""
+
+    kind: Literal["folder", "zarr"]
+    """How it is stored."""
+
+    cases: tuple[Case, ...]
+    """Sorted by name."""
+
+    unlabelled: int = 0
+    """Picks of a manifest that nobody annotated yet."""
+
+
+def find_cases(
+    source: str,
+    label_name: str | None = None,
+    *,
+    choices: SourceChoices | None = None,
+    label_channel: int | None = None,
+) -> FoundCases:
+    """Find images and their annotations.
+
+    Parameters
+    ----------
+    source
+        A folder with ``image/`` and ``label/``, or an OME-Zarr image with ``labels/``.
+    label_name
+        Which label image of an OME-Zarr; needed where there are several.
+    choices
+        What is said of the images; nothing if not given.
+    label_channel
+        Index on the channel axis of annotations, where it is longer than 1.
+
+    Raises
+    ------
+    VolumeError
+        If something is missing, damaged or of another shape than its partner.
+    ConfigError
+        If there is no such label image, or several and no choice.
+    """
+    path = Path(local_path(source)).expanduser()
+    images = replace(choices or SourceChoices(), voxel_size=_ANY)
+    said = _Choices(images, label_channel)
+    if (path / "image").is_dir() or (path / "label").is_dir():
+        return _folder(path, said)
+    if path.suffix.lower() in _ENDINGS:
+        message = f"{source} is one TIFF file; give {_LAYOUT}"
+        raise VolumeError(message)
+    if path.is_dir() and any(p.suffix.lower() in _ENDINGS for p in path.iterdir()):
+        message = f"{source} holds TIFF files, but no image/ and label/; give {_LAYOUT}"
+        raise VolumeError(message)
+    return FoundCases("zarr", (_zarr(str(path), label_name, said),))
+
+
+def _zarr(source: str, label_name: str | None, said: _Choices) -> Case:
+    opened = said.open_image(source)
+    image = opened.spec
+    found = label_paths(image)
+    if not found:
+        message = (
+            f"{source} has no labels/ with an annotation; give an OME-Zarr image that "
+            f"has, or {_LAYOUT}"
+        )
+        raise VolumeError(message)
+    known = ", ".join(found)
+    if label_name is None and len(found) > 1:
+        message = f"{source} has the labels {known}; choose one with --label-name"
+        raise ConfigError(message)
+    name = next(iter(found)) if label_name is None else label_name
+    if name not in found:
+        message = f"{source} has no labels {name!r}; --label-name may be {known}"
+        raise ConfigError(message)
+    labels = said.find_labels(image.uri, found[name])
+    shape = _shape(image, labels)
+    name = Path(source).name
+    return Case(
+        name, image, labels, shape, doubts=opened.doubts, remarks=opened.remarks
+    )
+
+
+def _folder(folder: Path, said: _Choices) -> FoundCases:
+    for part in ("image", "label"):
+        if not (folder / part).is_dir():
+            message = f"{folder} has no folder {part}/; give {_LAYOUT}"
+            raise VolumeError(message)
+    images, labels = _stems(folder / "image"), _stems(folder / "label")
+    picks, licence = _manifest(folder)
+    lonely = sorted(labels.keys() - images.keys())
+    if lonely:
+        message = f"{labels[lonely[0]]} has no partner image/{lonely[0]}.tif"
+        raise VolumeError(message)
+    gone = sorted(picks.keys() - images.keys())
+    if gone:
+        message = (
+            f"the manifest of {folder} names {gone[0]!r}, but there is no image of it"
+        )
+        raise VolumeError(message)
+    missing = sorted(images.keys() - labels.keys() - picks.keys())
+    if missing:
+        message = f"{images[missing[0]]} has no partner label/{missing[0]}.tif"
+        raise VolumeError(message)
+    cases = []
+    for name in sorted(labels):
+        opened, label = said.open_image(images[name]), said.find_labels(labels[name])
+        cases.append(
+            Case(
+                f"{folder.name}/{name}",
+                opened.spec,
+                label,
+                _shape(opened.spec, label),
+                picks.get(name),
+                licence,
+                opened.doubts,
+                opened.remarks,
+            )
+        )
+    if not cases:
+        message = f"{folder} holds no annotated volume: nothing in label/ ends in .tif or .tiff"
+        raise VolumeError(message)
+    return FoundCases("folder", tuple(cases), len(images.keys() - labels.keys()))
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in _ENDINGS or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            message = f"{found[path.stem]} and {path} have one name; remove one of them"
+            raise VolumeError(message)
+        found[path.stem] = path
+    return found
+
+
+def _shape(image: VolumeSpec, labels: VolumeSpec) -> Zyx:
+    annotation = open_volume(labels)
+    refuse_misplaced(labels, annotation)
+    shape, other = open_volume(image).shape, annotation.shape
+    if shape != other:
+        message = (
+            f"{_place(image)} has {_by(shape)} voxels, its annotation {_place(labels)} "
+            f"{_by(other)}; they must have one shape"
+        )
+        raise VolumeError(message)
+    return shape
+
+
+def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]:
+    """Return the picks of a manifest, b and s where stated, and its licence."""
+    file = next(
+        (f for f in (folder / "manifest.json", folder / "manifest.csv") if f.is_file()),
+        None,
+    )
+    if file is None:
+        return {}, ""
+    try:
+        if file.suffix == ".json":
+            content = json.loads(file.read_text(encoding="utf-8"))
+            whole = content if isinstance(content, dict) else {"picks": content}
+            rows, licence = whole["picks"], str(whole.get("licence", ""))
+        else:
+            with file.open(encoding="utf-8-sig", newline="") as stream:
+                rows, licence = list(csv.DictReader(stream)), ""
+        return {str(row["name"]): _background(row) for row in rows}, licence
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{file} is no manifest of picks with a name each ({error!r})"
+        raise VolumeError(message) from error
+
+
+def _background(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    level, sd = row.get("background_level"), row.get("background_sd")
+    if level in (None, "") or sd in (None, ""):
+        return None
+    pair = (float(str(level)), float(str(sd)))
+    if not (math.isfinite(pair[0]) and 0 < pair[1] < math.inf):
+        message = f"background {pair} of {row['name']}"
+        raise ValueError(message)
+    return pair
+
+
+def _place(spec: VolumeSpec) -> str:
+    return str(Path(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri
+
+
+def _by(shape: Zyx) -> str:
+    return "×".join(str(n) for n in shape)

@@ -1,0 +1,249 @@
+"""What the user names, opened and read through, and what each volume serves for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.places import local_path
+from blockseg.normalization.background import Background
+from blockseg.training.annotations.doubts import LabelDoubts
+from blockseg.training.annotations.labels import IGNORE, LabelCodes, listed, spelt
+from blockseg.training.annotations.values import likely_neurites
+from blockseg.training.data import synth_source
+from blockseg.training.data.annotated_volumes import Case, find_cases
+from blockseg.training.data.background import background_of
+from blockseg.training.data.scan import Scan, look, scan
+from blockseg.training.data.split import Cut, cut_volume, held_out
+from blockseg.training.data.volume_source import OpenCase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blockseg.training.data.data import DataConfig
+
+__all__ = ["AnnotatedVolume", "DataSource", "hold_out", "no_neurites", "open_source"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedVolume:
+    """An annotated volume, read through once."""
+
+    case: Case
+    """Where it is."""
+
+    kind: Literal["folder", "zarr"]
+    """Of its source."""
+
+    opened: OpenCase
+    """It, open for reading."""
+
+    scan: Scan
+    """What is annotated."""
+
+    background: Background
+    """By which it is normalised."""
+
+    use: Literal["training", "validation", "both"] = "training"
+    """What it serves for."""
+
+    cut: Cut | None = None
+    """How it is divided, if it serves for both."""
+
+    note: str = ""
+    """What there is to say of it."""
+
+    @property
+    def foreground(self) -> int:
+        """Neurite voxels."""
+        return int(self.scan.index.foreground.sum())
+
+    @property
+    def background_voxels(self) -> int:
+        """Voxels that are annotated as background."""
+        return int(self.scan.index.labelled.sum()) - self.foreground
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSource:
+    """One of the things that the user named."""
+
+    text: str
+    """As the user named it."""
+
+    share: float
+    """Of the patches, 0 to 1."""
+
+    synth: str | None = None
+    """Kind of synthetic brains; None for annotated volumes."""
+
+    volumes: tuple[AnnotatedVolume, ...] = ()
+    """Annotated volumes."""
+
+    remarks: tuple[str, ...] = ()
+    """What the user should know, a line each."""
+
+    doubts: tuple[str, ...] = ()
+    """What may mislead about images and labels, a line each."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to draw patches from."""
+        return bool(self.synth) or any(v.use != "validation" for v in self.volumes)
+
+
+def open_source(name: str, share: float, config: DataConfig) -> DataSource:
+    """Find, open and read through what a name stands for.
+
+    Parameters
+    ----------
+    name
+        As the user gave it.
+    share
+        Of the patches, 0 to 1.
+    config
+        What labels mean.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, if anything is missing, damaged or surely not what it shall be, or
+        nothing is annotated.
+    """
+    if name.startswith("synth:"):
+        return DataSource(name, share, synth=synth_source.parse(name))
+    if not Path(local_path(name)).expanduser().exists():
+        message = f"{name} does not exist"
+        raise VolumeError(message)
+    found = find_cases(
+        name,
+        config.label_name,
+        choices=config.choices,
+        label_channel=config.label_channel,
+    )
+    remarks = [remark for case in found.cases for remark in case.remarks]
+    doubts = [doubt for case in found.cases for doubt in case.doubts]
+    labels = LabelDoubts()
+    if found.unlabelled:
+        whole = found.unlabelled + len(found.cases)
+        remarks.append(
+            f"{name}: {found.unlabelled} of {whole} picks are not annotated yet"
+        )
+    codes = LabelCodes(config.label_map)
+    volumes = []
+    for case in found.cases:
+        opened = OpenCase(case, codes)
+        annotation = f"the annotation of {case.name}"
+        seen = scan(opened.image, opened.labels, codes, annotation)
+        if not len(seen.index.cells):
+            remarks.append(f"{case.name} is left out: nothing in it is annotated")
+            continue
+        if seen.nonfinite:
+            remarks.append(
+                f"{case.name}: {seen.nonfinite} annotated voxels are NaN or infinite, "
+                "and do not count"
+            )
+        if not config.allow_labels and (doubt := labels.of(case.name, opened, seen)):
+            doubts.append(doubt)
+        background = background_of(opened.image, case.name)
+        if case.background is not None:
+            level, sd = case.background
+            background = Background(level, sd, background.voxels)
+        volumes.append(AnnotatedVolume(case, found.kind, opened, seen, background))
+    if not volumes:
+        message = (
+            f"nothing in {name} is annotated: every voxel is 255 (ignore); annotate "
+            "some, or say with --label-map what the values mean"
+        )
+        raise VolumeError(message)
+    return DataSource(name, share, None, tuple(volumes), tuple(remarks), tuple(doubts))
+
+
+def no_neurites(volumes: Sequence[AnnotatedVolume]) -> str:
+    """Return one line for volumes without a neurite in their annotations."""
+    values = set().union(*(volume.scan.counts for volume in volumes))
+    hint = "annotate some, or say with --label-map what the values mean"
+    for volume in volumes:
+        if IGNORE not in volume.scan.counts:
+            continue
+        opened = volume.opened
+        meanings = likely_neurites(look(opened.image, opened.labels, LabelCodes()))
+        if meanings is not None:
+            value = next(v for v, m in meanings.items() if m == 1)
+            hint = f"if {value:g} means neurite, give --label-map {spelt(meanings)}"
+            break
+    return f"no annotation holds a neurite (1); the values found are {listed(values)}; {hint}"
+
+
+def hold_out(sources: Sequence[DataSource], config: DataConfig) -> list[DataSource]:
+    """Decide what each volume serves for.
+
+    Volumes of a source are a set of which some are held out; so are several sources
+    of one volume each. A volume on its own is divided.
+
+    Raises
+    ------
+    ConfigError
+        If nothing can be held out, and there is nothing synthetic to be judged by.
+    """
+    used: dict[tuple[int, int], AnnotatedVolume] = {}
+    for number, group in enumerate(_groups(sources)):
+        counts = [volume.foreground for volume in group.values()]
+        chosen = held_out(
+            counts,
+            config.validation_share,
+            config.seed + number,
+            config.validation_volumes,
+        )
+        for which, (place, volume) in enumerate(group.items()):
+            if which in chosen:
+                used[place] = replace(volume, use="validation")
+            else:
+                used[place] = volume if chosen else _divided(volume, config)
+    alone = not any(source.synth for source in sources)
+    if alone and all(volume.use == "training" for volume in used.values()):
+        name = next(iter(used.values())).case.name
+        message = (
+            f"nothing can be held out of {name} for validation: neurites are annotated "
+            "in one place only; annotate another, or give --validation-share 0"
+        )
+        raise ConfigError(message)
+    decided = []
+    for i, source in enumerate(sources):
+        volumes = tuple(used[i, j] for j in range(len(source.volumes)))
+        notes = tuple(f"{v.case.name}: {v.note}" for v in volumes if v.note)
+        remarks = source.remarks + notes
+        decided.append(replace(source, volumes=volumes, remarks=remarks))
+    return decided
+
+
+def _groups(
+    sources: Sequence[DataSource],
+) -> list[dict[tuple[int, int], AnnotatedVolume]]:
+    """Return volumes that are held out of together, by source and place in it."""
+    placed = [
+        {(i, j): volume for j, volume in enumerate(source.volumes)}
+        for i, source in enumerate(sources)
+    ]
+    single = {
+        place: volume
+        for group in placed
+        if len(group) == 1
+        for place, volume in group.items()
+    }
+    return [*(group for group in placed if len(group) > 1), single]
+
+
+def _divided(volume: AnnotatedVolume, config: DataConfig) -> AnnotatedVolume:
+    cut = None
+    if volume.foreground:
+        cut = cut_volume(volume.scan, config.validation_share, config.guard)
+    if cut is None:
+        return volume
+    axis = "zyx"[cut.axis]
+    note = f"trained on {axis} below {cut.stop}, validated from {axis} = {cut.start} on"
+    if cut.guard < config.guard:
+        note += f"; a guard of {cut.guard} of {config.guard} voxels fits between"
+    return replace(volume, use="both", cut=cut, note=note)

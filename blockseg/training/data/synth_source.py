@@ -1,0 +1,262 @@
+"""Patches from synthetic brains that are made on the way and forgotten."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.io.protocol import MemoryVolume
+from blockseg.io.sample import sample_planes
+from blockseg.normalization.affine import affine, normalize, parse_normalization
+from blockseg.normalization.background import Background, estimate_background
+from blockseg.synthetic.brain import SyntheticBrain
+from blockseg.synthetic.fields import stream
+from blockseg.synthetic.presets import PRESETS, preset
+from blockseg.training.data.augment import Augmentation, Scale, augmented
+from blockseg.training.data.randomised import cluttered, random_params
+from blockseg.training.data.truth import truth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.core.specs import Affine
+    from blockseg.synthetic.params import SynthParams
+
+__all__ = ["KINDS", "Brain", "SynthPatches", "held_out_brain", "make_brain", "parse"]
+
+KINDS = (*PRESETS, "random")
+"""Kinds of brains to train on: the presets, and one drawn anew for each brain."""
+
+LANES = 12
+"""Series of brains side by side; up to this many processes make no brain twice."""
+
+WINDOW = 4
+"""Brains of a series that patches are drawn from at one time."""
+
+USES = 4
+"""Patches drawn from a brain, on average."""
+
+HELD_OUT_SEEDS = 20_000
+"""First seed of the validation brains; training uses seeds from 2³² on."""
+
+_TILE = 64
+_SHAPES = ((1, 2, 2), (2, 1, 2), (1, 1, 2))  # of brains, in tiles
+_EMPTY_KEPT = 0.35  # chance that a patch without a neurite is used
+_TRIES = 4
+_STEPS = (0.6, 0.25, 0.15)  # chance that every, every second, third plane is imaged
+_BLANK = 1 / 96  # share of patches of one value, as outside of a brain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brain:
+    """A small synthetic brain with its truth."""
+
+    image: NDArray[np.uint16]
+    """Grey levels, shape (z, y, x)."""
+
+    target: NDArray[np.uint8]
+    """0 background, 1 neurite, ``RING`` or ``IGNORE``, shape (z, y, x)."""
+
+    background: Background
+    """As a run would estimate it."""
+
+    full: bool = False
+    """Whether it is full of clutter: patches without neurites are as good as others."""
+
+    def normalised(
+        self, roi: Roi, by: Affine
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return a region of the image, normalised as a run does it, and its target."""
+        image = np.empty(roi.shape, np.float32)
+        normalize(self.image[roi.slices()], by, image)
+        return image, self.target[roi.slices()]
+
+
+def parse(source: str) -> str:
+    """Return the kind that ``synth:KIND`` names.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    kind = source.removeprefix("synth:")
+    if kind not in KINDS:
+        message = f"there is no {source}; choose synth: and one of {', '.join(KINDS)}"
+        raise ConfigError(message)
+    return kind
+
+
+def make_brain(
+    shape: Zyx, params: SynthParams, seed: int, *, full: bool = False, step: int = 1
+) -> Brain:
+    """Make a brain and estimate its background.
+
+    Parameters
+    ----------
+    shape
+        Voxels along (z, y, x).
+    params, seed
+        Of the brain.
+    full
+        Whether it is full of clutter.
+    step
+        Every so many planes of the brain are imaged: its voxels are that much longer
+        along z than wide, so that neurites look flat and hardly blurred along z.
+    """
+    brain = SyntheticBrain(to_zyx((shape[0] * step, *shape[1:])), params, seed)
+    whole = Roi.whole(brain.shape)
+    image = np.ascontiguousarray(brain.image(whole)[::step])
+    target = np.ascontiguousarray(truth(brain, whole)[::step])
+    sample = sample_planes(MemoryVolume(image), threads=1)
+    background = estimate_background(sample.patches, image.dtype)
+    return Brain(image, target, background, full)
+
+
+def held_out_brain(kind: str, number: int, shape: Zyx) -> Brain:
+    """Return a brain that no training ever sees, the same for every training."""
+    seed = HELD_OUT_SEEDS + number
+    rng = stream(seed, 22)
+    return make_brain(shape, _params(kind, rng), seed, step=_step(kind, rng))
+
+
+class SynthPatches:
+    """Patches of brains of one kind; patch ``n`` is a function of seed and ``n``.
+
+    Batches take turns among 12 lanes, and each lane has brains of its own: a process
+    that works on every second or third batch makes only the brains of its lanes, and
+    keeps the few that it draws from now.
+
+    Parameters
+    ----------
+    kind
+        One of ``KINDS``.
+    seed
+        Of all brains.
+    patch
+        Edge of a patch, in voxels.
+    batch
+        Patches of a batch, which one process makes.
+    share
+        Of all patches that come from here: brains follow each other so much slower.
+    clutter
+        Share of the brains that are full of spots and round cells, 0 to 1.
+    augmentation
+        How patches are varied.
+    normalization, gain, clip
+        What the network sees.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        seed: int,
+        patch: int,
+        batch: int,
+        share: float = 1.0,
+        clutter: float = 0.0,
+        augmentation: Augmentation = "simulated",
+        normalization: str = "robust",
+        gain: float,
+        clip: tuple[float, float],
+    ) -> None:
+        self._kind = kind
+        self._seed = seed
+        self._patch = patch
+        self._batch = batch
+        self._share = share
+        self._clutter = clutter
+        self._augmentation: Augmentation = augmentation
+        self._normalization = parse_normalization(normalization)
+        self._gain = gain
+        self._clip = clip
+        self._brains: OrderedDict[int, Brain] = OrderedDict()
+
+    def patch(
+        self, number: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return a normalised image and its target, each (z, y, x).
+
+        Parameters
+        ----------
+        number
+            Of the patch, from 0.
+        rng
+            Draws what the number leaves open.
+        """
+        if rng.uniform() < _BLANK:
+            return self._blank(rng)
+        brain = self._brain(self._number_of_brain(number, rng))
+        corner = self._corner(brain, rng)
+        roi = Roi(corner, to_zyx(a + self._patch for a in corner))
+        by = affine(self._normalization, brain.background, self._gain, (-1e6, 1e6))
+        image, target = brain.normalised(roi, by)
+        scale = Scale.of(by, brain.background.sd)
+        image, target = augmented(self._augmentation, image, target, scale, rng)
+        return np.clip(image, *self._clip), target
+
+    def _number_of_brain(self, number: int, rng: np.random.Generator) -> int:
+        turn, lane = divmod(number // self._batch, LANES)
+        progress = math.floor((turn * self._batch + number % self._batch) * self._share)
+        series = max(0, progress // USES - int(rng.integers(WINDOW)))
+        return series * LANES + lane
+
+    def _corner(self, brain: Brain, rng: np.random.Generator) -> Zyx:
+        wanted = not brain.full and rng.uniform() >= _EMPTY_KEPT
+        for _ in range(_TRIES):
+            corner = to_zyx(
+                rng.integers(0, n - self._patch + 1) for n in brain.image.shape
+            )
+            roi = Roi(corner, to_zyx(a + self._patch for a in corner))
+            # Empty patches teach little; some of them suffice.
+            if not wanted or brain.target[roi.slices()].any():
+                break
+        return corner
+
+    def _brain(self, number: int) -> Brain:
+        if number in self._brains:
+            self._brains.move_to_end(number)
+            return self._brains[number]
+        rng = stream(self._seed, 22, number)
+        least = -(-self._patch // _TILE)
+        tiles = _SHAPES[int(rng.integers(len(_SHAPES)))]
+        params = _params(self._kind, rng)
+        full = rng.uniform() < self._clutter
+        if full:
+            params = cluttered(params, rng)
+        shape = to_zyx(max(n, least) * _TILE for n in tiles)
+        seed = ((self._seed + 1) << 32) + number
+        step = _step(self._kind, rng)
+        brain = make_brain(shape, params, seed, full=full, step=step)
+        self._brains[number] = brain
+        while len(self._brains) > LANES * WINDOW:
+            self._brains.popitem(last=False)
+        return brain
+
+    def _blank(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return an image of one value, as outside of a brain or in glare: background."""
+        values = [0.0, rng.normal(0, 3), rng.uniform(-60, 5), rng.uniform(3, 60)]
+        value = rng.choice(values) * self._gain
+        shape = (self._patch,) * 3
+        image = np.full(shape, np.clip(value, *self._clip), np.float32)
+        return image, np.zeros(shape, np.uint8)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_brains": OrderedDict()}
+
+
+def _params(kind: str, rng: np.random.Generator) -> SynthParams:
+    return random_params(rng) if kind == "random" else preset(kind)
+
+
+def _step(kind: str, rng: np.random.Generator) -> int:
+    return 1 + int(rng.choice(len(_STEPS), p=_STEPS)) if kind == "random" else 1

@@ -1,0 +1,220 @@
+"""Patches from annotated volumes, read as they are needed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.core.geometry import Roi
+from blockseg.io.open import open_volume
+from blockseg.io.protocol import MemoryVolume, Volume
+from blockseg.normalization.affine import normalize
+from blockseg.training.annotations.labels import IGNORE, LabelCodes, ringed
+from blockseg.training.data.augment import Augmentation, Scale, augmented
+from blockseg.training.data.sampling import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.specs import Affine
+    from blockseg.training.data.annotated_volumes import Case
+    from blockseg.training.data.scan import CellIndex
+
+__all__ = ["OpenCase", "TrainingRegion", "VolumePatches"]
+
+_HELD = 2**28  # bytes of small volumes that a process keeps decoded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingRegion:
+    """The part of an annotated volume that training may read."""
+
+    case: Case
+    """The volume."""
+
+    domain: Roi
+    """No voxel outside of it is read."""
+
+    index: CellIndex
+    """Of the annotation in the domain."""
+
+    affine: Affine
+    """Normalisation of the volume."""
+
+    scale: Scale
+    """What augmentation needs to know of it."""
+
+
+class OpenCase:
+    """An annotated volume, open for reading.
+
+    Parameters
+    ----------
+    case
+        The volume.
+    codes
+        What the values of the annotation mean.
+    """
+
+    def __init__(self, case: Case, codes: LabelCodes) -> None:
+        self.image: Volume = open_volume(case.image)
+        self.labels: Volume = open_volume(case.labels)
+        self._codes = codes
+
+    def held(self) -> OpenCase:
+        """Decode all of it once, and keep it in memory."""
+        self.image, self.labels = _held(self.image), _held(self.labels)
+        return self
+
+    def stored(self, roi: Roi) -> NDArray[np.generic]:
+        """Return the values of the annotation of a region, as they are stored."""
+        return self.labels.read(roi)
+
+    def codes(self, roi: Roi) -> NDArray[np.uint8]:
+        """Return 0, 1 or ``IGNORE`` for each voxel of a region."""
+        return self._codes.codes(self.labels.read(roi))
+
+    def read(
+        self, roi: Roi, affine: Affine
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return a region, normalised as a run does it, with its target.
+
+        Voxels that are NaN or infinite are background in the image and ignored in the
+        target.
+        """
+        raw = self.image.read(roi)
+        image = np.empty(roi.shape, np.float32)
+        normalize(raw, affine, image)
+        target = self.codes(roi)
+        if raw.dtype.kind == "f":
+            target[~np.isfinite(raw)] = IGNORE
+        return image, target
+
+
+class VolumePatches:
+    """Patches of a set of annotated volumes.
+
+    First it is drawn whether a patch shall hold neurites, then a volume that can give
+    one, each with the same chance, then a place in it.
+
+    Small volumes are kept in memory, up to 256 MiB a process; of others, only what a
+    patch needs is read. May be pickled, and opens its files in the process that reads.
+
+    Parameters
+    ----------
+    regions
+        Where to draw from; each with annotated voxels.
+    label_map
+        What the values of annotations mean.
+    patch
+        Edge of a patch, in voxels.
+    background_share
+        Share of the patches that shall hold no neurite, 0 to 1.
+    min_foreground
+        Neurite voxels that the others shall hold.
+    augmentation
+        How patches are varied.
+    clip
+        What the network sees at least and at most.
+    ring
+        Whether background that touches a neurite becomes ``RING``.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[TrainingRegion],
+        *,
+        label_map: Mapping[int | str, int] | None,
+        patch: int,
+        background_share: float,
+        min_foreground: int,
+        augmentation: Augmentation,
+        clip: tuple[float, float],
+        ring: bool,
+    ) -> None:
+        self._regions = tuple(regions)
+        self._codes = LabelCodes(label_map)
+        self._patch = patch
+        self._augmentation = augmentation
+        self._clip = clip
+        self._ring = ring
+        self._samplers = [
+            Sampler(
+                region.index,
+                region.domain,
+                patch=patch,
+                min_foreground=min_foreground,
+            )
+            for region in self._regions
+        ]
+        self._background_share = background_share
+        self._any = range(len(self._regions))
+        holding = [n for n in self._any if self._samplers[n].has_neurites]
+        self._holding = holding or self._any
+        self._opened: dict[int, OpenCase] = {}
+        self._held = 0
+        self._process = os.getpid()
+
+    def patch(
+        self, number: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return a normalised image and its target, each (z, y, x).
+
+        Parameters
+        ----------
+        number
+            Of the patch; only ``rng`` decides what it is.
+        rng
+            Draws it.
+        """
+        del number
+        empty = rng.uniform() < self._background_share
+        among = self._any if empty else self._holding
+        chosen = among[int(rng.integers(len(among)))]
+        region, opened = self._regions[chosen], self._open(chosen)
+        roi = self._samplers[chosen].draw(opened.codes, rng, empty=empty)
+        inside = roi.intersection(region.domain)
+        # Clipped only after augmentation, which moves what the clip would cut.
+        image, target = opened.read(inside, region.affine)
+        image, target = augmented(
+            self._augmentation,
+            _padded(image, self._patch, 0),
+            _padded(target, self._patch, IGNORE),
+            region.scale,
+            rng,
+        )
+        return np.clip(image, *self._clip), ringed(target) if self._ring else target
+
+    def _open(self, number: int) -> OpenCase:
+        if self._process != os.getpid():  # files do not survive a fork
+            self._process, self._held = os.getpid(), 0
+            self._opened.clear()
+        if number not in self._opened:
+            opened = OpenCase(self._regions[number].case, self._codes)
+            volumes = (opened.image, opened.labels)
+            size = sum(Roi.whole(v.shape).size * v.dtype.itemsize for v in volumes)
+            if self._held + size <= _HELD:
+                self._held += size
+                opened.held()
+            self._opened[number] = opened
+        return self._opened[number]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": {}, "_held": 0}
+
+
+def _held(volume: Volume) -> Volume:
+    return MemoryVolume(volume.read(Roi.whole(volume.shape)), volume.space)
+
+
+def _padded(part: NDArray[Any], edge: int, value: int) -> NDArray[Any]:
+    """Return a cube of which a smaller part is given, at its lower corner."""
+    missing = [(0, edge - n) for n in part.shape]
+    if not any(n for _, n in missing):
+        return part
+    return np.pad(part, missing, constant_values=value)

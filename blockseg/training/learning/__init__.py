@@ -1,0 +1,1 @@
+"""The training loop: forward pass, losses, optimiser, validation."""

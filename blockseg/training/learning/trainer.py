@@ -1,0 +1,257 @@
+"""One optimiser step: forward, loss, backward, running mean."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from blockseg.core.errors import ConfigError, TrainingError
+from blockseg.training.learning.forward import training_heads
+from blockseg.training.learning.optimiser import make_optimiser, set_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from blockseg.networks.registry import Network
+    from blockseg.training.config import TrainingConfig
+    from blockseg.training.learning.distributed import Ranks
+
+__all__ = ["Learner", "Loss", "arithmetic"]
+
+Loss: TypeAlias = "Callable[[tuple[Tensor, ...], Tensor], Tensor]"
+"""Takes the heads' logits and the target, each (batch, 1, z, y, x)."""
+
+_HOPELESS = 50  # skipped steps in a row: halving the scale that often left nothing
+_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def arithmetic(precision: str, device: torch.device) -> str:
+    """Return the arithmetic of the forward pass: float32, float16 or bfloat16.
+
+    Raises
+    ------
+    ConfigError
+        If a CPU shall train in float16, for which torch has no kernels there.
+    """
+    if precision == "float16" and device.type == "cpu":
+        message = "--precision float16 needs a GPU; use float32 or bfloat16"
+        raise ConfigError(message)
+    if precision != "auto":
+        return precision
+    if device.type == "cpu":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+
+
+class _Heads(nn.Module):
+    """The part of a step that several processes share."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return training_heads(self.network, image)
+
+
+class Learner:
+    """A network that learns, its optimiser, and the running mean of its weights.
+
+    Parameters
+    ----------
+    network
+        Trained in place, moved to the device of ``ranks``.
+    loss
+        What is minimised.
+    config
+        How.
+    ranks
+        Processes that train together; gradients and norm statistics are averaged.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        config: TrainingConfig,
+        ranks: Ranks,
+    ) -> None:
+        self._loss, self._config, self._ranks = loss, config, ranks
+        self.precision = arithmetic(config.precision, ranks.device)
+        network.to(ranks.device)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.network = network.train()
+        self.mean = copy.deepcopy(network).eval()
+        self._heads: nn.Module = _Heads(network)
+        if ranks.size > 1:
+            # Norm statistics are averaged after each step, in place of broadcasts.
+            self._heads = DistributedDataParallel(
+                self._heads,
+                device_ids=[ranks.device.index]
+                if ranks.device.type == "cuda"
+                else None,
+                broadcast_buffers=False,
+            )
+        self.optimiser = make_optimiser(network.parameters(), config)
+        self._scaler = torch.amp.GradScaler(
+            ranks.device.type, enabled=self.precision == "float16"
+        )
+        self.rate = 0.0
+        self.skipped = 0
+        self._skipped_in_a_row = 0
+        self._sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
+        self._norms = torch.zeros((), dtype=torch.float64, device=ranks.device)
+        self._steps = 0
+
+    def step(self, image: Tensor, target: Tensor, share: float, number: int) -> None:
+        """Learn from one batch.
+
+        Parameters
+        ----------
+        image
+            Normalised, float32, shape (batch, 1, z, y, x).
+        target
+            uint8, of the same shape.
+        share
+            Of the training that is done, 0 to 1.
+        number
+            Steps done before this one.
+
+        Raises
+        ------
+        TrainingError
+            If half precision fails at every scale of the loss.
+        """
+        config, device = self._config, self._ranks.device
+        if share >= 1 - config.frozen_share:
+            _freeze_norms(self.network)
+        self.rate = set_rate(self.optimiser, config, share)
+        image = image.to(
+            device, memory_format=torch.channels_last_3d, non_blocking=True
+        )
+        target = target.to(device, non_blocking=True)
+        half = _TYPES.get(self.precision)
+        with torch.autocast(device.type, half, enabled=half is not None):
+            heads = self._heads(image)
+        loss = self._loss(tuple(head.float() for head in heads), target)
+        self.optimiser.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(
+            self.network.parameters(), config.gradient_clip or float("inf")
+        )
+        self._scaler.step(self.optimiser)
+        self._ranks.average(_statistics(self.network))
+        if self._skips(number):
+            return
+        self._sum += loss.detach()
+        self._norms += norm
+        self._steps += 1
+        _average(
+            self.mean, self.network, min(config.averaging, (number + 1) / (number + 10))
+        )
+
+    def take_loss(self) -> float | None:
+        """Return the mean loss since the last call; None if no step was done.
+
+        Raises
+        ------
+        TrainingError
+            If it, or a gradient, is no finite number; nothing since is to be kept.
+        """
+        if not self._steps:
+            return None
+        both = torch.stack([self._sum, self._norms])
+        self._ranks.average([both])
+        _refuse_nonfinite(both)
+        steps, self._steps = self._steps, 0
+        self._sum.zero_()
+        self._norms.zero_()
+        return both[0].item() / steps
+
+    def check(self) -> None:
+        """Raise TrainingError where :meth:`take_loss` would; change nothing."""
+        _refuse_nonfinite(torch.stack([self._sum, self._norms]))
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a later process needs to go on exactly here."""
+        return {
+            "network": self.network.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "skipped": self.skipped,
+            "skipped_in_a_row": self._skipped_in_a_row,
+            "rate": self.rate,
+            "sums": [self._sum.item(), self._norms.item(), self._steps],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state`."""
+        self.network.load_state_dict(state["network"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        self.skipped = state["skipped"]
+        self._skipped_in_a_row = state["skipped_in_a_row"]
+        self.rate = state["rate"]
+        total, norms, self._steps = state["sums"]
+        self._sum.fill_(total)
+        self._norms.fill_(norms)
+
+    def _skips(self, number: int) -> bool:
+        if not self._scaler.is_enabled():
+            return False
+        before = self._scaler.get_scale()
+        self._scaler.update()
+        if self._scaler.get_scale() >= before:
+            self._skipped_in_a_row = 0
+            return False
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= _HOPELESS:
+            message = (
+                f"half precision overflowed in {_HOPELESS} steps in a row up to step "
+                f"{number + 1}; train with --precision float32, or a lower --rate"
+            )
+            raise TrainingError(message)
+        return True
+
+
+def _refuse_nonfinite(loss_and_norm: Tensor) -> None:
+    loss, norm = loss_and_norm.isfinite().tolist()
+    if loss and norm:
+        return
+    message = (
+        f"the {'gradient' if loss else 'loss'} is no finite number any more; train "
+        "with a lower --rate, or look for broken images"
+    )
+    raise TrainingError(message)
+
+
+def _freeze_norms(network: nn.Module) -> None:
+    """Use the running statistics, as inference does."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.eval()
+
+
+def _statistics(network: nn.Module) -> list[Tensor]:
+    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+
+
+@torch.no_grad()
+def _average(mean: nn.Module, network: nn.Module, decay: float) -> None:
+    for kept, new in zip(
+        mean.state_dict().values(), network.state_dict().values(), strict=True
+    ):
+        if kept.is_floating_point():
+            kept.lerp_(new, 1 - decay)
+        else:
+            kept.copy_(new)

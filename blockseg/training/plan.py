@@ -1,0 +1,220 @@
+"""All that a training decides before anything is written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockseg.config.train_settings import TRAIN_EXECUTION, TrainSettings
+from blockseg.core.errors import ConfigError
+from blockseg.networks.weights_info import WeightsInfo, sha256
+from blockseg.runtime.memory import machine
+from blockseg.training.config import TrainingConfig
+from blockseg.training.data.data import CLIP, GAIN, DataConfig, open_data
+from blockseg.training.learning.losses import LossConfig, make_loss
+from blockseg.training.learning.trainer import arithmetic
+from blockseg.training.start import first_network
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blockseg.networks.registry import Network
+    from blockseg.training.data.data import TrainingData
+    from blockseg.training.learning.distributed import Ranks
+    from blockseg.training.learning.trainer import Loss
+
+__all__ = ["TrainPlan", "execution_of", "make_plan", "plain_settings"]
+
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPlan:
+    """All that is decided before anything is written."""
+
+    settings: TrainSettings
+    """What the user asked for."""
+
+    network: Network
+    """To start from."""
+
+    info: WeightsInfo
+    """Header of the weights."""
+
+    config: TrainingConfig
+    """How it runs."""
+
+    loss: Loss
+    """What is minimised."""
+
+    data: TrainingData
+    """What is learned from."""
+
+    request: dict[str, Any]
+    """What decides the result, as plain JSON values."""
+
+
+def make_plan(
+    sources: Sequence[str], out: Path, settings: TrainSettings, ranks: Ranks
+) -> TrainPlan:
+    """Check everything and decide what is open; nothing is written.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, if data or settings are bad.
+    """
+    _refuse_own_weights(settings.init, out)
+    network, init = first_network(
+        settings.network, settings.width, settings.init, settings.seed
+    )
+    if settings.patch % network.alignment:
+        message = (
+            f"--patch {settings.patch}: {network.architecture} takes multiples of "
+            f"{network.alignment}; use {_multiple(settings.patch, network.alignment)}"
+        )
+        raise ConfigError(message)
+    gain, clip = _input(settings, init)
+    config = _config(settings, fine=init is not None, ranks=ranks)
+    arithmetic(config.precision, ranks.device)
+    loss = make_loss(
+        LossConfig(
+            name=settings.loss,
+            positive=settings.positive,
+            cldice=settings.cldice,
+            skeleton_recall=settings.skeleton_recall,
+            deep_supervision=settings.deep_supervision,
+        )
+    )
+    data = open_data(sources, _data_config(settings, gain, clip, network.reach))
+    info = WeightsInfo(
+        name=settings.name or out.name,
+        gain=gain,
+        clip=clip,
+        training_data=_summary(data, init),
+        licence=settings.licence,
+        width=network.width,
+        architecture=network.architecture,
+    )
+    request = {
+        "settings": plain_settings(settings),
+        "init": None if settings.init is None else sha256(settings.init),
+        "data": [_plain(asdict(note)) for note in data.sources],
+    }
+    return TrainPlan(settings, network, info, config, loss, data, request)
+
+
+def _refuse_own_weights(init: str | None, out: Path) -> None:
+    """Raise ConfigError if a training would replace what it starts from."""
+    if init is None:
+        return
+    weights, folder = Path(init).expanduser().resolve(), out.resolve()
+    if weights.is_relative_to(folder):
+        message = (
+            f"--init {init} lies in RUN {out}, whose weights this training replaces; "
+            "copy the file elsewhere, or choose another RUN"
+        )
+        raise ConfigError(message)
+
+
+def _input(
+    settings: TrainSettings, init: WeightsInfo | None
+) -> tuple[float, tuple[float, float]]:
+    """Return gain and clip; fine-tuned weights see what they were trained on."""
+    gain = settings.gain or (GAIN if init is None else init.gain)
+    clip = settings.clip or (CLIP if init is None else init.clip)
+    return gain, clip
+
+
+def _data_config(
+    settings: TrainSettings, gain: float, clip: tuple[float, float], reach: int
+) -> DataConfig:
+    return DataConfig(
+        patch=settings.patch,
+        seed=settings.seed,
+        batch=settings.batch,
+        validation_share=settings.validation_share,
+        label_map=settings.label_map,
+        label_name=settings.label_name,
+        label_channel=settings.label_channel,
+        allow_labels=settings.allow_labels,
+        choices=settings.choices,
+        augmentation=settings.augmentation,
+        background_share=settings.background_share,
+        min_foreground=settings.min_foreground,
+        shares=settings.shares,
+        clutter=settings.clutter,
+        normalization=settings.normalization,
+        gain=gain,
+        clip=clip,
+        guard=reach,
+    )
+
+
+def _config(settings: TrainSettings, *, fine: bool, ranks: Ranks) -> TrainingConfig:
+    usual = 1e-3 if fine or settings.optimiser == "sgd" else 6e-3
+    frozen = 1.0 if fine else 0.3
+    workers = min(_MOST_WORKERS, max(machine().cores // ranks.size - 1, 0))
+    return TrainingConfig(
+        steps=settings.steps or (1000 if fine else 3000),
+        seconds=settings.time,
+        batch=settings.batch,
+        seed=settings.seed,
+        optimiser=settings.optimiser,
+        schedule=settings.schedule,
+        rate=settings.rate or usual,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        halvings=settings.halvings,
+        warm_share=settings.warm_share,
+        frozen_share=frozen if settings.frozen_share is None else settings.frozen_share,
+        averaging=settings.averaging,
+        gradient_clip=settings.gradient_clip,
+        validate_every=settings.validate_every,
+        patience=settings.patience,
+        checkpoint_every=settings.checkpoint_every,
+        precision=settings.precision,
+        threads=settings.threads,
+        workers=workers if settings.workers is None else settings.workers,
+    )
+
+
+def _summary(data: TrainingData, init: WeightsInfo | None) -> str:
+    made_of = "; ".join(f"{note.name} ({note.kind})" for note in data.sources)
+    if init is None:
+        return made_of
+    return f"{made_of}; fine-tuned from {init.name} ({init.training_data})"
+
+
+def plain_settings(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings that decide the result, as JSON gives them back."""
+    return {
+        field.name.replace("_", "-"): _plain(getattr(settings, field.name))
+        for field in fields(TrainSettings)
+        if field.name not in TRAIN_EXECUTION
+    }
+
+
+def execution_of(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings that a resumed training may change."""
+    return {
+        name.replace("_", "-"): getattr(settings, name)
+        for name in sorted(TRAIN_EXECUTION)
+    }
+
+
+def _multiple(number: int, of: int) -> int:
+    return max(-(-number // of) * of, of)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON gives back as it was."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None  # NaN differs from itself
+    return value

@@ -1,0 +1,65 @@
+"""Who makes reports of a training while it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.training.data.data import ValidationVolume
+    from blockseg.training.events import TrainingResult
+    from blockseg.training.history import Row
+    from blockseg.training.learning.validation import VolumeScore
+
+__all__ = ["Watcher", "Watchers"]
+
+
+class Watcher:
+    """Told what a training finds; this one does nothing with it."""
+
+    def row(self, row: Row) -> None:
+        """Take a row of the log."""
+
+    def volume(
+        self, volume: ValidationVolume, probability: NDArray[np.float32]
+    ) -> None:
+        """Take a validation volume and its probabilities, shape (z, y, x)."""
+
+    def validated(self, rows: Sequence[Row], scores: Sequence[VolumeScore]) -> None:
+        """Take the whole log and the scores of the volumes just taken."""
+
+    def ended(self, rows: Sequence[Row], result: TrainingResult) -> None:
+        """Take the end."""
+
+
+class Watchers(Watcher):
+    """Several as one."""
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self._watchers = tuple(watchers)
+
+    def row(self, row: Row) -> None:
+        """Tell all."""
+        for watcher in self._watchers:
+            watcher.row(row)
+
+    def volume(
+        self, volume: ValidationVolume, probability: NDArray[np.float32]
+    ) -> None:
+        """Tell all."""
+        for watcher in self._watchers:
+            watcher.volume(volume, probability)
+
+    def validated(self, rows: Sequence[Row], scores: Sequence[VolumeScore]) -> None:
+        """Tell all."""
+        for watcher in self._watchers:
+            watcher.validated(rows, scores)
+
+    def ended(self, rows: Sequence[Row], result: TrainingResult) -> None:
+        """Tell all."""
+        for watcher in self._watchers:
+            watcher.ended(rows, result)

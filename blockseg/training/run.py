@@ -1,0 +1,134 @@
+"""``blockseg train``: train or fine-tune a network, resumably."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.sources.doubts import say
+from blockseg.config.train_settings import TrainSettings
+from blockseg.core.errors import MissingExtraError
+from blockseg.core.places import local_path
+from blockseg.training.events import ignore
+from blockseg.training.facts import record_facts, report_facts, started
+from blockseg.training.folder import RunFolder
+from blockseg.training.learning.distributed import Ranks, open_ranks
+from blockseg.training.learning.loop import train as loop
+from blockseg.training.plan import TrainPlan, execution_of, make_plan
+from blockseg.training.reports.html import Report
+from blockseg.training.reports.tensorboard import TensorBoard
+from blockseg.training.reports.watcher import Watcher, Watchers
+from blockseg.training.run_lock import TrainFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blockseg.training.events import OnTrainingEvent, TrainingResult
+
+__all__ = ["train"]
+
+
+def train(
+    sources: Sequence[str],
+    out: str,
+    settings: TrainSettings | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_event: OnTrainingEvent = ignore,
+    command: str = "",
+) -> TrainingResult:
+    """Train a network into the folder ``out``, or go on with a training there.
+
+    Under torchrun several processes train one network, a GPU each; the first writes.
+
+    Parameters
+    ----------
+    sources
+        Folders with ``image/`` and ``label/``, OME-Zarr images with labels, or
+        ``synth:NAME``; at least one.
+    out
+        Folder; made if it is not there.
+    settings
+        What to do; the defaults if not given.
+    overwrite
+        Start anew where ``out`` holds an earlier training.
+    resume
+        Refuse to start a new one.
+    on_event
+        Told what happens, in this thread.
+    command
+        What the user typed, for the record.
+
+    Returns
+    -------
+    TrainingResult
+        ``complete`` is False where a full disk stopped it.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if data or settings are bad, or
+        ``out`` holds another training; TrainingError if the loss is no number any
+        more.
+    KeyboardInterrupt
+        After Ctrl-C and a checkpoint; the same call goes on.
+    """
+    folder = TrainFolder(Path(local_path(out)).expanduser())
+    settings = settings or TrainSettings()
+    with open_ranks(settings.device) as ranks, ExitStack() as stack:
+        if ranks.first:
+            folder.refuse_foreign()
+            if resume:
+                folder.refuse_nothing()
+        plan = make_plan(sources, folder.path, settings, ranks)
+        files = RunFolder(folder.path, plan.info)
+        watcher = Watcher()
+        if ranks.first:
+            say(plan.data.doubts)
+            fresh = folder.is_fresh(plan.request, overwrite=overwrite)
+            stack.enter_context(folder.claimed(fresh=fresh))
+            folder.start(
+                plan.request, record_facts(plan), execution_of(settings), command
+            )
+            step = folder.step_of(files.checkpoint)
+            watcher, notes = _watchers(plan, files, step, ranks)
+            on_event(started(plan, ranks, step, notes))
+        ranks.barrier()
+        try:
+            result = loop(
+                plan.network,
+                plan.data,
+                plan.loss,
+                plan.config,
+                files,
+                ranks=ranks,
+                watcher=watcher,
+                on_event=on_event,
+            )
+        except BaseException as error:
+            if ranks.first:
+                stopped = isinstance(error, KeyboardInterrupt)
+                folder.end("interrupted" if stopped else str(error))
+            raise
+        if ranks.first:
+            folder.end("complete" if result.complete else result.stopped)
+        return result
+
+
+def _watchers(
+    plan: TrainPlan, files: RunFolder, step: int, ranks: Ranks
+) -> tuple[Watcher, tuple[str, ...]]:
+    watchers: list[Watcher] = [Report(files.report, report_facts(plan, ranks))]
+    notes = list(plan.data.remarks)
+    if plan.settings.tensorboard:
+        try:
+            watchers.append(TensorBoard(files.tensorboard, step))
+        except MissingExtraError as error:
+            notes.append(f"No TensorBoard files: {error}.")
+    if plan.settings.time is not None:
+        notes.append("The clock ends it: a second training will differ from this one.")
+    if not plan.data.validation:
+        notes.append("Nothing is held out: best.safetensors will be the last weights.")
+    return Watchers(watchers), tuple(notes)

@@ -1,0 +1,41 @@
+"""``blockseg weights``: import and show weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from blockseg.networks.weights_info import default_weights, load_info, sha256
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from blockseg.networks.weights_info import WeightsInfo
+
+__all__ = ["import_weights", "show_weights"]
+
+
+def import_weights(published: Path, out: Path) -> WeightsInfo:
+    """Read a published checkpoint and write it as safetensors.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint is damaged, unsafe or of another network.
+    """
+    from blockseg.networks.published import import_published
+
+    return import_published(published, out)
+
+
+def show_weights(path: Path | None = None) -> dict[str, str]:
+    """Return what a weights file, or the shipped one, says of itself.
+
+    Raises
+    ------
+    WeightsError
+        If it is none.
+    """
+    path = path or default_weights()
+    said = {name: str(value) for name, value in asdict(load_info(path)).items()}
+    return {"file": str(path), "sha256": sha256(path), **said}

@@ -1,0 +1,85 @@
+import json
+
+import numpy as np
+import pytest
+
+from blockseg.blockwise.sources.inputs import Inputs, memory_source
+from blockseg.config.settings import RunSettings
+from blockseg.core.geometry import Roi
+from blockseg.core.specs import Affine, AffineField
+from blockseg.segmentation.decisions import decide, decisions_from
+from blockseg.segmentation.predict import predict
+
+SHAPE = (2, 128, 192)  # 1×2×3 nodes
+
+
+def uneven(shape=SHAPE):
+    rng = np.random.default_rng(0)
+    slope = np.linspace(1, 2, shape[2])
+    return np.rint(200 * slope + 8 * rng.normal(size=shape)).astype("u2")
+
+
+def decided(image, tmp_path, normalization="field", **others):
+    settings = RunSettings(
+        backend="fake", block=(32, 32, 32), normalization=normalization, **others
+    )
+    roi = settings.roi or Roi.whole(image.shape)
+    return decide(Inputs(memory_source(image), tmp_path, roi, None, None, settings))
+
+
+def test_a_field_survives_being_written_to_the_last_bit(tmp_path):
+    from dataclasses import asdict
+
+    decisions = decided(uneven(), tmp_path)
+    assert isinstance(decisions.affine, AffineField)
+    assert decisions.affine.nodes == (1, 2, 3)
+    again = decisions_from(json.loads(json.dumps(asdict(decisions))))
+    assert again == decisions
+    assert again.affine == decisions.affine
+
+
+def test_what_was_found_is_said_in_grey_levels(tmp_path):
+    field = decided(uneven(), tmp_path).background["field"]
+    low, high = field["level"]
+    assert low == pytest.approx(200 * 1.17, rel=0.05)
+    assert high == pytest.approx(200 * 1.83, rel=0.05)
+    assert (field["squares"], field["left_out"]) == (2 * 4 * 6, 0)
+
+
+def test_the_field_does_not_depend_on_the_roi(tmp_path):
+    part = Roi((0, 64, 0), (2, 128, 64))
+    assert (
+        decided(uneven(), tmp_path, roi=part).field == decided(uneven(), tmp_path).field
+    )
+
+
+def test_without_a_field_nothing_varies(tmp_path):
+    decisions = decided(uneven(), tmp_path, "robust")
+    assert decisions.field is None
+    assert decisions.affine == Affine(
+        decisions.offset, decisions.scale, *decisions.clip
+    )
+    assert not decisions.note
+
+
+@pytest.mark.parametrize(
+    "image", [uneven((2, 64, 100)), np.full(SHAPE, 9, "u2")], ids=["small", "constant"]
+)
+def test_where_there_is_no_field_the_user_is_told_and_robust_serves(image, tmp_path):
+    field, robust = (decided(image, tmp_path, how) for how in ("field", "robust"))
+    assert field.field is None
+    assert field.affine == robust.affine
+    assert field.empty == robust.empty
+    assert "one level and one noise SD" in field.note
+
+
+def test_arrays_are_predicted_with_a_field_in_any_blocks():
+    image = uneven()
+    whole, cut = (
+        predict(image, RunSettings(backend="fake", normalization="field", block=block))
+        for block in ((4, 128, 192), (4, 32, 64))
+    )
+    assert np.array_equal(whole, cut)
+    assert whole.any()
+    robust = predict(image, RunSettings(backend="fake", block=(4, 128, 192)))
+    assert not np.array_equal(whole, robust)

@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from blockseg.inference.reference import whole_volume
+from blockseg.networks.weights import load_weights
+from blockseg.networks.weights_info import SHIPPED, default_weights, load_info, sha256
+from blockseg.normalization.affine import Normalization, affine
+from blockseg.normalization.background import estimate_background
+
+
+def test_the_shipped_weights_are_the_network_and_say_what_they_are():
+    network, info = load_weights(default_weights())
+    assert sum(p.numel() for p in network.parameters()) == 89_075
+    assert info == load_info(default_weights())
+    assert sha256(default_weights()) == SHIPPED
+    assert info.licence == "MIT"
+    assert "synthetic" in info.training_data
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("u2", 0), ("u2", 300), ("f4", -1.5)])
+def test_a_constant_volume_has_no_foreground(dtype, value):
+    network, info = load_weights(default_weights())
+    raw = np.full((40, 40, 40), value, dtype)
+    by = affine(Normalization("robust"), estimate_background(raw, dtype), info.gain)
+    assert whole_volume(raw, network, by, "float32").max() < 0.5
