@@ -23,10 +23,10 @@ from infer_machine import machine  # type: ignore[import-not-found]
 from scipy.ndimage import distance_transform_edt
 
 import blockseg
+from blockseg.blockwise.planning.decisions import Decisions
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.normalization.background import estimate_background
-from blockseg.segmentation.decisions import Decisions
 
 RESULTS = Path(__file__).parent / "results"
 SHAPE = "128,192,256"

@@ -55,7 +55,7 @@ from blockseg.inference.skip_calibration import (
 from blockseg.networks.cost import margin_cost
 from blockseg.networks.weights_info import default_weights
 from blockseg.normalization.affine import normalize
-from blockseg.segmentation.decisions import Decisions, decide
+from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.predict import predict
 from blockseg.segmentation.sparse.cube import what_it_holds
 from blockseg.segmentation.sparse.decisions import surveyed
@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from blockseg.blockwise.planning.decisions import Decisions
 
 RESULTS = Path(__file__).parent / "results"
 POPULATIONS = (5, 6, 7)

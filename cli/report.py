@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blockseg.blockwise.block_holes import hole_lines
-from blockseg.segmentation.sparse.report import sparse_lines
+from blockseg.blockwise.record.skipping import sparse_lines
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult

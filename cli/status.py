@@ -19,8 +19,8 @@ _SHOWN = 10
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
     from blockseg.blockwise.block_holes import hole_lines
+    from blockseg.blockwise.record.skipping import sparse_lines
     from blockseg.blockwise.status import status as look
-    from blockseg.segmentation.sparse.report import sparse_lines
 
     found = look(out)
     if as_json:

@@ -15,6 +15,7 @@ from blockseg.blockwise.empty_levels import empty_reports
 from blockseg.blockwise.job import Failure, JobResult
 from blockseg.blockwise.output_lock import claimed
 from blockseg.blockwise.record.record import now, session
+from blockseg.blockwise.record.skipping import sparse_outcome
 from blockseg.blockwise.sources.damage import METADATA
 from blockseg.blockwise.sources.repair import try_again
 from blockseg.blockwise.sources.watch import replaced_before
@@ -26,7 +27,6 @@ from blockseg.runtime.events import BlockDone, Message, PhaseDone
 from blockseg.runtime.ledger.file import check_ledger_there
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.ledger.ownership import discard_ledger
-from blockseg.segmentation.sparse.report import sparse_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,11 +12,11 @@ from blockseg.blockwise.events import ignore
 from blockseg.blockwise.output_lock import refuse_lost_record
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.blockwise.record.skipping import sparse_outcome
 from blockseg.blockwise.sources.damage import find_damage
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
-from blockseg.segmentation.sparse.report import sparse_outcome
 
 __all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.planning.resources import fitted, make_grid, planned_decoding
+from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.inference.backends.protocol import make_backend
@@ -19,14 +20,13 @@ from blockseg.measurement.images import predicted_cell_files
 from blockseg.segmentation.engines.choice import measured_speed, tried_lines
 from blockseg.segmentation.run import prepare
 from blockseg.segmentation.sparse.decisions import sparse_from
-from blockseg.segmentation.sparse.report import sparse_forecast
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import Job
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
-    from blockseg.segmentation.decisions import Decisions
 
 __all__ = ["Forecast", "plan", "work_over_one_pass"]
 

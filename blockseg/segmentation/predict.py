@@ -24,6 +24,7 @@ from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import DISK_FULL, ConfigError, NoSpaceError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.inference.skip_filter import Sieve, sift
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.output.picture import as_grey, panels, save_png
@@ -32,14 +33,13 @@ from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
 from blockseg.segmentation.engines.trial import engine_for
 from blockseg.segmentation.sparse.decisions import gate_of, sparse_decisions
-from blockseg.segmentation.sparse.skip_filter import Sieve, sift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from blockseg.segmentation.decisions import Decisions
+    from blockseg.blockwise.planning.decisions import Decisions
 
 __all__ = ["Predicted", "predict", "predict_files"]
 

@@ -11,6 +11,7 @@ from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.launch import launch
 from blockseg.blockwise.open_job import start
 from blockseg.blockwise.phases import Phase, Stored
+from blockseg.blockwise.planning.decisions import Decisions, decisions_from
 from blockseg.blockwise.planning.resources import fitted, make_grid, planned_reading
 from blockseg.blockwise.record.record import request_of
 from blockseg.blockwise.sources.background import normalization
@@ -21,14 +22,14 @@ from blockseg.blockwise.sources.rereading import BlockReading
 from blockseg.blockwise.sources.restored import other_background, other_skipping
 from blockseg.config.settings import RunSettings
 from blockseg.inference import devices
+from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
 from blockseg.measurement.images import write_cell_images
 from blockseg.runtime.events import Message
-from blockseg.segmentation.decisions import Decisions, decide, decisions_from
+from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
 from blockseg.segmentation.sparse.decisions import gate_of, sparse_decisions
-from blockseg.segmentation.sparse.skip_filter import blocks_with_tissue
 from blockseg.segmentation.task import Segmentation
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from blockseg.core.reads import note_read
 from blockseg.dhpr.cube_bytes import cells_to_bytes
 from blockseg.dhpr.cube_counting import count_cells
 from blockseg.inference import devices
+from blockseg.inference.skip_filter import Sieve, sift
 from blockseg.inference.window_layout import Wanted, nonfinite_voxels
 from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.decoded_cache import counting
@@ -23,7 +24,6 @@ from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.open import open_volume
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.segmentation.engines.trial import engine_for
-from blockseg.segmentation.sparse.skip_filter import Sieve, sift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.engine import Engine
 from blockseg.inference.path_opening import evidence
 from blockseg.inference.reference import whole_volume
+from blockseg.inference.skip_filter import Sieve, sift
 from blockseg.io.protocol import MemoryVolume
 from blockseg.networks.receptive_field import ALIGNMENT, FIELDS, REACH
 from blockseg.networks.registry import build
-from blockseg.segmentation.sparse.skip_filter import Sieve, sift
 from blockseg.testing.backends import FakeBackend
 
 EDGE = 16

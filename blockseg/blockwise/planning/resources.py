@@ -22,12 +22,12 @@ from blockseg.io.holes.flat import SQUARE
 from blockseg.runtime.memory import Layout, Machine, Need, machine, plan_layout
 
 if TYPE_CHECKING:
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.planning.reading import Reading
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Precision
-    from blockseg.segmentation.decisions import Decisions
 
 __all__ = [
     "budget",

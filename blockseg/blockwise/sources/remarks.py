@@ -9,8 +9,8 @@ from blockseg.io.masks.overlay import beyond_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
-    from blockseg.segmentation.decisions import Decisions
 
 __all__ = ["closing_remarks", "mask_remarks"]
 

@@ -11,10 +11,10 @@ from blockseg.core.block_reach import BlockReach
 from blockseg.core.errors import VolumeError
 from blockseg.core.reads import note_read, noting_reads
 from blockseg.inference.path_opening import SEEN
+from blockseg.inference.skip_filter import Sieve, sift
 from blockseg.io.holes.mended_volume import AROUND_HOLES, MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.open import open_volume
-from blockseg.segmentation.sparse.skip_filter import Sieve, sift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

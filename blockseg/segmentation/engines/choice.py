@@ -15,9 +15,9 @@ from blockseg.segmentation.engines.windows import trial_windows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.core.specs import BackendSpec
-    from blockseg.segmentation.decisions import Decisions
     from blockseg.segmentation.engines.process import Trials
 
 __all__ = [

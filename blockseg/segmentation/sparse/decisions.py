@@ -25,8 +25,8 @@ from blockseg.segmentation.sparse.windows import cheapest_window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
-    from blockseg.segmentation.decisions import Decisions
 
 __all__ = ["Sparse", "gate_of", "sparse_decisions", "sparse_from", "surveyed"]
 

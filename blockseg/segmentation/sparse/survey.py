@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.inference.skip_calibration import Inferred
-    from blockseg.segmentation.decisions import Decisions
 
 __all__ = ["Group", "Survey"]
 

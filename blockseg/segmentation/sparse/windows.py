@@ -17,9 +17,9 @@ from blockseg.inference.window_memory import window_memory
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.core.geometry import Zyx
-    from blockseg.segmentation.decisions import Decisions
     from blockseg.segmentation.sparse.survey import Survey
 
 __all__ = ["Cover", "cheapest_window"]

@@ -3,11 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, AffineField
-from blockseg.segmentation.decisions import decide, decisions_from
+from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.predict import predict
 
 SHAPE = (2, 128, 192)  # 1×2×3 nodes

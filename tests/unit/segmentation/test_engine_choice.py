@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BackendError, ConfigError
@@ -22,7 +23,7 @@ from blockseg.io.find import find
 from blockseg.io.protocol import MemoryVolume
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.networks.weights_info import WeightsInfo
-from blockseg.segmentation.decisions import _TRYING, decide, decisions_from
+from blockseg.segmentation.decisions import _TRYING, decide
 from blockseg.segmentation.engines import trial as engine_trial
 from blockseg.segmentation.engines.choice import engines_of, measured_speed, trial_of
 from blockseg.segmentation.engines.process import TrialHere, TrialProcess

@@ -13,6 +13,7 @@ from blockseg.core.geometry import Roi
 from blockseg.inference.backends.protocol import make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.skip_calibration import choose_bound
+from blockseg.inference.skip_filter import Sieve, sift
 from blockseg.io.masks.tissue import Tissue
 from blockseg.networks.weights_info import sha256
 from blockseg.segmentation.decisions import decide
@@ -23,7 +24,6 @@ from blockseg.segmentation.sparse.decisions import (
     sparse_decisions,
     sparse_from,
 )
-from blockseg.segmentation.sparse.skip_filter import Sieve, sift
 from blockseg.segmentation.sparse.survey import Survey
 
 EDGE = 16
