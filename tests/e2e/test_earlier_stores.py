@@ -1,0 +1,115 @@
+"""Runs that an earlier version began or finished are gone on with."""
+
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+ARCHIVE = Path(__file__).parents[1] / "data" / "stores-0.1.0.tar.xz"
+PLACE = Path("/tmp/blockseg-stores-0.1.0")
+"""Where they lay when they were made, which stands in their records."""
+COMMANDS = {
+    "fake": ("run", "--backend", "fake"),
+    "field": (
+        "run", "--backend", "fake", "--normalization", "field", "--zarr-format", "2",
+    ),
+    "torch": (
+        "run", "--backend", "torch", "--weights", "tiny.safetensors",
+        "--roi", "0:32,0:64,0:64",
+    ),
+    "sparse": (
+        "run", "--backend", "torch", "--weights", "tiny.safetensors", "--sparse",
+    ),
+    "metrics": ("metrics",),
+    "convert": ("convert",),
+    "synth": ("synth", "--shape", "48,64,96", "--preset", "clean"),
+}  # fmt: skip
+EXACT = ("fake", "field", "metrics", "convert", "synth")
+"""Those whose bytes do not depend on the kind of CPU."""
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the places in the records are those of Linux"
+)
+
+
+@pytest.fixture(scope="module")
+def stores() -> Iterator[Path]:
+    with FileLock(f"{PLACE}.lock"):  # of two test runs on one machine, one waits
+        shutil.rmtree(PLACE, ignore_errors=True)
+        with tarfile.open(ARCHIVE) as archive:
+            archive.extractall(PLACE, filter="data")
+        yield PLACE
+        shutil.rmtree(PLACE)
+
+
+def words(name: str, out: str) -> list[str]:
+    command, *options = COMMANDS[name]
+    places = [out] if command == "synth" else ["brain.zarr", out]
+    threads = ["--threads", "1"] if command == "run" else []
+    blocks = ["--block", "32,32,32", "--scheduler", "serial", "-q"]
+    return [command, *places, *options, *blocks, *threads]
+
+
+def written(out: Path) -> dict[str, str]:
+    """SHA-256 of every file of a result."""
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and ".blockseg" not in path.relative_to(out).parts
+    }
+
+
+def blocks_of(out: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(out / ".blockseg" / "ledger.sqlite") as ledger:
+        rows = ledger.execute("SELECT * FROM blocks ORDER BY 1, 2").fetchall()
+    ledger.close()
+    return rows
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_finished_store_stays_as_it_is(stores, name, blockseg):
+    blockseg.folder = stores
+    out = stores / f"{name}-finished"
+    before, blocks = written(out), blocks_of(out)
+    record = json.loads((out / ".blockseg" / "run.json").read_text())
+    blockseg(*words(name, out.name))
+    after = json.loads((out / ".blockseg" / "run.json").read_text())
+    assert written(out) == before
+    assert blocks_of(out) == blocks
+    assert [after[key] for key in ("request", "decisions", "version")] == [
+        record[key] for key in ("request", "decisions", "version")
+    ]
+    assert after["sessions"][-1]["outcome"] == "complete"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_half_finished_store_is_gone_on_with(stores, name, blockseg):
+    blockseg.folder = stores
+    out = stores / f"{name}-half"
+    before = written(out)
+    done = {row[:2] for row in blocks_of(out)}
+    assert len(done) == 3
+    blockseg(*words(name, out.name))
+    after = written(out)
+    assert {file: after[file] for file in before if "zarr.json" not in file} == {
+        file: before[file] for file in before if "zarr.json" not in file
+    }
+    assert done < {row[:2] for row in blocks_of(out)}
+    finished = written(stores / f"{name}-finished")
+    assert after.keys() == finished.keys()
+    if name in EXACT:
+        assert after == finished
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_status_of_an_earlier_store_is_told(stores, name, blockseg):
+    told = blockseg("status", stores / f"{name}-finished").output
+    assert re.search(r": complete", told)
