@@ -30,7 +30,7 @@ from blockseg.dhpr.cube_bytes import cells_to_bytes
 from blockseg.dhpr.cube_counting import count_cells
 from blockseg.dhpr.cubes import CELL
 from blockseg.dhpr.grey_scale import GreyScale
-from blockseg.inference.backends.protocol import default_backend, make_backend
+from blockseg.inference.backends.table import default_backend, make_backend
 from blockseg.inference.engine import Engine
 from blockseg.morphology.centreline import skeleton
 from blockseg.networks.weights_info import default_weights, load_info

@@ -21,7 +21,7 @@ import numpy as np
 from infer_machine import machine  # type: ignore[import-not-found]
 
 from blockseg.core.specs import BackendSpec
-from blockseg.inference.backends.protocol import default_backend, make_backend
+from blockseg.inference.backends.table import default_backend, make_backend
 from blockseg.networks.weights_info import default_weights
 
 RESULTS = Path(__file__).parent / "results"

@@ -47,7 +47,7 @@ def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
     """Return what one engine takes for one worker's windows; see :func:`engines`."""
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import BackendSpec
-    from blockseg.inference.backends.protocol import default_backend, make_backend
+    from blockseg.inference.backends.table import default_backend, make_backend
     from blockseg.inference.window_layout import windows
 
     core = tuple(task["window"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from blockseg.config.merging import merged
 from blockseg.config.values import (
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
 __all__ = ["EXECUTION", "RunSettings", "settings_from"]
+
+
+BackendName: TypeAlias = Literal[
+    "auto", "tensorrt", "cuda", "openvino", "torch", "fake"
+]
+"""Backends that a user may name; their rows are in the table of backends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class RunSettings:
     threshold: float = 0.5
     """Probability from which a voxel is foreground."""
 
-    backend: Literal["auto", "tensorrt", "cuda", "openvino", "torch", "fake"] = "auto"
+    backend: BackendName = "auto"
     """Engine that runs the network."""
 
     precision: Literal["auto", "float16", "float32", "float64"] = "auto"
@@ -182,7 +188,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "weights": parse_text,
     "normalization": parse_text,
     "threshold": parse_float(1 / 255, 1.0),
-    "backend": parse_choice("auto", "tensorrt", "cuda", "openvino", "torch", "fake"),
+    "backend": parse_choice(*get_args(BackendName)),
     "precision": parse_choice("auto", "float16", "float32", "float64"),
     "device": parse_choice("auto", "cpu", "cuda"),
     "block": parse_shape,

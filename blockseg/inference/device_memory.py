@@ -10,27 +10,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from blockseg.inference.backends.cuda import plan as cuda_plan
+from blockseg.inference.backends.table import backend_row, loaded
 from blockseg.networks.receptive_field import FIELDS
-from blockseg.networks.weights_info import WeightsInfo
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
+    from blockseg.networks.weights_info import WeightsInfo
 
 __all__ = ["device_bytes", "host_bytes", "largest_edge"]
 
 _LARGEST = 320  # voxels: beyond it blocks are large, and margins hardly matter
 _SMALLEST = 32
 _USABLE = 0.8  # of what is free: others may come, and memory is taken in pieces
-
-_MAPS = {"sdasn": 32, "voxresnet": 136, "unet3d": 136}
-"""Channels at full resolution that are in memory at once, in the network's usual width:
-for SDASN x00, both upsampled maps and what is made of them."""
-
-_WORKSPACE = 2  # what a library takes for itself, as a factor
-_FIXED = 2**30  # of the device: context, libraries' code, weights
-
-_USUAL = WeightsInfo("", 1.0)  # SDASN of width 8
 
 _LIBRARIES = 3 * 2**30  # of main memory: a process with CUDA's libraries loaded
 _BUFFERS = 4  # windows in pinned memory: read ahead, copied, computed, given
@@ -46,21 +37,14 @@ def device_bytes(
     core
         Voxels along (z, y, x).
     backend
-        ``tensorrt``, ``cuda`` or ``torch``.
+        Name of its row in the table of backends.
     precision
         ``float16``, ``float32`` or ``float64``.
     info
         Of the weights; SDASN of its usual width if not given.
     """
-    architecture = "sdasn" if info is None else info.architecture
-    field = FIELDS[architecture]
-    share = 1.0 if info is None else info.width / field.width
-    itemsize = {"float16": 2, "float32": 4, "float64": 8}[precision]
-    if backend == "cuda":
-        return _FIXED + cuda_plan.device_bytes(core, (info or _USUAL).width)
-    per_voxel = _MAPS[architecture] * itemsize * _WORKSPACE
-    voxels = math.prod(n + 2 * field.reach for n in core)
-    return _FIXED + math.ceil(per_voxel * share * voxels)
+    taken: int = loaded(backend_row(backend).device_memory)(core, precision, info)
+    return taken
 
 
 def host_bytes(core: Zyx, itemsize: int, info: WeightsInfo | None = None) -> int:

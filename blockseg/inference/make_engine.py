@@ -8,7 +8,7 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError
 from blockseg.inference.backends.device.engine import ByteEngine
-from blockseg.inference.backends.protocol import (
+from blockseg.inference.backends.table import (
     make_backend,
     make_byte_backend,
     takes_bytes,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import DeviceMemoryError
-from blockseg.inference.backends.protocol import make_backend
+from blockseg.inference.backends.table import make_backend, reference_of
 from blockseg.inference.engine import Engine
 from blockseg.inference.halving import halved
 
@@ -171,9 +171,7 @@ def compared(
 
 def reference_spec(spec: BackendSpec) -> BackendSpec:
     """Return the reference of an engine, on the same device; the fake's is the fake."""
-    if spec.name == "fake":
-        return replace(spec, device="cpu", precision="float32", core=(32,) * 3)
-    return replace(spec, name="torch", precision="float32", core=(_REFERENCE_EDGE,) * 3)
+    return reference_of(spec, _REFERENCE_EDGE)
 
 
 def reference_probability(

@@ -14,7 +14,12 @@ from blockseg.blockwise.planning.tiling import LARGEST_WINDOW
 from blockseg.blockwise.sources.background import normalization
 from blockseg.core.errors import ConfigError
 from blockseg.inference import device_memory, devices
-from blockseg.inference.backends.protocol import default_backend
+from blockseg.inference.backends.table import (
+    REFERENCE,
+    backend_row,
+    default_backend,
+    stands_in,
+)
 from blockseg.runtime.events import Message
 from blockseg.segmentation.engines.choice import choose_engine, trials_for
 
@@ -71,7 +76,7 @@ def decide(
         largest = _LARGEST_WINDOW_CUDA
         if free:
             largest = device_memory.largest_edge(
-                free, settings.backend, precision, inputs.info
+                free, _backend(settings, device)[0], precision, inputs.info
             )
         planned = _decided(inputs, device, largest)
         found, chosen = choose_engine(inputs, planned, tried)
@@ -90,8 +95,8 @@ def decide(
 def _on_cpu(inputs: Inputs, problem: str, trial: dict[str, Any]) -> Decisions:
     """Decide as if there were no device, and say why."""
     settings = replace(inputs.settings, backend="auto", precision="auto", device="cpu")
-    if inputs.settings.backend == "fake":
-        settings = replace(settings, backend="fake")
+    if stands_in(inputs.settings.backend):
+        settings = replace(settings, backend=inputs.settings.backend)
     decided = _decided(replace(inputs, settings=settings), "cpu", LARGEST_WINDOW)
     note = f"the CPU does the work, for no engine can be used on the device: {problem}"
     notes = [said for said in (decided.note, note) if said]
@@ -135,9 +140,10 @@ def _check_window(window: Zyx | None, alignment: int) -> None:
 
 
 def _device(settings: RunSettings) -> str:
-    if settings.device == "cpu" or settings.backend == "openvino":
+    named = None if settings.backend == "auto" else backend_row(settings.backend)
+    if settings.device == "cpu" or (named is not None and not named.on_device):
         return "cpu"
-    if settings.backend == "fake":  # which stands in for a device if asked to
+    if named is not None and stands_in(named.name):  # for a device too, if asked to
         return "cuda" if settings.device == "cuda" else "cpu"
     elsewhere = settings.scheduler not in (None, "serial")
     if devices.cuda_devices() or (settings.device == "cuda" and elsewhere):
@@ -156,19 +162,19 @@ def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
     note = ""
     if backend == "auto":
         exact = settings.precision == "float64"
-        backend = "torch" if exact else default_backend(device)
-        if backend == "torch" and device == "cpu" and not exact:
+        backend = REFERENCE[0] if exact else default_backend(device)
+        if backend == REFERENCE[0] and device == "cpu" and not exact:
             note = (
                 "OpenVINO is not installed, so torch runs the network, more slowly; "
                 "pip install 'blockseg[cpu]'"
             )
-    if backend in ("tensorrt", "cuda") and device == "cpu":
+    if device == "cpu" and not backend_row(backend).on_cpu:
         message = (
             f"--backend {backend} needs a GPU, and torch finds no CUDA device here; leave "
             "it out to run on the CPU, or install a torch that was built with CUDA"
         )
         raise ConfigError(message)
-    if settings.precision == "float64" and backend != "torch":
+    if settings.precision == "float64" and backend != REFERENCE[0]:
         message = (
             f"--precision float64 runs on torch only, not on {backend}; "
             "leave --backend out"

@@ -14,7 +14,7 @@ from blockseg.blockwise.planning.resources import fitted, make_grid, planned_dec
 from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
-from blockseg.inference.backends.protocol import make_backend
+from blockseg.inference.backends.table import make_backend
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cell_files
 from blockseg.segmentation.engines.choice import measured_speed, tried_lines

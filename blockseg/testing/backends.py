@@ -1,4 +1,4 @@
-"""A stand-in for the network: cheap, deterministic, without weights or torch."""
+"""A fake backend: cheap, deterministic, without weights or torch."""
 
 from __future__ import annotations
 
@@ -6,15 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.inference.backends.memory import linear
+from blockseg.inference.backends.table import BackendRow
 from blockseg.networks.receptive_field import FIELDS, REACH
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import BackendSpec
     from blockseg.inference.backends.protocol import AxisMasks
+    from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["FakeBackend"]
+__all__ = ["ROW", "FakeBackend", "window_memory"]
+
+ROW = BackendRow(
+    "fake",
+    windows="blockseg.testing.backends:made",
+    on_device="blockseg.testing.devices:made",
+    float64=True,
+    memory="blockseg.testing.backends:window_memory",
+    reference=False,
+)
+"""The row that the table of backends takes for the fake."""
 
 
 class FakeBackend:
@@ -55,3 +69,18 @@ class FakeBackend:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def made(spec: BackendSpec) -> FakeBackend:
+    """Build the fake that a specification asks for."""
+    return FakeBackend(spec.core, np.dtype(spec.precision))
+
+
+def window_memory(
+    core: Zyx,
+    itemsize: int,
+    info: WeightsInfo | None,
+    volume: Zyx | None,  # noqa: ARG001
+) -> int:
+    """Return the bytes of a window."""
+    return linear(core, itemsize, info, 0, 12)

@@ -193,3 +193,8 @@ def _taken(file: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def made(spec: BackendSpec, affine: Affine) -> FakeByteBackend:
+    """Build the fake that a specification asks for, on the device of the environment."""
+    return FakeByteBackend.of(spec, affine, FakeDevice.from_environment())

@@ -12,7 +12,8 @@ from blockseg.core.errors import ConfigError
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
-from blockseg.training.data.data import CLIP, GAIN, DataConfig, open_data
+from blockseg.training.data.data import CLIP, GAIN, DataConfig
+from blockseg.training.data.gather import open_data
 from blockseg.training.learning.losses import LossConfig, make_loss
 from blockseg.training.learning.trainer import arithmetic
 from blockseg.training.start import first_network

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import BackendSpec
-from blockseg.inference.backends.protocol import available_backends, make_backend
+from blockseg.inference.backends.table import available_backends, make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import whole_volume
 from blockseg.networks.published import import_published

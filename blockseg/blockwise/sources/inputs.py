@@ -13,6 +13,7 @@ from blockseg.core.errors import ConfigError, GeometryError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
+from blockseg.inference.backends.table import stands_in
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import doubts_of, find_plausible
@@ -315,7 +316,7 @@ def read_weights(settings: RunSettings) -> Weights | None:
     WeightsError
         If they cannot be used.
     """
-    if settings.backend == "fake":
+    if stands_in(settings.backend):
         return None
     path = Path(settings.weights) if settings.weights else default_weights()
     path = path.expanduser().resolve()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from blockseg.core.errors import SourceWarning
 from blockseg.io.masks.overlay import Overlay, overlay_doubts
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blockseg.blockwise.sources.inputs import Source
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.grid import BlockGrid
     from blockseg.core.space import Space
+    from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
 __all__ = ["blocks_in_mask", "outside_of", "say_doubts"]
@@ -51,7 +51,23 @@ def outside_of(mask: Volume, shape: Zyx, space: Space, roi: Roi) -> float:
     return Overlay.of(mask, shape, space).beyond(roi)
 
 
-def blocks_in_mask(mask: Source, space: Space, grid: BlockGrid) -> NDArray[np.bool_]:
+class OpenedMask(Protocol):
+    """An opened volume that restricts a run."""
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """Where it is."""
+        ...
+
+    @property
+    def volume(self) -> Volume:
+        """Its voxels."""
+        ...
+
+
+def blocks_in_mask(
+    mask: OpenedMask, space: Space, grid: BlockGrid
+) -> NDArray[np.bool_]:
     """Return which blocks write a voxel inside a mask; say so where none does.
 
     Parameters

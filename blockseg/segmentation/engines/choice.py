@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import BackendError
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.inference.backends.table import ON_DEVICES, REFERENCE, stands_in
 from blockseg.inference.engine_evaluation import Tried, fastest
 from blockseg.segmentation.engines.process import TrialHere, TrialProcess
 from blockseg.segmentation.engines.trial import EngineTrial
@@ -29,15 +30,6 @@ __all__ = [
     "trials_for",
     "tried_lines",
 ]
-
-_CHAIN = (
-    ("tensorrt", "float16"),
-    ("cuda", "float16"),
-    ("torch", "float16"),
-    ("torch", "float32"),
-)
-"""Engines of a device, the one that should be fastest first; the last is the reference.
-After them comes the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +113,7 @@ def choose_engine(
     trial = EngineTrial(windows, field, planned.affine, planned.threshold)
     devices = tuple(device.name for device in trials.devices())
     groups = _groups(settings.backend, planned.precision)
-    if not devices and settings.backend != "fake":
+    if not devices and not stands_in(settings.backend):
         first, *others = [engine for group in groups for engine in group]
         choice = Choice(windows, (), (), tuple(others))
         return choice, Tried(*first, spec.device, spec.core)
@@ -136,14 +128,14 @@ def choose_engine(
             spare = _spare(done, groups[number + 1 :], chosen)
             return Choice(windows, devices, tuple(done), spare), chosen
     choice = Choice(windows, devices, tuple(done), ())
-    if settings.device == "cuda" and settings.backend != "fake":
+    if settings.device == "cuda" and not stands_in(settings.backend):
         raise BackendError(choice.problem)
     return choice, None
 
 
 def trials_for(inputs: Inputs) -> Trials:
     """Return where to try engines: in a process of its own, unless this one infers."""
-    here = inputs.settings.scheduler == "serial" or inputs.settings.backend == "fake"
+    here = inputs.settings.scheduler == "serial" or stands_in(inputs.settings.backend)
     if here or inputs.source.spec.format == "memory":
         return TrialHere(inputs.source.volume)
     return TrialProcess(inputs.source.spec)
@@ -187,16 +179,17 @@ def tried_lines(decisions: Decisions) -> tuple[str, ...]:
 
 def _groups(backend: str, precision: str) -> list[list[tuple[str, str]]]:
     """Return the engines to try; of a group the fastest, of groups the first that can."""
-    if backend == "fake":
-        return [[("fake", precision)]]
+    if stands_in(backend):
+        return [[(backend, precision)]]
+    fastest_one, reference = ON_DEVICES[0][0], REFERENCE[0]
     if precision == "float64":
-        return [[("torch", precision)]]
-    chain = list(_CHAIN)
+        return [[(reference, precision)]]
+    chain: list[tuple[str, str]] = list(ON_DEVICES)
     if precision == "float32":
-        chain = [("tensorrt", precision), ("torch", precision)]
+        chain = [(fastest_one, precision), (reference, precision)]
     if backend == "auto":
-        fast = [one for one in chain if one != ("torch", "float32")]
-        return [fast, [("torch", "float32")]] if precision == "float16" else [chain]
+        fast = [one for one in chain if one != REFERENCE]
+        return [fast, [REFERENCE]] if precision == "float16" else [chain]
     first = (backend, precision)
     after = chain[chain.index(first) + 1 :] if first in chain else chain[-1:]
     return [[first], *([one] for one in after)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import BlocksegError
+from blockseg.inference.backends.table import REFERENCE
 from blockseg.inference.engine_evaluation import Tried, try_engine
 from blockseg.inference.fallback import SteadyEngine
 from blockseg.inference.make_engine import make_engine
@@ -164,4 +165,4 @@ def engine_for(
 
 
 def _is_reference(spec: BackendSpec) -> bool:
-    return spec.name == "torch" and spec.precision != "float16"
+    return spec.name == REFERENCE[0] and spec.precision != "float16"

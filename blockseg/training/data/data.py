@@ -31,7 +31,6 @@ __all__ = [
     "SourceNote",
     "TrainingData",
     "ValidationVolume",
-    "open_data",
 ]
 
 GAIN = 1.0
@@ -271,25 +270,3 @@ class MixedPatches:
         source = self._sources[min(chosen, len(self._sources) - 1)]
         image, target = source.patch(number, rng)
         return image[None], target[None]
-
-
-def open_data(sources: Sequence[str], config: DataConfig | None = None) -> TrainingData:
-    """Open and check everything that a training reads, before it starts.
-
-    Parameters
-    ----------
-    sources
-        Folders with ``image/`` and ``label/``, OME-Zarr images with ``labels/``, and
-        synthetic brains (``synth:fmost``, ``synth:lightsheet``, ``synth:clean``,
-        ``synth:random``).
-    config
-        What to make of them; the defaults if not given.
-
-    Raises
-    ------
-    BlocksegError
-        With one line, if anything is missing, damaged or contradictory.
-    """
-    from blockseg.training.data.gather import gather
-
-    return gather(tuple(sources), config or DataConfig())

@@ -15,7 +15,12 @@ from blockseg.normalization.affine import affine, parse_normalization
 from blockseg.training.annotations.labels import IGNORE
 from blockseg.training.data import synth_source
 from blockseg.training.data.augment import Scale
-from blockseg.training.data.data import MixedPatches, SourceNote, TrainingData
+from blockseg.training.data.data import (
+    DataConfig,
+    MixedPatches,
+    SourceNote,
+    TrainingData,
+)
 from blockseg.training.data.held_out import (
     capped_shape,
     validation_box,
@@ -37,13 +42,12 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine
     from blockseg.normalization.background import Background
     from blockseg.training.data.data import (
-        DataConfig,
         NumberedPatches,
         ValidationVolume,
     )
     from blockseg.training.data.split import Cut
 
-__all__ = ["gather"]
+__all__ = ["open_data"]
 
 _NO_BACKGROUND = (
     "no annotation holds background (0): what is learned will call everything a neurite; "
@@ -56,11 +60,27 @@ _BRAINS_OF_PRESET = 2
 _BRAIN = (64, 128, 128)
 
 
-def gather(names: tuple[str, ...], config: DataConfig) -> TrainingData:
-    """Open data; see :func:`blockseg.training.data.data.open_data`."""
+def open_data(names: Sequence[str], config: DataConfig | None = None) -> TrainingData:
+    """Open and check everything that a training reads, before it starts.
+
+    Parameters
+    ----------
+    names
+        Folders with ``image/`` and ``label/``, OME-Zarr images with ``labels/``, and
+        synthetic brains (``synth:fmost``, ``synth:lightsheet``, ``synth:clean``,
+        ``synth:random``).
+    config
+        What to make of them; the defaults if not given.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, if anything is missing, damaged or contradictory.
+    """
+    config = config or DataConfig()
     sources = [
         open_source(name, share, config)
-        for name, share in zip(names, _shares(names, config), strict=True)
+        for name, share in zip(names, _shares(tuple(names), config), strict=True)
     ]
     volumes = [volume for source in sources for volume in source.volumes]
     synthetic = any(source.synth for source in sources)

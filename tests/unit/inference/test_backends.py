@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
 from blockseg.core.specs import BackendSpec
 from blockseg.inference.backends.openvino.backend import OpenVinoBackend
-from blockseg.inference.backends.protocol import (
-    AxisMasks,
+from blockseg.inference.backends.protocol import AxisMasks, window_shape
+from blockseg.inference.backends.table import (
     available_backends,
     default_backend,
     make_backend,
-    window_shape,
 )
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.boundary_padding import Walls
@@ -153,7 +152,7 @@ def test_sdasn_runs_on_openvino_without_torch(spec):
     script = (
         "import sys, numpy as np\n"
         "from blockseg.core.specs import BackendSpec\n"
-        "from blockseg.inference.backends.protocol import make_backend\n"
+        "from blockseg.inference.backends.table import make_backend\n"
         f"spec = BackendSpec('openvino', {spec.weights!r}, (8, 8, 8))\n"
         "backend = make_backend(spec)\n"
         "backend.infer(np.zeros((72, 72, 72), 'f4'), None)\n"
@@ -274,7 +273,7 @@ def test_openvino_neither_warns_nor_reports_its_use(spec):
 import sys, warnings
 warnings.simplefilter("error")
 from blockseg.core.specs import BackendSpec
-from blockseg.inference.backends.protocol import make_backend
+from blockseg.inference.backends.table import make_backend
 make_backend(BackendSpec("openvino", {spec.weights!r}, {CORE})).close()
 from openvino.tools.ovc import telemetry_utils
 print(telemetry_utils.tm.__name__)
@@ -300,7 +299,7 @@ def test_importing_the_package_and_running_the_fake_need_no_torch():
     code = f"""
 import sys
 from blockseg.core.specs import BackendSpec
-from blockseg.inference.backends.protocol import make_backend
+from blockseg.inference.backends.table import make_backend
 make_backend(BackendSpec("fake", "", {CORE})).close()
 print("torch" in sys.modules)
 """
@@ -321,7 +320,7 @@ def test_an_interrupt_after_engines_came_and_went_is_no_crash(tmp_path, spec):
     code = (
         "import os, signal, pickle, sys\n"
         "import numpy as np\n"
-        "from blockseg.inference.backends.protocol import make_backend\n"
+        "from blockseg.inference.backends.table import make_backend\n"
         "spec = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
         "tile = np.zeros([n + 64 for n in spec.core], np.float32)\n"
         "inside = tuple(np.ones(n, np.float32) for n in tile.shape)\n"

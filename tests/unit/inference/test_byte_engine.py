@@ -10,7 +10,7 @@ from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
-from blockseg.inference.backends.protocol import make_byte_backend, takes_bytes
+from blockseg.inference.backends.table import make_byte_backend, takes_bytes
 from blockseg.inference.engine import Engine
 from blockseg.inference.make_engine import make_engine
 from blockseg.inference.window_layout import Wanted

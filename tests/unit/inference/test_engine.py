@@ -9,11 +9,8 @@ from blockseg.core.errors import GeometryError, WeightsError
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
-from blockseg.inference.backends.protocol import (
-    available_backends,
-    make_backend,
-    window_shape,
-)
+from blockseg.inference.backends.protocol import window_shape
+from blockseg.inference.backends.table import available_backends, make_backend
 from blockseg.inference.engine import Engine
 from blockseg.networks.receptive_field import ALIGNMENT, REACH
 from blockseg.testing.backends import FakeBackend

@@ -16,7 +16,8 @@ from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.device.protocol import RawWindow
-from blockseg.inference.backends.protocol import make_backend, window_shape
+from blockseg.inference.backends.protocol import window_shape
+from blockseg.inference.backends.table import make_backend
 from blockseg.inference.backends.tensorrt.backend import TensorRtBackend
 from blockseg.inference.backends.tensorrt.compatibility import installed_libraries
 from blockseg.inference.engine import Engine

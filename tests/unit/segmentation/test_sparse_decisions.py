@@ -10,7 +10,7 @@ import pytest
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
-from blockseg.inference.backends.protocol import make_backend
+from blockseg.inference.backends.table import make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.skip_calibration import choose_bound
 from blockseg.inference.skip_filter import Sieve, sift

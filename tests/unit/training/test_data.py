@@ -26,7 +26,8 @@ from blockseg.io.output.writer import PyramidWriter
 from blockseg.normalization.affine import normalize
 from blockseg.segmentation.decisions import decide
 from blockseg.training.annotations.labels import IGNORE, RING
-from blockseg.training.data.data import DataConfig, TrainingData, open_data
+from blockseg.training.data.data import DataConfig, TrainingData
+from blockseg.training.data.gather import open_data
 
 PLAIN = DataConfig(patch=8, augmentation="none", ring=False, guard=4, batch=2)
 

@@ -14,9 +14,9 @@ import numpy as np
 from blockseg.core.errors import ConfigError
 from blockseg.inference.backends.onnx.layers import logits_of
 from blockseg.inference.backends.onnx.maps import Map
+from blockseg.inference.backends.onnx.versions import GRAPH_VERSION, PRECISIONS
 from blockseg.inference.backends.onnx.writer import GraphWriter
 from blockseg.inference.backends.protocol import check_core, window_shape
-from blockseg.inference.backends.tensorrt.engines import GRAPH_VERSION, PRECISIONS
 from blockseg.networks.folding import folded
 from blockseg.networks.receptive_field import FIELDS
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import BackendError, ConfigError, DeviceMemoryError
+from blockseg.inference.backends.onnx.versions import GRAPH_VERSION, PRECISIONS
 from blockseg.inference.backends.protocol import check_core, window_shape
 from blockseg.inference.backends.tensorrt.file import EngineKey
 from blockseg.inference.backends.tensorrt.library import Shapes
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.tensorrt.library import EngineLibrary, LoadedEngine
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["GRAPH_VERSION", "PRECISIONS", "EngineOrder", "Engines", "order_engines"]
-
-GRAPH_VERSION = 1
-"""Changes with every change of the graph that an equal network gets."""
-
-PRECISIONS = ("float16", "float32")
-"""Of the arithmetic; normalisation, heads, sigmoid and rounding are always float32."""
+__all__ = ["EngineOrder", "Engines", "order_engines"]
 
 _log = logging.getLogger("blockseg.tensorrt")
 

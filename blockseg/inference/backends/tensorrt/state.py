@@ -10,9 +10,9 @@ import torch
 from blockseg.core.errors import BackendError, BlocksegError, DeviceMemoryError
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.protocol import RawWindow
+from blockseg.inference.backends.onnx.versions import GRAPH_VERSION
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.tensorrt.backend import run_once
-from blockseg.inference.backends.tensorrt.engines import GRAPH_VERSION
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.parity import TOLERANCES, agreement
 from blockseg.networks.weights_info import load_info, sha256

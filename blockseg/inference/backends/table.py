@@ -1,0 +1,255 @@
+"""Table of backends: what computes a network, where, how precisely, in what memory.
+
+A row is all that the rest of blockseg knows of a backend; nothing outside this package
+names one. The fake of :mod:`blockseg.testing` brings its row along, which is looked at
+only where a name is not in this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.errors import ConfigError
+from blockseg.core.specs import Affine
+from blockseg.inference.backends.protocol import check_core
+from blockseg.networks.receptive_field import ALIGNMENT
+
+if TYPE_CHECKING:
+    from blockseg.core.specs import AffineField, BackendSpec, Precision
+    from blockseg.inference.backends.device.protocol import ByteBackend
+    from blockseg.inference.backends.protocol import Backend
+
+__all__ = [
+    "ON_DEVICES",
+    "REFERENCE",
+    "BackendRow",
+    "available_backends",
+    "backend_row",
+    "default_backend",
+    "loaded",
+    "make_backend",
+    "make_byte_backend",
+    "reference_of",
+    "stands_in",
+    "takes_bytes",
+]
+
+_HERE = "blockseg.inference.backends"
+_EVERY: tuple[Precision, ...] = ("float16", "float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRow:
+    """One backend. What builds or computes is named as ``module:name``, loaded when used."""
+
+    name: str
+    """As the user spells it."""
+
+    windows: str = ""
+    """Builds a :class:`~blockseg.inference.backends.protocol.Backend` of a specification;
+    empty for those that run on devices only."""
+
+    on_device: str = ""
+    """Builds a :class:`~blockseg.inference.backends.device.protocol.ByteBackend` of a
+    specification and a normalisation; empty for those that run on the CPU only."""
+
+    bytes_in: tuple[Precision, ...] = _EVERY
+    """Precisions in which it takes grey levels on a device; windows in others."""
+
+    float64: bool = False
+    """Whether it computes in float64."""
+
+    library: str = ""
+    """Module that must be installed."""
+
+    memory: str = f"{_HERE}.memory:torch_window"
+    """Main memory of a window; see :func:`blockseg.inference.window_memory`."""
+
+    device_memory: str = f"{_HERE}.memory:device_maps"
+    """Device memory of a window; see :func:`blockseg.inference.device_memory`."""
+
+    reference: bool = True
+    """Whether it is compared with :data:`REFERENCE`; a fake is compared with itself."""
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it can run without a device."""
+        return bool(self.windows)
+
+
+_ROWS = (
+    BackendRow("tensorrt", on_device=f"{_HERE}.tensorrt.backend:TensorRtBackend"),
+    BackendRow(
+        "cuda",
+        on_device=f"{_HERE}.cuda.backend:FusedCudaBackend",
+        device_memory=f"{_HERE}.memory:fused_maps",
+    ),
+    BackendRow(
+        "openvino",
+        windows=f"{_HERE}.openvino.backend:OpenVinoBackend",
+        library="openvino",
+        memory=f"{_HERE}.memory:openvino_window",
+    ),
+    BackendRow(
+        "torch",
+        windows=f"{_HERE}.torch:TorchBackend",
+        on_device=f"{_HERE}.cuda.backend:TorchCudaBackend",
+        bytes_in=("float16",),
+        float64=True,
+    ),
+)
+
+_FAKE = "blockseg.testing.backends:ROW"
+
+REFERENCE: tuple[str, Precision] = ("torch", "float32")
+"""Backend and precision that all others must agree with; runs everywhere."""
+
+ON_DEVICES: tuple[tuple[str, Precision], ...] = (
+    ("tensorrt", "float16"),
+    ("cuda", "float16"),
+    ("torch", "float16"),
+    REFERENCE,
+)
+"""Backends of a device, the one that should be fastest first. After them comes the CPU."""
+
+
+def backend_row(name: str) -> BackendRow:
+    """Return the row of a backend.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name.
+    """
+    for row in _ROWS:
+        if row.name == name:
+            return row
+    fake: BackendRow = loaded(_FAKE)
+    if fake.name != name:
+        names = ", ".join(row.name for row in (*_ROWS, fake))
+        message = f"no backend {name!r}; choose from {names}"
+        raise ConfigError(message)
+    return fake
+
+
+def stands_in(name: str) -> bool:
+    """Return whether a backend stands in for a network instead of computing it."""
+    known = {row.name for row in _ROWS} | {"auto"}
+    return name not in known and not backend_row(name).reference
+
+
+def loaded(place: str) -> Any:
+    """Return what ``module:name`` means."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def available_backends() -> tuple[str, ...]:
+    """Return the backends of the CPU that can be built here, the preferred one first."""
+    return tuple(
+        row.name
+        for row in (*_ROWS, loaded(_FAKE))
+        if row.on_cpu and (not row.library or find_spec(row.library))
+    )
+
+
+def default_backend(device: str = "cpu") -> str:
+    """Return the backend to use on ``device``: the fastest that is installed on CPUs."""
+    if device != "cpu":
+        return REFERENCE[0]
+    return next(
+        row.name
+        for row in _ROWS
+        if row.on_cpu and (not row.library or find_spec(row.library))
+    )
+
+
+def make_backend(spec: BackendSpec) -> Backend:
+    """Build a backend that infers normalised windows.
+
+    Raises
+    ------
+    ConfigError
+        If the backend is unknown, or cannot do what the specification asks for.
+    MissingExtraError
+        If its library is not installed.
+    WeightsError
+        If the weights cannot be read.
+    BackendError
+        If the device is missing or the backend cannot be built.
+    """
+    row = _checked(spec)
+    if takes_bytes(spec):
+        message = f"backend {spec.name} on a device takes grey levels, not windows"
+        raise ConfigError(message)
+    made: Backend = loaded(row.windows)(spec)
+    return made
+
+
+def takes_bytes(spec: BackendSpec) -> bool:
+    """Return whether a backend takes grey levels and gives bytes.
+
+    Such are built by :func:`make_byte_backend`, all others by :func:`make_backend`.
+    """
+    row = backend_row(spec.name)
+    return spec.device != "cpu" and (
+        spec.precision == "float16"
+        or (bool(row.on_device) and spec.precision in row.bytes_in)
+    )
+
+
+def make_byte_backend(spec: BackendSpec, affine: Affine | AffineField) -> ByteBackend:
+    """Build a backend that normalises, infers and rounds on its device.
+
+    Raises
+    ------
+    ConfigError
+        If the backend is unknown, or cannot do what the specification asks for.
+    MissingExtraError
+        If its library is not installed.
+    WeightsError
+        If the weights cannot be read.
+    BackendError
+        If the device is missing or the backend cannot be built.
+    """
+    row = _checked(spec)
+    if not isinstance(affine, Affine):
+        message = (
+            f"backend {spec.name} in {spec.precision} has one offset and scale for the "
+            "whole volume; a background field needs --backend torch --precision float32"
+        )
+        raise ConfigError(message)
+    made: ByteBackend = loaded(row.on_device)(spec, affine)
+    return made
+
+
+def reference_of(spec: BackendSpec, edge: int) -> BackendSpec:
+    """Return what a backend must agree with, in windows of ``edge`` voxels.
+
+    On the same device; what stands in for a network has itself on the CPU.
+    """
+    if stands_in(spec.name):
+        return replace(spec, device="cpu", precision=REFERENCE[1], core=(32,) * 3)
+    name, precision = REFERENCE
+    return replace(spec, name=name, precision=precision, core=(edge,) * 3)
+
+
+def _checked(spec: BackendSpec) -> BackendRow:
+    row = backend_row(spec.name)
+    check_core(spec.core, ALIGNMENT)  # no network needs less
+    if spec.precision == "float64" and not row.float64:
+        message = f"precision float64 needs backend torch; {spec.name} has no such"
+        raise ConfigError(message)
+    if spec.device == "cpu" and (spec.precision == "float16" or not row.on_cpu):
+        message = f"backend {spec.name} in {spec.precision} needs a GPU; there is none"
+        raise ConfigError(message)
+    if spec.device != "cpu" and not row.on_device:
+        message = f"backend {spec.name} runs on the CPU only, not on {spec.device!r}"
+        raise ConfigError(message)
+    if spec.threads < 1:
+        message = f"an engine needs at least one thread, not {spec.threads}"
+        raise ConfigError(message)
+    return row
