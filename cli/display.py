@@ -1,4 +1,4 @@
-"""Choose how a command shows its events: JSON, nothing, a live display, plain lines."""
+"""Display of a command's events: JSON, nothing, a live display, plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Show events as they come: a live display, plain lines or JSON."""
+"""Progress of events as they come: a live display, plain lines or JSON."""
 
 from __future__ import annotations
 

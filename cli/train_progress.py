@@ -1,4 +1,4 @@
-"""Show a training: a live display, plain lines or JSON."""
+"""Progress of a training: a live display, plain lines or JSON."""
 
 from __future__ import annotations
 

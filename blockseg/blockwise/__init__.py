@@ -1,1 +1,1 @@
-"""Block-wise jobs: planned, executed, recorded and resumed, whatever is done to a block."""
+"""Block-wise jobs: planned, executed, recorded and resumed, whatever they do."""

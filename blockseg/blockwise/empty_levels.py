@@ -1,4 +1,4 @@
-"""Coarse levels of what is empty are not computed: there is nothing to reduce."""
+"""Levels of empty blocks, which are not computed: there is nothing to reduce."""
 
 from __future__ import annotations
 

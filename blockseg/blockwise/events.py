@@ -1,4 +1,4 @@
-"""What a job tells whoever watches it, beside the events of the runtime."""
+"""Events of a job beside those of the runtime, for whoever watches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the phases of a job on an executor, with a ledger, resumably."""
+"""Execution of a job's phases on an executor, with a ledger, resumably."""
 
 from __future__ import annotations
 

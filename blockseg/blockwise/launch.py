@@ -1,4 +1,4 @@
-"""Start a job on the executor that the user asked for."""
+"""Start of a job on the executor that the user asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the ledger lies, settled before any work."""
+"""Place of the ledger, settled before any work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put a job together: what OUT holds already, what is to be done, where it is kept."""
+"""Preparation of a job: what OUT holds, what is to be done, where it is kept."""
 
 from __future__ import annotations
 

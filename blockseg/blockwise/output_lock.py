@@ -1,4 +1,4 @@
-"""Take an output for ourselves: one run at a time, and nothing of others is touched."""
+"""Lock of an output: one run at a time, and nothing of others is touched."""
 
 from __future__ import annotations
 

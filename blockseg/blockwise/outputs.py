@@ -1,4 +1,4 @@
-"""Where a job writes, and whether it can; nothing is written here."""
+"""Places that a job writes to, and whether it can; nothing is written here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lay settings over each other and read each with its own reader."""
+"""Merging of settings laid over each other, each read with its own reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may set for a run, typed and checked once."""
+"""Settings of a run, typed and checked once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may set for a training, typed and checked once."""
+"""Settings of a training, typed and checked once."""
 
 from __future__ import annotations
 

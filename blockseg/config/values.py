@@ -1,4 +1,4 @@
-"""Read single values as users write them, from YAML or the command line."""
+"""Single values as users write them, read from YAML or the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which blocks of a grid read a box of voxels."""
+"""Blocks of a grid that read a box of voxels."""
 
 from __future__ import annotations
 

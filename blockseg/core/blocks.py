@@ -1,4 +1,4 @@
-"""What is known of each block: its state, what came of it, and who may touch it next.
+"""States and reports of blocks: what came of each, and who may touch it next.
 
 Pure values and transitions: no clock, no database, no Dask. The ledger stores
 them (:mod:`blockseg.runtime.ledger.ledger`), the executors move them.

@@ -1,4 +1,4 @@
-"""What a user may say of a source that the source does not say itself."""
+"""Choices of a user for a source that does not say them itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors blockseg raises.
+"""Errors that blockseg raises.
 
 * BlocksegError
     * ConfigError        a setting is missing, unknown or out of range

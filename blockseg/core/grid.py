@@ -1,4 +1,4 @@
-"""Cut a volume, or a region of one, into blocks with halos.
+"""Grid of blocks with halos, into which a volume or a region of one is cut.
 
 Blocks are laid out from the region's lower corner, so that each one is a whole
 number of the output's shards. What a block reads is laid out from the volume's

@@ -1,4 +1,4 @@
-"""Where voxels lie in space."""
+"""Place of voxels in space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels to workers in place of arrays and engines: small picklable values."""
+"""Specifications that travel in place of arrays and engines: small picklable values."""
 
 from __future__ import annotations
 

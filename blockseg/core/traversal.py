@@ -1,4 +1,4 @@
-"""In which order to do blocks, so that what is read for one serves its neighbours.
+"""Traversal order of blocks, so that what is read for one serves its neighbours.
 
 A bar is a row of planes of a few blocks. Blocks are done plane after plane along the bar,
 then bar after bar: whoever keeps what the last two planes read decodes each chunk of a

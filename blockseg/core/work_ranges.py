@@ -1,4 +1,4 @@
-"""Divide an order of blocks among those who do them, in stretches as long as can be."""
+"""Work ranges: an order of blocks shared out in pieces as long as can be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of a block's cells as few bytes, to travel and to be stored with the block."""
+"""Counts of a block's cubes as few bytes, to travel and to be stored with the block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Count what a block's cells hold, cell by cell, from grey levels and probabilities."""
+"""Counts of a block's cubes, cube by cube, from grey levels and probabilities."""
 
 from __future__ import annotations
 

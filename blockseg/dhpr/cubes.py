@@ -1,4 +1,4 @@
-"""What is counted in each cell of a volume; any box of cells has the sum of its counts.
+"""Counts in each cube of a volume; any box of cubes has the sum of its counts.
 
 A cell is a cube of :data:`CELL` voxels at multiples of it in the volume's own
 coordinates. All counts are whole numbers and those of different cells have nothing to do

@@ -1,4 +1,4 @@
-"""What is foreground in a cell, and what is too close to it to be background."""
+"""Foreground in a cube, and what is too close to it to be background."""
 
 from __future__ import annotations
 

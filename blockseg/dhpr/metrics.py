@@ -1,4 +1,4 @@
-"""Metrics of cells and of boxes of cells, by which blocks for annotation are picked."""
+"""Metrics of cubes and of boxes of cubes, by which blocks for annotation are picked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rough and how uneven a cell is: sums that add up over cells."""
+"""Roughness and unevenness of a cube: sums that add up over cubes."""
 
 from __future__ import annotations
 

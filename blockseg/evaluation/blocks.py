@@ -1,4 +1,4 @@
-"""Score a volume block by block, several at a time, in bounded memory."""
+"""Scores of a volume, block by block, several at a time, in bounded memory."""
 
 from __future__ import annotations
 

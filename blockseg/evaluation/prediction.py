@@ -1,4 +1,4 @@
-"""What an evaluation compares, opened and checked before any voxel is read."""
+"""Prediction under evaluation, opened and checked before any voxel is read."""
 
 from __future__ import annotations
 

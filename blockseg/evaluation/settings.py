@@ -1,4 +1,4 @@
-"""What a user may set for ``blockseg evaluate``."""
+"""Settings of ``blockseg evaluate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the SNR of true neurites comes from: a table, for the labels of an image."""
+"""Source of the SNR of true neurites: a table, for the labels of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a window ends at the volume's own end; there, padding does for a mask."""
+"""Boundary padding: where it does, at a volume's own end, for a mask."""
 
 from __future__ import annotations
 

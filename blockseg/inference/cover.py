@@ -1,4 +1,4 @@
-"""Lay windows of one shape over what is wanted of a region."""
+"""Cover of the wanted parts of a region with windows of one shape."""
 
 from __future__ import annotations
 

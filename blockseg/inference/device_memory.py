@@ -1,4 +1,4 @@
-"""What a window takes of a device's memory, and of the main memory beside it.
+"""Memory that a window takes of a device, and main memory beside it.
 
 Added up from the sizes of the feature maps that have to be there at the same time, with
 room for what libraries take for themselves; not measured. A window that is too large

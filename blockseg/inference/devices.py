@@ -1,4 +1,4 @@
-"""Which CUDA devices torch can use here."""
+"""CUDA devices that torch can use here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cover a block with windows of one shape and run each through a backend.
+"""Engine that covers a block with windows of one shape and infers each.
 
 A window is a core and the network's reach around it. Cores start at multiples of its
 alignment in the *volume's* coordinates: only there does a network that pools give the

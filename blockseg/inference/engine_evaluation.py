@@ -1,4 +1,4 @@
-"""Try engines on sampled windows: do they agree with the reference, and how fast are they."""
+"""Evaluation of engines on sampled windows: agreement with the reference, and speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build whatever engine a specification means."""
+"""Construction of whatever engine a specification means."""
 
 from __future__ import annotations
 

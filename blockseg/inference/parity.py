@@ -1,4 +1,4 @@
-"""Whether an engine gives what the reference gives, on sampled windows of the volume.
+"""Parity of an engine with the reference, on sampled windows of the volume.
 
 The reference is the network in torch float32. An engine that computes in half precision
 or with kernels of its own is used in a run only after it agreed with it.

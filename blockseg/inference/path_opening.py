@@ -1,4 +1,4 @@
-"""How much a cube looks as if it held a neurite: a number much cheaper than the network.
+"""Path-opening score: how much a cube looks as if it held a neurite, told cheaply.
 
 The image is normalised and averaged over 2×2×2 voxels, and its opening by a cube of 10×10×10
 voxels is taken from it: what is thin in any direction stays. Sheets such as rims of tissue

@@ -1,4 +1,4 @@
-"""One pass over a whole volume: what every block of a run must agree with."""
+"""Reference inference in one pass over a volume: every block must agree with it."""
 
 from __future__ import annotations
 

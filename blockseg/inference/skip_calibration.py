@@ -1,4 +1,4 @@
-"""Choose up to which evidence a tile counts as empty, from cubes that were inferred.
+"""Calibration of the score below which a tile counts as empty, on inferred cubes.
 
 A tile is lost with all that it holds. How far the estimate may lie from the truth is found
 by a bootstrap over cubes.

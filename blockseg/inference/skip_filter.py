@@ -1,4 +1,4 @@
-"""What of a block need not be inferred: outside the mask and the tissue, or empty."""
+"""Skip filter: what need not be inferred, outside of mask and tissue, or empty."""
 
 from __future__ import annotations
 

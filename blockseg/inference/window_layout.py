@@ -1,4 +1,4 @@
-"""Which windows make up a block, and what of each lies inside the volume."""
+"""Layout of windows in a block, and what of each lies inside the volume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a region can be looked at without decoding much more than it."""
+"""Part of a region that can be looked at without decoding much more than it."""
 
 from __future__ import annotations
 

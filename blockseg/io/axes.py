@@ -1,4 +1,4 @@
-"""How a stored array with channels or time points becomes a 3-D volume."""
+"""Reduction of a stored array with channels or time points to a 3-D volume."""
 
 from __future__ import annotations
 

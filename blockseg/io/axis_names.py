@@ -1,4 +1,4 @@
-"""What names of axes mean, and whether axes without names may be guessed."""
+"""Meaning of axes' names, and whether axes without names may be guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory it takes to decode what storage keeps together."""
+"""Memory that it takes to decode what storage keeps together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep decoded pieces of a file in memory, up to a number of bytes; count the decoded.
+"""Cache of decoded pieces of a file, up to a number of bytes, counted as decoded.
 
 What is decoded counts for the thread that asked for it, so that each block can say what
 it cost: ``with counting() as count: volume.read(roi)``.

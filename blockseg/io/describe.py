@@ -1,4 +1,4 @@
-"""Say what lies at a path, and what a run would take from it."""
+"""Description of what lies at a path, and of what a run would take from it."""
 
 from __future__ import annotations
 

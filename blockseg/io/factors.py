@@ -1,4 +1,4 @@
-"""How much coarser one resolution level is than another, by their lengths alone."""
+"""Factors between resolution levels, by their lengths alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the 3-D volume that a path and a few choices name."""
+"""Search for the 3-D volume that a path and a few choices name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a stored array from its metadata alone, whatever the format."""
+"""Metadata of a stored array, whatever the format, known without its voxels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell formats apart by what lies at a path, never by its name alone."""
+"""Formats told apart by what lies at a path, never by its name alone."""
 
 from __future__ import annotations
 

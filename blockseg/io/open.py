@@ -1,4 +1,4 @@
-"""Open a volume that :func:`blockseg.io.find` found, in any process."""
+"""Opening of a volume that :func:`blockseg.io.find` found, in any process."""
 
 from __future__ import annotations
 

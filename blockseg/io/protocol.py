@@ -1,4 +1,4 @@
-"""What the rest of blockseg asks of a volume, and two that need no storage."""
+"""Protocol of volumes, and two volumes that need no storage."""
 
 from __future__ import annotations
 

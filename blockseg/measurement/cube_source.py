@@ -1,4 +1,4 @@
-"""The counts of a run's cells, read back from its ledger."""
+"""Counts of a run's cubes, read back from its ledger."""
 
 from __future__ import annotations
 

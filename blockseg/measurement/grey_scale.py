@@ -1,4 +1,4 @@
-"""The grey scale on which a run's cells are counted, found once, kept in ``run.json``."""
+"""Grey scale on which a run's cubes are counted, found once, kept in ``run.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``OUT/blocks/``: one small image a metric, one voxel a cell, to lay over the brain."""
+"""Images ``OUT/blocks/``: one a metric, one voxel a cube, to lay over the brain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``blockseg metrics``: measure the cells of a brain that no network has seen yet."""
+"""``blockseg metrics``: the cubes of a brain measured that no network has seen yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is counted in one block; counts of blocks add up."""
+"""Counts of one block's scores; counts of blocks add up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which voxels lie near a mask."""
+"""Voxels near a mask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a mask agrees with the truth: counts that add up over blocks, and rates.
+"""Scores of a mask against the truth: counts that add up over blocks, and rates.
 
 A thin neurite that is drawn one voxel beside its annotation is found, not missed.
 With a tolerance r a predicted voxel is right if a true voxel lies within r, and a

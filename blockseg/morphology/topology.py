@@ -1,4 +1,4 @@
-"""Count connected components over blocks, exactly, in memory of one layer of blocks.
+"""Connected components counted over blocks, exactly, in memory of one layer of blocks.
 
 Each block labels its own voxels and one voxel more on every side. A component that
 reaches into a neighbour shares voxels with one of the neighbour's; components that

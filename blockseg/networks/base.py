@@ -1,4 +1,4 @@
-"""What every network can do."""
+"""Base of all networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a window costs: counted on the network itself, without computing anything."""
+"""Cost of a window: counted on the network itself, without computing anything."""
 
 from __future__ import annotations
 

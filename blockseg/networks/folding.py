@@ -1,4 +1,4 @@
-"""Fold batch normalisation into the convolutions before it."""
+"""Folding of batch normalisation into the convolutions before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the networks are made of.
+"""Layers that the networks are made of.
 
 Every layer comes in two forms with the same parameters. The *padded* form keeps the
 shape; the *cropped* form is not padded, so that a map shrinks to what is still needed.

@@ -1,4 +1,4 @@
-"""Import the published checkpoints of SDASN, which are pickles, without running them."""
+"""Import of the published checkpoints of SDASN, pickles, without running them."""
 
 from __future__ import annotations
 

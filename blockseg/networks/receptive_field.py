@@ -1,4 +1,4 @@
-"""How far each network sees, derived from its layers, and what they share; free of torch."""
+"""Receptive field of each network, derived from its layers; free of torch."""
 
 from __future__ import annotations
 

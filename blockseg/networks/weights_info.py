@@ -1,4 +1,4 @@
-"""What a weights file says of itself: its safetensors header; free of torch."""
+"""Header of a weights file in safetensors; free of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From raw grey levels to what the network was trained on: once for a whole run.
+"""Affine map from raw grey levels to a network's input: once for a whole run.
 
 The background level b and the noise SD s are estimated from samples of the whole
 volume; the weights state with which gain they want to see them.

@@ -1,4 +1,4 @@
-"""The blocks of a brain that may be picked: boxes of whole cells, with their metrics."""
+"""Boxes of whole cubes with their metrics: the blocks of a brain that may be picked."""
 
 from __future__ import annotations
 

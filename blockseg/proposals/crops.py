@@ -1,4 +1,4 @@
-"""What is written of a pick: its image, and a first draft of its label."""
+"""Crops of a pick: its image, and a first draft of its label."""
 
 from __future__ import annotations
 

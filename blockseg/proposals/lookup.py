@@ -1,4 +1,4 @@
-"""Look up what a coarser or finer volume says of blocks of a brain."""
+"""Lookup of blocks of a brain in a coarser or finer volume."""
 
 from __future__ import annotations
 

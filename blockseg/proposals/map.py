@@ -1,4 +1,4 @@
-"""What a brain looks like from above, coarse enough to show where a pick lies."""
+"""Map of a brain from above, coarse enough to show where a pick lies."""
 
 from __future__ import annotations
 

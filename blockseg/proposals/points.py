@@ -1,4 +1,4 @@
-"""Where picks lie, for viewers: Neuroglancer and napari."""
+"""Points of picks for viewers: Neuroglancer and napari."""
 
 from __future__ import annotations
 

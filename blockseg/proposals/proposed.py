@@ -1,4 +1,4 @@
-"""What came of a choice of blocks to annotate."""
+"""Result of a choice of blocks to annotate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may ask of ``blockseg propose-annotations``."""
+"""Settings of ``blockseg propose-annotations``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pick blocks of whatever is given: a measured brain, a bare one, or labelled volumes."""
+"""Blocks of whatever is given: a measured brain, a bare one, or labelled volumes."""
 
 from __future__ import annotations
 

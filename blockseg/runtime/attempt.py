@@ -1,4 +1,4 @@
-"""Try one block: whatever it raises becomes a report."""
+"""Attempt at one block: whatever it raises becomes a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which block killed its worker, when several were in flight there."""
+"""Isolation of the block that killed its worker, when several were in flight there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How busy the workers' GPUs are, from what Dask's own workers report."""
+"""Use of the workers' GPUs, from what Dask's own workers report."""
 
 from __future__ import annotations
 

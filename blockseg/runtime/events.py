@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it: small values, without Dask objects.
+"""Events of a run for whoever watches it: small values, without Dask objects.
 
 The driver emits them in the thread that called it, each after the ledger holds what
 it says, so that a progress display never shows more than would survive a crash.

@@ -1,4 +1,4 @@
-"""Run blocks somewhere: the protocol, and the executor without a cluster."""
+"""Protocol of executors of blocks, and the executor without a cluster."""
 
 from __future__ import annotations
 

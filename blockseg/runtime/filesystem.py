@@ -1,4 +1,4 @@
-"""Which kind of file system holds a path."""
+"""Kind of the file system that holds a path."""
 
 from __future__ import annotations
 

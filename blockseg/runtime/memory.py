@@ -1,4 +1,4 @@
-"""How many workers and threads fit on a machine; decided before the first block."""
+"""Workers and threads that fit on a machine; decided before the first block."""
 
 from __future__ import annotations
 

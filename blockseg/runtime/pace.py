@@ -1,4 +1,4 @@
-"""How many blocks a task gets: one that takes long, many that are cheap."""
+"""Pace of tasks: one block that takes long, or many that are cheap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks that are read again must find what they found before."""
+"""Second reads of blocks, which must find what the first found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose everything that was left open, once, before the first block."""
+"""Decisions about everything left open, made once, before the first block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make a synthetic brain on many workers: its blocks, and its centrelines."""
+"""Blocks and centrelines of a synthetic brain, made on many workers."""
 
 from __future__ import annotations
 

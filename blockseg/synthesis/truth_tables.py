@@ -1,4 +1,4 @@
-"""Where the truth of a synthetic brain is kept beside its images, and its tables."""
+"""Tables of a synthetic brain's truth, and their place beside its images."""
 
 from __future__ import annotations
 

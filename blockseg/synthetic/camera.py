@@ -1,4 +1,4 @@
-"""From a scene to an image: background, shading, noise, saturation."""
+"""Camera, from a scene to an image: background, shading, noise, saturation."""
 
 from __future__ import annotations
 

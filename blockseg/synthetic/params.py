@@ -1,4 +1,4 @@
-"""What a synthetic brain is made of, as plain numbers.
+"""Parameters of a synthetic brain, as plain numbers.
 
 Contrasts are given as SNR: the median contrast of a neurite on its centreline,
 after the point spread, over the local background SD (voxel noise and texture

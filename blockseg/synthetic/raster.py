@@ -1,4 +1,4 @@
-"""Draw points with radii as soft-edged balls into one tile."""
+"""Points with radii, drawn as soft-edged balls into one tile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tile of a brain shows before a camera looks at it: light, and whose it is."""
+"""Scene of a tile before a camera looks at it: light, and whose it is."""
 
 from __future__ import annotations
 

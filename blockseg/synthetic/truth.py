@@ -1,4 +1,4 @@
-"""What block metrics estimate, known from the image without noise."""
+"""True values of block metrics, known from the image without noise."""
 
 from __future__ import annotations
 

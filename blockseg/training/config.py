@@ -1,4 +1,4 @@
-"""Everything that decides how a training runs, besides network, data and loss."""
+"""Configuration of a training, besides network, data and loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training tells whoever watches it: small values."""
+"""Events of a training for whoever watches it: small values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training says of itself: at its start, in its record and in its report."""
+"""Facts of a training, said at its start, in its record and in its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the files of a training: all or nothing, and on the disk when it says so."""
+"""Files of a training, written all or nothing, and on the disk when it says so."""
 
 from __future__ import annotations
 

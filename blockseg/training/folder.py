@@ -1,4 +1,4 @@
-"""``RUN/``: where a training keeps its files."""
+"""``RUN/``: the folder of a training's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training did so far: the rows of ``log.csv``."""
+"""History of a training: the rows of ``log.csv``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a training decides before anything is written."""
+"""Plan of a training: all that it decides before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``blockseg train``: train or fine-tune a network, resumably."""
+"""``blockseg train``: a network trained or fine-tuned, resumably."""
 
 from __future__ import annotations
 

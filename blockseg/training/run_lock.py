@@ -1,4 +1,4 @@
-"""Take ``RUN/`` for a training: one at a time, and nothing of others is touched."""
+"""Lock of ``RUN/``: one training at a time, and nothing of others is touched."""
 
 from __future__ import annotations
 

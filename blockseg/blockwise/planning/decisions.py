@@ -1,4 +1,4 @@
-"""Everything that a run chose by itself, as ``run.json`` keeps it."""
+"""Decisions that a run made by itself, as ``run.json`` keeps them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers will decode that read blocks in a given order.
+"""Decoding that workers will do who read blocks in a given order.
 
 Counted block by block as their caches would do it, where that takes no time; else from
 what bars share with each other.

@@ -1,4 +1,4 @@
-"""In which order to read a volume, what to keep of it, and what that decodes.
+"""Order in which a volume is read, what is kept of it, and what that decodes.
 
 A block reads its neighbours' voxels too, in whole chunks. Workers do blocks bar by bar
 (:class:`~blockseg.core.traversal.Bars`) and keep the chunks of the last two planes: each bar is

@@ -1,4 +1,4 @@
-"""Fit blocks, windows and workers to a machine and its devices."""
+"""Resource planning: blocks, windows, workers fitted to a machine and its devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut a region into blocks, and blocks into windows, with little computed in vain."""
+"""Tiling of a region with blocks, and of blocks with windows, with little waste."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``run.json`` must look like: whoever reads it may rely on that."""
+"""Shape of ``run.json``, checked: whoever reads it may rely on that."""
 
 from __future__ import annotations
 

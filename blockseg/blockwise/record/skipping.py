@@ -1,4 +1,4 @@
-"""What ``--sparse`` saved and what it cost, for people and for ``run.json``."""
+"""Savings and cost of ``--sparse``, for people and for ``run.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run normalises its volume: found out once, kept in ``run.json``."""
+"""Normalization of a run's volume: found out once, kept in ``run.json``."""
 
 from __future__ import annotations
 

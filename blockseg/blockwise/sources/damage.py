@@ -1,4 +1,4 @@
-"""Which files of OUT are not as the ledger remembers them, and whose they are."""
+"""Files of OUT that are not as the ledger remembers them, and whose they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what may mislead about sources."""
+"""Doubts about sources: remarks on what may mislead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is given, opened and checked; nothing is written here."""
+"""Inputs of a run, opened and checked; nothing is written here."""
 
 from __future__ import annotations
 

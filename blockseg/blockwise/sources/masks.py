@@ -1,4 +1,4 @@
-"""What masks leave out, and what is said of it."""
+"""Parts that masks leave out, and what is said of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the last lines of a run say of its source; each only where it is not zero."""
+"""Remarks on a run's source for its last lines; each only where it is not zero."""
 
 from __future__ import annotations
 

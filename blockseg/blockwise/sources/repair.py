@@ -1,4 +1,4 @@
-"""What of an earlier session must be done again: what failed, is gone or damaged."""
+"""Repair of an earlier session's work: what failed, is gone or damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read again what blocks read, and tell whether it is still the same."""
+"""Second reading of what blocks read, which tells whether it is still the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a job's sources may change, and what follows where something did.
+"""Watch over a job's sources: what may change, and what follows where something did.
 
 Between two sessions what failed may change, for so it is repaired; what finished blocks
 have read may not. What changes while a session goes on makes the blocks that read it

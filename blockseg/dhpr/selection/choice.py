@@ -1,4 +1,4 @@
-"""What is asked of a selection of blocks, and what comes of it."""
+"""Request for a selection of blocks, and what comes of it."""
 
 from __future__ import annotations
 

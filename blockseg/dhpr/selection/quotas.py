@@ -1,4 +1,4 @@
-"""How many picks each region of a brain gets."""
+"""Quotas: the number of picks that each region of a brain gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which blocks of a brain are worth annotating: five rules, and nothing but arrays.
+"""Rules for which blocks of a brain are worth annotating: five, on arrays alone.
 
 ``dhpr``
     The extension of DHPR to a whole brain that nobody has labelled: hard blocks (low

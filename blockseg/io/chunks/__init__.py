@@ -1,1 +1,1 @@
-"""Chunked stores: what Zarr and N5 have in common."""
+"""Chunked stores: common parts of Zarr and N5."""

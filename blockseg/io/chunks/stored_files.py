@@ -1,4 +1,4 @@
-"""What stands at the path of a file that may be missing."""
+"""State of the path of a file that may be missing."""
 
 from __future__ import annotations
 

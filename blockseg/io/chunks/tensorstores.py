@@ -1,4 +1,4 @@
-"""Open arrays with tensorstore, read-only and within stated bounds of memory."""
+"""Arrays opened with tensorstore, read-only and within stated bounds of memory."""
 
 from __future__ import annotations
 

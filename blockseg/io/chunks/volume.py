@@ -1,4 +1,4 @@
-"""Read regions of chunked stores, and find out which chunk is to blame.
+"""Regions of chunked stores, read, and the chunk to blame where one fails.
 
 Chunks are decoded whole and the latest kept, so that a block's halo costs nothing where
 its neighbour was read just before. With no memory to keep them, regions are read at once.

@@ -1,4 +1,4 @@
-"""Judge which flat regions of a volume are holes, piece by piece."""
+"""Decision which flat regions of a volume are holes, piece by piece."""
 
 from __future__ import annotations
 

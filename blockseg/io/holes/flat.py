@@ -1,4 +1,4 @@
-"""Find flat voxels, which may hold no data.
+"""Flat voxels, which may hold no data.
 
 A voxel is flat if it lies in a square of :data:`SQUARE` voxels, across any axis, that
 holds one value. Noise is not so by chance.

@@ -1,4 +1,4 @@
-"""Fill holes with a mirror image of what borders on them.
+"""Filling of holes with a mirror image of what borders on them.
 
 A network that has only ever seen noise answers to a flat region, at its rim most of all. A
 mirror image has the noise, the texture and the light of the place, and neurites go on.

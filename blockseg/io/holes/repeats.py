@@ -1,4 +1,4 @@
-"""Find repeated planes: a camera's buffer that was stored twice.
+"""Repeated planes: a camera's buffer that was stored twice.
 
 A plane repeats in a tile of :data:`SQUARE` voxels, at multiples of it, if all voxels of the
 tile equal those of the plane before, and most differ from each other. Noise does not.

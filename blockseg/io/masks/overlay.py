@@ -1,4 +1,4 @@
-"""How a mask, or regions, of any resolution lie over a volume."""
+"""Overlay of a mask, or of regions, of any resolution on a volume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look a coarser or finer mask up at the voxels of a volume."""
+"""Values of a coarser or finer mask at the voxels of a volume."""
 
 from __future__ import annotations
 

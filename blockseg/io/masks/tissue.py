@@ -1,4 +1,4 @@
-"""Tell tissue from what is outside of it, on a coarse level of the source."""
+"""Tissue told from what is outside of it, on a coarse level of the source."""
 
 from __future__ import annotations
 

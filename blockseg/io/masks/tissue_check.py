@@ -1,4 +1,4 @@
-"""Compare what a coarse level says of a volume's tissue with the volume itself."""
+"""Comparison of a coarse level's tissue with the volume itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find N5 datasets and multiscale groups, from their JSON alone.
+"""Layout of N5 datasets and multiscale groups, from their JSON alone.
 
 N5 counts the fastest axis first; everything returned here is in C order.
 """

@@ -1,4 +1,4 @@
-"""Read N5 with tensorstore."""
+"""N5 volumes, read with tensorstore."""
 
 from __future__ import annotations
 

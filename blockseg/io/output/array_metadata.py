@@ -1,4 +1,4 @@
-"""What Zarr says about the array of one level."""
+"""Zarr metadata of the array of one level."""
 
 from __future__ import annotations
 

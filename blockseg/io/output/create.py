@@ -1,4 +1,4 @@
-"""Make an output: write its metadata, and look after its files."""
+"""Creation of an output: its metadata written, its files looked after."""
 
 from __future__ import annotations
 

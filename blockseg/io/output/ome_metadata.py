@@ -1,4 +1,4 @@
-"""What OME-NGFF says about an output: version 0.5 on Zarr v3, 0.4 on Zarr v2.
+"""OME-NGFF metadata of an output: version 0.5 on Zarr v3, 0.4 on Zarr v2.
 
 Nothing here depends on the output's name, the time or the machine.
 """

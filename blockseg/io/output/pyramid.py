@@ -1,4 +1,4 @@
-"""Plan a multiscale image: its levels, chunks and shards, and who writes which.
+"""Plan of a multiscale image: its levels, chunks and shards, and who writes which.
 
 Level ``k`` has ``ceil(n / 2^k)`` voxels an axis. Levels whose chunks divide what
 is left of a block are *inline*: written from the block in memory. The coarser

@@ -1,4 +1,4 @@
-"""Halve an image on each axis, by maximum or by mean."""
+"""Reduction of an image to half on each axis, by maximum or by mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn what the storage library reports into errors that a user can act on."""
+"""Errors of the storage library, turned into ones that a user can act on."""
 
 from __future__ import annotations
 

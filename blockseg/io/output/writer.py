@@ -1,4 +1,4 @@
-"""Write a multiscale image block by block, on any number of processes.
+"""Writer of a multiscale image, block by block, on any number of processes.
 
 One writer owns a shard, so no two processes ever touch one file. A shard appears
 whole or not at all (a temporary file, then a rename), a shard of zeros has no file,

@@ -1,4 +1,4 @@
-"""What is plausible about a source, asked before any work, alike for every command.
+"""Checks of a source's plausibility before any work, alike for every command.
 
 What is surely wrong is refused: a check raises VolumeError. What may be meant is doubted:
 a check yields one line, which names the option that silences it. What is worth knowing and

@@ -1,4 +1,4 @@
-"""What is said of a source that is no cause for doubt."""
+"""Remarks on a source that are no cause for doubt."""
 
 from __future__ import annotations
 

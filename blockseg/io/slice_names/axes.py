@@ -1,4 +1,4 @@
-"""What the parts of slices' names that vary count: planes, or channels, tiles and times."""
+"""Axes that the varying parts of slices' names count: planes, channels, tiles, time."""
 
 from __future__ import annotations
 

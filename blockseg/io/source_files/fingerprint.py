@@ -1,4 +1,4 @@
-"""Tell whether a source is still the one that a run began with.
+"""Fingerprint of a source, which tells whether it is the one that a run began with.
 
 Cheap at any size: metadata are hashed, and of the data the sizes and times of a
 few files, always the same ones, are compared. All files of a run's source are looked at

@@ -1,4 +1,4 @@
-"""List many files with their sizes and times, in threads, within a time."""
+"""Listing of many files with sizes and times, in threads, within a time."""
 
 from __future__ import annotations
 

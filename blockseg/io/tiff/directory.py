@@ -1,4 +1,4 @@
-"""Walk the directories of a TIFF file and check that the file is complete.
+"""Directories of a TIFF file, walked to check that the file is complete.
 
 A truncated file often still opens: readers follow the chain of pages as far as
 it goes. So the whole chain is followed here, and the last byte that each page

@@ -1,4 +1,4 @@
-"""Read rectangles of TIFF pages, decoding only the strips and tiles they touch."""
+"""Rectangles of TIFF pages, decoding only the strips and tiles they touch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a TIFF file holds: which pages, in which order, make a volume."""
+"""Pages of a TIFF file that make a volume, in their order."""
 
 from __future__ import annotations
 

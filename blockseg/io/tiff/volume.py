@@ -1,4 +1,4 @@
-"""Read TIFF: one file of many pages, or many files of one page each."""
+"""TIFF volumes: one file of many pages, or many files of one page each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a small volume as one TIFF stack."""
+"""Writing of a small volume as one TIFF stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the chunks of an array are named, and what names are found in its folder."""
+"""Names of an array's chunks, and those found in its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the label images that belong to an OME-Zarr image."""
+"""Label images that belong to an OME-Zarr image."""
 
 from __future__ import annotations
 

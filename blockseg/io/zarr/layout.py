@@ -1,4 +1,4 @@
-"""Find Zarr v2 and v3 arrays and OME-NGFF images, from their JSON alone."""
+"""Layout of Zarr v2 and v3 arrays and OME-NGFF images, from their JSON alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the ``multiscales`` of OME-NGFF images, versions 0.1 to 0.6."""
+"""Metadata ``multiscales`` of OME-NGFF images, versions 0.1 to 0.6."""
 
 from __future__ import annotations
 

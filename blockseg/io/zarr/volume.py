@@ -1,4 +1,4 @@
-"""Read Zarr v2 and v3: with tensorstore, or zarr-python where it knows a codec more."""
+"""Zarr v2 and v3 volumes: by tensorstore, or zarr-python for a codec more."""
 
 from __future__ import annotations
 

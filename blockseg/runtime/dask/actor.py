@@ -1,4 +1,4 @@
-"""What runs inside Dask workers: one actor a process, and the task that uses it."""
+"""Actor of Dask workers, one a process, and the task that uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find tasks that nobody does: the end of one was not heard, or its worker lost it."""
+"""Audit for tasks that nobody does: lost by a worker, or their end was not heard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run blocks on a Dask cluster through a bounded window of small tasks.
+"""Executor of blocks on a Dask cluster: a bounded window of small tasks.
 
 The driver owns the queue and the ledger; Dask runs what it is given and forgets it.
 Each refill of a worker is one small graph, each task a batch of block ids that its

@@ -1,4 +1,4 @@
-"""What workers run for a run, whichever driver asked for it, and how to end that."""
+"""Worker-side code of a run, whichever driver asked for it, and how to end that."""
 
 from __future__ import annotations
 

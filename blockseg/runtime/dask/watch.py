@@ -1,4 +1,4 @@
-"""Watch a cluster's workers come, get ready, die; tell when it is lost."""
+"""Watch over a cluster's workers: they come, get ready, die, or all are lost."""
 
 from __future__ import annotations
 

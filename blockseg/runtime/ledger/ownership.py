@@ -1,4 +1,4 @@
-"""Whose a ledger is: a fresh run takes none that another one needs."""
+"""Ownership of ledgers: a fresh run takes none that another one needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger knows of a run's sources: what blocks read, which files were damaged.
+"""Sources of a run in the ledger: what blocks read, which files were damaged.
 
 Tables of their own, made where they are missing: a ledger of an earlier version has none,
 and its run goes on without. Rows stay when a block is made pending again, for then it is

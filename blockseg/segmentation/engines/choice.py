@@ -1,4 +1,4 @@
-"""Choose the engine of a device by trying: the fastest that agrees with the reference."""
+"""Choice of a device's engine by trying: the fastest that agrees with the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where engines are tried: in this process, or in one of its own.
+"""Process in which engines are tried: this one, or one of its own.
 
 The driver of a run must not hold memory on a card that a worker needs, and an engine
 that crashes while it is tried must not take the driver with it.

@@ -1,4 +1,4 @@
-"""Judge engines on windows of the run's volume: in the driver, and again in each worker."""
+"""Trial of engines on windows of the volume: in the driver, again in each worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network found in one cube of a survey, tile by tile."""
+"""Findings of the network in one cube of a survey, tile by tile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--sparse``: find out, before the first block, what of a volume need not be inferred."""
+"""``--sparse``: decisions, before the first block, on what need not be inferred."""
 
 from __future__ import annotations
 

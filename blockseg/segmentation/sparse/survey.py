@@ -1,4 +1,4 @@
-"""Look at some cubes of a volume, and infer a few of them, to learn what may be skipped."""
+"""Survey of some cubes of a volume, a few of them inferred, to learn what to skip."""
 
 from __future__ import annotations
 

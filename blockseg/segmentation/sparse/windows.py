@@ -1,4 +1,4 @@
-"""Choose the windows that cover scattered cubes with the least work."""
+"""Windows that cover scattered cubes with the least work."""
 
 from __future__ import annotations
 

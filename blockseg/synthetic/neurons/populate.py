@@ -1,4 +1,4 @@
-"""Populate a brain or a part of it: neurons, passing axons, bundles, vessels."""
+"""Population of a brain or a part: neurons, passing axons, bundles, vessels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a brain's neurites come from: all at once, or cell by cell of a lattice.
+"""Sources of a brain's neurites: all at once, or tile by tile of a lattice.
 
 A small brain's neurites are drawn and held as a whole. A large one is cut into cells,
 each with a population of its own that reaches at most into the cells around it, so

@@ -1,4 +1,4 @@
-"""Write neurons as SWC."""
+"""Neurons written as SWC."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Annotations: what their voxels mean, and what makes them doubtful."""
+"""Annotations: the meaning of their voxels, and causes for doubt."""

@@ -1,4 +1,4 @@
-"""What an annotation says that neurites are not like: too many, too dark, elsewhere."""
+"""Doubts about annotations unlike neurites: too many, too dark, elsewhere."""
 
 from __future__ import annotations
 

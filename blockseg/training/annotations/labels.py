@@ -1,4 +1,4 @@
-"""What the voxels of an annotation mean to training."""
+"""Labels: the meaning to training of the voxels of an annotation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in which an annotation may be transposed or mirrored against its image."""
+"""Orientations of an annotation, transposed or mirrored against its image."""
 
 from __future__ import annotations
 

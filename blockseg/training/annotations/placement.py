@@ -1,4 +1,4 @@
-"""Whether an annotation lies on the structures of its image.
+"""Placement of an annotation on the structures of its image.
 
 The image is brought to local contrast: what is brighter than its surroundings, in
 units of the noise. The mean contrast of neurites over background is then known for the

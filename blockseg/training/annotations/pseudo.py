@@ -1,4 +1,4 @@
-"""Annotate a volume without an annotator: only what is beyond doubt.
+"""Pseudo-annotation of a volume without an annotator: only what is beyond doubt.
 
 Long bright structures are neurites, quiet places and compact spots are background, and
 whatever lies between does not count. A network that learns it with synthetic brains

@@ -1,4 +1,4 @@
-"""What values of an annotation that mean nothing are likely to stand for."""
+"""Values of an annotation without a meaning, and what they likely stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the annotated volumes that a user names, and what belongs together."""
+"""Annotated volumes that a user names, and what belongs together."""
 
 from __future__ import annotations
 

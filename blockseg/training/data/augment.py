@@ -1,4 +1,4 @@
-"""Vary a patch: how it lies, how sharp it is, how well its background is known.
+"""Augmentation of a patch: how it lies, how sharp it is, how known its background.
 
 Images are normalised and not clipped yet, shape (z, y, x). :class:`Scale` says how
 large one SD of the background and one grey level are in them.

@@ -1,4 +1,4 @@
-"""What a run would take for the background of a volume."""
+"""Background of a volume as a run would take it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is trained on: patches without end, and volumes to validate on."""
+"""Data of a training: patches without end, and volumes to validate on."""
 
 from __future__ import annotations
 

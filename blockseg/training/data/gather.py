@@ -1,4 +1,4 @@
-"""Make training data of what a user names: find, check, hold out, open."""
+"""Gathering of training data that a user names: found, checked, held out, opened."""
 
 from __future__ import annotations
 

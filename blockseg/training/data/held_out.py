@@ -1,4 +1,4 @@
-"""Cut what is validated on to a size that a validation has time for."""
+"""Parts held out, cut to a size that a validation has time for."""
 
 from __future__ import annotations
 

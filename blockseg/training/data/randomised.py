@@ -1,4 +1,4 @@
-"""Draw the parameters of training brains: the presets, what lies between and beyond.
+"""Random parameters of training brains: the presets, what lies between and beyond.
 
 A network that shall work on a brain that it has never seen must not be able to rely
 on any level, noise, texture, sharpness or density: all of them vary widely here.

@@ -1,4 +1,4 @@
-"""Choose where a patch is cut out of an annotated volume."""
+"""Sampling of patches from an annotated volume."""
 
 from __future__ import annotations
 

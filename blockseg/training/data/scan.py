@@ -1,4 +1,4 @@
-"""Go through an annotation once: where it is, what is in it, whether it can be read."""
+"""Scan of an annotation: where it is, what is in it, whether it can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user names, opened and read through, and what each volume serves for."""
+"""Sources that the user names, read through, and what each volume serves for."""
 
 from __future__ import annotations
 

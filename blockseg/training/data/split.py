@@ -1,4 +1,4 @@
-"""Hold data out for validation: whole volumes, or the end of one, behind a guard."""
+"""Split of data for validation: whole volumes, or the end of one, behind a guard."""
 
 from __future__ import annotations
 

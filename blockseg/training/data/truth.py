@@ -1,4 +1,4 @@
-"""What training shall learn of a synthetic brain."""
+"""Truth that training shall learn of a synthetic brain."""
 
 from __future__ import annotations
 

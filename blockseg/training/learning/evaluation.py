@@ -1,4 +1,4 @@
-"""Score weights on synthetic brains that training never saw, by SNR.
+"""Scores of weights on synthetic brains that training never saw, by SNR.
 
 ``python -m blockseg.training.learning.evaluation [WEIGHTS]`` prints one table.
 """

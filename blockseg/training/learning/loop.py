@@ -1,4 +1,4 @@
-"""Train a network: one readable loop over steps, validations and checkpoints."""
+"""Training loop: a readable one over steps, validations and checkpoints."""
 
 from __future__ import annotations
 

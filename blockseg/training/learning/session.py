@@ -1,4 +1,4 @@
-"""A training between two steps: what is known of it, and how it is kept."""
+"""Session of a training between two steps: what is known of it, how it is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score a network on whole validation volumes, exactly, in tiles where they are large."""
+"""Scores of a network on whole validation volumes, exactly, in tiles where large."""
 
 from __future__ import annotations
 

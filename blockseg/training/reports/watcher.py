@@ -1,4 +1,4 @@
-"""Who makes reports of a training while it runs."""
+"""Watcher that makes reports of a training while it runs."""
 
 from __future__ import annotations
 

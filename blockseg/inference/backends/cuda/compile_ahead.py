@@ -1,4 +1,4 @@
-"""Compile our kernels for a card that is not here, and read what they take of it."""
+"""Compilation of our kernels for a card that is not here, and what they take of it."""
 
 # mypy: disable-error-code="import-untyped"
 

@@ -1,4 +1,4 @@
-"""What SDASN on our kernels costs, counted before it is measured."""
+"""Cost of SDASN on our kernels, counted before it is measured."""
 
 from __future__ import annotations
 

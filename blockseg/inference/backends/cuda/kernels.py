@@ -1,4 +1,4 @@
-"""What our Triton kernels are made of: a cell's inputs, its sums, what is kept of them.
+"""Parts of our Triton kernels: a cell's inputs, its sums, what is kept of them.
 
 A program works on ``TY`` × ``TX`` cells of one plane (:mod:`blockseg.inference.backends.cuda.plan`).
 Vectors along cells have M = TY · TX entries, those along a cell's sums N: its voxels

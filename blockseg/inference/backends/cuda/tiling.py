@@ -1,4 +1,4 @@
-"""How the kernels' work is cut: fixed for a kind of device, so that bytes are repeatable."""
+"""Cut of the kernels' work, fixed for a kind of device: bytes are repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cover blocks with windows and stream them through a backend that gives bytes.
+"""Engine that covers blocks with windows and streams them through a device backend.
 
 One thread owns the device and takes the windows of several blocks one after the other
 in a single stream: while the last windows of a block are computed, the first of

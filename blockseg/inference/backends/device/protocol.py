@@ -1,4 +1,4 @@
-"""What runs the network where voxels and results travel: grey levels in, bytes out."""
+"""Protocol of backends of devices: grey levels in, bytes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What engines with lanes share: they stream windows until they are closed."""
+"""Base of backends that stream windows through lanes until they are closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network does, call by call, written down by torch.fx.
+"""Trace of a network, call by call, written down by torch.fx.
 
 The cropped form is traced, which calls no kernel. So a network is written down once, in its
 own file, and a new one of the same layers can be exported without a line for it.

@@ -1,4 +1,4 @@
-"""Write ONNX graphs node by node: the only file that knows the ``onnx`` package."""
+"""Writer of ONNX graphs, node by node: the one file that knows the ``onnx`` package."""
 
 from __future__ import annotations
 

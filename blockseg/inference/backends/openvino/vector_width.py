@@ -1,4 +1,4 @@
-"""Which vector instructions OpenVINO's kernels use.
+"""Vector instructions that OpenVINO's kernels use.
 
 They hold 16 channels in a register where the CPU has AVX-512. Of a network with 8
 channels at full resolution half of each register is then empty. On a CPU that works

@@ -1,4 +1,4 @@
-"""What blockseg needs of TensorRT: small enough to be stood in for where there is none."""
+"""Parts of TensorRT that blockseg needs: few enough to be stood in for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an engine on disk is of use here, and if not why."""
+"""Usability of an engine on disk here, and the reason where there is none."""
 
 from __future__ import annotations
 
