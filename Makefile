@@ -1,7 +1,5 @@
-# make demo    segment a small synthetic brain and look at the result
-# make test    run the tests
-# make gpu-tests    what needs an NVIDIA GPU: its tests, then its benchmark
-# All make .venv/ first; nothing else needs to be prepared but Python 3.11+ and make.
+# make help lists what there is. All make .venv/ first; nothing else needs to be prepared
+# but Python 3.11+ and make.
 # For GPUs with a Python that has torch already: make gpu-tests GPU_PYTHON=python3
 
 PYTHON ?= python3
@@ -9,7 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test gpu-tests lint clean
+.PHONY: help setup demo test gpu-tests lint format clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(READY) ## make .venv/ with blockseg, as it is edited, and all tools
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -19,21 +22,25 @@ $(READY): pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev,cpu]'
 	touch $(READY)
 
-demo: $(READY)
+demo: $(READY) ## segment a small synthetic brain and look at the result
 	$(BIN)/python demo.py
 
-test: $(READY)
+test: $(READY) ## run all tests that need no GPU
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-gpu-tests: $(if $(GPU_PYTHON),,$(READY))
+gpu-tests: $(if $(GPU_PYTHON),,$(READY)) ## what needs an NVIDIA GPU: its tests, then its benchmark
 	$(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu -p no:xdist
-	$(or $(GPU_PYTHON),$(BIN)/python) benchmarks/bench_gpu.py
+	$(or $(GPU_PYTHON),$(BIN)/python) -m benchmarks.gpu.bench_gpu
 
-lint: $(READY)
+lint: $(READY) ## format, rules, types and import contracts, as CI checks them
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:
+format: $(READY) ## format, and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove .venv/ and what was built
 	rm -rf $(VENV) demo build dist *.egg-info

@@ -23,7 +23,7 @@ def window_memory(
     """Return the memory of an engine with this core, in bytes.
 
     Fitted to the peak memory of whole workers, above the 400 MiB of a process with its
-    libraries and above its blocks (``benchmarks/bench_memory.py``): for SDASN with cores
+    libraries and above its blocks (``benchmarks/run/bench_memory.py``): for SDASN with cores
     of 32³ to 256³ they took between 0.85 and 1.15 of what comes of it. Another width takes
     as much more or less.
 

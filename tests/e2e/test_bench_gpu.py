@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import tifffile
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bench_gpu.py"
+ROOT = Path(__file__).parents[2]
+MODULE = "benchmarks.gpu.bench_gpu"
 ROWS = ("limits", "torch-fp16", "cuda", "run-auto")
 
 
 def output_of(*words):
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--smoke", *map(str, words)],
+        [sys.executable, "-m", MODULE, "--smoke", *map(str, words)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
 
 
-def output_of(script, *words):
+def output_of(module, *words):
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / script, "--quick", "--threads", "1", *words],
+        [sys.executable, "-m", module, "--quick", "--threads", "1", *words],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -24,7 +25,7 @@ def output_of(script, *words):
 def test_inference_is_compared_in_speed_memory_and_parity(tmp_path):
     file = tmp_path / "infer.json"
     ways = ("published-96", "torch", "openvino")
-    said = output_of("bench_infer.py", "--json", file, "--ways", *ways)
+    said = output_of("benchmarks.infer.bench_infer", "--json", file, "--ways", *ways)
     assert "OpenVINO float32" in said
     found = json.loads(file.read_text())["ways"]
     assert set(found) == set(ways)
@@ -43,7 +44,7 @@ def test_inference_is_compared_in_speed_memory_and_parity(tmp_path):
 def test_a_row_of_whole_runs_is_run_once(tmp_path):
     file = tmp_path / "run.json"
     words = ("--folder", tmp_path / "brains", "--json", file, "--rows")
-    said = output_of("bench_run.py", *words, "blockseg", "published")
+    said = output_of("benchmarks.run.bench_run", *words, "blockseg", "published")
     assert "published loop" in said
     (rows,) = (v for k, v in json.loads(file.read_text()).items() if k != "machine")
     assert rows["blockseg"]["tasks"] == 1
@@ -52,7 +53,7 @@ def test_a_row_of_whole_runs_is_run_once(tmp_path):
     assert rows["published"]["differs"] < 1e-3
     for row in rows.values():
         assert row["voxels_per_second"] == pytest.approx(64**3 / row["seconds"])
-    again = output_of("bench_run.py", *words, "published")
+    again = output_of("benchmarks.run.bench_run", *words, "published")
     assert again.splitlines()[-1] in said
 
 
@@ -61,7 +62,7 @@ def test_rules_are_compared_by_what_a_network_learns_and_a_row_is_trained_once(
 ):
     file = tmp_path / "dhpr.json"
     words = ("--folder", tmp_path / "rows", "--json", file)
-    said = output_of("bench_dhpr.py", *words)
+    said = output_of("benchmarks.dhpr.bench_dhpr", *words)
     assert "2 rows to train" in said
     found = json.loads(file.read_text())
     assert {row["rule"] for row in found["rows"]} == {"dhpr", "random"}
@@ -71,6 +72,6 @@ def test_rules_are_compared_by_what_a_network_learns_and_a_row_is_trained_once(
     against = {pair["against"] for pair in found["paired"]}
     assert against == {"random"}
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    again = output_of("bench_dhpr.py", *words)
+    again = output_of("benchmarks.dhpr.bench_dhpr", *words)
     assert "0 rows to train" in again
     assert json.loads(file.read_text()) == found

@@ -1,6 +1,6 @@
 """Memory of a window, a function a backend.
 
-Fitted to the peak memory of whole workers (``benchmarks/bench_memory.py``), above that of
+Fitted to the peak memory of whole workers (``benchmarks/run/bench_memory.py``), above that of
 a process with its libraries; on devices added up from the maps that are there at a time.
 """
 

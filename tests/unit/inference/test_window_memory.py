@@ -7,7 +7,7 @@ from blockseg.inference.window_memory import window_memory
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.runtime.memory import Machine, Need, plan_layout
 
-RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "memory.json"
+RESULTS = Path(__file__).parents[3] / "benchmarks/run/results/memory.json"
 MEASURED = [
     row for row in json.loads(RESULTS.read_text())["rows"] if row["workers"] == 1
 ]

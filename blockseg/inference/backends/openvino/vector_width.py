@@ -3,7 +3,7 @@
 They hold 16 channels in a register where the CPU has AVX-512. Of a network with 8
 channels at full resolution half of each register is then empty. On a CPU that works
 through 512 bits in two halves, AMD's Zen 4, that is slower than 8 channels a register:
-SDASN of width 8 takes 1.25 times as long (docs/adr/0015; ``benchmarks/bench_vectors.py``).
+SDASN of width 8 takes 1.25 times as long (docs/adr/0015; ``benchmarks/infer/bench_vectors.py``).
 """
 
 from __future__ import annotations
