@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import BackendError, BlocksegError, ConfigError
+from blockseg.core.text import times
 from blockseg.inference.backends.tensorrt.cache import EngineCache
 from blockseg.inference.backends.tensorrt.compatibility import LIBRARIES, find_library
 from blockseg.inference.backends.tensorrt.engines import Engines, order_engines
@@ -61,7 +62,7 @@ class EngineRow:
         if self.what is None:
             return f"{self.path}  {size}  {_ago(self.age)}  {state}"
         what = self.what
-        window = "×".join(str(n) for n in what["core"])
+        window = times(what["core"])
         kind = "edge" if what["edge"] else "interior"
         card = what["card"] or what["target"]
         return (

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 from blockseg.core.geometry import Roi, Zyx
+from blockseg.core.labels import IGNORE
 from blockseg.dhpr.cube_counting import count_cells
 from blockseg.dhpr.cubes import CellTable
 from blockseg.dhpr.grey_scale import GreyScale
@@ -23,7 +24,6 @@ from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.params import Morphology, SynthParams, Tissue
 from blockseg.synthetic.presets import preset
-from blockseg.training.annotations.labels import IGNORE
 from blockseg.training.data.truth import truth
 
 EDGE = 32  # voxels of a block

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from blockseg.training.annotations.labels import IGNORE
+from blockseg.core.labels import IGNORE
 from blockseg.training.annotations.pseudo import PseudoRules, pseudo_labels
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from blockseg.core.errors import GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.text import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ class BlockGrid:
             raise GeometryError(message)
         if any(b % self.alignment for b in self.block_shape):
             message = (
-                f"block {_by(self.block_shape)} is no multiple of {self.alignment} "
+                f"block {times(self.block_shape)} is no multiple of {self.alignment} "
                 "voxels on each axis, which the network needs; choose one that is"
             )
             raise GeometryError(message)
@@ -87,7 +88,7 @@ class BlockGrid:
         if not inside or min(self.region.shape) < 1:
             message = (
                 f"ROI {self.region} does not lie inside the volume of "
-                f"{_by(self.volume_shape)} voxels"
+                f"{times(self.volume_shape)} voxels"
             )
             raise GeometryError(message)
 
@@ -130,7 +131,3 @@ class BlockGrid:
         write = Roi(start, stop)
         read = write.aligned(self.alignment).grown(self.halo)
         return Block(index, write, read.intersection(Roi.whole(self.volume_shape)))
-
-
-def _by(shape: Zyx) -> str:
-    return "×".join(str(n) for n in shape)

@@ -14,6 +14,7 @@ from blockseg.blockwise.sources.inputs import check_roi
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.core.labels import IGNORE
 from blockseg.evaluation.blocks import Comparison, ScoredBlock, Tally, score_blocks
 from blockseg.evaluation.prediction import open_prediction
 from blockseg.evaluation.settings import LARGEST_REACH, EvaluateSettings
@@ -21,7 +22,6 @@ from blockseg.evaluation.truth import open_truth
 from blockseg.morphology.centreline import SKELETON_HALO
 from blockseg.morphology.distance import reach_of
 from blockseg.morphology.measures import Measure, measure
-from blockseg.training.annotations.labels import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,13 +11,15 @@ import numpy as np
 from blockseg.blockwise.record.record import FOLDER
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx
+from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
+from blockseg.core.text import times
 from blockseg.evaluation.prediction import open_mask_volume
 from blockseg.evaluation.snr import SnrTable, read_snr_table
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.morphology.swc import TracedVoxels, read_swc, swc_files, trace
-from blockseg.training.annotations.labels import IGNORE, OTHERS
+from blockseg.training.annotations.labels import OTHERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -292,8 +294,8 @@ def _offset(
     if volume.shape == shape:
         return (0, 0, 0), ()
     message = (
-        f"PRED {prediction.name} has {_by(shape)} voxels, TRUTH {name} has "
-        f"{_by(volume.shape)} (z×y×x)"
+        f"PRED {prediction.name} has {times(shape)} voxels, TRUTH {name} has "
+        f"{times(volume.shape)} (z×y×x)"
     )
     if roi is not None and Roi.whole(volume.shape).contains(roi):
         return roi.start, (f"PRED is the region {roi} of its source: scored there",)
@@ -316,7 +318,3 @@ def _synthetic(path: Path) -> Path | None:
         if _branch_table(folder).is_file() and (folder / "labels/branches").is_dir():
             return folder
     return None
-
-
-def _by(shape: Zyx) -> str:
-    return "×".join(str(n) for n in shape)

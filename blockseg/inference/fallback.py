@@ -16,6 +16,7 @@ from blockseg.core.errors import (
     DeviceLostError,
     DeviceMemoryError,
 )
+from blockseg.core.text import times
 from blockseg.inference.halving import halved
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SteadyEngine:
         """How it computes otherwise than planned; empty if as planned."""
         if self.spec == self._planned:
             return ""
-        by = "×".join(str(n) for n in self.spec.core)
+        by = times(self.spec.core)
         return f"computed by {_name(self.spec)} with windows of {by}: {self._reasons()}"
 
     def segment(

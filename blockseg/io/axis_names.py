@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
 from blockseg.io.axes import default_axes
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def require_named(names: AxisNames, shape: Sequence[int], where: str) -> None:
     if any(shape[i] < _PICTURE for i in space if i not in short):
         return
     (axis,) = short
-    by = "×".join(str(n) for n in shape)
+    by = times(shape)
     usual = "".join(names.letters)
     place = ("first", "second", "third", "fourth", "fifth")[axis]
     message = (

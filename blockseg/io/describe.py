@@ -12,6 +12,7 @@ import tifffile
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
+from blockseg.core.text import times
 from blockseg.io.locate import locate
 from blockseg.io.n5.layout import n5_image, n5_images
 from blockseg.io.plausibility.checks import find_plausible
@@ -126,10 +127,10 @@ class SourceInfo:
             ),
         ]
         for array in self.arrays:
-            shards = f", shards {_by(array.shards)}" if array.shards else ""
+            shards = f", shards {times(array.shards)}" if array.shards else ""
             found.append(
                 f"  {array.path or '.'}: level {array.level}, {array.axes} "
-                f"{_by(array.shape)} {array.dtype}, chunks {_by(array.chunks)}{shards}, "
+                f"{times(array.shape)} {array.dtype}, chunks {times(array.chunks)}{shards}, "
                 f"{' '.join(array.codecs) or 'not compressed'}, {_size(array.space)}"
             )
         if self.taken is None:
@@ -138,7 +139,7 @@ class SourceInfo:
         return [
             *found,
             (
-                f"  run would take {taken.spec.path or 'all'}: {_by(taken.shape)} "
+                f"  run would take {taken.spec.path or 'all'}: {times(taken.shape)} "
                 f"{taken.dtype}, {_size(taken.space)}"
             ),
             *(f"  but: {doubt}" for doubt in self.doubts),
@@ -295,10 +296,6 @@ def _stored(located: Located) -> tuple[int, bool]:
             total += Path(folder, name).stat().st_size
             files += 1
     return total, True
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "×".join(str(n) for n in shape)
 
 
 def _size(space: Space) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from blockseg.core.errors import WeightsError
+from blockseg.core.text import first_line
 from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights import filled, save_weights
-from blockseg.networks.weights_info import WeightsInfo, one_line, refuse_other_keys
+from blockseg.networks.weights_info import WeightsInfo, refuse_other_keys
 
 __all__ = ["PUBLISHED_GAIN", "import_published"]
 
@@ -112,5 +113,5 @@ def _unpickle(path: str | Path) -> Any:
         )
         raise WeightsError(message) from error
     except Exception as error:  # torch lets any error of a damaged file through
-        message = f"{path} is damaged or no checkpoint: {one_line(error)}"
+        message = f"{path} is damaged or no checkpoint: {first_line(error)}"
         raise WeightsError(message) from error

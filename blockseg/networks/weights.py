@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors.torch import save
 
+from blockseg.core.atomic_files import replaced
 from blockseg.core.errors import WeightsError
+from blockseg.core.text import first_line
 from blockseg.networks.registry import build
 from blockseg.networks.weights_info import (
     FORMAT_VERSION,
     WeightsInfo,
-    one_line,
     open_weights,
     parse_header,
     refuse_other_tensors,
@@ -62,13 +62,11 @@ def save_weights(path: str | Path, network: Network, info: WeightsInfo) -> None:
         k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()
     }
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(_in_order(save(tensors, header)))
-        partial.replace(target)
+        with replaced(target, shared=True) as part:
+            part.write_bytes(_in_order(save(tensors, header)))
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        message = f"weights cannot be written to {target}: {one_line(error)}"
+        message = f"weights cannot be written to {target}: {first_line(error)}"
         raise WeightsError(message) from error
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from blockseg.core.errors import WeightsError
+from blockseg.core.text import first_line
 from blockseg.networks.receptive_field import FIELDS, Field
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def open_weights(path: str | Path, framework: str) -> Iterator[Any]:
             yield file
     except (OSError, SafetensorError) as error:
         message = (
-            f"{path} is damaged or no safetensors file ({one_line(error)}); "
+            f"{path} is damaged or no safetensors file ({first_line(error)}); "
             "import published checkpoints with: blockseg weights import"
         )
         raise WeightsError(message) from error
@@ -168,7 +169,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         width, gain = int(header["width"]), float(header["gain"])
         low, high = (float(end) for end in header.get("clip", "-1e6,1e6").split(","))
     except (KeyError, ValueError) as error:
-        message = f"{path} has a damaged header: {one_line(error)}"
+        message = f"{path} has a damaged header: {first_line(error)}"
         raise WeightsError(message) from error
     if not 2 <= width <= 256:
         message = f"{path} states width {width}, which no {architecture} has"
@@ -216,9 +217,3 @@ def refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> No
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return names[0] + more
-
-
-def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    lines = str(error).splitlines()
-    return lines[0] if lines and lines[0] else type(error).__name__

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.labels import IGNORE
 from blockseg.dhpr.cubes import CELL
 from blockseg.dhpr.foreground import bright_foreground
 from blockseg.io.output.picture import as_grey
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
     from blockseg.proposals.brain import Brain
 
-__all__ = ["IGNORE", "context", "draft", "image_of", "thumbnails"]
+__all__ = ["context", "draft", "image_of", "thumbnails"]
 
-IGNORE = 255
 """Label of a voxel that does not count."""
 
 _SURE = (51, 204)  # in 1/255: 0.2 and 0.8; between them a network is not sure

@@ -14,6 +14,8 @@ from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.sources.inputs import open_mask
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.labels import IGNORE
+from blockseg.core.text import times
 from blockseg.core.version import __version__
 from blockseg.dhpr.selection.choice import Choice
 from blockseg.dhpr.selection.rules import select
@@ -23,7 +25,7 @@ from blockseg.io.open import open_volume
 from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.boxes import measured_boxes, pick_cells
 from blockseg.proposals.brain import open_brain
-from blockseg.proposals.crops import IGNORE, context, draft, image_of, thumbnails
+from blockseg.proposals.crops import context, draft, image_of, thumbnails
 from blockseg.proposals.folder import PicksFolder, box_of, earlier_rows
 from blockseg.proposals.map import brain_map
 from blockseg.proposals.points import napari_points, neuroglancer_points
@@ -271,7 +273,7 @@ def _accompany(
         if row["name"] not in pictures:
             pictures[row["name"]] = _pictures(picks, row["name"])
     among = boxes.table.candidates
-    shape = "×".join(str(n) for n in boxes.shape)
+    shape = times(boxes.shape)
     facts = ReportFacts(
         title=f"{brain.name}: blocks to annotate",
         state=(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import (
     DISK_FULL,
-    BlocksegError,
     CorruptDataError,
     DeviceLostError,
     NoSpaceError,
@@ -20,13 +19,14 @@ from blockseg.core.errors import (
     WeightsError,
 )
 from blockseg.core.reads import noting_reads
+from blockseg.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from blockseg.core.blocks import Meter
 
-__all__ = ["Stopwatch", "attempt", "one_line"]
+__all__ = ["Stopwatch", "attempt"]
 
 _TRACEBACK_CHARACTERS = 16_000
 _FOR_GOOD = (CorruptDataError, WeightsError)  # the same on every try
@@ -107,14 +107,6 @@ def _attempt(
             damaged=error.file if isinstance(error, VolumeError) else "",
         )
     return report
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error as one line; our own speak for themselves, others by type."""
-    text = " ".join(str(error).split())
-    if isinstance(error, BlocksegError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _refuse(reported: int, block_id: int) -> None:

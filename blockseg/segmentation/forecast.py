@@ -14,6 +14,7 @@ from blockseg.blockwise.planning.resources import fitted, make_grid, planned_dec
 from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
+from blockseg.core.text import times
 from blockseg.inference.backends.table import make_backend
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cell_files
@@ -129,13 +130,13 @@ class Forecast:
         )
         lines = [
             f"output     {self.out}",
-            f"volume     {_by(self.shape)} voxels, {self.levels} levels",
-            f"blocks     {self.blocks} of {_by(self.block)}{skipped}{done}",
+            f"volume     {times(self.shape)} voxels, {self.levels} levels",
+            f"blocks     {self.blocks} of {times(self.block)}{skipped}{done}",
             f"files      at most {self.files:,}, of them {self.shards:,} shards of level 0",
             f"read       {_bytes(self.bytes_read)}, halo included",
             f"decoded    {_bytes(self.bytes_decoded)}, {kept}",
             f"written    {_bytes(self.bytes_written)} before compression",
-            f"engine     {self.backend}, windows of {_by(self.window)}",
+            f"engine     {self.backend}, windows of {times(self.window)}",
             f"windows    {self.work_over_one_pass:.2f} times the work of one whole pass",
             f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
@@ -285,10 +286,6 @@ def _speed(inputs: Inputs, decisions: Decisions) -> float:
         start = time.perf_counter()
         backend.infer(tile * np.float32(0.03), None)
         return math.prod(decisions.window) / (time.perf_counter() - start)
-
-
-def _by(shape: Zyx) -> str:
-    return "×".join(str(n) for n in shape)
 
 
 def _bytes(count: float) -> str:

@@ -21,6 +21,7 @@ from blockseg.blockwise.sources.remarks import closing_remarks
 from blockseg.blockwise.sources.rereading import BlockReading
 from blockseg.blockwise.sources.restored import other_background, other_skipping
 from blockseg.config.settings import RunSettings
+from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
@@ -274,7 +275,7 @@ def _facts(inputs: Inputs, decisions: Decisions, grid: BlockGrid) -> dict[str, o
 
 
 def _engine(decisions: Decisions) -> str:
-    by = "×".join(str(n) for n in decisions.window)
+    by = times(decisions.window)
     if decisions.device == "cuda":
         return f"{decisions.backend} {decisions.precision} on CUDA, windows of {by}"
     threads = f"{decisions.threads} thread{'s' * (decisions.threads > 1)}"

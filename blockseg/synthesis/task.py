@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
@@ -190,13 +191,12 @@ class _CentrelineUnit:
     def _save(self, name: str, text: str) -> StoredFile:
         within = f"{self._spec.within}/{name}"
         path = Path(self._spec.out, within)
-        part = path.with_name(name + ".part")
         try:
             # Not with its parents: an output that was taken away is not made again.
             for folder in (path.parent.parent, path.parent):
                 folder.mkdir(exist_ok=True)
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
+            with replaced(path) as part:
+                part.write_text(text, encoding="utf-8")
             return stored_file(self._spec.out, within)
         except OSError as error:
             raise write_error(error, str(path)) from error

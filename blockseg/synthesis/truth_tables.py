@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.atomic_files import replacing
 from blockseg.io.output.written_files import stored_file
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.synthetic.truth import BlockTruth
@@ -75,16 +74,10 @@ class TruthTables:
 
 
 def _write(path: Path, head: str, ledger: Ledger, phase: str) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as part:
         # A brain without a single neurite has no folder of centrelines yet.
         part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(f"{head}\n".encode())
             for _, payload in ledger.payloads(phase):
                 file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise write_error(error, str(path)) from error

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.record.record import machine_facts
+from blockseg.core.text import times
 from blockseg.core.version import __version__
 from blockseg.training.events import TrainingStarted
 from blockseg.training.learning.trainer import arithmetic
@@ -49,7 +50,7 @@ def _parameters(network: Network) -> int:
 
 
 def _source_line(note: dict[str, Any]) -> str:
-    shape = "×".join(str(n) for n in note["shape"])
+    shape = times(note["shape"])
     use = "training and validation" if note["use"] == "both" else note["use"]
     if note["kind"] == "synth":
         return f"{note['name']}: brains of {shape} voxels, made on the way; for {use}"

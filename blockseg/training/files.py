@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import WeightsError
-from blockseg.io.output.atomic_files import replace_file, sync_folder
+from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.write_errors import write_error
 from blockseg.networks.weights import save_weights
 
@@ -28,17 +26,9 @@ def replace_weights(path: Path, network: Network, info: WeightsInfo) -> None:
     NoSpaceError, VolumeError
         As there.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        save_weights(part, network, info)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
-    except (OSError, WeightsError) as error:
-        with suppress(OSError):  # the first error tells more
-            part.unlink(missing_ok=True)
-        cause = error.__cause__ if isinstance(error, WeightsError) else error
-        if not isinstance(cause, OSError):
+        save_weights(path, network, info)
+    except WeightsError as error:
+        if not isinstance(error.__cause__, OSError):
             raise
-        raise write_error(cause, str(path)) from error
+        raise write_error(error.__cause__, str(path)) from error

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.labels import IGNORE
 from blockseg.io.protocol import MemoryVolume
-from blockseg.training.annotations.labels import IGNORE, LabelCodes
+from blockseg.training.annotations.labels import LabelCodes
 from blockseg.training.data.sampling import Sampler
 from blockseg.training.data.scan import Codes, Scan, restricted, scan
 from blockseg.training.data.split import Cut, cut_volume, held_out

@@ -14,6 +14,7 @@ from blockseg.blockwise.planning.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.device_memory import host_bytes
 from blockseg.inference.window_memory import window_memory
@@ -60,7 +61,7 @@ def check_count(grid: BlockGrid) -> None:
     """
     count = math.prod(grid.counts)
     if count > _MOST_BLOCKS:
-        by = "×".join(str(n) for n in grid.block_shape)
+        by = times(grid.block_shape)
         message = (
             f"{count:.2g} blocks of {by} voxels are more than {_MOST_BLOCKS:.0e}, which "
             "is what one run can keep count of; choose a larger --block, or an --roi"

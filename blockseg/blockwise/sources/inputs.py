@@ -13,6 +13,7 @@ from blockseg.core.errors import ConfigError, GeometryError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
+from blockseg.core.text import times
 from blockseg.inference.backends.table import stands_in
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
@@ -261,7 +262,7 @@ def check_roi(roi: Roi, shape: Zyx) -> None:
         With both in the message.
     """
     if not Roi.whole(shape).contains(roi):
-        by = "×".join(str(n) for n in shape)
+        by = times(shape)
         message = f"--roi {roi} does not lie inside the volume of {by} voxels (z×y×x)"
         raise GeometryError(message)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,7 +195,7 @@ def overlay_doubts(
     """
     order = overlay.turned()
     if order is not None:
-        given = "×".join(str(n) for n in mask.shape)
+        given = times(mask.shape)
         shape = "×".join(str(ours.length) for ours, _ in overlay.sides)
         letters = "".join("zyx"[order.index(k)] for k in range(3))
         message = (

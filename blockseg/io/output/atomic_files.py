@@ -1,21 +1,23 @@
-"""Small files, written all or nothing, and on the disk when it says so."""
+"""Files of an output, written all or nothing, with errors a user can act on."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from blockseg.core.atomic_files import replaced
 from blockseg.io.output.write_errors import write_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["replace_file", "sync_folder"]
+__all__ = ["replace_file", "replacing"]
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file; whoever reads it, at any time, sees the old one or the new one.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write, as :func:`~blockseg.core.atomic_files.replaced` does.
 
     Raises
     ------
@@ -26,27 +28,14 @@ def replace_file(path: Path, content: bytes) -> None:
     VolumeError
         If it cannot be written for another reason.
     """
-    # Always the same, so that a kill leaves one at most.
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
+        with replaced(path) as part:
+            yield part
     except OSError as error:
-        with suppress(OSError):  # the first error tells more
-            part.unlink(missing_ok=True)
         raise write_error(error, str(path)) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk: it is there when its folder is."""
-    if os.name == "nt":  # which has no such call
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step; errors as of :func:`replacing`."""
+    with replacing(path) as part:
+        part.write_bytes(content)

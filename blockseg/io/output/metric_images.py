@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from blockseg.core.atomic_files import sync_folder
 from blockseg.core.geometry import to_zyx
 from blockseg.core.space import Space
 from blockseg.io.output.atomic_files import replace_file
@@ -76,6 +77,7 @@ def write_metric_images(
         if folder.exists():
             folder.replace(old)
         made.replace(folder)
+        sync_folder(folder.parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise write_error(error, str(folder)) from error

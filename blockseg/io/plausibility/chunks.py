@@ -12,6 +12,7 @@ import numpy as np
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
 from blockseg.io.axes import AxisSelection, named_axes
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
@@ -258,4 +259,4 @@ def _files(layout: ArrayLayout) -> str:
 
 
 def _by(shape: tuple[int, ...]) -> str:
-    return "×".join(str(n) for n in reversed(shape))
+    return times(reversed(shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blockseg.core.text import times
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.zarr.chunk_keys import key_style, names_in, orders_of, spellings_of
 
@@ -108,7 +109,7 @@ def _otherwise(name: str, layout: ArrayLayout) -> str:
             f"that is a chunk of {len(numbers)} axes, and {_document(layout)} states "
             f"{axes}; correct it"
         )
-    counts = "×".join(str(n) for n in layout.file_counts)
+    counts = times(layout.file_counts)
     return (
         f"that lies beyond the {counts} chunks of {_document(layout)}; correct its "
         "shape and chunks"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
 from blockseg.io.chunk_memory import chunk_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def has_sizes_that_fit(
 ) -> Iterator[str]:
     """Refuse shapes and chunks that no machine, or not this one, can read."""
     del choices
-    shape = "×".join(str(n) for n in volume.shape)
+    shape = times(volume.shape)
     if math.prod(volume.shape) > _MOST_VOXELS:
         message = (
             f"{spec.uri} states {shape} voxels, more than {_MOST_VOXELS:.0e}: its metadata "
@@ -39,7 +40,7 @@ def has_sizes_that_fit(
         raise VolumeError(message)
     memory, needed = psutil.virtual_memory().total, chunk_bytes(volume)
     if needed > memory:
-        chunk = "×".join(str(n) for n in volume.chunk_shape)
+        chunk = times(volume.chunk_shape)
         message = (
             f"{spec.uri} is stored in chunks of {chunk} voxels, each of which takes "
             f"{needed / GIB:.1f} GiB to decode, and this machine has {memory / GIB:.1f} GiB; "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
 from blockseg.io.n5.layout import n5_image
 from blockseg.io.open import open_volume
 from blockseg.io.tiff.slices import slice_files
@@ -197,5 +198,5 @@ def _shown(value: object) -> str:
     if value is None:
         return "not stated"
     if isinstance(value, list):
-        return "×".join(str(item) for item in value)
+        return times(value)
     return repr(value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import tifffile
 
-from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.atomic_files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,17 +44,12 @@ def write_tiff(path: Path, data: NDArray[np.generic], space: Space) -> None:
         z, y, x = space.voxel_size
         metadata |= {"spacing": z, "unit": "um"}
         resolution = (1 / x, 1 / y)
-    temporary = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as part:
         tifffile.imwrite(
-            temporary,
+            part,
             data,
             imagej=True,
             compression="zlib",
             resolution=resolution,
             metadata=metadata,
         )
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise write_error(error, str(path)) from error

@@ -16,7 +16,8 @@ from distributed import Status, WorkerPlugin, get_worker
 from distributed.metrics import context_meter
 from distributed.protocol.pickle import dumps
 
-from blockseg.runtime.attempt import attempt, one_line
+from blockseg.core.text import one_line
+from blockseg.runtime.attempt import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

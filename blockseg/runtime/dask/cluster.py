@@ -16,7 +16,7 @@ import psutil
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
-from blockseg.runtime.attempt import one_line
+from blockseg.core.text import one_line
 from blockseg.runtime.dask.cuda_cluster import cuda_cluster
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from distributed.comm.core import CommClosedError
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import BackendError, ClusterError
-from blockseg.runtime.attempt import one_line
+from blockseg.core.text import one_line
 from blockseg.runtime.crash_isolation import Suspicion
 from blockseg.runtime.dask.actor import ActorPlugin
 from blockseg.runtime.dask.audit import Audit

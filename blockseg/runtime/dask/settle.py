@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ClusterError
-from blockseg.runtime.attempt import one_line
+from blockseg.core.text import one_line
 from blockseg.runtime.dask.actor import running_blocks
 from blockseg.runtime.dask.watch import bounded
 from blockseg.runtime.events import Message

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dask
 
 from blockseg.core.errors import ClusterError
-from blockseg.runtime.attempt import one_line
+from blockseg.core.text import one_line
 from blockseg.runtime.dask.actor import BatchResult, run_blocks
 from blockseg.runtime.dask.watch import bounded
 

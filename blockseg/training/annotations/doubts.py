@@ -9,7 +9,8 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.training.annotations.labels import IGNORE, spelt
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import spelt
 from blockseg.training.annotations.orientation import TURNED
 from blockseg.training.annotations.placement import Placement, local_contrast, placement
 from blockseg.training.data.held_out import validation_box

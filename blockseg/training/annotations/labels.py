@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import ConfigError
+from blockseg.core.labels import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "OTHERS", "RING", "LabelCodes", "listed", "ringed", "spelt"]
+__all__ = ["OTHERS", "RING", "LabelCodes", "listed", "ringed", "spelt"]
 
 RING = 2
 """Background next to a neurite, where annotators differ: counts less."""
-
-IGNORE = 255
-"""Does not count."""
 
 OTHERS = "others"
 """In a label map, every value that is neither named in it nor 0, 1 or 255."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from blockseg.core.labels import IGNORE
 from blockseg.normalization.background import estimate_background
-from blockseg.training.annotations.labels import IGNORE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

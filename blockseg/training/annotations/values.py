@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.training.annotations.labels import IGNORE, listed, spelt
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import listed, spelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

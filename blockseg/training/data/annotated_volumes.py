@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.places import local_path
+from blockseg.core.text import times
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import find_plausible
@@ -229,8 +230,8 @@ def _shape(image: VolumeSpec, labels: VolumeSpec) -> Zyx:
     shape, other = open_volume(image).shape, annotation.shape
     if shape != other:
         message = (
-            f"{_place(image)} has {_by(shape)} voxels, its annotation {_place(labels)} "
-            f"{_by(other)}; they must have one shape"
+            f"{_place(image)} has {times(shape)} voxels, its annotation {_place(labels)} "
+            f"{times(other)}; they must have one shape"
         )
         raise VolumeError(message)
     return shape
@@ -271,7 +272,3 @@ def _background(row: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _place(spec: VolumeSpec) -> str:
     return str(Path(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri
-
-
-def _by(shape: Zyx) -> str:
-    return "×".join(str(n) for n in shape)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.labels import IGNORE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,7 +19,6 @@ __all__ = ["Example", "make_example"]
 _EDGE = 320  # voxels of a picture at most
 _DEPTH = 32  # planes that are projected at most
 _GREY = 90  # where nothing counts
-_IGNORE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def make_example(volume: ValidationVolume, probability: NDArray[np.float32]) -> 
         for axis, size in enumerate((_DEPTH, _EDGE, _EDGE))
     )
     part, true = volume.image[box], truth[box]
-    ignored = (volume.target[box] == _IGNORE).all(axis=0)
+    ignored = (volume.target[box] == IGNORE).all(axis=0)
     p = probability[box].max(axis=0)
     seen = true.any(axis=0)
     shown = np.where(ignored & ~seen, _GREY, 0)

@@ -10,9 +10,9 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
 from blockseg.normalization.affine import affine, parse_normalization
-from blockseg.training.annotations.labels import IGNORE
 from blockseg.training.data import synth_source
 from blockseg.training.data.augment import Scale
 from blockseg.training.data.data import (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.training.annotations.labels import IGNORE, ringed
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import ringed
 from blockseg.training.data.data import ValidationVolume
 
 if TYPE_CHECKING:

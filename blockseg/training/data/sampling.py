@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.training.annotations.labels import IGNORE
+from blockseg.core.labels import IGNORE
 
 if TYPE_CHECKING:
     from blockseg.training.data.scan import CellIndex, Codes

@@ -13,7 +13,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
-from blockseg.training.annotations.labels import IGNORE
+from blockseg.core.labels import IGNORE
 from blockseg.training.annotations.values import ValuesSeen, refusal
 
 if TYPE_CHECKING:

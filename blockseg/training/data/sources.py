@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
 from blockseg.normalization.background import Background
 from blockseg.training.annotations.doubts import LabelDoubts
-from blockseg.training.annotations.labels import IGNORE, LabelCodes, listed, spelt
+from blockseg.training.annotations.labels import LabelCodes, listed, spelt
 from blockseg.training.annotations.values import likely_neurites
 from blockseg.training.data import synth_source
 from blockseg.training.data.annotated_volumes import Case, find_cases

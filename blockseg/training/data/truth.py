@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import RING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

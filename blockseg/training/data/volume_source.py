@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.geometry import Roi
+from blockseg.core.labels import IGNORE
 from blockseg.io.open import open_volume
 from blockseg.io.protocol import MemoryVolume, Volume
 from blockseg.normalization.affine import normalize
-from blockseg.training.annotations.labels import IGNORE, LabelCodes, ringed
+from blockseg.training.annotations.labels import LabelCodes, ringed
 from blockseg.training.data.augment import Augmentation, Scale, augmented
 from blockseg.training.data.sampling import Sampler
 

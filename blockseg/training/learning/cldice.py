@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from blockseg.core.errors import MissingExtraError
-from blockseg.training.annotations.labels import IGNORE
+from blockseg.core.labels import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

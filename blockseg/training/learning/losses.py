@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from blockseg.core.errors import ConfigError
-from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import RING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from blockseg.core.labels import IGNORE
 from blockseg.morphology.scores import Agreement
 from blockseg.training.learning.tolerance import THRESHOLDS, curve
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VolumeScore", "predicted", "together", "validate"]
 
-_IGNORE = 255
 _CORE = 128  # voxels: edge of a tile's core; a multiple of every network's alignment
 _DEFAULT = THRESHOLDS.index(0.5)
 
@@ -122,7 +122,7 @@ def validate(
     scores = []
     for volume in volumes:
         probability, mean = predicted(network, volume, loss, core=core)
-        counts = volume.target != _IGNORE
+        counts = volume.target != IGNORE
         scores.append(
             VolumeScore(
                 volume.name,
@@ -154,7 +154,7 @@ def predicted(
     device = next(network.parameters()).device
     fill = [(0, -n % network.alignment) for n in volume.image.shape]
     image = torch.from_numpy(np.pad(volume.image, fill))
-    target = torch.from_numpy(np.pad(volume.target, fill, constant_values=_IGNORE))
+    target = torch.from_numpy(np.pad(volume.target, fill, constant_values=IGNORE))
     probability = torch.empty(image.shape)
     core = max(core // network.alignment, 1) * network.alignment
     total, weight = 0.0, 0
@@ -164,7 +164,7 @@ def predicted(
         truth = target[inner][None, None].to(device)
         logits = torch.stack(heads).sum(0)
         probability[inner] = torch.sigmoid(logits)[0, 0].cpu()
-        counted = int((truth != _IGNORE).sum())
+        counted = int((truth != IGNORE).sum())
         if counted:
             total += float(loss(heads, truth)) * counted
             weight += counted

@@ -13,7 +13,8 @@ from blockseg.core.errors import (
     NoSpaceError,
     WeightsError,
 )
-from blockseg.runtime.attempt import Stopwatch, attempt, one_line
+from blockseg.core.text import one_line
+from blockseg.runtime.attempt import Stopwatch, attempt
 from blockseg.runtime.executor import SerialExecutor
 
 

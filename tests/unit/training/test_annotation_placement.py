@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, to_zyx
-from blockseg.training.annotations.labels import IGNORE, LabelCodes
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import LabelCodes
 from blockseg.training.annotations.orientation import TURNED, Orientation
 from blockseg.training.annotations.placement import Placement, local_contrast, placement
 

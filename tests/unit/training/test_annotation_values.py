@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from blockseg.config.values import parse_label_map
 from blockseg.core.errors import VolumeError
+from blockseg.core.labels import IGNORE
 from blockseg.io.protocol import MemoryVolume
-from blockseg.training.annotations.labels import IGNORE, LabelCodes
+from blockseg.training.annotations.labels import LabelCodes
 from blockseg.training.annotations.values import likely_neurites
 from blockseg.training.data.scan import look, scan
 

@@ -18,6 +18,7 @@ from blockseg.blockwise.sources.inputs import gather
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.core.labels import IGNORE
 from blockseg.core.space import Space
 from blockseg.core.specs import Affine
 from blockseg.io.output.create import create_output
@@ -25,7 +26,7 @@ from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.normalization.affine import normalize
 from blockseg.segmentation.decisions import decide
-from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.training.annotations.labels import RING
 from blockseg.training.data.data import DataConfig, TrainingData
 from blockseg.training.data.gather import open_data
 

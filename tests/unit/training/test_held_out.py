@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.training.annotations.labels import IGNORE
+from blockseg.core.labels import IGNORE
 from blockseg.training.data.held_out import capped_shape, validation_box
 from blockseg.training.data.scan import CellIndex
 

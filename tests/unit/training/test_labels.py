@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from blockseg.config.values import parse_label_map
 from blockseg.core.errors import ConfigError
-from blockseg.training.annotations.labels import IGNORE, RING, LabelCodes, ringed, spelt
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import RING, LabelCodes, ringed, spelt
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "bool"])

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from blockseg.core.errors import ConfigError, MissingExtraError
-from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.core.labels import IGNORE
+from blockseg.training.annotations.labels import RING
 from blockseg.training.learning.losses import (
     RING_WEIGHT,
     LossConfig,

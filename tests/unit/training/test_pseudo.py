@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from blockseg.training.annotations.labels import IGNORE
+from blockseg.core.labels import IGNORE
 from blockseg.training.annotations.pseudo import PseudoRules, pseudo_labels
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
+from blockseg.core.labels import IGNORE
 from blockseg.core.specs import Affine
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.presets import preset
-from blockseg.training.annotations.labels import IGNORE, RING
+from blockseg.training.annotations.labels import RING
 from blockseg.training.data.synth_source import (
     HELD_OUT_SEEDS,
     LANES,

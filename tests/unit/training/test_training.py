@@ -5,13 +5,13 @@ from dataclasses import replace
 import torch
 
 from blockseg.core.geometry import Roi
+from blockseg.core.labels import IGNORE
 from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.params import Morphology
 from blockseg.synthetic.presets import preset
-from blockseg.training.annotations.labels import IGNORE
 from blockseg.training.data.randomised import cluttered, random_params
 from blockseg.training.data.truth import truth
 from blockseg.training.learning.evaluation import probability, score_brain

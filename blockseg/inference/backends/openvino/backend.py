@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import BackendError, MissingExtraError
+from blockseg.core.text import first_line
 from blockseg.inference.backends.openvino.sdasn import sdasn_graph
 from blockseg.inference.backends.openvino.vector_width import fitting_vectors
 from blockseg.inference.backends.protocol import check_core, window_shape
 from blockseg.inference.boundary_padding import Walls, walls_of
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
-from blockseg.networks.weights_info import load_info, one_line
+from blockseg.networks.weights_info import load_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +107,7 @@ class OpenVinoBackend:
         try:
             self._request.infer(inputs, share_inputs=True)
         except RuntimeError as error:
-            message = f"OpenVINO failed: {one_line(error)}; try a smaller --window"
+            message = f"OpenVINO failed: {first_line(error)}; try a smaller --window"
             raise BackendError(message) from error
         return self._filled(self._request.get_output_tensor(0).data[0, 0])
 
@@ -153,7 +154,7 @@ class OpenVinoBackend:
                 return _core().compile_model(self._graph(walls), "CPU", self._settings)
         except RuntimeError as error:
             message = (
-                f"OpenVINO cannot build the network: {one_line(error)}; "
+                f"OpenVINO cannot build the network: {first_line(error)}; "
                 "try backend torch"
             )
             raise BackendError(message) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import BackendError, ConfigError, DeviceMemoryError
+from blockseg.core.text import times
 from blockseg.inference.backends.onnx.versions import GRAPH_VERSION, PRECISIONS
 from blockseg.inference.backends.protocol import check_core, window_shape
 from blockseg.inference.backends.tensorrt.file import EngineKey
@@ -161,7 +162,7 @@ class Engines:
 
         _log.warning(
             "building an engine for windows of %s on %s, which takes seconds to minutes",
-            "×".join(str(n) for n in order.core),
+            times(order.core),
             key.card or key.target,
         )
         network, _ = load_weights(order.weights)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from blockseg.core.atomic_files import replaced
 from blockseg.core.errors import BackendError
 
 if TYPE_CHECKING:
@@ -130,15 +130,8 @@ def read_engine(path: Path) -> tuple[Header, bytes]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its place and rename it; raises OSError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replaced(path, shared=True) as part:
+        part.write_bytes(content)
 
 
 def _opened(path: Path) -> tuple[Header, bytes]:
