@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from blockseg.config.declare import option, readers
 from blockseg.config.merging import merged
 from blockseg.config.values import (
     parse_axes,
@@ -21,7 +22,7 @@ from blockseg.config.values import (
 from blockseg.core.choices import SourceChoices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
@@ -42,109 +43,204 @@ class RunSettings:
     ``None`` means: found out before the first block, and written to ``run.json``.
     """
 
-    level: int = 0
+    level: int = option(
+        0, parse_int(0), "Resolution level to read, 0 the finest.", metavar="N"
+    )
     """Resolution level of the source, 0 the finest."""
 
-    dataset: str | None = None
+    dataset: str | None = option(
+        None, parse_text, "Array inside a container.", metavar="PATH"
+    )
     """Array inside the source, where there are several."""
 
-    channel: int | None = None
+    channel: int | None = option(
+        None, parse_int(0), "Channel, where there are several.", metavar="N"
+    )
     """Index on the channel axis, where it is longer than 1."""
 
-    timepoint: int | None = None
+    timepoint: int | None = option(
+        None, parse_int(0), "Time point, where there are several.", metavar="N"
+    )
     """Index on the time axis, where it is longer than 1."""
 
-    voxel_size: Vector | None = None
+    voxel_size: Vector | None = option(
+        None, parse_vector, "In µm; else from the metadata.", metavar="Z,Y,X"
+    )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 
-    axes: str | None = None
+    axes: str | None = option(
+        None, parse_axes, "A letter an axis; else from the metadata.", metavar="TCZYX"
+    )
     """One letter for each axis of the source (t, c, z, y, x); else from the metadata."""
 
-    stored_as: str | None = None
+    stored_as: str | None = option(
+        None,
+        parse_choice("uint8", "int8", "uint16", "int16"),
+        "What the bits are: uint16 behind an int16 type.",
+        metavar="TYPE",
+        flags=("--as", "--stored-as", "stored_as"),
+    )
     """Type that the stored bits are, where the source states another of the same size:
     ``uint16`` for int16."""
 
-    allow_gaps: bool = False
+    allow_gaps: bool = option(
+        False, parse_switch, "Read missing slices of a folder as empty planes."
+    )
     """Read planes that are missing from a folder of slices as empty."""
 
-    allow_empty: bool = False
+    allow_empty: bool = option(
+        False, parse_switch, "Take a source of which no voxel is stored."
+    )
     """Take a source that has no stored voxels."""
 
-    roi: Roi | None = None
+    roi: Roi | None = option(
+        None, parse_roi, "Region to segment, in voxels.", metavar="Z:Z,Y:Y,X:X"
+    )
     """Region to segment, in voxels of the level; the whole volume if not given."""
 
-    mask: str | None = None
+    mask: str | None = option(
+        None,
+        parse_text,
+        "Segment where this is not 0; any resolution.",
+        metavar="VOLUME",
+    )
     """Volume of any resolution whose nonzero voxels are segmented."""
 
-    weights: str | None = None
+    weights: str | None = option(
+        None, parse_text, "Safetensors; else the shipped ones.", metavar="FILE"
+    )
     """Safetensors file; the shipped weights if not given."""
 
-    normalization: str = "robust"
+    normalization: str = option(
+        "robust",
+        parse_text,
+        "robust (default), field, published, or B,S in grey levels.",
+        metavar="HOW",
+    )
     """``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
-    threshold: float = 0.5
+    threshold: float = option(
+        0.5,
+        parse_float(1 / 255, 1.0),
+        "Probability from which a voxel counts. [0.5]",
+        metavar="P",
+    )
     """Probability from which a voxel is foreground."""
 
-    backend: BackendName = "auto"
+    backend: BackendName = option(
+        "auto",
+        parse_choice(*get_args(BackendName)),
+        "auto, tensorrt, cuda, torch, openvino or fake.",
+        metavar="NAME",
+    )
     """Engine that runs the network."""
 
-    precision: Literal["auto", "float16", "float32", "float64"] = "auto"
+    precision: Literal["auto", "float16", "float32", "float64"] = option(
+        "auto",
+        parse_choice("auto", "float16", "float32", "float64"),
+        "auto, float16, float32 or float64.",
+        metavar="NAME",
+    )
     """Of the arithmetic: float16 on a GPU and float32 on the CPU if not given."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = option(
+        "auto",
+        parse_choice("auto", "cpu", "cuda"),
+        "auto, cpu or cuda.",
+        metavar="NAME",
+    )
     """Where the engine runs."""
 
-    block: Zyx | None = None
+    block: Zyx | None = option(
+        None, parse_shape, "Unit of work, in voxels. [auto]", metavar="Z,Y,X"
+    )
     """Voxels of a block, the unit of scheduling, of the ledger and of writing."""
 
-    window: Zyx | None = None
+    window: Zyx | None = option(
+        None, parse_shape, "Voxels an inference writes. [auto]", metavar="Z,Y,X"
+    )
     """Voxels that one call of the engine writes."""
 
-    halo: int | None = None
+    halo: int | None = option(
+        None, parse_int(0), "Voxels read around a block. [auto]", metavar="N"
+    )
     """Voxels read around each block; the network's reach if not given, less only if
     inexact."""
 
-    inexact: bool = False
+    inexact: bool = option(False, parse_switch, "Allow a halo that makes seams.")
     """Allow a halo that makes seams."""
 
-    sparse: bool = False
+    sparse: bool = option(
+        False,
+        parse_switch,
+        "Skip what is empty; at most 0.1 % of the foreground is lost.",
+    )
     """Do not infer what is outside of the tissue or holds no neurite as far as a cheap
     test can tell: at most 0.1 % of the foreground is lost."""
 
-    exhaustive: bool = False
+    exhaustive: bool = option(
+        False, parse_switch, "Skip nothing, whatever a preset says."
+    )
     """Infer every block that the mask and the ROI leave, whatever a preset says."""
 
-    zarr_format: Literal[2, 3] = 3
+    zarr_format: Literal[2, 3] = option(
+        3, parse_choice(2, 3), "3: OME-Zarr 0.5 (default); 2: 0.4.", metavar="N"
+    )
     """3 writes OME-Zarr 0.5, sharded; 2 writes OME-Zarr 0.4."""
 
-    codec: str = "blosc-zstd"
+    codec: str = option(
+        "blosc-zstd", parse_text, "Compression of OUT. [blosc-zstd]", metavar="NAME"
+    )
     """Compression of the output."""
 
-    metrics: bool = True
+    metrics: bool = option(
+        True,
+        parse_switch,
+        "Measure blocks for propose-annotations. [on]",
+        flags=("--metrics/--no-metrics",),
+    )
     """Measure every block for ``blockseg propose-annotations``, in the same pass."""
 
-    dhpr: Literal["extended", "published"] = "extended"
+    dhpr: Literal["extended", "published"] = option(
+        "extended",
+        parse_choice("extended", "published"),
+        "Formulas of OUT/blocks: extended (default) or published.",
+        metavar="HOW",
+    )
     """By which formulas the images of ``OUT/blocks`` are made."""
 
-    attempts: int = 3
+    attempts: int = option(3, parse_int(1), "Tries a block gets. [3]", metavar="N")
     """How often a block is tried before it is quarantined."""
 
-    scheduler: str | None = None
+    scheduler: str | None = option(
+        None,
+        parse_text,
+        "tcp://… of a Dask cluster, or serial; else own.",
+        metavar="ADDRESS",
+    )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
-    workers: int | None = None
+    workers: int | None = option(
+        None, parse_int(1), "Worker processes. [auto]", metavar="N"
+    )
     """Worker processes; from cores and memory if not given."""
 
-    threads: int | None = None
+    threads: int | None = option(
+        None, parse_int(1), "Threads of one inference. [auto]", metavar="N"
+    )
     """Threads of one inference; from the cores and workers if not given."""
 
-    memory: int | None = None
+    memory: int | None = option(
+        None, parse_bytes, "For all workers, as in 64GB. [85 %]", metavar="SIZE"
+    )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 
-    ledger: str | None = None
+    ledger: str | None = option(None, parse_text, "Ledger outside OUT.", metavar="FILE")
     """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
 
-    verify: bool = False
+    verify: bool = option(
+        False, parse_switch, "Read what OUT holds, and make anew what is damaged."
+    )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
 
@@ -173,44 +269,7 @@ EXECUTION = frozenset(
 """Settings that leave every byte of the segmentation alone: a resumed run may change
 them."""
 
-_PARSERS: dict[str, Callable[[str, Any], Any]] = {
-    "level": parse_int(0),
-    "dataset": parse_text,
-    "channel": parse_int(0),
-    "timepoint": parse_int(0),
-    "voxel_size": parse_vector,
-    "axes": parse_axes,
-    "stored_as": parse_choice("uint8", "int8", "uint16", "int16"),
-    "allow_gaps": parse_switch,
-    "allow_empty": parse_switch,
-    "roi": parse_roi,
-    "mask": parse_text,
-    "weights": parse_text,
-    "normalization": parse_text,
-    "threshold": parse_float(1 / 255, 1.0),
-    "backend": parse_choice(*get_args(BackendName)),
-    "precision": parse_choice("auto", "float16", "float32", "float64"),
-    "device": parse_choice("auto", "cpu", "cuda"),
-    "block": parse_shape,
-    "window": parse_shape,
-    "halo": parse_int(0),
-    "inexact": parse_switch,
-    "sparse": parse_switch,
-    "exhaustive": parse_switch,
-    "zarr_format": parse_choice(2, 3),
-    "codec": parse_text,
-    "metrics": parse_switch,
-    "dhpr": parse_choice("extended", "published"),
-    "attempts": parse_int(1),
-    "scheduler": parse_text,
-    "workers": parse_int(1),
-    "threads": parse_int(1),
-    "memory": parse_bytes,
-    "ledger": parse_text,
-    "verify": parse_switch,
-}
-
 
 def settings_from(*layers: Mapping[str, Any]) -> RunSettings:
     """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
-    return RunSettings(**merged(layers, _PARSERS, RunSettings))
+    return RunSettings(**merged(layers, readers(RunSettings), RunSettings))

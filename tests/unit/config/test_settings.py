@@ -1,14 +1,15 @@
 import pytest
 
+from blockseg.config.declare import readers
 from blockseg.config.presets import load_config, preset, preset_command, preset_names
-from blockseg.config.settings import _PARSERS, RunSettings, settings_from
+from blockseg.config.settings import RunSettings, settings_from
 from blockseg.config.train_settings import train_settings_from
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
 
 
 def test_every_setting_has_a_reader_and_nothing_else_has():
-    assert set(_PARSERS) == set(RunSettings.__dataclass_fields__)
+    assert set(readers(RunSettings)) == set(RunSettings.__dataclass_fields__)
 
 
 def test_later_layers_win_over_earlier_ones():

@@ -1,0 +1,57 @@
+"""The declaration of one option: how it is read, and what the help says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import DataclassInstance
+
+__all__ = ["Declared", "declared", "option", "readers"]
+
+_KEY = "option"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """All that is said of an option besides its name, type and default."""
+
+    reader: Callable[[str, Any], Any]
+    """Of the values that YAML, Python and the command line give."""
+
+    help: str
+    """The line of ``--help`` and of the reference."""
+
+    metavar: str | None
+    """Stands for the value in ``--help``; None is a switch without a value."""
+
+    flags: tuple[str, ...]
+    """Names on the command line; made from the field's if empty."""
+
+
+def option(
+    default: Any,
+    reader: Callable[[str, Any], Any],
+    help: str,
+    metavar: str | None = None,
+    flags: tuple[str, ...] = (),
+) -> Any:
+    """Return a dataclass field that is an option of a command."""
+    return field(
+        default=default, metadata={_KEY: Declared(reader, help, metavar, flags)}
+    )
+
+
+def declared(settings: type[DataclassInstance]) -> dict[str, Declared]:
+    """Return the declarations of a settings class, by the fields' names in order."""
+    return {item.name: item.metadata[_KEY] for item in fields(settings)}
+
+
+def readers(
+    settings: type[DataclassInstance],
+) -> dict[str, Callable[[str, Any], Any]]:
+    """Return the reader of each option, by the fields' names."""
+    return {name: said.reader for name, said in declared(settings).items()}
