@@ -22,7 +22,7 @@ import torch
 from blockseg.core.specs import Affine
 from blockseg.inference.backends.cuda.compile_ahead import resources
 from blockseg.inference.backends.cuda.cost import H100, layer_costs, predicted_seconds
-from blockseg.inference.backends.cuda.fused import FusedChain
+from blockseg.inference.backends.cuda.fused import FusedNetwork
 from blockseg.inference.backends.cuda.plan import ON_CHIP, device_bytes, layers
 from blockseg.inference.backends.cuda.tiling import Tiling, stages_for
 from blockseg.inference.backends.protocol import window_shape
@@ -98,7 +98,7 @@ def _launches(stages: int) -> Iterator[tuple[str, Launch]]:
     names = [layer.name for layer in layers(8)]
     tiling = Tiling(16, stages, 8, 132)
     for on_chip in (ON_CHIP, frozenset[str]()):
-        chain = FusedChain(
+        on_device = FusedNetwork(
             network,
             core,
             Affine(168.5, 500.0),
@@ -106,7 +106,7 @@ def _launches(stages: int) -> Iterator[tuple[str, Launch]]:
             tiling=replace(tiling, on_chip=on_chip),
         )
         rest = iter(names)
-        for launch in chain.launches(raw, bounds, out, edge=False):
+        for launch in on_device.launches(raw, bounds, out, edge=False):
             name = next(rest)
             pair = "BLOCK" in launch.constants
             if pair:

@@ -134,19 +134,19 @@ class Streamed:
         return self._engine.segment(raw, whole, whole, whole.shape).probability
 
     def forward(self) -> None:
-        lanes = self._backend._lanes
-        slot = lanes._slots[0]
+        streams = self._backend._streams
+        slot = streams._slots[0]
         if not slot.host_bounds.any():  # never filled: a window inside of a volume
             shape = tuple(slot.host_raw.shape)
             rng = np.random.default_rng(0)
             voxels = rng.integers(100, 300, shape, np.uint16)
-            lanes._fill(slot, RawWindow(voxels, (0, 0, 0), None))
+            streams._fill(slot, RawWindow(voxels, (0, 0, 0), None))
             slot.raw.copy_(slot.host_raw)
             slot.bounds.copy_(slot.host_bounds)
-        if lanes._compute is None:
-            lanes._chain.run(slot.raw, slot.bounds, slot.out, False)
+        if streams._compute is None:
+            streams._network.run(slot.raw, slot.bounds, slot.out, False)
         else:
-            lanes._run(slot, False, lanes._compute)
+            streams._run(slot, False, streams._compute)
 
     def close(self) -> None:
         self._engine.close()

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from benchmarks.accuracy.accuracy_scenes import annotated, synthetic
 from benchmarks.infer.infer_machine import machine
 from benchmarks.infer.infer_volume import normalisation, parity
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.morphology.measures import measure
 from blockseg.networks.folding import folded
 from blockseg.networks.layers import Conv, Up
@@ -69,7 +69,7 @@ def masks(networks: tuple[Network, Network], path: str, weights: str) -> dict[st
     """Compare two networks over a volume."""
     image = np.ascontiguousarray(tifffile.imread(path))
     by = normalisation(image, weights)
-    exact, half = (whole_volume(image, n, by, "float32") for n in networks)
+    exact, half = (reference_inference(image, n, by, "float32") for n in networks)
     return {"shape": image.shape, **parity(half, exact)}
 
 
@@ -78,7 +78,7 @@ def scores(networks: tuple[Network, Network], scene: Any, weights: str) -> list[
     by = normalisation(scene.image, weights)
     found = []
     for network in networks:
-        mask = whole_volume(scene.image, network, by, "float32") >= 0.5
+        mask = reference_inference(scene.image, network, by, "float32") >= 0.5
         by_name = {m.name: m.value for m in measure(np.array(scene.rows(mask)))}
         found.append(by_name["centreline_f1"])
     return found

@@ -10,7 +10,7 @@ import tifffile
 
 from blockseg.core.geometry import Roi
 from blockseg.inference.engine import Engine
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.networks.weights_info import load_info
@@ -50,7 +50,7 @@ def normalisation(image: np.ndarray, weights: str) -> Affine:
 
 def reference(image: np.ndarray, network: Network, by: Affine) -> np.ndarray:
     """Return the probability by torch in float32, one pass over the whole volume."""
-    return whole_volume(image, network, by, "float32")
+    return reference_inference(image, network, by, "float32")
 
 
 def segmented(image: np.ndarray, backend: Backend, by: Affine) -> np.ndarray:

@@ -42,7 +42,7 @@ import zarr
 from benchmarks.infer.infer_machine import machine
 from benchmarks.run.run_engines import engines
 from blockseg.core.geometry import Roi
-from blockseg.inference.components import long_pieces
+from blockseg.inference.components import long_components
 from blockseg.networks.weights_info import default_weights
 
 HERE = Path(__file__).parent
@@ -280,7 +280,9 @@ def fresh(name: str, kind: str, shape: Any, given: Any) -> dict[str, Any]:
         found["differs"] = float((ours != theirs).sum() / max(1, (ours > 0).sum()))
         found["lost"] = float((ours > theirs).sum() / max(1, (ours > 0).sum()))
         if name == "blockseg-sparse":
-            neurites = long_pieces(ours > 0, Roi.whole(ours.shape), ours.shape)[0] > 0
+            neurites = (
+                long_components(ours > 0, Roi.whole(ours.shape), ours.shape)[0] > 0
+            )
             lost = neurites & (theirs == 0)
             found["lost_of_neurites"] = float(lost.sum() / max(1, neurites.sum()))
     if name != "blockseg":

@@ -1,11 +1,11 @@
-"""What ``--sparse`` may skip: speed and separation of the evidence, and what is lost.
+"""What ``--sparse`` may skip: speed and separation of the score, and what is lost.
 
     python -m benchmarks.run.bench_sparse            # ten synthetic brains, 200 draws each
     python -m benchmarks.run.bench_sparse --brains 1 # one of them anew; what is kept stays
     python -m benchmarks.run.bench_sparse --quick    # a tiny one in cubes of 32, to see it work
 
-1. Voxels/s of CPU time that the evidence passes, beside a white top-hat, in turns.
-2. How well the evidence and top-hats tell cubes with any foreground, by the
+1. Voxels/s of CPU time that the score passes, beside a white top-hat, in turns.
+2. How well the score and top-hats tell cubes with any foreground, by the
    network, from those without: the area under the curve, each brain by itself.
 3. Surveys as ``--sparse`` makes them, drawn again and again on brains that were inferred
    whole: how often nothing is skipped, how much is, and what is lost with it: of what
@@ -43,14 +43,14 @@ from blockseg.core.cubes import EDGE, TILE, cube_counts, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine
-from blockseg.inference.components import LENGTH, long_pieces
-from blockseg.inference.path_opening import SEEN, evidence
+from blockseg.inference.components import LENGTH, long_components
+from blockseg.inference.path_opening import SEEN, path_opening_score
 from blockseg.inference.skip_calibration import (
     FEWEST,
     LOSS,
     Inferred,
-    Skipping,
-    choose_bound,
+    SkipCalibration,
+    choose_threshold,
 )
 from blockseg.networks.cost import margin_cost
 from blockseg.networks.weights_info import default_weights
@@ -146,7 +146,7 @@ def speeds(edge: int, repeat: int) -> dict[str, Any]:
         ndimage.white_tophat(normal, 5)
 
     ways: dict[str, Callable[[], object]] = {
-        "evidence": lambda: evidence(raw, roi, roi, affine, raw.shape),
+        "evidence": lambda: path_opening_score(raw, roi, roi, affine, raw.shape),
         "normalise, top-hat 5³": top_hat,
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
@@ -233,7 +233,7 @@ class KnownSurvey(Survey):
                 one = Roi(place, to_zyx(i + 1 for i in place))
                 cube = voxels_of(one, volume.shape, edge)
                 seen = cube.grown((SEEN,) * 3).intersection(whole)
-                near = evidence(
+                near = path_opening_score(
                     volume.read(seen), seen, cube, decisions.affine, volume.shape, TILE
                 )
                 found = foreground[cube.slices()]
@@ -247,7 +247,7 @@ class KnownSurvey(Survey):
     def _grid(counts: Zyx) -> BlockGrid:
         return BlockGrid(counts, (2, 2, 2))
 
-    def drawn_with(self, seed: int) -> tuple[list[Inferred], Skipping]:
+    def drawn_with(self, seed: int) -> tuple[list[Inferred], SkipCalibration]:
         """Look and draw cubes as the survey does, with another seed."""
         self._rng = np.random.default_rng(seed)
         self._left = []
@@ -276,7 +276,7 @@ def brain_row(
     survey = KnownSurvey(inputs, decisions, edge, foreground)
     places = list(np.ndindex(cube_counts(raw.shape, edge)))
     cubes = [survey.cubes[place] for place in places]
-    pieces, _ = long_pieces(foreground, roi, raw.shape)
+    pieces, _ = long_components(foreground, roi, raw.shape)
     counts = pieces > 0
     kinds = {
         "foreground": counts,
@@ -285,7 +285,7 @@ def brain_row(
     }
     held = {name: in_cubes(mask, TILE) for name, mask in kinds.items()}
     in_cube = {name: in_cubes(kinds[name], edge) for name in ("foreground", "true")}
-    columns: dict[str, list[float]] = {"evidence": [cube.evidence for cube in cubes]}
+    columns: dict[str, list[float]] = {"evidence": [cube.score for cube in cubes]}
     normal = np.empty((edge,) * 3, np.float32)
     for place in places:
         cube_roi = voxels_of(Roi(place, to_zyx(i + 1 for i in place)), raw.shape, edge)
@@ -391,7 +391,7 @@ def population_row(seed: int, draws: int) -> dict[str, Any]:
     held[faint] = rng.integers(1, 20, faint.sum())
     values = rng.normal(1.7, 0.1, count)
     values += np.where(faint, 0.8, 0) + np.where(held > 100, 8, 0)
-    values = values.astype(np.float32)  # as evidence is
+    values = values.astype(np.float32)  # as score is
     best, off = np.argsort(-values), 0
     skipped, lost = [], []
     for _ in range(draws):
@@ -405,7 +405,7 @@ def population_row(seed: int, draws: int) -> dict[str, Any]:
                     Inferred(float(values[i]), near, here, 0 * here, number, faintest)
                 )
             sizes.append(float(b - a))
-        bound = choose_bound(cubes, sizes).bound
+        bound = choose_threshold(cubes, sizes).bound
         if bound is None:
             off += 1
             continue

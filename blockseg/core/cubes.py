@@ -22,7 +22,7 @@ __all__ = [
     "EDGE",
     "TILE",
     "CubeMask",
-    "Gate",
+    "SkipCriteria",
     "cube_box",
     "cube_counts",
     "spread",
@@ -114,14 +114,14 @@ class CubeMask:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class SkipCriteria:
     """What need not be inferred under ``--sparse``; picklable."""
 
     edge: int = EDGE
     """Edge of a cube, in voxels."""
 
     bound: float | None = None
-    """Tiles whose evidence is at most this are empty; None keeps them all."""
+    """Tiles whose score is at most this are empty; None keeps them all."""
 
     tissue: CubeMask | None = None
     """Cubes that are, or may be, tissue; None if that is not known."""

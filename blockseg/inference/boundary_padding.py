@@ -11,28 +11,28 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.protocol import AxisMasks
 
-__all__ = ["Walls", "walls_of"]
+__all__ = ["BoundaryPadding", "boundary_padding"]
 
 
 @dataclass(frozen=True, slots=True)
-class Walls:
+class BoundaryPadding:
     """What of a window lies inside the volume, and which of its sides are the volume's.
 
-    A convolution pads with zeros at a wall, as in one pass over the whole volume, and
+    A convolution pads with zeros at a boundary, as in one pass over the whole volume, and
     uses up its margin on all other sides. So nothing beyond the volume is computed.
     """
 
     start: Zyx
-    """First voxel inside the volume, in the window: 0, or its reach at a wall."""
+    """First voxel inside the volume, in the window: 0, or its reach at a boundary."""
 
     stop: Zyx
-    """First voxel after it: the window's length, or less at a wall."""
+    """First voxel after it: the window's length, or less at a boundary."""
 
     low: tuple[bool, bool, bool]
-    """Whether there is a wall at the start of z, y, x."""
+    """Whether there is a boundary at the start of z, y, x."""
 
     high: tuple[bool, bool, bool]
-    """Whether there is a wall at the stop."""
+    """Whether there is a boundary at the stop."""
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
@@ -47,8 +47,10 @@ class Walls:
         return z, y, x
 
 
-def walls_of(inside: AxisMasks | None, core: Zyx, reach: int) -> Walls | None:
-    """Return a window's walls; None if the volume ends in the margin around its core.
+def boundary_padding(
+    inside: AxisMasks | None, core: Zyx, reach: int
+) -> BoundaryPadding | None:
+    """Return a window's padding; None if the volume ends in the margin around its core.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def walls_of(inside: AxisMasks | None, core: Zyx, reach: int) -> Walls | None:
         stops.append(stop)
     low = [start > 0 for start in starts]
     high = [stop <= reach + n for stop, n in zip(stops, core, strict=True)]
-    return Walls(
+    return BoundaryPadding(
         (starts[0], starts[1], starts[2]),
         (stops[0], stops[1], stops[2]),
         (low[0], low[1], low[2]),

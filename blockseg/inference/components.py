@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["LENGTH", "long_pieces", "spans"]
+__all__ = ["LENGTH", "long_components", "spans"]
 
 LENGTH = 8
 """Voxels along its longest axis that a piece of a neurite has at least.
@@ -48,7 +48,7 @@ def spans(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], NDArray[np.int6
     return labels[1:-1, 1:-1, 1:-1], lengths
 
 
-def long_pieces(
+def long_components(
     foreground: NDArray[np.bool_], roi: Roi, volume_shape: Zyx
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
     """Tell pieces of neurites from specks, in a part of a volume.

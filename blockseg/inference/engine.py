@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.backends.protocol import Backend
-    from blockseg.inference.window_layout import Wanted
+    from blockseg.inference.window_layout import InferenceMask
 
 __all__ = ["Engine", "Segmented", "Segmenter"]
 
@@ -66,7 +66,7 @@ class Segmenter(Protocol):
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        wanted: Wanted | None = None,
+        wanted: InferenceMask | None = None,
     ) -> Segmented:
         """Return ``write_roi`` as bytes; see :meth:`Engine.probability`."""
         ...
@@ -107,7 +107,7 @@ class Engine:
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        wanted: Wanted | None = None,
+        wanted: InferenceMask | None = None,
     ) -> npt.NDArray[Any]:
         """Return the foreground probability ``(z, y, x)`` of ``write_roi``.
 
@@ -150,7 +150,7 @@ class Engine:
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        wanted: Wanted | None = None,
+        wanted: InferenceMask | None = None,
     ) -> Segmented:
         """Return ``write_roi`` as bytes; parameters as in :meth:`probability`."""
         out = np.zeros(write_roi.shape, np.uint8)
@@ -178,7 +178,7 @@ class Engine:
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        wanted: Wanted | None,
+        wanted: InferenceMask | None,
     ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
         """Yield what each window adds to ``write_roi``, and where."""
         check_regions(raw, read_roi, write_roi, volume_shape)

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from blockseg.inference.engine import Segmenter
     from blockseg.inference.parity import Sample
 
-__all__ = ["Tried", "fastest", "try_engine"]
+__all__ = ["EngineEvaluation", "evaluate_engine", "fastest"]
 
 _SOME_SECONDS = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class EngineEvaluation:
     """What came of one engine."""
 
     backend: str
@@ -74,7 +74,7 @@ class Tried:
         return asdict(self) | {"window": list(self.window)}
 
 
-def try_engine(
+def evaluate_engine(
     spec: BackendSpec,
     alignment: int,
     make: Callable[[BackendSpec], Segmenter],
@@ -82,7 +82,7 @@ def try_engine(
     wanted: Sequence[npt.NDArray[np.float32]],
     threshold: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> Tried:
+) -> EngineEvaluation:
     """Build an engine, compare it with the reference, and time it if it agrees.
 
     Parameters
@@ -104,7 +104,9 @@ def try_engine(
     """
     short = ""
     while True:
-        tried = Tried(spec.name, spec.precision, spec.device, spec.core, short=short)
+        tried = EngineEvaluation(
+            spec.name, spec.precision, spec.device, spec.core, short=short
+        )
         try:
             with closing(make(spec)) as engine:
                 found = compared(engine, samples, wanted, threshold)
@@ -131,7 +133,7 @@ def try_engine(
         spec = replace(spec, core=smaller)
 
 
-def fastest(tried: Sequence[Tried]) -> Tried | None:
+def fastest(tried: Sequence[EngineEvaluation]) -> EngineEvaluation | None:
     """Return the fastest engine that may be used, the first of equals; None if none may."""
     able = [one for one in tried if not one.why_not]
     return max(able, key=lambda one: one.voxels_per_second, default=None)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.specs import BackendSpec
     from blockseg.inference.engine import Segmented, Segmenter
-    from blockseg.inference.window_layout import Wanted
+    from blockseg.inference.window_layout import InferenceMask
 
-__all__ = ["SteadyEngine"]
+__all__ = ["FallbackEngine"]
 
 
-class SteadyEngine:
+class FallbackEngine:
     """The first engine of several that can be built, is accepted and has memory.
 
     Parameters
@@ -91,7 +91,7 @@ class SteadyEngine:
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        wanted: Wanted | None = None,
+        wanted: InferenceMask | None = None,
     ) -> Segmented:
         """Return ``write_roi`` as bytes, with a note if computed otherwise.
 

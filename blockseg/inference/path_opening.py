@@ -2,7 +2,7 @@
 
 The image is normalised and averaged over 2×2×2 voxels, and its opening by a cube of 10×10×10
 voxels is taken from it: what is thin in any direction stays. Sheets such as rims of tissue
-do too, since networks find parts of them. The evidence of a cube is the highest level that a
+do too, since networks find parts of them. The path-opening score of a cube is the highest level that a
 path of 10 voxels nowhere falls below (a path opening: H. Heijmans, M. Buckley and H. Talbot,
 *J. Math. Imaging Vis.* 22, 2005, 107), so that a spot as bright as a neurite is not taken for
 one. The middle of the path lies within 4 voxels of the cube, as what the network finds of a
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine, AffineField
 
-__all__ = ["SEEN", "evidence"]
+__all__ = ["SEEN", "path_opening_score"]
 
 SEEN = 16
-"""Voxels around a cube that its evidence depends on."""
+"""Voxels around a cube that its score depends on."""
 
 # All in averaged voxels:
 _PATCH = 5
@@ -45,7 +45,7 @@ _STEPS = 256  # of averaged intensities, in SDs of the background
 _MOST = 60.0  # either way the same, beyond which more makes no difference
 
 
-def evidence(
+def path_opening_score(
     raw: NDArray[Any],
     read: Roi,
     roi: Roi,
@@ -53,7 +53,7 @@ def evidence(
     volume_shape: Zyx,
     edge: int = EDGE,
 ) -> NDArray[np.float32]:
-    """Return the evidence of each cube that ``roi`` is made of.
+    """Return the path-opening score of each cube that ``roi`` is made of.
 
     A function of the voxels in and around a cube and of their places, to the last bit. A
     cube inside of another never has more. Beyond the volume its outermost voxels go on.

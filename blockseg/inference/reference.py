@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField
     from blockseg.networks.base import Network
 
-__all__ = ["whole_volume"]
+__all__ = ["reference_inference"]
 
 
-def whole_volume(
+def reference_inference(
     raw: npt.NDArray[Any],
     network: Network,
     affine: Affine | AffineField,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST", "LOSS", "SURE", "Inferred", "Skipping", "choose_bound"]
+__all__ = ["FEWEST", "LOSS", "SURE", "Inferred", "SkipCalibration", "choose_threshold"]
 
 LOSS = 0.001
 """Largest share of the foreground that may be lost."""
@@ -39,7 +39,7 @@ Of eight, one belongs to the fainter third of such cubes with a probability of
 1 - (2/3)⁸ = 96 %.
 """
 
-_CLEAR = 0.4  # of the evidence of the faintest piece of foreground
+_CLEAR = 0.4  # of the score of the faintest piece of foreground
 _LOWER = 20  # bounds to try below what any inferred cube shows
 
 _REPLICATES = 2000
@@ -50,7 +50,7 @@ _SEED = 20
 class Inferred:
     """A cube that was inferred to see what it holds."""
 
-    evidence: float
+    score: float
     """Of the cube."""
 
     tiles: NDArray[np.float32]
@@ -79,11 +79,11 @@ class Inferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipping:
+class SkipCalibration:
     """A bound, and what it is expected to cost."""
 
     bound: float | None
-    """Largest evidence of an empty tile; None if no bound keeps the loss down."""
+    """Largest score of an empty tile; None if no bound keeps the loss down."""
 
     lost: float
     """Estimated share of the foreground in tiles up to the bound."""
@@ -101,12 +101,12 @@ class Skipping:
     """Whether the bound is far below all foreground, so that more cubes tell little."""
 
 
-def choose_bound(
+def choose_threshold(
     cubes: Sequence[Inferred], sizes: Sequence[float], loss: float = LOSS
-) -> Skipping:
+) -> SkipCalibration:
     """Return the largest bound whose loss is small enough with 95 % confidence.
 
-    Candidates are the evidences of the inferred cubes, and some below the least of them.
+    Candidates are the scores of the inferred cubes, and some below the least of them.
     Foreground in all is the sum over strata of their sizes times
     the mean of their cubes. What is lost is the larger of this sum and of the mean over
     all inferred cubes, as if it were as frequent everywhere as where cubes were drawn
@@ -131,7 +131,7 @@ def choose_bound(
     held = np.array([cube.foreground.sum() for cube in cubes], float)
     counted = int(np.count_nonzero(held))
     if counted < FEWEST:
-        return Skipping(None, 0.0, 0.0, counted)
+        return SkipCalibration(None, 0.0, 0.0, counted)
     bounds = _candidates(cubes)
     faint = np.array([cube.lost(bounds) for cube in cubes])
     drawn, weight = _draws(np.array([cube.stratum for cube in cubes]), sizes)
@@ -147,10 +147,10 @@ def choose_bound(
     upper = np.quantile(share[1:], CONFIDENCE, axis=0)
     fine = np.flatnonzero(upper <= loss)
     if not len(fine):
-        return Skipping(None, 0.0, 0.0, counted)
+        return SkipCalibration(None, 0.0, 0.0, counted)
     last = fine[-1]
     specks = np.array([cube.specks[cube.tiles <= bounds[last]].sum() for cube in cubes])
-    return Skipping(
+    return SkipCalibration(
         float(bounds[last]),
         float(share[0, last]),
         loss if clear[last] else float(upper[last]),
@@ -165,7 +165,7 @@ def _candidates(cubes: Sequence[Inferred]) -> NDArray[np.float32]:
 
     Tiles show less than the cube that they lie in, so lower ones than any cube's help too.
     """
-    whole = np.array([cube.evidence for cube in cubes], np.float32)
+    whole = np.array([cube.score for cube in cubes], np.float32)
     shown = whole[whole > -np.inf]
     if not len(shown):
         return np.unique(whole)

@@ -11,8 +11,8 @@ import numpy as np
 from blockseg.core.cubes import cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.reads import note_read
-from blockseg.inference.path_opening import SEEN, evidence
-from blockseg.inference.window_layout import Wanted
+from blockseg.inference.path_opening import SEEN, path_opening_score
+from blockseg.inference.window_layout import InferenceMask
 from blockseg.io.holes.mended_volume import looked_at
 
 if TYPE_CHECKING:
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import Meter
-    from blockseg.core.cubes import Gate
+    from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.engine import Segmenter
     from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
 
-__all__ = ["Chosen", "Sieve", "Sifted", "blocks_with_tissue", "sift"]
+__all__ = [
+    "Chosen",
+    "FilteredBlock",
+    "SkipFilter",
+    "blocks_with_tissue",
+    "infer_filtered",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +45,7 @@ class Chosen:
     roi: Roi
     """Box around it, inside the block; empty if there is nothing."""
 
-    wanted: Wanted
+    wanted: InferenceMask
     """Which of its voxels."""
 
     skipped: int
@@ -47,7 +53,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sifted:
+class FilteredBlock:
     """A block of which only a part was inferred."""
 
     probability: NDArray[np.uint8]
@@ -74,12 +80,12 @@ class Sifted:
         return self.seen.voxels
 
 
-class Sieve:
-    """Applies a gate to blocks of one volume.
+class SkipFilter:
+    """Applies skip criteria to blocks of one volume.
 
     Parameters
     ----------
-    gate
+    criteria
         The run's.
     volume_shape
         Voxels along (z, y, x).
@@ -88,22 +94,22 @@ class Sieve:
     """
 
     def __init__(
-        self, gate: Gate, volume_shape: Zyx, affine: Affine | AffineField
+        self, criteria: SkipCriteria, volume_shape: Zyx, affine: Affine | AffineField
     ) -> None:
-        self._gate = gate
+        self._criteria = criteria
         self._shape = volume_shape
         self._affine = affine
-        self._tissue = None if gate.tissue is None else gate.tissue.array()
+        self._tissue = None if criteria.tissue is None else criteria.tissue.array()
 
     def place(self, write_roi: Roi) -> Roi:
         """Return what has to be read to see which tiles of a block are empty."""
-        around = 0 if self._gate.bound is None else SEEN
+        around = 0 if self._criteria.bound is None else SEEN
         grown = self._tiles(write_roi).grown((around,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 
     def around(self, roi: Roi, halo: int) -> Roi:
         """Return what has to be read to infer all tiles that ``roi`` touches."""
-        grown = roi.aligned(self._gate.tile).grown((halo,) * 3)
+        grown = roi.aligned(self._criteria.tile).grown((halo,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 
     def choose(
@@ -120,42 +126,42 @@ class Sieve:
         inside
             Where it lies inside of the user's mask; None where there is no mask.
         """
-        gate = self._gate
-        tiles = cube_box(write_roi, gate.tile)
+        criteria = self._criteria
+        tiles = cube_box(write_roi, criteria.tile)
         keep = np.ones(tiles.shape, bool)
         if self._tissue is not None:
-            keep &= _of_cubes(self._tissue, tiles, gate.edge // gate.tile)
+            keep &= _of_cubes(self._tissue, tiles, criteria.edge // criteria.tile)
         if inside is not None:
-            keep &= _touched(inside, tiles, write_roi, gate.tile)
+            keep &= _touched(inside, tiles, write_roi, criteria.tile)
         skipped = 0
-        if gate.bound is not None and keep.any():
-            found = evidence(
+        if criteria.bound is not None and keep.any():
+            found = path_opening_score(
                 raw,
                 self.place(write_roi),
                 self._tiles(write_roi),
                 self._affine,
                 self._shape,
-                gate.tile,
+                criteria.tile,
             )
-            empty = keep & (found <= gate.bound)
-            skipped = _count(empty, tiles, write_roi, gate.tile)
+            empty = keep & (found <= criteria.bound)
+            skipped = _count(empty, tiles, write_roi, criteria.tile)
             keep &= ~empty
-        roi = voxels_of(_around(keep, tiles), self._shape, gate.tile)
+        roi = voxels_of(_around(keep, tiles), self._shape, criteria.tile)
         roi = roi.intersection(write_roi)
-        voxels = spread(keep, tiles, roi, gate.tile)
+        voxels = spread(keep, tiles, roi, criteria.tile)
         if inside is not None:
             voxels &= inside[roi.slices(write_roi.start)]
-        return Chosen(roi, Wanted(voxels, gate.tile), skipped)
+        return Chosen(roi, InferenceMask(voxels, criteria.tile), skipped)
 
     def _tiles(self, write_roi: Roi) -> Roi:
         """Return the voxels of all tiles that a block touches."""
         return voxels_of(
-            cube_box(write_roi, self._gate.tile), self._shape, self._gate.tile
+            cube_box(write_roi, self._criteria.tile), self._shape, self._criteria.tile
         )
 
 
-def sift(
-    sieve: Sieve,
+def infer_filtered(
+    skip_filter: SkipFilter,
     engine: Segmenter,
     volume: Volume,
     write_roi: Roi,
@@ -163,12 +169,12 @@ def sift(
     inside: NDArray[np.bool_] | None = None,
     meter: Meter = lambda _: nullcontext(),
     inferring: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Sifted:
-    """Read a block, and infer what a sieve leaves of it.
+) -> FilteredBlock:
+    """Read a block, and infer what a skip filter leaves of it.
 
     Parameters
     ----------
-    sieve, engine, volume
+    skip_filter, engine, volume
         Of the run.
     write_roi
         The block.
@@ -181,17 +187,17 @@ def sift(
     inferring
         Entered for inference: takes turns at the engine, and tells how long it takes.
     """
-    place = sieve.place(write_roi)
+    place = skip_filter.place(write_roi)
     with meter("read"):
         seen = looked_at(volume, place)
         note_read(seen.voxels)
     with meter("sieve"):
-        chosen = sieve.choose(seen.voxels, write_roi, inside)
+        chosen = skip_filter.choose(seen.voxels, write_roi, inside)
     core, read = seen.within(write_roi.slices(place.start)), seen.voxels.nbytes
     probability = np.zeros(write_roi.shape, np.uint8)
     computed, note = 0, ""
     if chosen.roi.size:
-        around = sieve.around(chosen.roi, halo)
+        around = skip_filter.around(chosen.roi, halo)
         with meter("read"):
             raw = volume.read(around)
             note_read(raw)
@@ -204,7 +210,7 @@ def sift(
         probability[chosen.roi.slices(write_roi.start)] = segmented.probability
     if core.missing is not None:
         probability[core.missing] = 0
-    return Sifted(
+    return FilteredBlock(
         probability,
         core,
         computed,
@@ -214,17 +220,20 @@ def sift(
     )
 
 
-def blocks_with_tissue(gate: Gate, grid: BlockGrid) -> NDArray[np.bool_]:
+def blocks_with_tissue(criteria: SkipCriteria, grid: BlockGrid) -> NDArray[np.bool_]:
     """Return which blocks of a grid (z, y, x) hold a voxel of a cube that may be tissue."""
-    if gate.tissue is None:
+    if criteria.tissue is None:
         return np.ones(grid.counts, bool)
-    tissue = gate.tissue.array()
+    tissue = criteria.tissue.array()
     for axis, (a, b, block) in enumerate(
         zip(grid.region.start, grid.region.stop, grid.block_shape, strict=True)
     ):
         parts = [
             tissue.take(
-                range(start // gate.edge, (min(start + block, b) - 1) // gate.edge + 1),
+                range(
+                    start // criteria.edge,
+                    (min(start + block, b) - 1) // criteria.edge + 1,
+                ),
                 axis,
             ).any(axis=axis, keepdims=True)
             for start in range(a, b, block)

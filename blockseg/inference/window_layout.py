@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["Wanted", "Window", "check_regions", "nonfinite_voxels", "windows"]
+__all__ = ["InferenceMask", "Window", "check_regions", "nonfinite_voxels", "windows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class InferenceMask:
     """Which voxels of a write ROI are to be inferred; all others are 0."""
 
     voxels: npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ def windows(
     volume_shape: Zyx,
     field: Field,
     core: Zyx,
-    wanted: Wanted | None = None,
+    wanted: InferenceMask | None = None,
     dtype: np.dtype[Any] | None = None,
 ) -> Iterator[Window]:
     """Yield the windows that make up a block, in order.
@@ -115,7 +115,7 @@ def nonfinite_voxels(raw: npt.NDArray[Any]) -> int:
 
 
 def _cores(
-    write_roi: Roi, field: Field, core: Zyx, wanted: Wanted | None
+    write_roi: Roi, field: Field, core: Zyx, wanted: InferenceMask | None
 ) -> Iterator[Roi]:
     every = tiles(write_roi.aligned(field.alignment), core)
     if wanted is None:

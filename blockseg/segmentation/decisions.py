@@ -21,14 +21,14 @@ from blockseg.inference.backends.table import (
     stands_in,
 )
 from blockseg.runtime.events import Message
-from blockseg.segmentation.engines.choice import choose_engine, trials_for
+from blockseg.segmentation.engines.choice import choose_engine, evaluators_for
 
 if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Precision
-    from blockseg.segmentation.engines.process import Trials
+    from blockseg.segmentation.engines.process import Evaluators
 
 __all__ = ["decide"]
 
@@ -41,7 +41,7 @@ _LARGEST_WINDOW_CUDA = 256  # where a device's memory is not known
 
 def decide(
     inputs: Inputs,
-    trials: Trials | None = None,
+    evaluators: Evaluators | None = None,
     on_event: OnJobEvent = ignore,
 ) -> Decisions:
     """Make every automatic choice for a run.
@@ -50,7 +50,7 @@ def decide(
     ----------
     inputs
         Of the run.
-    trials
+    evaluators
         Where engines for a device are tried; found out if not given.
     on_event
         Told before what takes long.
@@ -71,7 +71,7 @@ def decide(
         return _decided(inputs, device, LARGEST_WINDOW)
     precision = _precision(settings, device)
     on_event(Message(_TRYING))
-    with trials or trials_for(inputs) as tried:
+    with evaluators or evaluators_for(inputs) as tried:
         free = min((found.free for found in tried.devices()), default=0)
         largest = _LARGEST_WINDOW_CUDA
         if free:

@@ -18,7 +18,7 @@ from blockseg.core.text import times
 from blockseg.inference.backends.table import make_backend
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cell_files
-from blockseg.segmentation.engines.choice import measured_speed, tried_lines
+from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.run import prepare
 from blockseg.segmentation.sparse.decisions import sparse_from
 
@@ -208,7 +208,7 @@ def plan(
         voxels_per_second=rate / ratio if ratio else 0.0,
         hours=left * ratio / rate / 3600 if rate else 0.0,
         sparse=None if found is None else found.public(),
-        tried=tried_lines(decisions),
+        tried=evaluation_lines(decisions),
         remarks=inputs.source.remarks,
     )
 

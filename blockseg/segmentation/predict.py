@@ -24,7 +24,7 @@ from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import DISK_FULL, ConfigError, NoSpaceError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.inference.skip_filter import Sieve, sift
+from blockseg.inference.skip_filter import SkipFilter, infer_filtered
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.output.picture import as_grey, panels, save_png
@@ -32,7 +32,7 @@ from blockseg.io.tiff.write import write_tiff
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
 from blockseg.segmentation.engines.trial import engine_for
-from blockseg.segmentation.sparse.decisions import gate_of, sparse_decisions
+from blockseg.segmentation.sparse.decisions import skip_criteria, sparse_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -182,7 +182,7 @@ def _decided(inputs: Inputs) -> Decisions:
 
 
 def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
-    gate = gate_of(decisions.sparse)
+    criteria = skip_criteria(decisions.sparse)
     grid = make_grid(inputs, decisions.block)
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     source = inputs.source.volume
@@ -191,9 +191,9 @@ def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
     if inputs.mask is not None:
         mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)
         blocks_in_mask(inputs.mask, inputs.source.space, grid)  # says if there is none
-    sieve = None
-    if gate is not None:
-        sieve = Sieve(gate, source.shape, decisions.affine)
+    skip_filter = None
+    if criteria is not None:
+        skip_filter = SkipFilter(criteria, source.shape, decisions.affine)
     result = np.zeros(inputs.roi.shape, np.uint8)
     specs, trial = engines_of(decisions, weights), trial_of(inputs, decisions)
     with closing(engine_for(specs, trial, source)) as engine:
@@ -202,11 +202,11 @@ def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
             if inside is not None and not inside.any():
                 continue
             place = block.write_roi.slices(inputs.roi.start)
-            if sieve is not None:
-                sifted = sift(
-                    sieve, engine, mended, block.write_roi, inputs.halo, inside
+            if skip_filter is not None:
+                filtered = infer_filtered(
+                    skip_filter, engine, mended, block.write_roi, inputs.halo, inside
                 )
-                result[place] = sifted.probability
+                result[place] = filtered.probability
                 continue
             seen = mended.look(block.read_roi)
             raw = seen.voxels

@@ -30,7 +30,7 @@ from blockseg.measurement.images import write_cell_images
 from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
-from blockseg.segmentation.sparse.decisions import gate_of, sparse_decisions
+from blockseg.segmentation.sparse.decisions import skip_criteria, sparse_decisions
 from blockseg.segmentation.task import Segmentation
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.job import Job, JobResult
     from blockseg.blockwise.record.record import RunRecord
-    from blockseg.core.cubes import Gate
+    from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
 
 __all__ = ["prepare", "run"]
@@ -106,7 +106,7 @@ def run(
             result.replaced,
             lambda: normalization(inputs).found,
         ),
-        *other_skipping(gate_of(decisions.sparse) is not None, result.replaced),
+        *other_skipping(skip_criteria(decisions.sparse) is not None, result.replaced),
     )
     return replace(result, remarks=remarks)
 
@@ -143,7 +143,7 @@ def prepare(
     probability, foreground = _outputs(inputs, decisions, checked=begun.checked)
     probability.check_grid(grid)
     cells = _cells(inputs, decisions, earlier)
-    gate = gate_of(decisions.sparse)
+    criteria = skip_criteria(decisions.sparse)
     layout = fitted(inputs, decisions)
     segmentation = Segmentation(
         source=inputs.source.spec,
@@ -160,7 +160,7 @@ def prepare(
         foreground=foreground,
         mask=None if inputs.mask is None else inputs.mask.spec,
         cache_bytes=layout.cache_bytes,
-        gate=gate,
+        criteria=criteria,
         scale=scale_from(cells["scale"]) if cells and settings.metrics else None,
     )
     stored = (Stored(probability), Stored(foreground, column="foreground"))
@@ -176,13 +176,13 @@ def prepare(
         {"probability": probability, "foreground": foreground},
         asdict(decisions),
         facts={**_facts(inputs, decisions, grid), "cells": cells},
-        candidates=_candidates(inputs, grid, gate),
+        candidates=_candidates(inputs, grid, criteria),
         reading=BlockReading(
             grid,
             segmentation.source,
             segmentation.space,
             segmentation.mask,
-            gate=gate,
+            criteria=criteria,
             affine=decisions.affine,
             holes=decisions.hole_rule,
         ),
@@ -250,13 +250,13 @@ def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:
 
 
 def _candidates(
-    inputs: Inputs, grid: BlockGrid, gate: Gate | None
+    inputs: Inputs, grid: BlockGrid, criteria: SkipCriteria | None
 ) -> NDArray[np.int64]:
     wanted = np.ones(grid.counts, bool)
     if inputs.mask is not None:
         wanted &= blocks_in_mask(inputs.mask, inputs.source.space, grid)
-    if gate is not None:
-        wanted &= blocks_with_tissue(gate, grid)
+    if criteria is not None:
+        wanted &= blocks_with_tissue(criteria, grid)
     return np.flatnonzero(wanted).astype(np.int64)
 
 

@@ -15,8 +15,8 @@ from blockseg.core.reads import note_read
 from blockseg.dhpr.cube_bytes import cells_to_bytes
 from blockseg.dhpr.cube_counting import count_cells
 from blockseg.inference import devices
-from blockseg.inference.skip_filter import Sieve, sift
-from blockseg.inference.window_layout import Wanted, nonfinite_voxels
+from blockseg.inference.skip_filter import SkipFilter, infer_filtered
+from blockseg.inference.window_layout import InferenceMask, nonfinite_voxels
 from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.decoded_cache import counting
 from blockseg.io.holes.mended_volume import MendedVolume, Seen
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import Meter
-    from blockseg.core.cubes import Gate
+    from blockseg.core.cubes import SkipCriteria
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.holes import Hole, HoleRule
@@ -83,7 +83,7 @@ class Segmentation:
     scale: GreyScale | None = None
     """Grey scale of the blocks' metrics; None to measure none."""
 
-    gate: Gate | None = None
+    criteria: SkipCriteria | None = None
     """What else need not be inferred; None for nothing."""
 
     holes: HoleRule | None = None
@@ -117,9 +117,11 @@ class SegmentBlock:
         if spec.mask is not None:
             mask = open_volume(spec.mask, ReadLimits(cache_bytes=_MASK_CACHE))
             self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
-        self._sieve = None
-        if spec.gate is not None:
-            self._sieve = Sieve(spec.gate, spec.grid.volume_shape, spec.trial.affine)
+        self._skip_filter = None
+        if spec.criteria is not None:
+            self._skip_filter = SkipFilter(
+                spec.criteria, spec.grid.volume_shape, spec.trial.affine
+            )
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         """Segment one block.
@@ -147,8 +149,10 @@ class SegmentBlock:
         if inside is not None and not inside.any():
             nothing = np.zeros(block.write_roi.shape, np.uint8)
             return self._write(block_id, block.write_roi, nothing, meter)
-        if self._sieve is not None:
-            return self._sparse(block_id, block.write_roi, self._sieve, inside, meter)
+        if self._skip_filter is not None:
+            return self._sparse(
+                block_id, block.write_roi, self._skip_filter, inside, meter
+            )
         with meter("read"):
             seen = self._source.look(block.read_roi)
             note_read(seen.voxels)
@@ -170,7 +174,7 @@ class SegmentBlock:
                 block.read_roi,
                 block.write_roi,
                 grid.volume_shape,
-                None if inside is None else Wanted(inside),
+                None if inside is None else InferenceMask(inside),
             )
         probability = segmented.probability
         if empty is not None:
@@ -230,13 +234,13 @@ class SegmentBlock:
         self,
         block_id: int,
         roi: Roi,
-        sieve: Sieve,
+        skip_filter: SkipFilter,
         inside: NDArray[np.bool_] | None,
         meter: Meter,
     ) -> BlockReport:
-        """Segment what a sieve leaves of a block."""
-        done = sift(
-            sieve,
+        """Segment what a skip filter leaves of a block."""
+        done = infer_filtered(
+            skip_filter,
             self._engine,
             self._source,
             roi,

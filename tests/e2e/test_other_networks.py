@@ -11,7 +11,7 @@ import zarr
 from torch import nn
 
 from blockseg.core.specs import Affine
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.networks.registry import build
 from blockseg.networks.weights import save_weights
 from blockseg.networks.weights_info import WeightsInfo
@@ -63,7 +63,7 @@ def test_a_run_with_another_network_equals_the_whole_volume(
     assert record["request"]["settings"]["halo"] == network.reach
     made = record["decisions"]
     affine = Affine(made["offset"], made["scale"], *made["clip"])
-    wanted = np.rint(255 * whole_volume(stack, network, affine, "float32"))
+    wanted = np.rint(255 * reference_inference(stack, network, affine, "float32"))
     got = np.asarray(zarr.open_array(out / "0", mode="r")[...]).astype(int)
     assert wanted.std() > 20
     assert abs(got - wanted).max() <= 1

@@ -13,7 +13,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import BackendSpec
 from blockseg.inference.backends.table import available_backends, make_backend
 from blockseg.inference.engine import Engine
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.networks.published import import_published
 from blockseg.networks.receptive_field import ALIGNMENT, REACH
 from blockseg.networks.weights import load_weights
@@ -56,7 +56,7 @@ def test_float32_in_blocks_is_float64_in_one_piece_up_to_rare_rounding(
     network, info = load_weights(weights)
     background = estimate_background(list(raw), raw.dtype)
     by = affine(Normalization("robust"), background, info.gain)
-    exact = whole_volume(raw, network, by)
+    exact = reference_inference(raw, network, by)
     wanted = np.rint(255 * exact).astype(int)
     assert 0.001 < (exact > 0.5).mean() < 0.2  # there is something to compare
     for backend in set(available_backends()) - {"fake"}:

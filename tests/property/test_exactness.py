@@ -17,7 +17,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.engine import Engine
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.networks.registry import Network, build
 from blockseg.networks.weights import load_weights
@@ -131,7 +131,7 @@ def test_blocks_equal_the_whole_volume_whatever_their_shape(case, seed):
     assert math.prod(case.shape) <= MOST_VOXELS
     network = lively_network(width=2, seed=seed)
     raw = image(case.shape, seed)
-    whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
+    whole = reference_inference(raw, network, AFFINE)[case.roi.slices()]
     assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
 
 
@@ -159,7 +159,7 @@ def test_a_background_field_makes_no_seams(case, nodes, seed):
     network = lively_network(width=2, seed=seed)
     raw = image(case.shape, seed)
     field = field_over(case.shape, nodes, seed)
-    whole = whole_volume(raw, network, field)[case.roi.slices()]
+    whole = reference_inference(raw, network, field)[case.roi.slices()]
     assert abs(by_blocks(raw, network, case, affine=field) - whole).max() < 1e-9
 
 
@@ -174,7 +174,7 @@ FIXED = [
 def test_the_full_network_in_blocks_equals_the_whole_volume(case):
     network = lively_network(width=8, seed=0)
     raw = image(case.shape, 7)
-    whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
+    whole = reference_inference(raw, network, AFFINE)[case.roi.slices()]
     assert whole.std() > 0.05  # not saturated: differences would show
     assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
 
@@ -183,7 +183,7 @@ def test_the_shipped_weights_in_blocks_equal_the_whole_volume():
     case = Case((21, 38, 27), (12, 20, 28), (12, 20, 28), Roi((1, 0, 2), (21, 38, 27)))
     network, _ = load_weights(default_weights())
     raw = image(case.shape, 3)
-    whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
+    whole = reference_inference(raw, network, AFFINE)[case.roi.slices()]
     assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
 
 
@@ -206,7 +206,7 @@ def test_the_shipped_weights_in_blocks_equal_the_whole_volume():
 def test_the_other_networks_in_blocks_equal_the_whole_volume(architecture, case):
     network = lively_network(2, 0, architecture)
     raw = image(case.shape, 5)
-    whole = whole_volume(raw, network, AFFINE)[case.roi.slices()]
+    whole = reference_inference(raw, network, AFFINE)[case.roi.slices()]
     assert whole.std() > 0.05
     assert abs(by_blocks(raw, network, case) - whole).max() < 1e-9
 
@@ -215,7 +215,7 @@ def test_a_halo_below_the_reach_makes_seams():
     case = Case((136, 8, 8), (68, 8, 8), (68, 8, 8), Roi.whole((136, 8, 8)))
     network = lively_network(width=2, seed=0)
     raw = image(case.shape, 0)
-    whole = whole_volume(raw, network, AFFINE)
+    whole = reference_inference(raw, network, AFFINE)
     errors = {
         halo: abs(by_blocks(raw, network, case, halo) - whole).max()
         for halo in (0, 16, 24, 32)

@@ -5,15 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blockseg.core.cubes import CubeMask, Gate, cube_counts, spread
+from blockseg.core.cubes import CubeMask, SkipCriteria, cube_counts, spread
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.engine import Engine
-from blockseg.inference.path_opening import evidence
-from blockseg.inference.reference import whole_volume
-from blockseg.inference.skip_filter import Sieve, sift
+from blockseg.inference.path_opening import path_opening_score
+from blockseg.inference.reference import reference_inference
+from blockseg.inference.skip_filter import SkipFilter, infer_filtered
 from blockseg.io.protocol import MemoryVolume
 from blockseg.networks.receptive_field import ALIGNMENT, FIELDS, REACH
 from blockseg.networks.registry import build
@@ -81,11 +81,13 @@ def test_cubes_are_skipped_whole_and_the_others_are_as_ever_however_blocks_lie(
     shape, block, core, roi = case
     raw = image(shape, seed)
     rng = np.random.default_rng(seed)
-    found = evidence(raw, Roi.whole(shape), Roi.whole(shape), AFFINE, shape, EDGE)
+    found = path_opening_score(
+        raw, Roi.whole(shape), Roi.whole(shape), AFFINE, shape, EDGE
+    )
     bound = float(np.quantile(found, rank, method="lower"))
     counts = cube_counts(shape, EDGE)
     tissue = rng.random(counts) < 0.7 if with_tissue else np.ones(counts, bool)
-    gate = Gate(EDGE, bound, CubeMask.of(tissue) if with_tissue else None)
+    criteria = SkipCriteria(EDGE, bound, CubeMask.of(tissue) if with_tissue else None)
     masked = rng.random(shape) < 0.5 if with_mask else np.ones(shape, bool)
     whole = Roi.whole(shape)
     likely = spread(tissue, Roi.whole(counts), whole, EDGE)
@@ -93,17 +95,17 @@ def test_cubes_are_skipped_whole_and_the_others_are_as_ever_however_blocks_lie(
     expected = np.where(kept & masked, far_mean(raw), 0)
 
     engine = Engine(FakeBackend(core, np.dtype("f8")), AFFINE)
-    sieve = Sieve(gate, shape, AFFINE)
+    skip_filter = SkipFilter(criteria, shape, AFFINE)
     out = np.full(shape, np.nan)
     skipped = 0
     for part in BlockGrid(shape, block, (REACH,) * 3, roi, ALIGNMENT):
         inside = masked[part.write_roi.slices()] if with_mask else None
-        place = sieve.place(part.write_roi)
-        chosen = sieve.choose(raw[place.slices()], part.write_roi, inside)
+        place = skip_filter.place(part.write_roi)
+        chosen = skip_filter.choose(raw[place.slices()], part.write_roi, inside)
         skipped += chosen.skipped
         out[part.write_roi.slices()] = 0
         if chosen.roi.size:
-            around = sieve.around(chosen.roi, REACH)
+            around = skip_filter.around(chosen.roi, REACH)
             out[chosen.roi.slices()] = engine.probability(
                 raw[around.slices()], around, chosen.roi, shape, chosen.wanted
             )
@@ -115,21 +117,25 @@ def test_cubes_are_skipped_whole_and_the_others_are_as_ever_however_blocks_lie(
 def test_a_network_in_sifted_blocks_is_that_on_the_whole_volume():
     shape = (32, 16, 64)
     raw, network = image(shape, 1), lively(1)
-    found = evidence(raw, Roi.whole(shape), Roi.whole(shape), AFFINE, shape, EDGE)
+    found = path_opening_score(
+        raw, Roi.whole(shape), Roi.whole(shape), AFFINE, shape, EDGE
+    )
     bound = float(np.median(found))
-    gate = Gate(EDGE, bound)
+    criteria = SkipCriteria(EDGE, bound)
     engine = Engine(
         TorchBackend(BackendSpec("torch", "", (16, 16, 16), "float64"), network), AFFINE
     )
     roi = Roi((0, 0, 16), (32, 16, 64))
-    done = sift(Sieve(gate, shape, AFFINE), engine, MemoryVolume(raw), roi, 32)
+    done = infer_filtered(
+        SkipFilter(criteria, shape, AFFINE), engine, MemoryVolume(raw), roi, 32
+    )
     engine.close()
     kept = found[:, :, 1:] > bound
     assert done.computed == kept.sum() * EDGE**3
     assert done.skipped == (~kept).sum() * EDGE**3
     assert np.array_equal(done.raw, raw[roi.slices()])
     assert done.read_bytes == (32 * 16 * 64 + 32 * 16 * 64) * 2
-    bytes_ = np.rint(255 * whole_volume(raw, network, AFFINE))[roi.slices()]
+    bytes_ = np.rint(255 * reference_inference(raw, network, AFFINE))[roi.slices()]
     where = spread(kept, Roi.whole(kept.shape), Roi.whole(roi.shape), EDGE)
     assert np.array_equal(done.probability, np.where(where, bytes_, 0))
 
@@ -139,15 +145,17 @@ def test_a_network_that_sees_further_is_sifted_alike():
     shape = (16, 16, 32)
     raw, network = image(shape, 1), lively(1, architecture)
     whole = Roi.whole(shape)
-    left, right = evidence(raw, whole, whole, AFFINE, shape, EDGE).ravel()
+    left, right = path_opening_score(raw, whole, whole, AFFINE, shape, EDGE).ravel()
     engine = Engine(
         TorchBackend(BackendSpec("torch", "", (16, 16, 16), "float64"), network), AFFINE
     )
-    gate = Gate(EDGE, float(min(left, right)))
+    criteria = SkipCriteria(EDGE, float(min(left, right)))
     halo = FIELDS[architecture].reach
-    done = sift(Sieve(gate, shape, AFFINE), engine, MemoryVolume(raw), whole, halo)
+    done = infer_filtered(
+        SkipFilter(criteria, shape, AFFINE), engine, MemoryVolume(raw), whole, halo
+    )
     engine.close()
-    bytes_ = np.rint(255 * whole_volume(raw, network, AFFINE))
+    bytes_ = np.rint(255 * reference_inference(raw, network, AFFINE))
     bytes_[..., slice(0, 16) if left < right else slice(16, 32)] = 0
     assert done.computed == EDGE**3
     assert np.array_equal(done.probability, bytes_)

@@ -11,7 +11,7 @@ from blockseg.core.block_reach import BlockReach
 from blockseg.core.errors import VolumeError
 from blockseg.core.reads import note_read, noting_reads
 from blockseg.inference.path_opening import SEEN
-from blockseg.inference.skip_filter import Sieve, sift
+from blockseg.inference.skip_filter import SkipFilter, infer_filtered
 from blockseg.io.holes.mended_volume import AROUND_HOLES, MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.open import open_volume
@@ -19,7 +19,7 @@ from blockseg.io.open import open_volume
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from blockseg.core.cubes import Gate
+    from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
     from blockseg.core.holes import HoleRule
     from blockseg.core.space import Space
@@ -51,11 +51,11 @@ class BlockReading:
     """Whether blocks wholly outside of the mask are read as well, and no block more than
     is needed to measure it."""
 
-    gate: Gate | None = None
+    criteria: SkipCriteria | None = None
     """What of a block need not be read."""
 
     affine: Affine | AffineField | None = None
-    """Normalisation of the run, where there is a gate."""
+    """Normalisation of the run, where something is skipped."""
 
     holes: HoleRule | None = None
     """By what voxels without data are told; None where nothing is a hole."""
@@ -63,7 +63,7 @@ class BlockReading:
     @property
     def reach(self) -> BlockReach:
         """What blocks read, at most."""
-        margin = 0 if self.gate is None else self.gate.tile + SEEN
+        margin = 0 if self.criteria is None else self.criteria.tile + SEEN
         if self.holes is not None:
             margin += AROUND_HOLES
         return BlockReach.of(self.grid, margin)
@@ -109,9 +109,9 @@ class _Reader:
         self._mask = None
         if spec.mask is not None and spec.space is not None:
             self._mask = MaskSampler(open_volume(spec.mask), shape, spec.space)
-        self._sieve = None
-        if spec.gate is not None and spec.affine is not None:
-            self._sieve = Sieve(spec.gate, shape, spec.affine)
+        self._skip_filter = None
+        if spec.criteria is not None and spec.affine is not None:
+            self._skip_filter = SkipFilter(spec.criteria, shape, spec.affine)
 
     def read(self, number: int) -> None:
         grid = self._spec.grid
@@ -122,13 +122,13 @@ class _Reader:
             note_read(inside)
             if not self._spec.outside and not inside.any():
                 return
-        if self._sieve is None:
+        if self._skip_filter is None:
             look = self._source.glance if self._spec.outside else self._source.look
             note_read(look(block.read_roi).voxels)
             return
         with suppress(_HasReadError):
-            sift(
-                self._sieve,
+            infer_filtered(
+                self._skip_filter,
                 _Nobody(),
                 self._source,
                 block.write_roi,

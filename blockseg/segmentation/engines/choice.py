@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from blockseg.core.errors import BackendError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.backends.table import ON_DEVICES, REFERENCE, stands_in
-from blockseg.inference.engine_evaluation import Tried, fastest
-from blockseg.segmentation.engines.process import TrialHere, TrialProcess
+from blockseg.inference.engine_evaluation import EngineEvaluation, fastest
+from blockseg.segmentation.engines.process import EvaluatorHere, EvaluatorProcess
 from blockseg.segmentation.engines.trial import EngineTrial
 from blockseg.segmentation.engines.windows import trial_windows
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.core.specs import BackendSpec
-    from blockseg.segmentation.engines.process import Trials
+    from blockseg.segmentation.engines.process import Evaluators
 
 __all__ = [
     "Choice",
     "choose_engine",
     "engines_of",
+    "evaluation_lines",
+    "evaluators_for",
     "measured_speed",
     "trial_of",
-    "trials_for",
-    "tried_lines",
 ]
 
 
@@ -42,7 +42,7 @@ class Choice:
     devices: tuple[str, ...]
     """Names of the devices of this machine."""
 
-    tried: tuple[Tried, ...]
+    tried: tuple[EngineEvaluation, ...]
     """What came of each, in the order in which they were tried."""
 
     spare: tuple[tuple[str, str], ...]
@@ -81,8 +81,8 @@ class Choice:
 
 
 def choose_engine(
-    inputs: Inputs, planned: Decisions, trials: Trials
-) -> tuple[Choice, Tried | None]:
+    inputs: Inputs, planned: Decisions, evaluators: Evaluators
+) -> tuple[Choice, EngineEvaluation | None]:
     """Try engines on the run's own volume and take the fastest that may be used.
 
     Where the user names an engine it is taken if it may be used, however fast others
@@ -93,7 +93,7 @@ def choose_engine(
     ----------
     inputs, planned
         Of the run, with a window that should fit the device.
-    trials
+    evaluators
         Where to try.
 
     Returns
@@ -111,15 +111,15 @@ def choose_engine(
     volume, field = inputs.source.volume, inputs.field
     windows = trial_windows(volume, inputs.roi, planned.window, field)
     trial = EngineTrial(windows, field, planned.affine, planned.threshold)
-    devices = tuple(device.name for device in trials.devices())
+    devices = tuple(device.name for device in evaluators.devices())
     groups = _groups(settings.backend, planned.precision)
     if not devices and not stands_in(settings.backend):
         first, *others = [engine for group in groups for engine in group]
         choice = Choice(windows, (), (), tuple(others))
-        return choice, Tried(*first, spec.device, spec.core)
-    done: list[Tried] = []
+        return choice, EngineEvaluation(*first, spec.device, spec.core)
+    done: list[EngineEvaluation] = []
     for number, group in enumerate(groups):
-        found = [trials.tries(trial, _as(spec, *engine)) for engine in group]
+        found = [evaluators.evaluate(trial, _as(spec, *engine)) for engine in group]
         done += found
         if settings.backend != "auto" and not number and found[0].unsuited:
             raise BackendError(found[0].why_not)
@@ -133,12 +133,12 @@ def choose_engine(
     return choice, None
 
 
-def trials_for(inputs: Inputs) -> Trials:
+def evaluators_for(inputs: Inputs) -> Evaluators:
     """Return where to try engines: in a process of its own, unless this one infers."""
     here = inputs.settings.scheduler == "serial" or stands_in(inputs.settings.backend)
     if here or inputs.source.spec.format == "memory":
-        return TrialHere(inputs.source.volume)
-    return TrialProcess(inputs.source.spec)
+        return EvaluatorHere(inputs.source.volume)
+    return EvaluatorProcess(inputs.source.spec)
 
 
 def trial_of(inputs: Inputs, decisions: Decisions) -> EngineTrial:
@@ -168,7 +168,7 @@ def measured_speed(decisions: Decisions) -> float:
     return 0.0
 
 
-def tried_lines(decisions: Decisions) -> tuple[str, ...]:
+def evaluation_lines(decisions: Decisions) -> tuple[str, ...]:
     """Return what came of each engine that was tried, for a user to read."""
     return tuple(
         f"{one['backend']} {one['precision']}: "
@@ -196,7 +196,9 @@ def _groups(backend: str, precision: str) -> list[list[tuple[str, str]]]:
 
 
 def _spare(
-    done: Sequence[Tried], left: Sequence[Sequence[tuple[str, str]]], chosen: Tried
+    done: Sequence[EngineEvaluation],
+    left: Sequence[Sequence[tuple[str, str]]],
+    chosen: EngineEvaluation,
 ) -> tuple[tuple[str, str], ...]:
     able = sorted(
         (one for one in done if not one.why_not and one != chosen),

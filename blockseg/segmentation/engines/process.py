@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from blockseg.core.errors import BackendError
 from blockseg.inference import devices
-from blockseg.inference.engine_evaluation import Tried
+from blockseg.inference.engine_evaluation import EngineEvaluation
 from blockseg.io.open import open_volume
-from blockseg.segmentation.engines.trial import EngineTrial, Judge
+from blockseg.segmentation.engines.trial import EngineEvaluator, EngineTrial
 
 if TYPE_CHECKING:
     from blockseg.core.specs import BackendSpec, VolumeSpec
     from blockseg.inference.devices import Device
     from blockseg.io.protocol import Volume
 
-__all__ = ["TrialHere", "TrialProcess", "Trials"]
+__all__ = ["EvaluatorHere", "EvaluatorProcess", "Evaluators"]
 
 _DIED = "its process died while it was tried: a crash in native code, or out of memory"
 
 
-class Trials(Protocol):
+class Evaluators(Protocol):
     """Where engines are tried; to be left when that is done."""
 
     def __enter__(self) -> Self:
@@ -49,12 +49,12 @@ class Trials(Protocol):
         """
         ...
 
-    def tries(self, trial: EngineTrial, spec: BackendSpec) -> Tried:
-        """Try an engine on the first device; see :meth:`Judge.tries`."""
+    def evaluate(self, trial: EngineTrial, spec: BackendSpec) -> EngineEvaluation:
+        """Try an engine on the first device; see :meth:`EngineEvaluator.evaluate`."""
         ...
 
 
-class TrialHere:
+class EvaluatorHere:
     """Tries engines in the process that is to infer.
 
     Parameters
@@ -65,30 +65,30 @@ class TrialHere:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._judge: Judge | None = None
+        self._evaluator: EngineEvaluator | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._judge = None
+        self._evaluator = None
 
     def devices(self) -> tuple[Device, ...]:
-        """Return the CUDA devices; see :meth:`Trials.devices`."""
+        """Return the CUDA devices; see :meth:`Evaluators.devices`."""
         try:
             return devices.look_at_devices()
         except RuntimeError as error:
             message = f"the CUDA devices cannot be used: {error}"
             raise BackendError(message) from error
 
-    def tries(self, trial: EngineTrial, spec: BackendSpec) -> Tried:
+    def evaluate(self, trial: EngineTrial, spec: BackendSpec) -> EngineEvaluation:
         """Try an engine."""
-        if self._judge is None or self._judge.trial != trial:
-            self._judge = Judge(trial, self._volume)
-        return self._judge.tries(spec)
+        if self._evaluator is None or self._evaluator.trial != trial:
+            self._evaluator = EngineEvaluator(trial, self._volume)
+        return self._evaluator.evaluate(spec)
 
 
-class TrialProcess:
+class EvaluatorProcess:
     """One other process, started when it is first needed, and anew if it dies.
 
     Parameters
@@ -109,7 +109,7 @@ class TrialProcess:
         self._end()
 
     def devices(self) -> tuple[Device, ...]:
-        """Return the CUDA devices; see :meth:`Trials.devices`."""
+        """Return the CUDA devices; see :meth:`Evaluators.devices`."""
         if not devices.cuda_devices():
             return ()  # those of the workers are elsewhere
         if self._found is None:
@@ -121,13 +121,15 @@ class TrialProcess:
                 raise BackendError(message) from error
         return self._found
 
-    def tries(self, trial: EngineTrial, spec: BackendSpec) -> Tried:
+    def evaluate(self, trial: EngineTrial, spec: BackendSpec) -> EngineEvaluation:
         """Try an engine; one that crashes takes nothing with it."""
         try:
             return self._started().submit(_tried, trial, self._source, spec).result()
         except BrokenProcessPool:
             self._end()
-            return Tried(spec.name, spec.precision, spec.device, spec.core, _DIED)
+            return EngineEvaluation(
+                spec.name, spec.precision, spec.device, spec.core, _DIED
+            )
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -144,10 +146,12 @@ def _devices() -> tuple[Device, ...]:
     return devices.look_at_devices()
 
 
-def _tried(trial: EngineTrial, source: VolumeSpec, spec: BackendSpec) -> Tried:
-    return _judge(trial, source).tries(spec)
+def _tried(
+    trial: EngineTrial, source: VolumeSpec, spec: BackendSpec
+) -> EngineEvaluation:
+    return _evaluator(trial, source).evaluate(spec)
 
 
 @lru_cache(maxsize=1)
-def _judge(trial: EngineTrial, source: VolumeSpec) -> Judge:
-    return Judge(trial, open_volume(source))
+def _evaluator(trial: EngineTrial, source: VolumeSpec) -> EngineEvaluator:
+    return EngineEvaluator(trial, open_volume(source))

@@ -1,4 +1,4 @@
-"""Trial of engines on windows of the volume: in the driver, again in each worker."""
+"""Evaluation of engines on windows of the volume: in the driver, in each worker."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import BlocksegError
 from blockseg.inference.backends.table import REFERENCE
-from blockseg.inference.engine_evaluation import Tried, try_engine
-from blockseg.inference.fallback import SteadyEngine
+from blockseg.inference.engine_evaluation import EngineEvaluation, evaluate_engine
+from blockseg.inference.fallback import FallbackEngine
 from blockseg.inference.make_engine import make_engine
 from blockseg.inference.parity import (
     TOLERANCES,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["EngineTrial", "Judge", "engine_for"]
+__all__ = ["EngineEvaluator", "EngineTrial", "engine_for"]
 
 _NOTHING_READ = "no window of the volume could be read to check it on"
 
@@ -58,7 +58,7 @@ class EngineTrial:
         return replace(self, windows=self.windows[:count])
 
 
-class Judge:
+class EngineEvaluator:
     """Reads the windows of a trial once, and the reference's answer for each device.
 
     Parameters
@@ -95,11 +95,11 @@ class Judge:
         found = compared(engine, samples, wanted, self.trial.threshold)
         return found.problem(TOLERANCES[spec.precision])
 
-    def tries(
+    def evaluate(
         self, spec: BackendSpec, clock: Callable[[], float] = time.perf_counter
-    ) -> Tried:
+    ) -> EngineEvaluation:
         """Try an engine, and time it if it may be used; raises nothing of a device."""
-        unused = Tried(spec.name, spec.precision, spec.device, spec.core)
+        unused = EngineEvaluation(spec.name, spec.precision, spec.device, spec.core)
         try:
             samples, wanted = self._prepared(spec)
         except (BlocksegError, RuntimeError) as error:
@@ -111,7 +111,7 @@ class Judge:
             return replace(unused, why_not="" if _is_reference(spec) else _NOTHING_READ)
         trial = self.trial
         step = trial.field.alignment
-        return try_engine(
+        return evaluate_engine(
             spec, step, self.make, samples, wanted, trial.threshold, clock
         )
 
@@ -156,11 +156,13 @@ def engine_for(
     BackendError
         If no engine can be used.
     """
-    judge = Judge(trial, volume)
+    evaluator = EngineEvaluator(trial, volume)
     if specs[0].device == "cpu":
-        return judge.make(specs[0])
-    engine = SteadyEngine(specs, trial.field.alignment, judge.make, judge.accepts)
-    judge.forget()
+        return evaluator.make(specs[0])
+    engine = FallbackEngine(
+        specs, trial.field.alignment, evaluator.make, evaluator.accepts
+    )
+    evaluator.forget()
     return engine
 
 

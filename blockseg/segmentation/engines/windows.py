@@ -1,4 +1,4 @@
-"""Windows of a volume to judge engines on: the same ones every time, the bright ones too."""
+"""Windows of a volume to evaluate engines on: the same ones every time, the bright ones too."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.cubes import TILE, cube_box
-from blockseg.inference.components import long_pieces
+from blockseg.inference.components import long_components
 from blockseg.inference.skip_calibration import Inferred
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def what_it_holds(
     volume_shape
         Voxels along (z, y, x).
     value
-        Evidence of the cube.
+        Score of the cube.
     near
         Of each of its tiles (z, y, x); None where the cube has none.
     stratum
         That it was drawn from.
     """
-    neurites, specks = long_pieces(foreground, cube, volume_shape)
+    neurites, specks = long_components(foreground, cube, volume_shape)
     tiles = cube_box(cube, TILE)
     if near is None:
         near = np.full(tiles.shape, value, np.float32)

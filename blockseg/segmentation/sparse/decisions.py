@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.planning.tiling import block_shape
-from blockseg.core.cubes import EDGE, TILE, CubeMask, Gate, cube_counts
+from blockseg.core.cubes import EDGE, TILE, CubeMask, SkipCriteria, cube_counts
 from blockseg.core.geometry import to_zyx
 from blockseg.inference.skip_calibration import (
     FEWEST,
     LOSS,
     Inferred,
-    Skipping,
-    choose_bound,
+    SkipCalibration,
+    choose_threshold,
 )
 from blockseg.io.masks.tissue import tissue_cubes
 from blockseg.segmentation.sparse.survey import Survey
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
 
-__all__ = ["Sparse", "gate_of", "sparse_decisions", "sparse_from", "surveyed"]
+__all__ = ["Sparse", "skip_criteria", "sparse_decisions", "sparse_from", "surveyed"]
 
 
 _AGAIN = 3
@@ -38,7 +38,7 @@ _MUCH = 0.5
 """Share of the volume that is skipped, from which on no more of it is looked for."""
 
 _CLEAR = 0.75
-"""Share of the volume with less evidence than all foreground, from which on it pays."""
+"""Share of the volume with a lower score than all foreground, from which on it pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def sparse_from(data: dict[str, Any] | None) -> Sparse | None:
     return None if data is None else Sparse(**data)
 
 
-def gate_of(data: dict[str, Any] | None) -> Gate | None:
+def skip_criteria(data: dict[str, Any] | None) -> SkipCriteria | None:
     """Return what workers need of it; None if everything is to be inferred."""
     found = sparse_from(data)
     if found is None or not found.skips:
@@ -125,7 +125,7 @@ def gate_of(data: dict[str, Any] | None) -> Gate | None:
     tissue = None
     if found.tissue is not None:
         tissue = CubeMask(to_zyx(found.tissue["counts"]), found.tissue["bits"])
-    return Gate(found.edge, found.bound, tissue, found.tile or found.edge)
+    return SkipCriteria(found.edge, found.bound, tissue, found.tile or found.edge)
 
 
 def _joined(said: str, note: str) -> str:
@@ -133,7 +133,7 @@ def _joined(said: str, note: str) -> str:
 
 
 def _clear(survey: Survey, cubes: Sequence[Inferred]) -> bool:
-    """Say whether most of a volume shows less evidence than any foreground found."""
+    """Say whether most of a volume has a lower score than any foreground found."""
     faintest = min((cube.faintest for cube in cubes), default=math.inf)
     if math.isinf(faintest):
         return False
@@ -142,7 +142,7 @@ def _clear(survey: Survey, cubes: Sequence[Inferred]) -> bool:
 
 def surveyed(
     survey: Survey, workers: int, wrong: float = 0.0
-) -> tuple[list[Inferred], Skipping]:
+) -> tuple[list[Inferred], SkipCalibration]:
     """Infer as many cubes as it takes to say what may be skipped, within limits.
 
     Parameters
@@ -164,22 +164,22 @@ def surveyed(
     """
     cubes, sizes = survey.inferred(workers)
     times = survey.wanted // max(len(cubes), 1)
-    chosen = choose_bound(cubes, sizes)
+    chosen = choose_threshold(cubes, sizes)
     if not chosen.clear and times > 1:
         cubes += survey.more(workers, times - 1)
-        chosen = choose_bound(cubes, sizes)
+        chosen = choose_threshold(cubes, sizes)
     suspects = survey.suspects(chosen.bound, workers)
     if suspects:
         cubes += suspects
-        chosen = choose_bound(cubes, sizes)
+        chosen = choose_threshold(cubes, sizes)
     for _ in range(_AGAIN):
         if survey.empty(chosen.bound) >= _MUCH or not _clear(survey, cubes):
             break
         # What there is stands out, but is too little to be sure of: more cubes help.
         cubes += survey.more(workers, max(times, 1))
-        chosen = choose_bound(cubes, sizes)
+        chosen = choose_threshold(cubes, sizes)
     if wrong:
-        chosen = choose_bound(cubes, sizes, LOSS - wrong)
+        chosen = choose_threshold(cubes, sizes, LOSS - wrong)
         chosen = replace(chosen, at_most=chosen.at_most + wrong)
     return cubes, chosen
 

@@ -16,7 +16,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.inference.make_engine import make_engine
-from blockseg.inference.path_opening import SEEN, evidence
+from blockseg.inference.path_opening import SEEN, path_opening_score
 from blockseg.io.chunk_memory import readers
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.segmentation.sparse.cube import what_it_holds
@@ -40,9 +40,9 @@ _FEWEST, _MOST = 24, 256  # cubes inferred, and between them:
 _SHARE = 50  # one in so many of the volume
 _SMALL = 4  # never more than one in so many
 _OUTSIDE = 4  # one in so many of those inferred lies outside of the tissue
-_OTHERS = 3  # and one in so many of these is not of the best by evidence
+_OTHERS = 3  # and one in so many of these is not of the best by score
 _SUSPECTS = 12  # outside of the tissue, inferred because they show too much for that
-_STRATA = (16, 8, 4, 2, 1)  # of the cubes by evidence: the best 16th, the next, ...
+_STRATA = (16, 8, 4, 2, 1)  # of the cubes by score: the best 16th, the next, ...
 _BEST_SHARE = 2  # of those inferred, one in so many is of the best stratum
 _BEST = 8  # cubes that the best stratum has at least
 _SEED = 4
@@ -69,8 +69,8 @@ class Survey:
     """A sample of cubes, the same for every way to store, to cut or to mask a volume.
 
     Groups of 2×2×2 cubes are drawn one from each of equal stretches of the volume, and
-    their evidence looked at. Of their cubes a few are drawn to be inferred, by strata of
-    evidence: half from the best, where most of the foreground is, and as many from each of
+    their score looked at. Of their cubes a few are drawn to be inferred, by strata of
+    score: half from the best, where most of the foreground is, and as many from each of
     the others. How many cubes a stratum stands for makes up for that. Cubes outside of
     the tissue are looked at like all others: most of those inferred show the most.
 
@@ -116,7 +116,7 @@ class Survey:
         return sum(group.cubes.size for group in self.groups)
 
     def empty(self, bound: float | None) -> float:
-        """Return the share of all tiles that are tissue and have no more evidence."""
+        """Return the share of all tiles that are tissue and have no higher score."""
         if bound is None or not self.seen:
             return 0.0
         few = sum(
@@ -157,7 +157,7 @@ class Survey:
         Parameters
         ----------
         bound
-            Evidence up to which a tile of the tissue is skipped; None where none is.
+            Score up to which a tile of the tissue is skipped; None where none is.
         workers
             Engines at work at the same time.
 
@@ -176,7 +176,7 @@ class Survey:
         return self._all(drawn, workers)
 
     def _outside(self) -> list[tuple[Zyx, float]]:
-        """Return the cubes looked at outside of the tissue, with most evidence first."""
+        """Return the cubes looked at outside of the tissue, the highest score first."""
         found = [
             (to_zyx(np.add(index, group.box.start)), float(group.outside[index]))
             for group in self.groups
@@ -213,7 +213,7 @@ class Survey:
             raw = self._volume.read(seen)
         except VolumeError:
             return None
-        found = evidence(raw, seen, roi, self._decisions.affine, shape, TILE)
+        found = path_opening_score(raw, seen, roi, self._decisions.affine, shape, TILE)
         outside = np.where(inside, -np.inf, self._best(found, cubes)).astype(np.float32)
         found[~spread(inside, cubes, tiles, self.edge // TILE)] = -np.inf
         return Group(cubes, self._best(found, cubes), found, outside)
@@ -226,7 +226,7 @@ class Survey:
         return found
 
     def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
-        """Draw cubes to infer: position, evidence and stratum of each."""
+        """Draw cubes to infer: position, score and stratum of each."""
         places = [
             (to_zyx(np.add(index, group.box.start)), float(group.cubes[index]))
             for group in self.groups
@@ -312,7 +312,7 @@ class Survey:
                     foreground &= ~seen.missing[cube.slices(around.start)]
                 near = None
                 if value > -math.inf:
-                    near = evidence(
+                    near = path_opening_score(
                         raw, around, cube, self._decisions.affine, shape, TILE
                     )
                 found.append(

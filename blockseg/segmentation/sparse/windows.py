@@ -58,7 +58,7 @@ def cheapest_window(
     survey
         Has looked at them.
     bound
-        Evidence up to which a tile is skipped; None for those outside of the tissue.
+        Score up to which a tile is skipped; None for those outside of the tissue.
     inputs, decisions
         Of the run as it would be if nothing were skipped.
     """

@@ -1,4 +1,4 @@
-"""Lanes take neighbours, and nobody is idle while something is left."""
+"""Streams take neighbours, and nobody is idle while something is left."""
 
 import pytest
 from hypothesis import given

@@ -14,7 +14,7 @@ import torch
 from triton.runtime import interpreter
 
 from blockseg.core.specs import Affine
-from blockseg.inference.backends.cuda.fused import FusedChain
+from blockseg.inference.backends.cuda.fused import FusedNetwork
 from blockseg.inference.backends.cuda.tiling import Tiling
 from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights import load_weights
@@ -36,7 +36,7 @@ def main(source: str, target: str) -> None:
 
     def chain(*on_chip, tiling=TILING):
         tiling = replace(tiling, on_chip=frozenset(on_chip))
-        made = FusedChain(network, core, affine, CPU, tiling=tiling)
+        made = FusedNetwork(network, core, affine, CPU, tiling=tiling)
         made._logits.fill_(77)
         return made
 

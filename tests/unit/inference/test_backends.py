@@ -22,7 +22,7 @@ from blockseg.inference.backends.table import (
     make_backend,
 )
 from blockseg.inference.backends.torch import TorchBackend
-from blockseg.inference.boundary_padding import Walls
+from blockseg.inference.boundary_padding import BoundaryPadding
 from blockseg.networks.receptive_field import FIELDS
 
 CORE = (8, 12, 16)
@@ -129,12 +129,12 @@ def test_openvino_compiles_once_for_a_row_and_does_not_collect_graphs(
     spec, monkeypatch
 ):
     backend = OpenVinoBackend(replace(spec, name="openvino"))
-    built: list[Walls | None] = []
+    built: list[BoundaryPadding | None] = []
     build = backend._build
 
-    def counted(walls: Walls | None) -> Any:
-        built.append(walls)
-        return build(walls)
+    def counted(padding: BoundaryPadding | None) -> Any:
+        built.append(padding)
+        return build(padding)
 
     monkeypatch.setattr(backend, "_build", counted)
     row = [ending((32, 0), (0, 0), x) for x in ((32, 0), (0, 0), (0, 0), (0, 32))]

@@ -13,7 +13,7 @@ from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.table import make_byte_backend, takes_bytes
 from blockseg.inference.engine import Engine
 from blockseg.inference.make_engine import make_engine
-from blockseg.inference.window_layout import Wanted
+from blockseg.inference.window_layout import InferenceMask
 from blockseg.networks.receptive_field import ALIGNMENT, REACH
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
@@ -37,7 +37,7 @@ def segmented(engine: Any, raw: Any, grid: Any, wanted: Any = None) -> Any:
     for block in grid:
         part = None
         if wanted is not None:
-            part = Wanted(wanted[block.write_roi.slices()])
+            part = InferenceMask(wanted[block.write_roi.slices()])
         done = engine.segment(
             raw[block.read_roi.slices()],
             block.read_roi,

@@ -1,14 +1,14 @@
 import numpy as np
 
 from blockseg.core.geometry import Roi
-from blockseg.inference.components import LENGTH, long_pieces
+from blockseg.inference.components import LENGTH, long_components
 
 WHOLE = (100, 100, 100)
 INSIDE = Roi((20, 20, 20), (52, 52, 52))
 
 
 def told(foreground, roi=INSIDE, shape=WHOLE):
-    neurites, specks = long_pieces(foreground, roi, shape)
+    neurites, specks = long_components(foreground, roi, shape)
     return int(np.count_nonzero(neurites)), int(specks.sum())
 
 
@@ -47,5 +47,5 @@ def test_nothing_is_no_piece_and_thin_parts_are_looked_at_as_others_are():
 def test_pieces_are_told_apart():
     foreground = np.zeros((32, 32, 32), bool)
     foreground[4, 4, 4:20] = foreground[20, 4:14, 9] = True
-    neurites, _ = long_pieces(foreground, INSIDE, WHOLE)
+    neurites, _ = long_components(foreground, INSIDE, WHOLE)
     assert sorted(np.bincount(neurites[foreground]).tolist()) == [0, 10, 16]

@@ -14,7 +14,7 @@ from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.cuda import backend as module
 from blockseg.inference.backends.cuda.backend import FusedCudaBackend, TorchCudaBackend
 from blockseg.inference.backends.cuda.plan import ON_CHIP
-from blockseg.inference.backends.cuda.torch_network import TorchChain
+from blockseg.inference.backends.cuda.torch_network import TorchNetwork
 from blockseg.inference.backends.device.protocol import RawWindow
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.torch import TorchBackend
@@ -102,8 +102,8 @@ def test_a_closed_engine_says_so(weights_file):
 def test_heads_stay_in_float32_where_the_rest_is_rounded(architecture):
     network = build(architecture, 2).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    chain = TorchChain(network, AFFINE, CPU)
-    ready = chain._network
+    on_device = TorchNetwork(network, AFFINE, CPU)
+    ready = on_device._network
     heads = [
         (name, layer)
         for name, layer in ready.named_modules()
@@ -130,7 +130,7 @@ def test_our_kernels_are_for_sdasn_only(weights_file):
 
 
 class StandIn:
-    """A chain that says what it was made for."""
+    """A network that says what it was made for."""
 
     last: "StandIn"
 
@@ -146,7 +146,7 @@ def test_our_kernels_get_what_the_engine_is_built_for(weights_file, monkeypatch)
     pytest.importorskip("triton", reason="Triton is not installed")
     from blockseg.inference.backends.cuda import fused as cuda_chain
 
-    monkeypatch.setattr(cuda_chain, "FusedChain", StandIn)
+    monkeypatch.setattr(cuda_chain, "FusedNetwork", StandIn)
     backend = FusedCudaBackend(spec(weights_file), AFFINE)
     assert StandIn.last.made_for == ("sdasn", CORE, AFFINE, "cpu", None)
     inside, edge = windows()

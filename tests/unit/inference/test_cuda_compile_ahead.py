@@ -12,7 +12,7 @@ from blockseg.inference.backends.cuda.plan import ON_CHIP
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 
 from blockseg.inference.backends.cuda.compile_ahead import resources
-from blockseg.inference.backends.cuda.fused import FusedChain
+from blockseg.inference.backends.cuda.fused import FusedNetwork
 from blockseg.inference.backends.cuda.tiling import Tiling, stages_for
 
 CORE = (64, 64, 64)
@@ -42,13 +42,13 @@ def test_kernels_fit_a_card_without_spilling(
 ):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     tiling = replace(Tiling(16, stages_for(card), 8, 132), on_chip=ON_CHIP)
-    chain = FusedChain(
+    on_device = FusedNetwork(
         make_network(), CORE, Affine(168.5, 500.0), torch.device("cpu"), tiling=tiling
     )
     raw = torch.zeros([n + 64 for n in CORE], dtype=torch.int16)
     bounds = torch.zeros(12, dtype=torch.int32)
     out = torch.zeros(CORE, dtype=torch.uint8)
-    launch = list(chain.launches(raw, bounds, out, edge=True))[number]
+    launch = list(on_device.launches(raw, bounds, out, edge=True))[number]
     found = resources(launch, card)
     assert found.spilled == 0
     assert found.shared <= SHARED[card]

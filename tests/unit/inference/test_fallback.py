@@ -14,7 +14,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.engine import Engine
-from blockseg.inference.fallback import SteadyEngine
+from blockseg.inference.fallback import FallbackEngine
 from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
@@ -63,7 +63,7 @@ def expected():
 
 def test_an_engine_that_works_leaves_no_note(expected):
     make = Maker()
-    engine = SteadyEngine([FIRST, SECOND], ALIGNMENT, make)
+    engine = FallbackEngine([FIRST, SECOND], ALIGNMENT, make)
     done = segmented(engine)
     engine.close()
     assert np.array_equal(done.probability, expected)
@@ -74,7 +74,7 @@ def test_an_engine_that_works_leaves_no_note(expected):
 
 def test_a_window_that_does_not_fit_is_halved_and_the_block_says_so(expected):
     make = Maker(tensorrt=FakeDevice(memory=96**3))
-    engine = SteadyEngine([FIRST, SECOND], ALIGNMENT, make)
+    engine = FallbackEngine([FIRST, SECOND], ALIGNMENT, make)
     done = segmented(engine)
     assert np.array_equal(done.probability, expected)
     assert done.note == (
@@ -89,7 +89,7 @@ def test_a_window_that_does_not_fit_is_halved_and_the_block_says_so(expected):
 
 def test_threads_that_run_out_of_memory_together_halve_it_once(expected):
     make = Maker(tensorrt=FakeDevice(memory=96**3))
-    engine = SteadyEngine([FIRST], ALIGNMENT, make)
+    engine = FallbackEngine([FIRST], ALIGNMENT, make)
     start = threading.Barrier(4)
 
     def work(_):
@@ -109,7 +109,7 @@ def test_an_engine_without_memory_for_the_smallest_window_gives_way_to_the_next(
     expected,
 ):
     make = Maker(tensorrt=FakeDevice(memory=1))
-    engine = SteadyEngine([FIRST, SECOND], ALIGNMENT, make)
+    engine = FallbackEngine([FIRST, SECOND], ALIGNMENT, make)
     done = segmented(engine)
     engine.close()
     assert np.array_equal(done.probability, expected)
@@ -119,7 +119,7 @@ def test_an_engine_without_memory_for_the_smallest_window_gives_way_to_the_next(
 
 def test_a_device_without_memory_for_any_engine_is_lost():
     small = FakeDevice(memory=1)
-    engine = SteadyEngine(
+    engine = FallbackEngine(
         [FIRST, SECOND], ALIGNMENT, Maker(tensorrt=small, torch=small)
     )
     for _ in range(2):
@@ -135,7 +135,7 @@ def test_an_engine_that_is_not_accepted_gives_way_to_the_next(expected):
         return "it is off by 0.3" if spec.name == "tensorrt" else ""
 
     make = Maker()
-    engine = SteadyEngine([FIRST, SECOND], ALIGNMENT, make, accepts)
+    engine = FallbackEngine([FIRST, SECOND], ALIGNMENT, make, accepts)
     done = segmented(engine)
     engine.close()
     assert asked == ["tensorrt", "torch"]
@@ -152,7 +152,7 @@ def test_an_engine_that_runs_out_of_memory_while_it_is_judged_gets_smaller_windo
         return ""
 
     make = Maker(tensorrt=FakeDevice(memory=96**3))
-    engine = SteadyEngine([FIRST], ALIGNMENT, make, accepts)
+    engine = FallbackEngine([FIRST], ALIGNMENT, make, accepts)
     assert engine.spec.core == (32, 32, 32)
     engine.close()
     assert make.open == 0
@@ -160,18 +160,18 @@ def test_an_engine_that_runs_out_of_memory_while_it_is_judged_gets_smaller_windo
 
 def test_what_is_not_installed_gives_way_to_the_next_and_alone_is_told():
     missing = MissingExtraError("TensorRT", "tensorrt")
-    engine = SteadyEngine([FIRST, SECOND], ALIGNMENT, Maker(tensorrt=missing))
+    engine = FallbackEngine([FIRST, SECOND], ALIGNMENT, Maker(tensorrt=missing))
     assert "TensorRT is not installed" in segmented(engine).note
     engine.close()
     with pytest.raises(BackendError, match=r"pip install 'blockseg\[tensorrt\]'"):
-        SteadyEngine([FIRST], ALIGNMENT, Maker(tensorrt=missing))
+        FallbackEngine([FIRST], ALIGNMENT, Maker(tensorrt=missing))
 
 
 def test_a_device_that_fails_is_never_used_again(tmp_path):
     (tmp_path / "breaks").touch()
     device = FakeDevice(breaks=str(tmp_path / "breaks"))
     make = Maker(tensorrt=device)
-    engine = SteadyEngine([FIRST, SECOND], ALIGNMENT, make)
+    engine = FallbackEngine([FIRST, SECOND], ALIGNMENT, make)
     for _ in range(2):
         with pytest.raises(
             DeviceLostError, match=r"the device of tensorrt failed: the"
@@ -182,7 +182,7 @@ def test_a_device_that_fails_is_never_used_again(tmp_path):
 
 
 def test_an_error_of_some_library_counts_as_the_devices_and_ours_do_not():
-    engine = SteadyEngine([FIRST], ALIGNMENT, Maker())
+    engine = FallbackEngine([FIRST], ALIGNMENT, Maker())
     with pytest.raises(GeometryError):
         engine.segment(RAW, ROI, Roi.whole((65, 32, 32)), SHAPE)
 

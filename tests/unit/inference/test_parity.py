@@ -13,7 +13,11 @@ from blockseg.core.errors import (
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
-from blockseg.inference.engine_evaluation import Tried, fastest, try_engine
+from blockseg.inference.engine_evaluation import (
+    EngineEvaluation,
+    evaluate_engine,
+    fastest,
+)
 from blockseg.inference.halving import halved
 from blockseg.inference.parity import (
     TOLERANCES,
@@ -106,11 +110,11 @@ def test_an_engine_that_agrees_is_timed_without_its_first_time():
     some = samples()
     ticks = itertools.count(step=2)
     make = Maker()
-    got = try_engine(
+    got = evaluate_engine(
         SPEC, ALIGNMENT, make, some, wanted(some), 128, lambda: next(ticks)
     )
     voxels = 2 * 64 * 48 * 32
-    assert got == Tried(
+    assert got == EngineEvaluation(
         "fake", "float16", "cuda", (64, 32, 32), voxels_per_second=voxels / 2,
         difference=0.0, flips=0, voxels=voxels,
     )  # fmt: skip
@@ -119,7 +123,7 @@ def test_an_engine_that_agrees_is_timed_without_its_first_time():
 
 def test_an_engine_that_is_off_is_not_timed():
     some = samples()
-    got = try_engine(
+    got = evaluate_engine(
         SPEC, ALIGNMENT, Maker(error=0.05), some, wanted(some), 128, lambda: 1 / 0
     )
     assert "differ from torch float32 by up to 0.05" in got.why_not
@@ -130,7 +134,7 @@ def test_an_engine_that_is_off_is_not_timed():
 def test_an_engine_without_memory_gets_smaller_windows_and_says_so():
     some = samples()
     make = Maker(memory=96**3)
-    got = try_engine(SPEC, ALIGNMENT, make, some, wanted(some), 128)
+    got = evaluate_engine(SPEC, ALIGNMENT, make, some, wanted(some), 128)
     assert make.built == [(64, 32, 32), (32, 32, 32)]
     assert (got.why_not, got.window) == ("", (32, 32, 32))
     assert "too little memory for a window of (128, 96, 96)" in got.short
@@ -138,7 +142,7 @@ def test_an_engine_without_memory_gets_smaller_windows_and_says_so():
 
 def test_an_engine_for_which_the_smallest_window_is_too_large_is_not_used():
     some = samples()
-    got = try_engine(SPEC, ALIGNMENT, Maker(memory=1), some, wanted(some), 128)
+    got = evaluate_engine(SPEC, ALIGNMENT, Maker(memory=1), some, wanted(some), 128)
     assert "too little memory for a window of (96, 96, 96)" in got.why_not
 
 
@@ -155,13 +159,13 @@ def test_why_an_engine_cannot_be_built_is_kept_in_one_line(error, unsuited):
     def make(_):
         raise error
 
-    got = try_engine(SPEC, ALIGNMENT, make, [], [], 128)
+    got = evaluate_engine(SPEC, ALIGNMENT, make, [], [], 128)
     assert got.why_not == " ".join(str(error).split())
     assert got.unsuited == unsuited
 
 
 def test_the_fastest_that_may_be_used_is_taken_the_first_of_equals():
-    slow = Tried("a", "float16", "cuda", (32,) * 3, voxels_per_second=1.0)
+    slow = EngineEvaluation("a", "float16", "cuda", (32,) * 3, voxels_per_second=1.0)
     fast = replace(slow, backend="b", voxels_per_second=2.0)
     wrong = replace(slow, backend="c", voxels_per_second=9.0, why_not="wrong")
     assert fastest([slow, fast, wrong, replace(fast, backend="d")]) == fast

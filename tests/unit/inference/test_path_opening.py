@@ -7,7 +7,7 @@ from scipy import ndimage
 from blockseg.core.cubes import TILE
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, AffineField
-from blockseg.inference.path_opening import SEEN, evidence
+from blockseg.inference.path_opening import SEEN, path_opening_score
 
 NOISE = Affine(200.0, 10.0)
 
@@ -18,7 +18,7 @@ def noise(shape, seed=0):
 
 def of(raw, edge=64, affine=NOISE):
     whole = Roi.whole(raw.shape)
-    return evidence(raw, whole, whole, affine, raw.shape, edge)
+    return path_opening_score(raw, whole, whole, affine, raw.shape, edge)
 
 
 def lines(raw):
@@ -91,7 +91,7 @@ def test_evidence_is_the_same_to_the_last_bit_however_cubes_are_read():
         stop = [min(a + 32, n) for a, n in zip(start, raw.shape, strict=True)]
         roi = Roi(tuple(start), tuple(stop))
         read = roi.grown((SEEN,) * 3).intersection(Roi.whole(raw.shape))
-        alone = evidence(raw[read.slices()], read, roi, field, raw.shape, 32)
+        alone = path_opening_score(raw[read.slices()], read, roi, field, raw.shape, 32)
         assert alone.ravel().tolist() == [whole[index]]
 
 

@@ -4,19 +4,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blockseg.inference.skip_calibration import Inferred, choose_bound
+from blockseg.inference.skip_calibration import Inferred, choose_threshold
 
 
-def cube(evidence, foreground, stratum=0):
-    evidence = float(np.float32(evidence))
+def cube(score, foreground, stratum=0):
+    score = float(np.float32(score))
     held = np.array([foreground] if foreground else [], np.int64)
-    tiles = np.full(len(held), evidence, np.float32)
-    faintest = evidence if foreground else math.inf
-    return Inferred(evidence, tiles, held, np.zeros_like(held), stratum, faintest)
+    tiles = np.full(len(held), score, np.float32)
+    faintest = score if foreground else math.inf
+    return Inferred(score, tiles, held, np.zeros_like(held), stratum, faintest)
 
 
 def with_specks(one):
-    tiles = np.append(one.tiles, np.float32(one.evidence))
+    tiles = np.append(one.tiles, np.float32(one.score))
     held, specks = np.append(one.foreground, 0), np.append(one.specks, 9)
     return replace(one, tiles=tiles, foreground=held, specks=specks)
 
@@ -27,22 +27,24 @@ def separate(occupied=10, empty=30):
 
 
 def test_where_nothing_faint_is_seen_all_empty_cubes_are_skipped():
-    chosen = choose_bound(separate(), [50, 950])
+    chosen = choose_threshold(separate(), [50, 950])
     assert chosen.bound == pytest.approx(1.29)
     assert chosen.with_foreground == 10
     assert 0 == chosen.lost < chosen.at_most == 0.001
 
 
 def test_the_same_cubes_give_the_same_bound_to_the_last_bit_in_any_order():
-    assert choose_bound(separate(), [50, 950]) == choose_bound(separate(), [50, 950])
-    again = choose_bound(separate()[::-1], [50, 950])
-    assert again.bound == choose_bound(separate(), [50, 950]).bound
+    assert choose_threshold(separate(), [50, 950]) == choose_threshold(
+        separate(), [50, 950]
+    )
+    again = choose_threshold(separate()[::-1], [50, 950])
+    assert again.bound == choose_threshold(separate(), [50, 950]).bound
 
 
 def test_a_bound_stays_below_what_would_lose_too_much():
     cubes = separate()
     cubes[20] = cube(1.1, 400, 1)
-    chosen = choose_bound(cubes, [50, 950])
+    chosen = choose_threshold(cubes, [50, 950])
     assert chosen.bound is not None
     assert chosen.bound < 1.1
 
@@ -51,13 +53,13 @@ def test_faint_foreground_counts_wherever_it_is_seen():
     cubes = separate()
     held = np.array([3000, 200])
     cubes[0] = Inferred(8.0, np.array([8.0, 1.15], np.float32), held, 0 * held, 0, 1.15)
-    chosen = choose_bound(cubes, [50, 950])
+    chosen = choose_threshold(cubes, [50, 950])
     assert chosen.bound is not None
     assert chosen.bound < 1.15
 
 
 def test_with_few_cubes_inferred_none_seen_is_not_none_there():
-    few = choose_bound(separate(7, empty=12), [50, 99950])
+    few = choose_threshold(separate(7, empty=12), [50, 99950])
     assert few.bound is None, (
         "a thousandth of so little foreground is less than a voxel"
     )
@@ -72,7 +74,7 @@ def test_a_bound_far_below_all_of_eight_cubes_needs_no_larger_sample(
 ):
     cubes = separate(occupied, empty=12)
     cubes[0] = cube(faintest, 3000)
-    chosen = choose_bound(cubes, [50, 99950])
+    chosen = choose_threshold(cubes, [50, 99950])
     if most is None:
         assert chosen.bound is None
     else:
@@ -82,21 +84,21 @@ def test_a_bound_far_below_all_of_eight_cubes_needs_no_larger_sample(
 
 def test_what_may_be_outside_of_the_tissue_is_never_clear():
     cubes = [*separate(13, empty=12), cube(-math.inf, 500, 2)]
-    assert choose_bound(cubes, [50, 99950, 200]).bound is None
+    assert choose_threshold(cubes, [50, 99950, 200]).bound is None
 
 
 @pytest.mark.parametrize("occupied", [0, 5])
 def test_too_few_cubes_with_foreground_tell_nothing(occupied):
-    chosen = choose_bound(separate(occupied), [50, 950])
+    chosen = choose_threshold(separate(occupied), [50, 950])
     assert chosen.bound is None
     assert chosen.with_foreground == occupied
 
 
 def test_cubes_that_are_skipped_anyway_are_lost_whatever_the_bound():
     outside = [cube(-math.inf, 0, 2) for _ in range(5)]
-    assert choose_bound(separate() + outside, [50, 950, 200]).bound is not None
+    assert choose_threshold(separate() + outside, [50, 950, 200]).bound is not None
     outside[0] = cube(-math.inf, 500, 2)
-    assert choose_bound(separate() + outside, [50, 950, 200]).bound is None
+    assert choose_threshold(separate() + outside, [50, 950, 200]).bound is None
 
 
 def test_the_bound_holds_over_the_whole_population_of_which_cubes_are_a_sample():
@@ -105,27 +107,27 @@ def test_the_bound_holds_over_the_whole_population_of_which_cubes_are_a_sample()
     foreground = np.where(rng.random(count) < 0.06, rng.integers(200, 4000, count), 0)
     faint = (foreground == 0) & (rng.random(count) < 0.05)
     foreground[faint] = rng.integers(1, 20, faint.sum())
-    evidence = rng.normal(1.7, 0.1, count)
-    evidence += np.where(faint, 0.8, 0) + np.where(foreground > 100, 8, 0)
-    best = np.argsort(-evidence)
+    score = rng.normal(1.7, 0.1, count)
+    score += np.where(faint, 0.8, 0) + np.where(foreground > 100, 8, 0)
+    best = np.argsort(-score)
     lost = []
     for _ in range(20):
         cubes: list[Inferred] = []
         sizes: list[int] = []
         for a, b, n in ((0, 125, 20), (125, 500, 20), (500, 2000, 20)):
             drawn = rng.choice(best[a:b], n, replace=False)
-            cubes += [cube(evidence[i], int(foreground[i]), len(sizes)) for i in drawn]
+            cubes += [cube(score[i], int(foreground[i]), len(sizes)) for i in drawn]
             sizes.append(b - a)
-        bound = choose_bound(cubes, sizes).bound
+        bound = choose_threshold(cubes, sizes).bound
         if bound is not None:
-            lost.append(foreground[evidence <= bound].sum() / foreground.sum())
+            lost.append(foreground[score <= bound].sum() / foreground.sum())
     assert len(lost) == 20
     assert np.mean(np.array(lost) > 0.001) <= 0.05
 
 
 def test_specks_of_skipped_cubes_are_told_beside_what_counts():
     cubes = [with_specks(one) for one in separate()]
-    chosen = choose_bound(cubes, [50, 950])
+    chosen = choose_threshold(cubes, [50, 950])
     total = 50 * np.mean([3000 + 10 * i for i in range(10)])
     assert chosen.specks == pytest.approx(950 * 9 / total)
-    assert choose_bound(separate(), [50, 950]).specks == 0
+    assert choose_threshold(separate(), [50, 950]).specks == 0

@@ -6,7 +6,7 @@ import torch
 
 from blockseg.core.errors import BackendError, DeviceMemoryError
 from blockseg.inference.backends.device.protocol import RawWindow
-from blockseg.inference.backends.device.streams import Lanes, bounds, device_errors
+from blockseg.inference.backends.device.streams import Streams, bounds, device_errors
 
 WINDOW = (6, 7, 8)
 CORE = (2, 3, 4)
@@ -42,22 +42,22 @@ def test_bounds_of_a_window_at_the_edge_are_where_its_masks_are_1():
 
 
 def test_results_come_in_the_order_of_their_windows():
-    chain = CountsVoxels()
-    lanes = Lanes(chain, WINDOW, CORE, CPU)
+    network = CountsVoxels()
+    streams = Streams(network, WINDOW, CORE, CPU)
     masks = tuple(np.ones(n, np.float32) for n in WINDOW)
     windows = [window(1), window(2, inside=masks), window(3)]
-    found = [int(core[0, 0, 0]) for core in lanes.stream(iter(windows))]
+    found = [int(core[0, 0, 0]) for core in streams.stream(iter(windows))]
     assert found == [1, 2, 3]
-    assert chain.seen == [False, True, False]
+    assert network.seen == [False, True, False]
 
 
 def test_bytes_go_in_as_words_and_part_of_a_window_to_its_place():
-    lanes = Lanes(CountsVoxels(), WINDOW, CORE, CPU)
+    streams = Streams(CountsVoxels(), WINDOW, CORE, CPU)
     part = window(200, (1, 2, 3), (2, 2, 2), np.uint8)
     view = window(900, shape=(12, 14, 16)).voxels[::2, ::2, ::2]
     view.flags.writeable = False
     windows = [part, RawWindow(view, (0, 0, 0), None)]
-    found = [core.copy() for core in lanes.stream(windows)]
+    found = [core.copy() for core in streams.stream(windows)]
     assert [core.shape for core in found] == [CORE, CORE]
     assert [int(core.max()) for core in found] == [200, 900 & 0xFF]
 
@@ -70,12 +70,12 @@ def test_a_stream_that_is_left_early_waits_for_what_is_under_way():
         def synchronize(self):
             self.waited += 1
 
-    lanes = Lanes(CountsVoxels(), WINDOW, CORE, CPU)
-    lanes._slots = [lanes._slot(WINDOW, CORE) for _ in range(3)]
-    copies: Any = [Copied() for _ in lanes._slots]
-    for slot, copied in zip(lanes._slots, copies, strict=True):
+    streams = Streams(CountsVoxels(), WINDOW, CORE, CPU)
+    streams._slots = [streams._slot(WINDOW, CORE) for _ in range(3)]
+    copies: Any = [Copied() for _ in streams._slots]
+    for slot, copied in zip(streams._slots, copies, strict=True):
         slot.done = copied
-    stream: Any = lanes.stream(window(n) for n in range(9))
+    stream: Any = streams.stream(window(n) for n in range(9))
     next(stream)
     stream.close()
     assert [copied.waited for copied in copies] == [1, 1, 1]

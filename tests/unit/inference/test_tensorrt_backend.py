@@ -21,7 +21,7 @@ from blockseg.inference.backends.table import make_backend
 from blockseg.inference.backends.tensorrt.backend import TensorRtBackend
 from blockseg.inference.backends.tensorrt.compatibility import installed_libraries
 from blockseg.inference.engine import Engine
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.networks.weights import save_weights
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.testing.tensorrt import FakeLibrary
@@ -73,7 +73,7 @@ def test_blocks_of_a_volume_are_the_bytes_of_the_network_on_the_whole(
     whole = Roi.whole(shape)
     found = engine.segment(raw, whole, whole, shape).probability
     engine.close()
-    p = whole_volume(raw, network, AFFINE, "float32")
+    p = reference_inference(raw, network, AFFINE, "float32")
     assert p.std() > 0.1
     assert abs(found - p * 255).max() < 0.5 + 255e-5
     assert library.calls == 2 * 3 * 3
@@ -186,7 +186,9 @@ def test_too_little_memory_for_buffers_is_too(small, tmp_path, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr("blockseg.inference.backends.tensorrt.backend._Chain", full)
+    monkeypatch.setattr(
+        "blockseg.inference.backends.tensorrt.backend._EngineNetwork", full
+    )
     with pytest.raises(DeviceMemoryError, match="choose a smaller --window"):
         made(spec, tmp_path)
 

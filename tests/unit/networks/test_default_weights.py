@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from blockseg.inference.reference import whole_volume
+from blockseg.inference.reference import reference_inference
 from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import SHIPPED, default_weights, load_info, sha256
 from blockseg.normalization.affine import Normalization, affine
@@ -22,4 +22,4 @@ def test_a_constant_volume_has_no_foreground(dtype, value):
     network, info = load_weights(default_weights())
     raw = np.full((40, 40, 40), value, dtype)
     by = affine(Normalization("robust"), estimate_background(raw, dtype), info.gain)
-    assert whole_volume(raw, network, by, "float32").max() < 0.5
+    assert reference_inference(raw, network, by, "float32").max() < 0.5

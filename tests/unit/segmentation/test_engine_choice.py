@@ -17,8 +17,8 @@ from blockseg.inference import devices
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.devices import Device
 from blockseg.inference.engine import Engine
-from blockseg.inference.engine_evaluation import Tried
-from blockseg.inference.fallback import SteadyEngine
+from blockseg.inference.engine_evaluation import EngineEvaluation
+from blockseg.inference.fallback import FallbackEngine
 from blockseg.io.find import find
 from blockseg.io.protocol import MemoryVolume
 from blockseg.networks.receptive_field import FIELDS
@@ -26,8 +26,8 @@ from blockseg.networks.weights_info import WeightsInfo
 from blockseg.segmentation.decisions import _TRYING, decide
 from blockseg.segmentation.engines import trial as engine_trial
 from blockseg.segmentation.engines.choice import engines_of, measured_speed, trial_of
-from blockseg.segmentation.engines.process import TrialHere, TrialProcess
-from blockseg.segmentation.engines.trial import EngineTrial, Judge, engine_for
+from blockseg.segmentation.engines.process import EvaluatorHere, EvaluatorProcess
+from blockseg.segmentation.engines.trial import EngineEvaluator, EngineTrial, engine_for
 from blockseg.segmentation.engines.windows import read_samples, trial_windows
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
@@ -81,19 +81,19 @@ class Scripted:
     def devices(self):
         return self.found
 
-    def tries(self, trial, spec):
+    def evaluate(self, trial, spec):
         assert trial.windows
         self.asked.append((spec.name, spec.precision))
         outcome = self.outcomes.get(self.asked[-1], 1.0)
-        tried = Tried(spec.name, spec.precision, spec.device, spec.core)
-        if isinstance(outcome, Tried):
+        tried = EngineEvaluation(spec.name, spec.precision, spec.device, spec.core)
+        if isinstance(outcome, EngineEvaluation):
             return outcome
         if isinstance(outcome, str):
             return replace(tried, why_not=outcome)
         return replace(tried, voxels_per_second=outcome)
 
 
-MISSING = Tried(
+MISSING = EngineEvaluation(
     "tensorrt", "float16", "cuda", (0, 0, 0), "not installed", unsuited=True
 )
 FP16 = [("tensorrt", "float16"), ("cuda", "float16"), ("torch", "float16")]
@@ -103,9 +103,9 @@ FP32 = ("torch", "float32")
 def test_the_fastest_engine_that_agrees_is_taken_and_the_others_may_take_its_place(
     inputs,
 ):
-    trials = Scripted({FP16[0]: MISSING, FP16[1]: 9e8, FP16[2]: 2e8})
-    found = decide(inputs(), trials)
-    assert trials.asked == FP16  # the reference is not tried: it is no candidate
+    evaluators = Scripted({FP16[0]: MISSING, FP16[1]: 9e8, FP16[2]: 2e8})
+    found = decide(inputs(), evaluators)
+    assert evaluators.asked == FP16  # the reference is not tried: it is no candidate
     assert (found.backend, found.precision, found.device) == ("cuda", "float16", "cuda")
     assert found.note == ""  # what is not installed is no news
     assert [one["why_not"] for one in (found.trial or {})["tried"]] == [
@@ -144,24 +144,24 @@ def test_what_was_chosen_survives_run_json(inputs):
 
 
 def test_an_engine_that_is_off_is_passed_over_and_the_user_told(inputs):
-    trials = Scripted({FP16[0]: "probabilities differ", FP16[1]: 1.0, FP16[2]: 2.0})
-    found = decide(inputs(), trials)
+    evaluators = Scripted({FP16[0]: "probabilities differ", FP16[1]: 1.0, FP16[2]: 2.0})
+    found = decide(inputs(), evaluators)
     assert (found.backend, found.precision) == ("torch", "float16")
     assert found.note == "tensorrt float16 is not used: probabilities differ"
 
 
 def test_where_no_engine_of_half_precision_agrees_float32_computes(inputs):
-    trials = Scripted(dict.fromkeys(FP16, "it is off"))
-    found = decide(inputs(), trials)
-    assert trials.asked == [*FP16, FP32]
+    evaluators = Scripted(dict.fromkeys(FP16, "it is off"))
+    found = decide(inputs(), evaluators)
+    assert evaluators.asked == [*FP16, FP32]
     assert (found.backend, found.precision) == FP32
     assert engines_of(found, "w")[1:] == ()
     assert found.note.count("is not used: it is off") == 3
 
 
 def test_where_nothing_works_on_the_device_the_cpu_does_and_the_user_is_told(inputs):
-    trials = Scripted(dict.fromkeys([*FP16, FP32], "broken"))
-    found = decide(inputs(), trials)
+    evaluators = Scripted(dict.fromkeys([*FP16, FP32], "broken"))
+    found = decide(inputs(), evaluators)
     assert (found.device, found.precision) == ("cpu", "float32")
     assert found.backend in ("openvino", "torch")
     assert "the CPU does the work" in found.note
@@ -173,23 +173,23 @@ def test_where_nothing_works_on_the_device_the_cpu_does_and_the_user_is_told(inp
 def test_where_the_user_wants_the_device_and_nothing_works_the_run_does_not_begin(
     inputs,
 ):
-    trials = Scripted(dict.fromkeys([*FP16, FP32], "broken"))
+    evaluators = Scripted(dict.fromkeys([*FP16, FP32], "broken"))
     with pytest.raises(BackendError, match="torch float32: broken"):
-        decide(inputs(device="cuda"), trials)
+        decide(inputs(device="cuda"), evaluators)
 
 
 def test_a_named_engine_is_taken_however_fast_others_are(inputs):
-    trials = Scripted({FP16[1]: 1.0, FP16[2]: 5.0})
-    found = decide(inputs(backend="cuda"), trials)
-    assert trials.asked == [FP16[1]]
+    evaluators = Scripted({FP16[1]: 1.0, FP16[2]: 5.0})
+    found = decide(inputs(backend="cuda"), evaluators)
+    assert evaluators.asked == [FP16[1]]
     assert found.backend == "cuda"
     assert [(s.name, s.precision) for s in engines_of(found, "w")] == [*FP16[1:], FP32]
 
 
 def test_a_named_engine_that_is_off_gives_way_to_the_next_in_the_chain(inputs):
-    trials = Scripted({FP16[0]: "off", FP16[1]: "off too"})
-    found = decide(inputs(backend="tensorrt"), trials)
-    assert trials.asked == FP16
+    evaluators = Scripted({FP16[0]: "off", FP16[1]: "off too"})
+    found = decide(inputs(backend="tensorrt"), evaluators)
+    assert evaluators.asked == FP16
     assert (found.backend, found.precision) == ("torch", "float16")
     assert "cuda float16 is not used: off too" in found.note
 
@@ -209,15 +209,17 @@ def test_a_named_engine_that_is_not_installed_is_an_error_that_says_so(inputs):
     ],
 )
 def test_the_precision_decides_which_engines_are_tried(inputs, given, asked):
-    trials = Scripted({})
-    decide(inputs(**given), trials)
-    assert trials.asked == asked
+    evaluators = Scripted({})
+    decide(inputs(**given), evaluators)
+    assert evaluators.asked == asked
 
 
 def test_a_window_that_was_made_smaller_is_the_runs(inputs):
-    small = Tried("cuda", "float16", "cuda", (32, 32, 48), short="too little memory")
-    trials = Scripted({FP16[0]: MISSING, FP16[1]: small, FP16[2]: "off"})
-    found = decide(inputs(), trials)
+    small = EngineEvaluation(
+        "cuda", "float16", "cuda", (32, 32, 48), short="too little memory"
+    )
+    evaluators = Scripted({FP16[0]: MISSING, FP16[1]: small, FP16[2]: "off"})
+    found = decide(inputs(), evaluators)
     assert found.window == (32, 32, 48)
     assert "windows of cuda float16 are smaller than planned: too little" in found.note
 
@@ -235,9 +237,9 @@ def test_the_window_follows_from_the_devices_memory(inputs):
 def test_workers_elsewhere_judge_for_themselves(inputs, monkeypatch):
     monkeypatch.setattr(devices, "cuda_devices", tuple)
     given = inputs(device="cuda", scheduler="tcp://nowhere:1")
-    trials = Scripted({}, devices=())
-    found = decide(given, trials)
-    assert trials.asked == []
+    evaluators = Scripted({}, devices=())
+    found = decide(given, evaluators)
+    assert evaluators.asked == []
     assert [(s.name, s.precision) for s in engines_of(found, "w")] == [*FP16, FP32]
     assert trial_of(given, found).windows
 
@@ -278,35 +280,35 @@ def test_windows_of_a_small_region_are_cut_at_its_end():
 def fake_judge(monkeypatch, **suffers):
     volume = MemoryVolume(voxels())
     window = Roi((0, 0, 0), (32, 32, 32))
-    judge = Judge(EngineTrial((window,), FIELD, BY, 128), volume)
+    evaluator = EngineEvaluator(EngineTrial((window,), FIELD, BY, 128), volume)
 
     def make(spec):
         device = FakeDevice(**suffers)
         return ByteEngine(FakeByteBackend(FakeBackend(spec.core), BY, device))
 
-    monkeypatch.setattr(judge, "make", make)
-    return judge
+    monkeypatch.setattr(evaluator, "make", make)
+    return evaluator
 
 
 def test_a_worker_judges_its_own_device(monkeypatch):
     good, bad = fake_judge(monkeypatch), fake_judge(monkeypatch, error=0.1)
-    for judge, accepted in ((good, True), (bad, False)):
-        engine = judge.make(FAKE)
-        why = judge.accepts(engine, FAKE)
+    for evaluator, accepted in ((good, True), (bad, False)):
+        engine = evaluator.make(FAKE)
+        why = evaluator.accepts(engine, FAKE)
         engine.close()
         assert (why == "") == accepted
     assert "differ from torch float32 by up to 0.1" in why
     with pytest.raises(BackendError, match="differ from torch"):
-        SteadyEngine([FAKE], 4, bad.make, bad.accepts)
+        FallbackEngine([FAKE], 4, bad.make, bad.accepts)
 
 
 def test_without_a_window_to_judge_by_no_engine_but_the_reference_is_used():
     trial = EngineTrial((), FIELD, BY, 128)
-    judge = Judge(trial, MemoryVolume(voxels()))
-    assert "no window" in judge.tries(FAKE).why_not
+    evaluator = EngineEvaluator(trial, MemoryVolume(voxels()))
+    assert "no window" in evaluator.evaluate(FAKE).why_not
     reference = replace(FAKE, name="torch", precision="float32")
-    assert judge.tries(reference).why_not == ""
-    assert math.isclose(judge.tries(reference).voxels_per_second, 0)
+    assert evaluator.evaluate(reference).why_not == ""
+    assert math.isclose(evaluator.evaluate(reference).voxels_per_second, 0)
 
 
 def test_a_process_of_its_own_tries_engines_and_outlives_their_crash(
@@ -317,9 +319,9 @@ def test_a_process_of_its_own_tries_engines_and_outlives_their_crash(
     trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
     (tmp_path / "dies").touch()
     monkeypatch.setenv("BLOCKSEG_FAKE_DEVICE", f"dies={tmp_path / 'dies'}")
-    with TrialProcess(find(tmp_path / "a")) as trials:
-        first = trials.tries(trial, FAKE)
-        second = trials.tries(trial, FAKE)
+    with EvaluatorProcess(find(tmp_path / "a")) as evaluators:
+        first = evaluators.evaluate(trial, FAKE)
+        second = evaluators.evaluate(trial, FAKE)
     assert "its process died while it was tried" in first.why_not
     assert (second.why_not, second.difference) == ("", 0.0)
 
@@ -360,22 +362,22 @@ class Counted:
 def test_trials_in_this_process_read_the_volume_once():
     volume: Any = Counted(voxels())
     trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
-    with TrialHere(volume) as trials:
-        assert trials.tries(trial, FAKE).why_not == ""
-        assert trials.tries(trial, FAKE).why_not == ""
+    with EvaluatorHere(volume) as evaluators:
+        assert evaluators.evaluate(trial, FAKE).why_not == ""
+        assert evaluators.evaluate(trial, FAKE).why_not == ""
     assert len(volume.reads) == 1
 
 
 def test_a_worker_keeps_no_window_that_it_was_judged_by(monkeypatch):
     volume: Any = Counted(voxels())
     trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
-    judges: list[Judge] = []
+    judges: list[EngineEvaluator] = []
 
-    def judge(*given: Any) -> Judge:
-        judges.append(Judge(*given))
+    def evaluator(*given: Any) -> EngineEvaluator:
+        judges.append(EngineEvaluator(*given))
         return judges[0]
 
-    monkeypatch.setattr(engine_trial, "Judge", judge)
+    monkeypatch.setattr(engine_trial, "EngineEvaluator", evaluator)
     engine = engine_for([FAKE], trial, volume)
     engine.close()
     assert len(volume.reads) == 1

@@ -12,15 +12,15 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.inference.backends.table import make_backend
 from blockseg.inference.engine import Engine
-from blockseg.inference.skip_calibration import choose_bound
-from blockseg.inference.skip_filter import Sieve, sift
+from blockseg.inference.skip_calibration import choose_threshold
+from blockseg.inference.skip_filter import SkipFilter, infer_filtered
 from blockseg.io.masks.tissue import Tissue
 from blockseg.networks.weights_info import sha256
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.sparse import decisions as sparse
 from blockseg.segmentation.sparse import windows as sparse_window
 from blockseg.segmentation.sparse.decisions import (
-    gate_of,
+    skip_criteria,
     sparse_decisions,
     sparse_from,
 )
@@ -90,12 +90,12 @@ def test_a_sparse_volume_is_skipped_where_it_is_empty(weights, found_whole):
     assert found.with_foreground >= 6
     assert found.lost <= found.lost_at_most <= 0.001
     assert decided.window == (16, 16, 32), "the rods run along x"
-    gate: Any = gate_of(decided.sparse)
+    criteria: Any = skip_criteria(decided.sparse)
     spec = decided.engine(str(weights.path))
     roi = Roi.whole(image.shape)
     with closing(Engine(make_backend(spec), decided.affine)) as engine:
-        sieve = Sieve(gate, image.shape, decided.affine)
-        done = sift(sieve, engine, memory_source(image).volume, roi, 32)
+        skip_filter = SkipFilter(criteria, image.shape, decided.affine)
+        done = infer_filtered(skip_filter, engine, memory_source(image).volume, roi, 32)
     bright = image.astype(float) >= 200 + 10 * 6
     assert np.count_nonzero(bright & (done.probability < 128)) <= 0.001 * bright.sum()
     assert done.skipped == pytest.approx(found.empty * image.size, rel=0.1)
@@ -110,10 +110,10 @@ def test_where_a_sample_cannot_tell_as_many_cubes_are_inferred_again(
 
     def hesitant(cubes, sizes):
         asked.append(len(cubes))
-        found = choose_bound(cubes, sizes)
+        found = choose_threshold(cubes, sizes)
         return replace(found, bound=None) if len(asked) == 1 else found
 
-    monkeypatch.setattr(sparse, "choose_bound", hesitant)
+    monkeypatch.setattr(sparse, "choose_threshold", hesitant)
     _, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
     assert asked[0] == 24 < asked[1] == found.inferred
     assert found.bound is not None
@@ -127,9 +127,9 @@ def test_where_nothing_stands_out_no_more_cubes_are_inferred(
 
     def never(cubes, sizes):
         asked.append(len(cubes))
-        return replace(choose_bound(cubes, sizes), bound=None)
+        return replace(choose_threshold(cubes, sizes), bound=None)
 
-    monkeypatch.setattr(sparse, "choose_bound", never)
+    monkeypatch.setattr(sparse, "choose_threshold", never)
     sparse_of(inputs_of(neurites(), weights, tmp_path))
     assert len(asked) == 4, "three times again, where foreground is clear"
     asked.clear()
@@ -161,12 +161,12 @@ def test_what_is_outside_of_the_tissue_is_skipped_and_its_loss_is_measured(
     decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
     assert found.skips
     assert (found.level, found.outside) == (2, 0.5)
-    gate: Any = gate_of(json.loads(json.dumps(decided.sparse)))
-    assert np.array_equal(gate.tissue.array(), mask)
+    criteria: Any = skip_criteria(json.loads(json.dumps(decided.sparse)))
+    assert np.array_equal(criteria.tissue.array(), mask)
     mask[:] = True
     mask[1] = False  # where all neurites are
     decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
-    assert gate_of(decided.sparse) is None
+    assert skip_criteria(decided.sparse) is None
 
 
 def test_the_region_of_a_run_does_not_change_what_is_skipped(
@@ -176,13 +176,15 @@ def test_the_region_of_a_run_does_not_change_what_is_skipped(
     roi = Roi((0, 0, 0), (40, 60, 70))
     _, part = sparse_of(inputs_of(neurites(), weights, tmp_path, roi=roi))
     assert part == whole
-    assert gate_of(json.loads(json.dumps(decided.sparse))) == gate_of(decided.sparse)
+    assert skip_criteria(json.loads(json.dumps(decided.sparse))) == skip_criteria(
+        decided.sparse
+    )
 
 
 def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
     image = np.random.default_rng(0).normal(200, 10, SHAPE).astype(np.uint16)
     decided, found = sparse_of(inputs_of(image, weights, tmp_path))
-    assert gate_of(decided.sparse) is None
+    assert skip_criteria(decided.sparse) is None
     assert "only 0 of 24 sampled cubes" in found.note
     assert decided.note == f"--sparse: {found.note}"
     assert decided.window == decide(inputs_of(image, weights, tmp_path)).window
@@ -190,7 +192,7 @@ def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
 
 def test_a_volume_full_of_neurites_is_not_skipped(weights, tmp_path):
     decided, found = sparse_of(inputs_of(full_of_neurites(), weights, tmp_path))
-    assert gate_of(decided.sparse) is None
+    assert skip_criteria(decided.sparse) is None
     assert "too little of the volume is surely empty" in found.note
 
 
@@ -198,12 +200,12 @@ def test_a_volume_of_a_few_cubes_is_not_skipped(weights, tmp_path):
     image = neurites((32, 64, 32))
     decided, found = sparse_of(inputs_of(image, weights, tmp_path))
     assert 0 < found.inferred <= found.cubes // 4
-    assert gate_of(decided.sparse) is None
+    assert skip_criteria(decided.sparse) is None
     assert found.note
 
 
 def test_a_run_of_an_earlier_version_goes_on_with_whole_cubes():
-    gate: Any = gate_of({"edge": 64, "cubes": 8, "bound": 1.5})
-    assert (gate.edge, gate.tile, gate.bound) == (64, 64, 1.5)
-    newer: Any = gate_of({"edge": 64, "cubes": 8, "bound": 1.5, "tile": 16})
+    criteria: Any = skip_criteria({"edge": 64, "cubes": 8, "bound": 1.5})
+    assert (criteria.edge, criteria.tile, criteria.bound) == (64, 64, 1.5)
+    newer: Any = skip_criteria({"edge": 64, "cubes": 8, "bound": 1.5, "tile": 16})
     assert (newer.edge, newer.tile) == (64, 16)

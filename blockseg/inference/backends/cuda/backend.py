@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
-from blockseg.inference.backends.cuda.torch_network import TorchChain
-from blockseg.inference.backends.device.stream_backend import LaneBackend
-from blockseg.inference.backends.device.streams import Lanes, device_errors
+from blockseg.inference.backends.cuda.torch_network import TorchNetwork
+from blockseg.inference.backends.device.stream_backend import StreamBackend
+from blockseg.inference.backends.device.streams import Streams, device_errors
 from blockseg.inference.backends.protocol import check_core, window_shape
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.networks.sdasn import SDASN
@@ -19,7 +19,7 @@ from blockseg.networks.weights import load_weights
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine, BackendSpec
     from blockseg.inference.backends.cuda.tiling import Tiling
-    from blockseg.inference.backends.device.streams import Chain
+    from blockseg.inference.backends.device.streams import DeviceNetwork
     from blockseg.networks.base import Network
 
 __all__ = ["FusedCudaBackend", "TorchCudaBackend"]
@@ -28,8 +28,8 @@ OLDEST = (8, 0)
 """Least compute capability with the matrix products that our kernels need."""
 
 
-class _CudaBackend(LaneBackend):
-    """What both have in common: windows, lanes, errors."""
+class _CudaBackend(StreamBackend):
+    """What both have in common: windows, streams, errors."""
 
     def __init__(
         self, spec: BackendSpec, affine: Affine, network: Network | None
@@ -44,13 +44,15 @@ class _CudaBackend(LaneBackend):
         window = window_shape(spec.core, self.field.reach)
         try:
             with device_errors(window, device):
-                chain = self._chain(spec, affine, network)
-            self._lanes = Lanes(chain, window, spec.core, device)
+                on_device = self._on_device(spec, affine, network)
+            self._streams = Streams(on_device, window, spec.core, device)
         except BackendError:
             self.close()
             raise
 
-    def _chain(self, spec: BackendSpec, affine: Affine, network: Network) -> Chain:
+    def _on_device(
+        self, spec: BackendSpec, affine: Affine, network: Network
+    ) -> DeviceNetwork:
         raise NotImplementedError
 
 
@@ -93,9 +95,13 @@ class TorchCudaBackend(_CudaBackend):
         self._compiled = compiled
         super().__init__(spec, affine, network)
 
-    def _chain(self, spec: BackendSpec, affine: Affine, network: Network) -> Chain:
+    def _on_device(
+        self, spec: BackendSpec, affine: Affine, network: Network
+    ) -> DeviceNetwork:
         dtype = getattr(torch, spec.precision)
-        return TorchChain(network, affine, self._device, dtype, compiled=self._compiled)
+        return TorchNetwork(
+            network, affine, self._device, dtype, compiled=self._compiled
+        )
 
 
 class FusedCudaBackend(_CudaBackend):
@@ -142,7 +148,9 @@ class FusedCudaBackend(_CudaBackend):
         self._tiling = tiling
         super().__init__(spec, affine, network)
 
-    def _chain(self, spec: BackendSpec, affine: Affine, network: Network) -> Chain:
+    def _on_device(
+        self, spec: BackendSpec, affine: Affine, network: Network
+    ) -> DeviceNetwork:
         if not isinstance(network, SDASN):
             message = (
                 f"backend cuda runs SDASN only, not {network.architecture}; choose "
@@ -151,9 +159,11 @@ class FusedCudaBackend(_CudaBackend):
             raise ConfigError(message)
         if self._device.type == "cuda":
             _check_age(self._device)
-        from blockseg.inference.backends.cuda.fused import FusedChain
+        from blockseg.inference.backends.cuda.fused import FusedNetwork
 
-        return FusedChain(network, spec.core, affine, self._device, tiling=self._tiling)
+        return FusedNetwork(
+            network, spec.core, affine, self._device, tiling=self._tiling
+        )
 
 
 def _device(name: str) -> torch.device:

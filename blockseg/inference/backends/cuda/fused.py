@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.cuda.plan import Layer, Source
     from blockseg.networks.sdasn import SDASN
 
-__all__ = ["FusedChain", "Launch"]
+__all__ = ["FusedNetwork", "Launch"]
 
 HEADS = {None: 0, "set": 1, "add": 2, "last": 3}
 
@@ -56,7 +56,7 @@ class Launch:
         )
 
 
-class FusedChain:
+class FusedNetwork:
     """Holds the maps of one window and runs the kernels on them.
 
     Parameters

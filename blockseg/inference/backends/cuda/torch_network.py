@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from blockseg.networks.base import Network
     from blockseg.networks.layers import AxisVectors
 
-__all__ = ["TorchChain"]
+__all__ = ["TorchNetwork"]
 
 HALF_MAX = 65504.0
 """Largest finite fp16."""
 
 
-class TorchChain:
+class TorchNetwork:
     """Normalises, infers and rounds on a device.
 
     Parameters
@@ -64,7 +64,7 @@ class TorchChain:
         )
 
     def run(self, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool) -> None:
-        """Put a whole window into the current stream; see ``cuda_lanes.Chain``."""
+        """Put a whole window into the current stream; see ``DeviceNetwork``."""
         with torch.inference_mode(), _repeatable(raw.device):
             window = self._normalized(raw, bounds)
             inside = self._between(raw, bounds, 6) if edge else None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.device.protocol import ByteBackend
-    from blockseg.inference.window_layout import Wanted, Window
+    from blockseg.inference.window_layout import InferenceMask, Window
 
 __all__ = ["ByteEngine"]
 
@@ -60,7 +60,7 @@ class ByteEngine:
         read_roi: Roi,
         write_roi: Roi,
         volume_shape: Zyx,
-        wanted: Wanted | None = None,
+        wanted: InferenceMask | None = None,
     ) -> Segmented:
         """Return ``write_roi`` as bytes.
 

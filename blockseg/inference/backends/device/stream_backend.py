@@ -1,4 +1,4 @@
-"""Base of backends that stream windows through lanes until they are closed."""
+"""Base of backends that stream windows to a device until they are closed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.inference.backends.device.protocol import RawWindow
-    from blockseg.inference.backends.device.streams import Lanes
+    from blockseg.inference.backends.device.streams import Streams
 
-__all__ = ["LaneBackend"]
+__all__ = ["StreamBackend"]
 
 
-class LaneBackend:
-    """An engine whose lanes its heir makes.
+class StreamBackend:
+    """An engine whose streams its heir makes.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LaneBackend:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._lanes: Lanes | None = None
+        self._streams: Streams | None = None
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield 255 p of each window's core, rounded half to even, in their order.
@@ -47,16 +47,16 @@ class LaneBackend:
         BackendError
             If the device fails, or the backend is closed.
         """
-        if self._lanes is None:
+        if self._streams is None:
             message = "the engine was closed; build another"
             raise BackendError(message)
-        return self._lanes.stream(windows)
+        return self._streams.stream(windows)
 
     def close(self) -> None:
         """Drop engine and buffers, and give cached device memory back."""
-        if self._lanes is not None:
-            self._lanes.close()
-        self._lanes = None
+        if self._streams is not None:
+            self._streams.close()
+        self._streams = None
         if self._device.type == "cuda":
             with suppress(RuntimeError):  # of a device that failed already
                 torch.cuda.empty_cache()

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.device.protocol import RawWindow
 
-__all__ = ["Chain", "Lanes", "bounds", "device_errors"]
+__all__ = ["DeviceNetwork", "Streams", "bounds", "device_errors"]
 
 SLOTS = 3
 """Windows on their way: one copied in, one computed, one copied back."""
 
 
-class Chain(Protocol):
+class DeviceNetwork(Protocol):
     """From the grey levels of a window to the bytes of its core, on a device."""
 
     def run(self, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool) -> None:
@@ -87,8 +87,8 @@ class _Slot:
     graphs: dict[bool, torch.cuda.CUDAGraph]
 
 
-class Lanes:
-    """Runs a chain on one window after the other.
+class Streams:
+    """Runs a network on one window after the other.
 
     On a CUDA device one stream copies in, one computes and one copies back, from and
     to pinned memory; each slot's work is captured as a graph, with masks and without.
@@ -96,14 +96,14 @@ class Lanes:
 
     Parameters
     ----------
-    chain
+    network
         What to run.
     window, core
         Voxels (z, y, x) that go in and come out.
     device
-        Where ``chain`` lives.
+        Where ``network`` lives.
     captured
-        Whether to capture graphs; not where a chain's own work cannot be captured.
+        Whether to capture graphs; not where a network's own work cannot be captured.
 
     Raises
     ------
@@ -113,14 +113,14 @@ class Lanes:
 
     def __init__(
         self,
-        chain: Chain,
+        network: DeviceNetwork,
         window: Zyx,
         core: Zyx,
         device: torch.device,
         *,
         captured: bool = True,
     ) -> None:
-        self._chain = chain
+        self._network = network
         self._captured = captured
         self._window = window
         self._device = device
@@ -139,7 +139,7 @@ class Lanes:
             count = SLOTS if device.type == "cuda" else 1
             self._slots = [self._slot(window, core) for _ in range(count)]
             if device.type == "cuda":
-                # The chain's weights and maps were put there by another stream.
+                # The network's weights and maps were put there by another stream.
                 torch.cuda.synchronize(device)
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
@@ -212,7 +212,7 @@ class Lanes:
             or self._out is None
             or slot.done is None
         ):
-            self._chain.run(slot.raw, slot.bounds, slot.out, edge)
+            self._network.run(slot.raw, slot.bounds, slot.out, edge)
             return
         with torch.cuda.stream(self._in):
             slot.raw.copy_(slot.host_raw, non_blocking=True)
@@ -228,14 +228,14 @@ class Lanes:
         """Replay a slot's graph; captured once the kernels are compiled and loaded."""
         if edge not in self._warm or not self._captured:
             with torch.cuda.stream(stream):
-                self._chain.run(slot.raw, slot.bounds, slot.out, edge)
+                self._network.run(slot.raw, slot.bounds, slot.out, edge)
             self._warm.add(edge)
             return
         if edge not in slot.graphs:
             torch.cuda.empty_cache()  # the graphs' pool takes what the first run left
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=self._pool, stream=stream):
-                self._chain.run(slot.raw, slot.bounds, slot.out, edge)
+                self._network.run(slot.raw, slot.bounds, slot.out, edge)
             slot.graphs[edge] = graph
         with torch.cuda.stream(stream):
             slot.graphs[edge].replay()

@@ -15,7 +15,7 @@ from blockseg.core.text import first_line
 from blockseg.inference.backends.openvino.sdasn import sdasn_graph
 from blockseg.inference.backends.openvino.vector_width import fitting_vectors
 from blockseg.inference.backends.protocol import check_core, window_shape
-from blockseg.inference.boundary_padding import Walls, walls_of
+from blockseg.inference.boundary_padding import BoundaryPadding, boundary_padding
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
 from blockseg.networks.weights_info import load_info
@@ -69,7 +69,7 @@ class OpenVinoBackend:
         check_core(spec.core, self.field.alignment)
         self.core = spec.core
         self.dtype = np.dtype(np.float32)
-        self._has_walls = name == "sdasn"
+        self._pads_boundary = name == "sdasn"
         self._graph = self._source(spec, network)
         self._settings = {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -79,8 +79,8 @@ class OpenVinoBackend:
             # Otherwise all workers of a machine pin themselves to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled: OrderedDict[Walls | None, Any] = OrderedDict()
-        self._now: Walls | None = None
+        self._compiled: OrderedDict[BoundaryPadding | None, Any] = OrderedDict()
+        self._now: BoundaryPadding | None = None
         self._request: Any = None
         self._part = np.empty(0, np.float32)
         self._whole = np.empty(0, np.float32)
@@ -95,15 +95,15 @@ class OpenVinoBackend:
         BackendError
             If OpenVINO cannot build the graph, or fails for want of memory for instance.
         """
-        walls = None
-        if self._has_walls or inside is None:
-            walls = walls_of(inside, self.core, self.field.reach)
+        padding = None
+        if self._pads_boundary or inside is None:
+            padding = boundary_padding(inside, self.core, self.field.reach)
         inputs = [tile[None, None]]
-        if walls is None:
+        if padding is None:
             inputs += [vector[None] for vector in inside or ()]
         elif inside is not None:
-            inputs = [self._cut(tile, walls)[None, None]]
-        self._choose(walls)
+            inputs = [self._cut(tile, padding)[None, None]]
+        self._choose(padding)
         try:
             self._request.infer(inputs, share_inputs=True)
         except RuntimeError as error:
@@ -116,28 +116,30 @@ class OpenVinoBackend:
         self._request = None
         self._compiled.clear()
 
-    def _choose(self, walls: Walls | None) -> None:
+    def _choose(self, padding: BoundaryPadding | None) -> None:
         """Make a graph the one that runs; only that one has memory for feature maps."""
-        if self._request is not None and walls == self._now:
+        if self._request is not None and padding == self._now:
             return
         if self._request is not None:
             self._request = None
             self._compiled[self._now].release_memory()
-        if walls not in self._compiled:
+        if padding not in self._compiled:
             if len(self._compiled) >= _GRAPHS:
                 self._compiled.popitem(last=False)
-            self._compiled[walls] = self._build(walls)
-        self._compiled.move_to_end(walls)
-        self._request = self._compiled[walls].create_infer_request()
-        self._now = walls
+            self._compiled[padding] = self._build(padding)
+        self._compiled.move_to_end(padding)
+        self._request = self._compiled[padding].create_infer_request()
+        self._now = padding
 
-    def _cut(self, tile: npt.NDArray[Any], walls: Walls) -> npt.NDArray[Any]:
+    def _cut(
+        self, tile: npt.NDArray[Any], padding: BoundaryPadding
+    ) -> npt.NDArray[Any]:
         """Return what of a window lies inside the volume, contiguous."""
-        size = int(np.prod(walls.shape))
+        size = int(np.prod(padding.shape))
         if self._part.size < size:
             self._part = np.empty(size, np.float32)
-        part = self._part[:size].reshape(walls.shape)
-        part[...] = tile[walls.slices]
+        part = self._part[:size].reshape(padding.shape)
+        part[...] = tile[padding.slices]
         return part
 
     def _filled(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -148,10 +150,12 @@ class OpenVinoBackend:
         self._whole[tuple(slice(n) for n in part.shape)] = part
         return self._whole
 
-    def _build(self, walls: Walls | None) -> Any:
+    def _build(self, padding: BoundaryPadding | None) -> Any:
         try:
             with fitting_vectors(self._channels):
-                return _core().compile_model(self._graph(walls), "CPU", self._settings)
+                return _core().compile_model(
+                    self._graph(padding), "CPU", self._settings
+                )
         except RuntimeError as error:
             message = (
                 f"OpenVINO cannot build the network: {first_line(error)}; "
@@ -161,17 +165,17 @@ class OpenVinoBackend:
 
     def _source(
         self, spec: BackendSpec, network: Network | None
-    ) -> Callable[[Walls | None], Any]:
+    ) -> Callable[[BoundaryPadding | None], Any]:
         """Return what makes a graph for each kind of window."""
         core, reach = spec.core, self.field.reach
-        if self._has_walls:
+        if self._pads_boundary:
             found = load_arrays(spec.weights) if network is None else _arrays(network)
             arrays = folded_arrays(found)
             whole = window_shape(core, reach)
 
-            def written(walls: Walls | None) -> Any:
-                shape = walls.shape if walls else whole
-                return sdasn_graph(self._openvino, arrays, shape, reach, walls)
+            def written(padding: BoundaryPadding | None) -> Any:
+                shape = padding.shape if padding else whole
+                return sdasn_graph(self._openvino, arrays, shape, reach, padding)
 
             return written
         # With torch, which a process that runs SDASN can do without.
@@ -180,8 +184,8 @@ class OpenVinoBackend:
 
         own = load_weights(spec.weights)[0] if network is None else network
 
-        def traced(walls: Walls | None) -> Any:
-            return traced_graph(self._openvino, own, core, edge=walls is None)
+        def traced(padding: BoundaryPadding | None) -> Any:
+            return traced_graph(self._openvino, own, core, edge=padding is None)
 
         return traced
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.core.geometry import Zyx
-    from blockseg.inference.boundary_padding import Walls
+    from blockseg.inference.boundary_padding import BoundaryPadding
     from blockseg.networks.sdasn_arrays import Arrays
 
 __all__ = ["sdasn_graph"]
@@ -33,7 +33,7 @@ def sdasn_graph(
     arrays: Arrays,
     shape: Zyx,
     reach: int,
-    walls: Walls | None,
+    padding: BoundaryPadding | None,
 ) -> Any:
     """Return a graph that computes the probability of a window's core.
 
@@ -44,15 +44,15 @@ def sdasn_graph(
     arrays
         Folded parameters; see :func:`~blockseg.networks.sdasn_arrays.folded_arrays`.
     shape
-        Voxels along (z, y, x) of what goes in: what of the window the walls leave, or
+        Voxels along (z, y, x) of what goes in: what of the window lies inside the volume, or
         all of it.
     reach
-        Voxels around the core, on sides without a wall.
-    walls
+        Voxels around the core, on sides without a boundary.
+    padding
         Where the volume ends. None for graphs that take three more inputs, ``(1, n)``
         along z, y, x: 1 inside the volume, 0 beyond.
     """
-    return _Builder(openvino.opset13, arrays, walls, shape).model(
+    return _Builder(openvino.opset13, arrays, padding, shape).model(
         openvino, shape, reach
     )
 
@@ -75,16 +75,16 @@ class _Builder:
     """Puts one operation behind the other."""
 
     def __init__(
-        self, opset: Any, arrays: Arrays, walls: Walls | None, shape: Zyx
+        self, opset: Any, arrays: Arrays, padding: BoundaryPadding | None, shape: Zyx
     ) -> None:
         self._ops = opset
         self._arrays = arrays
-        self._low = walls.low if walls else (False,) * 3
-        self._high = walls.high if walls else (False,) * 3
+        self._low = padding.low if padding else (False,) * 3
+        self._high = padding.high if padding else (False,) * 3
         self._shape = shape
         self._masks: list[Any] = []
         self._inputs: list[Any] = []
-        if walls is None:
+        if padding is None:
             self._inputs = [opset.parameter([1, n], np.float32) for n in shape]
             self._masks = [self._mask(level) for level in range(_LEVELS)]
 
@@ -99,10 +99,10 @@ class _Builder:
         up02 = self._up(x11, "up02")
         x00 = self._cut(x00, up02.start, up02.stop)
         x02 = self._conv(self._conv_of_joined((x00, up01, up02), "x02.0"), "x02.1")
-        start = [0 if wall else reach for wall in self._low]
+        start = [0 if boundary else reach for boundary in self._low]
         stop = [
-            n - (0 if wall else reach)
-            for n, wall in zip(shape, self._high, strict=True)
+            n - (0 if boundary else reach)
+            for n, boundary in zip(shape, self._high, strict=True)
         ]
         heads = [self._cut(x, start, stop) for x in self._heads(x00, up01, x02)]
         logits = self._ops.add(self._ops.add(*(x.node for x in heads)), self._shift())
@@ -153,7 +153,10 @@ class _Builder:
         largest of all, two fifths of the memory.
         """
         half = KERNEL // 2
-        pads = [half * wall for wall in self._low], [half * wall for wall in self._high]
+        pads = (
+            [half * boundary for boundary in self._low],
+            [half * boundary for boundary in self._high],
+        )
         weights = np.split(self._arrays[f"{name}.weight"], len(maps), axis=1)
         total: Any = None
         for place, (x, part) in enumerate(zip(maps, weights, strict=True)):
@@ -169,13 +172,15 @@ class _Builder:
     def _up(self, x: _Map, name: str) -> _Map:
         """Write a transposed convolution that computes only what is kept of it.
 
-        A map of n voxels gives 2n; where there is no wall the outermost two lack some
+        A map of n voxels gives 2n; where there is no boundary the outermost two lack some
         of their inputs. Those at the start come of the first voxel, which adds to no
         others.
         """
-        without = [a + 1 - wall for a, wall in zip(x.start, self._low, strict=True)]
+        without = [
+            a + 1 - boundary for a, boundary in zip(x.start, self._low, strict=True)
+        ]
         fewer = self._cut(x, without, x.stop)
-        after = [0 if wall else STRIDE for wall in self._high]
+        after = [0 if boundary else STRIDE for boundary in self._high]
         node = self._ops.convolution_backprop_data(
             fewer.node,
             self._constant(f"{name}.weight"),
@@ -186,7 +191,8 @@ class _Builder:
         )
         node.set_friendly_name(f"{name}.conv")
         start = tuple(
-            STRIDE * (a + 1 - wall) for a, wall in zip(x.start, self._low, strict=True)
+            STRIDE * (a + 1 - boundary)
+            for a, boundary in zip(x.start, self._low, strict=True)
         )
         stop = tuple(STRIDE * b - p for b, p in zip(x.stop, after, strict=True))
         return self._activated(node, name, start, stop, x.level - 1)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.specs import Affine
-from blockseg.inference.backends.device.stream_backend import LaneBackend
-from blockseg.inference.backends.device.streams import Lanes, device_errors
+from blockseg.inference.backends.device.stream_backend import StreamBackend
+from blockseg.inference.backends.device.streams import Streams, device_errors
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.tensorrt.cache import EngineCache
 from blockseg.inference.backends.tensorrt.compatibility import find_library
@@ -40,7 +40,7 @@ __all__ = ["TensorRtBackend", "run_once"]
 _HALF_LIMIT = float(np.finfo(np.float16).max)
 
 
-class TensorRtBackend(LaneBackend):
+class TensorRtBackend(StreamBackend):
     """Takes uint8 and uint16 grey levels.
 
     Parameters
@@ -97,19 +97,21 @@ class TensorRtBackend(LaneBackend):
         try:
             loaded = {edge: engines.load(order, edge=edge) for edge in (False, True)}
             with device_errors(self._window, self._device):
-                chain = _Chain(loaded, _vector(affine, spec.precision), self._device)
+                on_device = _EngineNetwork(
+                    loaded, _vector(affine, spec.precision), self._device
+                )
             # TensorRT's calls can be captured once they ran; TensorRT-RTX may still
             # compile kernels then.
             captured = self.library.name == "tensorrt"
-            self._lanes = Lanes(
-                chain, self._window, self.core, self._device, captured=captured
+            self._streams = Streams(
+                on_device, self._window, self.core, self._device, captured=captured
             )
         except BackendError:
             self.close()
             raise
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield the bytes of each window's core; see :meth:`LaneBackend.stream`."""
+        """Yield the bytes of each window's core; see :meth:`StreamBackend.stream`."""
         return super().stream(_told(window, self._window) for window in windows)
 
 
@@ -149,13 +151,15 @@ def run_once(
     shape = window_shape(key.core, reach)
     loaded = library.load(engine)
     with device_errors(shape, device):
-        chain = _Chain({key.edge: loaded}, _vector(affine, key.precision), device)
-    lanes = Lanes(chain, shape, key.core, device, captured=False)
-    (found,) = (bytes_.copy() for bytes_ in lanes.stream([window]))
+        on_device = _EngineNetwork(
+            {key.edge: loaded}, _vector(affine, key.precision), device
+        )
+    streams = Streams(on_device, shape, key.core, device, captured=False)
+    (found,) = (bytes_.copy() for bytes_ in streams.stream([window]))
     return found
 
 
-class _Chain:
+class _EngineNetwork:
     """Both engines, with all that stays on the device from window to window."""
 
     def __init__(
