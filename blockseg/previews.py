@@ -94,7 +94,9 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
     if record is None or not record.request.get("source"):
         return None
     spec = VolumeSpec(**record.request["source"]["spec"])
-    roi = _roi(record.facts["roi"])
+    roi, shape = record.roi, record.volume_shape
+    if roi is None or shape is None:
+        return None
     for further in range(level, -1, -1):
         try:
             volume = open_volume(
@@ -109,8 +111,7 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
         except VolumeError:
             continue
         factors = [
-            max(1, round(n / m))
-            for n, m in zip(record.facts["volume_shape"], volume.shape, strict=True)
+            max(1, round(n / m)) for n, m in zip(shape, volume.shape, strict=True)
         ]
         z, y, x = (
             (a // f, -(-b // f))
@@ -125,13 +126,6 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
 
 def _dataset(spec: VolumeSpec) -> str | None:
     return None if spec.format == "tiff" or not spec.path else spec.path
-
-
-def _roi(text: str) -> Roi:
-    (z0, z1), (y0, y1), (x0, x1) = (
-        [int(end) for end in part.split(":")] for part in text.split(",")
-    )
-    return Roi((z0, y0, x0), (z1, y1, x1))
 
 
 def _fitted(plane: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:

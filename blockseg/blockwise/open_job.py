@@ -70,7 +70,7 @@ class Start:
     @property
     def checked(self) -> bool:
         """Whether chunks carry a checksum; not in what was begun before they did."""
-        return self.earlier is None or bool(self.earlier.facts.get("checked", False))
+        return self.earlier is None or self.earlier.checked
 
     def job(
         self,

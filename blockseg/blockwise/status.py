@@ -114,7 +114,7 @@ def status(out: str) -> RunStatus:
             refuse_lost_record(paths)
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
     ledger_path = record.execution.get("ledger") or paths.ledger
-    entries = record.facts["phases"]
+    entries = record.phases
     damaged: tuple[str, ...] = ()
     with Ledger.read(Path(ledger_path), record.fingerprint) as ledger:
         if not _is_held(paths):  # else files are being written
@@ -122,29 +122,27 @@ def status(out: str) -> RunStatus:
             damaged = tuple(f"{file.path} {file.what}" for file in found.files)
         phases, failures = [], []
         for entry in entries:
-            summary = ledger.summary(entry["name"])
+            summary = ledger.summary(entry.name)
             phases.append(
-                PhaseStatus(
-                    entry["name"], entry["blocks"], summary.done, summary.failed
-                )
+                PhaseStatus(entry.name, entry.blocks, summary.done, summary.failed)
             )
             failures += [
                 FailedBlockStatus(
-                    entry["name"],
-                    _index(row.block_id, entry["grid"]),
+                    entry.name,
+                    _index(row.block_id, entry.grid),
                     row.attempts,
                     row.error,
                     row.traceback,
                 )
-                for row in ledger.failures(entry["name"])
+                for row in ledger.failures(entry.name)
             ]
-        main = record.facts["phases"][0]["name"]
+        main = entries[0].name
         totals = dict(ledger.summary(main).totals)
         holes = hole_outcome(ledger.holes(main), totals["written"])
         sparse = sparse_outcome(
             record.decisions.get("sparse"),
             ledger,
-            [(entry["name"], math.prod(entry["grid"])) for entry in entries],
+            [(entry.name, math.prod(entry.grid)) for entry in entries],
         )
     return RunStatus(
         out=str(paths.out),

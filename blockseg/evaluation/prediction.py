@@ -160,13 +160,10 @@ def _of_run(root: Path) -> tuple[Roi | None, tuple[str, ...]]:
         elif found.state != "complete":
             unwritten = "what it did not write counts as empty"
             notes = (f"the run of {root} is {found.state}: {unwritten}",)
-    if record is None or "roi" not in record.facts:
+    if record is None or record.roi is None or record.volume_shape is None:
         return None, notes
-    ends = [part.split(":") for part in str(record.facts["roi"]).split(",")]
-    (z0, z1), (y0, y1), (x0, x1) = ((int(a), int(b)) for a, b in ends)
-    roi = Roi((z0, y0, x0), (z1, y1, x1))
-    whole = Roi.whole(record.facts["volume_shape"])
-    return (None if roi == whole else roi), notes
+    whole = Roi.whole(record.volume_shape)
+    return (None if record.roi == whole else record.roi), notes
 
 
 def open_mask_volume(name: str) -> Volume:

@@ -65,7 +65,7 @@ class CellSource:
         return cls(
             ledger=Path(record.execution.get("ledger") or paths.ledger),
             fingerprint=record.fingerprint,
-            phase=record.facts["phases"][0]["name"],
+            phase=record.phases[0].name,
             scale=scale_from(kept["scale"]),
             predicted=bool(kept["predicted"]),
         )

@@ -70,7 +70,7 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
         zarr_format=settings.zarr_format,
         codec=settings.codec,
         beside=job.paths.folder,
-        checked=bool(job.record.facts.get("checked", False)),
+        checked=job.record.checked,
     )
     with Ledger.open(source.ledger, source.fingerprint) as ledger:
         ledger.written.put(_FOLDER, _stored(job.paths.out))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.outputs import absolute, stem
+from blockseg.blockwise.record.facts import roi_from
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.core.blocks import BlockState
 from blockseg.core.choices import SourceChoices
@@ -97,7 +98,7 @@ def is_measured(name: str) -> bool:
     """Say whether a path is an output of ``run`` or ``metrics``, and no bare volume."""
     paths = Paths(absolute(name))
     record = RunRecord.of(paths) if paths.folder.is_dir() else None
-    return record is not None and record.facts["phases"][0]["name"] in (
+    return record is not None and record.phases[0].name in (
         "segment",
         "metrics",
     )
@@ -165,11 +166,11 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
     source = open_volume(spec)
     grid = _grid(record, source)
     done, failed = _states(cells, grid)
-    missing = int(record.facts["phases"][0]["blocks"]) - int(done.sum())
+    missing = record.phases[0].blocks - int(done.sum())
     if missing > 0 and not allow_partial:
         message = (
             f"the run of {paths.out} is not complete: {missing} of "
-            f"{record.facts['phases'][0]['blocks']} blocks are missing"
+            f"{record.phases[0].blocks} blocks are missing"
             f"{f', {failed} of them failed' if failed else ''}; finish it, or pick from "
             "what there is with --allow-partial"
         )
@@ -193,10 +194,7 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
 
 def _grid(record: RunRecord, source: Volume) -> BlockGrid:
     asked = record.request["settings"].get("roi")
-    roi = Roi.whole(source.shape)
-    if asked:
-        ends = [[int(end) for end in part.split(":")] for part in asked.split(",")]
-        roi = Roi(to_zyx(a for a, _ in ends), to_zyx(b for _, b in ends))
+    roi = roi_from(asked) if asked else Roi.whole(source.shape)
     return BlockGrid(source.shape, to_zyx(record.decisions["block"]), roi=roi)
 
 

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blockseg.blockwise.record.facts import RecordedPhase, phase_from, roi_from
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
 from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.core.errors import LedgerError
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.specs import VolumeSpec
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
@@ -123,6 +124,27 @@ class RunRecord:
         """Hash of all that decides the result."""
         text = json.dumps([self.request, self.decisions], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def phases(self) -> tuple[RecordedPhase, ...]:
+        """Every pass over the blocks, the main one first."""
+        return tuple(map(phase_from, self.facts["phases"]))
+
+    @property
+    def roi(self) -> Roi | None:
+        """What of the source was worked on."""
+        return roi_from(self.facts["roi"]) if "roi" in self.facts else None
+
+    @property
+    def volume_shape(self) -> Zyx | None:
+        """Of the whole source."""
+        shape = self.facts.get("volume_shape")
+        return None if shape is None else to_zyx(shape)
+
+    @property
+    def checked(self) -> bool:
+        """Whether chunks carry a checksum."""
+        return bool(self.facts.get("checked", False))
 
     def with_execution(self, execution: dict[str, Any]) -> RunRecord:
         """Return the record of a start with other settings of execution."""
