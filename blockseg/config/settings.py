@@ -89,7 +89,7 @@ class RunSettings:
     """Engine that runs the network."""
 
     precision: Literal["auto", "float16", "float32", "float64"] = "auto"
-    """Of the arithmetic: float16 on a GPU and float32 on the CPU if not given."""
+    """Precision: float16 on a GPU and float32 on the CPU if not given."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the engine runs."""
@@ -127,7 +127,7 @@ class RunSettings:
     """By which formulas the images of ``OUT/blocks`` are made."""
 
     attempts: int = 3
-    """How often a block is tried before it is quarantined."""
+    """Number of attempts at a block before it is quarantined."""
 
     scheduler: str | None = None
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
@@ -150,7 +150,7 @@ class RunSettings:
 
     @property
     def choices(self) -> SourceChoices:
-        """What is said of the source."""
+        """Choices of the user for the source."""
         names = (field.name for field in fields(SourceChoices))
         return SourceChoices(**{name: getattr(self, name) for name in names})
 

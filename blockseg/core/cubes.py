@@ -115,7 +115,7 @@ class CubeMask:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What need not be inferred under ``--sparse``; picklable."""
+    """Criteria of ``--sparse`` for what need not be inferred; picklable."""
 
     edge: int = EDGE
     """Edge of a cube, in voxels."""

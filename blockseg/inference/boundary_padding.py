@@ -16,7 +16,7 @@ __all__ = ["Walls", "walls_of"]
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """What of a window lies inside the volume, and which of its sides are the volume's.
+    """Part of a window inside the volume, and which of its sides are the volume's.
 
     A convolution pads with zeros at a wall, as in one pass over the whole volume, and
     uses up its margin on all other sides. So nothing beyond the volume is computed.
@@ -36,7 +36,7 @@ class Walls:
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """What to infer of the window."""
+        """Part of the window to infer."""
         z, y, x = map(slice, self.start, self.stop)
         return z, y, x
 

@@ -34,13 +34,13 @@ _SOME_SECONDS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one engine."""
+    """Outcome of one engine's evaluation."""
 
     backend: str
     """Its name."""
 
     precision: str
-    """Of its arithmetic."""
+    """Precision of its arithmetic."""
 
     device: str
     """``cpu`` or ``cuda``."""
@@ -52,7 +52,7 @@ class Tried:
     """Why it is not used, in one line; empty if it may be."""
 
     voxels_per_second: float = 0.0
-    """Of the sampled windows, without the first time; 0 if it did not come to that."""
+    """Speed on the sampled windows, without the first time; 0 if there is none."""
 
     difference: float | None = None
     """Largest of the probability from torch float32, beyond rounding to bytes."""

@@ -78,7 +78,7 @@ class SteadyEngine:
 
     @property
     def note(self) -> str:
-        """How it computes otherwise than planned; empty if as planned."""
+        """Departure from the plan in computing; empty if as planned."""
         if self.spec == self._planned:
             return ""
         by = "×".join(str(n) for n in self.spec.core)

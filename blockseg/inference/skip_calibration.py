@@ -51,7 +51,7 @@ class Inferred:
     """A cube that was inferred to see what it holds."""
 
     evidence: float
-    """Of the cube."""
+    """Evidence of the cube."""
 
     tiles: NDArray[np.float32]
     """Evidence of each of its tiles that holds anything, at most the cube's."""

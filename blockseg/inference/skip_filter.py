@@ -34,7 +34,7 @@ __all__ = ["Chosen", "Sieve", "Sifted", "blocks_with_tissue", "sift"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """What of a block is to be inferred."""
+    """Parts of a block that are to be inferred."""
 
     roi: Roi
     """Box around it, inside the block; empty if there is nothing."""
@@ -66,7 +66,7 @@ class Sifted:
     """Decoded bytes asked for."""
 
     note: str = ""
-    """How it was computed otherwise than planned; empty if it was not."""
+    """Departure from the plan in computing it; empty if there was none."""
 
     @property
     def raw(self) -> NDArray[Any]:

@@ -33,36 +33,36 @@ _READERS = 4
 
 @dataclass(frozen=True, slots=True)
 class BlockReading:
-    """What the blocks of a job read, and in which order."""
+    """Reading of a job's blocks: what, and in which order."""
 
     grid: BlockGrid
     """The blocks."""
 
     source: VolumeSpec
-    """What is read."""
+    """Source."""
 
     space: Space | None = None
-    """Of the source, where there is a mask."""
+    """Space of the source, where there is a mask."""
 
     mask: VolumeSpec | None = None
-    """What is read before."""
+    """Mask, which is read before."""
 
     outside: bool = False
     """Whether blocks wholly outside of the mask are read as well, and no block more than
     is needed to measure it."""
 
     gate: Gate | None = None
-    """What of a block need not be read."""
+    """Criteria for what of a block need not be read."""
 
     affine: Affine | AffineField | None = None
     """Normalisation of the run, where there is a gate."""
 
     holes: HoleRule | None = None
-    """By what voxels without data are told; None where nothing is a hole."""
+    """Rule that tells voxels without data; None where nothing is a hole."""
 
     @property
     def reach(self) -> BlockReach:
-        """What blocks read, at most."""
+        """Reach of blocks: what they read at most."""
         margin = 0 if self.gate is None else self.gate.tile + SEEN
         if self.holes is not None:
             margin += AROUND_HOLES

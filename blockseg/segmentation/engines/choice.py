@@ -34,23 +34,23 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What came of trying engines."""
+    """Outcome of trying engines."""
 
     windows: tuple[Roi, ...]
-    """What they were tried on, in the volume's voxels."""
+    """Windows that they were tried on, in the volume's voxels."""
 
     devices: tuple[str, ...]
     """Names of the devices of this machine."""
 
     tried: tuple[Tried, ...]
-    """What came of each, in the order in which they were tried."""
+    """Outcomes, in the order in which engines were tried."""
 
     spare: tuple[tuple[str, str], ...]
     """Backend and precision of what may take the chosen one's place in a worker."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know: what was given up here, and why."""
+        """Notes for the user: what was given up here, and why."""
         said = [
             f"{one.backend} {one.precision} is not used: {one.why_not}"
             for one in self.tried

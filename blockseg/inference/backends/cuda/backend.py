@@ -29,7 +29,7 @@ OLDEST = (8, 0)
 
 
 class _CudaBackend(LaneBackend):
-    """What both have in common: windows, lanes, errors."""
+    """Common base of both: windows, lanes, errors."""
 
     def __init__(
         self, spec: BackendSpec, affine: Affine, network: Network | None
