@@ -42,16 +42,16 @@ class Copy:
     """Copies blocks of a volume into a pyramid; picklable."""
 
     source: VolumeSpec
-    """What is read."""
+    """Source."""
 
     grid: BlockGrid
     """Which blocks there are."""
 
     image: PyramidSpec
-    """What is written."""
+    """Multiscale image that is written."""
 
     cache_bytes: int = 0
-    """Of decoded chunks that a worker keeps."""
+    """Size of decoded chunks that a worker keeps."""
 
     def __call__(self) -> _CopyBlock:
         """Open both."""

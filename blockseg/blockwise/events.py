@@ -36,7 +36,7 @@ class JobStarted:
     """Blocks that an earlier session wrote."""
 
     engine: str
-    """What runs the network, for a human."""
+    """Engine that runs the network, for a human."""
 
     workers: int
     """Worker processes; 0 when the run has no cluster."""
@@ -45,14 +45,14 @@ class JobStarted:
     """Address of the Dask dashboard; empty if there is none."""
 
     notes: tuple[str, ...]
-    """What the user should know before it starts, a line each."""
+    """Notes for the user before it starts, a line each."""
 
 
 JobEvent: TypeAlias = JobStarted | Event
 """Any of them."""
 
 OnJobEvent: TypeAlias = "Callable[[JobEvent], None]"
-"""What takes events; quick, and raises nothing."""
+"""Receiver of events; quick, and raises nothing."""
 
 
 def ignore(event: JobEvent) -> None:

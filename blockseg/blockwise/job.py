@@ -29,7 +29,7 @@ class Job:
     """Where everything is kept."""
 
     record: RunRecord
-    """What was asked and decided."""
+    """Record of what was asked and decided."""
 
     resumed: bool
     """Whether the record was found on disk."""
@@ -47,16 +47,16 @@ class Job:
     """All images in OUT, each written by every block of the main pass."""
 
     attempts: int = 3
-    """How often a block is tried."""
+    """Number of attempts at a block."""
 
     ledger: Path | None = None
     """The ledger, if not in its usual place."""
 
     command: str = ""
-    """What the user typed."""
+    """Command line as the user typed it."""
 
     watch: Watch = field(default_factory=Watch)
-    """What is read, and how it was when the job began."""
+    """Sources, and how they were when the job began."""
 
     verify: bool = False
     """Whether what earlier sessions wrote is read and compared with its checksums."""
@@ -86,7 +86,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What came of a job."""
+    """Outcome of a job."""
 
     out: Path
     """The output group."""
@@ -95,7 +95,7 @@ class JobResult:
     """Blocks that mask and ROI leave."""
 
     done: int
-    """Of these, written; by this session and those before it."""
+    """Written ones of these; by this session and those before it."""
 
     failures: tuple[Failure, ...]
     """Blocks in quarantine."""
@@ -113,10 +113,10 @@ class JobResult:
     """Sums over all blocks: written, computed, foreground, nonfinite, seconds."""
 
     sparse: dict[str, Any] | None = None
-    """What ``--sparse`` skipped, and at what loss; None without it."""
+    """Savings of ``--sparse``, and at what loss; None without it."""
 
     holes: dict[str, Any] | None = None
-    """What of the source holds no data: voxels, share, and the largest holes; None if
+    """Parts of the source without data: voxels, share, the largest holes; None if
     there is none."""
 
     otherwise: dict[str, int] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class JobResult:
     name; empty if none was."""
 
     remarks: tuple[str, ...] = ()
-    """What of the source was not as it should be, a line each; see ``jobs.remarks``."""
+    """Remarks on what of the source was not as it should be, a line each."""
 
     @property
     def complete(self) -> bool:

@@ -47,19 +47,19 @@ class Start:
     """Where everything is kept."""
 
     request: dict[str, Any]
-    """What decides the result."""
+    """Values that decide the result."""
 
     settings: RunSettings
-    """Of these, those of execution count here."""
+    """Settings, of which those of execution count here."""
 
     earlier: RunRecord | None
-    """Of the job to go on with; None to start afresh."""
+    """Record of the job to go on with; None to start afresh."""
 
     ledger: Path | None
     """The ledger, if not in its usual place."""
 
     sources: tuple[Watched, ...] = ()
-    """What will be read, looked at before anything is decided."""
+    """Sources that will be read, looked at before anything is decided."""
 
     on_event: OnJobEvent = ignore
     """Told what takes long."""

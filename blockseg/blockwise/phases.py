@@ -21,7 +21,7 @@ __all__ = ["CoarseLevel", "Phase", "Stored", "coarse_phases", "phase_facts"]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a block of a phase leaves on disk, so that the ledger can be checked."""
+    """Bytes that a block of a phase leaves on disk, by which the ledger is checked."""
 
     pyramid: PyramidSpec
     """The image."""
@@ -47,13 +47,13 @@ class Phase:
     """Makes each worker's actor."""
 
     stored: tuple[Stored, ...]
-    """What its blocks leave on disk."""
+    """Arrays in which its blocks leave bytes on disk."""
 
     bars: Bars | None = None
     """In which order blocks are done; by number if None."""
 
     workers: int = 1
-    """How many are expected to share the blocks."""
+    """Number of workers expected to share the blocks."""
 
 
 @dataclass(frozen=True, slots=True)

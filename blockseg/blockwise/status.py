@@ -23,7 +23,7 @@ __all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
 
 @dataclass(frozen=True, slots=True)
 class PhaseStatus:
-    """How far one pass is."""
+    """State of one pass."""
 
     name: str
     """Which."""
@@ -49,18 +49,18 @@ class FailedBlockStatus:
     """Position in the grid, (z, y, x)."""
 
     attempts: int
-    """How often it was tried."""
+    """Number of attempts."""
 
     error: str
     """One line."""
 
     traceback: str
-    """Of the last attempt."""
+    """Traceback of the last attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """How far a run is."""
+    """State of a run."""
 
     out: str
     """The output."""
@@ -85,13 +85,13 @@ class RunStatus:
     """One a start."""
 
     sparse: dict[str, Any] | None = None
-    """What ``--sparse`` skipped, and at what loss; None without it."""
+    """Savings of ``--sparse``, and at what loss; None without it."""
 
     damaged: tuple[str, ...] = ()
     """Files that are gone or of another size than when they were written, and how."""
 
     holes: dict[str, Any] | None = None
-    """What of the source holds no data; None if nothing was found yet."""
+    """Parts of the source without data; None if nothing was found yet."""
 
 
 def status(out: str) -> RunStatus:

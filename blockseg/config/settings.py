@@ -246,7 +246,7 @@ class RunSettings:
 
     @property
     def choices(self) -> SourceChoices:
-        """What is said of the source."""
+        """Choices of the user for the source."""
         names = (field.name for field in fields(SourceChoices))
         return SourceChoices(**{name: getattr(self, name) for name in names})
 

@@ -43,7 +43,7 @@ class TrainSettings:
     """Weights to go on from: fine-tuning."""
 
     loss: Literal["bce-dice", "published", "dice-ce"] = "bce-dice"
-    """What is minimised."""
+    """Loss that is minimised."""
 
     positive: float = 1.0
     """Weight of neurite voxels in ``bce-dice``; above 1 finds dimmer ones."""
@@ -61,19 +61,19 @@ class TrainSettings:
     """Who moves the weights."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
-    """How the learning rate runs from the first step to the last."""
+    """Course of the learning rate from the first step to the last."""
 
     rate: float | None = None
     """Highest learning rate; 6e-3, fine-tuning 1e-3."""
 
     momentum: float = 0.9
-    """Of SGD."""
+    """Momentum of SGD."""
 
     weight_decay: float = 1e-4
-    """Of the optimiser."""
+    """Weight decay of the optimiser."""
 
     halvings: int = 8
-    """How often the schedule ``halving`` halves the rate."""
+    """Number of times that the schedule ``halving`` halves the rate."""
 
     warm_share: float = 0.1
     """Share of a one-cycle training in which the rate rises."""
@@ -100,13 +100,13 @@ class TrainSettings:
     """Edge of a patch, in voxels."""
 
     seed: int = 1
-    """Of weights, patches and their order."""
+    """Seed of weights, patches and their order."""
 
     shares: tuple[float, ...] | None = None
     """Share of the patches that each DATA gives; equal if not given."""
 
     label_map: Mapping[int | str, int] | None = None
-    """What labels become: 0 background, 1 neurite, 255 ignored."""
+    """Meaning of labels: 0 background, 1 neurite, 255 ignored."""
 
     label_name: str | None = None
     """Which of an OME-Zarr image's labels is the truth."""
@@ -136,7 +136,7 @@ class TrainSettings:
     """Share of the data that is kept for validation."""
 
     augmentation: Literal["default", "published", "none"] = "default"
-    """How patches are varied."""
+    """Variation of patches."""
 
     background_share: float = 0.2
     """Share of the patches of volumes that are drawn without a neurite."""
@@ -151,10 +151,10 @@ class TrainSettings:
     """``robust``, ``published`` or ``b,s`` in grey levels, as of a run."""
 
     gain: float | None = None
-    """What the network sees as one SD of the background; that of ``init``, else 1."""
+    """Input of the network for one SD of the background; that of ``init``, else 1."""
 
     clip: tuple[float, float] | None = None
-    """What it sees at least and at most; that of ``init``, else -5 and 20."""
+    """Its least and greatest input; those of ``init``, else -5 and 20."""
 
     validate_every: int | None = None
     """Steps between validations; 20 in the whole training if not given."""
@@ -163,7 +163,7 @@ class TrainSettings:
     """Validations without improvement after which training ends; never if not given."""
 
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Of the arithmetic; ``auto`` mixes where the device gains by it."""
+    """Precision of the arithmetic; ``auto`` mixes where the device gains by it."""
 
     licence: str = "not stated"
     """SPDX identifier for the header of the weights."""
@@ -175,7 +175,7 @@ class TrainSettings:
     """Where the network is trained."""
 
     threads: int | None = None
-    """Of torch on a CPU; torch's own choice if not given."""
+    """Threads of torch on a CPU; torch's own choice if not given."""
 
     workers: int | None = None
     """Processes that make patches; 0 makes them in the loop."""
@@ -188,7 +188,7 @@ class TrainSettings:
 
     @property
     def choices(self) -> SourceChoices:
-        """What is said of the images."""
+        """Choices of the user for the images."""
         return SourceChoices(
             channel=self.channel,
             timepoint=self.timepoint,

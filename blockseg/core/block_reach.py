@@ -21,7 +21,7 @@ __all__ = ["BlockReach"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockReach:
-    """What the blocks of a grid read, axis by axis."""
+    """Reach of the blocks of a grid, axis by axis."""
 
     starts: tuple[NDArray[np.int64], ...]
     """First voxel that blocks read, by their position along each axis."""

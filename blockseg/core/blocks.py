@@ -44,7 +44,7 @@ class BlockState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BlockReport:
-    """What came of one block; small, since it crosses the network."""
+    """Report of one block; small, since it crosses the network."""
 
     block_id: int
     """C-order number in the phase's grid."""
@@ -53,7 +53,7 @@ class BlockReport:
     """One line; empty if the block was written."""
 
     traceback: str = ""
-    """Of the error, for the ledger."""
+    """Traceback of the error, for the ledger."""
 
     retry: bool = True
     """Whether trying again may help: not for corrupt data."""
@@ -90,7 +90,7 @@ class BlockReport:
     """Wall time by activity: read, infer, write, and others."""
 
     note: str = ""
-    """How this block was computed otherwise than planned, if it was."""
+    """Departure from the plan in computing this block, if any."""
 
     payload: bytes = field(default=b"", repr=False)
     """Block metrics, stored with the block in one transaction."""
@@ -113,10 +113,10 @@ class BlockReport:
     """File whose damage made the block fail, if it was that."""
 
     files: tuple[StoredFile, ...] = field(default=(), repr=False)
-    """What the block wrote, file by file, by which damage is found later."""
+    """Files that the block wrote, by which damage is found later."""
 
     holes: tuple[Hole, ...] = field(default=(), repr=False)
-    """What of the block holds no data."""
+    """Parts of the block without data."""
 
     @property
     def state(self) -> BlockState:

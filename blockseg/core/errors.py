@@ -92,7 +92,7 @@ class NoSpaceError(VolumeError):
 
 
 class OutputGoneError(VolumeError):
-    """What was written to is not there any more; it was removed or unmounted."""
+    """The place written to is not there any more; it was removed or unmounted."""
 
 
 class WeightsError(BlocksegError):

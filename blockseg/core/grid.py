@@ -94,7 +94,7 @@ class BlockGrid:
 
     @property
     def region(self) -> Roi:
-        """What the blocks tile, in the volume's coordinates."""
+        """Region that the blocks tile, in the volume's coordinates."""
         return Roi.whole(self.volume_shape) if self.roi is None else self.roi
 
     @property

@@ -69,4 +69,4 @@ class Hole:
     """Box around it, in the volume's coordinates."""
 
     voxels: int
-    """How many of them hold no data."""
+    """Number of them that hold no data."""

@@ -33,7 +33,7 @@ class Space:
     are then made up."""
 
     stated_unit: str = field(default="", compare=False)
-    """What the source calls its unit, where that is no length that is known."""
+    """Unit as the source calls it, where that is no length that is known."""
 
     def __post_init__(self) -> None:
         if not all(0 < size < float("inf") for size in self.voxel_size):

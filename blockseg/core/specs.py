@@ -34,7 +34,7 @@ class VolumeSpec:
     """Absolute path of the outermost container, file or slice folder; or the glob."""
 
     format: Format
-    """How the data are stored."""
+    """Format in which the data are stored."""
 
     path: str = ""
     """Array inside the container, '/'-separated; empty if the container is the array."""
@@ -137,7 +137,7 @@ class BackendSpec:
     """Voxels along (z, y, x) that one call of the engine writes; one shape a run."""
 
     precision: Precision = "float32"
-    """Of the arithmetic; float64 only on torch, float16 only on a device."""
+    """Precision of the arithmetic; float64 only on torch, float16 only on a device."""
 
     threads: int = 1
     """Threads of one inference."""

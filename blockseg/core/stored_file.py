@@ -9,7 +9,7 @@ __all__ = ["StoredFile"]
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What is remembered of one file of an output."""
+    """One file of an output, as it is remembered."""
 
     path: str
     """Below the output, '/'-separated."""

@@ -66,7 +66,7 @@ class CellTable:
     """
 
     scale: GreyScale
-    """What the codes of the histograms mean; one a run."""
+    """Meaning of the histograms' codes; one a run."""
 
     predicted: bool
     """Whether F and F⁺ come from a network; False for a rule on grey levels, which has

@@ -29,7 +29,7 @@ _TABLED = 2  # bytes of the integers that are coded by a table
 
 @dataclass(frozen=True, slots=True)
 class GreyScale:
-    """What a code means: ``code = round(32 + 32·asinh((I - b) / 8s))``, 0 to 127.
+    """Meaning of codes: ``code = round(32 + 32·asinh((I - b) / 8s))``, 0 to 127.
 
     Steps are s/4 at the background and 3 % of the distance to it far away; from
     b - 9.4 s to b + 78 s. All metrics are defined on the grey levels that codes stand
@@ -48,7 +48,7 @@ class GreyScale:
     """s: noise SD of the run's background, in grey levels; above 0."""
 
     dtype: str
-    """Of the source, as NumPy names it."""
+    """Data type of the source, as NumPy names it."""
 
     saturation: float = math.inf
     """Grey level from which a voxel is saturated; infinite for floats."""

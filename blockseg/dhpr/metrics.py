@@ -34,7 +34,7 @@ DHPR_METRICS: Mapping[str, str] = {
     "empty": "share of voxels that are filling and no tissue",
     "nodata": "share of the cell that is a hole of the source; the rest is measured",
 }
-"""What each metric is."""
+"""Names of the metrics for people."""
 
 FEATURES = (
     "grey_10",
@@ -46,7 +46,7 @@ FEATURES = (
     "rough_x",
     "coarse",
 )
-"""What an image looks like, beside its metrics: quantiles of all grey levels over b in s,
+"""Looks of an image beside its metrics: quantiles of all grey levels over b in s,
 mean steps between neighbours along each axis in codes, and SD of cubes of 8 voxels in codes."""
 
 _FULL = 0.00625

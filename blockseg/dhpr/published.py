@@ -24,7 +24,7 @@ _TINY = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class PublishedMetrics:
-    """What the published rule knows of a labelled volume."""
+    """Metrics by which the published rule knows a labelled volume."""
 
     roi: Roi
     """The part that was looked at, in voxels of the volume."""

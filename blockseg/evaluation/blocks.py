@@ -46,7 +46,7 @@ class ScoredBlock:
 
 @dataclass(slots=True)
 class Tally:
-    """What the blocks so far came to."""
+    """Counts of the blocks so far."""
 
     blocks: list[ScoredBlock] = field(default_factory=list)
     """Those with anything in either mask, in the order of the grid."""
@@ -75,10 +75,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared, and how."""
+    """Comparison: what is compared, and how."""
 
     prediction: Prediction
-    """What is scored."""
+    """Prediction that is scored."""
 
     truth: Truth
     """With what."""

@@ -48,7 +48,7 @@ class PredictedBlock:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is scored."""
+    """Prediction that is scored."""
 
     name: str
     """As the user named it."""
@@ -66,7 +66,7 @@ class Prediction:
     """Region of its source that a run wrote, where it was not all of it."""
 
     notes: tuple[str, ...]
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     def read(self, roi: Roi, own: Roi) -> PredictedBlock:
         """Return a region as a mask, and what is to know of the part ``own`` of it."""

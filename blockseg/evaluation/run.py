@@ -41,10 +41,10 @@ _OF_MASKS = ("voxel_", "near_", "topology_", "cl_dice")
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good a segmentation is."""
+    """Quality of a segmentation."""
 
     prediction: str
-    """What was scored."""
+    """Prediction that was scored."""
 
     truth: tuple[str, ...]
     """With what."""
@@ -80,7 +80,7 @@ class Evaluation:
     """Those with anything in either mask."""
 
     notes: tuple[str, ...]
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     @property
     def betti0_error(self) -> int:

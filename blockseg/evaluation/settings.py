@@ -31,7 +31,7 @@ LARGEST_REACH = 64
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far a prediction may lie beside the truth."""
+    """Distance that a prediction may lie beside the truth."""
 
     distance: float
     """Between voxel centres."""
@@ -54,7 +54,7 @@ class EvaluateSettings:
     """Probability from which a voxel of PRED counts; None: PRED is a mask."""
 
     label_map: Mapping[int | str, int] | None = None
-    """What values of TRUTH mean: 0 background, 1 neurite, 255 ignored."""
+    """Meaning of values of TRUTH: 0 background, 1 neurite, 255 ignored."""
 
     ignore: int | Literal["auto", "none"] = "auto"
     """Value of TRUTH that does not count; ``auto``: 255 in 8 bits, else none."""
@@ -81,10 +81,10 @@ class EvaluateSettings:
     """Blocks at a time; one a core, at most 8, if not given."""
 
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
 
     draws: int = 1000
-    """Of the bootstrap."""
+    """Draws of the bootstrap."""
 
 
 def parse_tolerance(name: str, value: object) -> Tolerance:

@@ -29,7 +29,7 @@ class SnrTable:
     """Rising."""
 
     snr: NDArray[np.float32]
-    """Of each; NaN where it is not known."""
+    """SNR of each; NaN where it is not known."""
 
     def of(self, labels: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return the SNR of labels of any shape; NaN for those not in the table."""

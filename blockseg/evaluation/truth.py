@@ -44,7 +44,7 @@ class TrueBlock:
     """Where the truth is known."""
 
     snr: NDArray[np.float32] | None
-    """Of the neurites, NaN where not known; None if it is nowhere."""
+    """SNR of the neurites, NaN where not known; None if it is nowhere."""
 
     levels: bool = False
     """Whether a byte means several kinds of neurite, which nobody said it does."""
@@ -54,7 +54,7 @@ class TrueBlock:
 
 
 class Truth(Protocol):
-    """What predictions are compared with."""
+    """Truth that predictions are compared with."""
 
     @property
     def traced(self) -> bool:
@@ -68,7 +68,7 @@ class Truth(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know, a line each."""
+        """Notes for the user, a line each."""
         ...
 
     def read(self, roi: Roi) -> TrueBlock:
@@ -84,13 +84,13 @@ class MaskTruth:
     """Labels, or a mask."""
 
     meaning: Mapping[int, int]
-    """What values mean: 0 background, 1 neurite, 255 unknown. Others: not 0 is neurite."""
+    """Meaning of values: 0 background, 1 neurite, 255 unknown; others by ``others``."""
 
     offset: Zyx = (0, 0, 0)
     """Place of the prediction's first voxel."""
 
     others: int | None = None
-    """What values mean that ``meaning`` does not name and that are not 0 or 1."""
+    """Meaning of values that ``meaning`` does not name and that are not 0 or 1."""
 
     branches: Volume | None = None
     """Labels that ``table`` is about; None: those of ``volume``."""
@@ -105,7 +105,7 @@ class MaskTruth:
     """Whether 255 is taken for a neuron only because the type is wider than a byte."""
 
     notes: tuple[str, ...] = ()
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     @property
     def traced(self) -> bool:
@@ -155,7 +155,7 @@ class TracedTruth:
     """Whether some file states an SNR."""
 
     notes: tuple[str, ...] = ()
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     @property
     def traced(self) -> bool:

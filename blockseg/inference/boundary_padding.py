@@ -36,7 +36,7 @@ class BoundaryPadding:
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """What to infer of the window."""
+        """Part of the window to infer."""
         z, y, x = map(slice, self.start, self.stop)
         return z, y, x
 

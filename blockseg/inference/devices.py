@@ -11,7 +11,7 @@ __all__ = ["Device", "cuda_devices", "look_at_devices", "memory_in_use"]
 
 
 _NODES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
-"""What the drivers of GPUs make below /dev on Linux, that of Windows inside it too."""
+"""Devices that GPU drivers make below /dev on Linux, also that inside of Windows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ _SLAB = 2**18  # voxels that are turned into bytes at once
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What an engine made of a block."""
+    """Result of an engine for a block."""
 
     probability: npt.NDArray[np.uint8]
     """``(z, y, x)`` of the write ROI: 255 p, rounded half to even."""
@@ -49,11 +49,11 @@ class Segmented:
     """NaN and infinite input voxels inside the write ROI, taken as background."""
 
     note: str = ""
-    """How it was computed otherwise than planned; empty if it was not."""
+    """Departure from the plan in computing it; empty if there was none."""
 
 
 class Segmenter(Protocol):
-    """What makes bytes of blocks: an engine of any kind. Threads may share it."""
+    """Engine of any kind: makes bytes of blocks. Threads may share it."""
 
     @property
     def depth(self) -> int:

@@ -40,7 +40,7 @@ class EngineEvaluation:
     """Its name."""
 
     precision: str
-    """Of its arithmetic."""
+    """Precision of its arithmetic."""
 
     device: str
     """``cpu`` or ``cuda``."""
@@ -52,7 +52,7 @@ class EngineEvaluation:
     """Why it is not used, in one line; empty if it may be."""
 
     voxels_per_second: float = 0.0
-    """Of the sampled windows, without the first time; 0 if it did not come to that."""
+    """Speed on the sampled windows, without the first time; 0 if there is none."""
 
     difference: float | None = None
     """Largest of the probability from torch float32, beyond rounding to bytes."""

@@ -79,7 +79,7 @@ class FallbackEngine:
 
     @property
     def note(self) -> str:
-        """How it computes otherwise than planned; empty if as planned."""
+        """Departure from the plan in computing; empty if as planned."""
         if self.spec == self._planned:
             return ""
         by = times(self.spec.core)

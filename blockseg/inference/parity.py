@@ -62,10 +62,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far an engine may be off."""
+    """Difference from the reference that an engine may have."""
 
     difference: float
-    """Of the probability of any voxel, beyond what rounding to bytes explains."""
+    """Difference of any voxel's probability, beyond what rounding to bytes explains."""
 
     flips: float = 1e-4
     """Share of the voxels whose foreground differs; must stay below. Up to three
@@ -82,7 +82,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How two results differ."""
+    """Difference of two results."""
 
     voxels: int = 0
     """Compared."""

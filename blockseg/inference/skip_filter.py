@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """What of a block is to be inferred."""
+    """Parts of a block that are to be inferred."""
 
     roi: Roi
     """Box around it, inside the block; empty if there is nothing."""
@@ -72,7 +72,7 @@ class FilteredBlock:
     """Decoded bytes asked for."""
 
     note: str = ""
-    """How it was computed otherwise than planned; empty if it was not."""
+    """Departure from the plan in computing it; empty if there was none."""
 
     @property
     def raw(self) -> NDArray[Any]:

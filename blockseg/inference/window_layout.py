@@ -40,10 +40,10 @@ class Window:
     """One call of an engine."""
 
     core: Roi
-    """What it writes, in the volume's voxels; may overhang the block."""
+    """Box that it writes, in the volume's voxels; may overhang the block."""
 
     whole: Roi
-    """What it sees: the core and the network's reach around it."""
+    """Box that it sees: the core and the network's reach around it."""
 
     inside: AxisMasks | None
     """Along each axis 1 inside the volume, grown to the network's alignment, and 0

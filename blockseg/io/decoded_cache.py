@@ -24,7 +24,7 @@ __all__ = ["DecodedBytes", "DecodedCache", "count_decoded", "counting"]
 
 @dataclass(slots=True)
 class DecodedBytes:
-    """How much was decoded."""
+    """Amount that was decoded."""
 
     total: int = 0
     """Bytes, whole pieces; of formats that are not decoded, the bytes copied."""

@@ -67,10 +67,10 @@ class ArrayInfo:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a run would read without further options."""
+    """Volume that a run would read without further options."""
 
     spec: VolumeSpec
-    """How it is opened."""
+    """Specification by which it is opened."""
 
     shape: Zyx
     """Voxels along (z, y, x)."""
@@ -84,7 +84,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What lies at a path."""
+    """Description of what lies at a path."""
 
     uri: str
     """Outermost container, file or slice folder; or the glob. Absolute."""
@@ -105,16 +105,16 @@ class SourceInfo:
     """Whether the sizes of all files were added up, not only of the first 100,000."""
 
     taken: Taken | None
-    """What a run would read; None if it would refuse."""
+    """Volume that a run would read; None if it would refuse."""
 
     refusal: str
     """Why a run would refuse, in one line; empty if it would not."""
 
     doubts: tuple[str, ...] = ()
-    """What may mislead about it, a line each."""
+    """Doubts about it, a line each."""
 
     remarks: tuple[str, ...] = ()
-    """What is worth knowing and no cause for doubt, a line each."""
+    """Remarks that are no cause for doubt, a line each."""
 
     def lines(self) -> list[str]:
         """Return the description for people to read."""

@@ -34,7 +34,7 @@ PRECOMPUTED = (
 )
 
 _Other = tuple[str, str]
-"""What it is called, and what to do."""
+"""Name of a format, and what to do."""
 
 _MAGIC: tuple[tuple[int, bytes, _Other], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", ("an HDF5 file", _HDF5)),

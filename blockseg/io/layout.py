@@ -37,7 +37,7 @@ class ArrayLayout:
     """Array inside the container, '/'-separated; empty if they are the same."""
 
     format: Format
-    """How the array is stored."""
+    """Format of the array."""
 
     shape: tuple[int, ...]
     """Voxels along each axis."""
@@ -61,13 +61,13 @@ class ArrayLayout:
     """One letter for each axis."""
 
     axis_names: AxisNames | None = None
-    """How far the array itself names its axes; None where an image says it for it."""
+    """Names of axes by the array itself; None where an image says them for it."""
 
     key_prefix: str = ""
-    """What chunk keys begin with."""
+    """Beginning of chunk keys."""
 
     key_separator: str = "/"
-    """What stands between the numbers of a chunk key."""
+    """Separator between the numbers of a chunk key."""
 
     reversed_keys: bool = False
     """Whether chunk keys count the last axis first, as in N5."""
@@ -82,7 +82,7 @@ class ArrayLayout:
     """Files that the above was read from."""
 
     fill: str = "0"
-    """What missing chunks read as, for people."""
+    """Value that missing chunks read as, for people."""
 
     @property
     def folder(self) -> Path:
@@ -91,7 +91,7 @@ class ArrayLayout:
 
     @property
     def name(self) -> str:
-        """How to call the array in messages."""
+        """Name of the array in messages."""
         return str(self.folder)
 
     @property

@@ -32,10 +32,10 @@ _READ = (
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """What is at a path."""
+    """Finding at a path."""
 
     kind: Kind
-    """How it is stored."""
+    """Kind of storage."""
 
     uri: str
     """Outermost container, file or slice folder; or the glob. Absolute."""

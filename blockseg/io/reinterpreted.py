@@ -24,7 +24,7 @@ class Reinterpreted:
     """The same bits, read as another integer type of the same size."""
 
     volume: Volume
-    """What is stored."""
+    """Volume as it is stored."""
 
     dtype: np.dtype[Any]
     """Type that its bits are."""

@@ -34,13 +34,13 @@ class CellSource:
     """The file."""
 
     fingerprint: str
-    """Of the run."""
+    """Fingerprint of the run."""
 
     phase: str
     """Whose blocks they belong to."""
 
     scale: GreyScale
-    """What their codes mean."""
+    """Meaning of their codes."""
 
     predicted: bool
     """Whether F comes from a network."""

@@ -68,10 +68,10 @@ class Measurement:
     """Measures blocks of a volume; picklable."""
 
     source: VolumeSpec
-    """What is read."""
+    """Source."""
 
     space: Space
-    """Of the source, with the user's voxel size."""
+    """Space of the source, with the user's voxel size."""
 
     grid: BlockGrid
     """Which blocks there are."""
@@ -83,10 +83,10 @@ class Measurement:
     """Nonzero voxels count."""
 
     cache_bytes: int = 0
-    """Of decoded chunks that a worker keeps."""
+    """Size of decoded chunks that a worker keeps."""
 
     holes: HoleRule | None = None
-    """By what voxels without data are told; None where nothing is a hole."""
+    """Rule that tells voxels without data; None where nothing is a hole."""
 
     def __call__(self) -> _MeasureBlock:
         """Open the volumes."""

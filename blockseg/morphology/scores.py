@@ -31,13 +31,13 @@ class Agreement:
     """Voxels in the predicted mask."""
 
     right: int = 0
-    """Of those, voxels at or near a true one."""
+    """Those of them at or near a true one."""
 
     true: int = 0
     """Voxels in the true mask."""
 
     found: int = 0
-    """Of those, voxels at or near a predicted one."""
+    """Those of them at or near a predicted one."""
 
     def __add__(self, other: Agreement) -> Agreement:
         """Return the counts of two regions together."""

@@ -30,7 +30,7 @@ class Tree:
     """One SWC file."""
 
     name: str
-    """Of the file, without folder and ending."""
+    """Name of the file, without folder and ending."""
 
     position: NDArray[np.float64]
     """(n, 3), (z, y, x), in the unit of the file."""
@@ -168,7 +168,7 @@ class TracedVoxels:
     """C-order numbers, rising, each once; 8 bytes a voxel."""
 
     snr: NDArray[np.float32]
-    """Of each voxel; NaN where it is not known."""
+    """SNR of each voxel; NaN where it is not known."""
 
     points: int = 0
     """Points of the paths that lie inside the volume: their length."""

@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ComponentPiece:
-    """What a block knows of the components that touch it."""
+    """Components that touch a block, as it knows them."""
 
     closed: int
     """Components that lie inside the block and do not touch its faces."""

@@ -31,7 +31,7 @@ STRIDE = 2
 """Factor between levels, on each axis."""
 
 SLOPE = 0.2
-"""Of the leaky activations, below zero."""
+"""Slope of the leaky activations, below zero."""
 
 DEEPEST_PATH = ((2, "pool"), (3, "pool"), (3, "up"), (2, "up"), (2, "end"))
 """SDASN's x00, x10, x20, x11, x02: the convolutions in each, and what follows them."""
@@ -73,7 +73,7 @@ def reach(path: Sequence[tuple[int, str]] = DEEPEST_PATH) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a window of a network needs around its core."""
+    """Field of a network: what a window needs around its core."""
 
     reach: int
     """Halo, in voxels, with which an aligned core is exact; a multiple of ``alignment``."""

@@ -27,7 +27,7 @@ Arrays: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """Parameters by their names in a weights file."""
 
 _EPSILON = 1e-5
-"""Of torch's batch norm, where nothing else is said."""
+"""Epsilon of torch's batch norm, where nothing else is said."""
 
 _NORM = ("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var")
 

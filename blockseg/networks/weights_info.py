@@ -41,20 +41,20 @@ SHIPPED = "9a70cfbbd08a79f398a0b561bf66827503193634d309bbecc81ccbb99fdb3e98"
 
 @dataclass(frozen=True, slots=True)
 class WeightsInfo:
-    """What a weights file says of itself."""
+    """Header of a weights file."""
 
     name: str
     """Short name, for logs and ``run.json``."""
 
     gain: float
-    """What the network sees as one SD of the background noise; above 0.
+    """Input of the network for one SD of the background noise; above 0.
 
     With background level b and noise SD s the network's input is
     ``(I - b) / s * gain``.
     """
 
     training_data: str = "not stated"
-    """What the network was trained on."""
+    """Data that the network was trained on."""
 
     licence: str = "not stated"
     """SPDX identifier where there is one."""
@@ -70,7 +70,7 @@ class WeightsInfo:
 
     @property
     def field(self) -> Field:
-        """What a window of this network needs around its core."""
+        """Field that a window of this network needs around its core."""
         return FIELDS[self.architecture]
 
     def __post_init__(self) -> None:

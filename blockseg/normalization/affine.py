@@ -42,7 +42,7 @@ CEILING = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """How a run normalises its volume."""
+    """Normalization of a run's volume."""
 
     kind: Literal["published", "robust", "field", "given"]
     """The published constants, estimated b and s, the same as a field over the volume

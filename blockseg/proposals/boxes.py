@@ -34,7 +34,7 @@ class Boxes:
     """Blocks of one shape on a lattice; those at far borders may be smaller."""
 
     table: BlockTable
-    """What is selected from."""
+    """Table that is selected from."""
 
     metrics: dict[str, NDArray[np.float64]]
     """Columns of :data:`blockseg.dhpr.metrics.DHPR_METRICS`, each of shape (n,)."""
@@ -43,7 +43,7 @@ class Boxes:
     """Voxels along (z, y, x)."""
 
     notes: tuple[str, ...]
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
 
 def pick_cells(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:

@@ -36,13 +36,13 @@ __all__ = ["Brain", "doubts_of_measured", "is_measured", "open_brain"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brain:
-    """What a run, or ``blockseg metrics``, knows of a brain."""
+    """Brain as a run, or ``blockseg metrics``, knows it."""
 
     out: Path
     """The output group."""
 
     record: RunRecord
-    """What was asked and decided."""
+    """Record of what was asked and decided."""
 
     cells: CellSource
     """Where the counts of its cells are, and on which grey scale."""
@@ -54,7 +54,7 @@ class Brain:
     """Voxel size and place of the image; the user's voxel size over the metadata's."""
 
     spec: VolumeSpec
-    """How the image is found."""
+    """Specification by which the image is found."""
 
     grid: BlockGrid
     """Its blocks; the region is what was measured."""
@@ -73,7 +73,7 @@ class Brain:
 
     @property
     def name(self) -> str:
-        """Of the source, as a part of file names."""
+        """Name of the source, as a part of file names."""
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem(self.spec)) or "brain"
 
     def background(self, roi: Roi) -> tuple[float, float]:

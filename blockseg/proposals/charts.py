@@ -25,7 +25,7 @@ _TAIL = 0.5  # percent of the blocks on either side that may lie beyond the fram
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Axis:
-    """What a chart shows along one side."""
+    """Axis of a chart."""
 
     title: str
     """For people."""

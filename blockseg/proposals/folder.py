@@ -38,17 +38,17 @@ class PicksFolder:
     """The folder."""
 
     rounds: list[dict[str, Any]] = field(default_factory=list)
-    """What was asked each time, and whether it is complete."""
+    """Requests of all rounds, and whether each is complete."""
 
     rows: list[Row] = field(default_factory=list)
     """The manifest."""
 
     number: int = 1
-    """Of this round, from 1."""
+    """Number of this round, from 1."""
 
     @property
     def record(self) -> Path:
-        """What was asked."""
+        """Record of what was asked."""
         return self.root / FOLDER / "propose.json"
 
     @property

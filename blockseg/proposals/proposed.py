@@ -13,13 +13,13 @@ __all__ = ["Proposed"]
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """What was picked."""
+    """Picks of a call."""
 
     folder: Path
     """``PICKS``."""
 
     names: tuple[str, ...]
-    """Of the picks of this call, best first."""
+    """Names of the picks of this call, best first."""
 
     kept: int
     """Labels that were there before and are as they were."""
@@ -34,4 +34,4 @@ class Proposed:
     """Voxels of a pick along (z, y, x), at most."""
 
     notes: tuple[str, ...]
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""

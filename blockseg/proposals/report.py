@@ -115,7 +115,7 @@ _CHARTS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportFacts:
-    """What a report says besides the picks."""
+    """Facts of a report besides the picks."""
 
     title: str
     """Heading."""
@@ -124,16 +124,16 @@ class ReportFacts:
     """One line below it."""
 
     notes: tuple[str, ...]
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     blocks: Mapping[str, NDArray[np.float64]]
     """Metrics of the blocks to compare with, by name, each of shape (n,)."""
 
     place: BrainMap | None = None
-    """What the brain looks like, seen along z."""
+    """Map of the brain, seen along z."""
 
     source: str = ""
-    """Of the brain, as its rows name it."""
+    """Source of the brain, as its rows name it."""
 
 
 def report(

@@ -38,7 +38,7 @@ class ProposeSettings:
     """One of :data:`blockseg.dhpr.selection.rules.RULES`."""
 
     seed: int = 0
-    """Of what is drawn at random."""
+    """Seed of what is drawn at random."""
 
     exclude: tuple[str, ...] = ()
     """Folders of earlier picks to keep away from."""
@@ -65,7 +65,7 @@ class ProposeSettings:
     """Pick from what is there of a run that is not complete."""
 
     label_map: Mapping[int | str, int] | None = None
-    """What labels of a folder become: 0 background, 1 neurite, 255 ignored."""
+    """Meaning of a folder's labels: 0 background, 1 neurite, 255 ignored."""
 
     label_channel: int | None = None
     """Index on the channel axis of labels, where it is longer than 1."""

@@ -15,7 +15,7 @@ _UNLIMITED = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What containers and batch systems leave a process."""
+    """Limits that containers and batch systems set for a process."""
 
     memory: int
     """Bytes."""

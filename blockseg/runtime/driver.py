@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["drive"]
 
 _POLL_SECONDS = 0.5
-"""How soon an interrupt is noticed."""
+"""Delay until an interrupt is noticed."""
 
 
 def drive(

@@ -48,7 +48,7 @@ class BlockDone:
     """Name of the phase."""
 
     report: BlockReport
-    """What came of it."""
+    """Report of the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,10 @@ class WorkersChanged:
 
 @dataclass(frozen=True, slots=True)
 class DevicesUsed:
-    """How busy the GPUs of the workers are, as their drivers say; every ten seconds."""
+    """Use of the workers' GPUs, as their drivers say; every ten seconds."""
 
     devices: int
-    """Of all workers that tell."""
+    """Devices of all workers that tell."""
 
     utilization: float
     """Share of the last moments in which a kernel ran, 0 to 1, over all devices."""
@@ -166,4 +166,4 @@ Event: TypeAlias = (
 """Any of the above."""
 
 OnEvent: TypeAlias = "Callable[[Event], None]"
-"""What takes events; it must be quick and must not raise."""
+"""Receiver of events; it must be quick and must not raise."""

@@ -19,7 +19,7 @@ __all__ = ["Collected", "Executor", "Room", "SerialExecutor"]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What an executor takes next."""
+    """Room of an executor for what comes next."""
 
     blocks: int
     """At most, in one batch."""
@@ -30,16 +30,16 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What came back from an executor since it was last asked."""
+    """Results of an executor since it was last asked."""
 
     reports: Sequence[BlockReport] = ()
-    """Of blocks that ran, and of those that are known to have killed a worker."""
+    """Reports of blocks that ran, and of those known to have killed a worker."""
 
     returned: Sequence[int] = ()
     """Blocks that are to be handed out again though they did nothing wrong."""
 
     events: Sequence[Event] = ()
-    """What else happened."""
+    """Other events."""
 
 
 class Executor(Protocol):

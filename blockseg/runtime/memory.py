@@ -25,12 +25,12 @@ _DRIVER_BYTES = 600 * 2**20
 """The driver with the scheduler and its dashboard."""
 
 _USABLE = 0.85
-"""Of the memory; the rest is the system's page cache, which reads live on."""
+"""Share of the memory; the rest is the system's page cache, which reads live on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a machine has for us."""
+    """Resources of a machine that are there for us."""
 
     cores: int
     """CPUs that this process may use."""
@@ -47,21 +47,21 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What blocks need."""
+    """Memory that blocks need."""
 
     block_bytes: int
-    """Of one block in flight: raw data with its halo, probability, mask, levels."""
+    """Memory of a block in flight: raw data with halo, probability, mask, levels."""
 
     engine_bytes: int
-    """Of the engine's main memory while it infers, one call at a time."""
+    """Main memory of the engine while it infers, one call at a time."""
 
     decoding_bytes: int = 0
-    """Of decoding the source's chunks for one block, beside what it needs of them."""
+    """Memory for decoding chunks for one block, beside what it needs of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a machine is divided among workers."""
+    """Division of a machine among workers."""
 
     workers: int
     """Processes."""
@@ -82,7 +82,7 @@ class Layout:
     """Main memory that one worker may take beyond that."""
 
     cache_bytes: int = 0
-    """Of decoded chunks that one worker keeps."""
+    """Size of decoded chunks that one worker keeps."""
 
     def with_cache(self, nbytes: int) -> Layout:
         """Return the layout whose workers keep decoded chunks of so many bytes more."""

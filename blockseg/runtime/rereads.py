@@ -13,7 +13,7 @@ __all__ = ["Rereads"]
 
 @dataclass(slots=True)
 class Rereads:
-    """What unfinished blocks read earlier, in this session or another."""
+    """Reads of unfinished blocks earlier, in this session or another."""
 
     sums: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Checksums of what each read, in order; as many as it came to before it failed."""

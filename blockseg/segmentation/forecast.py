@@ -34,7 +34,7 @@ __all__ = ["Forecast", "plan", "work_over_one_pass"]
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run would take."""
+    """Forecast of what a run would take."""
 
     out: str
     """Where the result would be."""
@@ -70,7 +70,7 @@ class Forecast:
     """Decoded bytes that blocks ask for, halo included."""
 
     bytes_decoded: int
-    """What is decoded for that, in whole chunks, those that a worker still has from the
+    """Bytes decoded for that, in whole chunks, those that a worker still has from the
     blocks before not counted."""
 
     decoded_over_region: float
@@ -80,7 +80,7 @@ class Forecast:
     """Decoded chunks that each worker keeps."""
 
     bytes_written: int
-    """Of all levels before compression."""
+    """Bytes of all levels before compression."""
 
     computed_over_written: float
     """Voxels that windows write for each voxel kept: they may overhang a block."""
@@ -110,13 +110,13 @@ class Forecast:
     """At that speed; 0 if not measured."""
 
     sparse: dict[str, Any] | None = None
-    """What ``--sparse`` would skip, estimated for the whole volume, and at what loss."""
+    """Savings of ``--sparse``, estimated for the whole volume, and their loss."""
 
     tried: tuple[str, ...] = ()
-    """What came of each engine that was tried on a device, a line each."""
+    """Outcome of each engine that was tried on a device, a line each."""
 
     remarks: tuple[str, ...] = ()
-    """What is worth knowing of the source, a line each."""
+    """Remarks on the source, a line each."""
 
     def lines(self) -> list[str]:
         """Return the forecast for a human."""

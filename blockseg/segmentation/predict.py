@@ -48,7 +48,7 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What came of one stack."""
+    """Outcome of one stack."""
 
     source: Path
     """The stack."""
@@ -63,7 +63,7 @@ class Predicted:
     """Share of the voxels that are foreground."""
 
     remarks: tuple[str, ...] = ()
-    """What is worth knowing of the stack, a line each."""
+    """Remarks on the stack, a line each."""
 
 
 def predict(

@@ -51,10 +51,10 @@ class Segmentation:
     """All that a worker needs to make its actor; picklable."""
 
     source: VolumeSpec
-    """What is read."""
+    """Source."""
 
     space: Space
-    """Of the source, with the user's voxel size."""
+    """Space of the source, with the user's voxel size."""
 
     grid: BlockGrid
     """Which blocks there are."""
@@ -87,10 +87,10 @@ class Segmentation:
     """What else need not be inferred; None for nothing."""
 
     holes: HoleRule | None = None
-    """By what voxels without data are told; None where nothing is a hole."""
+    """Rule that tells voxels without data; None where nothing is a hole."""
 
     cache_bytes: int = 0
-    """Of decoded chunks of the source that a worker keeps."""
+    """Size of decoded chunks of the source that a worker keeps."""
 
     def __call__(self) -> SegmentBlock:
         """Build the engine and open the volumes."""

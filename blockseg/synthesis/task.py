@@ -32,7 +32,7 @@ __all__ = ["Centrelines", "Recipe", "Synthesis"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What makes a synthetic brain."""
+    """Recipe of a synthetic brain."""
 
     shape: Zyx
     """Voxels."""

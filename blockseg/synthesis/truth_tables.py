@@ -31,7 +31,7 @@ class TruthTables:
     """Files of the truth; the tables are made from what blocks reported."""
 
     paths: Paths
-    """Of the brain."""
+    """Paths of the brain."""
 
     @property
     def folder(self) -> Path:

@@ -53,13 +53,13 @@ class SynthBlock:
     """Branch of each voxel, from 1; 0 for none."""
 
     snr: NDArray[np.float32]
-    """Of that branch; 0 for none."""
+    """SNR of that branch; 0 for none."""
 
     expected: NDArray[np.float32]
     """Grey levels without noise."""
 
     variance: NDArray[np.float32]
-    """Of the voxel noise, in squared grey levels."""
+    """Variance of the voxel noise, in squared grey levels."""
 
     tissue: NDArray[np.bool_]
     """Whether the voxel lies inside the tissue."""

@@ -37,7 +37,7 @@ class Exposure:
     """Grey levels without noise, saturation included."""
 
     variance: Floats
-    """Of the voxel noise, in squared grey levels, before saturation."""
+    """Variance of the voxel noise, in squared grey levels, before saturation."""
 
 
 class Camera:

@@ -63,7 +63,7 @@ class _Component:
     """One scale of the texture."""
 
     share: float
-    """Of the variance, 0 to 1."""
+    """Share of the variance, 0 to 1."""
 
     sigma: tuple[float, float, float]
     """SD of its Gaussian correlation along three axes, in voxels."""

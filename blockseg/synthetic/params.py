@@ -51,7 +51,7 @@ class Optics:
 
 @dataclass(frozen=True, slots=True)
 class Morphology:
-    """How many neurites there are, and their shapes."""
+    """Number of neurites, and their shapes."""
 
     neurons: float = 0.2
     """Neurons with soma, dendrites and axon, per million voxels."""
@@ -148,7 +148,7 @@ class Clutter:
 
     @property
     def glow_reach(self) -> float:
-        """How far a soma can be seen, in voxels."""
+        """Distance at which a soma can be seen, in voxels."""
         return 24 + 4 * self.glow_width * self.soma_radius[1]
 
 

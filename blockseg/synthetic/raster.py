@@ -79,7 +79,7 @@ class Canvas:
     """One tile being drawn: brightness, and who owns each voxel."""
 
     roi: Roi
-    """What the arrays cover."""
+    """Box that the arrays cover."""
 
     light: NDArray[np.float32]
     """Brightness before the point spread; the brightest ball wins."""

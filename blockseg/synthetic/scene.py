@@ -32,7 +32,7 @@ _SURFACE = 7  # purpose of a tile generator
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a tile shows, before any light is collected."""
+    """Scene of a tile, before any light is collected."""
 
     light: Floats
     """After the point spread, in grey levels."""

@@ -52,7 +52,7 @@ class BlockTruth:
     """Median of the stated SNR over foreground voxels; NaN without foreground."""
 
     neurons: int
-    """How many different neurons have voxels in the block."""
+    """Number of neurons that have voxels in the block."""
 
     tissue: float
     """Share of the block's voxels inside the tissue, 0 to 1."""

@@ -37,7 +37,7 @@ _AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class FakeDevice:
-    """What a device suffers from."""
+    """Troubles of a fake device."""
 
     memory: int = 0
     """Voxels of the largest window, margins included, that fits; 0 for any."""
@@ -124,7 +124,7 @@ class FakeByteBackend:
 
     @property
     def field(self) -> Field:
-        """What a window needs around its core."""
+        """Field that a window needs around its core."""
         return self._backend.field
 
     @property

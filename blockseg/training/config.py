@@ -13,7 +13,7 @@ _VALIDATIONS, _STEPS_BETWEEN = 20, 10
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How a training runs."""
+    """Configuration of a training."""
 
     steps: int = 3000
     """Optimiser steps; without meaning where ``seconds`` is given."""
@@ -25,25 +25,25 @@ class TrainingConfig:
     """Patches a step and process."""
 
     seed: int = 1
-    """Of whatever torch draws."""
+    """Seed of whatever torch draws."""
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
     """Who moves the weights."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
-    """How the learning rate runs."""
+    """Course of the learning rate."""
 
     rate: float = 6e-3
     """Highest learning rate."""
 
     momentum: float = 0.9
-    """Of SGD."""
+    """Momentum of SGD."""
 
     weight_decay: float = 1e-4
-    """Of either optimiser."""
+    """Weight decay of either optimiser."""
 
     halvings: int = 8
-    """How often ``halving`` halves the rate in a whole training."""
+    """Number of times that ``halving`` halves the rate in a whole training."""
 
     warm_share: float = 0.1
     """Share of a one-cycle training in which the rate rises."""
@@ -70,10 +70,10 @@ class TrainingConfig:
     """Steps between rows of the log."""
 
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Of the arithmetic; ``auto`` mixes where the device gains by it."""
+    """Precision of the arithmetic; ``auto`` mixes where the device gains by it."""
 
     threads: int | None = None
-    """Of torch; its own choice if None."""
+    """Threads of torch; its own choice if None."""
 
     workers: int = 0
     """Processes that make patches; 0 makes them in the loop."""

@@ -48,7 +48,7 @@ class TrainingStarted:
     """A line on each source of data."""
 
     notes: tuple[str, ...]
-    """What the user should know before it starts, a line each."""
+    """Notes for the user before it starts, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Progress:
     """Steps done, of the whole training."""
 
     share: float
-    """Of the training, 0 to 1."""
+    """Share of the training, 0 to 1."""
 
     loss: float
     """Mean since the last event."""
@@ -68,7 +68,7 @@ class Progress:
     """Learning rate of the last step."""
 
     voxels_per_second: float
-    """Of patches, over all processes, since the last event."""
+    """Voxels per second of patches, over all processes, since the last event."""
 
     remaining: float | None
     """Seconds that are left; None while unknown."""
@@ -125,12 +125,12 @@ TrainingEvent: TypeAlias = (
 """Any of the above."""
 
 OnTrainingEvent: TypeAlias = "Callable[[TrainingEvent], None]"
-"""What takes events; it must be quick and must not raise."""
+"""Receiver of events; it must be quick and must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """How a training ended."""
+    """Outcome of a training."""
 
     out: Path
     """Its folder."""

@@ -36,7 +36,7 @@ class TrainPlan:
     """All that is decided before anything is written."""
 
     settings: TrainSettings
-    """What the user asked for."""
+    """Settings that the user asked for."""
 
     network: Network
     """To start from."""
@@ -45,16 +45,16 @@ class TrainPlan:
     """Header of the weights."""
 
     config: TrainingConfig
-    """How it runs."""
+    """Configuration."""
 
     loss: Loss
-    """What is minimised."""
+    """Loss that is minimised."""
 
     data: TrainingData
-    """What is learned from."""
+    """Data that is learned from."""
 
     request: dict[str, Any]
-    """What decides the result, as plain JSON values."""
+    """Values that decide the result, as plain JSON."""
 
 
 def make_plan(

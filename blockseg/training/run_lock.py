@@ -50,7 +50,7 @@ class TrainFolder:
 
     @property
     def record(self) -> Path:
-        """What was asked, what was decided, and every start."""
+        """Record of what was asked and decided, and of every start."""
         return self.path / "train.json"
 
     def refuse_foreign(self) -> None:

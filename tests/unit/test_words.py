@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def docstrings(path: Path) -> Iterator[str]:
+    """Those of modules, classes, functions, fields and constants."""
+    for node in ast.walk(tree(path)):
+        for statement in getattr(node, "body", None) or ():
+            match statement:
+                case ast.Expr(ast.Constant(str(text))):
+                    yield text
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_begins_with_a_noun_phrase_on_one_line(path):
     text = ast.get_docstring(tree(path), clean=False) or ""
@@ -29,3 +39,14 @@ def test_a_module_begins_with_a_noun_phrase_on_one_line(path):
     assert not NO_NOUN.match(first)
     assert first.endswith(".")
     assert text == first or text.startswith(f"{first}\n\n")
+
+
+@pytest.mark.parametrize("beginning", ["What ", "Of ", "By what "])
+def test_no_docstring_begins_where_a_noun_should_stand(beginning):
+    found = [
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for path in MODULES
+        for text in docstrings(path)
+        if text.startswith(beginning)
+    ]
+    assert not found

@@ -18,7 +18,7 @@ __all__ = ["Decisions", "decisions_from"]
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What a run decided; stored in ``run.json`` and reused on resume."""
+    """Decisions of a run; stored in ``run.json`` and reused on resume."""
 
     backend: str
     """Engine."""
@@ -27,7 +27,7 @@ class Decisions:
     """``cpu`` or ``cuda``."""
 
     precision: str
-    """Of the arithmetic."""
+    """Precision of the arithmetic."""
 
     threads: int
     """Threads of one inference."""
@@ -51,7 +51,7 @@ class Decisions:
     """Least and greatest value that the network sees."""
 
     background: dict[str, Any]
-    """How offset and scale were found: b, s, counts, unreadable samples."""
+    """Origin of offset and scale: b, s, counts, unreadable samples."""
 
     field: dict[str, Any] | None = None
     """Offset and scale where they vary over the volume, at the nodes of a grid."""
@@ -64,17 +64,17 @@ class Decisions:
     """
 
     note: str = ""
-    """What the user should know of a choice; empty if nothing."""
+    """Note for the user on a choice; empty if nothing."""
 
     sparse: dict[str, Any] | None = None
-    """What need not be inferred, and at what loss; None if not asked for."""
+    """Parts that need not be inferred, and at what loss; None if not asked for."""
 
     trial: dict[str, Any] | None = None
     """Which engines were tried on a device, on what, and what came of each; None for
     work on the CPU."""
 
     holes: dict[str, Any] | None = None
-    """By what voxels without data are told; None where nothing can be a hole, and of
+    """Rule that tells voxels without data; None where nothing can be a hole, and of
     runs that were begun when nothing was."""
 
     def engine(self, weights: str) -> BackendSpec:
@@ -90,7 +90,7 @@ class Decisions:
 
     @property
     def hole_rule(self) -> HoleRule | None:
-        """What tells holes; None if nothing does."""
+        """Rule that tells holes; None if nothing does."""
         return HoleRule.from_plain(self.holes)
 
     @property

@@ -30,7 +30,7 @@ _MODEST = 2**30
 """Bytes that a worker keeps at most, unless it would decode everything many times."""
 
 _MANY = 4.0
-"""How many times."""
+"""Number of times."""
 
 _THICKEST = 8
 """Blocks along a side of a bar's plane, at most."""
@@ -43,7 +43,7 @@ _Kinds: TypeAlias = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How blocks are read; no byte of the result depends on it."""
+    """Reading of blocks; no byte of the result depends on it."""
 
     bars: Bars
     """The order."""

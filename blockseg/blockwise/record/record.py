@@ -73,7 +73,7 @@ class Paths:
 
     @property
     def owner(self) -> str:
-        """What a ledger elsewhere knows the output by."""
+        """Name by which a ledger elsewhere knows the output."""
         return str(self.out.resolve())
 
     @property
@@ -83,7 +83,7 @@ class Paths:
 
     @property
     def record(self) -> Path:
-        """What was asked and decided."""
+        """Record of what was asked and decided."""
         return self.folder / "run.json"
 
     @property
@@ -102,7 +102,7 @@ class RunRecord:
     """The content of ``run.json``."""
 
     request: dict[str, Any]
-    """What decides the result: settings, source, mask and weights, by content."""
+    """Values that decide the result: settings, source, mask, weights, by content."""
 
     decisions: dict[str, Any]
     """Every automatic choice; reused on resume."""
@@ -117,7 +117,7 @@ class RunRecord:
     """One entry a start: command, times, outcome."""
 
     version: str = __version__
-    """Of blockseg, when the run began."""
+    """Version of blockseg when the run began."""
 
     @property
     def fingerprint(self) -> str:

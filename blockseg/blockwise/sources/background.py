@@ -38,7 +38,7 @@ class Normalized:
     """A normalisation, and how it was found."""
 
     affine: Affine
-    """Of the volume as a whole."""
+    """Affine map of the volume as a whole."""
 
     found: dict[str, Any]
     """b, s, counts, unreadable samples; plain values."""
@@ -48,10 +48,10 @@ class Normalized:
     of numbers for each row of nodes along x."""
 
     note: str = ""
-    """What the user should know; empty if nothing."""
+    """Note for the user; empty if nothing."""
 
     holes: dict[str, Any] | None = None
-    """By what holes are told; None where nothing can be one."""
+    """Rule that tells holes; None where nothing can be one."""
 
 
 def normalization(inputs: Inputs) -> Normalized:

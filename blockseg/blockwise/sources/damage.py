@@ -27,7 +27,7 @@ _SECONDS_BETWEEN = 15.0
 
 @dataclass(slots=True)
 class Damage:
-    """What is not as it was written."""
+    """Damage: what is not as it was written."""
 
     files: list[DamagedFile] = field(default_factory=list)
     """By phase and block."""

@@ -35,7 +35,7 @@ _DEEP = 4  # planes of each
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """What the sample of a volume tells of its holes."""
+    """Findings on the holes of a volume from its sample."""
 
     rule: HoleRule | None
     """By which holes are told; None where nothing can be one."""

@@ -61,7 +61,7 @@ class Source:
     """A volume to read, opened once by the driver."""
 
     spec: VolumeSpec
-    """How workers open it."""
+    """Specification by which workers open it."""
 
     volume: Volume
     """It, open for reading."""
@@ -73,10 +73,10 @@ class Source:
     """Tells whether the data are still the same."""
 
     remarks: tuple[str, ...] = ()
-    """What is worth knowing of it and no cause for doubt, a line each."""
+    """Remarks on it that are no cause for doubt, a line each."""
 
     doubts: tuple[str, ...] = ()
-    """What may mislead about it and was said, a line each."""
+    """Doubts about it that were said, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Weights:
     """Its header."""
 
     sha256: str
-    """Of the file."""
+    """SHA-256 of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +145,12 @@ class Inputs:
 
     @property
     def info(self) -> WeightsInfo:
-        """Of the weights; the fake engine stands in for SDASN."""
+        """Header of the weights; the fake engine stands in for SDASN."""
         return WeightsInfo("fake", 1.0) if self.weights is None else self.weights.info
 
     @property
     def field(self) -> Field:
-        """What a window of the network needs around its core."""
+        """Field that a window of the network needs around its core."""
         return self.info.field
 
     @property

@@ -22,7 +22,7 @@ _MOST = 0.25
 """Share of the sample that may be unreadable, however alike the rest is."""
 
 _MOVES = 0.005
-"""How far level and noise may lie from those of the whole sample, in noise SDs."""
+"""Distance of level and noise from those of the whole sample, in noise SDs, at most."""
 
 _LISTED = 3
 

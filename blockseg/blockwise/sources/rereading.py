@@ -33,19 +33,19 @@ _READERS = 4
 
 @dataclass(frozen=True, slots=True)
 class BlockReading:
-    """What the blocks of a job read, and in which order."""
+    """Reading of a job's blocks: what, and in which order."""
 
     grid: BlockGrid
     """The blocks."""
 
     source: VolumeSpec
-    """What is read."""
+    """Source."""
 
     space: Space | None = None
-    """Of the source, where there is a mask."""
+    """Space of the source, where there is a mask."""
 
     mask: VolumeSpec | None = None
-    """What is read before."""
+    """Mask, which is read before."""
 
     outside: bool = False
     """Whether blocks wholly outside of the mask are read as well, and no block more than
@@ -58,7 +58,7 @@ class BlockReading:
     """Normalisation of the run, where something is skipped."""
 
     holes: HoleRule | None = None
-    """By what voxels without data are told; None where nothing is a hole."""
+    """Rule that tells voxels without data; None where nothing is a hole."""
 
     @property
     def reach(self) -> BlockReach:

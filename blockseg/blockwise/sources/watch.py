@@ -44,7 +44,7 @@ class Watch:
     """As they are now; ``mask`` beside ``source``, if there is one."""
 
     reading: BlockReading | None = None
-    """What the blocks of the main pass read; there is one where there are sources."""
+    """Reading of the main pass's blocks; there is one where there are sources."""
 
     phase: str = ""
     """Name of the main pass."""

@@ -34,10 +34,10 @@ class Watched:
     """``source`` or ``mask``."""
 
     spec: VolumeSpec
-    """How to open it."""
+    """Specification by which it is opened."""
 
     files: SourceFiles
-    """What its files hold."""
+    """Files, and what they hold."""
 
     fingerprint: Fingerprint
     """Its metadata, and a few of its files."""

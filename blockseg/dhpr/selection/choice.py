@@ -15,7 +15,7 @@ __all__ = ["Choice", "Pick", "Selection"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """How many blocks to pick, and how."""
+    """Request for a number of blocks, and the rule that picks them."""
 
     count: int
     """Picks at most."""
@@ -24,7 +24,7 @@ class Choice:
     """One of :data:`blockseg.dhpr.selection.rules.RULES`."""
 
     seed: int = 0
-    """Of what is drawn at random."""
+    """Seed of what is drawn at random."""
 
     earlier: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros((0, 2, 3), np.int64)
@@ -69,4 +69,4 @@ class Selection:
     """Blocks that the rule chose from."""
 
     notes: tuple[str, ...] = ()
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""

@@ -59,7 +59,7 @@ def standardised(columns: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 class Cover:
-    """How well picks stand for reference blocks.
+    """Quality of picks as stand-ins for reference blocks.
 
     Likeness is 1 / (1 + 4 d² / K), d² the squared distance of two blocks in K features
     in SDs: 1 for equal blocks, about 0.1 for two that have nothing to do with each other.

@@ -64,7 +64,7 @@ class BlockTable:
     """Share of saturated voxels."""
 
     features: NDArray[np.float64]
-    """What else tells blocks apart, shape (n, k); k may be 0."""
+    """Features that tell blocks apart beside, shape (n, k); k may be 0."""
 
     region: NDArray[np.int64]
     """Region of the brain that it lies in; 0 if none."""

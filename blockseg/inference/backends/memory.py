@@ -37,7 +37,7 @@ _TORCH_LARGE = (-436 * 10**6, 177)
 """SDASN on torch for windows above some 100³, from which on it keeps copies."""
 
 _SDASN_FIXED = -200 * 2**20
-"""Of SDASN on OpenVINO, which does without torch: less than a process with it."""
+"""Memory of SDASN on OpenVINO, which does without torch: less than with it."""
 
 _SDASN_SPARE = 1.15
 """Memory of SDASN on OpenVINO over that of the maps that are needed at a time."""

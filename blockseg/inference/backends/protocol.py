@@ -27,7 +27,7 @@ class Backend(Protocol):
 
     @property
     def field(self) -> Field:
-        """What a window needs around its core."""
+        """Field that a window needs around its core."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class Backend(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of windows and probabilities: float32 or float64."""
+        """Data type of windows and probabilities: float32 or float64."""
         ...
 
     def infer(

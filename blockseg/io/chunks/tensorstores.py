@@ -24,12 +24,12 @@ LARGE_CHUNK = 32 * 2**20
 """Bytes of a decoded chunk beyond which no two are decoded side by side."""
 
 OPENING_ERRORS = (ValueError, NotImplementedError, OSError, RuntimeError, LookupError)
-"""What tensorstore raises, by kind, where it cannot open an array."""
+"""Errors of tensorstore, by kind, where it cannot open an array."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """What one open volume may use."""
+    """Limits for one open volume."""
 
     cache_bytes: int = 256 * 2**20
     """Decoded chunks kept, in bytes; none if not even one fits."""

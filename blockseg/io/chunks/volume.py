@@ -98,7 +98,7 @@ class ChunkedVolume:
 
     @property
     def decoded_bytes(self) -> int:
-        """Of one chunk, with the other channels and times that it holds."""
+        """Size of a decoded chunk, with the other channels and times that it holds."""
         return self._layout.chunk_bytes
 
     @property

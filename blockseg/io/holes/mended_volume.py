@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def nonfinite_voxels(self) -> int:
-        """How many they are."""
+        """Number of them."""
         return 0 if self.nonfinite is None else int(np.count_nonzero(self.nonfinite))
 
     def measured(self) -> Seen:

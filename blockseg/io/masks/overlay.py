@@ -62,7 +62,7 @@ class Overlay:
     """Whether the volume and the mask lie elsewhere than at the origin."""
 
     sides: tuple[tuple[_Side, _Side], ...]
-    """Of the volume and the mask along (z, y, x)."""
+    """Sides of the volume and the mask along (z, y, x)."""
 
     @classmethod
     def of(cls, mask: Volume, shape: Zyx, space: Space) -> Self:

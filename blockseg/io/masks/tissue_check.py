@@ -44,7 +44,7 @@ _SEED = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """What a coarse level says of the cubes of a volume, each an array (z, y, x)."""
+    """Claim of a coarse level on the cubes of a volume, each an array (z, y, x)."""
 
     tissue: NDArray[np.bool_]
     """Which may be tissue."""
@@ -64,7 +64,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What came of a comparison."""
+    """Outcome of a comparison."""
 
     seen: int
     """Cubes outside of the tissue that were compared."""
@@ -81,7 +81,7 @@ class Compared:
 class _Look:
     place: Zyx
     part: Roi
-    """Of its voxels, what is read."""
+    """Part of its voxels that is read."""
     level: float = math.nan
     """Mean grey level there; NaN where it could not be read."""
 

@@ -87,7 +87,7 @@ class PyramidSpec:
     """Voxels of one block of the run: the shard of level 0."""
 
     dtype: OutputDtype = "uint8"
-    """Of the voxels, at every level."""
+    """Data type of the voxels, at every level."""
 
     space: Space = field(default_factory=Space)
     """Voxel size and place of level 0."""
@@ -96,13 +96,13 @@ class PyramidSpec:
     """3 is OME-Zarr 0.5 with shards, 2 is OME-Zarr 0.4 without."""
 
     codec: str = DEFAULT_CODEC
-    """How chunks are compressed; see :mod:`blockseg.io.output.codecs`."""
+    """Compression of chunks; see :mod:`blockseg.io.output.codecs`."""
 
     reduce: Reduction = "max"
-    """What a coarse voxel is made of: the maximum of the 2×2×2 below it, or the mean."""
+    """Reduction to a coarse voxel: the maximum of the 2×2×2 below it, or the mean."""
 
     name: str = "image"
-    """What the image shows, for viewers; never the name of the output."""
+    """Name of what the image shows, for viewers; never that of the output."""
 
     window: tuple[float, float] | None = None
     """Display range, in grey levels; None leaves it to the viewer."""

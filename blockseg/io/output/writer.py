@@ -39,19 +39,19 @@ _WAITING = 8  # threads that only wait for the disk, and burn nothing
 
 @dataclass(frozen=True, slots=True)
 class BlockWritten:
-    """What one write put on disk."""
+    """One write, as it was put on disk."""
 
     voxels: int
-    """Of the finest level written."""
+    """Voxels of the finest level written."""
 
     nonzero: int
     """Voxels of that level that are not 0."""
 
     bytes: int
-    """Of that level, before compression."""
+    """Bytes of that level, before compression."""
 
     crc32: int
-    """Of those bytes, C order, little-endian."""
+    """CRC-32 of those bytes, C order, little-endian."""
 
     files: int
     """Files that hold them and the inline levels; 0 if all voxels are 0."""

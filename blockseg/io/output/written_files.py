@@ -36,10 +36,10 @@ class DamagedFile:
     """Below the output, '/'-separated."""
 
     what: str
-    """What is wrong with it, for a sentence: ``is gone``."""
+    """Damage to it, for a sentence: ``is gone``."""
 
     block_id: int
-    """Of the block that wrote it."""
+    """Block id of the block that wrote it."""
 
 
 def stored_file(root: str | Path, path: str) -> StoredFile:

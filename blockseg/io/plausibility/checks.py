@@ -62,16 +62,16 @@ class Plausible:
     """A volume that may be worked on."""
 
     spec: VolumeSpec
-    """How any process opens it."""
+    """Specification by which any process opens it."""
 
     volume: Volume
     """It, open for reading."""
 
     doubts: tuple[str, ...]
-    """What may mislead, a line each."""
+    """Doubts, a line each."""
 
     remarks: tuple[str, ...] = ()
-    """What is worth knowing and no cause for doubt, a line each, without a full stop."""
+    """Remarks that are no cause for doubt, a line each, without a full stop."""
 
 
 def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plausible:

@@ -47,7 +47,7 @@ class _Sample:
     """Files that hold the volume, if none is missing."""
 
     looked_at: dict[tuple[int, ...], str]
-    """What :func:`why_no_file` says of each, by its place in the grid."""
+    """Answer of :func:`why_no_file` for each, by its place in the grid."""
 
     @property
     def stored(self) -> list[tuple[int, ...]]:
@@ -56,7 +56,7 @@ class _Sample:
 
     @property
     def missing(self) -> int:
-        """How many are missing."""
+        """Number that is missing."""
         return sum(why == MISSING for why in self.looked_at.values())
 
 

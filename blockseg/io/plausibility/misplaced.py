@@ -71,7 +71,7 @@ _STATES = {
         for separator in "./"
     },
 }
-"""What metadata say of each spelling, where they can say it."""
+"""Metadata that state each spelling, where they can."""
 
 
 def _line(layout: ArrayLayout, there: KeyStyle, name: str, remedy: str) -> str:

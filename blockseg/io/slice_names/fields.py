@@ -36,7 +36,7 @@ TIFF_SUFFIX = re.compile(r"\.(?:tiff?|btf|tf8)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NameFields:
-    """What varies in a set of names."""
+    """Fields that vary in a set of names."""
 
     fields: tuple[Field, ...]
     """In the order in which they stand in the names, words last."""

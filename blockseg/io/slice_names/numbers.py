@@ -49,7 +49,7 @@ class Field:
     """A part of the names that varies."""
 
     kind: Kind
-    """What it is; a clock never counts planes where anything else does."""
+    """Kind; a clock never counts planes where anything else does."""
 
     label: str
     """Letters right before it, lower case; empty if there are none."""
@@ -61,7 +61,7 @@ class Field:
     """Sorted numbers, one a rank, in units of the last decimal; empty for words."""
 
     texts: tuple[str, ...] = field(repr=False)
-    """How each value is written where it stands first, one a rank."""
+    """Spelling of each value where it stands first, one a rank."""
 
     decimals: int = 0
     """Digits behind the point."""

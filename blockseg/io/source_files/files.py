@@ -45,7 +45,7 @@ class SourceFiles:
     """A grid of files that each hold a box of a volume's voxels; read-only."""
 
     root: Path
-    """What their names are relative to."""
+    """Folder that their names are relative to."""
 
     shape: Zyx
     """Voxels of the volume."""

@@ -49,7 +49,7 @@ class TooSlowError(Exception):
 
 @dataclass(slots=True)
 class Deadline:
-    """How long looking at files may take: 10 s, and longer for more than 10⁶."""
+    """Time that looking at files may take: 10 s, and longer for more than 10⁶."""
 
     clock: Callable[[], float] = time.monotonic
     found: int = 0

@@ -33,7 +33,7 @@ class FileTable:
     """In bytes; ``ABSENT`` for one that was looked for and does not exist."""
 
     times: NDArray[np.int64] = field(repr=False)
-    """Of the last change of each, in ns; 0 where absent."""
+    """Time of the last change of each, in ns; 0 where absent."""
 
     complete: bool = True
     """Whether every file of the source that exists is listed."""

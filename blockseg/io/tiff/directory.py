@@ -40,7 +40,7 @@ _READ = 4096  # bytes fetched at once; most directories fit
 
 @dataclass(frozen=True, slots=True)
 class TiffPageInfo:
-    """What one page of a TIFF file holds."""
+    """Contents of one page of a TIFF file."""
 
     index: int
     """Number of the page, from 0."""

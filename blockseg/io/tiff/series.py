@@ -58,7 +58,7 @@ class TiffImage:
     """Where the voxels begin if they all lie in one piece, not encoded."""
 
     axis_names: AxisNames
-    """How far the file itself names the axes."""
+    """Names of axes by the file itself."""
 
     def renamed(self, axes: str, path: str) -> TiffImage:
         """Return the image with the axes that a user named; empty for its own.

@@ -178,13 +178,13 @@ def _check_files(paths: Sequence[str]) -> list[list[TiffPageInfo]]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What lies in a folder, or matches a glob."""
+    """Contents of a folder, or matches of a glob."""
 
     files: tuple[str, ...] = field(repr=False)
     """Regular files that are meant to be TIFF."""
 
     strange: tuple[str, ...]
-    """What is named like them and is no regular file."""
+    """Names like theirs that are no regular files."""
 
 
 def _look(uri: str) -> _Seen:

@@ -24,13 +24,13 @@ _SPELLINGS = (("", "."), ("", "/"), ("c/", "/"), ("c.", "."), ("c/", "."))
 
 @dataclass(frozen=True, slots=True)
 class KeyStyle:
-    """How chunk keys of an array are spelled."""
+    """Spelling of chunk keys of an array."""
 
     prefix: str
-    """What each begins with."""
+    """Beginning of each."""
 
     separator: str
-    """What stands between the numbers."""
+    """Separator between the numbers."""
 
     order: tuple[int, ...]
     """Axis, in C order, of each number."""

@@ -31,7 +31,7 @@ _KEYS_V3: dict[str, tuple[str, ...]] = {
     "crc32c": (),
     "sharding_indexed": ("chunk_shape", "codecs", "index_codecs", "index_location"),
 }
-"""Of the codecs whose settings decide what a chunk means."""
+"""Settings that decide what a chunk means, a codec each."""
 
 
 def with_plain_codecs(metadata: dict[str, Any], version: Literal[2, 3]) -> Any:

@@ -28,7 +28,7 @@ class NoScaleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ScaleLike:
-    """What multiplies and then shifts the index on each axis."""
+    """Factors and shifts of the index on each axis."""
 
     scale: tuple[float, ...]
     """Factor of each axis."""

@@ -47,13 +47,13 @@ _settled = threading.Event()
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What one task sends back; no array is ever in it."""
+    """Reply of one task; no array is ever in it."""
 
     worker: str
     """Address of the worker."""
 
     reports: tuple[BlockReport, ...] = ()
-    """Of the blocks that ran."""
+    """Reports of the blocks that ran."""
 
     left: tuple[int, ...] = ()
     """Blocks of the batch that did not run, because the phase ended meanwhile."""

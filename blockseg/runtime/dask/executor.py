@@ -58,7 +58,7 @@ _MEND_SECONDS = 5.0
 
 @dataclass(slots=True)
 class _Harvest:
-    """What a call of collect() has found so far."""
+    """Findings of a call of collect() so far."""
 
     reports: list[BlockReport] = field(default_factory=list)
     returned: list[int] = field(default_factory=list)

@@ -37,7 +37,7 @@ class Task:
     """Ids, in the order in which they run."""
 
     future: Future[BatchResult]
-    """Of the task."""
+    """Future of the task."""
 
     worker: str
     """Address where it runs; anywhere if empty."""

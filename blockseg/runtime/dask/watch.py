@@ -38,11 +38,11 @@ class WorkerDied:
     """Whether it had built its actor."""
 
     why: str = ""
-    """Of a worker that ended itself, the reason in one line."""
+    """Reason of a worker that ended itself, in one line."""
 
 
 class WorkerWatch:
-    """What the scheduler tells of its workers, kept for the driver's thread.
+    """News of a scheduler's workers, kept for the driver's thread.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class WorkerWatch:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Of the workers that are there."""
+        """Addresses of the workers that are there."""
         return frozenset(self._threads)
 
     def threads_of(self, worker: str) -> int:

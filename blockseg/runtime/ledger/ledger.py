@@ -53,7 +53,7 @@ _OF_BLOCKS = ("blocks", "payloads", "files", "holes")
 """Tables of which a row belongs to one block, and goes with it."""
 
 STATE_CODES: dict[BlockState, int] = {state: i for i, state in enumerate(BlockState)}
-"""What each state is in the arrays of :meth:`Ledger.states`; 0 is pending."""
+"""Codes of states in the arrays of :meth:`Ledger.states`; 0 is pending."""
 
 _INTEGERS = frozenset({"attempts", "digest", *SUMMED})
 
@@ -166,12 +166,12 @@ class Ledger:
 
     @property
     def written(self) -> FileRows:
-        """What is known of the files of the output."""
+        """Table of the files of the output."""
         return FileRows(self.path, self._connection)
 
     @property
     def source(self) -> SourceRows:
-        """What is known of the run's sources."""
+        """Tables on the run's sources."""
         return SourceRows(self.path, self._connection)
 
     def get(self, key: str) -> str | None:

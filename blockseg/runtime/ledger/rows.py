@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 VERSION = "2"
-"""Of the schema; a ledger of another one is refused."""
+"""Version of the schema; a ledger of another one is refused."""
 
 SUMMED = (
     "written",
@@ -57,7 +57,7 @@ COLUMNS = (
     "traceback",
     "finished",
 )
-"""Of the table ``blocks``, in order."""
+"""Columns of the table ``blocks``, in order."""
 
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
@@ -119,18 +119,18 @@ class FailedBlock:
     """C-order number in the phase's grid."""
 
     attempts: int
-    """How often it was tried."""
+    """Number of attempts."""
 
     error: str
     """One line."""
 
     traceback: str
-    """Of the last error."""
+    """Traceback of the last error."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseSummary:
-    """What a phase's blocks add up to."""
+    """Sums over a phase's blocks."""
 
     done: int
     """Blocks done."""

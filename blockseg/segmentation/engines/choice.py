@@ -34,10 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What came of trying engines."""
+    """Outcome of trying engines."""
 
     windows: tuple[Roi, ...]
-    """What they were tried on, in the volume's voxels."""
+    """Windows that they were tried on, in the volume's voxels."""
 
     devices: tuple[str, ...]
     """Names of the devices of this machine."""
@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know: what was given up here, and why."""
+        """Notes for the user: what was given up here, and why."""
         said = [
             f"{one.backend} {one.precision} is not used: {one.why_not}"
             for one in self.tried

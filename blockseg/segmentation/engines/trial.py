@@ -39,13 +39,13 @@ _NOTHING_READ = "no window of the volume could be read to check it on"
 
 @dataclass(frozen=True, slots=True)
 class EngineTrial:
-    """What engines are judged by; picklable."""
+    """Trial by which engines are judged; picklable."""
 
     windows: tuple[Roi, ...]
-    """What each sampled window writes, in the volume's voxels."""
+    """Box that each sampled window writes, in the volume's voxels."""
 
     field: Field
-    """Of the network."""
+    """Field of the network."""
 
     affine: Affine | AffineField
     """Normalisation of the run."""

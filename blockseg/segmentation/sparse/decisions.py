@@ -32,7 +32,7 @@ __all__ = ["Sparse", "skip_criteria", "sparse_decisions", "sparse_from", "survey
 
 
 _AGAIN = 3
-"""How often as many cubes are inferred again, at most."""
+"""Number of times that as many cubes are inferred again, at most."""
 
 _MUCH = 0.5
 """Share of the volume that is skipped, from which on no more of it is looked for."""
@@ -43,7 +43,7 @@ _CLEAR = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """What ``--sparse`` found out; stored in ``run.json`` and reused on resume."""
+    """Findings of ``--sparse``; stored in ``run.json`` and reused on resume."""
 
     edge: int
     """Edge of the cubes that were looked at, in voxels."""
@@ -52,13 +52,13 @@ class Sparse:
     """In the volume."""
 
     seen: int = 0
-    """Of these, looked at before the first block."""
+    """Cubes of these, looked at before the first block."""
 
     inferred: int = 0
-    """Of these, inferred to see what they hold."""
+    """Cubes of these, inferred to see what they hold."""
 
     with_foreground: int = 0
-    """Of these, with any foreground."""
+    """Cubes of these, with any foreground."""
 
     bound: float | None = None
     """Evidence up to which a tile is taken for empty; None where none is."""

@@ -42,7 +42,7 @@ class PlacedNeuron:
     """Its label."""
 
     form: Reconstruction
-    """What it is."""
+    """Form of the neuron."""
 
     turn: NDArray[np.float64]
     """(3, 3), from µm around its middle to voxels around its place."""
@@ -51,10 +51,10 @@ class PlacedNeuron:
     """(z, y, x) in voxels."""
 
     snr: float
-    """Of its axon."""
+    """SNR of its axon."""
 
     dendrite_snr: float
-    """Of its dendrites."""
+    """SNR of its dendrites."""
 
     axon_radius: float
     """Where the file tells none, in voxels."""
@@ -116,7 +116,7 @@ class Drawn:
     """(n,), in grey levels."""
 
     snr: float
-    """Of the branch."""
+    """SNR of the branch."""
 
 
 def touch(

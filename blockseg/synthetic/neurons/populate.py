@@ -40,15 +40,15 @@ class Numbers:
     """Its first branch has the id above this."""
 
     neurons: int | None = None
-    """How many neurons it may have; None for any number."""
+    """Number of neurons that it may have; None for any."""
 
     branches: int | None = None
-    """How many branches it may have, vessels included; None for any number."""
+    """Number of branches that it may have, vessels included; None for any."""
 
 
 @dataclass(slots=True)
 class _Population:
-    """What was made so far."""
+    """Neurites made so far."""
 
     params: SynthParams
     domain: Domain

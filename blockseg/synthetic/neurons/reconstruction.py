@@ -56,7 +56,7 @@ class Reconstruction:
     """A traced neuron."""
 
     name: str
-    """Of its file."""
+    """Name of its file."""
 
     position: NDArray[np.float64]
     """Nodes, (n, 3), (z, y, x) in µm; 0 is in the middle."""

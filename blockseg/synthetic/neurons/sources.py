@@ -38,7 +38,7 @@ CELL = 256
 """Edge length of a cell, in voxels."""
 
 REACH = 224.0
-"""How far a neurite of a cell runs from where it began, in voxels; with glow, bundles
+"""Distance that a neurite of a tile runs from where it began; with glow, bundles
 and the point spread it still ends inside the neighbouring cells."""
 
 _WHOLE_VOXELS = 2**28  # some seconds and 60 MB; larger brains are made of cells
@@ -48,7 +48,7 @@ _CACHED = 36  # cells: a row of blocks goes on with nine new ones
 
 
 class Neurites(Protocol):
-    """What there is to draw, wherever it comes from."""
+    """Neurites to draw, wherever they come from."""
 
     units: BlockGrid
     """Parts each of which owns some neurons."""

@@ -21,7 +21,7 @@ __all__ = ["BranchRow", "NeuronSwc", "neuron_swc"]
 
 @dataclass(frozen=True, slots=True)
 class BranchRow:
-    """What there is of a branch inside the volume."""
+    """Part of a branch inside the volume."""
 
     branch: int
     """Its id, from 1."""
@@ -33,7 +33,7 @@ class BranchRow:
     """Median contrast on the centreline after the point spread, over the background SD."""
 
     length: float
-    """Of its path inside the volume, in voxels."""
+    """Length of its path inside the volume, in voxels."""
 
 
 @dataclass(frozen=True, slots=True)

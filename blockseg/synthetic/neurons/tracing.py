@@ -116,7 +116,7 @@ class Tracing:
     """Centrelines."""
 
     branches: Branches
-    """What each centreline belongs to."""
+    """Branches that centrelines belong to."""
 
     somata: Somata
     """Cell bodies."""

@@ -52,7 +52,7 @@ _POWER = 4.0  # that a contrast of one noise SD would reach: else nothing is kno
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How an annotation lies."""
+    """Placement of an annotation."""
 
     verdict: Verdict
     """``unknown`` where there is too little to tell."""
@@ -64,10 +64,10 @@ class Placement:
     """Contrast at the place that fits best."""
 
     shift: Zyx = (0, 0, 0)
-    """How far it would have to be moved along (z, y, x) to fit, where ``moved``."""
+    """Shift along (z, y, x) by which it would fit, where ``moved``."""
 
     orientation: Orientation | None = None
-    """How it is turned, where ``turned``."""
+    """Orientation, where ``turned``."""
 
 
 def local_contrast(image: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ _SIGMA = 0.6  # voxels
 
 @dataclass(frozen=True, slots=True)
 class PseudoRules:
-    """What is beyond doubt; contrasts are white top-hats in SDs of the background."""
+    """Rules for what is beyond doubt; contrasts are top-hats in background SDs."""
 
     sure: float = 4.0
     """Contrast that a neurite reaches somewhere."""

@@ -37,7 +37,7 @@ _INVALID = {2**16 - 1, 2**32 - 1, 2**64 - 1}  # ids that stand for no object
 
 @dataclass(slots=True)
 class ValuesSeen:
-    """How the values of an annotation lie in its image, gathered part by part."""
+    """Place of an annotation's values in its image, gathered part by part."""
 
     counts: Counter[float] = field(default_factory=Counter)
     """Voxels of each value."""

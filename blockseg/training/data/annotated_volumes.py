@@ -56,21 +56,21 @@ class Case:
     """As stated."""
 
     doubts: tuple[str, ...] = ()
-    """What may mislead about the image, a line each."""
+    """Doubts about the image, a line each."""
 
     remarks: tuple[str, ...] = ()
-    """What is worth knowing of it, a line each."""
+    """Remarks on it, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Choices:
-    """What is said of the files of a source."""
+    """Choices of the user for the files of a source."""
 
     image: SourceChoices
-    """Of images; voxels count, and not what they measure."""
+    """Choices for images; voxels count, and not what they measure."""
 
     label_channel: int | None
-    """Of annotations."""
+    """Channel of annotations."""
 
     def open_image(self, path: str | Path) -> Plausible:
         return find_plausible(path, self.image)
@@ -91,10 +91,10 @@ class _Choices:
 
 @dataclass(frozen=True, slots=True)
 class FoundCases:
-    """What one source holds."""
+    """Annotated volumes of one source."""
 
     kind: Literal["folder", "zarr"]
-    """How it is stored."""
+    """Kind of storage."""
 
     cases: tuple[Case, ...]
     """Sorted by name."""

@@ -45,7 +45,7 @@ PUBLISHED_SHIFT = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What lengths on the grey axis are in a normalised image."""
+    """Lengths on the grey axis of a normalised image."""
 
     sd: float = 1.0
     """One SD of the volume's background."""

@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 GAIN = 1.0
-"""What the network sees as one SD of the background."""
+"""Input of the network for one SD of the background."""
 
 CLIP = (-5.0, 20.0)
-"""What the network sees at least and at most.
+"""Least and greatest input of the network.
 
 Saturated somata are hundreds of SDs bright: unclipped, one of them in a batch ruins
 the statistics of the norms, and everything faint is pressed to nothing.
@@ -88,10 +88,10 @@ class ValidationVolume:
 
 @dataclass(frozen=True, slots=True)
 class SourceNote:
-    """What went into a training, for its report and the header of its weights."""
+    """Note on a source of a training, for its report and the header of its weights."""
 
     name: str
-    """Of the volume, or the kind of synthetic brains."""
+    """Name of the volume, or the kind of synthetic brains."""
 
     kind: Literal["folder", "zarr", "synth"]
     """Where it comes from."""
@@ -112,7 +112,7 @@ class SourceNote:
     """s of the background, in grey levels; NaN where each brain has its own."""
 
     use: Literal["training", "validation", "both"] = "training"
-    """What it serves for; ``both`` where a part of it is held out."""
+    """Use; ``both`` where a part of it is held out."""
 
     nonfinite: int = 0
     """Annotated voxels that do not count, as they are NaN or infinite."""
@@ -121,7 +121,7 @@ class SourceNote:
     """As stated with the data; empty if it is not."""
 
     note: str = ""
-    """What else there is to say of it."""
+    """Note on it beside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,30 +133,30 @@ class TrainingData:
     """
 
     train: PatchSource
-    """What to learn from."""
+    """Patches to learn from."""
 
     validation: tuple[ValidationVolume, ...]
-    """What to be judged by; empty if nothing is to be held out."""
+    """Volumes to be judged by; empty if nothing is to be held out."""
 
     sources: tuple[SourceNote, ...]
     """One for each volume and each kind of synthetic brains."""
 
     remarks: tuple[str, ...] = ()
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     doubts: tuple[str, ...] = ()
-    """What may mislead about images and labels, a line each."""
+    """Doubts about images and labels, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """What to make of the data."""
+    """Configuration of the data."""
 
     patch: int = 48
     """Edge of a patch, in voxels."""
 
     seed: int = 1
-    """Of every draw."""
+    """Seed of every draw."""
 
     batch: int = 4
     """Patches of a batch, which one process makes: it decides who makes which brain."""
@@ -175,7 +175,7 @@ class DataConfig:
     """Voxels between the two parts of a volume that is divided: the network's reach."""
 
     label_map: Mapping[int | str, int] | None = None
-    """What values of annotations mean: 0, 1 or 255; ``others`` stands for those that are
+    """Meaning of annotations' values: 0, 1 or 255; ``others`` stands for those that are
     neither named nor one of these."""
 
     label_name: str | None = None
@@ -188,10 +188,10 @@ class DataConfig:
     """Whether labels that are not like neurites are taken without a word."""
 
     choices: SourceChoices = field(default_factory=SourceChoices)
-    """What is said of the images."""
+    """Choices of the user for the images."""
 
     augmentation: Literal["default", "published", "none"] = "default"
-    """How patches are varied; see :mod:`blockseg.training.data.augment`."""
+    """Variation of patches; see :mod:`blockseg.training.data.augment`."""
 
     background_share: float = 0.2
     """Share of the patches of volumes that are drawn without a neurite, 0 to 1."""
@@ -212,10 +212,10 @@ class DataConfig:
     """As of a run: ``robust``, ``published`` or ``b,s``."""
 
     gain: float = GAIN
-    """What the network sees as one SD of the background, where robust."""
+    """Input of the network for one SD of the background, where robust."""
 
     clip: tuple[float, float] = CLIP
-    """What the network sees at least and at most."""
+    """Least and greatest input of the network."""
 
     def __post_init__(self) -> None:
         for name, good, wanted in (

@@ -26,7 +26,7 @@ class Example:
     """Maximum projections along z of one part of a volume, uint8, shape (y, x)."""
 
     name: str
-    """Of the volume, and the part."""
+    """Name of the volume, and the part."""
 
     image: NDArray[np.uint8]
     """Stretched so that faint neurites show."""

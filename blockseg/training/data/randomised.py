@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["cluttered", "random_params"]
 
 _PRESET_SHARE = 0.45
-"""Of the brains; the rest varies in everything."""
+"""Share of the brains; the rest varies in everything."""
 
 _MOSTLY_DIM = ((0.25, 1.4, 2.5), (0.45, 2.0, 4.5), (0.3, 4.0, 30.0))
 """SNR of neurites: what is hard to see is seen often, as bright ones are soon learnt."""

@@ -42,7 +42,7 @@ class CellIndex:
     """Annotated voxels by cell of a lattice; cells without any are left out."""
 
     edge: int
-    """Of a cell, in voxels."""
+    """Edge of a cell, in voxels."""
 
     cells: NDArray[np.int32]
     """Place in the lattice, shape (n, 3), axes (z, y, x)."""
@@ -61,7 +61,7 @@ class CellIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """What an annotation holds."""
+    """Contents of an annotation."""
 
     shape: Zyx
     """Voxels along (z, y, x)."""
@@ -82,7 +82,7 @@ class Scan:
     """Voxels of each value in the annotation, as stored."""
 
     meanings: dict[float, int]
-    """What each of these values means: 0, 1 or ``IGNORE``."""
+    """Meaning of each of these values: 0, 1 or ``IGNORE``."""
 
 
 def scan(

@@ -36,25 +36,25 @@ class AnnotatedVolume:
     """Where it is."""
 
     kind: Literal["folder", "zarr"]
-    """Of its source."""
+    """Kind of its source."""
 
     opened: OpenCase
     """It, open for reading."""
 
     scan: Scan
-    """What is annotated."""
+    """Scan of the annotation."""
 
     background: Background
     """By which it is normalised."""
 
     use: Literal["training", "validation", "both"] = "training"
-    """What it serves for."""
+    """Use."""
 
     cut: Cut | None = None
-    """How it is divided, if it serves for both."""
+    """Cut of it, if it serves for both."""
 
     note: str = ""
-    """What there is to say of it."""
+    """Note on it."""
 
     @property
     def foreground(self) -> int:
@@ -75,7 +75,7 @@ class DataSource:
     """As the user named it."""
 
     share: float
-    """Of the patches, 0 to 1."""
+    """Share of the patches, 0 to 1."""
 
     synth: str | None = None
     """Kind of synthetic brains; None for annotated volumes."""
@@ -84,10 +84,10 @@ class DataSource:
     """Annotated volumes."""
 
     remarks: tuple[str, ...] = ()
-    """What the user should know, a line each."""
+    """Notes for the user, a line each."""
 
     doubts: tuple[str, ...] = ()
-    """What may mislead about images and labels, a line each."""
+    """Doubts about images and labels, a line each."""
 
     @property
     def trains(self) -> bool:

@@ -42,13 +42,13 @@ class TrainingRegion:
     """No voxel outside of it is read."""
 
     index: CellIndex
-    """Of the annotation in the domain."""
+    """Index of the annotation in the domain."""
 
     affine: Affine
     """Normalisation of the volume."""
 
     scale: Scale
-    """What augmentation needs to know of it."""
+    """Scale that augmentation needs to know."""
 
 
 class OpenCase:

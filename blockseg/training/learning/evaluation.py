@@ -50,7 +50,7 @@ SMALLEST_COMPONENT = 32
 
 @dataclass(frozen=True, slots=True)
 class BrainScore:
-    """How well one or several brains were segmented; scores add up."""
+    """Score of one or several brains; scores add up."""
 
     agreement: Agreement
     """Predicted voxels within the tolerance of a neurite; centreline points found."""
@@ -59,7 +59,7 @@ class BrainScore:
     """Centreline points found, for each of ``SNR_BINS``."""
 
     voxels: int
-    """Of the brains."""
+    """Voxels of the brains."""
 
     stored: int
     """Voxels whose probability would be stored as a byte above 0."""

@@ -36,7 +36,7 @@ RING_WEIGHT = 0.3
 """Weight of the background voxels that touch a neurite."""
 
 Loss: TypeAlias = Callable[["tuple[Tensor, ...]", Tensor], Tensor]
-"""Of the logits of each head and the target, each ``(batch, 1, z, y, x)``; a scalar."""
+"""Loss of each head's logits and the target, each ``(batch, 1, z, y, x)``; a scalar."""
 
 _SMOOTH = 100.0  # voxels: keeps the Dice term of an empty batch calm
 _SPARSE = 200.0  # voxels: a patch with few known voxels does not count as much as one
@@ -46,7 +46,7 @@ _EPSILON = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """What is minimised, as a sum."""
+    """Loss that is minimised, as a sum."""
 
     name: Literal["bce-dice", "published", "dice-ce"] = "bce-dice"
     """:func:`bce_dice`, :func:`published` or :func:`dice_ce`; its weight is 1."""

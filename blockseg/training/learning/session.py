@@ -208,7 +208,7 @@ class Session:
         )
 
     voxels = 0
-    """Of a patch."""
+    """Voxels of a patch."""
 
     def _tell_scores(self, row: Row) -> None:
         self.tell(

@@ -30,10 +30,10 @@ _DEFAULT = THRESHOLDS.index(0.5)
 
 @dataclass(frozen=True, slots=True)
 class VolumeScore:
-    """How a network does on one volume, or on several."""
+    """Score of a network on one volume, or on several."""
 
     name: str
-    """Of the volume."""
+    """Name of the volume."""
 
     loss: float
     """Mean of the training loss over the tiles, weighted by voxels that count."""
@@ -45,7 +45,7 @@ class VolumeScore:
     """Agreement within 2 voxels at each of ``THRESHOLDS``."""
 
     weight: float = 1.0
-    """Of the volume among others."""
+    """Weight of the volume among others."""
 
     @property
     def default(self) -> Agreement:

@@ -69,7 +69,7 @@ _LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What a report says besides what the training finds."""
+    """Facts of a report besides what the training finds."""
 
     title: str
     """Name of the run."""
@@ -78,7 +78,7 @@ class ReportFacts:
     """Architecture, width and parameters, for a human."""
 
     sources: tuple[Mapping[str, str], ...]
-    """What is known of each source of data, one mapping each, with the same keys."""
+    """Facts of each source of data, one mapping each, with the same keys."""
 
     settings: Mapping[str, str]
     """Setting and value, as a user writes them."""

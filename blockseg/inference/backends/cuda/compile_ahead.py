@@ -34,10 +34,10 @@ _POINTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one program of a kernel takes."""
+    """Resources that one program of a kernel takes."""
 
     registers: int
-    """Of one thread."""
+    """Registers of one thread."""
 
     spilled: int
     """Bytes of one thread that did not fit into registers."""

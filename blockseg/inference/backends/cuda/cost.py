@@ -26,7 +26,7 @@ class Card:
     """As sold."""
 
     bandwidth: float
-    """Of its memory, in bytes/s."""
+    """Bandwidth of its memory, in bytes/s."""
 
     products: float
     """fp16 multiply-adds/s of its matrix units, dense."""

@@ -36,16 +36,16 @@ class Launch:
     """A Triton kernel."""
 
     programs: int
-    """How many run."""
+    """Number of them that run."""
 
     values: dict[str, Any]
     """Tensors and numbers by the names of its parameters."""
 
     constants: dict[str, int | bool]
-    """What it is compiled for."""
+    """Constants that it is compiled for."""
 
     options: dict[str, int | bool]
-    """What Triton's compiler is told beside."""
+    """Options for Triton's compiler beside."""
 
     def run(self) -> None:
         """Put it into the current stream."""

@@ -26,7 +26,7 @@ _SIZES = [
     *("pooled_y", "pooled_x", "cells_z", "cells_y", "cells_x", "items", "depth"),
     *("core_z", "core_y", "core_x"),
 ]
-"""What a kernel is not compiled for: windows of all shapes share one."""
+"""Sizes that a kernel is not compiled for: windows of all shapes share one."""
 
 
 @triton.jit(do_not_specialize=_SIZES)

@@ -76,7 +76,7 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a layer reads of a map."""
+    """Part of a map that a layer reads."""
 
     map: str
     """Its name; ``raw`` is the window."""
@@ -124,7 +124,7 @@ class Layer:
     """Takes the maximum of each cell of 2×2×2 voxels."""
 
     head: Literal["set", "add", "last"] | None = None
-    """What it does to the logits: starts them, adds its head, or ends with bytes."""
+    """Work on the logits: starts them, adds its head, or ends with bytes."""
 
     @property
     def columns(self) -> int:

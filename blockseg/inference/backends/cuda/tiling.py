@@ -39,7 +39,7 @@ class Tiling:
     16, 32 or 64."""
 
     registers: int = 128
-    """Of a thread, where one layer is computed: two programs of 8 warps then share a
+    """Registers of a thread that computes one layer: two programs of 8 warps then share a
     multiprocessor. Two layers in a row take what they need, and it is theirs alone."""
 
     on_chip: frozenset[str] = frozenset({"x00a"})

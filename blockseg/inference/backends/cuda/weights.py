@@ -23,7 +23,7 @@ HALF_MAX = 65504.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrices:
-    """What one layer multiplies with."""
+    """Matrices that one layer multiplies with."""
 
     weights: tuple[Tensor, ...]
     """For each source fp16 ``(rows, x and channel, columns)``: rows are the (z, y) that

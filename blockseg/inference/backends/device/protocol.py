@@ -48,7 +48,7 @@ class ByteBackend(Protocol):
 
     @property
     def field(self) -> Field:
-        """What a window needs around its core."""
+        """Field that a window needs around its core."""
         ...
 
     @property

@@ -86,7 +86,7 @@ def export_graph(network: Network, core: Zyx, precision: str, *, edge: bool) -> 
 
 
 class _Graph:
-    """What stands before and behind the network."""
+    """Graph with what stands before and behind the network."""
 
     def __init__(self, writer: GraphWriter, window: Zyx, *, half: bool) -> None:
         self._writer = writer

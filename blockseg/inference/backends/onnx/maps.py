@@ -24,7 +24,7 @@ class Map:
     """
 
     name: str
-    """Of the whole value."""
+    """Name of the whole value."""
 
     whole: tuple[int, ...]
     """Its shape; the batch, which comes first, counts as 1."""
@@ -33,7 +33,7 @@ class Map:
     """Whether it is float16; else it is float32."""
 
     part: tuple[slice, ...] = ()
-    """What is meant of it along each axis, with start, stop and step; all if empty."""
+    """Part of it along each axis, with start, stop and step; all if empty."""
 
     @property
     def shape(self) -> tuple[int, ...]:

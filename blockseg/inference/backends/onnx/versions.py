@@ -6,4 +6,4 @@ GRAPH_VERSION = 1
 """Changes with every change of the graph that an equal network gets."""
 
 PRECISIONS = ("float16", "float32")
-"""Of the arithmetic; normalisation, heads, sigmoid and rounding are always float32."""
+"""Precisions; normalisation, heads, sigmoid and rounding are always float32."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenVinoBackend"]
 
 _GRAPHS = 3
-"""How many are kept: a row of windows has those at its start, at its end and between. Also
+"""Number that is kept: a row of windows has those at its start, end and between. Also
 one that does not run holds some memory, of the size of its window."""
 
 

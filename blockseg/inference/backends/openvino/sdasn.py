@@ -64,7 +64,7 @@ class _Map:
     node: Any
 
     start: tuple[int, ...]
-    """Of its first voxel, in voxels of its level from the input's first."""
+    """Place of its first voxel, in voxels of its level from the input's first."""
 
     stop: tuple[int, ...]
 

@@ -66,10 +66,10 @@ class Entry:
     """When it was written, in seconds since 1970."""
 
     header: Header | None
-    """What it says of its engine; None where it is damaged."""
+    """Header of its engine; None where it is damaged."""
 
     problem: str = ""
-    """What is wrong with it then."""
+    """Problem with it then."""
 
 
 class EngineCache:

@@ -34,10 +34,10 @@ class EngineOrder:
     """Path of a safetensors file."""
 
     sha256: str
-    """Of that file."""
+    """SHA-256 of that file."""
 
     info: WeightsInfo
-    """What it says of itself."""
+    """Header of the weights."""
 
     core: Zyx
     """Voxels along (z, y, x) that one call writes."""

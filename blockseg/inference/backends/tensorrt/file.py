@@ -63,7 +63,7 @@ class EngineKey:
     """``tensorrt`` or ``tensorrt_rtx``."""
 
     version: str
-    """Of the library."""
+    """Version of the library."""
 
     target: str
     """Architecture of the card, ``sm90`` for instance."""
@@ -86,13 +86,13 @@ class EngineKey:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an engine's file says of it."""
+    """Header of an engine's file."""
 
     key: EngineKey
-    """What it was built from and for."""
+    """Key: what it was built from and for."""
 
     sha256: str
-    """Of the engine's bytes."""
+    """SHA-256 of the engine's bytes."""
 
     size: int
     """Bytes of the engine."""
@@ -101,7 +101,7 @@ class Header:
     """When, in seconds since 1970."""
 
     seconds: float
-    """How long it took."""
+    """Time that it took."""
 
 
 def write_engine(path: Path, header: Header, engine: bytes) -> None:

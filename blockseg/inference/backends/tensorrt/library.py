@@ -26,7 +26,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What one call of an engine takes and gives."""
+    """Shapes that one call of an engine takes and gives."""
 
     window: Zyx
     """Voxels (z, y, x) that go in."""
@@ -45,7 +45,7 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build leaves."""
+    """Result of a build."""
 
     engine: bytes
     """Serialised engine."""
