@@ -4,6 +4,30 @@ Blocks are laid out from the region's lower corner, so that each one is a whole
 number of the output's shards. What a block reads is laid out from the volume's
 own corner: a network with poolings gives the same answer only on windows that
 start at multiples of its alignment.
+
+One block in a plane of the volume, ``#`` around what it alone writes::
+
+    volume
+    +---------------------------------------------------------------+
+    |     read ROI: write ROI, grown to the alignment and by the    |
+    |     halo, clipped to the volume                               |
+    |     +-----------------------------------------------+         |
+    |     |  halo, 32 voxels                              |         |
+    |     |       write ROI                               |         |
+    |     |       #################################       |         |
+    |     |       # core of       : core of       #       |         |
+    |     |  32   # a window,     : the next      #  32   |         |
+    |     |       # 32 more       : one           #       |         |
+    |     |       # are seen      :               #       |         |
+    |     |       # . . . . . . . : . . . . . . . #       |         |
+    |     |       #               :               #       |         |
+    |     |       #################################       |         |
+    |     |  32                                           |         |
+    |     +-----------------------------------------------+         |
+    +---------------------------------------------------------------+
+
+Write ROIs tile the region; read ROIs of neighbours overlap. What a window sees beyond
+the volume is the zero padding of the network; beyond the block it is the halo.
 """
 
 from __future__ import annotations
