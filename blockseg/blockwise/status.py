@@ -176,6 +176,6 @@ def _is_held(paths: Paths) -> bool:
         return False
 
 
-def _index(block_id: int, counts: Sequence[int]) -> tuple[int, int, int]:
+def _index(block_id: int, counts: tuple[int, int, int]) -> tuple[int, int, int]:
     _, ny, nx = counts
     return (block_id // (ny * nx), block_id // nx % ny, block_id % nx)

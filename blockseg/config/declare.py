@@ -20,7 +20,7 @@ class Declared:
     """All that is said of an option besides its name, type and default."""
 
     reader: Callable[[str, Any], Any]
-    """Of the values that YAML, Python and the command line give."""
+    """Reader of the values that YAML, Python and the command line give."""
 
     help: str
     """The line of ``--help`` and of the reference."""

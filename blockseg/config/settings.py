@@ -141,7 +141,7 @@ class RunSettings:
         "auto, float16, float32 or float64.",
         metavar="NAME",
     )
-    """Of the arithmetic: float16 on a GPU and float32 on the CPU if not given."""
+    """Precision of the arithmetic: float16 on a GPU and float32 on the CPU if not given."""
 
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto",

@@ -115,7 +115,7 @@ class CubeMask:
 
 @dataclass(frozen=True, slots=True)
 class SkipCriteria:
-    """What need not be inferred under ``--sparse``; picklable."""
+    """Criteria of what need not be inferred under ``--sparse``; picklable."""
 
     edge: int = EDGE
     """Edge of a cube, in voxels."""

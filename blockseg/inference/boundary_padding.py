@@ -16,7 +16,7 @@ __all__ = ["BoundaryPadding", "boundary_padding"]
 
 @dataclass(frozen=True, slots=True)
 class BoundaryPadding:
-    """What of a window lies inside the volume, and which of its sides are the volume's.
+    """The part of a window inside the volume, and which of its sides are the volume's.
 
     A convolution pads with zeros at a boundary, as in one pass over the whole volume, and
     uses up its margin on all other sides. So nothing beyond the volume is computed.

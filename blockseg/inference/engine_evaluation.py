@@ -34,7 +34,7 @@ _SOME_SECONDS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class EngineEvaluation:
-    """What came of one engine."""
+    """Outcome of one engine."""
 
     backend: str
     """Its name."""

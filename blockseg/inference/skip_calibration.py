@@ -51,7 +51,7 @@ class Inferred:
     """A cube that was inferred to see what it holds."""
 
     score: float
-    """Of the cube."""
+    """Score of the cube."""
 
     tiles: NDArray[np.float32]
     """Evidence of each of its tiles that holds anything, at most the cube's."""

@@ -84,7 +84,7 @@ class Segmentation:
     """Grey scale of the blocks' metrics; None to measure none."""
 
     criteria: SkipCriteria | None = None
-    """What else need not be inferred; None for nothing."""
+    """Criteria of what else need not be inferred; None for nothing."""
 
     holes: HoleRule | None = None
     """Rule that tells voxels without data; None where nothing is a hole."""

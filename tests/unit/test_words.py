@@ -26,7 +26,8 @@ def tree(path: Path) -> ast.Module:
 def docstrings(path: Path) -> Iterator[str]:
     """Those of modules, classes, functions, fields and constants."""
     for node in ast.walk(tree(path)):
-        for statement in getattr(node, "body", None) or ():
+        body = getattr(node, "body", ())
+        for statement in body if isinstance(body, list) else ():
             match statement:
                 case ast.Expr(ast.Constant(str(text))):
                     yield text

@@ -132,12 +132,12 @@ class RunRecord:
 
     @property
     def roi(self) -> Roi | None:
-        """What of the source was worked on."""
+        """Region of the source that was worked on."""
         return roi_from(self.facts["roi"]) if "roi" in self.facts else None
 
     @property
     def volume_shape(self) -> Zyx | None:
-        """Of the whole source."""
+        """Shape of the whole source."""
         shape = self.facts.get("volume_shape")
         return None if shape is None else to_zyx(shape)
 

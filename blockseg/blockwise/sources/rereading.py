@@ -52,7 +52,7 @@ class BlockReading:
     is needed to measure it."""
 
     criteria: SkipCriteria | None = None
-    """What of a block need not be read."""
+    """Criteria of what need not be read."""
 
     affine: Affine | AffineField | None = None
     """Normalisation of the run, where something is skipped."""
@@ -62,7 +62,7 @@ class BlockReading:
 
     @property
     def reach(self) -> BlockReach:
-        """What blocks read, at most."""
+        """Largest region that blocks read."""
         margin = 0 if self.criteria is None else self.criteria.tile + SEEN
         if self.holes is not None:
             margin += AROUND_HOLES

@@ -43,7 +43,7 @@ class Choice:
     """Names of the devices of this machine."""
 
     tried: tuple[EngineEvaluation, ...]
-    """What came of each, in the order in which they were tried."""
+    """Outcome of each, in the order in which they were tried."""
 
     spare: tuple[tuple[str, str], ...]
     """Backend and precision of what may take the chosen one's place in a worker."""

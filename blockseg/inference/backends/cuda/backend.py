@@ -29,7 +29,7 @@ OLDEST = (8, 0)
 
 
 class _CudaBackend(StreamBackend):
-    """What both have in common: windows, streams, errors."""
+    """Base of both: windows, streams, errors."""
 
     def __init__(
         self, spec: BackendSpec, affine: Affine, network: Network | None
