@@ -84,7 +84,9 @@ class MaskTruth:
     """Labels, or a mask."""
 
     meaning: Mapping[int, int]
-    """Meaning of values: 0 background, 1 neurite, 255 unknown; others by ``others``."""
+    """Meaning of values: 0 background, 1 neurite, 255 unknown.
+
+    Others: not 0 is neurite."""
 
     offset: Zyx = (0, 0, 0)
     """Place of the prediction's first voxel."""
