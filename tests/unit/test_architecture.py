@@ -8,6 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURE = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(
+    r"^```python\n# (\S+)\n(.*?)^```", CONTRIBUTING, re.MULTILINE | re.DOTALL
+)
 STEPS = re.findall(
     r"^\d+\. `([\w/]+\.py)`: (.*)$",
     ARCHITECTURE.partition("## The way through the code")[2].partition("\n## ")[0],
@@ -46,8 +50,20 @@ def imported_by(path):
     return found
 
 
-def test_every_file_that_is_named_exists():
-    assert [name for name in names_in(ARCHITECTURE) if not exists(name)] == []
+@pytest.mark.parametrize("text", [ARCHITECTURE, CONTRIBUTING], ids=["tree", "adding"])
+def test_every_file_that_is_named_exists(text):
+    assert [name for name in names_in(text) if not exists(name)] == []
+
+
+@pytest.mark.parametrize(("path", "code"), EXAMPLES)
+def test_examples_are_code_of_this_repository(path, code):
+    lines = {line.strip() for line in (ROOT / path).read_text("utf-8").splitlines()}
+    shown = [line.strip() for line in code.splitlines()]
+    assert [line for line in shown if line not in {"", "..."} | lines] == []
+
+
+def test_every_example_says_where_it_stands():
+    assert len(EXAMPLES) == CONTRIBUTING.count("```python")
 
 
 def test_the_architecture_is_read_in_one_sitting():
