@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.launch import launch
-from blockseg.blockwise.open_job import start
+from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import output_of
 from blockseg.blockwise.phases import Phase, Stored
 from blockseg.blockwise.planning.reading import plan_reading
@@ -126,7 +126,7 @@ def convert(
     grid = BlockGrid(opened.volume.shape, block, (0, 0, 0), roi)
     check_count(grid)
     target = output_of(opened.spec, out)
-    begun = start(
+    begun = open_job(
         target,
         copy_request(opened, settings),
         settings,
@@ -166,7 +166,7 @@ def convert(
     fit = fit.with_cache(reading.cache_bytes)
     copy = Copy(opened.spec, grid, image, reading.cache_bytes)
     job = begun.job(
-        Phase("copy", grid, copy, (Stored(image),), reading.bars, fit.workers),
+        Phase("copy", grid, copy, (Stored(image),), reading.traversal, fit.workers),
         {"image": image},
         {"block": list(block)},
         reading=BlockReading(grid, opened.spec),

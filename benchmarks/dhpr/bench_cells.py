@@ -26,8 +26,8 @@ from benchmarks.infer.infer_machine import machine
 from benchmarks.run import run_brains
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.specs import Affine, BackendSpec
-from blockseg.dhpr.cube_bytes import cells_to_bytes
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_bytes import cubes_to_bytes
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.cubes import CELL
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.inference.backends.table import default_backend, make_backend
@@ -99,9 +99,9 @@ def measured(
     p = engine.segment(raw, roi, roi, shape).probability
     infer = cpu_seconds(lambda: engine.segment(raw, roi, roi, shape), repeat)
     measure = cpu_seconds(
-        lambda: cells_to_bytes(count_cells(raw, p, roi, scale)), 3 * repeat
+        lambda: cubes_to_bytes(count_cubes(raw, p, roi, scale)), 3 * repeat
     )
-    table = count_cells(raw, p, roi, scale)
+    table = count_cubes(raw, p, roi, scale)
     halved = table.sum("skeleton")
     whole = []
     for start, stop in zip(table.start.tolist(), table.stop.tolist(), strict=True):
@@ -117,7 +117,7 @@ def measured(
         1e9 * infer / roi.size,
         1e9 * measure / roi.size,
         measure / (infer + measure),
-        len(cells_to_bytes(table)) / len(table),
+        len(cubes_to_bytes(table)) / len(table),
         float(halved.sum() / max(lengths.sum(), 1)),
         float(ratios.min()),
         float(ratios.max()),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.labels import IGNORE
-from blockseg.dhpr.cube_counting import count_cells
-from blockseg.dhpr.cubes import CellTable
+from blockseg.dhpr.cube_counting import count_cubes
+from blockseg.dhpr.cubes import CubeTable
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.dhpr.selection.table import BlockTable
@@ -185,11 +185,11 @@ def block_tables(
         box = tuple(slice(a, a + EDGE) for a in corner)
         # Counted as a cell of its own, cut by its block's faces.
         at = Roi.whole((EDGE, EDGE, EDGE))
-        one = count_cells(image[box], probability[box], at, scale)
+        one = count_cubes(image[box], probability[box], at, scale)
         cells.append(replace(one, index=np.array([[number, 0, 0]], np.int64)))
     columns = ("index", "start", "stop", "sums", "histograms")
     every = [np.concatenate([getattr(c, name) for c in cells]) for name in columns]
-    found = CellTable(scale, True, cells[0].edge, (0, 0, 0), *every)
+    found = CubeTable(scale, True, cells[0].edge, (0, 0, 0), *every)
     return {
         "extended": _table(found, start, dhpr_metrics(found)),
         "published": _table(found, start, dhpr_metrics(found, "published")),
@@ -197,7 +197,7 @@ def block_tables(
 
 
 def _table(
-    cells: CellTable, start: NDArray[np.int64], metrics: dict[str, NDArray[np.float64]]
+    cells: CubeTable, start: NDArray[np.int64], metrics: dict[str, NDArray[np.float64]]
 ) -> BlockTable:
     return BlockTable(
         start=start,

@@ -164,7 +164,7 @@ def read_rows(
     for name, path in stores(folder, data, chunk).items():
         stored = open_volume(find(path)).chunk_shape
         plan = plan_reading(grid, stored, 2, 2**30)
-        order = plan.bars.ordered(np.arange(len(grid), dtype=np.int64)).tolist()
+        order = plan.traversal.ordered(np.arange(len(grid), dtype=np.int64)).tolist()
         regions = [grid.block(grid.index_of(b)).read_roi for b in order]
         limits = ReadLimits(cache_bytes=plan.cache_bytes)
         for reader, _ in readers(name, path, limits):

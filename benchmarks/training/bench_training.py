@@ -30,7 +30,7 @@ from blockseg.networks.weights_info import WeightsInfo
 from blockseg.training.config import TrainingConfig
 from blockseg.training.data.data import TrainingData
 from blockseg.training.folder import RunFolder
-from blockseg.training.learning.distributed import open_ranks
+from blockseg.training.learning.distributed import open_process_group
 from blockseg.training.learning.loop import train
 from blockseg.training.learning.losses import LossConfig, make_loss
 
@@ -80,7 +80,7 @@ def ours(options: argparse.Namespace) -> float:
         steps=options.steps, batch=options.batch, threads=options.threads
     )
     data = TrainingData(Made(options.patch), (), ())
-    with tempfile.TemporaryDirectory() as folder, open_ranks() as ranks:
+    with tempfile.TemporaryDirectory() as folder, open_process_group() as ranks:
         started = time.perf_counter()
         train(
             network,
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    with open_ranks() as ranks:
+    with open_process_group() as ranks:
         device = ranks.device
     said = machine()
     plain(argparse.Namespace(**{**vars(options), "steps": 1}), device)  # warm up

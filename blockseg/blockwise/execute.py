@@ -13,7 +13,7 @@ import numpy as np
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.empty_levels import empty_reports
 from blockseg.blockwise.job import Failure, JobResult
-from blockseg.blockwise.output_lock import claimed
+from blockseg.blockwise.output_lock import locked_output
 from blockseg.blockwise.record.record import now, session
 from blockseg.blockwise.record.skipping import sparse_outcome
 from blockseg.blockwise.sources.damage import METADATA
@@ -79,7 +79,7 @@ def execute(
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.
     """
-    with claimed(job.paths, fresh=not job.resumed, settle=settle):
+    with locked_output(job.paths, fresh=not job.resumed, settle=settle):
         path = job.ledger or job.paths.ledger
         with _ledger(job, path) as ledger:
             if job.resumed:  # before anything of it is written again
@@ -170,8 +170,8 @@ class _Session:
     def _drive(self, phase: Phase, pending: NDArray[np.int64]) -> PhaseDone:
         if not len(pending):
             return PhaseDone(phase.name, 0, 0, 0, "", 0.0)
-        if phase.bars is not None:
-            pending = phase.bars.ordered(pending)
+        if phase.traversal is not None:
+            pending = phase.traversal.ordered(pending)
         return drive(
             self.executor,
             BlockQueue(pending, self.job.attempts, phase.workers),

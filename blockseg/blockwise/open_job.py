@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.io.output.pyramid import PyramidSpec
 
-__all__ = ["Start", "start"]
+__all__ = ["OpenedJob", "open_job"]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class OpenedJob:
     """A request on an output, compared with what the output holds."""
 
     paths: Paths
@@ -151,7 +151,7 @@ class Start:
             )
 
 
-def start(
+def open_job(
     out: Path,
     request: dict[str, Any],
     settings: RunSettings,
@@ -160,7 +160,7 @@ def start(
     sources: Mapping[str, Source | None] | None = None,
     on_event: OnJobEvent = ignore,
     foresee: bool = False,
-) -> Start:
+) -> OpenedJob:
     """Compare a request with what OUT holds; nothing is written.
 
     Parameters
@@ -195,4 +195,6 @@ def start(
     watched: tuple[Watched, ...] = ()
     if sources and (earlier is not None or not foresee):
         watched = look_at(sources, on_event)
-    return Start(paths, request, settings, earlier, ledger, watched, on_event, foresee)
+    return OpenedJob(
+        paths, request, settings, earlier, ledger, watched, on_event, foresee
+    )

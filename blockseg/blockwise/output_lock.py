@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["claimed", "earlier_record", "refuse_lost_record"]
+__all__ = ["earlier_record", "locked_output", "refuse_lost_record"]
 
 
 def earlier_record(
@@ -78,7 +78,9 @@ def refuse_lost_record(paths: Paths) -> None:
 
 
 @contextmanager
-def claimed(paths: Paths, *, fresh: bool, settle: Callable[[], None]) -> Iterator[None]:
+def locked_output(
+    paths: Paths, *, fresh: bool, settle: Callable[[], None]
+) -> Iterator[None]:
     """Hold OUT for this process; a fresh run finds it empty.
 
     Parameters

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import Meter, ProcessorFactory
     from blockseg.core.grid import BlockGrid
-    from blockseg.core.traversal import Bars
+    from blockseg.core.traversal import TraversalOrder
     from blockseg.io.output.pyramid import PyramidSpec
 
 __all__ = ["CoarseLevel", "Phase", "Stored", "coarse_phases", "phase_facts"]
@@ -49,7 +49,7 @@ class Phase:
     stored: tuple[Stored, ...]
     """Arrays in which its blocks leave bytes on disk."""
 
-    bars: Bars | None = None
+    traversal: TraversalOrder | None = None
     """In which order blocks are done; by number if None."""
 
     workers: int = 1

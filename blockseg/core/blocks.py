@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from blockseg.core.work_ranges import Stretches
+from blockseg.core.work_ranges import WorkRanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -169,13 +169,13 @@ class BlockQueue:
     pending: Sequence[int] | NDArray[np.int64]
     max_attempts: int = 3
     lanes: int = 1
-    _fresh: Stretches = field(init=False)
+    _fresh: WorkRanges = field(init=False)
     _again: deque[int] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        self._fresh = Stretches(len(self.pending), self.lanes)
+        self._fresh = WorkRanges(len(self.pending), self.lanes)
 
     def take(self, count: int, lane: str = "") -> list[int]:
         """Return up to ``count`` blocks for one task.

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["Bars"]
+__all__ = ["TraversalOrder"]
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
+class TraversalOrder:
     """A grid of blocks cut into bars.
 
     Raises
@@ -82,7 +82,7 @@ class Bars:
         ----------
         lanes
             Each does its own stretch of the order, as
-            :class:`~blockseg.core.work_ranges.Stretches` gives them out at first.
+            :class:`~blockseg.core.work_ranges.WorkRanges` gives them out at first.
         """
         order = self.ordered(np.arange(math.prod(self.counts), dtype=np.int64))
         index = np.unravel_index(order, self.counts)

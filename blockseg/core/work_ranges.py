@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["Stretches", "cuts"]
+__all__ = ["WorkRanges", "cuts"]
 
 
 def cuts(count: int, lanes: int) -> list[int]:
@@ -17,7 +17,7 @@ def cuts(count: int, lanes: int) -> list[int]:
 
 
 @dataclass(slots=True)
-class Stretches:
+class WorkRanges:
     """Which places of an order each lane takes next.
 
     The first lanes get equal stretches. One that has none left takes the far half of the

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import LedgerError
-from blockseg.dhpr.cubes import CELL, HISTOGRAMS, SUMS, CellTable
+from blockseg.dhpr.cubes import CELL, HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.grey_scale import CODES
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["cells_from_bytes", "cells_to_bytes"]
+__all__ = ["cubes_from_bytes", "cubes_to_bytes"]
 
 _MARK = b"cells2"
 _EARLIER = b"cells1"  # without the last sum, which was 0 of all that was counted then
@@ -26,7 +26,7 @@ _COUNTS = len(HISTOGRAMS) * CODES
 _QUICK = 1  # of zlib: a block is waiting
 
 
-def cells_to_bytes(table: CellTable) -> bytes:
+def cubes_to_bytes(table: CubeTable) -> bytes:
     """Return the rows of a table of cells, a few hundred bytes each at most.
 
     What they have in common (scale, edge) is not among them.
@@ -38,15 +38,15 @@ def cells_to_bytes(table: CellTable) -> bytes:
     return _MARK + zlib.compress(b"".join(map(_shuffled, parts)), _QUICK)
 
 
-def cells_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CellTable:
-    """Return the table that :func:`cells_to_bytes` was given.
+def cubes_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CubeTable:
+    """Return the table that :func:`cubes_to_bytes` was given.
 
     Parameters
     ----------
     data
         What it returned.
     scale, predicted
-        As in :class:`CellTable`.
+        As in :class:`CubeTable`.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def cells_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CellT
     head = np.zeros((rows, _HEAD), np.int64)
     head[:, :width] = _restored(plain[:cut], "<i8").reshape(rows, width)
     counts = _restored(plain[cut:], "<u4").reshape(rows, len(HISTOGRAMS), CODES)
-    return CellTable(
+    return CubeTable(
         scale=scale,
         predicted=predicted,
         edge=(CELL, CELL, CELL),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.geometry import Roi, ceil_to, floor_to, to_zyx
-from blockseg.dhpr.cubes import CELL, HISTOGRAMS, SUMS, CellTable
+from blockseg.dhpr.cubes import CELL, HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.foreground import AROUND, bright_foreground, linked, surroundings
 from blockseg.dhpr.grey_scale import CODES, NOT_COUNTED
 from blockseg.dhpr.texture import texture
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["PLUS", "count_cells"]
+__all__ = ["PLUS", "count_cubes"]
 
 PLUS = 51
 """Least probability byte of F⁺: 0.2; or the threshold of F, where that is lower."""
@@ -31,7 +31,7 @@ PLUS = 51
 _OUTSIDE = 255  # code of a voxel outside the mask
 
 
-def count_cells(
+def count_cubes(
     raw: NDArray[Any],
     probability: NDArray[np.uint8] | None,
     roi: Roi,
@@ -40,7 +40,7 @@ def count_cells(
     threshold: int = 128,
     inside: NDArray[np.bool_] | None = None,
     missing: NDArray[np.bool_] | None = None,
-) -> CellTable:
+) -> CubeTable:
     """Return the counts of all cells that a block has voxels of.
 
     Nothing beyond a cell has a say in its counts, so that the blocks do not matter:
@@ -87,7 +87,7 @@ def count_cells(
             found.append((number, part.start, part.stop, *counts))
     columns = list(zip(*found, strict=True)) or [()] * 5
     index, start, stop, sums = (np.array(c, np.int64) for c in columns[:4])
-    return CellTable(
+    return CubeTable(
         scale=scale,
         predicted=probability is not None,
         edge=(CELL, CELL, CELL),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["CELL", "HISTOGRAMS", "SUMS", "CellTable", "joined"]
+__all__ = ["CELL", "HISTOGRAMS", "SUMS", "CubeTable", "joined"]
 
 CELL = 64
 """Edge of a cell in voxels."""
@@ -59,7 +59,7 @@ SUMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class CellTable:
+class CubeTable:
     """Counts of cells, or of boxes of cells: one row each.
 
     Rows are sorted by index, each index once. Cells that nobody counted have no row.
@@ -110,9 +110,9 @@ class CellTable:
         total: NDArray[np.int64] = self.histograms[:, parts].sum(axis=1, dtype=np.int64)
         return total
 
-    def select(self, rows: NDArray[Any] | slice) -> CellTable:
+    def select(self, rows: NDArray[Any] | slice) -> CubeTable:
         """Return some rows: rising numbers, a slice, or a mask of shape (n,)."""
-        return CellTable(
+        return CubeTable(
             self.scale,
             self.predicted,
             self.edge,
@@ -124,7 +124,7 @@ class CellTable:
             self.histograms[rows],
         )
 
-    def boxes(self, cells: Zyx, origin: Zyx = (0, 0, 0)) -> CellTable:
+    def boxes(self, cells: Zyx, origin: Zyx = (0, 0, 0)) -> CubeTable:
         """Return the boxes of a grid that have at least one row.
 
         Parameters
@@ -150,7 +150,7 @@ class CellTable:
         return _grouped(self, index, (z, y, x), (z0, y0, x0))
 
 
-def joined(tables: Sequence[CellTable]) -> CellTable:
+def joined(tables: Sequence[CubeTable]) -> CubeTable:
     """Return all rows of some tables; parts of one cell become one row.
 
     Parameters
@@ -172,7 +172,7 @@ def joined(tables: Sequence[CellTable]) -> CellTable:
         if (other.scale, other.predicted, other.edge, other.origin) != same:
             message = "tables of cells of two runs, or of two sizes, cannot be joined"
             raise GeometryError(message)
-    everything = CellTable(
+    everything = CubeTable(
         first.scale,
         first.predicted,
         first.edge,
@@ -186,8 +186,8 @@ def joined(tables: Sequence[CellTable]) -> CellTable:
 
 
 def _grouped(
-    table: CellTable, index: NDArray[np.int64], edge: Zyx, origin: Zyx
-) -> CellTable:
+    table: CubeTable, index: NDArray[np.int64], edge: Zyx, origin: Zyx
+) -> CubeTable:
     """Add up the rows that have the same index."""
     order = np.lexsort(index.T[::-1])
     index = index[order]
@@ -197,9 +197,9 @@ def _grouped(
     if len(heads) == len(index):
         same = table.select(order)
         parts = (same.start, same.stop, same.sums, same.histograms)
-        return CellTable(table.scale, table.predicted, edge, origin, index, *parts)
+        return CubeTable(table.scale, table.predicted, edge, origin, index, *parts)
     wide = table.histograms[order].astype(np.int64, copy=False)
-    return CellTable(
+    return CubeTable(
         table.scale,
         table.predicted,
         edge,

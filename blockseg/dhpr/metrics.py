@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.dhpr.cubes import CellTable
+    from blockseg.dhpr.cubes import CubeTable
 
 __all__ = ["DHPR_METRICS", "FEATURES", "Flavour", "dhpr_features", "dhpr_metrics"]
 
@@ -62,7 +62,7 @@ _BATCH = 4096
 
 
 def dhpr_metrics(
-    table: CellTable, flavour: Flavour = "extended"
+    table: CubeTable, flavour: Flavour = "extended"
 ) -> dict[str, NDArray[np.float64]]:
     """Return the metrics of each row of a table, each of shape (n,), by name.
 
@@ -102,7 +102,7 @@ def dhpr_metrics(
     }
 
 
-def dhpr_features(table: CellTable) -> NDArray[np.float64]:
+def dhpr_features(table: CubeTable) -> NDArray[np.float64]:
     """Return what each row's image looks like, shape (n, len(FEATURES)); no NaN.
 
     0 where there is nothing to measure.
@@ -131,7 +131,7 @@ def dhpr_features(table: CellTable) -> NDArray[np.float64]:
     return np.concatenate(found)
 
 
-def _metrics(table: CellTable, flavour: Flavour) -> dict[str, NDArray[np.float64]]:
+def _metrics(table: CubeTable, flavour: Flavour) -> dict[str, NDArray[np.float64]]:
     grey, scale = table.scale.levels(), table.scale
     voxels, foreground = table.sum("voxels"), table.sum("foreground")
     plus = table.histogram("doubtful", "foreground")

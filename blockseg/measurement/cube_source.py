@@ -10,8 +10,8 @@ from blockseg.blockwise.output_lock import refuse_lost_record
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.core.errors import LedgerError, VolumeError
-from blockseg.dhpr.cube_bytes import cells_from_bytes
-from blockseg.dhpr.cubes import CellTable, joined
+from blockseg.dhpr.cube_bytes import cubes_from_bytes
+from blockseg.dhpr.cubes import CubeTable, joined
 from blockseg.measurement.grey_scale import scale_from
 from blockseg.runtime.ledger.ledger import Ledger
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["CellSource", "load_cells"]
+__all__ = ["CubeSource", "load_cubes"]
 
 _TOGETHER = 2**13  # cells that are added up at a time
 
 
 @dataclass(frozen=True, slots=True)
-class CellSource:
+class CubeSource:
     """Where the cells of a run are kept."""
 
     ledger: Path
@@ -46,7 +46,7 @@ class CellSource:
     """Whether F comes from a network."""
 
     @classmethod
-    def of(cls, paths: Paths) -> CellSource | None:
+    def of(cls, paths: Paths) -> CubeSource | None:
         """Return that of an output; None if it was begun without metrics.
 
         Raises
@@ -70,7 +70,7 @@ class CellSource:
             predicted=bool(kept["predicted"]),
         )
 
-    def tables(self) -> Iterator[CellTable]:
+    def tables(self) -> Iterator[CubeTable]:
         """Yield the cells of all blocks that are done, some thousand at a time.
 
         A cell that blocks cut may come in several parts, in one table or more.
@@ -80,11 +80,11 @@ class CellSource:
         LedgerError
             If they cannot be read.
         """
-        waiting: list[CellTable] = []
+        waiting: list[CubeTable] = []
         rows = 0
         with Ledger.read(self.ledger, self.fingerprint) as ledger:
             for _, payload in ledger.payloads(self.phase):
-                part = cells_from_bytes(payload, self.scale, predicted=self.predicted)
+                part = cubes_from_bytes(payload, self.scale, predicted=self.predicted)
                 waiting.append(part)
                 rows += len(part)
                 if rows >= _TOGETHER:
@@ -94,9 +94,9 @@ class CellSource:
             yield joined(waiting)
 
 
-def load_cells(
+def load_cubes(
     out: Path, cells: Zyx | None = None, origin: Zyx = (0, 0, 0)
-) -> CellTable:
+) -> CubeTable:
     """Return the cells of all blocks that are done, of ``run`` or ``metrics``.
 
     Parameters
@@ -118,8 +118,8 @@ def load_cells(
         If its ledger cannot be read, or none of its blocks was measured.
     """
     paths = Paths(absolute(out))
-    source = CellSource.of(paths)
-    found: list[CellTable] = []
+    source = CubeSource.of(paths)
+    found: list[CubeTable] = []
     rows, limit = 0, _TOGETHER
     for table in () if source is None else source.tables():
         found.append(table if cells is None else table.boxes(cells, origin))

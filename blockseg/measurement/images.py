@@ -13,7 +13,7 @@ from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
 from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.written_files import stored_below
-from blockseg.measurement.cube_source import CellSource
+from blockseg.measurement.cube_source import CubeSource
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
     from blockseg.core.stored_file import StoredFile
-    from blockseg.dhpr.cubes import CellTable
+    from blockseg.dhpr.cubes import CubeTable
 
-__all__ = ["predicted_cell_files", "write_cell_images"]
+__all__ = ["predicted_cube_files", "write_cube_images"]
 
 _FOLDER = "blocks"
 
 
-def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
+def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
     """Write what the ledger knows of a job's cells by now; nothing if that is nothing.
 
     Parameters
@@ -48,7 +48,7 @@ def write_cell_images(job: Job, settings: RunSettings, space: Space) -> None:
     BlocksegError
         If the ledger cannot be read or the images not written.
     """
-    source = CellSource.of(job.paths)
+    source = CubeSource.of(job.paths)
     if source is None:
         return
     cells = _cells(job.main.grid.region)
@@ -83,7 +83,7 @@ def _stored(out: Path) -> tuple[StoredFile, ...]:
         raise write_error(error, str(out / _FOLDER)) from error
 
 
-def predicted_cell_files(job: Job, settings: RunSettings) -> int:
+def predicted_cube_files(job: Job, settings: RunSettings) -> int:
     """Return how many files the images of a job have at most."""
     if job.record.facts.get("cells") is None:
         return 0
@@ -103,12 +103,12 @@ def _cells(region: Roi) -> Roi:
     )
 
 
-def _whole_cells(source: CellSource, region: Roi) -> Iterator[CellTable]:
+def _whole_cells(source: CubeSource, region: Roi) -> Iterator[CubeTable]:
     """Yield cells, each once; parts of one that blocks cut wait for the others.
 
     Blocks come in order, so no more wait than one layer of blocks has.
     """
-    waiting: list[CellTable] = []
+    waiting: list[CubeTable] = []
     for table in source.tables():
         known = joined([*waiting, table])
         corner = known.index * CELL

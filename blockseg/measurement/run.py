@@ -10,7 +10,7 @@ import numpy as np
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.launch import launch
-from blockseg.blockwise.open_job import start
+from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import default_output, output_of, stem
 from blockseg.blockwise.phases import Phase
 from blockseg.blockwise.planning.resources import budget, check_count
@@ -34,15 +34,15 @@ from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.core.holes import HoleRule
 from blockseg.core.reads import note_read
-from blockseg.dhpr.cube_bytes import cells_to_bytes
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_bytes import cubes_to_bytes
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.io.chunk_memory import bytes_to_decode
 from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.open import open_volume
 from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
-from blockseg.measurement.images import write_cell_images
+from blockseg.measurement.images import write_cube_images
 from blockseg.runtime.memory import Need, plan_layout
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _MeasureBlock:
             note_read(seen.voxels)
         with meter("metrics"):
             measured = seen.measured()
-            cells = count_cells(
+            cells = count_cubes(
                 measured.voxels,
                 None,
                 roi,
@@ -128,7 +128,7 @@ class _MeasureBlock:
             read_bytes=seen.voxels.nbytes,
             foreground=int(cells.sum("foreground").sum()),
             nonfinite=int(cells.sum("nonfinite").sum()),
-            payload=cells_to_bytes(cells),
+            payload=cubes_to_bytes(cells),
             holes=holes_in(seen, roi, inside),
         )
 
@@ -173,7 +173,7 @@ def metrics(
     """
     settings = settings or RunSettings()
     inputs = _gather(source, out, settings)
-    begun = start(
+    begun = open_job(
         inputs.out,
         measure_request(inputs.source, inputs.mask, settings),
         settings,
@@ -213,7 +213,7 @@ def metrics(
     )
     result = launch(job, settings, fit, on_event, engine="metrics without a network")
     if not result.stopped:
-        write_cell_images(job, settings, inputs.source.space)
+        write_cube_images(job, settings, inputs.source.space)
     restored = other_background(
         cells["scale"],
         cells.get("unreadable", 0),

@@ -12,7 +12,7 @@ from blockseg.core.geometry import Zyx, floor_to, to_zyx
 from blockseg.dhpr.cubes import CELL
 from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.dhpr.selection.table import BlockTable
-from blockseg.measurement.cube_source import load_cells
+from blockseg.measurement.cube_source import load_cubes
 from blockseg.proposals.lookup import Faces, commonest, sampled
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def measured_boxes(
     """
     region = brain.grid.region
     origin = to_zyx(n // CELL for n in region.start)
-    found = load_cells(brain.out, cells, origin)
+    found = load_cubes(brain.out, cells, origin)
     edge = to_zyx(n * CELL for n in cells)
     first = np.array([floor_to(n, CELL) for n in region.start])
     start = np.maximum(first + found.index * edge, region.start)

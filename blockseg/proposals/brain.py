@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.outputs import absolute, stem
-from blockseg.blockwise.record.facts import roi_from
 from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.config.values import parse_roi
 from blockseg.core.blocks import BlockState
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import LedgerError
@@ -21,7 +21,7 @@ from blockseg.core.specs import VolumeSpec
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import doubts_of
-from blockseg.measurement.cube_source import CellSource
+from blockseg.measurement.cube_source import CubeSource
 from blockseg.runtime.ledger.ledger import STATE_CODES, Ledger
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Brain:
     record: RunRecord
     """Record of what was asked and decided."""
 
-    cells: CellSource
+    cells: CubeSource
     """Where the counts of its cells are, and on which grey scale."""
 
     source: Volume
@@ -148,7 +148,7 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
         If blocks are missing, were not measured, or belong to another version.
     """
     paths = Paths(absolute(name))
-    cells = CellSource.of(paths)
+    cells = CubeSource.of(paths)
     if cells is None:
         message = (
             f"the blocks of {paths.out} were not measured; run it without --no-metrics, "
@@ -194,11 +194,11 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
 
 def _grid(record: RunRecord, source: Volume) -> BlockGrid:
     asked = record.request["settings"].get("roi")
-    roi = roi_from(asked) if asked else Roi.whole(source.shape)
+    roi = parse_roi("roi", asked) if asked else Roi.whole(source.shape)
     return BlockGrid(source.shape, to_zyx(record.decisions["block"]), roi=roi)
 
 
-def _states(cells: CellSource, grid: BlockGrid) -> tuple[NDArray[np.bool_], int]:
+def _states(cells: CubeSource, grid: BlockGrid) -> tuple[NDArray[np.bool_], int]:
     with Ledger.read(cells.ledger, cells.fingerprint) as ledger:
         states = ledger.states(cells.phase, len(grid))
     done = (states == STATE_CODES[BlockState.DONE]).reshape(grid.counts)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from blockseg.core.choices import SourceChoices
     from blockseg.proposals.folder import Row
     from blockseg.proposals.settings import ProposeSettings
-    from blockseg.training.data.annotated_volumes import Case
+    from blockseg.training.data.annotated_volumes import LabelledImage
 
 __all__ = ["is_labelled", "propose_labelled"]
 
@@ -53,7 +53,7 @@ _CLIP, _CAP, _TINY = 60.0, 6.5, 1e-5
 class _Measured:
     """D, s and L of a labelled volume."""
 
-    case: Case
+    case: LabelledImage
     row: dict[str, float]
     drawn: NDArray[np.float64]  # s and L of each seeded draw, shape (draws, 2)
 
@@ -180,7 +180,9 @@ def _check(settings: ProposeSettings) -> None:
             raise ConfigError(message)
 
 
-def _measure(case: Case, codes: LabelCodes, labels: LabelDoubts | None) -> _Measured:
+def _measure(
+    case: LabelledImage, codes: LabelCodes, labels: LabelDoubts | None
+) -> _Measured:
     opened, whole = OpenCase(case, codes).held(), Roi.whole(case.shape)
     grey, mask = opened.image.read(whole), opened.codes(whole) == 1
     if not mask.any():
@@ -282,12 +284,12 @@ def _row(rank: int, one: _Measured) -> Row:
     }
 
 
-def _name(case: Case) -> str:
+def _name(case: LabelledImage) -> str:
     return re.sub(r"\.tiff?$", "", Path(case.image.uri).name, flags=re.IGNORECASE)
 
 
 def _copy(
-    picks: PicksFolder, cases: Sequence[Case], rows: Sequence[Row]
+    picks: PicksFolder, cases: Sequence[LabelledImage], rows: Sequence[Row]
 ) -> tuple[dict[str, tuple[bytes, bytes]], int]:
     pictures: dict[str, tuple[bytes, bytes]] = {}
     kept = 0

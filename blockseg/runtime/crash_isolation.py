@@ -10,11 +10,11 @@ from blockseg.core.blocks import BlockReport
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Suspicion"]
+__all__ = ["CrashIsolation"]
 
 
 @dataclass(slots=True)
-class Suspicion:
+class CrashIsolation:
     """Blocks that were in flight on a worker when it died.
 
     Each of them is then run with a worker to itself. If that one dies too, the block

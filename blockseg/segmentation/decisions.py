@@ -18,6 +18,7 @@ from blockseg.inference.backends.table import (
     REFERENCE,
     backend_row,
     default_backend,
+    missing_backends,
     stands_in,
 )
 from blockseg.runtime.events import Message
@@ -141,7 +142,7 @@ def _check_window(window: Zyx | None, alignment: int) -> None:
 
 def _device(settings: RunSettings) -> str:
     named = None if settings.backend == "auto" else backend_row(settings.backend)
-    if settings.device == "cpu" or (named is not None and not named.on_device):
+    if settings.device == "cpu" or (named is not None and "cuda" not in named.devices):
         return "cpu"
     if named is not None and stands_in(named.name):  # for a device too, if asked to
         return "cuda" if settings.device == "cuda" else "cpu"
@@ -164,11 +165,12 @@ def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
         exact = settings.precision == "float64"
         backend = REFERENCE[0] if exact else default_backend(device)
         if backend == REFERENCE[0] and device == "cpu" and not exact:
-            note = (
-                "OpenVINO is not installed, so torch runs the network, more slowly; "
-                "pip install 'blockseg[cpu]'"
+            note = "; ".join(
+                f"{row.title} is not installed, so {backend} runs the network, more "
+                f"slowly; pip install 'blockseg[{row.extra}]'"
+                for row in missing_backends()
             )
-    if device == "cpu" and not backend_row(backend).on_cpu:
+    if device == "cpu" and "cpu" not in backend_row(backend).devices:
         message = (
             f"--backend {backend} needs a GPU, and torch finds no CUDA device here; leave "
             "it out to run on the CPU, or install a torch that was built with CUDA"

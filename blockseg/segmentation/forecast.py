@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.blockwise.planning.resources import fitted, make_grid, planned_decoding
+from blockseg.blockwise.planning.resources import (
+    make_grid,
+    plan_resources,
+    planned_decoding,
+)
 from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.core.text import times
 from blockseg.inference.backends.table import make_backend
 from blockseg.io.output.create import predicted_files
-from blockseg.measurement.images import predicted_cell_files
+from blockseg.measurement.images import predicted_cube_files
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.run import prepare
 from blockseg.segmentation.sparse.decisions import sparse_from
@@ -166,7 +170,7 @@ def plan(
         source, out, settings or RunSettings(), foresee=True
     )
     grid = job.main.grid
-    layout = fitted(inputs, decisions)
+    layout = plan_resources(inputs, decisions)
     share = len(job.candidates) / len(grid)
     done = job.done_before()
     itemsize = inputs.source.volume.dtype.itemsize
@@ -191,7 +195,7 @@ def plan(
         blocks_done=done,
         levels=len(job.pyramids[0].levels),
         shards=2 * len(job.candidates),
-        files=_files(job) + predicted_cell_files(job, inputs.settings),
+        files=_files(job) + predicted_cube_files(job, inputs.settings),
         bytes_read=round(read * itemsize * share),
         bytes_decoded=round(decoded * itemsize * share),
         decoded_over_region=decoded / grid.region.size,

@@ -9,10 +9,14 @@ import numpy as np
 
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.launch import launch
-from blockseg.blockwise.open_job import start
+from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.phases import Phase, Stored
 from blockseg.blockwise.planning.decisions import Decisions, decisions_from
-from blockseg.blockwise.planning.resources import fitted, make_grid, planned_reading
+from blockseg.blockwise.planning.resources import (
+    make_grid,
+    plan_resources,
+    planned_reading,
+)
 from blockseg.blockwise.record.record import request_of
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.inputs import Inputs, gather
@@ -26,7 +30,7 @@ from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
-from blockseg.measurement.images import write_cell_images
+from blockseg.measurement.images import write_cube_images
 from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
@@ -89,14 +93,14 @@ def run(
     result = launch(
         replace(job, command=command),
         inputs.settings,
-        fitted(inputs, decisions),
+        plan_resources(inputs, decisions),
         on_event,
         engine=_engine(decisions),
         notes=(*_notes(decisions), *_unmeasured(job, inputs.settings)),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
     )
     if not result.stopped:
-        write_cell_images(job, inputs.settings, inputs.source.space)
+        write_cube_images(job, inputs.settings, inputs.source.space)
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),
@@ -126,7 +130,7 @@ def prepare(
     done: then sources are not looked at without need.
     """
     inputs = gather(source, out, settings)
-    begun = start(
+    begun = open_job(
         inputs.out,
         request_of(inputs),
         settings,
@@ -144,7 +148,7 @@ def prepare(
     probability.check_grid(grid)
     cells = _cells(inputs, decisions, earlier)
     criteria = skip_criteria(decisions.sparse)
-    layout = fitted(inputs, decisions)
+    layout = plan_resources(inputs, decisions)
     segmentation = Segmentation(
         source=inputs.source.spec,
         space=inputs.source.space,
@@ -170,7 +174,7 @@ def prepare(
             grid,
             segmentation,
             stored,
-            planned_reading(inputs, decisions, layout).bars,
+            planned_reading(inputs, decisions, layout).traversal,
             layout.workers,
         ),
         {"probability": probability, "foreground": foreground},
@@ -195,7 +199,9 @@ def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:
     if not inputs.sparse:
         return decisions
     on_event(Message("inferring a sample of the volume to find what --sparse may skip"))
-    return sparse_decisions(inputs, decisions, fitted(inputs, decisions).workers)
+    return sparse_decisions(
+        inputs, decisions, plan_resources(inputs, decisions).workers
+    )
 
 
 def _outputs(

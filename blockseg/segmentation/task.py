@@ -12,8 +12,8 @@ import numpy as np
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.core.blocks import BlockReport
 from blockseg.core.reads import note_read
-from blockseg.dhpr.cube_bytes import cells_to_bytes
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_bytes import cubes_to_bytes
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import SkipFilter, infer_filtered
 from blockseg.inference.window_layout import InferenceMask, nonfinite_voxels
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import BackendSpec, VolumeSpec
     from blockseg.dhpr.grey_scale import GreyScale
     from blockseg.io.output.pyramid import PyramidSpec
-    from blockseg.segmentation.engines.trial import EngineTrial
+    from blockseg.segmentation.engines.trial import EngineCriteria
 
 __all__ = ["SegmentBlock", "Segmentation"]
 
@@ -62,7 +62,7 @@ class Segmentation:
     engines: tuple[BackendSpec, ...]
     """Engine to build, and on a device what may take its place."""
 
-    trial: EngineTrial
+    trial: EngineCriteria
     """One normalisation for the run, and what a device is judged by."""
 
     threshold: int
@@ -219,7 +219,7 @@ class SegmentBlock:
             return b""
         with meter("metrics"):
             seen = seen.measured()
-            cells = count_cells(
+            cells = count_cubes(
                 seen.voxels,
                 probability,
                 roi,
@@ -228,7 +228,7 @@ class SegmentBlock:
                 inside=inside,
                 missing=seen.missing,
             )
-            return cells_to_bytes(cells)
+            return cubes_to_bytes(cells)
 
     def _sparse(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.launch import launch
-from blockseg.blockwise.open_job import start
+from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import writable
 from blockseg.blockwise.phases import Phase, Stored
 from blockseg.blockwise.planning.resources import budget
@@ -97,7 +97,7 @@ def synth(
             "codec": settings.codec,
         },
     }
-    begun = start(target, request, settings, overwrite=overwrite)
+    begun = open_job(target, request, settings, overwrite=overwrite)
     image = PyramidSpec(
         uri=str(target),
         shape=recipe.shape,

@@ -24,7 +24,7 @@ ROW = BackendRow(
     "fake",
     windows="blockseg.testing.backends:made",
     on_device="blockseg.testing.devices:made",
-    float64=True,
+    precisions=("float16", "float32", "float64"),
     memory="blockseg.testing.backends:window_memory",
     reference=False,
 )

@@ -23,7 +23,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of a training between two steps."""
+    """The state of a training between two steps.
+
+    The names of its fields are the keys on disk, and stay.
+    """
 
     step: int
     """Steps done."""

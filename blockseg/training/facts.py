@@ -15,14 +15,14 @@ from blockseg.training.reports.html import ReportFacts
 
 if TYPE_CHECKING:
     from blockseg.networks.registry import Network
-    from blockseg.training.learning.distributed import Ranks
+    from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.plan import TrainPlan
 
 __all__ = ["record_facts", "report_facts", "started"]
 
 
 def started(
-    plan: TrainPlan, ranks: Ranks, step: int, notes: tuple[str, ...]
+    plan: TrainPlan, ranks: ProcessGroup, step: int, notes: tuple[str, ...]
 ) -> TrainingStarted:
     """Return the event of a start at ``step``."""
     return TrainingStarted(
@@ -37,7 +37,7 @@ def started(
     )
 
 
-def _device_line(plan: TrainPlan, ranks: Ranks) -> str:
+def _device_line(plan: TrainPlan, ranks: ProcessGroup) -> str:
     return f"{ranks.device}, {arithmetic(plan.config.precision, ranks.device)}"
 
 
@@ -61,7 +61,7 @@ def _source_line(note: dict[str, Any]) -> str:
     )
 
 
-def report_facts(plan: TrainPlan, ranks: Ranks) -> ReportFacts:
+def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
     """Return what the report says besides what the training finds."""
     return ReportFacts(
         title=plan.info.name,

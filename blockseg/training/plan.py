@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from blockseg.networks.registry import Network
     from blockseg.training.data.data import TrainingData
-    from blockseg.training.learning.distributed import Ranks
+    from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.trainer import Loss
 
 __all__ = ["TrainPlan", "execution_of", "make_plan", "plain_settings"]
@@ -58,7 +58,7 @@ class TrainPlan:
 
 
 def make_plan(
-    sources: Sequence[str], out: Path, settings: TrainSettings, ranks: Ranks
+    sources: Sequence[str], out: Path, settings: TrainSettings, ranks: ProcessGroup
 ) -> TrainPlan:
     """Check everything and decide what is open; nothing is written.
 
@@ -154,7 +154,9 @@ def _data_config(
     )
 
 
-def _config(settings: TrainSettings, *, fine: bool, ranks: Ranks) -> TrainingConfig:
+def _config(
+    settings: TrainSettings, *, fine: bool, ranks: ProcessGroup
+) -> TrainingConfig:
     usual = 1e-3 if fine or settings.optimiser == "sgd" else 6e-3
     frozen = 1.0 if fine else 0.3
     workers = min(_MOST_WORKERS, max(machine().cores // ranks.size - 1, 0))

@@ -13,7 +13,7 @@ from blockseg.core.places import local_path
 from blockseg.training.events import ignore
 from blockseg.training.facts import record_facts, report_facts, started
 from blockseg.training.folder import RunFolder
-from blockseg.training.learning.distributed import Ranks, open_ranks
+from blockseg.training.learning.distributed import ProcessGroup, open_process_group
 from blockseg.training.learning.loop import train as loop
 from blockseg.training.plan import TrainPlan, execution_of, make_plan
 from blockseg.training.reports.html import Report
@@ -77,7 +77,7 @@ def train(
     """
     folder = TrainFolder(Path(local_path(out)).expanduser())
     settings = settings or TrainSettings()
-    with open_ranks(settings.device) as ranks, ExitStack() as stack:
+    with open_process_group(settings.device) as ranks, ExitStack() as stack:
         if ranks.first:
             folder.refuse_foreign()
             if resume:
@@ -88,7 +88,7 @@ def train(
         if ranks.first:
             say(plan.data.doubts)
             fresh = folder.is_fresh(plan.request, overwrite=overwrite)
-            stack.enter_context(folder.claimed(fresh=fresh))
+            stack.enter_context(folder.locked(fresh=fresh))
             folder.start(
                 plan.request, record_facts(plan), execution_of(settings), command
             )
@@ -118,7 +118,7 @@ def train(
 
 
 def _watchers(
-    plan: TrainPlan, files: RunFolder, step: int, ranks: Ranks
+    plan: TrainPlan, files: RunFolder, step: int, ranks: ProcessGroup
 ) -> tuple[Watcher, tuple[str, ...]]:
     watchers: list[Watcher] = [Report(files.report, report_facts(plan, ranks))]
     notes = list(plan.data.remarks)

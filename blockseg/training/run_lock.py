@@ -92,7 +92,7 @@ class TrainFolder:
         return False
 
     @contextmanager
-    def claimed(self, *, fresh: bool) -> Iterator[None]:
+    def locked(self, *, fresh: bool) -> Iterator[None]:
         """Hold the folder for this process; a fresh training finds it empty.
 
         Raises

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-ARCHIVE = Path(__file__).parents[1] / "data" / "stores-0.1.0.tar.xz"
+from blockseg.training.checkpoint import load_checkpoint
+
+DATA = Path(__file__).parents[1] / "data"
+ARCHIVE = DATA / "stores-0.1.0.tar.xz"
 PLACE = Path("/tmp/blockseg-stores-0.1.0")
 """Where they lay when they were made, which stands in their records."""
 COMMANDS = {
@@ -113,3 +116,25 @@ def test_a_half_finished_store_is_gone_on_with(stores, name, blockseg):
 def test_the_status_of_an_earlier_store_is_told(stores, name, blockseg):
     told = blockseg("status", stores / f"{name}-finished").output
     assert re.search(r": complete", told)
+
+
+def test_an_earlier_training_is_gone_on_with(tmp_path, blockseg):
+    with tarfile.open(DATA / "training-0.1.0.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    run = tmp_path / "training"
+    before = json.loads((run / "train.json").read_text())
+    kept = load_checkpoint(run / "checkpoint.pt")
+    assert kept is not None
+    assert kept.step == 2
+    blockseg(
+        "train", "synth:clean", "--network", "sdasn", "--width", "2", "--steps", "6",
+        "--batch", "1", "--patch", "16", "--workers", "0", "--threads", "1",
+        "--validation-share", "0", "--checkpoint-every", "2", "-o", "training", "-q",
+    )  # fmt: skip
+    after = json.loads((run / "train.json").read_text())
+    done = load_checkpoint(run / "checkpoint.pt")
+    assert done is not None
+    assert done.step == 6
+    assert done.seconds > kept.seconds
+    assert after["request"] == before["request"]
+    assert len(after["sessions"]) == len(before["sessions"]) + 1

@@ -10,10 +10,10 @@ import zarr
 
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
-from blockseg.measurement.cube_source import load_cells
+from blockseg.measurement.cube_source import load_cubes
 
 FAKE = ("--scheduler", "serial", "--backend", "fake", "-q")
 
@@ -47,7 +47,7 @@ def measured(tmp_path_factory, blockseg_command):
 
 
 def test_a_run_counts_its_cells_from_what_it_writes(measured):
-    table = load_cells(measured / "out.zarr")
+    table = load_cubes(measured / "out.zarr")
     assert table.predicted
     record = json.loads((measured / "out.zarr" / ".blockseg" / "run.json").read_text())
     kept = record["facts"]["cells"]["scale"]
@@ -55,10 +55,10 @@ def test_a_run_counts_its_cells_from_what_it_writes(measured):
     assert table.scale == GreyScale(**kept)
     raw = tifffile.imread(measured / "a.tif")
     probability = level(measured / "out.zarr")
-    again = count_cells(raw, probability, Roi.whole(raw.shape), table.scale)
+    again = count_cubes(raw, probability, Roi.whole(raw.shape), table.scale)
     for name in ("index", "start", "stop", "sums", "histograms"):
         np.testing.assert_array_equal(getattr(table, name), getattr(again, name))
-    box = load_cells(measured / "out.zarr", (2, 2, 3))
+    box = load_cubes(measured / "out.zarr", (2, 2, 3))
     np.testing.assert_array_equal(box.sums, table.boxes((2, 2, 3)).sums)
     assert box.sum("foreground") == (probability >= 128).sum()
 
@@ -66,7 +66,7 @@ def test_a_run_counts_its_cells_from_what_it_writes(measured):
 def test_images_of_the_metrics_lie_over_the_brain(measured):
     found = images(measured / "out.zarr")
     assert sorted(found) == sorted(DHPR_METRICS)
-    expected = dhpr_metrics(load_cells(measured / "out.zarr"))
+    expected = dhpr_metrics(load_cubes(measured / "out.zarr"))
     for name, image in found.items():
         assert image.shape == (2, 2, 3)
         np.testing.assert_array_equal(image.ravel(), expected[name].astype("f4"))
@@ -106,7 +106,7 @@ def test_a_run_without_metrics_has_none_and_the_same_voxels(blockseg, measured):
     assert not (store / "blocks").exists()
     np.testing.assert_array_equal(level(store), level(measured / "out.zarr"))
     with pytest.raises(LedgerError, match="without --no-metrics"):
-        load_cells(store)
+        load_cubes(store)
     again = blockseg(*words[:-3], "--block", "64", "--voxel-size", "2,1,1")
     assert "begun without metrics and goes on so" in " ".join(again.output.split())
     assert not (store / "blocks").exists()
@@ -122,7 +122,7 @@ def test_cells_outside_the_mask_are_not_known(blockseg, measured):
     density = images(blockseg.folder / "out.zarr")["density"]
     assert np.isnan(density[:, :, 2]).all()
     assert not np.isnan(density[:, :, :2]).any()
-    assert load_cells(blockseg.folder / "out.zarr").sum("voxels").sum() == mask.sum()
+    assert load_cubes(blockseg.folder / "out.zarr").sum("voxels").sum() == mask.sum()
 
 
 def test_metrics_alone_need_no_network_and_any_blocks(blockseg, measured):
@@ -130,7 +130,7 @@ def test_metrics_alone_need_no_network_and_any_blocks(blockseg, measured):
     options = ("--scheduler", "serial", "--voxel-size", "2,1,1")
     done = blockseg("metrics", source, "m.zarr", *options, "--block", "64")
     assert "Done: 12 blocks" in done.stdout
-    table = load_cells(blockseg.folder / "m.zarr")
+    table = load_cubes(blockseg.folder / "m.zarr")
     assert not table.predicted
     assert table.sum("foreground").sum() == pytest.approx(3 * 3 * 120, rel=0.05)
     found = images(blockseg.folder / "m.zarr")
@@ -148,7 +148,7 @@ def test_cells_that_blocks_cut_are_put_together(blockseg, measured, monkeypatch)
     options = ("--scheduler", "serial", "--voxel-size", "2,1,1", "-q")
     words = ("metrics", measured / "a.tif", "cut.zarr", "--roi", "1:66,0:70,10:130")
     blockseg(*words, *options, "--block", "40,70,48")
-    table = load_cells(blockseg.folder / "cut.zarr")
+    table = load_cubes(blockseg.folder / "cut.zarr")
     assert len(table) == 12
     np.testing.assert_array_equal(
         table.sum("extent"), np.prod(table.stop - table.start, axis=1)
@@ -162,7 +162,7 @@ def test_published_formulas_are_those_of_the_images(blockseg, measured):
     words = ("--scheduler", "serial", "--voxel-size", "2,1,1", "--dhpr", "published")
     blockseg("metrics", measured / "a.tif", "p.zarr", *words, "-q")
     found = images(blockseg.folder / "p.zarr")
-    expected = dhpr_metrics(load_cells(blockseg.folder / "p.zarr"), "published")
+    expected = dhpr_metrics(load_cubes(blockseg.folder / "p.zarr"), "published")
     for name in ("density", "level", "low_snr"):
         np.testing.assert_array_equal(
             found[name].ravel(), expected[name].astype("f4"), name
@@ -187,4 +187,4 @@ def test_metrics_lie_beside_the_source_and_refuse_what_is_not_theirs(blockseg):
 
 def test_cells_of_what_is_no_run_are_refused(tmp_path):
     with pytest.raises(VolumeError, match="no output of blockseg"):
-        load_cells(Path(tmp_path))
+        load_cubes(Path(tmp_path))

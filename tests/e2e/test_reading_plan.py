@@ -7,7 +7,7 @@ import pytest
 import zarr
 
 from blockseg.blockwise.planning.reading import Reading
-from blockseg.core.traversal import Bars
+from blockseg.core.traversal import TraversalOrder
 
 SERIAL = ("--scheduler", "serial", "--backend", "fake", "--block", "32", "--no-metrics")
 SIZE = ("--voxel-size", "1,1,1")
@@ -42,8 +42,8 @@ def test_the_order_of_blocks_and_what_is_kept_change_no_byte(
     blockseg("run", small, "a.zarr", *SERIAL, *SIZE, "-q")
 
     def otherwise(grid, *_, **__):
-        bars = Bars(grid.counts, 2, (1, 2, 1))
-        return Reading(bars, 0, 1.0, 0.0, 1.0)
+        traversal = TraversalOrder(grid.counts, 2, (1, 2, 1))
+        return Reading(traversal, 0, 1.0, 0.0, 1.0)
 
     monkeypatch.setattr("blockseg.blockwise.planning.resources.plan_reading", otherwise)
     blockseg("run", small, "b.zarr", *SERIAL, *SIZE, "-q")

@@ -12,7 +12,7 @@ from blockseg.networks.weights_info import WeightsInfo
 from blockseg.training.config import TrainingConfig
 from blockseg.training.data.data import SourceNote, TrainingData
 from blockseg.training.folder import RunFolder
-from blockseg.training.learning.distributed import open_ranks
+from blockseg.training.learning.distributed import open_process_group
 from blockseg.training.learning.loop import train
 from blockseg.training.learning.losses import LossConfig, make_loss
 
@@ -32,7 +32,7 @@ def main(folder, steps):
     note = SourceNote("noise", "folder", (8, 8, 8), 512, 80, 0.0, 1.0)
     torch.manual_seed(1)
     network = build("sdasn", 2)
-    with open_ranks("cpu") as ranks:
+    with open_process_group("cpu") as ranks:
         result = train(
             network,
             TrainingData(patches, (), (note,)),

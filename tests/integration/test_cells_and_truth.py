@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blockseg.core.geometry import Roi
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import dhpr_metrics
 from blockseg.synthetic.brain import SyntheticBrain
@@ -20,7 +20,7 @@ def test_metrics_agree_with_the_truth(preset):
     assert truth.foreground > 200
     perfect = (block.mask > 0).astype(np.uint8) * 255
     scale = GreyScale(truth.background, sd, "uint16", 65535)
-    table = count_cells(block.image, perfect, block.roi, scale)
+    table = count_cubes(block.image, perfect, block.roi, scale)
     found = {name: value[0] for name, value in dhpr_metrics(table).items()}
     assert found["foreground"] == truth.foreground
     assert found["density"] == pytest.approx(truth.density)

@@ -9,9 +9,9 @@ from scipy import ndimage
 from skimage.measure import block_reduce
 
 from blockseg.core.geometry import Roi, Zyx, ceil_to, floor_to, to_zyx
-from blockseg.dhpr.cube_bytes import cells_from_bytes, cells_to_bytes
-from blockseg.dhpr.cube_counting import count_cells
-from blockseg.dhpr.cubes import CELL, CellTable, joined
+from blockseg.dhpr.cube_bytes import cubes_from_bytes, cubes_to_bytes
+from blockseg.dhpr.cube_counting import count_cubes
+from blockseg.dhpr.cubes import CELL, CubeTable, joined
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.morphology.centreline import skeleton
@@ -55,14 +55,14 @@ def cut(region: Roi, cuts: list[list[int]]) -> list[Roi]:
     return [Roi((z, y, x), (u, v, w)) for (z, u), (y, v), (x, w) in product(*axes)]
 
 
-def counted(seed: int, blocks: list[Roi]) -> CellTable:
+def counted(seed: int, blocks: list[Roi]) -> CubeTable:
     raw, probability, inside = volume(seed)
     parts = []
     for block in blocks:
         at = block.slices(START)
-        part = count_cells(raw[at], probability[at], block, SCALE, inside=inside[at])
-        data = cells_to_bytes(part)
-        parts.append(cells_from_bytes(data, SCALE, predicted=True))
+        part = count_cubes(raw[at], probability[at], block, SCALE, inside=inside[at])
+        data = cubes_to_bytes(part)
+        parts.append(cubes_from_bytes(data, SCALE, predicted=True))
     return joined(parts)
 
 
@@ -104,7 +104,7 @@ def direct(seed: int) -> dict[str, float]:
     }
 
 
-def same(a: CellTable, b: CellTable) -> None:
+def same(a: CubeTable, b: CubeTable) -> None:
     for name in ("index", "start", "stop", "sums", "histograms"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 

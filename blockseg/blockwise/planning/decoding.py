@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.work_ranges import Stretches
+from blockseg.core.work_ranges import WorkRanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +52,12 @@ def decoded_voxels(
     across = [n / c + 1 for n, c in zip(grid.block_shape, chunk, strict=True)]
     if not reading.cache_bytes or len(grid) * math.prod(across) > _COUNTED:
         return reading.decoded(workers)
-    stretches = Stretches(len(grid), workers)
-    order = reading.bars.ordered(np.arange(len(grid), dtype=np.int64))
+    work_ranges = WorkRanges(len(grid), workers)
+    order = reading.traversal.ordered(np.arange(len(grid), dtype=np.int64))
     caches = [_Kept(reading.cache_bytes // itemsize) for _ in range(workers)]
-    while stretches.left:
+    while work_ranges.left:
         for worker, cache in enumerate(caches):
-            for place in stretches.take(str(worker), 1):
+            for place in work_ranges.take(str(worker), 1):
                 for key, voxels in _chunks(grid, chunk, int(order[place])):
                     cache.ask(key, voxels)
     return float(sum(cache.decoded for cache in caches))

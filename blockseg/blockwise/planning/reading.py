@@ -1,7 +1,7 @@
 """Order in which a volume is read, what is kept of it, and what that decodes.
 
 A block reads its neighbours' voxels too, in whole chunks. Workers do blocks bar by bar
-(:class:`~blockseg.core.traversal.Bars`) and keep the chunks of the last two planes: each bar is
+(:class:`~blockseg.core.traversal.TraversalOrder`) and keep the chunks of the last two planes: each bar is
 then decoded once. The thicker the bars, the less is decoded twice and the more is kept.
 """
 
@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.core.geometry import ceil_to, floor_to, to_zyx
-from blockseg.core.traversal import Bars
+from blockseg.core.traversal import TraversalOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ _Kinds: TypeAlias = tuple[tuple[int, ...], ...]
 class Reading:
     """Reading of blocks; no byte of the result depends on it."""
 
-    bars: Bars
+    traversal: TraversalOrder
     """The order."""
 
     cache_bytes: int
@@ -118,9 +118,9 @@ def _best(readings: list[Reading], enough: float, workers: int) -> Reading:
 
 
 def _costs(reading: Reading, workers: int) -> tuple[int, int]:
-    bars = reading.bars
-    few = bars.kinds and math.prod(bars.counts) <= _FEW
-    return (bars.changes(workers) if few else 0), reading.cache_bytes
+    traversal = reading.traversal
+    few = traversal.kinds and math.prod(traversal.counts) <= _FEW
+    return (traversal.changes(workers) if few else 0), reading.cache_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +173,8 @@ class _Axis:
 
 def _nothing_kept(grid: BlockGrid, axes: list[_Axis], kinds: _Kinds) -> Reading:
     voxels = float(math.prod(sum(axis.groups(1)) for axis in axes))
-    bars = Bars(grid.counts, 0, (1, *grid.counts[1:]), kinds)
-    return Reading(bars, 0, voxels, 0.0, voxels)
+    traversal = TraversalOrder(grid.counts, 0, (1, *grid.counts[1:]), kinds)
+    return Reading(traversal, 0, voxels, 0.0, voxels)
 
 
 def _bars(
@@ -192,7 +192,7 @@ def _bars(
             plane = [1, 1, 1]
             plane[first], plane[second] = m, n
             yield Reading(
-                bars=Bars(grid.counts, along, to_zyx(plane), kinds),
+                traversal=TraversalOrder(grid.counts, along, to_zyx(plane), kinds),
                 cache_bytes=math.prod(map(max, sides)) * axes[along].two * itemsize,
                 bar_voxels=float(across * length),
                 cut_voxels=across / math.prod(map(len, sides)) * axes[along].shared,

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "budget",
     "check_count",
-    "fitted",
     "make_grid",
+    "plan_resources",
     "planned_reading",
     "tiling_for",
 ]
@@ -77,7 +77,7 @@ def _read_grid(inputs: Inputs, decisions: Decisions) -> BlockGrid:
     return replace(grid, halo=to_zyx(n + SQUARE for n in grid.halo))
 
 
-def fitted(inputs: Inputs, decisions: Decisions) -> Layout:
+def plan_resources(inputs: Inputs, decisions: Decisions) -> Layout:
     """Return how many workers of this engine fit the machine.
 
     Unlike the decisions this may differ from one session to the next: it changes

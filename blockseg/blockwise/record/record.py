@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blockseg.blockwise.record.facts import RecordedPhase, phase_from, roi_from
+from blockseg.blockwise.record.facts import RecordedPhase, phase_from
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
 from blockseg.config.settings import EXECUTION, RunSettings
+from blockseg.config.values import parse_roi
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.specs import VolumeSpec
@@ -133,7 +134,7 @@ class RunRecord:
     @property
     def roi(self) -> Roi | None:
         """Region of the source that was worked on."""
-        return roi_from(self.facts["roi"]) if "roi" in self.facts else None
+        return parse_roi("roi", self.facts["roi"]) if "roi" in self.facts else None
 
     @property
     def volume_shape(self) -> Zyx | None:

@@ -32,6 +32,7 @@ __all__ = [
     "loaded",
     "make_backend",
     "make_byte_backend",
+    "missing_backends",
     "reference_of",
     "stands_in",
     "takes_bytes",
@@ -59,11 +60,17 @@ class BackendRow:
     bytes_in: tuple[Precision, ...] = _EVERY
     """Precisions in which it takes grey levels on a device; windows in others."""
 
-    float64: bool = False
-    """Whether it computes in float64."""
+    precisions: tuple[Precision, ...] = ("float16", "float32")
+    """Precisions of its arithmetic; float16 on devices only."""
 
     library: str = ""
     """Module that must be installed."""
+
+    title: str = ""
+    """Name of the library as its makers spell it."""
+
+    extra: str = ""
+    """Extra of blockseg that installs the library."""
 
     memory: str = f"{_HERE}.memory:torch_window"
     """Main memory of a window; see :func:`blockseg.inference.window_memory`."""
@@ -75,9 +82,15 @@ class BackendRow:
     """Whether it is compared with :data:`REFERENCE`; a fake is compared with itself."""
 
     @property
-    def on_cpu(self) -> bool:
-        """Whether it can run without a device."""
-        return bool(self.windows)
+    def devices(self) -> tuple[str, ...]:
+        """Kinds of device that it runs on."""
+        kinds = (("cpu", self.windows), ("cuda", self.on_device))
+        return tuple(kind for kind, builder in kinds if builder)
+
+    @property
+    def installed(self) -> bool:
+        """Whether its library is there."""
+        return not self.library or find_spec(self.library) is not None
 
 
 _ROWS = (
@@ -90,7 +103,10 @@ _ROWS = (
     BackendRow(
         "openvino",
         windows=f"{_HERE}.openvino.backend:OpenVinoBackend",
+        precisions=("float32",),
         library="openvino",
+        title="OpenVINO",
+        extra="cpu",
         memory=f"{_HERE}.memory:openvino_window",
     ),
     BackendRow(
@@ -98,7 +114,7 @@ _ROWS = (
         windows=f"{_HERE}.torch:TorchBackend",
         on_device=f"{_HERE}.cuda.backend:TorchCudaBackend",
         bytes_in=("float16",),
-        float64=True,
+        precisions=_EVERY,
     ),
 )
 
@@ -152,19 +168,18 @@ def available_backends() -> tuple[str, ...]:
     return tuple(
         row.name
         for row in (*_ROWS, loaded(_FAKE))
-        if row.on_cpu and (not row.library or find_spec(row.library))
+        if "cpu" in row.devices and row.installed
     )
 
 
 def default_backend(device: str = "cpu") -> str:
     """Return the backend to use on ``device``: the fastest that is installed on CPUs."""
-    if device != "cpu":
-        return REFERENCE[0]
-    return next(
-        row.name
-        for row in _ROWS
-        if row.on_cpu and (not row.library or find_spec(row.library))
-    )
+    return REFERENCE[0] if device != "cpu" else available_backends()[0]
+
+
+def missing_backends() -> tuple[BackendRow, ...]:
+    """Return the backends of the CPU whose library is not installed."""
+    return tuple(row for row in _ROWS if "cpu" in row.devices and not row.installed)
 
 
 def make_backend(spec: BackendSpec) -> Backend:
@@ -240,13 +255,15 @@ def reference_of(spec: BackendSpec, edge: int) -> BackendSpec:
 def _checked(spec: BackendSpec) -> BackendRow:
     row = backend_row(spec.name)
     check_core(spec.core, ALIGNMENT)  # no network needs less
-    if spec.precision == "float64" and not row.float64:
+    if spec.precision == "float64" and "float64" not in row.precisions:
         message = f"precision float64 needs backend torch; {spec.name} has no such"
         raise ConfigError(message)
-    if spec.device == "cpu" and (spec.precision == "float16" or not row.on_cpu):
+    if spec.device == "cpu" and (
+        spec.precision == "float16" or "cpu" not in row.devices
+    ):
         message = f"backend {spec.name} in {spec.precision} needs a GPU; there is none"
         raise ConfigError(message)
-    if spec.device != "cpu" and not row.on_device:
+    if spec.device != "cpu" and "cuda" not in row.devices:
         message = f"backend {spec.name} runs on the CPU only, not on {spec.device!r}"
         raise ConfigError(message)
     if spec.threads < 1:

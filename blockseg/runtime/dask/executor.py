@@ -26,7 +26,7 @@ from distributed.comm.core import CommClosedError
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import BackendError, ClusterError
 from blockseg.core.text import one_line
-from blockseg.runtime.crash_isolation import Suspicion
+from blockseg.runtime.crash_isolation import CrashIsolation
 from blockseg.runtime.dask.actor import ActorPlugin
 from blockseg.runtime.dask.audit import Audit
 from blockseg.runtime.dask.settle import plugin_prefix, still_running
@@ -104,7 +104,7 @@ class DaskExecutor:
         self._tasks = TasksInFlight(self._client, resources or {})
         self._audit = Audit(self._client, audit_seconds)
         self._refill: dict[str, list[list[int]]] = {}
-        self._suspicion = Suspicion()
+        self._isolation = CrashIsolation()
         self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
         self._unbuilt: dict[str, str] = {}
         self._stillborn = 0
@@ -132,7 +132,7 @@ class DaskExecutor:
         if not waiting:
             return None
         # One that dies takes only what was its own, and a suspect is there alone.
-        alone = bool(self._suspicion) and self._suspects_in_flight()
+        alone = bool(self._isolation) and self._suspects_in_flight()
         if alone and self._in_flight() >= self._watch.workers:
             return None
         able = self._watch.addresses - self._unbuilt.keys()
@@ -243,7 +243,7 @@ class DaskExecutor:
             self._succeeded = True
             self._stillborn = 0
             self._pace.saw(len(result.reports), result.seconds)
-        self._suspicion.cleared(report.block_id for report in result.reports)
+        self._isolation.cleared(report.block_id for report in result.reports)
         harvest.reports.extend(result.reports)
         harvest.returned.extend(result.left)
 
@@ -281,7 +281,7 @@ class DaskExecutor:
     def _suspects_in_flight(self) -> bool:
         batches = [task.blocks for _, task in self._tasks.items()]
         batches += chain.from_iterable(self._refill.values())
-        return any(self._suspicion.covers(blocks) for blocks in batches)
+        return any(self._isolation.covers(blocks) for blocks in batches)
 
     def _recall(self, key: str, dead_worker: str = "") -> None:
         """Cancel a task; its blocks come back once no worker runs them."""
@@ -289,7 +289,7 @@ class DaskExecutor:
         for task in self._tasks.recall([key]):
             verdict = None
             if dead_worker:
-                verdict = self._suspicion.died(dead_worker, task.blocks)
+                verdict = self._isolation.died(dead_worker, task.blocks)
             self._recalled.update(dict.fromkeys(task.blocks, (now, verdict)))
 
     def _recall_stranded(self) -> None:

@@ -10,7 +10,7 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.backends.table import ON_DEVICES, REFERENCE, stands_in
 from blockseg.inference.engine_evaluation import EngineEvaluation, fastest
 from blockseg.segmentation.engines.process import EvaluatorHere, EvaluatorProcess
-from blockseg.segmentation.engines.trial import EngineTrial
+from blockseg.segmentation.engines.trial import EngineCriteria
 from blockseg.segmentation.engines.windows import trial_windows
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def choose_engine(
     spec = planned.engine("" if inputs.weights is None else str(inputs.weights.path))
     volume, field = inputs.source.volume, inputs.field
     windows = trial_windows(volume, inputs.roi, planned.window, field)
-    trial = EngineTrial(windows, field, planned.affine, planned.threshold)
+    trial = EngineCriteria(windows, field, planned.affine, planned.threshold)
     devices = tuple(device.name for device in evaluators.devices())
     groups = _groups(settings.backend, planned.precision)
     if not devices and not stands_in(settings.backend):
@@ -141,11 +141,11 @@ def evaluators_for(inputs: Inputs) -> Evaluators:
     return EvaluatorProcess(inputs.source.spec)
 
 
-def trial_of(inputs: Inputs, decisions: Decisions) -> EngineTrial:
+def trial_of(inputs: Inputs, decisions: Decisions) -> EngineCriteria:
     """Return what workers judge their device by."""
     kept = (decisions.trial or {}).get("windows", [])
     windows = tuple(Roi(to_zyx(start), to_zyx(stop)) for start, stop in kept)
-    return EngineTrial(windows, inputs.field, decisions.affine, decisions.threshold)
+    return EngineCriteria(windows, inputs.field, decisions.affine, decisions.threshold)
 
 
 def engines_of(decisions: Decisions, weights: str) -> tuple[BackendSpec, ...]:

@@ -16,7 +16,7 @@ from blockseg.core.errors import BackendError
 from blockseg.inference import devices
 from blockseg.inference.engine_evaluation import EngineEvaluation
 from blockseg.io.open import open_volume
-from blockseg.segmentation.engines.trial import EngineEvaluator, EngineTrial
+from blockseg.segmentation.engines.trial import EngineCriteria, EngineEvaluator
 
 if TYPE_CHECKING:
     from blockseg.core.specs import BackendSpec, VolumeSpec
@@ -49,7 +49,7 @@ class Evaluators(Protocol):
         """
         ...
 
-    def evaluate(self, trial: EngineTrial, spec: BackendSpec) -> EngineEvaluation:
+    def evaluate(self, trial: EngineCriteria, spec: BackendSpec) -> EngineEvaluation:
         """Try an engine on the first device; see :meth:`EngineEvaluator.evaluate`."""
         ...
 
@@ -81,7 +81,7 @@ class EvaluatorHere:
             message = f"the CUDA devices cannot be used: {error}"
             raise BackendError(message) from error
 
-    def evaluate(self, trial: EngineTrial, spec: BackendSpec) -> EngineEvaluation:
+    def evaluate(self, trial: EngineCriteria, spec: BackendSpec) -> EngineEvaluation:
         """Try an engine."""
         if self._evaluator is None or self._evaluator.trial != trial:
             self._evaluator = EngineEvaluator(trial, self._volume)
@@ -121,7 +121,7 @@ class EvaluatorProcess:
                 raise BackendError(message) from error
         return self._found
 
-    def evaluate(self, trial: EngineTrial, spec: BackendSpec) -> EngineEvaluation:
+    def evaluate(self, trial: EngineCriteria, spec: BackendSpec) -> EngineEvaluation:
         """Try an engine; one that crashes takes nothing with it."""
         try:
             return self._started().submit(_tried, trial, self._source, spec).result()
@@ -147,11 +147,11 @@ def _devices() -> tuple[Device, ...]:
 
 
 def _tried(
-    trial: EngineTrial, source: VolumeSpec, spec: BackendSpec
+    trial: EngineCriteria, source: VolumeSpec, spec: BackendSpec
 ) -> EngineEvaluation:
     return _evaluator(trial, source).evaluate(spec)
 
 
 @lru_cache(maxsize=1)
-def _evaluator(trial: EngineTrial, source: VolumeSpec) -> EngineEvaluator:
+def _evaluator(trial: EngineCriteria, source: VolumeSpec) -> EngineEvaluator:
     return EngineEvaluator(trial, open_volume(source))

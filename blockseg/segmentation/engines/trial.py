@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["EngineEvaluator", "EngineTrial", "engine_for"]
+__all__ = ["EngineCriteria", "EngineEvaluator", "engine_for"]
 
 _NOTHING_READ = "no window of the volume could be read to check it on"
 
 
 @dataclass(frozen=True, slots=True)
-class EngineTrial:
+class EngineCriteria:
     """Trial by which engines are judged; picklable."""
 
     windows: tuple[Roi, ...]
@@ -53,7 +53,7 @@ class EngineTrial:
     threshold: int
     """Smallest probability byte that is foreground."""
 
-    def first(self, count: int) -> EngineTrial:
+    def first(self, count: int) -> EngineCriteria:
         """Return the same with fewer windows."""
         return replace(self, windows=self.windows[:count])
 
@@ -69,7 +69,7 @@ class EngineEvaluator:
         Its source.
     """
 
-    def __init__(self, trial: EngineTrial, volume: Volume) -> None:
+    def __init__(self, trial: EngineCriteria, volume: Volume) -> None:
         self.trial = trial
         self._volume = volume
         self._samples: list[Sample] | None = None
@@ -135,7 +135,7 @@ class EngineEvaluator:
 
 
 def engine_for(
-    specs: Sequence[BackendSpec], trial: EngineTrial, volume: Volume
+    specs: Sequence[BackendSpec], trial: EngineCriteria, volume: Volume
 ) -> Segmenter:
     """Build the engine of an actor.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["CELL", "Cells", "Neurites", "Whole", "ample", "neurites"]
+__all__ = ["CELL", "Neurites", "TiledNeurites", "Whole", "ample", "neurites"]
 
 CELL = 256
 """Edge length of a cell, in voxels."""
@@ -66,7 +66,7 @@ class Neurites(Protocol):
         ...
 
 
-def neurites(shape: Zyx, params: SynthParams, seed: int) -> Whole | Cells:
+def neurites(shape: Zyx, params: SynthParams, seed: int) -> Whole | TiledNeurites:
     """Return the procedural neurites of a brain.
 
     Parameters
@@ -83,7 +83,7 @@ def neurites(shape: Zyx, params: SynthParams, seed: int) -> Whole | Cells:
     """
     if math.prod(shape) <= _WHOLE_VOXELS and max(shape) <= _WHOLE_EDGE:
         return Whole(shape, params, seed)
-    return Cells(shape, params, seed)
+    return TiledNeurites(shape, params, seed)
 
 
 class Whole:
@@ -114,7 +114,7 @@ class Whole:
         yield self._tracing
 
 
-class Cells:
+class TiledNeurites:
     """Neurites of a brain of any size; what was made last is kept.
 
     Several threads may ask at once.
@@ -155,7 +155,7 @@ class Cells:
 
     def __reduce__(self) -> tuple[Any, ...]:
         cell = self.units.block_shape[0]
-        return (Cells, (self._shape, self._params, self._seed, cell))
+        return (TiledNeurites, (self._shape, self._params, self._seed, cell))
 
     def near(self, roi: Roi, reach: float) -> Tracing:
         """Return the points within ``reach`` voxels of a region, and its somata."""

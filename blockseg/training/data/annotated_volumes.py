@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.plausibility.checks import Plausible
 
-__all__ = ["Case", "FoundCases", "find_cases"]
+__all__ = ["FoundCases", "LabelledImage", "find_cases"]
 
 _ENDINGS = (".tif", ".tiff")
 _ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
@@ -34,7 +34,7 @@ _LAYOUT = "a folder with image/NAME.tif and label/NAME.tif"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class LabelledImage:
     """One annotated volume."""
 
     name: str
@@ -96,7 +96,7 @@ class FoundCases:
     kind: Literal["folder", "zarr"]
     """Kind of storage."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[LabelledImage, ...]
     """Sorted by name."""
 
     unlabelled: int = 0
@@ -144,7 +144,7 @@ def find_cases(
     return FoundCases("zarr", (_zarr(str(path), label_name, said),))
 
 
-def _zarr(source: str, label_name: str | None, said: _Choices) -> Case:
+def _zarr(source: str, label_name: str | None, said: _Choices) -> LabelledImage:
     opened = said.open_image(source)
     image = opened.spec
     found = label_paths(image)
@@ -165,7 +165,7 @@ def _zarr(source: str, label_name: str | None, said: _Choices) -> Case:
     labels = said.find_labels(image.uri, found[name])
     shape = _shape(image, labels)
     name = Path(source).name
-    return Case(
+    return LabelledImage(
         name, image, labels, shape, doubts=opened.doubts, remarks=opened.remarks
     )
 
@@ -195,7 +195,7 @@ def _folder(folder: Path, said: _Choices) -> FoundCases:
     for name in sorted(labels):
         opened, label = said.open_image(images[name]), said.find_labels(labels[name])
         cases.append(
-            Case(
+            LabelledImage(
                 f"{folder.name}/{name}",
                 opened.spec,
                 label,

@@ -14,7 +14,7 @@ from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import LabelCodes, listed, spelt
 from blockseg.training.annotations.values import likely_neurites
 from blockseg.training.data import synth_source
-from blockseg.training.data.annotated_volumes import Case, find_cases
+from blockseg.training.data.annotated_volumes import LabelledImage, find_cases
 from blockseg.training.data.background import background_of
 from blockseg.training.data.scan import Scan, look, scan
 from blockseg.training.data.split import Cut, cut_volume, held_out
@@ -32,7 +32,7 @@ __all__ = ["AnnotatedVolume", "DataSource", "hold_out", "no_neurites", "open_sou
 class AnnotatedVolume:
     """An annotated volume, read through once."""
 
-    case: Case
+    case: LabelledImage
     """Where it is."""
 
     kind: Literal["folder", "zarr"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.specs import Affine
-    from blockseg.training.data.annotated_volumes import Case
+    from blockseg.training.data.annotated_volumes import LabelledImage
     from blockseg.training.data.scan import CellIndex
 
 __all__ = ["OpenCase", "TrainingRegion", "VolumePatches"]
@@ -35,7 +35,7 @@ _HELD = 2**28  # bytes of small volumes that a process keeps decoded
 class TrainingRegion:
     """The part of an annotated volume that training may read."""
 
-    case: Case
+    case: LabelledImage
     """The volume."""
 
     domain: Roi
@@ -62,7 +62,7 @@ class OpenCase:
         What the values of the annotation mean.
     """
 
-    def __init__(self, case: Case, codes: LabelCodes) -> None:
+    def __init__(self, case: LabelledImage, codes: LabelCodes) -> None:
         self.image: Volume = open_volume(case.image)
         self.labels: Volume = open_volume(case.labels)
         self._codes = codes

@@ -16,14 +16,14 @@ from blockseg.core.errors import BackendError, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Ranks", "open_ranks"]
+__all__ = ["ProcessGroup", "open_process_group"]
 
 # The others wait while the first one validates and writes.
 _PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
+class ProcessGroup:
     """A process among those that train together."""
 
     rank: int = 0
@@ -68,7 +68,7 @@ class Ranks:
 
 
 @contextmanager
-def open_ranks(device: str = "auto") -> Iterator[Ranks]:
+def open_process_group(device: str = "auto") -> Iterator[ProcessGroup]:
     """Join the processes that torchrun started, or train alone.
 
     Parameters
@@ -107,7 +107,7 @@ def open_ranks(device: str = "auto") -> Iterator[Ranks]:
         # Patches have one shape: the search for the fastest kernels pays.
         torch.backends.cudnn.benchmark = True
     if size == 1:
-        yield Ranks(device=here)
+        yield ProcessGroup(device=here)
         return
     try:
         distributed.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)
@@ -115,6 +115,6 @@ def open_ranks(device: str = "auto") -> Iterator[Ranks]:
         message = f"the {size} processes cannot join: {error}; start with torchrun"
         raise ConfigError(message) from error
     try:
-        yield Ranks(rank, size, here)
+        yield ProcessGroup(rank, size, here)
     finally:
         distributed.destroy_process_group()

@@ -10,10 +10,10 @@ import torch
 from blockseg.core.errors import BlocksegError, NoSpaceError, TrainingError
 from blockseg.training.data.batches import batches, worker_death
 from blockseg.training.events import TrainingMessage, ignore
-from blockseg.training.learning.distributed import Ranks
+from blockseg.training.learning.distributed import ProcessGroup
 from blockseg.training.learning.interrupt import interrupts
 from blockseg.training.learning.session import Session
-from blockseg.training.learning.trainer import Learner
+from blockseg.training.learning.trainer import Trainer
 from blockseg.training.reports.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def train(
     config: TrainingConfig,
     folder: RunFolder,
     *,
-    ranks: Ranks | None = None,
+    ranks: ProcessGroup | None = None,
     watcher: Watcher | None = None,
     on_event: OnTrainingEvent = ignore,
 ) -> TrainingResult:
@@ -78,12 +78,12 @@ def train(
     KeyboardInterrupt
         After Ctrl-C or SIGTERM, and after a checkpoint; the same call goes on.
     """
-    ranks = ranks or Ranks()
+    ranks = ranks or ProcessGroup()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     training = Session(
-        Learner(network, loss, config, ranks),
+        Trainer(network, loss, config, ranks),
         data,
         loss,
         config,
@@ -137,7 +137,7 @@ def _run(training: Session, interrupted: Callable[[], bool]) -> None:
                 raise KeyboardInterrupt from None
             raise
         training.voxels = image[0].numel()
-        training.learner.step(image, target, share, training.state.step)
+        training.trainer.step(image, target, share, training.state.step)
         training.state = replace(training.state, step=training.state.step + 1)
         before, share = share, training.share()
         step = training.state.step

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from blockseg.training.data.data import TrainingData
     from blockseg.training.events import OnTrainingEvent
     from blockseg.training.folder import RunFolder
-    from blockseg.training.learning.distributed import Ranks
-    from blockseg.training.learning.trainer import Learner, Loss
+    from blockseg.training.learning.distributed import ProcessGroup
+    from blockseg.training.learning.trainer import Loss, Trainer
     from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["Session"]
@@ -55,16 +55,16 @@ class Session:
 
     def __init__(
         self,
-        learner: Learner,
+        trainer: Trainer,
         data: TrainingData,
         loss: Loss,
         config: TrainingConfig,
         folder: RunFolder,
-        ranks: Ranks,
+        ranks: ProcessGroup,
         watcher: Watcher,
         on_event: OnTrainingEvent,
     ) -> None:
-        self.learner, self.data, self.loss = learner, data, loss
+        self.trainer, self.data, self.loss = trainer, data, loss
         self.config, self.folder, self.ranks = config, folder, ranks
         self.watcher, self.tell = watcher, on_event
         self.state = Checkpoint(0, 0.0, {}, torch.get_rng_state())
@@ -77,7 +77,7 @@ class Session:
         """Take up the checkpoint, if there is one."""
         found = load_checkpoint(self.folder.checkpoint)
         if found is not None:
-            self.learner.load(found.learner)
+            self.trainer.load(found.learner)
             torch.set_rng_state(found.random)
             self.rows = list(found.rows)
             self.clock = _Clock(time.monotonic(), found.seconds)
@@ -94,15 +94,15 @@ class Session:
         """Write a checkpoint and the weights that belong to it."""
         if not self.ranks.first:
             return
-        self.learner.check()
+        self.trainer.check()
         checkpoint = replace(
             self.state,
             seconds=self.clock(),
-            learner=self.learner.state(),
+            learner=self.trainer.state(),
             random=torch.get_rng_state(),
             rows=tuple(self.rows),
         )
-        self.folder.save(checkpoint, self.learner.mean)
+        self.folder.save(checkpoint, self.trainer.mean)
         self.saved_at = time.monotonic()
         self.tell(Saved(self.state.step))
 
@@ -114,12 +114,12 @@ class Session:
 
     def log(self, *, scores: Sequence[VolumeScore] = ()) -> None:
         """Add a row; every process must call it, as they add up the loss."""
-        loss = self.learner.take_loss()
+        loss = self.trainer.take_loss()
         row = Row(
             step=self.state.step,
             loss=loss,
-            rate=self.learner.rate,
-            skipped=self.learner.skipped,
+            rate=self.trainer.rate,
+            skipped=self.trainer.skipped,
         )
         if scores:
             row = self._judged(row, scores)
@@ -138,7 +138,7 @@ class Session:
         scores: list[VolumeScore] = []
         if self.ranks.first and self.data.validation:
             scores = validate(
-                self.learner.mean,
+                self.trainer.mean,
                 self.data.validation,
                 self.loss,
                 on_volume=self.watcher.volume,
@@ -146,7 +146,7 @@ class Session:
         self.log(scores=scores)
         if self.ranks.first and scores:
             if self.rows[-1].improved:
-                self.folder.save_best(self.learner.mean, self.state.step)
+                self.folder.save_best(self.trainer.mean, self.state.step)
             self.watcher.validated(self.rows, scores)
 
     def result(self, *, complete: bool, stopped: str) -> TrainingResult:
@@ -158,7 +158,7 @@ class Session:
             stopped=stopped,
             step=state.step,
             seconds=self.clock(),
-            skipped=self.learner.skipped,
+            skipped=self.trainer.skipped,
             best_step=state.best_step,
             best_f1=None if state.best_step is None else state.best_f1,
         )
@@ -201,7 +201,7 @@ class Session:
                 step,
                 share,
                 loss,
-                self.learner.rate,
+                self.trainer.rate,
                 (step - first) * patch * self.voxels / gone,
                 (1 - share) * gone / (share - before) if share > before else None,
             )

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from blockseg.networks.registry import Network
     from blockseg.training.config import TrainingConfig
-    from blockseg.training.learning.distributed import Ranks
+    from blockseg.training.learning.distributed import ProcessGroup
 
-__all__ = ["Learner", "Loss", "arithmetic"]
+__all__ = ["Loss", "Trainer", "arithmetic"]
 
 Loss: TypeAlias = "Callable[[tuple[Tensor, ...], Tensor], Tensor]"
 """Takes the heads' logits and the target, each (batch, 1, z, y, x)."""
@@ -60,7 +60,7 @@ class _Heads(nn.Module):
         return training_heads(self.network, image)
 
 
-class Learner:
+class Trainer:
     """A network that learns, its optimiser, and the running mean of its weights.
 
     Parameters
@@ -80,7 +80,7 @@ class Learner:
         network: Network,
         loss: Loss,
         config: TrainingConfig,
-        ranks: Ranks,
+        ranks: ProcessGroup,
     ) -> None:
         self._loss, self._config, self._ranks = loss, config, ranks
         self.precision = arithmetic(config.precision, ranks.device)

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from blockseg.blockwise import open_job as assemble
+from blockseg.blockwise.open_job import OpenedJob
 
 SERIAL = ("--scheduler", "serial")
 WRITING = {
@@ -192,7 +192,7 @@ def earlier(monkeypatch):
             ledger.execute("DROP TABLE files")
         ledger.close()
 
-    monkeypatch.setattr(assemble.Start, "checked", False)
+    monkeypatch.setattr(OpenedJob, "checked", False)
     return forget
 
 

@@ -13,7 +13,7 @@ import blockseg as package
 from blockseg.blockwise.sources.holes import told_holes
 from blockseg.blockwise.sources.inputs import memory_source
 from blockseg.io.sample import sample_planes
-from blockseg.measurement.cube_source import load_cells
+from blockseg.measurement.cube_source import load_cubes
 from blockseg.normalization.background import estimate_background
 from blockseg.normalization.background_field import estimate_field
 
@@ -124,7 +124,7 @@ def test_metrics_without_a_network_leave_holes_out(blockseg, tissue, tmp_path):
         out = tmp_path / f"{name}.zarr"
         done = blockseg("metrics", "a.tif", out, *SERIAL, "--voxel-size", "1,1,1")
         assert f"{hole.sum():,} voxels" in done.output, name
-        table = load_cells(out)
+        table = load_cubes(out)
         assert table.sum("nodata").sum() == hole.sum()
         assert table.sum("voxels").sum() == (~hole).sum()
         assert not table.sum("filled").any()

@@ -19,7 +19,7 @@ BENCH = (256, 512, 512)
 
 def decoded_by(grid, chunk, reading, workers, itemsize=2):
     """Voxels that workers decode which take turns, each keeping the latest chunks."""
-    order = reading.bars.ordered(np.arange(len(grid), dtype=np.int64))
+    order = reading.traversal.ordered(np.arange(len(grid), dtype=np.int64))
     queue = BlockQueue(order, lanes=workers)
     caches: list[OrderedDict[tuple[int, ...], int]] = [
         OrderedDict() for _ in range(workers)
@@ -89,15 +89,15 @@ def test_blocks_change_their_kind_as_seldom_as_a_good_order_lets_them(workers):
     grid = BlockGrid((512, 1024, 1024), (128,) * 3, (32, 32, 32), None, 4)
     reading = plan_reading(grid, (64,) * 3, 2, 2**31, workers, kinds=True)
     plain = plan_reading(grid, (64,) * 3, 2, 2**31, workers)
-    before = replace(plain.bars, kinds=reading.bars.kinds)
-    assert reading.bars.changes(workers) <= 0.6 * before.changes(workers)
+    before = replace(plain.traversal, kinds=reading.traversal.kinds)
+    assert reading.traversal.changes(workers) <= 0.6 * before.changes(workers)
     decoded = decoded_by(grid, (64,) * 3, reading, workers)
     assert decoded <= 1.4 * grid.region.size
 
 
 def test_kinds_are_what_lies_beside_a_block():
     grid = BlockGrid((64, 256, 150), (64, 64, 64), (32, 32, 32), None, 4)
-    kinds = plan_reading(grid, (64,) * 3, 2, 2**31, kinds=True).bars.kinds
+    kinds = plan_reading(grid, (64,) * 3, 2, 2**31, kinds=True).traversal.kinds
     assert kinds == ((0,), (0, 1, 1, 2), (0, 1, 2))
 
 

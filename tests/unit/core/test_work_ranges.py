@@ -5,59 +5,59 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockseg.core.blocks import BlockQueue
-from blockseg.core.work_ranges import Stretches
+from blockseg.core.work_ranges import WorkRanges
 
 
 def test_one_lane_takes_everything_in_order():
-    stretches = Stretches(5)
-    taken = [list(stretches.take("a", 2)) for _ in range(4)]
+    work_ranges = WorkRanges(5)
+    taken = [list(work_ranges.take("a", 2)) for _ in range(4)]
     assert taken == [[0, 1], [2, 3], [4], []]
-    assert stretches.left == 0
+    assert work_ranges.left == 0
 
 
 def test_a_second_lane_takes_the_far_half_and_both_stay_in_a_row():
-    stretches = Stretches(8)
-    assert list(stretches.take("a", 1)) == [0]
-    assert list(stretches.take("b", 1)) == [4]
-    assert list(stretches.take("a", 1)) == [1]
-    assert list(stretches.take("b", 1)) == [5]
+    work_ranges = WorkRanges(8)
+    assert list(work_ranges.take("a", 1)) == [0]
+    assert list(work_ranges.take("b", 1)) == [4]
+    assert list(work_ranges.take("a", 1)) == [1]
+    assert list(work_ranges.take("b", 1)) == [5]
 
 
 def test_a_lane_that_is_done_takes_half_of_the_longest_stretch():
-    stretches = Stretches(12)
-    stretches.take("a", 1)
-    stretches.take("b", 1)
-    assert list(stretches.take("b", 9)) == [7, 8, 9, 10, 11]
-    assert list(stretches.take("b", 9)) == [3, 4, 5]
+    work_ranges = WorkRanges(12)
+    work_ranges.take("a", 1)
+    work_ranges.take("b", 1)
+    assert list(work_ranges.take("b", 9)) == [7, 8, 9, 10, 11]
+    assert list(work_ranges.take("b", 9)) == [3, 4, 5]
 
 
 def test_what_a_lane_that_is_gone_had_before_it_is_done_by_the_others():
-    stretches = Stretches(9)
-    stretches.take("gone", 2)
+    work_ranges = WorkRanges(9)
+    work_ranges.take("gone", 2)
     others: list[int] = []
-    while stretches.left:
-        others += stretches.take("b", 2)
+    while work_ranges.left:
+        others += work_ranges.take("b", 2)
     assert sorted(others) == [2, 3, 4, 5, 6, 7, 8]
 
 
 def test_the_lanes_that_are_expected_get_equal_stretches():
-    stretches = Stretches(9, lanes=3)
-    assert [stretches.take(lane, 1).start for lane in "abc"] == [0, 3, 6]
-    assert list(stretches.take("d", 1)) == [2]
+    work_ranges = WorkRanges(9, lanes=3)
+    assert [work_ranges.take(lane, 1).start for lane in "abc"] == [0, 3, 6]
+    assert list(work_ranges.take("d", 1)) == [2]
 
 
 def test_stretches_of_lanes_that_never_come_are_done_by_the_others():
-    stretches = Stretches(9, lanes=3)
-    taken = [place for _ in range(5) for place in stretches.take("a", 2)]
+    work_ranges = WorkRanges(9, lanes=3)
+    taken = [place for _ in range(5) for place in work_ranges.take("a", 2)]
     assert taken == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_is_left_of_what_was_all_taken(count):
-    stretches = Stretches(count)
-    stretches.take("a", 5)
-    assert list(stretches.take("a", 5)) == []
-    assert list(stretches.take("b", 5)) == []
+    work_ranges = WorkRanges(count)
+    work_ranges.take("a", 5)
+    assert list(work_ranges.take("a", 5)) == []
+    assert list(work_ranges.take("b", 5)) == []
 
 
 @given(
@@ -66,11 +66,11 @@ def test_nothing_is_left_of_what_was_all_taken(count):
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 9)), min_size=1),
 )
 def test_every_place_is_taken_exactly_once_and_none_asks_in_vain(count, lanes, steps):
-    stretches = Stretches(count, lanes)
+    work_ranges = WorkRanges(count, lanes)
     taken: list[int] = []
     for lane, size in (*steps, *((lane, 5) for lane in "abcd" * 20)):
-        left = stretches.left
-        some = stretches.take(lane, size)
+        left = work_ranges.left
+        some = work_ranges.take(lane, size)
         assert len(some) <= size
         assert bool(some) == bool(left)
         assert list(some) == list(range(some.start, some.stop))

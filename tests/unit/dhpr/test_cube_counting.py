@@ -3,8 +3,8 @@ import pytest
 
 from blockseg.core.errors import GeometryError, LedgerError
 from blockseg.core.geometry import Roi
-from blockseg.dhpr.cube_bytes import cells_from_bytes, cells_to_bytes
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_bytes import cubes_from_bytes, cubes_to_bytes
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.cubes import joined
 from blockseg.dhpr.foreground import linked, surroundings
 from blockseg.dhpr.grey_scale import GreyScale
@@ -18,7 +18,7 @@ def counted(raw=None, probability=None, start=(0, 0, 0), **others):
         raw = np.full(SHAPE, 100, np.uint16)
     roi = Roi.whole(raw.shape).shifted(start)
     scale = others.pop("scale", SCALE)
-    return count_cells(raw, probability, roi, scale, **others)
+    return count_cubes(raw, probability, roi, scale, **others)
 
 
 def total(table, name):
@@ -196,10 +196,10 @@ def test_counts_come_back_from_bytes_as_they_were():
     raw = np.random.default_rng(0).normal(100, 4, (40, 70, 70)).astype(np.uint16)
     probability = np.zeros(raw.shape, np.uint8)
     probability[20, 10:60, 30] = 200
-    table = count_cells(raw, probability, Roi.whole(raw.shape), SCALE)
-    data = cells_to_bytes(table)
+    table = count_cubes(raw, probability, Roi.whole(raw.shape), SCALE)
+    data = cubes_to_bytes(table)
     assert len(data) < 400 * len(table)
-    again = cells_from_bytes(data, SCALE, predicted=True)
+    again = cubes_from_bytes(data, SCALE, predicted=True)
     for name in ("index", "start", "stop", "sums", "histograms"):
         np.testing.assert_array_equal(getattr(again, name), getattr(table, name))
 
@@ -207,14 +207,14 @@ def test_counts_come_back_from_bytes_as_they_were():
 def test_a_block_without_cells_has_bytes_too():
     raw = np.full(SHAPE, 100, np.uint16)
     nothing = counted(raw, np.zeros(SHAPE, np.uint8), inside=np.zeros(SHAPE, bool))
-    again = cells_from_bytes(cells_to_bytes(nothing), SCALE, predicted=True)
+    again = cubes_from_bytes(cubes_to_bytes(nothing), SCALE, predicted=True)
     assert len(nothing) == len(again) == len(joined([again, nothing])) == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"other", b"cells1", b"cells1 and no more"])
 def test_damaged_bytes_are_refused(damage):
     with pytest.raises(LedgerError, match="another version"):
-        cells_from_bytes(damage, SCALE, predicted=True)
+        cubes_from_bytes(damage, SCALE, predicted=True)
 
 
 def test_boxes_of_no_cells_and_tables_of_two_runs_are_refused():

@@ -5,8 +5,8 @@ import zlib
 import numpy as np
 
 from blockseg.core.geometry import Roi
-from blockseg.dhpr.cube_bytes import cells_from_bytes, cells_to_bytes
-from blockseg.dhpr.cube_counting import count_cells
+from blockseg.dhpr.cube_bytes import cubes_from_bytes, cubes_to_bytes
+from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.cubes import SUMS
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import dhpr_metrics
@@ -27,8 +27,8 @@ def test_a_hole_counts_for_nothing_but_its_size():
     inside[:, :8] = False
     nothing = np.zeros(voxels.shape, np.uint8)
     roi = Roi.whole(voxels.shape)
-    table = count_cells(voxels, nothing, roi, SCALE, inside=inside, missing=missing)
-    part = count_cells(voxels, nothing, roi, SCALE, inside=inside & ~missing)
+    table = count_cubes(voxels, nothing, roi, SCALE, inside=inside, missing=missing)
+    part = count_cubes(voxels, nothing, roi, SCALE, inside=inside & ~missing)
     for name in SUMS[:-1]:
         np.testing.assert_array_equal(table.sum(name), part.sum(name))
     np.testing.assert_array_equal(table.histograms, part.histograms)
@@ -41,7 +41,7 @@ def test_a_cell_that_is_a_hole_is_known_as_one():
     missing = np.zeros(voxels.shape, bool)
     missing[:, :, 64:] = True
     nothing = np.zeros(voxels.shape, np.uint8)
-    table = count_cells(
+    table = count_cubes(
         voxels, nothing, Roi.whole(voxels.shape), SCALE, missing=missing
     )
     assert table.sum("voxels").tolist() == [64**3, 0]
@@ -51,8 +51,8 @@ def test_a_cell_that_is_a_hole_is_known_as_one():
 
 
 def test_cells_counted_before_holes_were_known_are_read():
-    table = count_cells(noise(), None, Roi((0, 0, 0), (64, 64, 128)), SCALE)
-    data = cells_to_bytes(table)
+    table = count_cubes(noise(), None, Roi((0, 0, 0), (64, 64, 128)), SCALE)
+    data = cubes_to_bytes(table)
     plain = zlib.decompress(data[6:])
     rows, columns = len(table), 9 + len(SUMS)
     octets = np.frombuffer(plain[: 8 * rows * columns], np.uint8)
@@ -60,6 +60,6 @@ def test_cells_counted_before_holes_were_known_are_read():
     earlier = np.ascontiguousarray(head.reshape(rows, columns)[:, :-1])
     shuffled = earlier.view(np.uint8).reshape(-1, 8).T.tobytes()
     old = b"cells1" + zlib.compress(shuffled + plain[8 * rows * columns :])
-    again = cells_from_bytes(old, SCALE, predicted=False)
+    again = cubes_from_bytes(old, SCALE, predicted=False)
     np.testing.assert_array_equal(again.sums, table.sums)
     np.testing.assert_array_equal(again.histograms, table.histograms)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from blockseg.dhpr.cubes import HISTOGRAMS, SUMS, CellTable
+from blockseg.dhpr.cubes import HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.grey_scale import CODES, GreyScale
 from blockseg.dhpr.metrics import DHPR_METRICS, FEATURES, dhpr_features, dhpr_metrics
 
@@ -18,7 +18,7 @@ def table(histograms=None, *, predicted=True, scale=SCALE, **sums):
     row = np.array([[sums.get(name, 0) for name in SUMS]])
     zero = np.zeros((1, 3), np.int64)
     edge = (64, 64, 64)
-    return CellTable(
+    return CubeTable(
         scale, predicted, edge, (0, 0, 0), zero, zero, zero + 64, row, counts
     )
 

@@ -1,21 +1,21 @@
 """Which block is blamed for a worker's death."""
 
-from blockseg.runtime.crash_isolation import Suspicion
+from blockseg.runtime.crash_isolation import CrashIsolation
 
 
 def test_the_first_death_blames_nobody():
-    suspicion = Suspicion()
-    assert suspicion.died("w", [1, 2, 3]) is None
-    assert suspicion.died("w", [4]) is None
-    assert suspicion.covers([3])
-    assert suspicion.covers([4])
-    assert not suspicion.covers([5])
+    isolation = CrashIsolation()
+    assert isolation.died("w", [1, 2, 3]) is None
+    assert isolation.died("w", [4]) is None
+    assert isolation.covers([3])
+    assert isolation.covers([4])
+    assert not isolation.covers([5])
 
 
 def test_a_suspect_that_was_alone_is_blamed():
-    suspicion = Suspicion()
-    suspicion.died("w", [1, 2])
-    verdict = suspicion.died("tcp://host:1", [2])
+    isolation = CrashIsolation()
+    isolation.died("w", [1, 2])
+    verdict = isolation.died("tcp://host:1", [2])
     assert verdict is not None
     assert verdict.block_id == 2
     assert verdict.retry
@@ -23,22 +23,22 @@ def test_a_suspect_that_was_alone_is_blamed():
 
 
 def test_a_suspect_in_company_is_not_blamed():
-    suspicion = Suspicion()
-    suspicion.died("w", [1, 2])
-    assert suspicion.died("w", [1, 2]) is None
+    isolation = CrashIsolation()
+    isolation.died("w", [1, 2])
+    assert isolation.died("w", [1, 2]) is None
 
 
 def test_a_block_that_came_through_is_no_suspect_any_more():
-    suspicion = Suspicion()
-    suspicion.died("w", [1, 2])
-    suspicion.cleared([2])
-    assert not suspicion.covers([2])
-    assert suspicion.died("w", [2]) is None
+    isolation = CrashIsolation()
+    isolation.died("w", [1, 2])
+    isolation.cleared([2])
+    assert not isolation.covers([2])
+    assert isolation.died("w", [2]) is None
 
 
 def test_a_blamed_block_stays_under_suspicion_for_its_next_try():
-    suspicion = Suspicion()
-    suspicion.died("w", [1])
-    assert suspicion.died("w", [1]) is not None
-    assert suspicion.covers([1])
-    assert suspicion.died("w", [1]) is not None
+    isolation = CrashIsolation()
+    isolation.died("w", [1])
+    assert isolation.died("w", [1]) is not None
+    assert isolation.covers([1])
+    assert isolation.died("w", [1]) is not None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blockseg.blockwise.planning import resources as fitting
-from blockseg.blockwise.planning.resources import fitted, make_grid
+from blockseg.blockwise.planning.resources import make_grid, plan_resources
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import ConfigError
@@ -61,7 +61,7 @@ def test_a_brain_costs_135_hundredths_of_one_pass_at_most_on_24_gib(
     a_machine_of(2, 24)
     inputs = inputs_of(shape, tmp_path, backend=backend)
     chosen = decide(inputs)
-    layout = fitted(inputs, chosen)
+    layout = plan_resources(inputs, chosen)
     assert layout.workers == 2
     assert layout.peak_bytes * 2 < 24 * GIB * 0.85
     assert work_over_one_pass(inputs, chosen) <= 1.35
@@ -80,7 +80,7 @@ def test_all_workers_have_as_many_blocks(cores, tmp_path, a_machine_of):
     inputs = inputs_of((256, 512, 512), tmp_path)
     chosen = decide(inputs)
     blocks = len(make_grid(inputs, chosen.block))
-    workers = fitted(inputs, chosen).workers
+    workers = plan_resources(inputs, chosen).workers
     assert blocks / workers / math.ceil(blocks / workers) > 0.8
 
 
@@ -90,7 +90,7 @@ def test_less_memory_makes_smaller_windows_not_fewer_workers(tmp_path, a_machine
         a_machine_of(2, gib)
         inputs = inputs_of((512, 1024, 1024), tmp_path)
         chosen = decide(inputs)
-        assert fitted(inputs, chosen).workers == 2
+        assert plan_resources(inputs, chosen).workers == 2
         windows.append(math.prod(chosen.window))
     assert windows[0] < windows[1] < windows[2]
 
@@ -113,7 +113,7 @@ def test_what_is_given_is_kept(tmp_path, a_machine_of):
 def test_workers_that_are_given_get_windows_that_fit(gib, tmp_path, a_machine_of):
     a_machine_of(2, gib)
     inputs = inputs_of((512, 1024, 1024), tmp_path, workers=3)
-    layout = fitted(inputs, decide(inputs))
+    layout = plan_resources(inputs, decide(inputs))
     assert layout.workers == 3
     assert 3 * layout.peak_bytes < gib * GIB
 
@@ -122,5 +122,5 @@ def test_more_workers_than_fit_get_the_smallest_windows(tmp_path, a_machine_of):
     a_machine_of(2, 2)
     inputs = inputs_of((256, 256, 256), tmp_path, workers=20)
     chosen = decide(inputs)
-    assert fitted(inputs, chosen).workers == 20
+    assert plan_resources(inputs, chosen).workers == 20
     assert math.prod(chosen.window) <= 64**3

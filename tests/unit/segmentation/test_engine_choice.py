@@ -27,7 +27,11 @@ from blockseg.segmentation.decisions import _TRYING, decide
 from blockseg.segmentation.engines import trial as engine_trial
 from blockseg.segmentation.engines.choice import engines_of, measured_speed, trial_of
 from blockseg.segmentation.engines.process import EvaluatorHere, EvaluatorProcess
-from blockseg.segmentation.engines.trial import EngineEvaluator, EngineTrial, engine_for
+from blockseg.segmentation.engines.trial import (
+    EngineCriteria,
+    EngineEvaluator,
+    engine_for,
+)
 from blockseg.segmentation.engines.windows import read_samples, trial_windows
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
@@ -280,7 +284,7 @@ def test_windows_of_a_small_region_are_cut_at_its_end():
 def fake_judge(monkeypatch, **suffers):
     volume = MemoryVolume(voxels())
     window = Roi((0, 0, 0), (32, 32, 32))
-    evaluator = EngineEvaluator(EngineTrial((window,), FIELD, BY, 128), volume)
+    evaluator = EngineEvaluator(EngineCriteria((window,), FIELD, BY, 128), volume)
 
     def make(spec):
         device = FakeDevice(**suffers)
@@ -303,7 +307,7 @@ def test_a_worker_judges_its_own_device(monkeypatch):
 
 
 def test_without_a_window_to_judge_by_no_engine_but_the_reference_is_used():
-    trial = EngineTrial((), FIELD, BY, 128)
+    trial = EngineCriteria((), FIELD, BY, 128)
     evaluator = EngineEvaluator(trial, MemoryVolume(voxels()))
     assert "no window" in evaluator.evaluate(FAKE).why_not
     reference = replace(FAKE, name="torch", precision="float32")
@@ -316,7 +320,7 @@ def test_a_process_of_its_own_tries_engines_and_outlives_their_crash(
 ):
     array = zarr.create_array(tmp_path / "a", shape=SHAPE, dtype="u2", chunks=(32,) * 3)
     array[:] = voxels()
-    trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
+    trial = EngineCriteria((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
     (tmp_path / "dies").touch()
     monkeypatch.setenv("BLOCKSEG_FAKE_DEVICE", f"dies={tmp_path / 'dies'}")
     with EvaluatorProcess(find(tmp_path / "a")) as evaluators:
@@ -338,7 +342,7 @@ def test_a_fake_device_is_chosen_like_any_other_and_may_fail_to_be(inputs, monke
 
 def test_the_engine_of_an_actor_on_the_cpu_is_not_judged():
     volume = MemoryVolume(voxels())
-    trial = EngineTrial((), FIELD, BY, 128)
+    trial = EngineCriteria((), FIELD, BY, 128)
     engine = engine_for(
         [replace(FAKE, device="cpu", precision="float32")], trial, volume
     )
@@ -361,7 +365,7 @@ class Counted:
 
 def test_trials_in_this_process_read_the_volume_once():
     volume: Any = Counted(voxels())
-    trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
+    trial = EngineCriteria((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
     with EvaluatorHere(volume) as evaluators:
         assert evaluators.evaluate(trial, FAKE).why_not == ""
         assert evaluators.evaluate(trial, FAKE).why_not == ""
@@ -370,7 +374,7 @@ def test_trials_in_this_process_read_the_volume_once():
 
 def test_a_worker_keeps_no_window_that_it_was_judged_by(monkeypatch):
     volume: Any = Counted(voxels())
-    trial = EngineTrial((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
+    trial = EngineCriteria((Roi((0, 0, 0), (32, 32, 32)),), FIELD, BY, 128)
     judges: list[EngineEvaluator] = []
 
     def evaluator(*given: Any) -> EngineEvaluator:

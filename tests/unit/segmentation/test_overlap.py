@@ -16,7 +16,7 @@ from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.runtime.attempt import Stopwatch
-from blockseg.segmentation.engines.trial import EngineTrial
+from blockseg.segmentation.engines.trial import EngineCriteria
 from blockseg.segmentation.task import Segmentation
 
 SHAPE = (16, 16, 32)
@@ -63,7 +63,7 @@ def actor(tmp_path):
         space=Space(),
         grid=grid,
         engines=(BackendSpec("fake", "", (16, 16, 16)),),
-        trial=EngineTrial((), FIELDS["sdasn"], Affine(0, 1), 128),
+        trial=EngineCriteria((), FIELDS["sdasn"], Affine(0, 1), 128),
         threshold=128,
         probability=spec,
         foreground=mask,

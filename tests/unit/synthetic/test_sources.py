@@ -10,7 +10,7 @@ from blockseg.core.errors import GeometryError
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
-from blockseg.synthetic.neurons.sources import Cells
+from blockseg.synthetic.neurons.sources import TiledNeurites
 from blockseg.synthetic.params import Morphology
 from blockseg.synthetic.presets import preset
 from blockseg.synthetic.slow_field import SlowField
@@ -25,7 +25,7 @@ PARAMS = replace(
 
 
 def _brain(seed: int = 1) -> SyntheticBrain:
-    cells = Cells(SHAPE, PARAMS, seed, cell=32)
+    cells = TiledNeurites(SHAPE, PARAMS, seed, cell=32)
     return SyntheticBrain(SHAPE, PARAMS, seed, neurites=cells)
 
 
@@ -52,7 +52,7 @@ def test_ids_of_cells_are_ascending_unique_and_belong_to_one_cell() -> None:
 
 
 def test_no_neurite_of_a_cell_reaches_beyond_the_next() -> None:
-    cells = Cells((320, 320, 320), PARAMS, 1, cell=64)
+    cells = TiledNeurites((320, 320, 320), PARAMS, 1, cell=64)
     tracing = next(cells.owned((2, 2, 2)))
     points = tracing.points.position
     assert len(points) > 1000
@@ -61,7 +61,7 @@ def test_no_neurite_of_a_cell_reaches_beyond_the_next() -> None:
 
 
 def test_cells_come_back_from_a_pickle_the_same() -> None:
-    cells = Cells(SHAPE, PARAMS, 1, cell=32)
+    cells = TiledNeurites(SHAPE, PARAMS, 1, cell=32)
     again = pickle.loads(pickle.dumps(cells))
     roi = Roi((0, 0, 0), (20, 20, 20))
     np.testing.assert_array_equal(
@@ -72,7 +72,7 @@ def test_cells_come_back_from_a_pickle_the_same() -> None:
 def test_any_block_of_a_virtual_terabyte_can_be_had_at_once() -> None:
     sparse = replace(preset("fmost"), morphology=Morphology(0.01, axon_density=4.0))
     brain = SyntheticBrain((20_000, 20_000, 20_000), sparse, 1)
-    assert isinstance(brain.neurites, Cells)
+    assert isinstance(brain.neurites, TiledNeurites)
     roi = Roi((10_000, 19_936, 12_345), (10_016, 19_952, 12_361))
     again = SyntheticBrain((20_000, 20_000, 20_000), sparse, 1)
     np.testing.assert_array_equal(brain.image(roi), again.image(roi))
