@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.launch import launch
 from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import output_of
-from blockseg.blockwise.phases import Phase, Stored
-from blockseg.blockwise.planning.reading import plan_reading
-from blockseg.blockwise.planning.resources import budget, check_count
-from blockseg.blockwise.planning.tiling import block_shape
+from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
 from blockseg.blockwise.record.record import copy_request
+from blockseg.blockwise.run import run
+from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import open_source
-from blockseg.blockwise.sources.rereading import BlockReading
-from blockseg.core.blocks import BlockReport
-from blockseg.core.geometry import Roi
-from blockseg.core.grid import BlockGrid
+from blockseg.blockwise.task import OpenTask, Stored, report_of
 from blockseg.core.reads import note_read
-from blockseg.io.chunk_memory import bytes_to_decode
-from blockseg.io.chunks.tensorstores import ReadLimits
-from blockseg.io.decoded_cache import counting
-from blockseg.io.open import open_volume
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
-from blockseg.runtime.memory import Need, plan_layout
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
     from blockseg.config.settings import RunSettings
-    from blockseg.core.blocks import Meter
+    from blockseg.core.blocks import BlockReport, Meter
+    from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.protocol import Volume
 
 __all__ = ["convert"]
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Copies blocks of a volume into a pyramid; picklable."""
+    """Copies blocks of a volume into a multiscale image."""
+
+    name: ClassVar[str] = "copy"
 
     source: VolumeSpec
     """Source."""
@@ -48,44 +42,36 @@ class Copy:
     """Which blocks there are."""
 
     image: PyramidSpec
-    """Multiscale image that is written."""
+    """Image that is written."""
 
-    cache_bytes: int = 0
-    """Size of decoded chunks that a worker keeps."""
-
-    def __call__(self) -> _CopyBlock:
+    def open(self, cache_bytes: int) -> _Copying:
         """Open both."""
-        return _CopyBlock(self)
+        source = self.reads().open(cache_bytes).volume
+        return _Copying(self.grid, source, PyramidWriter(self.image))
+
+    def stores(self) -> tuple[Stored, ...]:
+        """Return the image."""
+        return (Stored(self.image),)
+
+    def reads(self) -> BlockReading:
+        """Return the source."""
+        return BlockReading(self.grid, self.source)
 
 
-class _CopyBlock:
-    def __init__(self, spec: Copy) -> None:
-        self._grid = spec.grid
-        limits = ReadLimits(cache_bytes=spec.cache_bytes)
-        self._source = open_volume(spec.source, limits)
-        self._writer = PyramidWriter(spec.image)
+@dataclass(frozen=True, slots=True)
+class _Copying(OpenTask):
+    grid: BlockGrid
+    source: Volume
+    writer: PyramidWriter
 
-    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
-        block = self._grid.block(self._grid.index_of(block_id))
-        with meter("read"), counting() as decoded:
-            raw = self._source.read(block.write_roi)
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        with meter("read"):
+            raw = self.source.read(block.write_roi)
             note_read(raw)
         with meter("write"):
-            written = self._writer.write_block(
-                block.write_roi.shifted(-a for a in self._grid.region.start), raw
-            )
-        return BlockReport(
-            block_id,
-            written=written.voxels,
-            read_bytes=raw.nbytes,
-            decoded_bytes=decoded.total,
-            nonzero=written.nonzero,
-            digest=written.crc32,
-            files=written.stored,
-        )
-
-    def close(self) -> None:
-        """Nothing is held."""
+            roi = block.write_roi.shifted(-a for a in self.grid.region.start)
+            written = self.writer.write_block(roi, raw)
+        return report_of(block, written, read_bytes=raw.nbytes)
 
 
 def convert(
@@ -121,10 +107,8 @@ def convert(
         With one line, before anything is written, if the input is bad.
     """
     opened = open_source(source, settings)
-    roi = settings.roi or Roi.whole(opened.volume.shape)
-    block = settings.block or block_shape(roi.shape)
-    grid = BlockGrid(opened.volume.shape, block, (0, 0, 0), roi)
-    check_count(grid)
+    volume = opened.volume
+    grid = plain_grid(volume, settings)
     target = output_of(opened.spec, out)
     begun = open_job(
         target,
@@ -133,44 +117,25 @@ def convert(
         overwrite=overwrite,
         sources={"source": opened},
         on_event=on_event,
+        command=command,
     )
     image = PyramidSpec(
         uri=str(target),
-        shape=roi.shape,
-        block=block,
-        dtype=opened.volume.dtype.name,  # type: ignore[arg-type]
-        space=opened.space.cropped(roi.start),
+        shape=grid.region.shape,
+        block=grid.block_shape,
+        dtype=volume.dtype.name,  # type: ignore[arg-type]
+        space=opened.space.cropped(grid.region.start),
         zarr_format=settings.zarr_format,
         codec=settings.codec,
         reduce="mean",
         checked=begun.checked,
     )
     image.check_grid(grid)
-    size = grid.block((0, 0, 0)).write_roi.size * opened.volume.dtype.itemsize
-    fit = plan_layout(
-        budget(settings),
-        Need(
-            block_bytes=4 * size,
-            engine_bytes=0,
-            decoding_bytes=bytes_to_decode(opened.volume),
-        ),
-        workers=settings.workers,
-    )
-    reading = plan_reading(
-        grid,
-        opened.volume.chunk_shape,
-        opened.volume.dtype.itemsize,
-        fit.spare_bytes,
-        fit.workers,
-    )
-    fit = fit.with_cache(reading.cache_bytes)
-    copy = Copy(opened.spec, grid, image, reading.cache_bytes)
+    task = Copy(opened.spec, grid, image)
     job = begun.job(
-        Phase("copy", grid, copy, (Stored(image),), reading.traversal, fit.workers),
-        {"image": image},
-        {"block": list(block)},
-        reading=BlockReading(grid, opened.spec),
-        command=command,
+        task,
+        *reading_layout(settings, grid, volume, copies=4),
+        decisions={"block": list(grid.block_shape)},
     )
-    result = launch(job, settings, fit, on_event, engine="copying")
+    result = run(job, on_event, engine="copying")
     return replace(result, remarks=opened.remarks)

@@ -165,7 +165,7 @@ def read_rows(
         stored = open_volume(find(path)).chunk_shape
         plan = plan_reading(grid, stored, 2, 2**30)
         order = plan.traversal.ordered(np.arange(len(grid), dtype=np.int64)).tolist()
-        regions = [grid.block(grid.index_of(b)).read_roi for b in order]
+        regions = [grid.numbered(b).read_roi for b in order]
         limits = ReadLimits(cache_bytes=plan.cache_bytes)
         for reader, _ in readers(name, path, limits):
             for _ in range(2):  # the second time counts: files are in memory

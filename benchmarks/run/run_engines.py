@@ -64,9 +64,7 @@ def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
     mine = [
         window
         for number in range(first, last)
-        for window in windows(
-            grid.block(grid.index_of(number)).write_roi, shape, field, core
-        )
+        for window in windows(grid.numbered(number).write_roi, shape, field, core)
     ]
     tile = np.random.default_rng(0).standard_normal(
         [n + 2 * field.reach for n in core], np.float32

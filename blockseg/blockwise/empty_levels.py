@@ -46,19 +46,23 @@ def empty_reports(
         None for images of which the ledger does not know what is empty.
     """
     (target,) = coarse.stored or (None,)
-    known = [s for s in main.stored if target and s.pyramid == target.pyramid]
-    if target is None or not known:
+    told_by = [
+        stored.column
+        for stored in main.stored
+        if target is not None and stored.pyramid == target.pyramid and stored.column
+    ]
+    if target is None or not told_by:
         return []
     count = len(main.grid)
     occupied = np.zeros(count, bool)
     # What was given up may have left something behind.
     done = ledger.states(main.name, count) == STATE_CODES[BlockState.DONE]
     occupied[candidates] = ~done[candidates]
-    occupied |= ledger.column(main.name, known[0].column, count) > 0
+    occupied |= ledger.column(main.name, told_by[0], count) > 0
     occupied = occupied.reshape(main.grid.counts)
     found = []
     for block_id in pending.tolist():
-        roi = coarse.grid.block(coarse.grid.index_of(block_id)).write_roi
+        roi = coarse.grid.numbered(block_id).write_roi
         below = tuple(
             slice((a << target.level) // n, -(-(b << target.level) // n))
             for a, b, n in zip(roi.start, roi.stop, main.grid.block_shape, strict=True)

@@ -84,9 +84,9 @@ def execute(
         with _ledger(job, path) as ledger:
             if job.resumed:  # before anything of it is written again
                 try_again(job, ledger, on_event)
-            if job.pyramids:
+            if job.images:
                 ours = [file for _, file in ledger.written.of(METADATA)]
-                ledger.written.put(METADATA, create_output(*job.pyramids, ours=ours))
+                ledger.written.put(METADATA, create_output(*job.images, ours=ours))
             record = replace(
                 job.record, sessions=(*job.record.sessions, session(job.command))
             )
@@ -174,10 +174,10 @@ class _Session:
             pending = phase.traversal.ordered(pending)
         return drive(
             self.executor,
-            BlockQueue(pending, self.job.attempts, phase.workers),
+            BlockQueue(pending, self.job.settings.attempts, phase.workers),
             self.ledger,
             phase.name,
-            phase.factory,
+            phase,
             self._count,
             name=block_names(phase.grid),
         )

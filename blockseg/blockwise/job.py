@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.phases import Phase
     from blockseg.blockwise.record.record import Paths, RunRecord
+    from blockseg.config.settings import RunSettings
     from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.runtime.memory import Layout
 
 __all__ = ["Failure", "Job", "JobResult"]
 
@@ -34,20 +36,20 @@ class Job:
     resumed: bool
     """Whether the record was found on disk."""
 
+    settings: RunSettings
+    """Settings, of which those of execution count here."""
+
+    layout: Layout
+    """How many workers of our own fit the machine."""
+
     main: Phase
-    """The blocks."""
+    """The task."""
 
     candidates: NDArray[np.int64]
     """Ids of the blocks that mask and ROI leave, in order."""
 
     coarse: tuple[Phase, ...]
-    """Levels made in a second pass, in order."""
-
-    pyramids: tuple[PyramidSpec, ...]
-    """All images in OUT, each written by every block of the main pass."""
-
-    attempts: int = 3
-    """Number of attempts at a block."""
+    """Passes after it, in order: other tasks, and levels of what the task wrote."""
 
     ledger: Path | None = None
     """The ledger, if not in its usual place."""
@@ -58,8 +60,10 @@ class Job:
     watch: Watch = field(default_factory=Watch)
     """Sources, and how they were when the job began."""
 
-    verify: bool = False
-    """Whether what earlier sessions wrote is read and compared with its checksums."""
+    @property
+    def images(self) -> tuple[PyramidSpec, ...]:
+        """All images in OUT, each written by every block of the task."""
+        return tuple(stored.pyramid for stored in self.main.stored)
 
     def done_before(self) -> int:
         """Blocks of the main pass that earlier sessions wrote."""

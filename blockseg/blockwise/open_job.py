@@ -11,7 +11,7 @@ from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.job import Job
 from blockseg.blockwise.ledger_place import ledger_place
 from blockseg.blockwise.output_lock import earlier_record
-from blockseg.blockwise.phases import coarse_phases, phase_facts
+from blockseg.blockwise.phases import Phase, coarse_phases, phase_facts
 from blockseg.blockwise.record.record import (
     Paths,
     RunRecord,
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.blockwise.phases import Phase
     from blockseg.blockwise.sources.inputs import Source
-    from blockseg.blockwise.sources.rereading import BlockReading
     from blockseg.blockwise.sources.watched import Watched
+    from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
-    from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.core.traversal import TraversalOrder
+    from blockseg.runtime.memory import Layout
 
 __all__ = ["OpenedJob", "open_job"]
 
@@ -67,6 +67,9 @@ class OpenedJob:
     foresee: bool = False
     """Whether nothing will be done."""
 
+    command: str = ""
+    """Command line as the user typed it."""
+
     @property
     def checked(self) -> bool:
         """Whether chunks carry a checksum; not in what was begun before they did."""
@@ -74,36 +77,33 @@ class OpenedJob:
 
     def job(
         self,
-        main: Phase,
-        pyramids: Mapping[str, PyramidSpec],
-        decisions: dict[str, Any],
+        task: BlockTask,
+        layout: Layout,
+        traversal: TraversalOrder | None = None,
         *,
+        decisions: dict[str, Any],
         facts: Mapping[str, Any] | None = None,
         candidates: NDArray[np.int64] | None = None,
-        between: tuple[Phase, ...] = (),
-        reading: BlockReading | None = None,
-        command: str = "",
+        then: tuple[BlockTask, ...] = (),
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
 
         Parameters
         ----------
-        main
-            The pass over the blocks.
-        pyramids
-            Images that it writes, by the names that their coarse levels go by.
+        task
+            What is done to the blocks.
+        layout
+            How many workers fit the machine, and what they keep in memory.
+        traversal
+            Order of the blocks; by number if not given.
         decisions
             Every automatic choice, as plain values.
         facts
             For the reader of ``run.json``, beside the phases and the machine.
         candidates
             Ids of the blocks to do, in order; all if not given.
-        between
-            Passes between the main one and the coarse levels.
-        reading
-            What the blocks of the main pass read of the sources.
-        command
-            What the user typed.
+        then
+            Tasks that come after it, and before the coarse levels of what it wrote.
 
         Raises
         ------
@@ -111,8 +111,9 @@ class OpenedJob:
             If a source changed where blocks have read it.
         """
         if candidates is None:
-            candidates = np.arange(len(main.grid), dtype=np.int64)
-        coarse = (*between, *coarse_phases(*pyramids.items()))
+            candidates = np.arange(len(task.grid), dtype=np.int64)
+        main = Phase(task, traversal, layout.workers, layout.cache_bytes)
+        coarse = (*map(Phase, then), *coarse_phases(task))
         record = self.earlier or RunRecord(
             request=self.request,
             decisions=decisions,
@@ -130,15 +131,14 @@ class OpenedJob:
             paths=self.paths,
             record=record.with_execution(execution),
             resumed=self.earlier is not None,
+            settings=self.settings,
+            layout=layout,
             main=main,
             candidates=candidates,
             coarse=coarse,
-            pyramids=tuple(pyramids.values()),
-            attempts=self.settings.attempts,
             ledger=self.ledger,
-            command=command,
-            watch=self._watch(Watch(self.sources, reading, main.name)),
-            verify=self.settings.verify,
+            command=self.command,
+            watch=self._watch(Watch(self.sources, task.reads(), task.name)),
         )
 
     def _watch(self, now: Watch) -> Watch:
@@ -160,6 +160,7 @@ def open_job(
     sources: Mapping[str, Source | None] | None = None,
     on_event: OnJobEvent = ignore,
     foresee: bool = False,
+    command: str = "",
 ) -> OpenedJob:
     """Compare a request with what OUT holds; nothing is written.
 
@@ -179,6 +180,8 @@ def open_job(
         Told before what takes long.
     foresee
         Whether nothing will be done: then sources are not looked at without need.
+    command
+        What the user typed, for the record.
 
     Raises
     ------
@@ -196,5 +199,5 @@ def open_job(
     if sources and (earlier is not None or not foresee):
         watched = look_at(sources, on_event)
     return OpenedJob(
-        paths, request, settings, earlier, ledger, watched, on_event, foresee
+        paths, request, settings, earlier, ledger, watched, on_event, foresee, command
     )

@@ -55,6 +55,9 @@ class Block:
     Geometry only: whether a block is done stands in the ledger.
     """
 
+    number: int
+    """Number in the grid, in C order."""
+
     index: Zyx
     """Position in the grid."""
 
@@ -154,4 +157,10 @@ class BlockGrid:
         )
         write = Roi(start, stop)
         read = write.aligned(self.alignment).grown(self.halo)
-        return Block(index, write, read.intersection(Roi.whole(self.volume_shape)))
+        read = read.intersection(Roi.whole(self.volume_shape))
+        (z, y, x), (_, rows, columns) = index, self.counts
+        return Block((z * rows + y) * columns + x, index, write, read)
+
+    def numbered(self, number: int) -> Block:
+        """Return the block with the C-order number ``number``."""
+        return self.block(self.index_of(number))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.launch import launch
 from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import default_output, output_of, stem
-from blockseg.blockwise.phases import Phase
-from blockseg.blockwise.planning.resources import budget, check_count
-from blockseg.blockwise.planning.tiling import block_shape
+from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
 from blockseg.blockwise.record.record import measure_request
+from blockseg.blockwise.run import run
 from blockseg.blockwise.sources.background import normalization
+from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
 from blockseg.blockwise.sources.inputs import (
     Inputs,
     check_roi,
@@ -26,24 +25,17 @@ from blockseg.blockwise.sources.inputs import (
 )
 from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.blockwise.sources.remarks import mask_remarks
-from blockseg.blockwise.sources.rereading import BlockReading
 from blockseg.blockwise.sources.restored import other_background
+from blockseg.blockwise.task import OpenTask
 from blockseg.config.settings import RunSettings
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
-from blockseg.core.grid import BlockGrid
 from blockseg.core.holes import HoleRule
 from blockseg.core.reads import note_read
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
-from blockseg.io.chunk_memory import bytes_to_decode
-from blockseg.io.chunks.tensorstores import ReadLimits
-from blockseg.io.holes.mended_volume import MendedVolume
-from blockseg.io.masks.sampler import MaskSampler
-from blockseg.io.open import open_volume
 from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
 from blockseg.measurement.images import write_cube_images
-from blockseg.runtime.memory import Need, plan_layout
 
 if TYPE_CHECKING:
     from typing import Any
@@ -53,10 +45,8 @@ if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.blocks import Meter
-    from blockseg.core.space import Space
-    from blockseg.core.specs import VolumeSpec
+    from blockseg.core.grid import Block, BlockGrid
     from blockseg.dhpr.grey_scale import GreyScale
-    from blockseg.runtime.memory import Layout
 
 __all__ = ["metrics"]
 
@@ -65,75 +55,64 @@ _BYTES_HELD = 2**26  # of the cell at work, and of the libraries that measure it
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Measures blocks of a volume; picklable."""
+    """Measures the cubes of a volume's blocks."""
 
-    source: VolumeSpec
-    """Source."""
+    name: ClassVar[str] = "metrics"
 
-    space: Space
-    """Space of the source, with the user's voxel size."""
-
-    grid: BlockGrid
-    """Which blocks there are."""
+    reading: BlockReading
+    """What is measured."""
 
     scale: GreyScale
     """On which grey levels are counted."""
 
-    mask: VolumeSpec | None = None
-    """Nonzero voxels count."""
+    @property
+    def grid(self) -> BlockGrid:
+        """The blocks."""
+        return self.reading.grid
 
-    cache_bytes: int = 0
-    """Size of decoded chunks that a worker keeps."""
-
-    holes: HoleRule | None = None
-    """Rule that tells voxels without data; None where nothing is a hole."""
-
-    def __call__(self) -> _MeasureBlock:
+    def open(self, cache_bytes: int) -> _Measuring:
         """Open the volumes."""
-        return _MeasureBlock(self)
+        return _Measuring(self.reading.open(cache_bytes), self.scale)
+
+    def stores(self) -> tuple[()]:
+        """No image: what is counted is kept in the ledger."""
+        return ()
+
+    def reads(self) -> BlockReading:
+        """Return what is measured."""
+        return self.reading
 
 
-class _MeasureBlock:
-    def __init__(self, spec: Measurement) -> None:
-        self._spec = spec
-        limits = ReadLimits(cache_bytes=spec.cache_bytes)
-        source = open_volume(spec.source, limits)
-        self._source = MendedVolume(source, spec.holes)
-        self._mask = None
-        if spec.mask is not None:
-            mask = open_volume(spec.mask)
-            self._mask = MaskSampler(mask, spec.grid.volume_shape, spec.space)
+@dataclass(frozen=True, slots=True)
+class _Measuring(OpenTask):
+    reading: OpenReading
+    scale: GreyScale
 
-    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
-        roi = self._spec.grid.block(self._spec.grid.index_of(block_id)).write_roi
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        roi = block.write_roi
         with meter("read"):
-            inside = None if self._mask is None else self._mask.inside(roi)
-            if inside is not None:
-                note_read(inside)
-            seen = self._source.glance(roi)
+            inside = self.reading.inside(roi)
+            seen = self.reading.mended.glance(roi)
             note_read(seen.voxels)
         with meter("metrics"):
             measured = seen.measured()
-            cells = count_cubes(
+            cubes = count_cubes(
                 measured.voxels,
                 None,
                 roi,
-                self._spec.scale,
+                self.scale,
                 inside=inside,
                 missing=measured.missing,
             )
         return BlockReport(
-            block_id,
+            block.number,
             written=roi.size,
             read_bytes=seen.voxels.nbytes,
-            foreground=int(cells.sum("foreground").sum()),
-            nonfinite=int(cells.sum("nonfinite").sum()),
-            payload=cubes_to_bytes(cells),
+            foreground=int(cubes.sum("foreground").sum()),
+            nonfinite=int(cubes.sum("nonfinite").sum()),
+            payload=cubes_to_bytes(cubes),
             holes=holes_in(seen, roi, inside),
         )
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def metrics(
@@ -180,38 +159,27 @@ def metrics(
         overwrite=overwrite,
         sources={"source": inputs.source, "mask": inputs.mask},
         on_event=on_event,
+        command=command,
     )
-    block = settings.block or block_shape(inputs.roi.shape)
-    grid = BlockGrid(inputs.source.volume.shape, block, (0, 0, 0), inputs.roi)
-    check_count(grid)
-    fit = _layout(inputs, grid)
+    volume = inputs.source.volume
+    grid = plain_grid(volume, settings)
     cells, holes = _found(inputs, begun.earlier)
-    measurement = Measurement(
-        source=inputs.source.spec,
-        space=inputs.source.space,
-        grid=grid,
-        scale=scale_from(cells["scale"]),
-        mask=None if inputs.mask is None else inputs.mask.spec,
-        cache_bytes=fit.cache_bytes,
+    reading = BlockReading(
+        grid,
+        inputs.source.spec,
+        inputs.source.space,
+        None if inputs.mask is None else inputs.mask.spec,
+        outside=True,
         holes=HoleRule.from_plain(holes),
     )
     job = begun.job(
-        Phase("metrics", grid, measurement, ()),
-        {},
-        {"block": list(block), "holes": holes},
+        Measurement(reading, scale_from(cells["scale"])),
+        *reading_layout(settings, grid, volume, copies=2, held_bytes=_BYTES_HELD),
+        decisions={"block": list(grid.block_shape), "holes": holes},
         facts={"cells": cells},
         candidates=_candidates(inputs, grid),
-        reading=BlockReading(
-            grid,
-            measurement.source,
-            measurement.space,
-            measurement.mask,
-            outside=True,
-            holes=measurement.holes,
-        ),
-        command=command,
     )
-    result = launch(job, settings, fit, on_event, engine="metrics without a network")
+    result = run(job, on_event, engine="metrics without a network")
     if not result.stopped:
         write_cube_images(job, settings, inputs.source.space)
     restored = other_background(
@@ -222,21 +190,6 @@ def metrics(
     )
     remarks = (*inputs.source.remarks, *mask_remarks(inputs), *restored)
     return replace(result, remarks=remarks)
-
-
-def _layout(inputs: Inputs, grid: BlockGrid) -> Layout:
-    volume = inputs.source.volume
-    voxels = grid.block((0, 0, 0)).write_roi.size
-    fit = plan_layout(
-        budget(inputs.settings),
-        Need(
-            block_bytes=2 * voxels * volume.dtype.itemsize,
-            engine_bytes=_BYTES_HELD,
-            decoding_bytes=bytes_to_decode(volume),
-        ),
-        workers=inputs.settings.workers,
-    )
-    return fit.with_cache(min(ReadLimits().cache_bytes, fit.spare_bytes))
 
 
 def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:

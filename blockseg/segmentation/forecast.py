@@ -193,7 +193,7 @@ def plan(
         blocks=len(job.candidates),
         blocks_skipped=len(grid) - len(job.candidates),
         blocks_done=done,
-        levels=len(job.pyramids[0].levels),
+        levels=len(job.images[0].levels),
         shards=2 * len(job.candidates),
         files=_files(job) + predicted_cube_files(job, inputs.settings),
         bytes_read=round(read * itemsize * share),
@@ -201,7 +201,7 @@ def plan(
         decoded_over_region=decoded / grid.region.size,
         cache_bytes=layout.cache_bytes,
         bytes_written=round(
-            2 * written * sum(8.0**-level.index for level in job.pyramids[0].levels)
+            2 * written * sum(8.0**-level.index for level in job.images[0].levels)
         ),
         computed_over_written=ratio,
         work_over_one_pass=work_over_one_pass(inputs, decisions),
@@ -239,8 +239,8 @@ def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:
 
 def _files(job: Job) -> int:
     blocks = len(job.candidates)
-    of_labels = {3: 1, 2: 2}[job.pyramids[0].zarr_format]  # the group's own metadata
-    return of_labels + sum(predicted_files(image, blocks) for image in job.pyramids)
+    of_labels = {3: 1, 2: 2}[job.images[0].zarr_format]  # the group's own metadata
+    return of_labels + sum(predicted_files(image, blocks) for image in job.images)
 
 
 def _read_voxels(grid: BlockGrid) -> int:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.launch import launch
 from blockseg.blockwise.open_job import open_job
-from blockseg.blockwise.phases import Phase, Stored
 from blockseg.blockwise.planning.decisions import Decisions, decisions_from
 from blockseg.blockwise.planning.resources import (
     make_grid,
@@ -18,11 +16,12 @@ from blockseg.blockwise.planning.resources import (
     planned_reading,
 )
 from blockseg.blockwise.record.record import request_of
+from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.sources.background import normalization
+from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import Inputs, gather
 from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.blockwise.sources.remarks import closing_remarks
-from blockseg.blockwise.sources.rereading import BlockReading
 from blockseg.blockwise.sources.restored import other_background, other_skipping
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
@@ -88,12 +87,10 @@ def run(
         After Ctrl-C; the same call goes on.
     """
     job, inputs, decisions = prepare(
-        source, out, settings or RunSettings(), overwrite, on_event
+        source, out, settings or RunSettings(), overwrite, on_event, command=command
     )
-    result = launch(
-        replace(job, command=command),
-        inputs.settings,
-        plan_resources(inputs, decisions),
+    result = run_job(
+        job,
         on_event,
         engine=_engine(decisions),
         notes=(*_notes(decisions), *_unmeasured(job, inputs.settings)),
@@ -123,6 +120,7 @@ def prepare(
     on_event: OnJobEvent = ignore,
     *,
     foresee: bool = False,
+    command: str = "",
 ) -> tuple[Job, Inputs, Decisions]:
     """Check everything and decide what is open; nothing is written.
 
@@ -138,6 +136,7 @@ def prepare(
         sources={"source": inputs.source, "mask": inputs.mask},
         on_event=on_event,
         foresee=foresee,
+        command=command,
     )
     earlier = begun.earlier
     decisions = (
@@ -149,47 +148,34 @@ def prepare(
     cells = _cells(inputs, decisions, earlier)
     criteria = skip_criteria(decisions.sparse)
     layout = plan_resources(inputs, decisions)
-    segmentation = Segmentation(
-        source=inputs.source.spec,
-        space=inputs.source.space,
-        grid=grid,
+    reading = BlockReading(
+        grid,
+        inputs.source.spec,
+        inputs.source.space,
+        None if inputs.mask is None else inputs.mask.spec,
+        criteria=criteria,
+        affine=decisions.affine,
+        holes=decisions.hole_rule,
+    )
+    task = Segmentation(
+        reading,
         engines=engines_of(
             decisions, "" if inputs.weights is None else str(inputs.weights.path)
         ),
         trial=trial_of(inputs, decisions),
         threshold=decisions.threshold,
-        empty=decisions.empty,
-        holes=decisions.hole_rule,
         probability=probability,
         foreground=foreground,
-        mask=None if inputs.mask is None else inputs.mask.spec,
-        cache_bytes=layout.cache_bytes,
-        criteria=criteria,
+        empty=decisions.empty,
         scale=scale_from(cells["scale"]) if cells and settings.metrics else None,
     )
-    stored = (Stored(probability), Stored(foreground, column="foreground"))
     job = begun.job(
-        Phase(
-            "segment",
-            grid,
-            segmentation,
-            stored,
-            planned_reading(inputs, decisions, layout).traversal,
-            layout.workers,
-        ),
-        {"probability": probability, "foreground": foreground},
-        asdict(decisions),
+        task,
+        layout,
+        planned_reading(inputs, decisions, layout).traversal,
+        decisions=asdict(decisions),
         facts={**_facts(inputs, decisions, grid), "cells": cells},
         candidates=_candidates(inputs, grid, criteria),
-        reading=BlockReading(
-            grid,
-            segmentation.source,
-            segmentation.space,
-            segmentation.mask,
-            criteria=criteria,
-            affine=decisions.affine,
-            holes=decisions.hole_rule,
-        ),
     )
     return job, inputs, decisions
 

@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.launch import launch
 from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import writable
-from blockseg.blockwise.phases import Phase, Stored
-from blockseg.blockwise.planning.resources import budget
+from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.planning.tiling import block_shape
 from blockseg.blockwise.record.record import Paths
+from blockseg.blockwise.run import run
 from blockseg.config.settings import RunSettings
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.morphology.swc import swc_files
-from blockseg.runtime.memory import Need, plan_layout
+from blockseg.runtime.memory import Need
 from blockseg.synthesis.task import Centrelines, Recipe, Synthesis
-from blockseg.synthesis.truth_tables import MAIN, TRACING, TruthTables
+from blockseg.synthesis.truth_tables import TruthTables
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
@@ -97,7 +96,7 @@ def synth(
             "codec": settings.codec,
         },
     }
-    begun = open_job(target, request, settings, overwrite=overwrite)
+    begun = open_job(target, request, settings, overwrite=overwrite, command=command)
     image = PyramidSpec(
         uri=str(target),
         shape=recipe.shape,
@@ -120,35 +119,19 @@ def synth(
         )
         for name, dtype in _LABELS
     )
-    stored = (Stored(image), Stored(truth, column="foreground"))
-    synthesis = Synthesis(recipe, grid, image, truth, neurons, branches)
     tables = TruthTables(Paths(target))
     within = tables.swc.relative_to(target).as_posix()
-    tracing = Centrelines(recipe, str(target), within, size)
-    images = {"image": image, "neurons": neurons, "branches": branches, "truth": truth}
+    units = brain.neurites.units
+    voxels = grid.numbered(0).write_roi.size
     job = begun.job(
-        Phase(MAIN, grid, synthesis, stored),
-        images,
-        {"params": asdict(brain.params)},
-        between=(Phase(TRACING, brain.neurites.units, tracing, ()),),
-        command=command,
-    )
-    fit = plan_layout(
-        budget(settings),
-        Need(
-            block_bytes=_BYTES_A_VOXEL * grid.block((0, 0, 0)).write_roi.size,
-            engine_bytes=_BYTES_HELD,
-        ),
-        workers=settings.workers,
+        Synthesis(recipe, grid, image, neurons, branches, truth),
+        layout_for(settings, Need(_BYTES_A_VOXEL * voxels, _BYTES_HELD)),
+        decisions={"params": asdict(brain.params)},
+        then=(Centrelines(recipe, units, str(target), within, size),),
     )
     real = f", {len(swc)} reconstructed neurons" if swc else ""
-    result = launch(
-        job,
-        settings,
-        fit,
-        on_event,
-        engine=f"synthetic brain {recipe.preset}, seed {recipe.seed}{real}",
-    )
+    engine = f"synthetic brain {recipe.preset}, seed {recipe.seed}{real}"
+    result = run(job, on_event, engine=engine)
     if result.complete:
         tables.write(job.ledger or job.paths.ledger, job.record.fingerprint)
     return result

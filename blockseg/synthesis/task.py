@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from blockseg.blockwise.task import OpenTask, Stored, report_of
 from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.io.output.written_files import stored_file
+from blockseg.synthesis.truth_tables import MAIN, TRACING
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.neurons.placed import Placed
 from blockseg.synthetic.neurons.reconstruction import read_reconstruction
@@ -22,7 +24,7 @@ from blockseg.synthetic.truth import block_truth
 if TYPE_CHECKING:
     from blockseg.core.blocks import Meter
     from blockseg.core.geometry import Zyx
-    from blockseg.core.grid import BlockGrid
+    from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.stored_file import StoredFile
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.synthetic.neurons.sources import Neurites
@@ -66,7 +68,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """Makes and writes blocks of a synthetic brain; picklable."""
+    """Makes and writes blocks of a synthetic brain."""
+
+    name: ClassVar[str] = MAIN
 
     recipe: Recipe
     """Which brain."""
@@ -77,56 +81,60 @@ class Synthesis:
     image: PyramidSpec
     """uint16 grey levels."""
 
-    truth: PyramidSpec
-    """uint8, 1 on neurites."""
-
     neurons: PyramidSpec
     """uint32, one id a neuron, 0 for none."""
 
     branches: PyramidSpec
     """uint32, one id a branch, 0 for none."""
 
-    def __call__(self) -> _SynthBlock:
+    truth: PyramidSpec
+    """uint8, 1 on neurites."""
+
+    def open(self, cache_bytes: int) -> _Synthesising:  # noqa: ARG002
         """Get ready to draw."""
-        return _SynthBlock(self)
+        return _Synthesising(self)
+
+    def stores(self) -> tuple[Stored, ...]:
+        """Return the image and its labels."""
+        return (
+            Stored(self.image),
+            Stored(self.neurons, column=None),
+            Stored(self.branches, column=None),
+            Stored(self.truth, column="foreground"),
+        )
+
+    def reads(self) -> None:
+        """Nothing is read."""
 
 
-class _SynthBlock:
+class _Synthesising(OpenTask):
     def __init__(self, spec: Synthesis) -> None:
-        self._grid = spec.grid
         self._recipe = spec.recipe
         self._neurites = spec.recipe.brain().neurites
         # A brain caches what it draws, and blocks come on several threads.
         self._of_this_thread = threading.local()
-        self._image, self._truth, self._neurons, self._branches = (
-            PyramidWriter(p)
-            for p in (spec.image, spec.truth, spec.neurons, spec.branches)
-        )
+        self._writers = [PyramidWriter(stored.pyramid) for stored in spec.stores()]
 
-    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
-        roi = self._grid.block(self._grid.index_of(block_id)).write_roi
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        roi = block.write_roi
         with meter("synthesise"):
             brain = self._brain()
-            block = brain.block(roi)
-            known = block_truth(block, brain.params.contrast_unit)
+            drawn = brain.block(roi)
+            known = block_truth(drawn, brain.params.contrast_unit)
         with meter("write"):
-            written = self._image.write_block(roi, block.image)
-            neurons = self._neurons.write_block(roi, block.labels)
-            branches = self._branches.write_block(roi, block.branches)
-            truth = self._truth.write_block(roi, block.mask)
-        place = ",".join(map(str, (block_id, *roi.start, *roi.shape)))
-        return BlockReport(
-            block_id,
-            written=roi.size,
-            foreground=truth.nonzero,
-            nonzero=written.nonzero,
-            digest=written.crc32,
+            image, neurons, branches, truth = self._writers
+            written = (
+                image.write_block(roi, drawn.image),
+                neurons.write_block(roi, drawn.labels),
+                branches.write_block(roi, drawn.branches),
+                truth.write_block(roi, drawn.mask),
+            )
+        place = ",".join(map(str, (block.number, *roi.start, *roi.shape)))
+        return report_of(
+            block,
+            *written,
+            foreground=written[-1].nonzero,
             payload=f"{place},{known.row()}\n".encode(),
-            files=tuple(
-                file
-                for one in (written, neurons, branches, truth)
-                for file in one.stored
-            ),
         )
 
     def _brain(self) -> SyntheticBrain:
@@ -136,16 +144,18 @@ class _SynthBlock:
         brain: SyntheticBrain = mine.brain
         return brain
 
-    def close(self) -> None:
-        """Nothing is held."""
-
 
 @dataclass(frozen=True, slots=True)
 class Centrelines:
-    """Writes the neurons of a synthetic brain as SWC, part by part; picklable."""
+    """Writes the neurons of a synthetic brain as SWC, part by part."""
+
+    name: ClassVar[str] = TRACING
 
     recipe: Recipe
     """Which brain."""
+
+    grid: BlockGrid
+    """Parts that its neurons are drawn in."""
 
     out: str
     """The output."""
@@ -156,22 +166,28 @@ class Centrelines:
     voxel_size: tuple[float, float, float]
     """Along (z, y, x), in µm."""
 
-    def __call__(self) -> _CentrelineUnit:
+    def open(self, cache_bytes: int) -> _Tracing:  # noqa: ARG002
         """Get ready to draw."""
-        return _CentrelineUnit(self)
+        return _Tracing(self)
+
+    def stores(self) -> tuple[()]:
+        """No image: its files are told by name."""
+        return ()
+
+    def reads(self) -> None:
+        """Nothing is read."""
 
 
-class _CentrelineUnit:
+class _Tracing(OpenTask):
     def __init__(self, spec: Centrelines) -> None:
         self._spec = spec
         self._brain = spec.recipe.brain()
 
-    def __call__(self, block_id: int, meter: Meter) -> BlockReport:
-        neurites = self._brain.neurites
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
         rows: list[str] = []
         files: list[StoredFile] = []
         with meter("trace"):
-            for tracing in neurites.owned(neurites.units.index_of(block_id)):
+            for tracing in self._brain.neurites.owned(block.index):
                 for neuron in tracing.neurons():
                     tree = neuron_swc(
                         tracing,
@@ -186,7 +202,9 @@ class _CentrelineUnit:
                         f"{b.branch},{b.neuron},{b.snr:.4g},{b.length:.1f}\n"
                         for b in tree.branches
                     ]
-        return BlockReport(block_id, payload="".join(rows).encode(), files=tuple(files))
+        return BlockReport(
+            block.number, payload="".join(rows).encode(), files=tuple(files)
+        )
 
     def _save(self, name: str, text: str) -> StoredFile:
         within = f"{self._spec.within}/{name}"
@@ -200,6 +218,3 @@ class _CentrelineUnit:
             return stored_file(self._spec.out, within)
         except OSError as error:
             raise write_error(error, str(path)) from error
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -39,7 +39,7 @@ def write(spec: PyramidSpec, order: list[int], threads: int = 1) -> None:
     data = image()
 
     def write_one(block_id: int) -> None:
-        roi = spec.grid.block(spec.grid.index_of(block_id)).write_roi
+        roi = spec.grid.numbered(block_id).write_roi
         writer.write_block(roi, data[roi.slices()])
 
     with ThreadPoolExecutor(threads) as pool:

@@ -77,7 +77,7 @@ def test_several_threads_share_what_one_of_them_decodes(tmp_path: Path) -> None:
 
     def read(block: int) -> int:
         with counting() as count:
-            volume.read(GRID.block(GRID.index_of(block)).read_roi)
+            volume.read(GRID.numbered(block).read_roi)
         return count.total
 
     with ThreadPoolExecutor(4) as pool:

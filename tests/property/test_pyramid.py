@@ -52,7 +52,7 @@ def sparse(shape: Zyx, dtype: str, seed: int) -> NDArray[Any]:
 def write_all(spec: PyramidSpec, data: NDArray[Any], order: list[int]) -> None:
     writer = PyramidWriter(spec)
     for block_id in order:
-        roi = spec.grid.block(spec.grid.index_of(block_id)).write_roi
+        roi = spec.grid.numbered(block_id).write_roi
         writer.write_block(roi, data[roi.slices()])
     for level, grid in spec.second_pass_grids():
         for block in grid:

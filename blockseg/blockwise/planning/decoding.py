@@ -86,7 +86,7 @@ def _chunks(
     grid: BlockGrid, chunk: Zyx, block: int
 ) -> Iterator[tuple[tuple[int, ...], int]]:
     """Yield each chunk that a block reads, and its voxels inside the volume."""
-    roi = grid.block(grid.index_of(block)).read_roi
+    roi = grid.numbered(block).read_roi
     axes = [
         [(i, min((i + 1) * c, n) - i * c) for i in range(a // c, -(-b // c))]
         for a, b, c, n in zip(

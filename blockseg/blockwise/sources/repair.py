@@ -32,14 +32,14 @@ def try_again(job: Job, ledger: Ledger, on_event: OnJobEvent) -> None:
     LedgerError
         If the ledger cannot be read.
     """
-    if job.verify:
+    if job.settings.verify:
         on_event(Message("reading every file of OUT to compare it with the ledger"))
-    damage = find_damage(job.paths.out, ledger, on_event, contents=job.verify)
+    damage = find_damage(job.paths.out, ledger, on_event, contents=job.settings.verify)
     if damage.files:
         on_event(
             Message(f"{damage.counted()} damaged and made again: {damage.described()}")
         )
-    elif job.verify:
+    elif job.settings.verify:
         on_event(
             Message(f"all {damage.looked_at} files of OUT are as they were written")
         )
@@ -51,7 +51,7 @@ def try_again(job: Job, ledger: Ledger, on_event: OnJobEvent) -> None:
         unknown += unsure
         if _reset(ledger, phase, again | gone):
             _reset_above(job, ledger, phase)
-    if unknown and job.verify:
+    if unknown and job.settings.verify:
         on_event(
             Message(
                 f"{unknown} blocks were written by a blockseg that kept no checksums: "
@@ -69,6 +69,8 @@ def _without_files(ledger: Ledger, phase: Phase) -> tuple[set[int], int]:
     gone: set[int] = set()
     unknown = 0
     for stored in phase.stored:
+        if stored.column is None:
+            continue
         nonzero = ledger.column(phase.name, stored.column, len(phase.grid))
         blocks = np.flatnonzero((nonzero > 0) & ~known).tolist()
         gone.update(missing_files(stored.pyramid, blocks, stored.level))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.blockwise.events import OnJobEvent
-    from blockseg.blockwise.sources.rereading import BlockReading
+    from blockseg.blockwise.sources.block_reading import BlockReading
     from blockseg.blockwise.sources.watched import Watched
     from blockseg.io.source_files.table import FileTable
     from blockseg.runtime.ledger.ledger import Ledger

@@ -198,7 +198,7 @@ class Survey:
         count = min(wanted, len(grid))
         borders = np.linspace(0, len(grid), count + 1).astype(np.int64)
         numbers = [int(self._rng.integers(a, b)) for a, b in pairwise(borders)]
-        boxes = [grid.block(grid.index_of(number)).write_roi for number in numbers]
+        boxes = [grid.numbered(number).write_roi for number in numbers]
         with ThreadPoolExecutor(readers(self._volume, _READERS)) as pool:
             looked = list(pool.map(self._group, boxes))
         return [group for group in looked if group is not None]

@@ -42,7 +42,7 @@ def decoded_by(grid, chunk, reading, workers, itemsize=2):
 
 
 def chunks_of(grid, chunk, block):
-    roi = grid.block(grid.index_of(block)).read_roi
+    roi = grid.numbered(block).read_roi
     axes = [
         [(i, min((i + 1) * c, n) - i * c) for i in range(a // c, -(-b // c))]
         for a, b, c, n in zip(

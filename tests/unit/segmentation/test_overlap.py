@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import zarr
 
+from blockseg.blockwise.phases import Phase
+from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.core.grid import BlockGrid
-from blockseg.core.space import Space
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.io.find import find
 from blockseg.io.output.create import create_output
@@ -58,17 +59,15 @@ def actor(tmp_path):
     spec = PyramidSpec(str(tmp_path / "o"), SHAPE, (16, 16, 16))
     mask = PyramidSpec(str(tmp_path / "o" / "labels" / "m"), SHAPE, (16, 16, 16))
     create_output(spec, mask)
-    actor = Segmentation(
-        source=find(tmp_path / "a"),
-        space=Space(),
-        grid=grid,
+    task = Segmentation(
+        BlockReading(grid, find(tmp_path / "a")),
         engines=(BackendSpec("fake", "", (16, 16, 16)),),
         trial=EngineCriteria((), FIELDS["sdasn"], Affine(0, 1), 128),
         threshold=128,
         probability=spec,
         foreground=mask,
-        cache_bytes=2**20,
-    )()
+    )
+    actor = Phase(task, cache_bytes=2**20)()
     yield actor
     actor.close()
 

@@ -1,4 +1,4 @@
-"""Second reading of what blocks read, which tells whether it is still the same."""
+"""Reading of a task's blocks: by its workers, and once more to tell a changed source."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.reads import note_read, noting_reads
 from blockseg.inference.path_opening import SEEN
 from blockseg.inference.skip_filter import SkipFilter, infer_filtered
+from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.holes.mended_volume import AROUND_HOLES, MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.open import open_volume
@@ -19,21 +20,27 @@ from blockseg.io.open import open_volume
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from blockseg.core.cubes import SkipCriteria
+    from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.holes import HoleRule
     from blockseg.core.space import Space
     from blockseg.core.specs import Affine, AffineField, VolumeSpec
     from blockseg.inference.engine import Segmented
+    from blockseg.io.protocol import Volume
 
-__all__ = ["BlockReading"]
+__all__ = ["BlockReading", "OpenReading"]
 
 _READERS = 4
+_MASK_CACHE = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class BlockReading:
-    """Reading of a job's blocks: what, and in which order."""
+    """What blocks read of a source and its mask, and in which order."""
 
     grid: BlockGrid
     """The blocks."""
@@ -42,17 +49,17 @@ class BlockReading:
     """Source."""
 
     space: Space | None = None
-    """Space of the source, where there is a mask."""
+    """Space of the source, with the user's voxel size, where there is a mask."""
 
     mask: VolumeSpec | None = None
-    """Mask, which is read before."""
+    """Mask, which is read before; its nonzero voxels count."""
 
     outside: bool = False
     """Whether blocks wholly outside of the mask are read as well, and no block more than
     is needed to measure it."""
 
     criteria: SkipCriteria | None = None
-    """Criteria of what need not be read."""
+    """Criteria of what need not be read; None if all is."""
 
     affine: Affine | AffineField | None = None
     """Normalisation of the run, where something is skipped."""
@@ -68,6 +75,22 @@ class BlockReading:
             margin += AROUND_HOLES
         return BlockReach.of(self.grid, margin)
 
+    def open(self, cache_bytes: int | None = None) -> OpenReading:
+        """Open source and mask in this process.
+
+        Parameters
+        ----------
+        cache_bytes
+            Bytes of decoded chunks of the source to keep; a default if not given.
+
+        Raises
+        ------
+        VolumeError
+            If one cannot be opened.
+        """
+        limits = ReadLimits() if cache_bytes is None else ReadLimits(cache_bytes)
+        return OpenReading(self, open_volume(self.source, limits))
+
     def changed(
         self, blocks: Iterable[int], before: Mapping[int, Sequence[int]]
     ) -> list[int]:
@@ -80,7 +103,7 @@ class BlockReading:
         before
             Checksums of what each read; one that is missing counts as changed.
         """
-        reader = _Reader(self)
+        reading = self.open()
 
         def differs(block: int) -> bool:
             known = before.get(block)
@@ -88,7 +111,7 @@ class BlockReading:
                 return True
             with noting_reads() as sums:
                 try:
-                    reader.read(block)
+                    reading.read(block)
                 except VolumeError:
                     return True
             return list(known) != sums
@@ -99,38 +122,60 @@ class BlockReading:
         return [block for block, is_other in zip(every, found, strict=True) if is_other]
 
 
-class _Reader:
-    """Reads blocks as their actors do, and does nothing with them."""
+class OpenReading:
+    """Source and mask of a task, open in a process.
 
-    def __init__(self, spec: BlockReading) -> None:
+    Parameters
+    ----------
+    spec
+        What is read.
+    volume
+        The source.
+    """
+
+    def __init__(self, spec: BlockReading, volume: Volume) -> None:
         self._spec = spec
-        self._source = MendedVolume(open_volume(spec.source), spec.holes)
+        self.volume = volume
+        self.mended = MendedVolume(volume, spec.holes)
         shape = spec.grid.volume_shape
-        self._mask = None
+        self.mask = None
         if spec.mask is not None and spec.space is not None:
-            self._mask = MaskSampler(open_volume(spec.mask), shape, spec.space)
-        self._skip_filter = None
+            mask = open_volume(spec.mask, ReadLimits(_MASK_CACHE))
+            self.mask = MaskSampler(mask, shape, spec.space)
+        self.skip_filter = None
         if spec.criteria is not None and spec.affine is not None:
-            self._skip_filter = SkipFilter(spec.criteria, shape, spec.affine)
+            self.skip_filter = SkipFilter(spec.criteria, shape, spec.affine)
+
+    def inside(self, roi: Roi) -> NDArray[np.bool_] | None:
+        """Return which voxels of a region the mask holds; None if there is no mask.
+
+        Raises
+        ------
+        VolumeError
+            If the mask cannot be read.
+        """
+        if self.mask is None:
+            return None
+        inside = self.mask.inside(roi)
+        note_read(inside)
+        return inside
 
     def read(self, number: int) -> None:
+        """Read a block as a task does, and do nothing with it."""
         grid = self._spec.grid
-        block = grid.block(grid.index_of(number))
-        inside = None
-        if self._mask is not None:
-            inside = self._mask.inside(block.write_roi)
-            note_read(inside)
-            if not self._spec.outside and not inside.any():
-                return
-        if self._skip_filter is None:
-            look = self._source.glance if self._spec.outside else self._source.look
+        block = grid.numbered(number)
+        inside = self.inside(block.write_roi)
+        if not self._spec.outside and inside is not None and not inside.any():
+            return
+        if self.skip_filter is None:
+            look = self.mended.glance if self._spec.outside else self.mended.look
             note_read(look(block.read_roi).voxels)
             return
         with suppress(_HasReadError):
             infer_filtered(
-                self._skip_filter,
+                self.skip_filter,
                 _Nobody(),
-                self._source,
+                self.mended,
                 block.write_roi,
                 max(grid.halo),
                 inside,

@@ -1,4 +1,4 @@
-"""Start of a job on the executor that the user asked for."""
+"""Run of a job on the executor that the user asked for."""
 
 from __future__ import annotations
 
@@ -22,23 +22,21 @@ if TYPE_CHECKING:
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
 
-__all__ = ["launch"]
+__all__ = ["run"]
 
 _OWN_WORKERS = 120.0  # seconds without any, after which a cluster counts as lost
 _BATCH_WORKERS = 3600.0  # those of a batch system may wait in its queue
 
 
-def launch(
+def run(
     job: Job,
-    settings: RunSettings,
-    layout: Layout,
     on_event: OnJobEvent,
     *,
     engine: str,
     notes: tuple[str, ...] = (),
     gpus: tuple[str, ...] = (),
 ) -> JobResult:
-    """Run a job to its end, or as far as it gets.
+    """Run a job to its end, or as far as it gets, where the user wants it to run.
 
     The cluster comes first: a scheduler that does not answer is told before
     anything is written.
@@ -47,10 +45,6 @@ def launch(
     ----------
     job
         What to do.
-    settings
-        Which scheduler.
-    layout
-        How many workers of our own fit the machine.
     on_event
         Told what happens.
     engine, notes
@@ -66,6 +60,7 @@ def launch(
     LedgerError
         If another run holds OUT.
     """
+    settings, layout = job.settings, job.layout
     with ExitStack() as stack:
         executor: Executor = SerialExecutor()
         dashboard, workers = "", 0
