@@ -9,22 +9,21 @@ from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import output_of
 from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
-from blockseg.blockwise.record.record import copy_request
+from blockseg.blockwise.record.request import READING, Request, deciding
 from blockseg.blockwise.run import run
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import open_source
 from blockseg.blockwise.task import OpenTask, Stored, report_of
-from blockseg.core.reads import note_read
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
+    from blockseg.blockwise.sources.block_reading import OpenReading
     from blockseg.config.settings import RunSettings
     from blockseg.core.blocks import BlockReport, Meter
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.specs import VolumeSpec
-    from blockseg.io.protocol import Volume
 
 __all__ = ["convert"]
 
@@ -46,8 +45,8 @@ class Copy:
 
     def open(self, cache_bytes: int) -> _Copying:
         """Open both."""
-        source = self.reads().open(cache_bytes).volume
-        return _Copying(self.grid, source, PyramidWriter(self.image))
+        reading = self.reads().open(cache_bytes)
+        return _Copying(self.grid, reading, PyramidWriter(self.image))
 
     def stores(self) -> tuple[Stored, ...]:
         """Return the image."""
@@ -61,13 +60,12 @@ class Copy:
 @dataclass(frozen=True, slots=True)
 class _Copying(OpenTask):
     grid: BlockGrid
-    source: Volume
+    reading: OpenReading
     writer: PyramidWriter
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
         with meter("read"):
-            raw = self.source.read(block.write_roi)
-            note_read(raw)
+            raw = self.reading.look(block.write_roi).voxels
         with meter("write"):
             roi = block.write_roi.shifted(-a for a in self.grid.region.start)
             written = self.writer.write_block(roi, raw)
@@ -112,10 +110,9 @@ def convert(
     target = output_of(opened.spec, out)
     begun = open_job(
         target,
-        copy_request(opened, settings),
+        Request(deciding(settings, READING), opened),
         settings,
         overwrite=overwrite,
-        sources={"source": opened},
         on_event=on_event,
         command=command,
     )
@@ -132,10 +129,7 @@ def convert(
     )
     image.check_grid(grid)
     task = Copy(opened.spec, grid, image)
-    job = begun.job(
-        task,
-        *reading_layout(settings, grid, volume, copies=4),
-        decisions={"block": list(grid.block_shape)},
-    )
+    layout = reading_layout(settings, grid, volume, copies=4)
+    job = begun.job(task, *layout)
     result = run(job, on_event, engine="copying")
     return replace(result, remarks=opened.remarks)

@@ -30,7 +30,6 @@ from blockseg.runtime.ledger.ownership import discard_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -79,27 +78,26 @@ def execute(
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.
     """
-    with locked_output(job.paths, fresh=not job.resumed, settle=settle):
-        path = job.ledger or job.paths.ledger
-        with _ledger(job, path) as ledger:
-            if job.resumed:  # before anything of it is written again
-                try_again(job, ledger, on_event)
-            if job.images:
-                ours = [file for _, file in ledger.written.of(METADATA)]
-                ledger.written.put(METADATA, create_output(*job.images, ours=ours))
-            record = replace(
-                job.record, sessions=(*job.record.sessions, session(job.command))
-            )
-            record.save(job.paths.record)
-            remove_stale_locks(job.paths.out)
-            if job.record.decisions.get("trial"):
-                ledger.put("engine", json.dumps(job.record.decisions["trial"]))
-            job.watch.begin(ledger, on_event)
-            before = len(job.candidates) - len(
-                _pending(ledger, job.main, job.candidates)
-            )
-            on_event(started(before))
-            return _Session(job, executor, ledger, on_event, record).run()
+    with (
+        locked_output(job.paths, fresh=not job.resumed, settle=settle),
+        _ledger(job) as ledger,
+    ):
+        if job.resumed:  # before anything of it is written again
+            try_again(job, ledger, on_event)
+        if job.images:
+            ours = [file for _, file in ledger.written.of(METADATA)]
+            ledger.written.put(METADATA, create_output(*job.images, ours=ours))
+        record = replace(
+            job.record, sessions=(*job.record.sessions, session(job.command))
+        )
+        record.save(job.paths.record)
+        remove_stale_locks(job.paths.out)
+        if job.record.decisions.get("trial"):
+            ledger.put("engine", json.dumps(job.record.decisions["trial"]))
+        job.watch.begin(ledger, on_event)
+        before = len(job.candidates) - len(_pending(ledger, job.main, job.candidates))
+        on_event(started(before))
+        return _Session(job, executor, ledger, on_event, record).run()
 
 
 @dataclass(slots=True)
@@ -235,12 +233,12 @@ class _Session:
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
 
 
-def _ledger(job: Job, path: Path) -> Ledger:
+def _ledger(job: Job) -> Ledger:
     if job.resumed:
-        return Ledger.open(path, job.record.fingerprint)
+        return Ledger.open(job.ledger, job.record.fingerprint)
     # One in its usual place is gone already; elsewhere OUT's old one still lies.
-    discard_ledger(path, job.paths.owner)
-    return Ledger.create(path, job.record.fingerprint, job.paths.owner)
+    discard_ledger(job.ledger, job.paths.owner)
+    return Ledger.create(job.ledger, job.record.fingerprint, job.paths.owner)
 
 
 def _pending(

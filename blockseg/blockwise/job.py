@@ -9,6 +9,7 @@ from blockseg.blockwise.sources.watch import Watch
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -51,8 +52,8 @@ class Job:
     coarse: tuple[Phase, ...]
     """Passes after it, in order: other tasks, and levels of what the task wrote."""
 
-    ledger: Path | None = None
-    """The ledger, if not in its usual place."""
+    ledger: Path
+    """State of every block."""
 
     command: str = ""
     """Command line as the user typed it."""
@@ -67,11 +68,21 @@ class Job:
 
     def done_before(self) -> int:
         """Blocks of the main pass that earlier sessions wrote."""
-        path = self.ledger or self.paths.ledger
-        if not self.resumed or not path.exists():
+        if not self.resumed or not self.ledger.exists():
             return 0
-        with Ledger.read(path) as ledger:
+        with Ledger.read(self.ledger) as ledger:
             return ledger.summary(self.main.name).done
+
+    def payloads(self) -> Iterator[tuple[int, bytes]]:
+        """Yield number and payload of each block of the task that is done and has one.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger cannot be read.
+        """
+        with Ledger.read(self.ledger, self.record.fingerprint) as ledger:
+            yield from ledger.payloads(self.main.name)
 
 
 @dataclass(frozen=True, slots=True)

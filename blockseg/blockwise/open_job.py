@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.blockwise.sources.inputs import Source
+    from blockseg.blockwise.record.request import Request
     from blockseg.blockwise.sources.watched import Watched
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
@@ -46,8 +46,8 @@ class OpenedJob:
     paths: Paths
     """Where everything is kept."""
 
-    request: dict[str, Any]
-    """Values that decide the result."""
+    request: Request
+    """What decides the result."""
 
     settings: RunSettings
     """Settings, of which those of execution count here."""
@@ -81,7 +81,7 @@ class OpenedJob:
         layout: Layout,
         traversal: TraversalOrder | None = None,
         *,
-        decisions: dict[str, Any],
+        decisions: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
         candidates: NDArray[np.int64] | None = None,
         then: tuple[BlockTask, ...] = (),
@@ -97,7 +97,7 @@ class OpenedJob:
         traversal
             Order of the blocks; by number if not given.
         decisions
-            Every automatic choice, as plain values.
+            Every automatic choice, as plain values; the shape of blocks if not given.
         facts
             For the reader of ``run.json``, beside the phases and the machine.
         candidates
@@ -112,11 +112,13 @@ class OpenedJob:
         """
         if candidates is None:
             candidates = np.arange(len(task.grid), dtype=np.int64)
+        if decisions is None:
+            decisions = {"block": list(task.grid.block_shape)}
         main = Phase(task, traversal, layout.workers, layout.cache_bytes)
         coarse = (*map(Phase, then), *coarse_phases(task))
         record = self.earlier or RunRecord(
-            request=self.request,
-            decisions=decisions,
+            request=self.request.to_plain(),
+            decisions=dict(decisions),
             execution={},
             facts={
                 **(facts or {}),
@@ -136,7 +138,7 @@ class OpenedJob:
             main=main,
             candidates=candidates,
             coarse=coarse,
-            ledger=self.ledger,
+            ledger=self.ledger or self.paths.ledger,
             command=self.command,
             watch=self._watch(Watch(self.sources, task.reads(), task.name)),
         )
@@ -153,11 +155,10 @@ class OpenedJob:
 
 def open_job(
     out: Path,
-    request: dict[str, Any],
+    request: Request,
     settings: RunSettings,
     *,
     overwrite: bool,
-    sources: Mapping[str, Source | None] | None = None,
     on_event: OnJobEvent = ignore,
     foresee: bool = False,
     command: str = "",
@@ -169,13 +170,11 @@ def open_job(
     out
         Absolute path of the output.
     request
-        What decides the result, as plain JSON values.
+        What decides the result; what it reads is watched for changes.
     settings
         Of the user.
     overwrite
         Start anew where OUT holds an earlier result.
-    sources
-        What is read, by the names ``source`` and ``mask``: to be watched for changes.
     on_event
         Told before what takes long.
     foresee
@@ -193,10 +192,12 @@ def open_job(
         If OUT holds something that blockseg did not make.
     """
     paths = Paths(out)
-    earlier = earlier_record(paths, request, overwrite=overwrite)
-    ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
+    plain = request.to_plain()
+    earlier = earlier_record(paths, plain, overwrite=overwrite)
+    ledger = ledger_place(paths, plain, settings.ledger, earlier, overwrite=overwrite)
     watched: tuple[Watched, ...] = ()
-    if sources and (earlier is not None or not foresee):
+    if earlier is not None or not foresee:
+        sources = {"source": request.source, "mask": request.mask}
         watched = look_at(sources, on_event)
     return OpenedJob(
         paths, request, settings, earlier, ledger, watched, on_event, foresee, command

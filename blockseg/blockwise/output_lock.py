@@ -6,7 +6,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord, what_differs
+from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
+from blockseg.blockwise.record.request import what_differs
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
 from blockseg.io.output.create import has_data
 from blockseg.runtime.ledger.ownership import tells_of_blocks

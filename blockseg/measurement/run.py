@@ -12,7 +12,7 @@ from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import default_output, output_of, stem
 from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
-from blockseg.blockwise.record.record import measure_request
+from blockseg.blockwise.record.request import READING, Request, deciding
 from blockseg.blockwise.run import run
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
@@ -31,7 +31,6 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import HoleRule
-from blockseg.core.reads import note_read
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
@@ -92,8 +91,7 @@ class _Measuring(OpenTask):
         roi = block.write_roi
         with meter("read"):
             inside = self.reading.inside(roi)
-            seen = self.reading.mended.glance(roi)
-            note_read(seen.voxels)
+            seen = self.reading.look(roi, closely=False)
         with meter("metrics"):
             measured = seen.measured()
             cubes = count_cubes(
@@ -154,10 +152,13 @@ def metrics(
     inputs = _gather(source, out, settings)
     begun = open_job(
         inputs.out,
-        measure_request(inputs.source, inputs.mask, settings),
+        Request(
+            deciding(settings, READING | {"normalization"}, measure="cells"),
+            inputs.source,
+            inputs.mask,
+        ),
         settings,
         overwrite=overwrite,
-        sources={"source": inputs.source, "mask": inputs.mask},
         on_event=on_event,
         command=command,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from blockseg.blockwise.planning.resources import (
     plan_resources,
     planned_reading,
 )
-from blockseg.blockwise.record.record import request_of
+from blockseg.blockwise.record.request import Request, deciding
 from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading
@@ -23,7 +23,7 @@ from blockseg.blockwise.sources.inputs import Inputs, gather
 from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.blockwise.sources.remarks import closing_remarks
 from blockseg.blockwise.sources.restored import other_background, other_skipping
-from blockseg.config.settings import RunSettings
+from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
@@ -130,10 +130,9 @@ def prepare(
     inputs = gather(source, out, settings)
     begun = open_job(
         inputs.out,
-        request_of(inputs),
+        _request(inputs),
         settings,
         overwrite=overwrite,
-        sources={"source": inputs.source, "mask": inputs.mask},
         on_event=on_event,
         foresee=foresee,
         command=command,
@@ -178,6 +177,20 @@ def prepare(
         candidates=_candidates(inputs, grid, criteria),
     )
     return job, inputs, decisions
+
+
+def _request(inputs: Inputs) -> Request:
+    weights = inputs.weights
+    # Of weights and mask the content counts; a skipping run is told by what it skips.
+    elsewhere = EXECUTION | {"weights", "mask", "sparse"}
+    names = {field.name for field in fields(RunSettings)} - elsewhere
+    sparse = {"sparse": True} if inputs.sparse else {}
+    return Request(
+        deciding(inputs.settings, names, halo=inputs.halo, **sparse),
+        inputs.source,
+        inputs.mask,
+        None if weights is None else weights.sha256,
+    )
 
 
 def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:

@@ -11,7 +11,6 @@ import numpy as np
 
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.blockwise.task import OpenTask, Stored, report_of
-from blockseg.core.reads import note_read
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.inference import devices
@@ -128,8 +127,7 @@ class _Segmenting(OpenTask):
             return self._sparse(block, self._reading.skip_filter, inside, meter)
         # 2. Its voxels with the halo, holes filled.
         with meter("read"):
-            seen = self._reading.mended.look(block.read_roi)
-            note_read(seen.voxels)
+            seen = self._reading.look(block.read_roi)
         inner = seen.within(block.write_roi.slices(block.read_roi.start))
         read_bytes, empty = seen.voxels.nbytes, self._spec.empty
         if empty is not None and bool((inner.voxels == empty).all()):

@@ -13,6 +13,7 @@ from blockseg.blockwise.outputs import writable
 from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.planning.tiling import block_shape
 from blockseg.blockwise.record.record import Paths
+from blockseg.blockwise.record.request import Request, deciding
 from blockseg.blockwise.run import run
 from blockseg.config.settings import RunSettings
 from blockseg.core.grid import BlockGrid
@@ -81,21 +82,19 @@ def synth(
     block = settings.block or block_shape(recipe.shape, 128)
     grid = BlockGrid(recipe.shape, block)
     target = writable(out)
-    request = {
-        "source": None,
-        "mask": None,
-        "weights": None,
-        "settings": {
-            "shape": list(recipe.shape),
-            "preset": recipe.preset,
-            "seed": recipe.seed,
-            "swc": [sha256(path.read_bytes()).hexdigest() for path in files],
-            "block": list(block),
-            "voxel-size": list(size),
-            "zarr-format": settings.zarr_format,
-            "codec": settings.codec,
-        },
+    of_recipe = {
+        "shape": recipe.shape,
+        "preset": recipe.preset,
+        "seed": recipe.seed,
+        "swc": [sha256(path.read_bytes()).hexdigest() for path in files],
     }
+    request = Request(
+        deciding(
+            replace(settings, block=block, voxel_size=size),
+            ("block", "voxel_size", "zarr_format", "codec"),
+            **of_recipe,
+        )
+    )
     begun = open_job(target, request, settings, overwrite=overwrite, command=command)
     image = PyramidSpec(
         uri=str(target),
@@ -133,5 +132,5 @@ def synth(
     engine = f"synthetic brain {recipe.preset}, seed {recipe.seed}{real}"
     result = run(job, on_event, engine=engine)
     if result.complete:
-        tables.write(job.ledger or job.paths.ledger, job.record.fingerprint)
+        tables.write(job.ledger, job.record.fingerprint)
     return result

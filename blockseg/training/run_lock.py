@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blockseg.blockwise.record.record import now, session, which_settings_differ
+from blockseg.blockwise.record.record import now, session
+from blockseg.blockwise.record.request import which_settings_differ
 from blockseg.core.errors import (
     DISK_FULL,
     BlocksegError,

@@ -7,10 +7,10 @@ import json
 import platform
 import shlex
 import sys
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from blockseg.blockwise.record.facts import RecordedPhase, phase_from
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
@@ -18,51 +18,22 @@ from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.config.values import parse_roi
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.core.specs import VolumeSpec
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
-from blockseg.io.source_files.fingerprint import differences
 from blockseg.runtime.memory import machine
-
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
-    from blockseg.blockwise.sources.inputs import Inputs, Source
 
 __all__ = [
     "FOLDER",
     "Paths",
     "RunRecord",
-    "copy_request",
     "execution_of",
     "machine_facts",
-    "measure_request",
     "now",
-    "request_of",
     "session",
-    "what_differs",
-    "which_settings_differ",
 ]
 
 FOLDER = ".blockseg"
 _FORMAT = 1
-_SINCE_GPUS = ("precision", "float32", "auto")
-# Once the only default there was; what was decided then stands in the record.
-_NOT_CHOSEN = {
-    field.name: field.default
-    for field in fields(VolumeSpec)
-    if field.default is not MISSING
-}
-# What else of a VolumeSpec tells two volumes of one container apart, and how it is called.
-_CHOSEN = {
-    "level": "level",
-    "channel": "channel",
-    "timepoint": "time point",
-    "axes": "axes",
-    "stored_as": "stored as",
-    "allow_gaps": "gaps allowed:",
-    "format": "format",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,139 +228,8 @@ def processor_name() -> str:
     return next(names, platform.processor())
 
 
-def request_of(inputs: Inputs) -> dict[str, Any]:
-    """Return what decides the result of a run, as plain JSON values."""
-    weights = inputs.weights
-    return {
-        "source": _source(inputs.source),
-        "mask": None if inputs.mask is None else _source(inputs.mask),
-        "weights": None if weights is None else weights.sha256,
-        "settings": _settings(
-            inputs.settings, EXECUTION | {"weights", "mask", "sparse"}
-        )
-        | {"halo": inputs.halo}
-        | ({"sparse": True} if inputs.sparse else {}),
-    }
-
-
-def copy_request(source: Source, settings: RunSettings) -> dict[str, Any]:
-    """Return what decides the result of a conversion."""
-    kept = {"level", "dataset", "channel", "timepoint", "voxel_size", "roi", "block"}
-    kept |= {"zarr_format", "codec"}
-    others = {field.name for field in fields(RunSettings)} - kept
-    return {
-        "source": _source(source),
-        "mask": None,
-        "weights": None,
-        "settings": _settings(settings, others),
-    }
-
-
-def measure_request(
-    source: Source, mask: Source | None, settings: RunSettings
-) -> dict[str, Any]:
-    """Return what decides the metrics of a volume that no network has seen."""
-    kept = {"level", "dataset", "channel", "timepoint", "voxel_size", "roi", "block"}
-    kept |= {"normalization", "zarr_format", "codec"}
-    others = {field.name for field in fields(RunSettings)} - kept
-    return {
-        "source": _source(source),
-        "mask": None if mask is None else _source(mask),
-        "weights": None,
-        "settings": _settings(settings, others) | {"measure": "cells"},
-    }
-
-
 def execution_of(settings: RunSettings) -> dict[str, Any]:
     """Return the settings that leave the result alone."""
     return {
         name.replace("_", "-"): getattr(settings, name) for name in sorted(EXECUTION)
     }
-
-
-def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name what differs between two requests, for a user to read.
-
-    Files that hold voxels aside: what of them may differ, :mod:`blockseg.blockwise.sources.watch` says.
-    """
-    found = which_settings_differ(old["settings"], new["settings"])
-    if old["weights"] != new["weights"]:
-        found.append(
-            f"weights were {str(old['weights'])[:12]}…, now {str(new['weights'])[:12]}…"
-        )
-    for what in ("source", "mask"):
-        was, now_ = old[what], new[what]
-        if was == now_:
-            continue
-        if was is None or now_ is None:
-            found.append(f"--{what} was {'not ' if was is None else ''}given")
-        elif _NOT_CHOSEN | was["spec"] != _NOT_CHOSEN | now_["spec"]:
-            before, after = _told_apart(
-                _NOT_CHOSEN | was["spec"], _NOT_CHOSEN | now_["spec"]
-            )
-            found.append(f"the {what} was {before}, now {after}")
-        else:
-            changed = _changed(was["fingerprint"], now_["fingerprint"])
-            found += [f"the {what} changed: {line}" for line in changed]
-    return found
-
-
-def which_settings_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name the options that differ, for a user to read."""
-    return [
-        f"--{name} was {_said(old.get(name))}, now {_said(new.get(name))}"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-        and (name, old.get(name), new.get(name)) != _SINCE_GPUS
-    ]
-
-
-def _changed(was: dict[str, Any], now_: dict[str, Any]) -> list[str]:
-    try:
-        return differences(was, now_, data=False)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        return ["its fingerprint in run.json is damaged"]  # of whatever kind that was
-
-
-def _told_apart(was: dict[str, Any], now_: dict[str, Any]) -> tuple[str, str]:
-    """Name two volumes by all that tells them apart."""
-    if was["uri"] != now_["uri"] and was["path"] == now_["path"]:
-        return str(was["uri"]), str(now_["uri"])
-    names = [name for name in _CHOSEN if was.get(name) != now_.get(name)]
-    return _named(was, names), _named(now_, names)
-
-
-def _named(spec: dict[str, Any], names: list[str]) -> str:
-    place = f"{spec['uri']}/{spec['path']}" if spec["path"] else str(spec["uri"])
-    said = [f"{_CHOSEN[name]} {spec[name]}" for name in names if spec.get(name) != ""]
-    return " ".join([place, *said])
-
-
-def _source(source: Source) -> dict[str, Any]:
-    return {
-        "spec": asdict(source.spec),
-        "voxel_size": list(source.space.voxel_size),
-        "unit": source.space.unit,
-        "translation": list(source.space.translation),
-        "fingerprint": source.fingerprint,
-    }
-
-
-def _settings(settings: RunSettings, without: AbstractSet[str]) -> dict[str, Any]:
-    return {
-        field.name.replace("_", "-"): _plain(getattr(settings, field.name))
-        for field in fields(RunSettings)
-        if field.name not in without
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Roi):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return "auto"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

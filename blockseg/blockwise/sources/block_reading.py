@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.core.specs import Affine, AffineField, VolumeSpec
     from blockseg.inference.engine import Segmented
+    from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
 
 __all__ = ["BlockReading", "OpenReading"]
@@ -160,6 +161,25 @@ class OpenReading:
         note_read(inside)
         return inside
 
+    def look(self, roi: Roi, *, closely: bool = True) -> Seen:
+        """Return a region of the source, its holes filled, and note what was read.
+
+        Parameters
+        ----------
+        roi
+            Region, in the source's voxels.
+        closely
+            Whether to read around the region for holes that begin in it.
+
+        Raises
+        ------
+        VolumeError
+            If it cannot be read.
+        """
+        seen = self.mended.look(roi) if closely else self.mended.glance(roi)
+        note_read(seen.voxels)
+        return seen
+
     def read(self, number: int) -> None:
         """Read a block as a task does, and do nothing with it."""
         grid = self._spec.grid
@@ -168,8 +188,7 @@ class OpenReading:
         if not self._spec.outside and inside is not None and not inside.any():
             return
         if self.skip_filter is None:
-            look = self.mended.glance if self._spec.outside else self.mended.look
-            note_read(look(block.read_roi).voxels)
+            self.look(block.read_roi, closely=not self._spec.outside)
             return
         with suppress(_HasReadError):
             infer_filtered(

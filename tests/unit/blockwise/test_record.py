@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from blockseg.blockwise.record.record import RunRecord, what_differs
+from blockseg.blockwise.record.record import RunRecord
+from blockseg.blockwise.record.request import what_differs
 from blockseg.core.errors import LedgerError
 
 REQUEST = {
