@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,18 +12,46 @@ from blockseg.core.holes import Hole
 from blockseg.io.holes.flat import holes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from blockseg.io.holes.mended_volume import Seen
 
-__all__ = ["hole_lines", "hole_outcome", "holes_in"]
+__all__ = ["FoundHole", "FoundHoles", "hole_lines", "hole_outcome", "holes_in"]
 
 _OF_BLOCK = 32  # holes that a block tells apart; more are told as one
 _JOINED = 4096  # pieces that are put together at the end; more are only counted
 _LISTED = 64  # holes in the result
 _SHOWN = 3  # of these, named to people
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHole:
+    """One part of a source without data; its fields are the keys of ``run.json``."""
+
+    roi: str
+    """Box around it, in the source's voxels, as ``--roi`` takes it."""
+
+    voxels: int
+    """Its voxels."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHoles:
+    """Parts of a source without data; its fields are the keys of ``run.json``."""
+
+    voxels: int
+    """Voxels of all together."""
+
+    share: float
+    """Share of these in the voxels written."""
+
+    count: int
+    """Number of holes."""
+
+    largest: tuple[FoundHole, ...]
+    """The largest ones, the largest first."""
 
 
 def holes_in(
@@ -55,7 +84,7 @@ def holes_in(
     return (*found[: _OF_BLOCK - 1], Hole(box, sum(hole.voxels for hole in last)))
 
 
-def hole_outcome(holes: Iterable[Hole], written: int) -> dict[str, Any] | None:
+def hole_outcome(holes: Iterable[Hole], written: int) -> FoundHoles | None:
     """Return what blocks found to be no data, parts of a hole put together.
 
     Parameters
@@ -67,8 +96,7 @@ def hole_outcome(holes: Iterable[Hole], written: int) -> dict[str, Any] | None:
 
     Returns
     -------
-    Plain values: voxels, their share, how many holes, and the largest; None if there are
-    no holes.
+    None if there are no holes.
     """
     parts = list(holes)
     if not parts:
@@ -76,28 +104,27 @@ def hole_outcome(holes: Iterable[Hole], written: int) -> dict[str, Any] | None:
     joined = _joined(parts) if len(parts) <= _JOINED else parts
     joined.sort(key=lambda hole: (-hole.voxels, hole.roi.start))
     voxels = sum(hole.voxels for hole in parts)
-    return {
-        "voxels": voxels,
-        "share": voxels / max(written, 1),
-        "count": len(joined),
-        "largest": [
-            {"roi": str(hole.roi), "voxels": hole.voxels} for hole in joined[:_LISTED]
-        ],
-    }
+    return FoundHoles(
+        voxels=voxels,
+        share=voxels / max(written, 1),
+        count=len(joined),
+        largest=tuple(
+            FoundHole(str(hole.roi), hole.voxels) for hole in joined[:_LISTED]
+        ),
+    )
 
 
-def hole_lines(outcome: Mapping[str, Any] | None) -> tuple[str, ...]:
+def hole_lines(found: FoundHoles | None) -> tuple[str, ...]:
     """Return the same for people, without a full stop."""
-    if outcome is None:
+    if found is None:
         return ()
     places = [
         f"z {z}, y {y}, x {x}"
-        for z, y, x in (one["roi"].split(",") for one in outcome["largest"][:_SHOWN])
+        for z, y, x in (hole.roi.split(",") for hole in found.largest[:_SHOWN])
     ]
-    count = outcome["count"]
-    first = "at" if count == 1 else f"in {count} holes, the largest at"
+    first = "at" if found.count == 1 else f"in {found.count} holes, the largest at"
     text = (
-        f"holes: {outcome['voxels']:,} voxels ({_percent(outcome['share'])}) are no data, "
+        f"holes: {found.voxels:,} voxels ({_percent(found.share)}) are no data, "
         f"{first} {'; '.join(places)}; nothing is painted there, and blocks/nodata shows "
         "where"
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.empty_levels import empty_reports
-from blockseg.blockwise.job import Failure, JobResult
+from blockseg.blockwise.job import Failure, JobResult, Totals
 from blockseg.blockwise.output_lock import locked_output
 from blockseg.blockwise.record.record import now, session
 from blockseg.blockwise.record.skipping import sparse_outcome
@@ -227,7 +227,7 @@ class _Session:
                 this["sparse"] = result.sparse
             this["totals"] = result.totals
             if result.holes is not None:
-                this["holes"] = result.holes
+                this["holes"] = asdict(result.holes)
             if result.otherwise:
                 this["otherwise"] = result.otherwise
         replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
@@ -247,7 +247,7 @@ def _pending(
     return ledger.pending(phase.name, candidates)
 
 
-def _totals(summary: PhaseSummary) -> dict[str, Any]:
+def _totals(summary: PhaseSummary) -> Totals:
     return {**summary.totals, "seconds": dict(summary.seconds), "noted": summary.noted}
 
 

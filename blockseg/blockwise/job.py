@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.runtime.ledger.ledger import Ledger
+from blockseg.runtime.ledger.rows import BlockSums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from blockseg.blockwise.block_holes import FoundHoles
     from blockseg.blockwise.phases import Phase
     from blockseg.blockwise.record.record import Paths, RunRecord
     from blockseg.config.settings import RunSettings
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.runtime.memory import Layout
 
-__all__ = ["Failure", "Job", "JobResult"]
+__all__ = ["Failure", "Job", "JobResult", "Totals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,16 @@ class Failure:
     """One line."""
 
 
+class Totals(BlockSums):
+    """Sums over the blocks of a task that are done."""
+
+    seconds: dict[str, float]
+    """Wall seconds by activity, of all workers."""
+
+    noted: int
+    """Blocks done otherwise than planned."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobResult:
     """Outcome of a job."""
@@ -124,13 +136,13 @@ class JobResult:
     session_voxels: int
     """Voxels that this session wrote at level 0."""
 
-    totals: dict[str, Any]
-    """Sums over all blocks: written, computed, foreground, nonfinite, seconds."""
+    totals: Totals
+    """Sums over all blocks."""
 
     sparse: dict[str, Any] | None = None
     """Savings of ``--sparse``, and at what loss; None without it."""
 
-    holes: dict[str, Any] | None = None
+    holes: FoundHoles | None = None
     """Parts of the source without data: voxels, share, the largest holes; None if
     there is none."""
 

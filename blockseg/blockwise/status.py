@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.events import ignore
@@ -17,6 +17,11 @@ from blockseg.blockwise.sources.damage import find_damage
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blockseg.blockwise.block_holes import FoundHoles
 
 __all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
 
@@ -78,7 +83,7 @@ class RunStatus:
     failures: tuple[FailedBlockStatus, ...]
     """Blocks in quarantine."""
 
-    totals: dict[str, Any]
+    totals: Mapping[str, int]
     """Sums over the blocks that are done."""
 
     sessions: tuple[dict[str, Any], ...]
@@ -90,7 +95,7 @@ class RunStatus:
     damaged: tuple[str, ...] = ()
     """Files that are gone or of another size than when they were written, and how."""
 
-    holes: dict[str, Any] | None = None
+    holes: FoundHoles | None = None
     """Parts of the source without data; None if nothing was found yet."""
 
 
@@ -137,7 +142,7 @@ def status(out: str) -> RunStatus:
                 for row in ledger.failures(entry.name)
             ]
         main = entries[0].name
-        totals = dict(ledger.summary(main).totals)
+        totals = ledger.summary(main).totals
         holes = hole_outcome(ledger.holes(main), totals["written"])
         sparse = sparse_outcome(
             record.decisions.get("sparse"),
@@ -150,7 +155,7 @@ def status(out: str) -> RunStatus:
         command=record.sessions[-1]["command"] if record.sessions else "",
         phases=tuple(phases),
         failures=tuple(failures),
-        totals=totals,
+        totals=cast("dict[str, int]", totals),
         sessions=record.sessions,
         sparse=sparse,
         damaged=damaged,

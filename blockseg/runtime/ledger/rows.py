@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from blockseg.core.blocks import BlockState
 from blockseg.runtime.ledger.holes import HOLES
@@ -24,6 +24,7 @@ __all__ = [
     "SCHEMA",
     "SUMMED",
     "VERSION",
+    "BlockSums",
     "FailedBlock",
     "PhaseSummary",
     "to_row",
@@ -32,16 +33,21 @@ __all__ = [
 VERSION = "2"
 """Version of the schema; a ledger of another one is refused."""
 
-SUMMED = (
-    "written",
-    "computed",
-    "skipped",
-    "read_bytes",
-    "decoded_bytes",
-    "foreground",
-    "nonzero",
-    "nonfinite",
-)
+
+class BlockSums(TypedDict):
+    """Sums over blocks, by the columns that are added up."""
+
+    written: int
+    computed: int
+    skipped: int
+    read_bytes: int
+    decoded_bytes: int
+    foreground: int
+    nonzero: int
+    nonfinite: int
+
+
+SUMMED = tuple(BlockSums.__annotations__)
 """Columns of whole numbers that add up over blocks."""
 
 COLUMNS = (
@@ -138,8 +144,8 @@ class PhaseSummary:
     failed: int
     """Blocks given up."""
 
-    totals: Mapping[str, int]
-    """Sum over the blocks done of each of SUMMED."""
+    totals: BlockSums
+    """Sums over the blocks done."""
 
     seconds: Mapping[str, float]
     """Wall seconds by activity, of all workers; blocks done again count again."""
@@ -173,7 +179,7 @@ class PhaseSummary:
         return cls(
             done=done,
             failed=failed,
-            totals=dict(zip(SUMMED, map(int, totals), strict=True)),
+            totals=cast("BlockSums", dict(zip(SUMMED, map(int, totals), strict=True))),
             seconds=dict(seconds),
             noted=noted,
             started=started or 0.0,

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from blockseg.blockwise.block_holes import hole_lines, hole_outcome, holes_in
+from blockseg.blockwise.block_holes import FoundHole, hole_lines, hole_outcome, holes_in
 from blockseg.blockwise.sources.holes import told_holes
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import Hole, HoleRule
@@ -80,12 +80,12 @@ def test_parts_of_a_hole_in_several_blocks_are_one():
     ]
     outcome = hole_outcome(parts, 1_000_000)
     assert outcome is not None
-    assert outcome["voxels"] == 25576
-    assert outcome["count"] == 2
-    assert outcome["largest"] == [
-        {"roi": "10:13,0:128,0:64", "voxels": 24576},
-        {"roi": "40:50,0:10,0:10", "voxels": 1000},
-    ]
+    assert outcome.voxels == 25576
+    assert outcome.count == 2
+    assert outcome.largest == (
+        FoundHole("10:13,0:128,0:64", 24576),
+        FoundHole("40:50,0:10,0:10", 1000),
+    )
     (line,) = hole_lines(outcome)
     assert "25,576 voxels (2.6 %) are no data" in line
     assert "z 10:13, y 0:128, x 0:64; z 40:50" in line
