@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import output_of
 from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
 from blockseg.blockwise.record.request import READING, Request, deciding
-from blockseg.blockwise.run import run
+from blockseg.blockwise.run import open_job, run
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import open_source
 from blockseg.blockwise.task import OpenTask, Stored, report_of

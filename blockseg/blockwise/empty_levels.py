@@ -12,7 +12,7 @@ from blockseg.runtime.ledger.ledger import STATE_CODES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from blockseg.blockwise.phases import Phase
+    from blockseg.blockwise.task import Phase
     from blockseg.runtime.ledger.ledger import Ledger
 
 __all__ = ["empty_reports"]

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.events import JobStarted, OnJobEvent
     from blockseg.blockwise.job import Job
-    from blockseg.blockwise.phases import Phase
     from blockseg.blockwise.record.record import RunRecord
+    from blockseg.blockwise.task import Phase
     from blockseg.core.grid import BlockGrid
     from blockseg.runtime.events import Event
     from blockseg.runtime.executor import Executor

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.blockwise.block_holes import FoundHoles
-    from blockseg.blockwise.phases import Phase
     from blockseg.blockwise.record.record import Paths, RunRecord
+    from blockseg.blockwise.task import Phase
     from blockseg.config.settings import RunSettings
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.runtime.memory import Layout

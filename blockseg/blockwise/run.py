@@ -1,31 +1,221 @@
-"""Run of a job on the executor that the user asked for."""
+"""Jobs: opened on what OUT holds, then run where the user wants."""
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.events import JobStarted
+import numpy as np
+
+from blockseg.blockwise.events import JobStarted, OnJobEvent, ignore
 from blockseg.blockwise.execute import execute
+from blockseg.blockwise.job import Job
+from blockseg.blockwise.ledger_place import ledger_place
+from blockseg.blockwise.output_lock import earlier_record
+from blockseg.blockwise.record.record import (
+    Paths,
+    RunRecord,
+    execution_of,
+    machine_facts,
+)
+from blockseg.blockwise.sources.watch import Watch
+from blockseg.blockwise.sources.watched import look_at
+from blockseg.blockwise.task import Phase, coarse_phases, phase_facts
 from blockseg.runtime.dask.cluster import connect, local_cluster
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.settle import settle_predecessor
 from blockseg.runtime.executor import SerialExecutor
+from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from blockseg.blockwise.events import OnJobEvent
-    from blockseg.blockwise.job import Job, JobResult
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.job import JobResult
+    from blockseg.blockwise.record.request import Request
+    from blockseg.blockwise.sources.watched import Watched
+    from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
+    from blockseg.core.traversal import TraversalOrder
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
 
-__all__ = ["run"]
+__all__ = ["OpenedJob", "open_job", "run"]
 
 _OWN_WORKERS = 120.0  # seconds without any, after which a cluster counts as lost
 _BATCH_WORKERS = 3600.0  # those of a batch system may wait in its queue
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedJob:
+    """A request on an output, compared with what the output holds."""
+
+    paths: Paths
+    """Where everything is kept."""
+
+    request: Request
+    """Request that decides the result."""
+
+    settings: RunSettings
+    """Settings, of which those of execution count here."""
+
+    earlier: RunRecord | None
+    """Record of the job to go on with; None to start afresh."""
+
+    ledger: Path | None
+    """The ledger, if not in its usual place."""
+
+    sources: tuple[Watched, ...] = ()
+    """Sources that will be read, looked at before anything is decided."""
+
+    on_event: OnJobEvent = ignore
+    """Told what takes long."""
+
+    foresee: bool = False
+    """Whether nothing will be done."""
+
+    command: str = ""
+    """Command line as the user typed it."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether chunks carry a checksum; not in what was begun before they did."""
+        return self.earlier is None or self.earlier.checked
+
+    def job(
+        self,
+        task: BlockTask,
+        layout: Layout,
+        traversal: TraversalOrder | None = None,
+        *,
+        decisions: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        candidates: NDArray[np.int64] | None = None,
+        then: tuple[BlockTask, ...] = (),
+    ) -> Job:
+        """Return the job; a record of an earlier start stays as it was.
+
+        Parameters
+        ----------
+        task
+            What is done to the blocks.
+        layout
+            How many workers fit the machine, and what they keep in memory.
+        traversal
+            Order of the blocks; by number if not given.
+        decisions
+            Every automatic choice, as plain values; the shape of blocks if not given.
+        facts
+            For the reader of ``run.json``, beside the phases and the machine.
+        candidates
+            Ids of the blocks to do, in order; all if not given.
+        then
+            Tasks that come after it, and before the coarse levels of what it wrote.
+
+        Raises
+        ------
+        LedgerError
+            If a source changed where blocks have read it.
+        """
+        if candidates is None:
+            candidates = np.arange(len(task.grid), dtype=np.int64)
+        if decisions is None:
+            decisions = {"block": list(task.grid.block_shape)}
+        main = Phase(task, traversal, layout.workers, layout.cache_bytes)
+        coarse = (*map(Phase, then), *coarse_phases(task))
+        record = self.earlier or RunRecord(
+            request=self.request.to_plain(),
+            decisions=dict(decisions),
+            execution={},
+            facts={
+                **(facts or {}),
+                "checked": self.checked,
+                "machine": machine_facts(),
+                "phases": phase_facts((main, *coarse), len(candidates)),
+            },
+        )
+        execution = execution_of(self.settings)
+        execution["ledger"] = None if self.ledger is None else str(self.ledger)
+        return Job(
+            paths=self.paths,
+            record=record.with_execution(execution),
+            resumed=self.earlier is not None,
+            settings=self.settings,
+            layout=layout,
+            main=main,
+            candidates=candidates,
+            coarse=coarse,
+            ledger=self.ledger or self.paths.ledger,
+            command=self.command,
+            watch=self._watch(Watch(self.sources, task.reads(), task.name)),
+        )
+
+    def _watch(self, now: Watch) -> Watch:
+        if self.earlier is None or not self.sources:
+            return now
+        path = self.ledger or self.paths.ledger
+        with Ledger.read(path, self.earlier.fingerprint) as ledger:
+            return now.resumed(
+                ledger, self.earlier.request, self.on_event, verify=not self.foresee
+            )
+
+
+def open_job(
+    out: Path,
+    request: Request,
+    settings: RunSettings,
+    *,
+    overwrite: bool,
+    on_event: OnJobEvent = ignore,
+    foresee: bool = False,
+    command: str = "",
+) -> OpenedJob:
+    """Compare a request with what OUT holds; nothing is written.
+
+    Parameters
+    ----------
+    out
+        Absolute path of the output.
+    request
+        What decides the result; what it reads is watched for changes.
+    settings
+        Of the user.
+    overwrite
+        Start anew where OUT holds an earlier result.
+    on_event
+        Told before what takes long.
+    foresee
+        Whether nothing will be done: then sources are not looked at without need.
+    command
+        What the user typed, for the record.
+
+    Raises
+    ------
+    ConfigError
+        If the ledger may not lie where the user wants it.
+    LedgerError
+        If OUT holds the result of another request, or the ledger is not its own.
+    VolumeError
+        If OUT holds something that blockseg did not make.
+    """
+    paths = Paths(out)
+    plain = request.to_plain()
+    earlier = earlier_record(paths, plain, overwrite=overwrite)
+    ledger = ledger_place(paths, plain, settings.ledger, earlier, overwrite=overwrite)
+    watched: tuple[Watched, ...] = ()
+    if earlier is not None or not foresee:
+        sources = {"source": request.source, "mask": request.mask}
+        watched = look_at(sources, on_event)
+    return OpenedJob(
+        paths, request, settings, earlier, ledger, watched, on_event, foresee, command
+    )
 
 
 def run(

@@ -9,11 +9,10 @@ import numpy as np
 
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import default_output, output_of, stem
 from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
 from blockseg.blockwise.record.request import READING, Request, deciding
-from blockseg.blockwise.run import run
+from blockseg.blockwise.run import open_job, run
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
 from blockseg.blockwise.sources.inputs import (
@@ -59,7 +58,7 @@ class Measurement:
     name: ClassVar[str] = "metrics"
 
     reading: BlockReading
-    """What is measured."""
+    """Volume and mask that are measured."""
 
     scale: GreyScale
     """On which grey levels are counted."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.planning.decisions import Decisions, decisions_from
 from blockseg.blockwise.planning.resources import (
     make_grid,
@@ -16,6 +15,7 @@ from blockseg.blockwise.planning.resources import (
     planned_reading,
 )
 from blockseg.blockwise.record.request import Request, deciding
+from blockseg.blockwise.run import open_job
 from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading

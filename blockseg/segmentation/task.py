@@ -44,7 +44,7 @@ class Segmentation:
     name: ClassVar[str] = "segment"
 
     reading: BlockReading
-    """What is segmented: source, mask, what --sparse may skip."""
+    """Source and mask that are segmented, and criteria of what may be skipped."""
 
     engines: tuple[BackendSpec, ...]
     """Engine to build, and on a device what may take its place."""

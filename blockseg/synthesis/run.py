@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.open_job import open_job
 from blockseg.blockwise.outputs import writable
 from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.planning.tiling import block_shape
 from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.record.request import Request, deciding
-from blockseg.blockwise.run import run
+from blockseg.blockwise.run import open_job, run
 from blockseg.config.settings import RunSettings
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space

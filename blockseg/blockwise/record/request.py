@@ -46,16 +46,16 @@ _CHOSEN = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What decides the result of a job."""
+    """Values that decide the result of a job."""
 
     settings: Mapping[str, Any]
     """Settings that decide it, by the names of their options, as plain JSON values."""
 
     source: Source | None = None
-    """What is read; None if nothing is."""
+    """Volume that is read; None if none is."""
 
     mask: Source | None = None
-    """What restricts it."""
+    """Volume that restricts it."""
 
     weights: str | None = None
     """SHA-256 of the network's weights."""

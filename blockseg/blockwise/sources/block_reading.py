@@ -41,7 +41,7 @@ _MASK_CACHE = 32 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class BlockReading:
-    """What blocks read of a source and its mask, and in which order."""
+    """Part of a source and its mask that blocks read, and in which order."""
 
     grid: BlockGrid
     """The blocks."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.events import OnJobEvent
     from blockseg.blockwise.job import Job
-    from blockseg.blockwise.phases import Phase
+    from blockseg.blockwise.task import Phase
     from blockseg.runtime.ledger.ledger import Ledger
 
 __all__ = ["try_again"]

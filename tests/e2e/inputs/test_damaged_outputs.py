@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from blockseg.blockwise.open_job import OpenedJob
+from blockseg.blockwise.run import OpenedJob
 
 SERIAL = ("--scheduler", "serial")
 WRITING = {

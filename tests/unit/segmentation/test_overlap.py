@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import zarr
 
-from blockseg.blockwise.phases import Phase
 from blockseg.blockwise.sources.block_reading import BlockReading
+from blockseg.blockwise.task import Phase
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.io.find import find
