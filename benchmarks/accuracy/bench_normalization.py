@@ -19,7 +19,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from benchmarks.accuracy.accuracy_scenes import Scene
 from benchmarks.infer.infer_machine import machine
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi, Zyx
-from blockseg.core.specs import Affine
+from blockseg.core.specs import Affine, Normalization
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.morphology.measures import measure
@@ -47,7 +47,7 @@ RESULTS = Path(__file__).parent / "results"
 SHAPE: Zyx = (96, 256, 256)
 HELD_OUT_SEED = 30_000
 TWOFOLD = 0.4  # of the level above the offset: 0.6 to 1.4 between most regions
-METHODS = ("robust", "field")
+METHODS: tuple[Literal["robust", "field"], ...] = ("robust", "field")
 
 
 def sets() -> Iterator[tuple[str, SynthParams]]:
@@ -148,7 +148,8 @@ def main() -> None:
         first = HELD_OUT_SEED + number * given.brains
         pictures = [scene(params, first + i) for i in range(given.brains)]
         found = {
-            how: scores(pictures, replace(plain, normalization=how)) for how in METHODS
+            how: scores(pictures, replace(plain, normalization=Normalization(how)))
+            for how in METHODS
         }
         result["sets"][name] = found
         cells = "".join(cell(found[how]) for how in METHODS)

@@ -9,12 +9,13 @@ import numpy as np
 import tifffile
 
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import Normalization
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.networks.weights_info import load_info
-from blockseg.normalization.affine import affine, parse_normalization
+from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.presets import preset
@@ -40,7 +41,7 @@ def of_volume(opened: Volume, weights: str) -> Affine:
     """Return the normalisation that ``blockseg run`` would find."""
     info = load_info(weights)
     background = estimate_background(sample_planes(opened).patches, opened.dtype)
-    return affine(parse_normalization("robust"), background, info.gain, info.clip)
+    return affine(Normalization("robust"), background, info.gain, info.clip)
 
 
 def normalisation(image: np.ndarray, weights: str) -> Affine:

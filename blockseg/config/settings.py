@@ -13,6 +13,7 @@ from blockseg.config.values import (
     parse_choice,
     parse_float,
     parse_int,
+    parse_normalization,
     parse_roi,
     parse_shape,
     parse_switch,
@@ -20,6 +21,7 @@ from blockseg.config.values import (
     parse_vector,
 )
 from blockseg.core.choices import SourceChoices
+from blockseg.core.specs import ROBUST, Normalization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,9 +113,9 @@ class RunSettings:
     )
     """Safetensors file; the shipped weights if not given."""
 
-    normalization: str = option(
-        "robust",
-        parse_text,
+    normalization: Normalization = option(
+        ROBUST,
+        parse_normalization,
         "robust (default), field, published, or B,S in grey levels.",
         metavar="HOW",
     )

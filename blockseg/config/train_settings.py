@@ -13,12 +13,14 @@ from blockseg.config.values import (
     parse_float,
     parse_int,
     parse_label_map,
+    parse_normalization,
     parse_range,
     parse_shares,
     parse_switch,
     parse_text,
 )
 from blockseg.core.choices import SourceChoices
+from blockseg.core.specs import ROBUST, Normalization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,7 +149,7 @@ class TrainSettings:
     clutter: float = 0.0
     """Share of the synthetic brains that are full of spots and cells."""
 
-    normalization: str = "robust"
+    normalization: Normalization = ROBUST
     """``robust``, ``published`` or ``b,s`` in grey levels, as of a run."""
 
     gain: float | None = None
@@ -250,7 +252,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "background_share": parse_float(0, 1),
     "min_foreground": parse_int(1),
     "clutter": parse_float(0, 1),
-    "normalization": parse_text,
+    "normalization": parse_normalization,
     "gain": parse_float(1e-6, 1e6),
     "clip": parse_range,
     "validate_every": parse_int(1),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.specs import Normalization
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ __all__ = [
     "parse_float",
     "parse_int",
     "parse_label_map",
+    "parse_normalization",
     "parse_range",
     "parse_roi",
     "parse_shape",
@@ -150,6 +152,26 @@ def parse_roi(name: str, value: Any) -> Roi:
     if min(roi.shape) < 1 or min(roi.start) < 0:
         raise _fail(name, value, wanted)
     return roi
+
+
+def parse_normalization(name: str, value: Any) -> Normalization:
+    """Return ``published``, ``robust``, ``field`` or ``b,s`` (numbers in grey levels)."""
+    text = parse_text(name, value)
+    match text.strip().lower():
+        case "published" | "robust" | "field" as kind:
+            return Normalization(kind, spelling=text)
+        case pair:
+            try:
+                level, sd = (float(part) for part in pair.split(","))
+            except ValueError:
+                level = sd = math.nan
+    if math.isfinite(level) and math.isfinite(sd) and sd > 0:
+        return Normalization("given", level, sd, text)
+    message = (
+        f"normalization {text!r} is neither 'published' nor 'robust' nor 'field' nor "
+        "'b,s': background level and noise SD in grey levels, s above 0"
+    )
+    raise ConfigError(message)
 
 
 def parse_bytes(name: str, value: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blockseg.core.errors import GeometryError
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
 __all__ = [
+    "ROBUST",
     "Affine",
     "AffineField",
     "BackendSpec",
     "Format",
+    "Normalization",
     "Precision",
     "VolumeSpec",
 ]
@@ -57,6 +59,38 @@ class VolumeSpec:
 
     allow_gaps: bool = False
     """Whether planes missing from a folder of slices are read as empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """Normalisation that the user asks for."""
+
+    kind: Literal["published", "robust", "field", "given"]
+    """The published constants, estimated b and s, the same as a field over the volume
+    where it is large enough to have one, or b and s as given."""
+
+    level: float = 0.0
+    """b in grey levels, where given."""
+
+    sd: float = 1.0
+    """s in grey levels, where given; above 0."""
+
+    spelling: str = field(default="", compare=False)
+    """Text that the user wrote, which records keep; empty if none wrote it."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether b and s are estimated from the volume."""
+        return self.kind in ("robust", "field")
+
+    def __str__(self) -> str:
+        """Return it as a user writes it."""
+        given = f"{self.level},{self.sd}" if self.kind == "given" else self.kind
+        return self.spelling or given
+
+
+ROBUST = Normalization("robust")
+"""Normalisation of a run, or of a training, where the user asks for no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from blockseg.blockwise.sources.holes import told_holes
 from blockseg.blockwise.sources.readable import readable_sample
 from blockseg.dhpr.grey_scale import GreyScale
-from blockseg.normalization.affine import parse_normalization
 from blockseg.normalization.background import estimate_background, saturation
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def grey_scale(inputs: Inputs, found: dict[str, Any]) -> GreyScale:
     """
     volume = inputs.source.volume
     dtype = volume.dtype
-    asked = parse_normalization(inputs.settings.normalization)
+    asked = inputs.settings.normalization
     if asked.kind == "given":
         return GreyScale(asked.level, asked.sd, dtype.name, saturation((), dtype))
     if asked.kind == "published":

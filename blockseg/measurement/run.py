@@ -18,7 +18,6 @@ from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
 from blockseg.blockwise.sources.inputs import (
     Inputs,
     check_roi,
-    check_settings,
     open_mask,
     open_source,
 )
@@ -193,7 +192,6 @@ def metrics(
 
 
 def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
-    check_settings(settings)
     opened = open_source(source, settings)
     shape = opened.volume.shape
     roi = settings.roi or Roi.whole(shape)

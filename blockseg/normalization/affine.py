@@ -6,10 +6,9 @@ volume; the weights state with which gain they want to see them.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,65 +22,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import Normalization
     from blockseg.normalization.background import Background
 
-__all__ = [
-    "PUBLISHED",
-    "Normalization",
-    "affine",
-    "normalize",
-    "parse_normalization",
-]
+__all__ = ["PUBLISHED", "affine", "normalize"]
 
 PUBLISHED = Affine(168.5, 500.0)
 """The published system's constants for raw 16-bit intensities."""
 
 CEILING = 1e6
 """Largest absolute value that the network is given; tissue stays far below it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Normalization:
-    """Normalization of a run's volume."""
-
-    kind: Literal["published", "robust", "field", "given"]
-    """The published constants, estimated b and s, the same as a field over the volume
-    where it is large enough to have one, or b and s as given."""
-
-    level: float = 0.0
-    """b in grey levels, where given."""
-
-    sd: float = 1.0
-    """s in grey levels, where given; above 0."""
-
-
-def parse_normalization(text: str) -> Normalization:
-    """Read ``published``, ``robust``, ``field`` or ``b,s`` (numbers in grey levels).
-
-    Raises
-    ------
-    ConfigError
-        If it is none of these, or s is not above 0.
-    """
-    match text.strip().lower():
-        case "published":
-            return Normalization("published")
-        case "robust":
-            return Normalization("robust")
-        case "field":
-            return Normalization("field")
-        case pair:
-            try:
-                level, sd = (float(part) for part in pair.split(","))
-            except ValueError:
-                level = sd = math.nan
-    if math.isfinite(level) and math.isfinite(sd) and sd > 0:
-        return Normalization("given", level, sd)
-    message = (
-        f"normalization {text!r} is neither 'published' nor 'robust' nor 'field' nor "
-        "'b,s': background level and noise SD in grey levels, s above 0"
-    )
-    raise ConfigError(message)
 
 
 def affine(

@@ -14,7 +14,6 @@ from blockseg.blockwise.planning.resources import budget, make_grid
 from blockseg.blockwise.sources.inputs import (
     Inputs,
     check_roi,
-    check_settings,
     gather,
     memory_source,
     open_mask,
@@ -90,7 +89,6 @@ def predict(
         If the array is not 3-D or of another dtype.
     """
     given = settings or RunSettings()
-    check_settings(given)
     source = memory_source(np.asarray(array), given.choices)
     roi = given.roi or Roi.whole(source.volume.shape)
     check_roi(roi, source.volume.shape)

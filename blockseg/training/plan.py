@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.config.train_settings import TRAIN_EXECUTION, TrainSettings
 from blockseg.core.errors import ConfigError
+from blockseg.core.specs import Normalization
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
@@ -214,6 +215,8 @@ def _multiple(number: int, of: int) -> int:
 
 def _plain(value: Any) -> Any:
     """Return what JSON gives back as it was."""
+    if isinstance(value, Normalization):
+        return str(value)
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):

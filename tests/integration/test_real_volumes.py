@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
-from blockseg.core.specs import BackendSpec
+from blockseg.core.specs import BackendSpec, Normalization
 from blockseg.inference.backends.table import available_backends, make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.networks.published import import_published
 from blockseg.networks.receptive_field import ALIGNMENT, REACH
 from blockseg.networks.weights import load_weights
-from blockseg.normalization.affine import Normalization, affine
+from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background
 
 # Crops with neurites in them, as volumes of their own; no edge is a multiple of 4.

@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import VolumeSpec
+from blockseg.core.specs import Normalization, VolumeSpec
 from blockseg.io.source_files.fingerprint import differences
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Roi):
+    if isinstance(value, Roi | Normalization):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
 

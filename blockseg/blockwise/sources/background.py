@@ -16,7 +16,7 @@ from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
 from blockseg.io.plausibility.values import doubtful_type
 from blockseg.io.sample import sample_planes
-from blockseg.normalization.affine import affine, parse_normalization
+from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background, saturation
 from blockseg.normalization.background_field import estimate_field
 
@@ -62,15 +62,14 @@ def normalization(inputs: Inputs) -> Normalized:
     VolumeError
         If too much of the sample cannot be read.
     """
-    asked = parse_normalization(inputs.settings.normalization)
+    asked = inputs.settings.normalization
     info = inputs.info
     found: dict[str, Any] = {"kind": asked.kind}
     volume = inputs.source.volume
-    measured = asked.kind in ("robust", "field")
-    sample = readable_sample(volume) if measured else sample_planes(volume)
+    sample = readable_sample(volume) if asked.measured else sample_planes(volume)
     told = told_holes(volume, sample)
     holes = None if told.rule is None else told.rule.plain()
-    if not measured:
+    if not asked.measured:
         given = affine(asked, None, info.gain, info.clip)
         return Normalized(given, found, holes=holes)
     _doubt_type(inputs, sample)

@@ -29,7 +29,6 @@ from blockseg.networks.weights_info import (
     load_info,
     sha256,
 )
-from blockseg.normalization.affine import parse_normalization
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +46,6 @@ __all__ = [
     "Source",
     "Weights",
     "check_roi",
-    "check_settings",
     "gather",
     "memory_source",
     "open_mask",
@@ -168,7 +166,6 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
     BlocksegError
         Of the kind that fits, with one line, if anything is wrong.
     """
-    check_settings(settings)
     opened = open_source(source, settings)
     shape = opened.volume.shape
     roi = settings.roi or Roi.whole(shape)
@@ -184,17 +181,6 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         ),
         settings=settings,
     )
-
-
-def check_settings(settings: RunSettings) -> None:
-    """Refuse settings that do not go together.
-
-    Raises
-    ------
-    ConfigError
-        With one line that says what to do.
-    """
-    parse_normalization(settings.normalization)
 
 
 def memory_source(

@@ -10,7 +10,7 @@ import numpy as np
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError
-from blockseg.normalization.affine import parse_normalization
+from blockseg.core.specs import ROBUST, Normalization
 from blockseg.synthetic.fields import stream
 from blockseg.training.annotations.labels import LabelCodes
 
@@ -208,7 +208,7 @@ class DataConfig:
     clutter: float = 0.0
     """Share of the synthetic brains that are full of spots and cells, 0 to 1."""
 
-    normalization: str = "robust"
+    normalization: Normalization = ROBUST
     """As of a run: ``robust``, ``published`` or ``b,s``."""
 
     gain: float = GAIN
@@ -237,7 +237,6 @@ class DataConfig:
                 message = f"--{name} {given} must be {wanted}"
                 raise ConfigError(message)
         LabelCodes(self.label_map)
-        parse_normalization(self.normalization)
 
 
 class MixedPatches:

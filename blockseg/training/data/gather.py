@@ -12,7 +12,7 @@ from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
-from blockseg.normalization.affine import affine, parse_normalization
+from blockseg.normalization.affine import affine
 from blockseg.training.data import synth_source
 from blockseg.training.data.augment import Scale
 from blockseg.training.data.data import (
@@ -148,9 +148,7 @@ def _place(name: str) -> str:
 def _affine(
     background: Background, config: DataConfig, clip: tuple[float, float]
 ) -> Affine:
-    return affine(
-        parse_normalization(config.normalization), background, config.gain, clip
-    )
+    return affine(config.normalization, background, config.gain, clip)
 
 
 def _patches(source: DataSource, share: float, config: DataConfig) -> NumberedPatches:

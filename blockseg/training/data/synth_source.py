@@ -11,9 +11,10 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.specs import ROBUST, Normalization
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
-from blockseg.normalization.affine import affine, normalize, parse_normalization
+from blockseg.normalization.affine import affine, normalize
 from blockseg.normalization.background import Background, estimate_background
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
@@ -163,7 +164,7 @@ class SynthPatches:
         share: float = 1.0,
         clutter: float = 0.0,
         augmentation: Augmentation = "simulated",
-        normalization: str = "robust",
+        normalization: Normalization = ROBUST,
         gain: float,
         clip: tuple[float, float],
     ) -> None:
@@ -174,7 +175,7 @@ class SynthPatches:
         self._share = share
         self._clutter = clutter
         self._augmentation: Augmentation = augmentation
-        self._normalization = parse_normalization(normalization)
+        self._normalization = normalization
         self._gain = gain
         self._clip = clip
         self._brains: OrderedDict[int, Brain] = OrderedDict()

@@ -7,7 +7,7 @@ from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import Affine, AffineField
+from blockseg.core.specs import Affine, AffineField, Normalization
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.predict import predict
 
@@ -22,7 +22,10 @@ def uneven(shape=SHAPE):
 
 def decided(image, tmp_path, normalization="field", **others):
     settings = RunSettings(
-        backend="fake", block=(32, 32, 32), normalization=normalization, **others
+        backend="fake",
+        block=(32, 32, 32),
+        normalization=Normalization(normalization),
+        **others,
     )
     roi = settings.roi or Roi.whole(image.shape)
     return decide(Inputs(memory_source(image), tmp_path, roi, None, None, settings))
@@ -77,7 +80,12 @@ def test_where_there_is_no_field_the_user_is_told_and_robust_serves(image, tmp_p
 def test_arrays_are_predicted_with_a_field_in_any_blocks():
     image = uneven()
     whole, cut = (
-        predict(image, RunSettings(backend="fake", normalization="field", block=block))
+        predict(
+            image,
+            RunSettings(
+                backend="fake", normalization=Normalization("field"), block=block
+            ),
+        )
         for block in ((4, 128, 192), (4, 32, 64))
     )
     assert np.array_equal(whole, cut)

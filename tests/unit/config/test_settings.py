@@ -4,8 +4,10 @@ from blockseg.config.declare import readers
 from blockseg.config.presets import load_config, preset, preset_command, preset_names
 from blockseg.config.settings import RunSettings, settings_from
 from blockseg.config.train_settings import train_settings_from
+from blockseg.config.values import parse_normalization
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import Normalization
 
 
 def test_every_setting_has_a_reader_and_nothing_else_has():
@@ -81,7 +83,8 @@ def test_values_are_read_as_users_write_them():
     assert settings.roi == Roi((0, 5, 7), (10, 20, 8))
     assert settings.voxel_size == (1.0, 0.35, 0.35)
     assert settings.memory == 1.5 * 2**30
-    assert settings.normalization == "170,6.5"
+    assert settings.normalization == Normalization("given", 170.0, 6.5)
+    assert str(settings.normalization) == "170,6.5"
 
 
 def test_a_config_that_is_neither_file_nor_preset_lists_the_presets(tmp_path):
@@ -108,3 +111,25 @@ def test_an_empty_config_changes_nothing(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("# nothing\n")
     assert settings_from(load_config(str(path))) == RunSettings()
+
+
+@pytest.mark.parametrize("text", ["published", "robust", "field", " Robust "])
+def test_named_normalizations_are_read(text):
+    assert parse_normalization("normalization", text).kind == text.strip().lower()
+    assert str(parse_normalization("normalization", text)) == text, "as it was spelt"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "raw", "1", "1,2,3", "1,0", "1,-2", "nan,1", "1,inf", "a,b", "1;2"]
+)
+def test_other_normalizations_are_refused_with_the_value(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_normalization("normalization", text)
+    assert repr(text) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_given_b_and_s_are_read_and_keep_their_spelling():
+    asked = parse_normalization("normalization", "200, 6.0")
+    assert asked == Normalization("given", 200.0, 6.0)
+    assert str(asked) == "200, 6.0"

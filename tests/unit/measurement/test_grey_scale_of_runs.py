@@ -6,14 +6,14 @@ import pytest
 
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
-from blockseg.config.settings import RunSettings
+from blockseg.config.settings import settings_from
 from blockseg.core.geometry import Roi
 from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
 
 
 def scale_of(image, tmp_path, asked="robust"):
     source = memory_source(image)
-    settings = RunSettings(backend="fake", normalization=asked)
+    settings = settings_from({"backend": "fake", "normalization": asked})
     roi = Roi.whole(image.shape)
     inputs = Inputs(source, tmp_path, roi, None, None, settings)
     found = normalization(inputs).found

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from blockseg.core.specs import Normalization
 from blockseg.inference.reference import reference_inference
 from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import SHIPPED, default_weights, load_info, sha256
-from blockseg.normalization.affine import Normalization, affine
+from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background
 
 

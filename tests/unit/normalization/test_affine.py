@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from blockseg.core.errors import ConfigError
-from blockseg.core.specs import Affine
+from blockseg.core.specs import Affine, Normalization
 from blockseg.normalization.affine import (
     CEILING,
-    Normalization,
     affine,
     normalize,
-    parse_normalization,
 )
 from blockseg.normalization.background import INTEGER_FLOOR, Background
 
@@ -31,8 +29,7 @@ def test_robust_maps_the_background_to_0_and_its_sd_to_the_gain():
 
 
 def test_given_b_and_s_are_used_as_they_are():
-    asked = parse_normalization("200, 6")
-    assert asked == Normalization("given", 200.0, 6.0)
+    asked = Normalization("given", 200.0, 6.0)
     assert affine(asked, None, gain=0.03) == Affine(200.0, 200.0)
 
 
@@ -40,21 +37,6 @@ def test_given_b_and_s_are_used_as_they_are():
 def test_what_needs_an_estimate_is_refused_without_one(kind):
     with pytest.raises(ConfigError, match=f"'{kind}' needs an estimate"):
         affine(Normalization(kind), None, 1.0)
-
-
-@pytest.mark.parametrize("text", ["published", "robust", "field", " Robust "])
-def test_named_normalizations_are_read(text):
-    assert parse_normalization(text).kind == text.strip().lower()
-
-
-@pytest.mark.parametrize(
-    "text", ["", "raw", "1", "1,2,3", "1,0", "1,-2", "nan,1", "1,inf", "a,b", "1;2"]
-)
-def test_other_normalizations_are_refused_with_the_value(text):
-    with pytest.raises(ConfigError) as caught:
-        parse_normalization(text)
-    assert repr(text) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_nan_and_infinity_become_background():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from blockseg.normalization.affine import Normalization, affine, normalize
+from blockseg.core.specs import Normalization
+from blockseg.normalization.affine import affine, normalize
 from blockseg.normalization.background import (
     FLOAT_FLOOR,
     INTEGER_FLOOR,

@@ -9,6 +9,7 @@ from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import Normalization
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.runtime.memory import Machine
 from blockseg.segmentation.decisions import decide
@@ -22,7 +23,7 @@ def inputs_of(shape, tmp_path, roi=None, **given):
     noise = np.random.default_rng(0).integers(100, 200, shape[-1], np.uint16)
     volume = np.broadcast_to(noise, shape)
     info = WeightsInfo("named", 1.0)
-    settings = RunSettings(normalization="150,20", **given)
+    settings = RunSettings(normalization=Normalization("given", 150, 20), **given)
     return Inputs(
         memory_source(volume),
         tmp_path,

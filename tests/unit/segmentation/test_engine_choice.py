@@ -12,7 +12,7 @@ from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import Affine, BackendSpec
+from blockseg.core.specs import Affine, BackendSpec, Normalization
 from blockseg.inference import devices
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.devices import Device
@@ -54,7 +54,7 @@ def inputs(tmp_path):
         weights = None
         if given.get("backend") != "fake":
             weights = Weights(tmp_path / "none", info, "")
-        settings = RunSettings(normalization="150,20", **given)
+        settings = RunSettings(normalization=Normalization("given", 150, 20), **given)
         volume = memory_source(voxels() if array is None else array)
         roi = Roi.whole(volume.volume.shape)
         return Inputs(volume, tmp_path, roi, weights, None, settings)

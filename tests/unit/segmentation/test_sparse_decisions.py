@@ -10,6 +10,7 @@ import pytest
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import Normalization
 from blockseg.inference.backends.table import make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.skip_calibration import choose_threshold
@@ -64,7 +65,7 @@ def full_of_neurites():
 
 def inputs_of(image, weights, tmp_path, **given):
     settings = RunSettings(
-        normalization="200,10", backend="torch", workers=1, threads=1, sparse=True,
+        normalization=Normalization("given", 200, 10), backend="torch", workers=1, threads=1, sparse=True,
         **given,
     )  # fmt: skip
     roi = given.get("roi") or Roi.whole(image.shape)

@@ -369,7 +369,6 @@ def test_negatives_train_beside_synthetic_brains(tmp_path: Path) -> None:
         ({"clip": (3.0, 3.0)}, "--clip"),
         ({"patch": 4}, "--patch 4 must be 8"),
         ({"label_map": {1: 7}}, "--label-map 1:7"),
-        ({"normalization": "best"}, "best"),
     ],
 )
 def test_settings_that_make_no_sense_are_one_line(
