@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blockseg.blockwise.block_holes import hole_lines
-from blockseg.blockwise.record.skipping import sparse_lines
+from blockseg.blockwise.record.skipping import outcome_to_plain, sparse_lines
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
@@ -60,7 +60,7 @@ def print_result(result: JobResult) -> None:
 def result_as_json(result: JobResult) -> dict[str, Any]:
     """Return the outcome for a machine."""
     data = asdict(result)
-    data["out"] = str(result.out)
+    data |= {"out": str(result.out), "sparse": outcome_to_plain(result.sparse)}
     return {"event": "result", "complete": result.complete, **data}
 
 

@@ -19,12 +19,13 @@ _SHOWN = 10
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
     from blockseg.blockwise.block_holes import hole_lines
-    from blockseg.blockwise.record.skipping import sparse_lines
+    from blockseg.blockwise.record.skipping import outcome_to_plain, sparse_lines
     from blockseg.blockwise.status import status as look
 
     found = look(out)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        plain = asdict(found) | {"sparse": outcome_to_plain(found.sparse)}
+        click.echo(json.dumps(plain, indent=2))
         return
     click.echo(f"{found.out}: {found.state}")
     for phase in found.phases:

@@ -341,14 +341,14 @@ def losses(
         cubes, chosen = survey.drawn_with(seed)
         if chosen.with_foreground < FEWEST:
             reasons["too few with foreground"] += 1
-        elif chosen.bound is None:
+        elif chosen.threshold is None:
             reasons["too faint"] += 1
         else:
-            cover = cheapest_window(survey, chosen.bound, inputs, decisions)
+            cover = cheapest_window(survey, chosen.threshold, inputs, decisions)
             if not cover.pays:
                 reasons["does not pay"] += 1
                 continue
-            empty = values <= chosen.bound
+            empty = values <= chosen.threshold
             rows["skipped"].append(float(empty.mean()))
             for name, kind in (("lost", "foreground"), ("true_lost", "true")):
                 share = held[kind][empty].sum() / max(held[kind].sum(), 1)
@@ -405,7 +405,7 @@ def population_row(seed: int, draws: int) -> dict[str, Any]:
                     Inferred(float(values[i]), near, here, 0 * here, number, faintest)
                 )
             sizes.append(float(b - a))
-        bound = choose_threshold(cubes, sizes).bound
+        bound = choose_threshold(cubes, sizes).threshold
         if bound is None:
             off += 1
             continue

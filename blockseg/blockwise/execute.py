@@ -14,8 +14,9 @@ from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.empty_levels import empty_reports
 from blockseg.blockwise.job import Failure, JobResult, Totals
 from blockseg.blockwise.output_lock import locked_output
+from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.record import now, session
-from blockseg.blockwise.record.skipping import sparse_outcome
+from blockseg.blockwise.record.skipping import outcome_to_plain, sparse_outcome
 from blockseg.blockwise.sources.damage import METADATA
 from blockseg.blockwise.sources.repair import try_again
 from blockseg.blockwise.sources.watch import replaced_before
@@ -211,7 +212,7 @@ class _Session:
             otherwise=self.ledger.notes(job.main.name),
             replaced=replaced_before(self.ledger),
             sparse=sparse_outcome(
-                job.record.decisions.get("sparse"),
+                sparse_from(job.record.decisions.get("sparse")),
                 self.ledger,
                 [(phase.name, len(phase.grid)) for phase in (job.main, *job.coarse)],
             ),
@@ -224,7 +225,7 @@ class _Session:
             this["seconds"] = round(result.seconds, 3)
             this["blocks_done"] = result.done
             if result.sparse is not None:
-                this["sparse"] = result.sparse
+                this["sparse"] = outcome_to_plain(result.sparse)
             this["totals"] = result.totals
             if result.holes is not None:
                 this["holes"] = asdict(result.holes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.runtime.ledger.ledger import Ledger
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.block_holes import FoundHoles
     from blockseg.blockwise.record.record import Paths, RunRecord
+    from blockseg.blockwise.record.skipping import SparseOutcome
     from blockseg.blockwise.task import Phase
     from blockseg.config.settings import RunSettings
     from blockseg.io.output.pyramid import PyramidSpec
@@ -139,7 +140,7 @@ class JobResult:
     totals: Totals
     """Sums over all blocks."""
 
-    sparse: dict[str, Any] | None = None
+    sparse: SparseOutcome | None = None
     """Savings of ``--sparse``, and at what loss; None without it."""
 
     holes: FoundHoles | None = None

@@ -11,8 +11,9 @@ from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.events import ignore
 from blockseg.blockwise.output_lock import refuse_lost_record
 from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.record import Paths, RunRecord
-from blockseg.blockwise.record.skipping import sparse_outcome
+from blockseg.blockwise.record.skipping import SparseOutcome, sparse_outcome
 from blockseg.blockwise.sources.damage import find_damage
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.runtime.ledger.ledger import Ledger
@@ -89,7 +90,7 @@ class RunStatus:
     sessions: tuple[dict[str, Any], ...]
     """One a start."""
 
-    sparse: dict[str, Any] | None = None
+    sparse: SparseOutcome | None = None
     """Savings of ``--sparse``, and at what loss; None without it."""
 
     damaged: tuple[str, ...] = ()
@@ -145,7 +146,7 @@ def status(out: str) -> RunStatus:
         totals = ledger.summary(main).totals
         holes = hole_outcome(ledger.holes(main), totals["written"])
         sparse = sparse_outcome(
-            record.decisions.get("sparse"),
+            sparse_from(record.decisions.get("sparse")),
             ledger,
             [(entry.name, math.prod(entry.grid)) for entry in entries],
         )

@@ -120,7 +120,7 @@ class SkipCriteria:
     edge: int = EDGE
     """Edge of a cube, in voxels."""
 
-    bound: float | None = None
+    threshold: float | None = None
     """Tiles whose score is at most this are empty; None keeps them all."""
 
     tissue: CubeMask | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from blockseg.core.errors import (
     BlocksegError,
@@ -68,10 +68,6 @@ class EngineEvaluation:
 
     short: str = ""
     """Why the window is smaller than asked for; empty if it is not."""
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
-        return asdict(self) | {"window": list(self.window)}
 
 
 def evaluate_engine(

@@ -33,14 +33,14 @@ probability of 1 - 2/2⁶ = 97 %; of five, of 94 %.
 """
 
 SURE = 8
-"""Inferred cubes with foreground from which on a bound may be clear.
+"""Inferred cubes with foreground from which on a threshold may be clear.
 
 Of eight, one belongs to the fainter third of such cubes with a probability of
 1 - (2/3)⁸ = 96 %.
 """
 
 _CLEAR = 0.4  # of the score of the faintest piece of foreground
-_LOWER = 20  # bounds to try below what any inferred cube shows
+_LOWER = 20  # thresholds to try below what any inferred cube shows
 
 _REPLICATES = 2000
 _SEED = 20
@@ -69,24 +69,24 @@ class Inferred:
     """The least of what its pieces of foreground show where they show most; infinite if
     there is none."""
 
-    def lost(self, bounds: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the voxels in tiles that show no more than each bound."""
+    def lost(self, thresholds: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the voxels in tiles that show no more than each threshold."""
         order = np.argsort(self.tiles)
         added = np.concatenate([[0], np.cumsum(self.foreground[order])])
         return np.asarray(
-            added[np.searchsorted(self.tiles[order], bounds, "right")], float
+            added[np.searchsorted(self.tiles[order], thresholds, "right")], float
         )
 
 
 @dataclass(frozen=True, slots=True)
 class SkipCalibration:
-    """A bound, and what it is expected to cost."""
+    """A threshold, and what it is expected to cost."""
 
-    bound: float | None
-    """Largest score of an empty tile; None if no bound keeps the loss down."""
+    threshold: float | None
+    """Largest score of an empty tile; None if no threshold keeps the loss down."""
 
     lost: float
-    """Estimated share of the foreground in tiles up to the bound."""
+    """Estimated share of the foreground in tiles up to the threshold."""
 
     at_most: float
     """The same, with 95 % confidence."""
@@ -95,23 +95,23 @@ class SkipCalibration:
     """Inferred cubes with any foreground."""
 
     specks: float = 0.0
-    """Estimated voxels in specks in tiles up to the bound, over the foreground in all."""
+    """Estimated voxels in specks in tiles up to the threshold, over the foreground in all."""
 
     clear: bool = False
-    """Whether the bound is far below all foreground, so that more cubes tell little."""
+    """Whether the threshold is far below all foreground, so that more cubes tell little."""
 
 
 def choose_threshold(
     cubes: Sequence[Inferred], sizes: Sequence[float], loss: float = LOSS
 ) -> SkipCalibration:
-    """Return the largest bound whose loss is small enough with 95 % confidence.
+    """Return the largest threshold whose loss is small enough with 95 % confidence.
 
     Candidates are the scores of the inferred cubes, and some below the least of them.
     Foreground in all is the sum over strata of their sizes times
     the mean of their cubes. What is lost is the larger of this sum and of the mean over
     all inferred cubes, as if it were as frequent everywhere as where cubes were drawn
     most, and one more cube had been inferred that loses one voxel: none seen is not none
-    there. Only a bound below 0.4 of what every piece of foreground shows somewhere, in at
+    there. Only a threshold below 0.4 of what every piece of foreground shows somewhere, in at
     least eight cubes, does without that cube.
 
     The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the
@@ -132,14 +132,14 @@ def choose_threshold(
     counted = int(np.count_nonzero(held))
     if counted < FEWEST:
         return SkipCalibration(None, 0.0, 0.0, counted)
-    bounds = _candidates(cubes)
-    faint = np.array([cube.lost(bounds) for cube in cubes])
+    thresholds = _candidates(cubes)
+    faint = np.array([cube.lost(thresholds) for cube in cubes])
     drawn, weight = _draws(np.array([cube.stratum for cube in cubes]), sizes)
     weighted = drawn * weight
     total = (weighted @ held)[:, None]
-    clear = np.zeros(len(bounds), bool)
+    clear = np.zeros(len(thresholds), bool)
     if counted >= SURE:
-        clear = bounds < _CLEAR * min(cube.faintest for cube in cubes)
+        clear = thresholds < _CLEAR * min(cube.faintest for cube in cubes)
     unseen = np.where(clear, 0, 1)
     more = (drawn @ faint + unseen) / (drawn.sum(1, keepdims=True) + unseen)
     lost = np.maximum(weighted @ faint, sum(sizes) * more)
@@ -149,9 +149,11 @@ def choose_threshold(
     if not len(fine):
         return SkipCalibration(None, 0.0, 0.0, counted)
     last = fine[-1]
-    specks = np.array([cube.specks[cube.tiles <= bounds[last]].sum() for cube in cubes])
+    specks = np.array(
+        [cube.specks[cube.tiles <= thresholds[last]].sum() for cube in cubes]
+    )
     return SkipCalibration(
-        float(bounds[last]),
+        float(thresholds[last]),
         float(share[0, last]),
         loss if clear[last] else float(upper[last]),
         counted,
@@ -161,7 +163,7 @@ def choose_threshold(
 
 
 def _candidates(cubes: Sequence[Inferred]) -> NDArray[np.float32]:
-    """Return bounds to try, from the lowest.
+    """Return thresholds to try, from the lowest.
 
     Tiles show less than the cube that they lie in, so lower ones than any cube's help too.
     """

@@ -103,7 +103,7 @@ class SkipFilter:
 
     def place(self, write_roi: Roi) -> Roi:
         """Return what has to be read to see which tiles of a block are empty."""
-        around = 0 if self._criteria.bound is None else SEEN
+        around = 0 if self._criteria.threshold is None else SEEN
         grown = self._tiles(write_roi).grown((around,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 
@@ -134,7 +134,7 @@ class SkipFilter:
         if inside is not None:
             keep &= _touched(inside, tiles, write_roi, criteria.tile)
         skipped = 0
-        if criteria.bound is not None and keep.any():
+        if criteria.threshold is not None and keep.any():
             found = path_opening_score(
                 raw,
                 self.place(write_roi),
@@ -143,7 +143,7 @@ class SkipFilter:
                 self._shape,
                 criteria.tile,
             )
-            empty = keep & (found <= criteria.bound)
+            empty = keep & (found <= criteria.threshold)
             skipped = _count(empty, tiles, write_roi, criteria.tile)
             keep &= ~empty
         roi = voxels_of(_around(keep, tiles), self._shape, criteria.tile)

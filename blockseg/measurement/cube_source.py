@@ -12,7 +12,7 @@ from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.dhpr.cube_bytes import cubes_from_bytes
 from blockseg.dhpr.cubes import CubeTable, joined
-from blockseg.measurement.grey_scale import scale_from
+from blockseg.measurement.grey_scale import measured_cubes
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["CubeSource", "load_cubes"]
 
-_TOGETHER = 2**13  # cells that are added up at a time
+_TOGETHER = 2**13  # cubes that are added up at a time
 
 
 @dataclass(frozen=True, slots=True)
 class CubeSource:
-    """Where the cells of a run are kept."""
+    """Where the cubes of a run are kept."""
 
     ledger: Path
     """The file."""
@@ -59,21 +59,21 @@ class CubeSource:
             refuse_lost_record(paths)
             message = f"{paths.out} is no output of blockseg run or blockseg metrics"
             raise VolumeError(message)
-        kept = record.facts.get("cells")
-        if kept is None:
+        measured = measured_cubes(record)
+        if measured is None:
             return None
         return cls(
             ledger=Path(record.execution.get("ledger") or paths.ledger),
             fingerprint=record.fingerprint,
             phase=record.phases[0].name,
-            scale=scale_from(kept["scale"]),
-            predicted=bool(kept["predicted"]),
+            scale=measured.scale,
+            predicted=measured.predicted,
         )
 
     def tables(self) -> Iterator[CubeTable]:
-        """Yield the cells of all blocks that are done, some thousand at a time.
+        """Yield the cubes of all blocks that are done, some thousand at a time.
 
-        A cell that blocks cut may come in several parts, in one table or more.
+        A cube that blocks cut may come in several parts, in one table or more.
 
         Raises
         ------
@@ -95,20 +95,20 @@ class CubeSource:
 
 
 def load_cubes(
-    out: Path, cells: Zyx | None = None, origin: Zyx = (0, 0, 0)
+    out: Path, counts: Zyx | None = None, origin: Zyx = (0, 0, 0)
 ) -> CubeTable:
-    """Return the cells of all blocks that are done, of ``run`` or ``metrics``.
+    """Return the cubes of all blocks that are done, of ``run`` or ``metrics``.
 
     Parameters
     ----------
     out
         The output group.
-    cells
-        Return boxes of so many cells along (z, y, x) instead, as
-        :meth:`~blockseg.dhpr.cubes.CellTable.boxes` does, without ever holding all cells:
-        a cell takes 2 KiB of memory, a box 4.
+    counts
+        Return boxes of so many cubes along (z, y, x) instead, as
+        :meth:`~blockseg.dhpr.cubes.CubeTable.boxes` does, without ever holding all cubes:
+        a cube takes 2 KiB of memory, a box 4.
     origin
-        Index of the first cell of the box with the index (0, 0, 0).
+        Index of the first cube of the box with the index (0, 0, 0).
 
     Raises
     ------
@@ -122,9 +122,9 @@ def load_cubes(
     found: list[CubeTable] = []
     rows, limit = 0, _TOGETHER
     for table in () if source is None else source.tables():
-        found.append(table if cells is None else table.boxes(cells, origin))
+        found.append(table if counts is None else table.boxes(counts, origin))
         rows += len(found[-1])
-        if cells is not None and rows > limit:
+        if counts is not None and rows > limit:
             found = [joined(found)]
             rows = len(found[0])
             limit = 2 * rows + _TOGETHER  # so that most rows are copied a few times

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.sources.holes import told_holes
@@ -12,12 +12,29 @@ from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.normalization.background import estimate_background, saturation
 
 if TYPE_CHECKING:
+    from blockseg.blockwise.record.record import RunRecord
     from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.normalization.finding import BackgroundFinding
 
-__all__ = ["grey_scale", "plain_scale", "scale_from"]
+__all__ = ["MeasuredCubes", "grey_scale", "measured_cubes", "measured_to_plain"]
 
 
-def grey_scale(inputs: Inputs, found: dict[str, Any]) -> GreyScale:
+@dataclass(frozen=True, slots=True)
+class MeasuredCubes:
+    """Way in which the cubes of a run are counted."""
+
+    scale: GreyScale
+    """Meaning of their codes."""
+
+    predicted: bool
+    """Whether foreground comes from a network."""
+
+    unreadable: int = 0
+    """Samples that could not be read when the scale was found, where no decisions of the
+    run tell of them."""
+
+
+def grey_scale(inputs: Inputs, found: BackgroundFinding) -> GreyScale:
     """Return a scale around the run's own background level b and noise SD s.
 
     Parameters
@@ -38,33 +55,42 @@ def grey_scale(inputs: Inputs, found: dict[str, Any]) -> GreyScale:
     asked = inputs.settings.normalization
     if asked.kind == "given":
         return GreyScale(asked.level, asked.sd, dtype.name, saturation((), dtype))
-    if asked.kind == "published":
+    background, limit = found.estimate, found.saturation
+    if background is None:
         sample = told_holes(volume, readable_sample(volume)).patches
         limit = saturation(sample, dtype)
         background = estimate_background(sample, dtype, limit)
-        return GreyScale(background.level, background.sd, dtype.name, limit)
-    return scale_from(
-        {
-            "level": found["level"],
-            "sd": found["sd"],
-            "dtype": dtype.name,
-            "saturation": found["saturation"],
-        }
+    return GreyScale(background.level, background.sd, dtype.name, limit)
+
+
+def measured_cubes(record: RunRecord) -> MeasuredCubes | None:
+    """Return how the cubes of a run are counted; None where it was begun without."""
+    kept = record.facts.get("cells")
+    if kept is None:
+        return None
+    scale, limit = kept["scale"], kept["scale"]["saturation"]
+    return MeasuredCubes(
+        GreyScale(
+            level=scale["level"],
+            sd=scale["sd"],
+            dtype=scale["dtype"],
+            saturation=math.inf if limit is None else limit,
+        ),
+        bool(kept["predicted"]),
+        kept.get("unreadable", 0),
     )
 
 
-def plain_scale(scale: GreyScale) -> dict[str, Any]:
-    """Return a scale as JSON values."""
-    limit = scale.saturation if math.isfinite(scale.saturation) else None
-    return {**asdict(scale), "saturation": limit}
-
-
-def scale_from(kept: dict[str, Any]) -> GreyScale:
-    """Return a scale as it was before it was written as JSON values."""
-    limit = kept["saturation"]
-    return GreyScale(
-        level=kept["level"],
-        sd=kept["sd"],
-        dtype=kept["dtype"],
-        saturation=math.inf if limit is None else limit,
-    )
+def measured_to_plain(measured: MeasuredCubes | None) -> dict[str, Any] | None:
+    """Return the same as JSON values, for the facts of a record."""
+    if measured is None:
+        return None
+    limit = measured.scale.saturation
+    kept = {"saturation": limit if math.isfinite(limit) else None}
+    plain = {
+        "scale": asdict(measured.scale) | kept,
+        "predicted": measured.predicted,
+    }
+    if measured.unreadable:
+        plain["unreadable"] = measured.unreadable
+    return plain

@@ -14,6 +14,7 @@ from blockseg.io.output.metric_images import predicted_metric_files, write_metri
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.written_files import stored_below
 from blockseg.measurement.cube_source import CubeSource
+from blockseg.measurement.grey_scale import measured_cubes
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _FOLDER = "blocks"
 
 
 def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
-    """Write what the ledger knows of a job's cells by now; nothing if that is nothing.
+    """Write what the ledger knows of a job's cubes by now; nothing if that is nothing.
 
     Parameters
     ----------
@@ -51,13 +52,13 @@ def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
     source = CubeSource.of(job.paths)
     if source is None:
         return
-    cells = _cells(job.main.grid.region)
+    cubes = _cubes(job.main.grid.region)
     names = [name for name in DHPR_METRICS if source.predicted or name != "entropy"]
-    images = {name: np.full(cells.shape, np.nan, np.float32) for name in names}
+    images = {name: np.full(cubes.shape, np.nan, np.float32) for name in names}
     measured = 0
-    for table in _whole_cells(source, job.main.grid.region):
+    for table in _whole_cubes(source, job.main.grid.region):
         measured += len(table)
-        at = tuple((table.index - np.array(cells.start)).T)
+        at = tuple((table.index - np.array(cubes.start)).T)
         values = dhpr_metrics(table, settings.dhpr)
         for name, image in images.items():
             image[at] = values[name]
@@ -66,7 +67,7 @@ def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
     write_metric_images(
         job.paths.out / _FOLDER,
         images,
-        _space(space, cells.start),
+        _space(space, cubes.start),
         zarr_format=settings.zarr_format,
         codec=settings.codec,
         beside=job.paths.folder,
@@ -85,26 +86,26 @@ def _stored(out: Path) -> tuple[StoredFile, ...]:
 
 def predicted_cube_files(job: Job, settings: RunSettings) -> int:
     """Return how many files the images of a job have at most."""
-    if job.record.facts.get("cells") is None:
+    if measured_cubes(job.record) is None:
         return 0
     return predicted_metric_files(
-        _cells(job.main.grid.region).shape,
+        _cubes(job.main.grid.region).shape,
         len(DHPR_METRICS),
         settings.zarr_format,
         settings.codec,
     )
 
 
-def _cells(region: Roi) -> Roi:
-    """Return the indices of the cells that a region has voxels of."""
+def _cubes(region: Roi) -> Roi:
+    """Return the indices of the cubes that a region has voxels of."""
     around = region.aligned(CELL)
     return Roi(
         to_zyx(n // CELL for n in around.start), to_zyx(n // CELL for n in around.stop)
     )
 
 
-def _whole_cells(source: CubeSource, region: Roi) -> Iterator[CubeTable]:
-    """Yield cells, each once; parts of one that blocks cut wait for the others.
+def _whole_cubes(source: CubeSource, region: Roi) -> Iterator[CubeTable]:
+    """Yield cubes, each once; parts of one that blocks cut wait for the others.
 
     Blocks come in order, so no more wait than one layer of blocks has.
     """
@@ -121,7 +122,7 @@ def _whole_cells(source: CubeSource, region: Roi) -> Iterator[CubeTable]:
 
 
 def _space(space: Space, first: Zyx) -> Space:
-    """Return the space of an image whose voxels are cells; centres lie at centres."""
+    """Return the space of an image whose voxels are cubes; centres lie at centres."""
     z, y, x = (
         t + s * (CELL * i + (CELL - 1) / 2)
         for t, s, i in zip(space.translation, space.voxel_size, first, strict=True)

@@ -23,7 +23,7 @@ from blockseg.blockwise.sources.inputs import (
 )
 from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.blockwise.sources.remarks import mask_remarks
-from blockseg.blockwise.sources.restored import other_background
+from blockseg.blockwise.sources.restored import Levels, other_background
 from blockseg.blockwise.task import OpenTask
 from blockseg.config.settings import RunSettings
 from blockseg.core.blocks import BlockReport
@@ -31,12 +31,15 @@ from blockseg.core.geometry import Roi
 from blockseg.core.holes import HoleRule
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
-from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
+from blockseg.measurement.grey_scale import (
+    MeasuredCubes,
+    grey_scale,
+    measured_cubes,
+    measured_to_plain,
+)
 from blockseg.measurement.images import write_cube_images
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import NDArray
 
     from blockseg.blockwise.job import JobResult
@@ -162,30 +165,33 @@ def metrics(
     )
     volume = inputs.source.volume
     grid = plain_grid(volume, settings)
-    cells, holes = _found(inputs, begun.earlier)
+    measured, holes = _found(inputs, begun.earlier)
     reading = BlockReading(
         grid,
         inputs.source.spec,
         inputs.source.space,
         None if inputs.mask is None else inputs.mask.spec,
         outside=True,
-        holes=HoleRule.from_plain(holes),
+        holes=holes,
     )
     job = begun.job(
-        Measurement(reading, scale_from(cells["scale"])),
+        Measurement(reading, measured.scale),
         *reading_layout(settings, grid, volume, copies=2, held_bytes=_BYTES_HELD),
-        decisions={"block": list(grid.block_shape), "holes": holes},
-        facts={"cells": cells},
+        decisions={
+            "block": list(grid.block_shape),
+            "holes": None if holes is None else holes.plain(),
+        },
+        facts={"cells": measured_to_plain(measured)},
         candidates=_candidates(inputs, grid),
     )
     result = run(job, on_event, engine="metrics without a network")
     if not result.stopped:
         write_cube_images(job, settings, inputs.source.space)
     restored = other_background(
-        cells["scale"],
-        cells.get("unreadable", 0),
+        _levels(measured),
+        measured.unreadable,
         result.replaced,
-        lambda: _found(inputs, None)[0]["scale"],
+        lambda: _levels(_found(inputs, None)[0]),
     )
     remarks = (*inputs.source.remarks, *mask_remarks(inputs), *restored)
     return replace(result, remarks=remarks)
@@ -213,19 +219,17 @@ def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
 
 def _found(
     inputs: Inputs, earlier: RunRecord | None
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return how cells are counted, and by what holes are told."""
-    if earlier is not None:
-        return earlier.facts["cells"], earlier.decisions.get("holes")
+) -> tuple[MeasuredCubes, HoleRule | None]:
+    """Return how cubes are counted, and by what holes are told."""
+    if earlier is not None and (kept := measured_cubes(earlier)) is not None:
+        return kept, HoleRule.from_plain(earlier.decisions.get("holes"))
     normal = normalization(inputs)
     scale = grey_scale(inputs, normal.found)
-    unreadable = len(normal.found.get("unreadable") or ())
-    cells = {
-        "scale": plain_scale(scale),
-        "predicted": False,
-        **({"unreadable": unreadable} if unreadable else {}),
-    }
-    return cells, normal.holes
+    return MeasuredCubes(scale, False, len(normal.found.unreadable)), normal.holes
+
+
+def _levels(measured: MeasuredCubes) -> Levels:
+    return Levels(measured.scale.level, measured.scale.sd)
 
 
 def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:

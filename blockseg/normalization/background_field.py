@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
 from blockseg.normalization.affine import CEILING
 from blockseg.normalization.background import estimate_background, saturation
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
 
-__all__ = ["BackgroundField", "estimate_field"]
+__all__ = ["BackgroundField", "estimate_field", "field_from", "field_to_plain"]
 
 NODES = 8
 """Most nodes along an axis: the sample has 16 planes, and in each 8 by 8 patches."""
@@ -160,6 +161,37 @@ def estimate_field(
         squares=int(counts.sum()),
         left_out=int((~counts).sum()),
     )
+
+
+def field_to_plain(field: AffineField) -> dict[str, Any]:
+    """Return a normalisation that varies as JSON values, its clip aside.
+
+    A text of numbers for each row of nodes along x; reading gives the same numbers to
+    the last bit.
+    """
+    return {
+        "nodes": list(field.nodes),
+        "start": list(field.start),
+        "step": list(field.step),
+        "offset": _rows(field.offset, field.nodes[2]),
+        "scale": _rows(field.scale, field.nodes[2]),
+    }
+
+
+def field_from(data: dict[str, Any], clip: tuple[float, float]) -> AffineField:
+    """Return a normalisation as it was before it was written as JSON values."""
+    (z0, y0, x0), (dz, dy, dx) = data["start"], data["step"]
+    offset, scale = (
+        tuple(float(number) for row in data[name] for number in row.split())
+        for name in ("offset", "scale")
+    )
+    nodes = to_zyx(data["nodes"])
+    return AffineField(nodes, (z0, y0, x0), (dz, dy, dx), offset, scale, *clip)
+
+
+def _rows(values: tuple[float, ...], length: int) -> list[str]:
+    rows = np.reshape(values, (-1, length)).tolist()
+    return [" ".join(repr(value) for value in row) for row in rows]
 
 
 def _squares(

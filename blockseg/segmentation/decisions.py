@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from blockseg.runtime.events import Message
 from blockseg.segmentation.engines.choice import choose_engine, evaluators_for
 
 if TYPE_CHECKING:
+    from blockseg.blockwise.planning.engine_trials import EngineTrials
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
@@ -82,24 +83,27 @@ def decide(
         planned = _decided(inputs, device, largest)
         found, chosen = choose_engine(inputs, planned, tried)
     if chosen is None:
-        return _on_cpu(inputs, found.problem, found.plain())
+        return _on_cpu(inputs, found)
     return replace(
         planned,
         backend=chosen.backend,
         precision=chosen.precision,
         window=chosen.window,
-        trial=found.plain(),
+        trial=found,
         note="; ".join(said for said in (planned.note, *found.notes) if said),
     )
 
 
-def _on_cpu(inputs: Inputs, problem: str, trial: dict[str, Any]) -> Decisions:
+def _on_cpu(inputs: Inputs, trial: EngineTrials) -> Decisions:
     """Decide as if there were no device, and say why."""
     settings = replace(inputs.settings, backend="auto", precision="auto", device="cpu")
     if stands_in(inputs.settings.backend):
         settings = replace(settings, backend=inputs.settings.backend)
     decided = _decided(replace(inputs, settings=settings), "cpu", LARGEST_WINDOW)
-    note = f"the CPU does the work, for no engine can be used on the device: {problem}"
+    note = (
+        "the CPU does the work, for no engine can be used on the device: "
+        f"{trial.problem}"
+    )
     notes = [said for said in (decided.note, note) if said]
     return replace(decided, trial=trial, note="; ".join(notes))
 
@@ -110,7 +114,7 @@ def _decided(inputs: Inputs, device: str, largest: int) -> Decisions:
     precision = _precision(settings, device)
     tiling, fit = tiling_for(inputs, backend, device, precision, largest)
     normal = normalization(inputs)
-    found = normal.found
+    estimate = normal.found.estimate
     return Decisions(
         backend=backend,
         device=device,
@@ -119,12 +123,10 @@ def _decided(inputs: Inputs, device: str, largest: int) -> Decisions:
         window=tiling.window,
         block=tiling.block,
         threshold=int(np.rint(255 * settings.threshold)),
-        offset=normal.affine.offset,
-        scale=normal.affine.scale,
-        clip=(normal.affine.low, normal.affine.high),
-        background=found,
+        whole=normal.whole,
+        background=normal.found,
         field=normal.field,
-        empty=found["level"] if found.get("voxels") == 0 else None,
+        empty=None if estimate is None or estimate.voxels else estimate.level,
         holes=normal.holes,
         note="; ".join(said for said in (note, normal.note) if said),
     )

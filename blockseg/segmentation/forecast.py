@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from blockseg.blockwise.planning.resources import (
     plan_resources,
     planned_decoding,
 )
+from blockseg.blockwise.planning.sparse_plan import sparse_summary
 from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
@@ -24,16 +25,16 @@ from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.run import prepare
-from blockseg.segmentation.sparse.decisions import sparse_from
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import Job
     from blockseg.blockwise.planning.decisions import Decisions
+    from blockseg.blockwise.planning.sparse_plan import SparsePlan
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["Forecast", "plan", "work_over_one_pass"]
+__all__ = ["Forecast", "forecast_to_plain", "plan", "work_over_one_pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Forecast:
     hours: float
     """At that speed; 0 if not measured."""
 
-    sparse: dict[str, Any] | None = None
+    sparse: SparsePlan | None = None
     """Savings of ``--sparse``, estimated for the whole volume, and their loss."""
 
     tried: tuple[str, ...] = ()
@@ -156,6 +157,12 @@ class Forecast:
         return lines
 
 
+def forecast_to_plain(found: Forecast) -> dict[str, Any]:
+    """Return a forecast as JSON values."""
+    sparse = None if found.sparse is None else sparse_summary(found.sparse)
+    return asdict(found) | {"sparse": sparse}
+
+
 def plan(
     source: str, out: str | None = None, settings: RunSettings | None = None
 ) -> Forecast:
@@ -181,8 +188,8 @@ def plan(
     left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
     written = grid.region.size * share
     ratio = computed / grid.region.size
-    found = sparse_from(decisions.sparse)
-    if found is not None and found.skips:
+    found = decisions.sparse
+    if found is not None and found.criteria is not None:
         # of the whole volume, what lies outside of the tissue included
         ratio, left = found.computed, left / (share or 1.0)
     return Forecast(
@@ -211,7 +218,7 @@ def plan(
         worker_bytes=layout.peak_bytes,
         voxels_per_second=rate / ratio if ratio else 0.0,
         hours=left * ratio / rate / 3600 if rate else 0.0,
-        sparse=None if found is None else found.public(),
+        sparse=found,
         tried=evaluation_lines(decisions),
         remarks=inputs.source.remarks,
     )
@@ -224,8 +231,8 @@ def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:
     computes anew, at the volume's edges as well.
     """
     grid = make_grid(inputs, decisions.block)
-    found = sparse_from(decisions.sparse)
-    if found is not None and found.skips:
+    found = decisions.sparse
+    if found is not None and found.criteria is not None:
         ratio = found.computed
     else:
         ratio = _computed_voxels(grid, decisions.window) / grid.region.size

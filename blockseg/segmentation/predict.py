@@ -31,7 +31,7 @@ from blockseg.io.tiff.write import write_tiff
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
 from blockseg.segmentation.engines.trial import engine_for
-from blockseg.segmentation.sparse.decisions import skip_criteria, sparse_decisions
+from blockseg.segmentation.sparse.decisions import sparse_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -180,11 +180,11 @@ def _decided(inputs: Inputs) -> Decisions:
 
 
 def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
-    criteria = skip_criteria(decisions.sparse)
+    criteria = decisions.criteria
     grid = make_grid(inputs, decisions.block)
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     source = inputs.source.volume
-    mended = MendedVolume(source, decisions.hole_rule)
+    mended = MendedVolume(source, decisions.holes)
     mask = None
     if inputs.mask is not None:
         mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.planning.decisions import Decisions, decisions_from
+from blockseg.blockwise.planning.decisions import (
+    Decisions,
+    decisions_from,
+    decisions_to_plain,
+)
 from blockseg.blockwise.planning.resources import (
     make_grid,
     plan_resources,
@@ -22,18 +26,27 @@ from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import Inputs, gather
 from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.blockwise.sources.remarks import closing_remarks
-from blockseg.blockwise.sources.restored import other_background, other_skipping
+from blockseg.blockwise.sources.restored import (
+    Levels,
+    other_background,
+    other_skipping,
+)
 from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
-from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
+from blockseg.measurement.grey_scale import (
+    MeasuredCubes,
+    grey_scale,
+    measured_cubes,
+    measured_to_plain,
+)
 from blockseg.measurement.images import write_cube_images
 from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
-from blockseg.segmentation.sparse.decisions import skip_criteria, sparse_decisions
+from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.task import Segmentation
 
 if TYPE_CHECKING:
@@ -102,12 +115,12 @@ def run(
     remarks = (
         *closing_remarks(inputs, decisions),
         *other_background(
-            found,
-            len(found.get("unreadable") or ()),
+            Levels.of(found),
+            len(found.unreadable),
             result.replaced,
-            lambda: normalization(inputs).found,
+            lambda: Levels.of(normalization(inputs).found),
         ),
-        *other_skipping(skip_criteria(decisions.sparse) is not None, result.replaced),
+        *other_skipping(decisions.criteria is not None, result.replaced),
     )
     return replace(result, remarks=remarks)
 
@@ -144,8 +157,8 @@ def prepare(
     grid = make_grid(inputs, decisions.block)
     probability, foreground = _outputs(inputs, decisions, checked=begun.checked)
     probability.check_grid(grid)
-    cells = _cells(inputs, decisions, earlier)
-    criteria = skip_criteria(decisions.sparse)
+    measured = _measured(inputs, decisions, earlier)
+    criteria = decisions.criteria
     layout = plan_resources(inputs, decisions)
     reading = BlockReading(
         grid,
@@ -154,7 +167,7 @@ def prepare(
         None if inputs.mask is None else inputs.mask.spec,
         criteria=criteria,
         affine=decisions.affine,
-        holes=decisions.hole_rule,
+        holes=decisions.holes,
     )
     task = Segmentation(
         reading,
@@ -166,14 +179,14 @@ def prepare(
         probability=probability,
         foreground=foreground,
         empty=decisions.empty,
-        scale=scale_from(cells["scale"]) if cells and settings.metrics else None,
+        scale=measured.scale if measured and settings.metrics else None,
     )
     job = begun.job(
         task,
         layout,
         planned_reading(inputs, decisions, layout).traversal,
-        decisions=asdict(decisions),
-        facts={**_facts(inputs, decisions, grid), "cells": cells},
+        decisions=decisions_to_plain(decisions),
+        facts={**_facts(inputs, decisions, grid), "cells": measured_to_plain(measured)},
         candidates=_candidates(inputs, grid, criteria),
     )
     return job, inputs, decisions
@@ -231,21 +244,19 @@ def _outputs(
     return probability, foreground
 
 
-def _cells(
+def _measured(
     inputs: Inputs, decisions: Decisions, earlier: RunRecord | None
-) -> dict[str, Any] | None:
-    """Return how cells are counted; None where the run was begun without."""
+) -> MeasuredCubes | None:
+    """Return how cubes are counted; None where the run was begun without."""
     if earlier is not None:
-        kept: dict[str, Any] | None = earlier.facts.get("cells")
-        return kept
+        return measured_cubes(earlier)
     if not inputs.settings.metrics:
         return None
-    scale = grey_scale(inputs, decisions.background)
-    return {"scale": plain_scale(scale), "predicted": True}
+    return MeasuredCubes(grey_scale(inputs, decisions.background), predicted=True)
 
 
 def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:
-    if settings.metrics and job.record.facts.get("cells") is None:
+    if settings.metrics and measured_cubes(job.record) is None:
         note = (
             "this run was begun without metrics and goes on so; blockseg metrics "
             "measures a brain alone"
@@ -291,7 +302,7 @@ def _notes(decisions: Decisions) -> tuple[str, ...]:
     notes = []
     if decisions.note:
         notes.append(decisions.note)
-    unreadable = decisions.background.get("unreadable") or []
+    unreadable = decisions.background.unreadable
     if unreadable:
         notes.append(
             f"{len(unreadable)} samples of the background could not be read and were "

@@ -5,15 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blockseg.blockwise.sources.background import field_from
+from blockseg.blockwise.planning.engine_trials import (
+    EngineTrials,
+    trials_from,
+    trials_to_plain,
+)
+from blockseg.blockwise.planning.sparse_plan import (
+    SparsePlan,
+    sparse_from,
+    sparse_to_plain,
+)
 from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.holes import HoleRule
-from blockseg.core.specs import Affine, BackendSpec
+from blockseg.core.specs import Affine, AffineField, BackendSpec
+from blockseg.normalization.background_field import field_from, field_to_plain
+from blockseg.normalization.finding import (
+    BackgroundFinding,
+    finding_from,
+    finding_to_plain,
+)
 
 if TYPE_CHECKING:
-    from blockseg.core.specs import AffineField
+    from blockseg.core.cubes import SkipCriteria
 
-__all__ = ["Decisions", "decisions_from"]
+__all__ = ["Decisions", "decisions_from", "decisions_to_plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +56,14 @@ class Decisions:
     threshold: int
     """Smallest probability byte that is foreground."""
 
-    offset: float
-    """Grey level that the network sees as 0."""
+    whole: Affine
+    """Normalisation of the volume as a whole."""
 
-    scale: float
-    """Grey levels that the network sees as 1."""
+    background: BackgroundFinding
+    """Origin of offset and scale."""
 
-    clip: tuple[float, float]
-    """Least and greatest value that the network sees."""
-
-    background: dict[str, Any]
-    """Origin of offset and scale: b, s, counts, unreadable samples."""
-
-    field: dict[str, Any] | None = None
-    """Offset and scale where they vary over the volume, at the nodes of a grid."""
+    field: AffineField | None = None
+    """Normalisation where it varies over the volume; None where it does not."""
 
     empty: float | None = None
     """Grey level of a volume in whose sample nothing varies: such voxels are empty.
@@ -66,14 +75,13 @@ class Decisions:
     note: str = ""
     """Note for the user on a choice; empty if nothing."""
 
-    sparse: dict[str, Any] | None = None
+    sparse: SparsePlan | None = None
     """Parts that need not be inferred, and at what loss; None if not asked for."""
 
-    trial: dict[str, Any] | None = None
-    """Which engines were tried on a device, on what, and what came of each; None for
-    work on the CPU."""
+    trial: EngineTrials | None = None
+    """Trials of engines on a device; None for work on the CPU."""
 
-    holes: dict[str, Any] | None = None
+    holes: HoleRule | None = None
     """Rule that tells voxels without data; None where nothing can be a hole, and of
     runs that were begun when nothing was."""
 
@@ -89,20 +97,62 @@ class Decisions:
         )
 
     @property
-    def hole_rule(self) -> HoleRule | None:
-        """Rule that tells holes; None if nothing does."""
-        return HoleRule.from_plain(self.holes)
+    def criteria(self) -> SkipCriteria | None:
+        """Criteria of what need not be inferred; None if everything is."""
+        return None if self.sparse is None else self.sparse.criteria
 
     @property
     def affine(self) -> Affine | AffineField:
         """The normalisation."""
-        if self.field is not None:
-            return field_from(self.field, self.clip)
-        return Affine(self.offset, self.scale, *self.clip)
+        return self.field or self.whole
+
+
+def decisions_to_plain(decisions: Decisions) -> dict[str, Any]:
+    """Return decisions as JSON values: a part of the run's fingerprint."""
+    whole, field, sparse = decisions.whole, decisions.field, decisions.sparse
+    trial, holes = decisions.trial, decisions.holes
+    return {
+        "backend": decisions.backend,
+        "device": decisions.device,
+        "precision": decisions.precision,
+        "threads": decisions.threads,
+        "window": list(decisions.window),
+        "block": list(decisions.block),
+        "threshold": decisions.threshold,
+        "offset": whole.offset,
+        "scale": whole.scale,
+        "clip": [whole.low, whole.high],
+        "background": finding_to_plain(decisions.background),
+        "field": None if field is None else field_to_plain(field),
+        "empty": decisions.empty,
+        "note": decisions.note,
+        "sparse": None if sparse is None else sparse_to_plain(sparse),
+        "trial": None if trial is None else trials_to_plain(trial),
+        "holes": None if holes is None else holes.plain(),
+    }
 
 
 def decisions_from(data: dict[str, Any]) -> Decisions:
-    """Return decisions as read back from ``run.json``."""
-    zyx = {key: to_zyx(data[key]) for key in ("window", "block")}
+    """Return decisions as they were before they were written as JSON values.
+
+    Earlier versions knew fewer keys.
+    """
     low, high = data["clip"]
-    return Decisions(**{**data, **zyx, "clip": (low, high)})
+    field, trial = data.get("field"), data.get("trial")
+    return Decisions(
+        backend=data["backend"],
+        device=data["device"],
+        precision=data["precision"],
+        threads=data["threads"],
+        window=to_zyx(data["window"]),
+        block=to_zyx(data["block"]),
+        threshold=data["threshold"],
+        whole=Affine(data["offset"], data["scale"], low, high),
+        background=finding_from(data["background"]),
+        field=None if field is None else field_from(field, (low, high)),
+        empty=data.get("empty"),
+        note=data.get("note", ""),
+        sparse=sparse_from(data.get("sparse")),
+        trial=None if trial is None else trials_from(trial),
+        holes=HoleRule.from_plain(data.get("holes")),
+    )

@@ -2,111 +2,152 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.blockwise.planning.sparse_plan import SparsePlan, sparse_summary
 from blockseg.inference.components import LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["sparse_forecast", "sparse_lines", "sparse_outcome"]
+__all__ = [
+    "SparseOutcome",
+    "outcome_to_plain",
+    "sparse_forecast",
+    "sparse_lines",
+    "sparse_outcome",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SparseOutcome:
+    """Savings of ``--sparse`` so far, and at what loss."""
+
+    plan: SparsePlan
+    """Plan of the run."""
+
+    written_voxels: int
+    """Voxels that are done."""
+
+    inferred_voxels: int
+    """Voxels that windows wrote for them."""
+
+    skipped_voxels: int
+    """Voxels in tiles that were taken for empty."""
+
+    blocks_stored: int
+    """Blocks of the main pass that hold anything."""
+
+    coarse_blocks: int
+    """Blocks of coarse levels."""
+
+    coarse_stored: int
+    """Blocks of coarse levels that hold anything."""
 
 
 def sparse_outcome(
-    found: Mapping[str, Any] | None, ledger: Ledger, phases: Sequence[tuple[str, int]]
-) -> dict[str, Any] | None:
-    """Return what each gate skipped so far; None for a run without them.
+    plan: SparsePlan | None, ledger: Ledger, phases: Sequence[tuple[str, int]]
+) -> SparseOutcome | None:
+    """Return what was skipped so far; None for a run that skips nothing.
 
     Parameters
     ----------
-    found
-        What ``run.json`` holds under ``sparse``.
+    plan
+        Of the run; None where ``--sparse`` was not asked for.
     ledger
         Of the run.
     phases
         Name and number of blocks of each pass, the main one first; of the
         main one all blocks of the grid.
     """
-    if found is None:
+    if plan is None:
         return None
     (main, blocks), *coarse = phases
     totals = ledger.summary(main).totals
-    return {
-        **{name: value for name, value in found.items() if name != "tissue"},
-        "written_voxels": totals["written"],
-        "inferred_voxels": totals["computed"],
-        "skipped_voxels": totals["skipped"],
-        "blocks_stored": _occupied(ledger, main, blocks),
-        "coarse_blocks": sum(count for _, count in coarse),
-        "coarse_stored": sum(_occupied(ledger, *phase) for phase in coarse),
-    }
+    return SparseOutcome(
+        plan,
+        written_voxels=totals["written"],
+        inferred_voxels=totals["computed"],
+        skipped_voxels=totals["skipped"],
+        blocks_stored=_occupied(ledger, main, blocks),
+        coarse_blocks=sum(count for _, count in coarse),
+        coarse_stored=sum(_occupied(ledger, *phase) for phase in coarse),
+    )
 
 
-def sparse_lines(outcome: Mapping[str, Any] | None) -> list[str]:
-    """Return the same for a human, a line a gate."""
+def outcome_to_plain(outcome: SparseOutcome | None) -> dict[str, Any] | None:
+    """Return an outcome as JSON values, with the plan's in the same table."""
+    if outcome is None:
+        return None
+    counts = {name: value for name, value in asdict(outcome).items() if name != "plan"}
+    return sparse_summary(outcome.plan) | counts
+
+
+def sparse_lines(outcome: SparseOutcome | None) -> list[str]:
+    """Return the same for a human, a line for each way of skipping."""
     if outcome is None:
         return []
-    lines = []
-    if outcome.get("untrusted"):
-        lines.append(f"Sparse: {outcome['untrusted']}.")
-    if outcome["note"]:
-        return [*lines, f"Sparse: {outcome['note']}."]
-    if outcome["level"] is not None:
+    plan = outcome.plan
+    lines = [f"Sparse: {plan.untrusted}."] if plan.untrusted else []
+    if plan.note:
+        return [*lines, f"Sparse: {plan.note}."]
+    if plan.level is not None:
         lines.append(
-            f"Sparse: {outcome['outside']:.1%} of the volume lie outside of the tissue, "
-            f"by level {outcome['level']}{_compared(outcome)}."
+            f"Sparse: {plan.outside:.1%} of the volume lie outside of the tissue, "
+            f"by level {plan.level}{_compared(plan)}."
         )
-    if outcome["bound"] is not None:
-        written = max(outcome["written_voxels"], 1)
+    if plan.threshold is not None:
+        written = max(outcome.written_voxels, 1)
         lines.append(
-            f"Sparse: {outcome['skipped_voxels'] / written:.1%} of the voxels were in "
+            f"Sparse: {outcome.skipped_voxels / written:.1%} of the voxels were in "
             "tiles taken for empty, and not inferred."
         )
     lines.append(
-        f"Sparse: about {outcome['lost']:.3%} of the foreground is lost, at most "
-        f"{outcome['lost_at_most']:.3%} with 95 % confidence "
-        f"({outcome['inferred']} cubes of {outcome['cubes']} were inferred to tell)."
+        f"Sparse: about {plan.lost:.3%} of the foreground is lost, at most "
+        f"{plan.lost_at_most:.3%} with 95 % confidence "
+        f"({plan.inferred} cubes of {plan.cubes} were inferred to tell)."
     )
-    if outcome["specks"]:
+    if plan.specks:
         lines.append(
             f"Sparse: specks shorter than {LENGTH} voxels do not count as foreground; "
-            f"those lost besides are about {outcome['specks']:.2%} of its voxels."
+            f"those lost besides are about {plan.specks:.2%} of its voxels."
         )
-    if outcome["coarse_blocks"]:
+    if outcome.coarse_blocks:
         lines.append(
-            f"Sparse: {outcome['coarse_stored']} of {outcome['coarse_blocks']} blocks of "
+            f"Sparse: {outcome.coarse_stored} of {outcome.coarse_blocks} blocks of "
             "coarse levels hold anything; the others were not computed."
         )
     return lines
 
 
-def sparse_forecast(found: Mapping[str, Any] | None) -> list[str]:
+def sparse_forecast(plan: SparsePlan | None) -> list[str]:
     """Return what a run would skip, for a human."""
-    if found is None:
+    if plan is None:
         return []
-    lines = [found["untrusted"]] if found.get("untrusted") else []
-    if found["note"]:
-        return [*lines, found["note"]]
-    if found["level"] is not None:
-        lines.append(f"{found['outside']:.1%} outside of the tissue{_compared(found)}")
-    if found["bound"] is not None:
+    lines = [plan.untrusted] if plan.untrusted else []
+    if plan.note:
+        return [*lines, plan.note]
+    if plan.level is not None:
+        lines.append(f"{plan.outside:.1%} outside of the tissue{_compared(plan)}")
+    if plan.threshold is not None:
         lines.append(
-            f"about {found['empty']:.0%} in empty tiles of {found['tile'] or found['edge']}³"
+            f"about {plan.empty:.0%} in empty tiles of {plan.tile or plan.edge}³"
         )
     lines.append(
-        f"foreground lost {found['lost']:.3%}, at most {found['lost_at_most']:.3%} with "
-        f"95 % confidence, by {found['inferred']} of {found['cubes']} cubes; besides "
-        f"{found['specks']:.2%} in specks shorter than {LENGTH} voxels"
+        f"foreground lost {plan.lost:.3%}, at most {plan.lost_at_most:.3%} with "
+        f"95 % confidence, by {plan.inferred} of {plan.cubes} cubes; besides "
+        f"{plan.specks:.2%} in specks shorter than {LENGTH} voxels"
     )
     return lines
 
 
-def _compared(found: Mapping[str, Any]) -> str:
-    count = found.get("compared")
+def _compared(plan: SparsePlan) -> str:
+    count = plan.compared
     return f"; {count} cubes there were compared with level 0" if count else ""
 
 

@@ -32,7 +32,7 @@ def mask_remarks(inputs: Inputs) -> Iterator[str]:
 
 def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
     yield from inputs.source.remarks
-    unreadable = decisions.background.get("unreadable") or []
+    unreadable = decisions.background.unreadable
     if unreadable:
         yield (
             f"{len(unreadable)} samples of the background could not be read and were "

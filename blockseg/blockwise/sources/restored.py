@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = ["other_background", "other_skipping"]
+    from blockseg.normalization.finding import BackgroundFinding, FieldSummary
+
+__all__ = ["Levels", "other_background", "other_skipping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Level and noise of the background that a run uses."""
+
+    level: float
+    """b, in grey levels."""
+
+    sd: float
+    """s, in grey levels."""
+
+    field: FieldSummary | None = None
+    """Where they vary over the volume; None where they do not."""
+
+    @classmethod
+    def of(cls, found: BackgroundFinding) -> Levels | None:
+        """Return what was estimated; None where nothing was."""
+        if found.estimate is None:
+            return None
+        return cls(found.estimate.level, found.estimate.sd, found.field)
+
+    def __str__(self) -> str:
+        """Return both for a sentence."""
+        return f"{self.level:.6g} and {self.sd:.6g}"
 
 
 def other_background(
-    found: Mapping[str, Any],
+    found: Levels | None,
     unreadable: int,
     replaced: str,
-    estimate: Callable[[], Mapping[str, Any]],
+    estimate: Callable[[], Levels | None],
 ) -> tuple[str, ...]:
     """Return what to say of an estimate that a run was begun with, a line or none.
 
     Parameters
     ----------
     found
-        Level and noise SD of the background that the run uses.
+        Level and noise of the background that the run uses; None where it estimates none.
     unreadable
         Samples that could not be read when it was found.
     replaced
@@ -31,13 +59,13 @@ def other_background(
     estimate
         Finds the same anew; may raise VolumeError.
     """
-    if not (unreadable or replaced) or "level" not in found:
+    if found is None or not (unreadable or replaced):
         return ()
     try:
         now = estimate()
     except VolumeError:
         return ()  # as damaged as before, or worse: blocks will tell
-    if all(now.get(key) == found.get(key) for key in ("level", "sd", "field")):
+    if now == found:
         return ()
     why = (
         f"without {unreadable} samples that can be read now"
@@ -46,7 +74,7 @@ def other_background(
     )
     line = (
         f"level and noise of the background were estimated {why}: this result was made "
-        f"with {_said(found)}, an undisturbed run takes {_said(now)}; --overwrite starts "
+        f"with {found}, an undisturbed run takes {now}; --overwrite starts "
         "anew"
     )
     return (line,)
@@ -69,7 +97,3 @@ def other_skipping(skips: bool, replaced: str) -> tuple[str, ...]:
         "undisturbed run may skip otherwise; --overwrite starts anew"
     )
     return (line,)
-
-
-def _said(found: Mapping[str, Any]) -> str:
-    return f"{found['level']:.6g} and {found['sd']:.6g}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from blockseg.blockwise.planning.engine_trials import EngineTrials
 from blockseg.core.errors import BackendError
-from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.backends.table import ON_DEVICES, REFERENCE, stands_in
 from blockseg.inference.engine_evaluation import EngineEvaluation, fastest
 from blockseg.segmentation.engines.process import EvaluatorHere, EvaluatorProcess
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from blockseg.segmentation.engines.process import Evaluators
 
 __all__ = [
-    "Choice",
     "choose_engine",
     "engines_of",
     "evaluation_lines",
@@ -32,57 +31,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Outcome of trying engines."""
-
-    windows: tuple[Roi, ...]
-    """Windows that they were tried on, in the volume's voxels."""
-
-    devices: tuple[str, ...]
-    """Names of the devices of this machine."""
-
-    tried: tuple[EngineEvaluation, ...]
-    """Outcome of each, in the order in which they were tried."""
-
-    spare: tuple[tuple[str, str], ...]
-    """Backend and precision of what may take the chosen one's place in a worker."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Notes for the user: what was given up here, and why."""
-        said = [
-            f"{one.backend} {one.precision} is not used: {one.why_not}"
-            for one in self.tried
-            if one.why_not and not one.unsuited
-        ]
-        said += [
-            f"windows of {one.backend} {one.precision} are smaller than planned: {one.short}"
-            for one in self.tried
-            if one.short and not one.why_not
-        ]
-        return tuple(said)
-
-    @property
-    def problem(self) -> str:
-        """Why none can be used, in one line."""
-        return "; ".join(
-            f"{one.backend} {one.precision}: {one.why_not}" for one in self.tried
-        )
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as it is kept in ``run.json``."""
-        return {
-            "devices": list(self.devices),
-            "windows": [[list(roi.start), list(roi.stop)] for roi in self.windows],
-            "tried": [one.plain() for one in self.tried],
-            "spare": [list(one) for one in self.spare],
-        }
-
-
 def choose_engine(
     inputs: Inputs, planned: Decisions, evaluators: Evaluators
-) -> tuple[Choice, EngineEvaluation | None]:
+) -> tuple[EngineTrials, EngineEvaluation | None]:
     """Try engines on the run's own volume and take the fastest that may be used.
 
     Where the user names an engine it is taken if it may be used, however fast others
@@ -115,7 +66,7 @@ def choose_engine(
     groups = _groups(settings.backend, planned.precision)
     if not devices and not stands_in(settings.backend):
         first, *others = [engine for group in groups for engine in group]
-        choice = Choice(windows, (), (), tuple(others))
+        choice = EngineTrials(windows, (), (), tuple(others))
         return choice, EngineEvaluation(*first, spec.device, spec.core)
     done: list[EngineEvaluation] = []
     for number, group in enumerate(groups):
@@ -126,8 +77,8 @@ def choose_engine(
         chosen = fastest(found)
         if chosen is not None:
             spare = _spare(done, groups[number + 1 :], chosen)
-            return Choice(windows, devices, tuple(done), spare), chosen
-    choice = Choice(windows, devices, tuple(done), ())
+            return EngineTrials(windows, devices, tuple(done), spare), chosen
+    choice = EngineTrials(windows, devices, tuple(done), ())
     if settings.device == "cuda" and not stands_in(settings.backend):
         raise BackendError(choice.problem)
     return choice, None
@@ -143,38 +94,39 @@ def evaluators_for(inputs: Inputs) -> Evaluators:
 
 def trial_of(inputs: Inputs, decisions: Decisions) -> EngineCriteria:
     """Return what workers judge their device by."""
-    kept = (decisions.trial or {}).get("windows", [])
-    windows = tuple(Roi(to_zyx(start), to_zyx(stop)) for start, stop in kept)
+    trial = decisions.trial
+    windows = () if trial is None else trial.windows
     return EngineCriteria(windows, inputs.field, decisions.affine, decisions.threshold)
 
 
 def engines_of(decisions: Decisions, weights: str) -> tuple[BackendSpec, ...]:
     """Return the engine that was chosen, and what may take its place in a worker."""
     planned = decisions.engine(weights)
-    if planned.device == "cpu":
+    if planned.device == "cpu" or decisions.trial is None:
         return (planned,)
-    spare = (decisions.trial or {}).get("spare", [])
-    return (planned, *(_as(planned, *engine) for engine in spare))
+    return (planned, *(_as(planned, *engine) for engine in decisions.trial.spare))
 
 
 def measured_speed(decisions: Decisions) -> float:
     """Return what the chosen engine did when it was tried, in voxels a second; or 0."""
-    for one in (decisions.trial or {}).get("tried", []):
-        if (one["backend"], one["precision"]) == (
-            decisions.backend,
-            decisions.precision,
-        ):
-            return float(one["voxels_per_second"])
+    chosen = decisions.backend, decisions.precision
+    for one in _tried(decisions):
+        if (one.backend, one.precision) == chosen:
+            return one.voxels_per_second
     return 0.0
 
 
 def evaluation_lines(decisions: Decisions) -> tuple[str, ...]:
     """Return what came of each engine that was tried, for a user to read."""
     return tuple(
-        f"{one['backend']} {one['precision']}: "
-        + (one["why_not"] or f"{one['voxels_per_second'] / 1e6:.4g} million voxels/s")
-        for one in (decisions.trial or {}).get("tried", [])
+        f"{one.backend} {one.precision}: "
+        + (one.why_not or f"{one.voxels_per_second / 1e6:.4g} million voxels/s")
+        for one in _tried(decisions)
     )
+
+
+def _tried(decisions: Decisions) -> tuple[EngineEvaluation, ...]:
+    return () if decisions.trial is None else decisions.trial.tried
 
 
 def _groups(backend: str, precision: str) -> list[list[tuple[str, str]]]:

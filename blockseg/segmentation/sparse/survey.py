@@ -91,7 +91,7 @@ class Survey:
         edge: int,
         tissue: NDArray[np.bool_] | None,
     ) -> None:
-        self._volume = MendedVolume(inputs.source.volume, decisions.hole_rule)
+        self._volume = MendedVolume(inputs.source.volume, decisions.holes)
         self._weights = "" if inputs.weights is None else str(inputs.weights.path)
         self._reach = inputs.field.reach
         self._decisions = decisions
@@ -105,7 +105,7 @@ class Survey:
         """All that were looked at."""
 
     @property
-    def wanted(self) -> int:
+    def sample_size(self) -> int:
         """Cubes to infer unless fewer make it clear what may be skipped."""
         total = self._tissue.size
         return min(max(_FEWEST, min(total // _SHARE, _MOST)), total // _SMALL)
@@ -115,12 +115,14 @@ class Survey:
         """Cubes that were looked at."""
         return sum(group.cubes.size for group in self.groups)
 
-    def empty(self, bound: float | None) -> float:
+    def empty(self, threshold: float | None) -> float:
         """Return the share of all tiles that are tissue and have no higher score."""
-        if bound is None or not self.seen:
+        if threshold is None or not self.seen:
             return 0.0
         few = sum(
-            int(np.count_nonzero((group.tiles <= bound) & (group.tiles > -math.inf)))
+            int(
+                np.count_nonzero((group.tiles <= threshold) & (group.tiles > -math.inf))
+            )
             for group in self.groups
         )
         return few / sum(group.tiles.size for group in self.groups)
@@ -151,12 +153,12 @@ class Survey:
             self._take(cubes, count, times, stratum, drawn)
         return self._all(drawn, workers)
 
-    def suspects(self, bound: float | None, workers: int) -> list[Inferred]:
+    def suspects(self, threshold: float | None, workers: int) -> list[Inferred]:
         """Infer cubes outside of the tissue that would not be skipped inside of it.
 
         Parameters
         ----------
-        bound
+        threshold
             Score up to which a tile of the tissue is skipped; None where none is.
         workers
             Engines at work at the same time.
@@ -166,7 +168,7 @@ class Survey:
         Of a dozen of those that show the most, what they hold; as cubes of the first
         stratum.
         """
-        least = max(0.0, -math.inf if bound is None else bound)
+        least = max(0.0, -math.inf if threshold is None else threshold)
         left = [
             cube
             for cube in self._outside()
@@ -235,7 +237,7 @@ class Survey:
         places.sort(key=lambda cube: (-cube[1], cube[0]))
         inside = [cube for cube in places if cube[1] > -math.inf]
         outside = [(place, -math.inf) for place, _ in self._outside()]
-        wanted = min(_FEWEST, self.wanted)
+        wanted = min(_FEWEST, self.sample_size)
         drawn: list[tuple[Zyx, float, int]] = []
         sizes: list[float] = []
         if outside:

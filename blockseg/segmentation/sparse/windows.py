@@ -46,7 +46,7 @@ class Cover:
 
 
 def cheapest_window(
-    survey: Survey, bound: float | None, inputs: Inputs, decisions: Decisions
+    survey: Survey, threshold: float | None, inputs: Inputs, decisions: Decisions
 ) -> Cover:
     """Return the windows that cover what is left with the least work.
 
@@ -57,13 +57,13 @@ def cheapest_window(
     ----------
     survey
         Has looked at them.
-    bound
+    threshold
         Score up to which a tile is skipped; None for those outside of the tissue.
     inputs, decisions
         Of the run as it would be if nothing were skipped.
     """
     margin = inputs.field.margin
-    least = -math.inf if bound is None else bound
+    least = -math.inf if threshold is None else threshold
     left = [group.tiles > least for group in survey.groups]
     occupied = [tiles for tiles in left if tiles.any()]
     every = -(-len(occupied) // _COUNTED)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from blockseg.blockwise.planning.decisions import decisions_from
+from blockseg.blockwise.planning.decisions import decisions_from, decisions_to_plain
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
@@ -32,22 +32,21 @@ def decided(image, tmp_path, normalization="field", **others):
 
 
 def test_a_field_survives_being_written_to_the_last_bit(tmp_path):
-    from dataclasses import asdict
-
     decisions = decided(uneven(), tmp_path)
     assert isinstance(decisions.affine, AffineField)
     assert decisions.affine.nodes == (1, 2, 3)
-    again = decisions_from(json.loads(json.dumps(asdict(decisions))))
+    again = decisions_from(json.loads(json.dumps(decisions_to_plain(decisions))))
     assert again == decisions
     assert again.affine == decisions.affine
 
 
 def test_what_was_found_is_said_in_grey_levels(tmp_path):
-    field = decided(uneven(), tmp_path).background["field"]
-    low, high = field["level"]
+    field = decided(uneven(), tmp_path).background.field
+    assert field is not None
+    low, high = field.level
     assert low == pytest.approx(200 * 1.17, rel=0.05)
     assert high == pytest.approx(200 * 1.83, rel=0.05)
-    assert (field["squares"], field["left_out"]) == (2 * 4 * 6, 0)
+    assert (field.squares, field.left_out) == (2 * 4 * 6, 0)
 
 
 def test_the_field_does_not_depend_on_the_roi(tmp_path):
@@ -60,9 +59,8 @@ def test_the_field_does_not_depend_on_the_roi(tmp_path):
 def test_without_a_field_nothing_varies(tmp_path):
     decisions = decided(uneven(), tmp_path, "robust")
     assert decisions.field is None
-    assert decisions.affine == Affine(
-        decisions.offset, decisions.scale, *decisions.clip
-    )
+    assert isinstance(decisions.affine, Affine)
+    assert decisions.affine == decisions.whole
     assert not decisions.note
 
 

@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from blockseg.blockwise.sources.readable import readable_sample, unreadable_problem
-from blockseg.blockwise.sources.restored import other_background, other_skipping
+from blockseg.blockwise.sources.restored import Levels, other_background, other_skipping
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
+from blockseg.normalization.finding import BackgroundFinding
 
 
 class Torn:
@@ -60,11 +63,14 @@ def test_nothing_that_can_be_read_is_refused():
 
 
 def test_another_estimate_is_said_only_where_it_could_have_changed():
-    was = {"level": 176.0, "sd": 7.21}
-    now = {"level": 178.0, "sd": 7.75}
+    was = Levels(176.0, 7.21)
+    now = Levels(178.0, 7.75)
     assert other_background(was, 0, "", lambda: now) == ()
-    assert other_background(was, 3, "", lambda: dict(was)) == ()
-    assert other_background({"kind": "published"}, 0, "a", lambda: now) == ()
+    assert other_background(was, 3, "", lambda: replace(was)) == ()
+    assert (
+        other_background(Levels.of(BackgroundFinding("published")), 0, "a", lambda: now)
+        == ()
+    )
     (line,) = other_background(was, 3, "", lambda: now)
     assert "without 3 samples" in line
     assert "176 and 7.21" in line

@@ -28,7 +28,7 @@ def separate(occupied=10, empty=30):
 
 def test_where_nothing_faint_is_seen_all_empty_cubes_are_skipped():
     chosen = choose_threshold(separate(), [50, 950])
-    assert chosen.bound == pytest.approx(1.29)
+    assert chosen.threshold == pytest.approx(1.29)
     assert chosen.with_foreground == 10
     assert 0 == chosen.lost < chosen.at_most == 0.001
 
@@ -38,15 +38,15 @@ def test_the_same_cubes_give_the_same_bound_to_the_last_bit_in_any_order():
         separate(), [50, 950]
     )
     again = choose_threshold(separate()[::-1], [50, 950])
-    assert again.bound == choose_threshold(separate(), [50, 950]).bound
+    assert again.threshold == choose_threshold(separate(), [50, 950]).threshold
 
 
 def test_a_bound_stays_below_what_would_lose_too_much():
     cubes = separate()
     cubes[20] = cube(1.1, 400, 1)
     chosen = choose_threshold(cubes, [50, 950])
-    assert chosen.bound is not None
-    assert chosen.bound < 1.1
+    assert chosen.threshold is not None
+    assert chosen.threshold < 1.1
 
 
 def test_faint_foreground_counts_wherever_it_is_seen():
@@ -54,13 +54,13 @@ def test_faint_foreground_counts_wherever_it_is_seen():
     held = np.array([3000, 200])
     cubes[0] = Inferred(8.0, np.array([8.0, 1.15], np.float32), held, 0 * held, 0, 1.15)
     chosen = choose_threshold(cubes, [50, 950])
-    assert chosen.bound is not None
-    assert chosen.bound < 1.15
+    assert chosen.threshold is not None
+    assert chosen.threshold < 1.15
 
 
 def test_with_few_cubes_inferred_none_seen_is_not_none_there():
     few = choose_threshold(separate(7, empty=12), [50, 99950])
-    assert few.bound is None, (
+    assert few.threshold is None, (
         "a thousandth of so little foreground is less than a voxel"
     )
     assert few.with_foreground == 7
@@ -76,29 +76,29 @@ def test_a_bound_far_below_all_of_eight_cubes_needs_no_larger_sample(
     cubes[0] = cube(faintest, 3000)
     chosen = choose_threshold(cubes, [50, 99950])
     if most is None:
-        assert chosen.bound is None
+        assert chosen.threshold is None
     else:
-        assert chosen.bound == pytest.approx(most), "far below the faintest"
+        assert chosen.threshold == pytest.approx(most), "far below the faintest"
         assert (chosen.lost, chosen.at_most) == (0, 0.001), "no more is known"
 
 
 def test_what_may_be_outside_of_the_tissue_is_never_clear():
     cubes = [*separate(13, empty=12), cube(-math.inf, 500, 2)]
-    assert choose_threshold(cubes, [50, 99950, 200]).bound is None
+    assert choose_threshold(cubes, [50, 99950, 200]).threshold is None
 
 
 @pytest.mark.parametrize("occupied", [0, 5])
 def test_too_few_cubes_with_foreground_tell_nothing(occupied):
     chosen = choose_threshold(separate(occupied), [50, 950])
-    assert chosen.bound is None
+    assert chosen.threshold is None
     assert chosen.with_foreground == occupied
 
 
 def test_cubes_that_are_skipped_anyway_are_lost_whatever_the_bound():
     outside = [cube(-math.inf, 0, 2) for _ in range(5)]
-    assert choose_threshold(separate() + outside, [50, 950, 200]).bound is not None
+    assert choose_threshold(separate() + outside, [50, 950, 200]).threshold is not None
     outside[0] = cube(-math.inf, 500, 2)
-    assert choose_threshold(separate() + outside, [50, 950, 200]).bound is None
+    assert choose_threshold(separate() + outside, [50, 950, 200]).threshold is None
 
 
 def test_the_bound_holds_over_the_whole_population_of_which_cubes_are_a_sample():
@@ -118,7 +118,7 @@ def test_the_bound_holds_over_the_whole_population_of_which_cubes_are_a_sample()
             drawn = rng.choice(best[a:b], n, replace=False)
             cubes += [cube(score[i], int(foreground[i]), len(sizes)) for i in drawn]
             sizes.append(b - a)
-        bound = choose_threshold(cubes, sizes).bound
+        bound = choose_threshold(cubes, sizes).threshold
         if bound is not None:
             lost.append(foreground[score <= bound].sum() / foreground.sum())
     assert len(lost) == 20

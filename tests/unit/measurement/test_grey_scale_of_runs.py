@@ -4,11 +4,18 @@ import math
 import numpy as np
 import pytest
 
+from blockseg.blockwise.record.record import RunRecord
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
 from blockseg.config.settings import settings_from
 from blockseg.core.geometry import Roi
-from blockseg.measurement.grey_scale import grey_scale, plain_scale, scale_from
+from blockseg.measurement.grey_scale import (
+    MeasuredCubes,
+    grey_scale,
+    measured_cubes,
+    measured_to_plain,
+)
+from blockseg.normalization.finding import finding_from, finding_to_plain
 
 
 def scale_of(image, tmp_path, asked="robust"):
@@ -17,7 +24,9 @@ def scale_of(image, tmp_path, asked="robust"):
     roi = Roi.whole(image.shape)
     inputs = Inputs(source, tmp_path, roi, None, None, settings)
     found = normalization(inputs).found
-    return grey_scale(inputs, json.loads(json.dumps(found))), found
+    read = finding_from(json.loads(json.dumps(finding_to_plain(found))))
+    assert read == found
+    return grey_scale(inputs, read), found
 
 
 def noise(dtype, highest=None):
@@ -30,7 +39,7 @@ def noise(dtype, highest=None):
 @pytest.mark.parametrize("asked", ["robust", "field"])
 def test_the_scale_is_that_of_the_normalisation(tmp_path, asked):
     scale, found = scale_of(noise("u2"), tmp_path, asked)
-    assert (scale.level, scale.sd) == (found["level"], found["sd"])
+    assert (scale.level, scale.sd) == (found.estimate.level, found.estimate.sd)
     assert scale.saturation == 65535
 
 
@@ -52,8 +61,10 @@ def test_a_camera_of_12_bits_saturates_at_its_own_limit(tmp_path, asked):
 def test_scales_come_back_from_json_as_they_were(tmp_path):
     for dtype in ("u1", "u2", "f4"):
         scale, _ = scale_of(noise(dtype), tmp_path)
-        text = json.dumps(plain_scale(scale), allow_nan=False)
-        assert scale_from(json.loads(text)) == scale
+        measured = MeasuredCubes(scale, predicted=True)
+        text = json.dumps({"cells": measured_to_plain(measured)}, allow_nan=False)
+        record = RunRecord({}, {}, {}, json.loads(text))
+        assert measured_cubes(record) == measured
     assert scale.saturation == math.inf
 
 

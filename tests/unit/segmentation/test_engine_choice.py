@@ -1,13 +1,13 @@
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
 
-from blockseg.blockwise.planning.decisions import decisions_from
+from blockseg.blockwise.planning.decisions import decisions_from, decisions_to_plain
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BackendError, ConfigError
@@ -112,12 +112,9 @@ def test_the_fastest_engine_that_agrees_is_taken_and_the_others_may_take_its_pla
     assert evaluators.asked == FP16  # the reference is not tried: it is no candidate
     assert (found.backend, found.precision, found.device) == ("cuda", "float16", "cuda")
     assert found.note == ""  # what is not installed is no news
-    assert [one["why_not"] for one in (found.trial or {})["tried"]] == [
-        "not installed",
-        "",
-        "",
-    ]
-    assert (found.trial or {})["devices"] == ["a card"]
+    assert found.trial is not None
+    assert [one.why_not for one in found.trial.tried] == ["not installed", "", ""]
+    assert found.trial.devices == ("a card",)
     specs = engines_of(found, "w")
     assert [(s.name, s.precision) for s in specs] == [FP16[1], FP16[2], FP32]
     assert {s.device for s in specs} == {"cuda"}
@@ -138,10 +135,8 @@ def test_that_engines_are_tried_is_said_before_for_it_may_take_minutes(inputs):
 
 def test_what_was_chosen_survives_run_json(inputs):
     found = decide(inputs(), Scripted({}))
-    read = decisions_from(json.loads(json.dumps(asdict(found))))
-    assert json.dumps(asdict(read), sort_keys=True) == json.dumps(
-        asdict(found), sort_keys=True
-    )
+    read = decisions_from(json.loads(json.dumps(decisions_to_plain(found))))
+    assert read == found
     assert engines_of(read, "w") == engines_of(found, "w")
     assert trial_of(inputs(), read) == trial_of(inputs(), found)
     assert trial_of(inputs(), read).windows
@@ -170,7 +165,8 @@ def test_where_nothing_works_on_the_device_the_cpu_does_and_the_user_is_told(inp
     assert found.backend in ("openvino", "torch")
     assert "the CPU does the work" in found.note
     assert "torch float32: broken" in found.note
-    assert len((found.trial or {})["tried"]) == 4
+    assert found.trial is not None
+    assert len(found.trial.tried) == 4
     assert [spec.device for spec in engines_of(found, "w")] == ["cpu"]
 
 
@@ -333,7 +329,8 @@ def test_a_process_of_its_own_tries_engines_and_outlives_their_crash(
 def test_a_fake_device_is_chosen_like_any_other_and_may_fail_to_be(inputs, monkeypatch):
     found = decide(inputs(backend="fake", device="cuda"))
     assert (found.backend, found.device, found.precision) == ("fake", "cuda", "float16")
-    assert (found.trial or {})["tried"][0]["why_not"] == ""
+    assert found.trial is not None
+    assert found.trial.tried[0].why_not == ""
     monkeypatch.setenv("BLOCKSEG_FAKE_DEVICE", "error=0.2")
     found = decide(inputs(backend="fake", device="cuda"))
     assert (found.backend, found.device, found.precision) == ("fake", "cpu", "float32")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blockseg.blockwise.planning.sparse_plan import sparse_from, sparse_to_plain
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
@@ -20,11 +21,7 @@ from blockseg.networks.weights_info import sha256
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.sparse import decisions as sparse
 from blockseg.segmentation.sparse import windows as sparse_window
-from blockseg.segmentation.sparse.decisions import (
-    skip_criteria,
-    sparse_decisions,
-    sparse_from,
-)
+from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.sparse.survey import Survey
 
 EDGE = 16
@@ -74,7 +71,15 @@ def inputs_of(image, weights, tmp_path, **given):
 
 def sparse_of(inputs, edge=EDGE):
     decided = sparse_decisions(inputs, decide(inputs), 2, edge)
-    return decided, sparse_from(decided.sparse)
+    assert decided.sparse is not None
+    return decided, decided.sparse
+
+
+def again(plain):
+    """A plan as a resumed run reads it."""
+    found = sparse_from(json.loads(json.dumps(plain)))
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +90,13 @@ def found_whole(weights, tmp_path_factory):
 def test_a_sparse_volume_is_skipped_where_it_is_empty(weights, found_whole):
     image = neurites()
     decided, found = found_whole
-    assert found.bound is not None
+    assert found.threshold is not None
     assert (found.cubes, found.inferred) == (CUBES, 24)
     assert 0.8 * CUBES < found.seen < CUBES, "32 of 36 groups"
     assert found.with_foreground >= 6
     assert found.lost <= found.lost_at_most <= 0.001
     assert decided.window == (16, 16, 32), "the rods run along x"
-    criteria: Any = skip_criteria(decided.sparse)
+    criteria: Any = decided.criteria
     spec = decided.engine(str(weights.path))
     roi = Roi.whole(image.shape)
     with closing(Engine(make_backend(spec), decided.affine)) as engine:
@@ -112,12 +117,12 @@ def test_where_a_sample_cannot_tell_as_many_cubes_are_inferred_again(
     def hesitant(cubes, sizes):
         asked.append(len(cubes))
         found = choose_threshold(cubes, sizes)
-        return replace(found, bound=None) if len(asked) == 1 else found
+        return replace(found, threshold=None) if len(asked) == 1 else found
 
     monkeypatch.setattr(sparse, "choose_threshold", hesitant)
     _, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
     assert asked[0] == 24 < asked[1] == found.inferred
-    assert found.bound is not None
+    assert found.threshold is not None
     assert found.lost <= found.lost_at_most <= 0.001
 
 
@@ -128,7 +133,7 @@ def test_where_nothing_stands_out_no_more_cubes_are_inferred(
 
     def never(cubes, sizes):
         asked.append(len(cubes))
-        return replace(choose_threshold(cubes, sizes), bound=None)
+        return replace(choose_threshold(cubes, sizes), threshold=None)
 
     monkeypatch.setattr(sparse, "choose_threshold", never)
     sparse_of(inputs_of(neurites(), weights, tmp_path))
@@ -160,14 +165,14 @@ def test_what_is_outside_of_the_tissue_is_skipped_and_its_loss_is_measured(
     mask[3:] = False
     monkeypatch.setattr(sparse, "tissue_cubes", lambda *_: Tissue(mask, 2))
     decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
-    assert found.skips
+    assert found.criteria is not None
     assert (found.level, found.outside) == (2, 0.5)
-    criteria: Any = skip_criteria(json.loads(json.dumps(decided.sparse)))
+    criteria: Any = again(sparse_to_plain(decided.sparse)).criteria
     assert np.array_equal(criteria.tissue.array(), mask)
     mask[:] = True
     mask[1] = False  # where all neurites are
     decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
-    assert skip_criteria(decided.sparse) is None
+    assert decided.criteria is None
 
 
 def test_the_region_of_a_run_does_not_change_what_is_skipped(
@@ -177,15 +182,13 @@ def test_the_region_of_a_run_does_not_change_what_is_skipped(
     roi = Roi((0, 0, 0), (40, 60, 70))
     _, part = sparse_of(inputs_of(neurites(), weights, tmp_path, roi=roi))
     assert part == whole
-    assert skip_criteria(json.loads(json.dumps(decided.sparse))) == skip_criteria(
-        decided.sparse
-    )
+    assert again(sparse_to_plain(whole)) == decided.sparse
 
 
 def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
     image = np.random.default_rng(0).normal(200, 10, SHAPE).astype(np.uint16)
     decided, found = sparse_of(inputs_of(image, weights, tmp_path))
-    assert skip_criteria(decided.sparse) is None
+    assert decided.criteria is None
     assert "only 0 of 24 sampled cubes" in found.note
     assert decided.note == f"--sparse: {found.note}"
     assert decided.window == decide(inputs_of(image, weights, tmp_path)).window
@@ -193,7 +196,7 @@ def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
 
 def test_a_volume_full_of_neurites_is_not_skipped(weights, tmp_path):
     decided, found = sparse_of(inputs_of(full_of_neurites(), weights, tmp_path))
-    assert skip_criteria(decided.sparse) is None
+    assert decided.criteria is None
     assert "too little of the volume is surely empty" in found.note
 
 
@@ -201,12 +204,12 @@ def test_a_volume_of_a_few_cubes_is_not_skipped(weights, tmp_path):
     image = neurites((32, 64, 32))
     decided, found = sparse_of(inputs_of(image, weights, tmp_path))
     assert 0 < found.inferred <= found.cubes // 4
-    assert skip_criteria(decided.sparse) is None
+    assert decided.criteria is None
     assert found.note
 
 
 def test_a_run_of_an_earlier_version_goes_on_with_whole_cubes():
-    criteria: Any = skip_criteria({"edge": 64, "cubes": 8, "bound": 1.5})
-    assert (criteria.edge, criteria.tile, criteria.bound) == (64, 64, 1.5)
-    newer: Any = skip_criteria({"edge": 64, "cubes": 8, "bound": 1.5, "tile": 16})
+    criteria: Any = again({"edge": 64, "cubes": 8, "bound": 1.5}).criteria
+    assert (criteria.edge, criteria.tile, criteria.threshold) == (64, 64, 1.5)
+    newer: Any = again({"edge": 64, "cubes": 8, "bound": 1.5, "tile": 16}).criteria
     assert (newer.edge, newer.tile) == (64, 16)

@@ -218,7 +218,7 @@ def test_training_sees_a_volume_as_a_run_does(tmp_path: Path) -> None:
     settings = RunSettings(backend="fake", voxel_size=(1.0, 1.0, 1.0))
     decided = decide(gather(source, str(tmp_path / "out.zarr"), settings))
     note = data.sources[0]
-    assert (note.level, note.sd) == (decided.offset, decided.scale)
+    assert (note.level, note.sd) == (decided.whole.offset, decided.whole.scale)
     seen = np.empty(image.shape, np.float32)
     normalize(image, Affine(note.level, note.sd, *PLAIN.clip), seen)
     np.testing.assert_array_equal(data.validation[0].image, seen)
