@@ -6,20 +6,15 @@ from typing import Any
 
 import click
 
-from .options import RUN_OPTIONS, SOURCE_OPTIONS, settings_of, with_options
+from .options import options_of, settings_of, with_options
 
 __all__ = ["convert"]
-
-_KEPT = {"--roi", "--block", "--zarr-format", "--codec"}
-_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
-_KEPT.add("--verify")
-OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
 
 
 @click.command()
 @click.argument("source")
 @click.argument("out")
-@with_options(OPTIONS)
+@with_options(options_of("convert"))
 @click.option(
     "--overwrite", is_flag=True, help="Start anew where OUT has a conversion."
 )

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from .options import SOURCE_OPTIONS, settings_of, with_options
+from .options import options_of, settings_of, with_options
 
 __all__ = ["info"]
 
 
 @click.command()
 @click.argument("source")
-@with_options(SOURCE_OPTIONS)
+@with_options(options_of("info"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str, as_json: bool, config: tuple[str, ...], **options: Any) -> None:
     """Show what SOURCE is: format, arrays, levels, voxel size, and what run takes."""

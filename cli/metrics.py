@@ -6,20 +6,15 @@ from typing import Any
 
 import click
 
-from .options import RUN_OPTIONS, SOURCE_OPTIONS, settings_of, with_options
+from .options import options_of, settings_of, with_options
 
 __all__ = ["metrics"]
-
-_KEPT = {"--roi", "--mask", "--normalization", "--dhpr", "--block", "--zarr-format"}
-_KEPT |= {"--codec", "--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
-_KEPT.add("--verify")
-OPTIONS = (*SOURCE_OPTIONS, *(o for o in RUN_OPTIONS if o[0][0] in _KEPT))
 
 
 @click.command()
 @click.argument("source")
 @click.argument("out", required=False)
-@with_options(OPTIONS)
+@with_options(options_of("metrics"))
 @click.option("--overwrite", is_flag=True, help="Start anew where OUT has metrics.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def metrics(

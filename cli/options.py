@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,14 +9,13 @@ import click
 from blockseg.config.declare import Declared, declared
 from blockseg.config.presets import load_config
 from blockseg.config.settings import RunSettings, settings_from
-from blockseg.core.choices import SourceChoices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = [
     "RUN_OPTIONS",
-    "SOURCE_OPTIONS",
+    "options_of",
     "settings_of",
     "with_options",
     "without_config",
@@ -49,11 +47,13 @@ def _shown() -> list[str]:
     return names
 
 
-_OF_SOURCE = {field.name for field in fields(SourceChoices)}
-
-SOURCE_OPTIONS = _click_options(name for name in _shown() if name in _OF_SOURCE)
-
 RUN_OPTIONS = _click_options(_shown())
+
+
+def options_of(command: str) -> tuple[_Option, ...]:
+    """Return the options of a run that another command takes too."""
+    said = declared(RunSettings)
+    return _click_options(name for name in _shown() if command in said[name].also)
 
 
 def without_config(

@@ -9,7 +9,7 @@ import click
 
 from blockseg.core.choices import SourceChoices
 
-from .options import SOURCE_OPTIONS, settings_of, without_config
+from .options import options_of, settings_of, without_config
 
 if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
@@ -53,7 +53,7 @@ _CORRECT = "Correct the drafts in {}, then"
 @click.option(
     "--allow-labels", is_flag=True, help="Take labels that are not like neurites."
 )
-@without_config(SOURCE_OPTIONS)
+@without_config(options_of("propose-annotations"))
 @click.option("--scheduler", metavar="ADDRESS", help="To measure a SOURCE; as for run.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -> None:

@@ -6,14 +6,9 @@ from typing import Any
 
 import click
 
-from .options import RUN_OPTIONS, settings_of, with_options
+from .options import options_of, settings_of, with_options
 
 __all__ = ["synth"]
-
-_KEPT = {"--block", "--voxel-size", "--zarr-format", "--codec"}
-_KEPT |= {"--attempts", "--scheduler", "--workers", "--memory", "--ledger"}
-_KEPT.add("--verify")
-OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
 
 
 @click.command()
@@ -27,7 +22,7 @@ OPTIONS = tuple(option for option in RUN_OPTIONS if option[0][0] in _KEPT)
     metavar="FILE|FOLDER",
     help="Place these real neurons (in µm) instead of procedural ones; repeatable.",
 )
-@with_options(OPTIONS)
+@with_options(options_of("synth"))
 @click.option("--overwrite", is_flag=True, help="Start anew where OUT has a brain.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def synth(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .options import SOURCE_OPTIONS
+from .options import options_of
 
 __all__ = ["TRAIN_OPTIONS"]
 
 _NUMBER = "N"
-_OF_IMAGES = ("--channel", "--timepoint", "--axes", "--as", "--allow-empty")
 
 TRAIN_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
@@ -83,7 +82,7 @@ TRAIN_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "Take labels that are not like neurites.",
         },
     ),
-    *(option for option in SOURCE_OPTIONS if option[0][0] in _OF_IMAGES),
+    *options_of("train"),
     (("--validation-share",), {"metavar": "S", "help": "Held out. [0.2]"}),
     (
         ("--augmentation",),

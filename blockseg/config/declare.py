@@ -31,6 +31,12 @@ class Declared:
     flags: tuple[str, ...]
     """Names on the command line; made from the field's if empty."""
 
+    unit: str
+    """Unit of the value; empty where it has none."""
+
+    also: tuple[str, ...]
+    """Commands that take it beside those whose settings these are."""
+
 
 def option(
     default: Any,
@@ -38,11 +44,12 @@ def option(
     help: str,
     metavar: str | None = None,
     flags: tuple[str, ...] = (),
+    unit: str = "",
+    also: tuple[str, ...] = (),
 ) -> Any:
     """Return a dataclass field that is an option of a command."""
-    return field(
-        default=default, metadata={_KEY: Declared(reader, help, metavar, flags)}
-    )
+    said = Declared(reader, help, metavar, flags, unit, also)
+    return field(default=default, metadata={_KEY: said})
 
 
 def declared(settings: type[DataclassInstance]) -> dict[str, Declared]:

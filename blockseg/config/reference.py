@@ -16,7 +16,8 @@ __all__ = ["reference"]
 _HEAD = """# Options of `blockseg run`
 
 Made by `python -m blockseg.config.reference > docs/reference.md`; a test compares.
-On the command line, as a key in YAML, and as a field of `RunSettings` in Python.
+On the command line, as a key in YAML, and as a field of `RunSettings` in Python. `run`, `plan` and `predict` take all
+of them; *also of* names the other commands that take one.
 """
 
 
@@ -27,8 +28,8 @@ def reference() -> str:
 
 def _table(settings: type[DataclassInstance]) -> str:
     lines = [
-        "| option | YAML | value | type | default | help |",
-        "|---|---|---|---|---|---|",
+        "| option | YAML | value | type | unit | default | also of | help |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     said = declared(settings)
     for field in fields(settings):
@@ -42,7 +43,9 @@ def _table(settings: type[DataclassInstance]) -> str:
             f"`{key}`",
             f"`{option.metavar}`" if option.metavar else "",
             f"`{field.type}`",
+            option.unit,
             f"`{field.default}`",
+            ", ".join(f"`{command}`" for command in option.also),
             option.help,
         )
         row = " | ".join(cell.replace("|", "\\|") for cell in cells)

@@ -38,6 +38,13 @@ BackendName: TypeAlias = Literal[
 """Backends that a user may name; their rows are in the table of backends."""
 
 
+_OF_SOURCES = ("info", "metrics", "convert", "propose-annotations")
+_OF_IMAGES = (*_OF_SOURCES, "train")
+_OF_METRICS = ("metrics",)
+_OF_REGIONS = ("metrics", "convert")
+_OF_OUTPUTS = ("metrics", "convert", "synth")
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that ``blockseg run`` takes besides SOURCE and OUT.
@@ -46,32 +53,57 @@ class RunSettings:
     """
 
     level: int = option(
-        0, parse_int(0), "Resolution level to read, 0 the finest.", metavar="N"
+        0,
+        parse_int(0),
+        "Resolution level to read, 0 the finest.",
+        metavar="N",
+        also=_OF_SOURCES,
     )
     """Resolution level of the source, 0 the finest."""
 
     dataset: str | None = option(
-        None, parse_text, "Array inside a container.", metavar="PATH"
+        None,
+        parse_text,
+        "Array inside a container.",
+        metavar="PATH",
+        also=_OF_SOURCES,
     )
     """Array inside the source, where there are several."""
 
     channel: int | None = option(
-        None, parse_int(0), "Channel, where there are several.", metavar="N"
+        None,
+        parse_int(0),
+        "Channel, where there are several.",
+        metavar="N",
+        also=_OF_IMAGES,
     )
     """Index on the channel axis, where it is longer than 1."""
 
     timepoint: int | None = option(
-        None, parse_int(0), "Time point, where there are several.", metavar="N"
+        None,
+        parse_int(0),
+        "Time point, where there are several.",
+        metavar="N",
+        also=_OF_IMAGES,
     )
     """Index on the time axis, where it is longer than 1."""
 
     voxel_size: Vector | None = option(
-        None, parse_vector, "In µm; else from the metadata.", metavar="Z,Y,X"
+        None,
+        parse_vector,
+        "In µm; else from the metadata.",
+        metavar="Z,Y,X",
+        unit="µm",
+        also=(*_OF_SOURCES, "synth"),
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 
     axes: str | None = option(
-        None, parse_axes, "A letter an axis; else from the metadata.", metavar="TCZYX"
+        None,
+        parse_axes,
+        "A letter an axis; else from the metadata.",
+        metavar="TCZYX",
+        also=_OF_IMAGES,
     )
     """One letter for each axis of the source (t, c, z, y, x); else from the metadata."""
 
@@ -81,22 +113,34 @@ class RunSettings:
         "What the bits are: uint16 behind an int16 type.",
         metavar="TYPE",
         flags=("--as", "--stored-as", "stored_as"),
+        also=_OF_IMAGES,
     )
     """Type that the stored bits are, where the source states another of the same size:
     ``uint16`` for int16."""
 
     allow_gaps: bool = option(
-        False, parse_switch, "Read missing slices of a folder as empty planes."
+        False,
+        parse_switch,
+        "Read missing slices of a folder as empty planes.",
+        also=_OF_SOURCES,
     )
     """Read planes that are missing from a folder of slices as empty."""
 
     allow_empty: bool = option(
-        False, parse_switch, "Take a source of which no voxel is stored."
+        False,
+        parse_switch,
+        "Take a source of which no voxel is stored.",
+        also=_OF_IMAGES,
     )
     """Take a source that has no stored voxels."""
 
     roi: Roi | None = option(
-        None, parse_roi, "Region to segment, in voxels.", metavar="Z:Z,Y:Y,X:X"
+        None,
+        parse_roi,
+        "Region to segment, in voxels.",
+        metavar="Z:Z,Y:Y,X:X",
+        unit="voxels",
+        also=_OF_REGIONS,
     )
     """Region to segment, in voxels of the level; the whole volume if not given."""
 
@@ -105,6 +149,7 @@ class RunSettings:
         parse_text,
         "Segment where this is not 0; any resolution.",
         metavar="VOLUME",
+        also=_OF_METRICS,
     )
     """Volume of any resolution whose nonzero voxels are segmented."""
 
@@ -118,6 +163,8 @@ class RunSettings:
         parse_normalization,
         "robust (default), field, published, or B,S in grey levels.",
         metavar="HOW",
+        unit="grey levels",
+        also=_OF_METRICS,
     )
     """``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
@@ -154,17 +201,30 @@ class RunSettings:
     """Where the engine runs."""
 
     block: Zyx | None = option(
-        None, parse_shape, "Unit of work, in voxels. [auto]", metavar="Z,Y,X"
+        None,
+        parse_shape,
+        "Unit of work, in voxels. [auto]",
+        metavar="Z,Y,X",
+        unit="voxels",
+        also=_OF_OUTPUTS,
     )
     """Voxels of a block, the unit of scheduling, of the ledger and of writing."""
 
     window: Zyx | None = option(
-        None, parse_shape, "Voxels an inference writes. [auto]", metavar="Z,Y,X"
+        None,
+        parse_shape,
+        "Voxels an inference writes. [auto]",
+        metavar="Z,Y,X",
+        unit="voxels",
     )
     """Voxels that one call of the engine writes."""
 
     halo: int | None = option(
-        None, parse_int(0), "Voxels read around a block. [auto]", metavar="N"
+        None,
+        parse_int(0),
+        "Voxels read around a block. [auto]",
+        metavar="N",
+        unit="voxels",
     )
     """Voxels read around each block; the network's reach if not given, less only if
     inexact."""
@@ -186,12 +246,20 @@ class RunSettings:
     """Infer every block that the mask and the ROI leave, whatever a preset says."""
 
     zarr_format: Literal[2, 3] = option(
-        3, parse_choice(2, 3), "3: OME-Zarr 0.5 (default); 2: 0.4.", metavar="N"
+        3,
+        parse_choice(2, 3),
+        "3: OME-Zarr 0.5 (default); 2: 0.4.",
+        metavar="N",
+        also=_OF_OUTPUTS,
     )
     """3 writes OME-Zarr 0.5, sharded; 2 writes OME-Zarr 0.4."""
 
     codec: str = option(
-        "blosc-zstd", parse_text, "Compression of OUT. [blosc-zstd]", metavar="NAME"
+        "blosc-zstd",
+        parse_text,
+        "Compression of OUT. [blosc-zstd]",
+        metavar="NAME",
+        also=_OF_OUTPUTS,
     )
     """Compression of the output."""
 
@@ -208,10 +276,17 @@ class RunSettings:
         parse_choice("extended", "published"),
         "Formulas of OUT/blocks: extended (default) or published.",
         metavar="HOW",
+        also=_OF_METRICS,
     )
     """By which formulas the images of ``OUT/blocks`` are made."""
 
-    attempts: int = option(3, parse_int(1), "Tries a block gets. [3]", metavar="N")
+    attempts: int = option(
+        3,
+        parse_int(1),
+        "Tries a block gets. [3]",
+        metavar="N",
+        also=_OF_OUTPUTS,
+    )
     """How often a block is tried before it is quarantined."""
 
     scheduler: str | None = option(
@@ -219,11 +294,16 @@ class RunSettings:
         parse_text,
         "tcp://… of a Dask cluster, or serial; else own.",
         metavar="ADDRESS",
+        also=_OF_OUTPUTS,
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
     workers: int | None = option(
-        None, parse_int(1), "Worker processes. [auto]", metavar="N"
+        None,
+        parse_int(1),
+        "Worker processes. [auto]",
+        metavar="N",
+        also=_OF_OUTPUTS,
     )
     """Worker processes; from cores and memory if not given."""
 
@@ -233,15 +313,29 @@ class RunSettings:
     """Threads of one inference; from the cores and workers if not given."""
 
     memory: int | None = option(
-        None, parse_bytes, "For all workers, as in 64GB. [85 %]", metavar="SIZE"
+        None,
+        parse_bytes,
+        "For all workers, as in 64GB. [85 %]",
+        metavar="SIZE",
+        unit="bytes",
+        also=_OF_OUTPUTS,
     )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 
-    ledger: str | None = option(None, parse_text, "Ledger outside OUT.", metavar="FILE")
+    ledger: str | None = option(
+        None,
+        parse_text,
+        "Ledger outside OUT.",
+        metavar="FILE",
+        also=_OF_OUTPUTS,
+    )
     """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
 
     verify: bool = option(
-        False, parse_switch, "Read what OUT holds, and make anew what is damaged."
+        False,
+        parse_switch,
+        "Read what OUT holds, and make anew what is damaged.",
+        also=_OF_OUTPUTS,
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
