@@ -11,16 +11,15 @@ from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.ledger.ownership import refuse_taken
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from blockseg.blockwise.record.record import Paths, RunRecord
+    from blockseg.blockwise.record.request import Request
 
 __all__ = ["ledger_place"]
 
 
 def ledger_place(
     paths: Paths,
-    request: dict[str, Any],
+    request: Request,
     asked: str | None,
     earlier: RunRecord | None,
     *,
@@ -70,7 +69,7 @@ def ledger_place(
         return path
 
 
-def _check_place(path: Path, paths: Paths, request: dict[str, Any]) -> None:
+def _check_place(path: Path, paths: Paths, request: Request) -> None:
     parent = path.parent
     if path.is_dir() or not parent.is_dir():
         what = (
@@ -83,10 +82,9 @@ def _check_place(path: Path, paths: Paths, request: dict[str, Any]) -> None:
         raise ConfigError(message)
     resolved = path.resolve()
     kept_clean = {"OUT": paths.out.resolve()}
-    for what in ("source", "mask"):
-        uri = (request[what] or {"spec": {"uri": ""}})["spec"]["uri"]
-        if uri and "://" not in uri:
-            kept_clean[what.upper()] = Path(uri).resolve()
+    for what, source in request.sources.items():
+        if "://" not in source.spec.uri:
+            kept_clean[what.upper()] = Path(source.spec.uri).resolve()
     for name, place in kept_clean.items():
         if place == resolved or place in resolved.parents:
             message = f"--ledger {path} lies inside {name} {place}; name another place"

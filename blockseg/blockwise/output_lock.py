@@ -16,13 +16,14 @@ from blockseg.runtime.run_lock import RunLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import Any
+
+    from blockseg.blockwise.record.request import Request
 
 __all__ = ["earlier_record", "locked_output", "refuse_lost_record"]
 
 
 def earlier_record(
-    paths: Paths, request: dict[str, Any], *, overwrite: bool
+    paths: Paths, request: Request, *, overwrite: bool
 ) -> RunRecord | None:
     """Return the record of a run to resume, or None to start afresh.
 
@@ -49,7 +50,7 @@ def earlier_record(
     if record is None:
         refuse_lost_record(paths)
         return None
-    if found := what_differs(record.request, request):
+    if found := what_differs(record.request, request.to_plain()):
         message = (
             f"OUT {paths.out} belongs to another run: {'; '.join(found)}; "
             "use the same settings to resume it, name another OUT, or --overwrite to "

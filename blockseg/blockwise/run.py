@@ -15,6 +15,7 @@ from blockseg.blockwise.execute import execute
 from blockseg.blockwise.job import Job
 from blockseg.blockwise.ledger_place import ledger_place
 from blockseg.blockwise.output_lock import earlier_record
+from blockseg.blockwise.record.plain import BlockDecision
 from blockseg.blockwise.record.record import (
     Paths,
     RunRecord,
@@ -23,7 +24,7 @@ from blockseg.blockwise.record.record import (
 )
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
-from blockseg.blockwise.task import Phase, coarse_phases, phase_facts
+from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.runtime.dask.cluster import connect, local_cluster
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.settle import settle_predecessor
@@ -31,13 +32,12 @@ from blockseg.runtime.executor import SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
 
     from numpy.typing import NDArray
 
     from blockseg.blockwise.job import JobResult
+    from blockseg.blockwise.record.plain import Recordable
     from blockseg.blockwise.record.request import Request
     from blockseg.blockwise.sources.watched import Watched
     from blockseg.blockwise.task import BlockTask
@@ -95,8 +95,8 @@ class OpenedJob:
         layout: Layout,
         traversal: TraversalOrder | None = None,
         *,
-        decisions: Mapping[str, Any] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        decisions: Recordable | None = None,
+        facts: Recordable | None = None,
         candidates: NDArray[np.int64] | None = None,
         then: tuple[BlockTask, ...] = (),
     ) -> Job:
@@ -111,7 +111,7 @@ class OpenedJob:
         traversal
             Order of the blocks; by number if not given.
         decisions
-            Every automatic choice, as plain values; the shape of blocks if not given.
+            Every automatic choice; the shape of blocks if not given.
         facts
             For the reader of ``run.json``, beside the phases and the machine.
         candidates
@@ -126,19 +126,17 @@ class OpenedJob:
         """
         if candidates is None:
             candidates = np.arange(len(task.grid), dtype=np.int64)
-        if decisions is None:
-            decisions = {"block": list(task.grid.block_shape)}
         main = Phase(task, traversal, layout.workers, layout.cache_bytes)
         coarse = (*map(Phase, then), *coarse_phases(task))
         record = self.earlier or RunRecord(
             request=self.request.to_plain(),
-            decisions=dict(decisions),
+            decisions=(decisions or BlockDecision(task.grid.block_shape)).to_plain(),
             execution={},
             facts={
-                **(facts or {}),
+                **({} if facts is None else facts.to_plain()),
                 "checked": self.checked,
                 "machine": machine_facts(),
-                "phases": phase_facts((main, *coarse), len(candidates)),
+                "phases": _phases(main, coarse, len(candidates)),
             },
         )
         execution = execution_of(self.settings)
@@ -163,7 +161,7 @@ class OpenedJob:
         path = self.ledger or self.paths.ledger
         with Ledger.read(path, self.earlier.fingerprint) as ledger:
             return now.resumed(
-                ledger, self.earlier.request, self.on_event, verify=not self.foresee
+                ledger, self.earlier, self.on_event, verify=not self.foresee
             )
 
 
@@ -206,16 +204,25 @@ def open_job(
         If OUT holds something that blockseg did not make.
     """
     paths = Paths(out)
-    plain = request.to_plain()
-    earlier = earlier_record(paths, plain, overwrite=overwrite)
-    ledger = ledger_place(paths, plain, settings.ledger, earlier, overwrite=overwrite)
+    earlier = earlier_record(paths, request, overwrite=overwrite)
+    ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
     watched: tuple[Watched, ...] = ()
     if earlier is not None or not foresee:
-        sources = {"source": request.source, "mask": request.mask}
-        watched = look_at(sources, on_event)
+        watched = look_at(request.sources, on_event)
     return OpenedJob(
         paths, request, settings, earlier, ledger, watched, on_event, foresee, command
     )
+
+
+def _phases(
+    main: Phase, others: tuple[Phase, ...], blocks: int
+) -> list[dict[str, object]]:
+    """Return what a reader of ``run.json`` needs to count blocks; the main pass first."""
+    counts = (blocks, *(len(phase.grid) for phase in others))
+    return [
+        {"name": phase.name, "blocks": count, "grid": list(phase.grid.counts)}
+        for phase, count in zip((main, *others), counts, strict=True)
+    ]
 
 
 def run(

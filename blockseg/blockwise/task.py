@@ -26,7 +26,6 @@ __all__ = [
     "Phase",
     "Stored",
     "coarse_phases",
-    "phase_facts",
     "report_of",
 ]
 
@@ -235,18 +234,3 @@ def coarse_phases(task: BlockTask) -> Iterator[Phase]:
     for stored in task.stores():
         for level, _ in stored.pyramid.second_pass_grids():
             yield Phase(CoarseLevel(stored.pyramid, level))
-
-
-def phase_facts(phases: tuple[Phase, ...], main_blocks: int) -> list[dict[str, object]]:
-    """Return what a reader of ``run.json`` needs to count blocks; the main pass first.
-
-    ``main_blocks`` is how many blocks of the main pass mask and ROI leave.
-    """
-    return [
-        {
-            "name": phase.name,
-            "blocks": len(phase.grid) if number else main_blocks,
-            "grid": list(phase.grid.counts),
-        }
-        for number, phase in enumerate(phases)
-    ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.normalization.finding import BackgroundFinding
 
-__all__ = ["MeasuredCubes", "grey_scale", "measured_cubes", "measured_to_plain"]
+__all__ = ["MeasuredCubes", "grey_scale", "measured_cubes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,14 @@ class MeasuredCubes:
     unreadable: int = 0
     """Samples that could not be read when the scale was found, where no decisions of the
     run tell of them."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values, as a fact of the run."""
+        limit = self.scale.saturation
+        kept = {"saturation": limit if math.isfinite(limit) else None}
+        unreadable = {"unreadable": self.unreadable} if self.unreadable else {}
+        scale = asdict(self.scale) | kept
+        return {"cells": {"scale": scale, "predicted": self.predicted, **unreadable}}
 
 
 def grey_scale(inputs: Inputs, found: BackgroundFinding) -> GreyScale:
@@ -79,18 +87,3 @@ def measured_cubes(record: RunRecord) -> MeasuredCubes | None:
         bool(kept["predicted"]),
         kept.get("unreadable", 0),
     )
-
-
-def measured_to_plain(measured: MeasuredCubes | None) -> dict[str, Any] | None:
-    """Return the same as JSON values, for the facts of a record."""
-    if measured is None:
-        return None
-    limit = measured.scale.saturation
-    kept = {"saturation": limit if math.isfinite(limit) else None}
-    plain = {
-        "scale": asdict(measured.scale) | kept,
-        "predicted": measured.predicted,
-    }
-    if measured.unreadable:
-        plain["unreadable"] = measured.unreadable
-    return plain

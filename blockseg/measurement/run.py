@@ -35,16 +35,18 @@ from blockseg.measurement.grey_scale import (
     MeasuredCubes,
     grey_scale,
     measured_cubes,
-    measured_to_plain,
 )
 from blockseg.measurement.images import write_cube_images
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
     from blockseg.blockwise.job import JobResult
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.blocks import Meter
+    from blockseg.core.geometry import Zyx
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.dhpr.grey_scale import GreyScale
 
@@ -114,6 +116,22 @@ class _Measuring(OpenTask):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MeasurementDecisions:
+    """Decisions of a measurement."""
+
+    block: Zyx
+    """Voxels of a block."""
+
+    holes: HoleRule | None
+    """Rule that tells voxels without data; None where nothing is a hole."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return them as JSON values."""
+        holes = None if self.holes is None else self.holes.plain()
+        return {"block": list(self.block), "holes": holes}
+
+
 def metrics(
     source: str,
     out: str | None = None,
@@ -177,11 +195,8 @@ def metrics(
     job = begun.job(
         Measurement(reading, measured.scale),
         *reading_layout(settings, grid, volume, copies=2, held_bytes=_BYTES_HELD),
-        decisions={
-            "block": list(grid.block_shape),
-            "holes": None if holes is None else holes.plain(),
-        },
-        facts={"cells": measured_to_plain(measured)},
+        decisions=MeasurementDecisions(grid.block_shape, holes),
+        facts=measured,
         candidates=_candidates(inputs, grid),
     )
     result = run(job, on_event, engine="metrics without a network")

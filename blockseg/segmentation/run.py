@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +11,12 @@ from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.planning.decisions import (
     Decisions,
     decisions_from,
-    decisions_to_plain,
 )
 from blockseg.blockwise.planning.resources import (
     make_grid,
     plan_resources,
     planned_reading,
 )
-from blockseg.blockwise.record.request import Request, deciding
 from blockseg.blockwise.run import open_job
 from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.sources.background import normalization
@@ -31,7 +29,7 @@ from blockseg.blockwise.sources.restored import (
     other_background,
     other_skipping,
 )
-from blockseg.config.settings import EXECUTION, RunSettings
+from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
@@ -40,12 +38,12 @@ from blockseg.measurement.grey_scale import (
     MeasuredCubes,
     grey_scale,
     measured_cubes,
-    measured_to_plain,
 )
 from blockseg.measurement.images import write_cube_images
 from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
+from blockseg.segmentation.record import SegmentationFacts, segmentation_request
 from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.task import Segmentation
 
@@ -143,7 +141,7 @@ def prepare(
     inputs = gather(source, out, settings)
     begun = open_job(
         inputs.out,
-        _request(inputs),
+        segmentation_request(inputs),
         settings,
         overwrite=overwrite,
         on_event=on_event,
@@ -185,25 +183,11 @@ def prepare(
         task,
         layout,
         planned_reading(inputs, decisions, layout).traversal,
-        decisions=decisions_to_plain(decisions),
-        facts={**_facts(inputs, decisions, grid), "cells": measured_to_plain(measured)},
+        decisions=decisions,
+        facts=SegmentationFacts(inputs, decisions, grid, measured),
         candidates=_candidates(inputs, grid, criteria),
     )
     return job, inputs, decisions
-
-
-def _request(inputs: Inputs) -> Request:
-    weights = inputs.weights
-    # Of weights and mask the content counts; a skipping run is told by what it skips.
-    elsewhere = EXECUTION | {"weights", "mask", "sparse"}
-    names = {field.name for field in fields(RunSettings)} - elsewhere
-    sparse = {"sparse": True} if inputs.sparse else {}
-    return Request(
-        deciding(inputs.settings, names, halo=inputs.halo, **sparse),
-        inputs.source,
-        inputs.mask,
-        None if weights is None else weights.sha256,
-    )
 
 
 def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:
@@ -274,20 +258,6 @@ def _candidates(
     if criteria is not None:
         wanted &= blocks_with_tissue(criteria, grid)
     return np.flatnonzero(wanted).astype(np.int64)
-
-
-def _facts(inputs: Inputs, decisions: Decisions, grid: BlockGrid) -> dict[str, object]:
-    weights = inputs.weights
-    return {
-        "roi": str(inputs.roi),
-        "volume_shape": list(grid.volume_shape),
-        "blocks": len(grid),
-        "grid": list(grid.counts),
-        "threshold_of_255": decisions.threshold,
-        "effective_threshold": (decisions.threshold - 0.5) / 255,
-        "network": None if weights is None else asdict(weights.info),
-        "weights": None if weights is None else str(weights.path),
-    }
 
 
 def _engine(decisions: Decisions) -> str:

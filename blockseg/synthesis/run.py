@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +24,11 @@ from blockseg.synthesis.task import Centrelines, Recipe, Synthesis
 from blockseg.synthesis.truth_tables import TruthTables
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from blockseg.blockwise.job import JobResult
     from blockseg.io.output.pyramid import OutputDtype
+    from blockseg.synthetic.params import SynthParams
 
 __all__ = ["Recipe", "synth"]
 
@@ -36,6 +39,18 @@ _LABELS: tuple[tuple[str, OutputDtype], ...] = (
     ("branches", "uint32"),
     ("truth", "uint8"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisDecisions:
+    """Decisions of a synthesis."""
+
+    params: SynthParams
+    """Parameters that the preset stands for."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return them as JSON values."""
+        return {"params": asdict(self.params)}
 
 
 def synth(
@@ -124,7 +139,7 @@ def synth(
     job = begun.job(
         Synthesis(recipe, grid, image, neurons, branches, truth),
         layout_for(settings, Need(_BYTES_A_VOXEL * voxels, _BYTES_HELD)),
-        decisions={"params": asdict(brain.params)},
+        decisions=SynthesisDecisions(brain.params),
         then=(Centrelines(recipe, units, str(target), within, size),),
     )
     real = f", {len(swc)} reconstructed neurons" if swc else ""

@@ -28,7 +28,7 @@ from blockseg.normalization.finding import (
 if TYPE_CHECKING:
     from blockseg.core.cubes import SkipCriteria
 
-__all__ = ["Decisions", "decisions_from", "decisions_to_plain"]
+__all__ = ["Decisions", "decisions_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +106,29 @@ class Decisions:
         """The normalisation."""
         return self.field or self.whole
 
-
-def decisions_to_plain(decisions: Decisions) -> dict[str, Any]:
-    """Return decisions as JSON values: a part of the run's fingerprint."""
-    whole, field, sparse = decisions.whole, decisions.field, decisions.sparse
-    trial, holes = decisions.trial, decisions.holes
-    return {
-        "backend": decisions.backend,
-        "device": decisions.device,
-        "precision": decisions.precision,
-        "threads": decisions.threads,
-        "window": list(decisions.window),
-        "block": list(decisions.block),
-        "threshold": decisions.threshold,
-        "offset": whole.offset,
-        "scale": whole.scale,
-        "clip": [whole.low, whole.high],
-        "background": finding_to_plain(decisions.background),
-        "field": None if field is None else field_to_plain(field),
-        "empty": decisions.empty,
-        "note": decisions.note,
-        "sparse": None if sparse is None else sparse_to_plain(sparse),
-        "trial": None if trial is None else trials_to_plain(trial),
-        "holes": None if holes is None else holes.plain(),
-    }
+    def to_plain(self) -> dict[str, Any]:
+        """Return them as JSON values: a part of the run's fingerprint."""
+        whole, field, sparse = self.whole, self.field, self.sparse
+        trial, holes = self.trial, self.holes
+        return {
+            "backend": self.backend,
+            "device": self.device,
+            "precision": self.precision,
+            "threads": self.threads,
+            "window": list(self.window),
+            "block": list(self.block),
+            "threshold": self.threshold,
+            "offset": whole.offset,
+            "scale": whole.scale,
+            "clip": [whole.low, whole.high],
+            "background": finding_to_plain(self.background),
+            "field": None if field is None else field_to_plain(field),
+            "empty": self.empty,
+            "note": self.note,
+            "sparse": None if sparse is None else sparse_to_plain(sparse),
+            "trial": None if trial is None else trials_to_plain(trial),
+            "holes": None if holes is None else holes.plain(),
+        }
 
 
 def decisions_from(data: dict[str, Any]) -> Decisions:

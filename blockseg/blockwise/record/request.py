@@ -60,6 +60,12 @@ class Request:
     weights: str | None = None
     """SHA-256 of the network's weights."""
 
+    @property
+    def sources(self) -> dict[str, Source]:
+        """All that is read: ``source``, ``mask``, those that there are."""
+        named = {"source": self.source, "mask": self.mask}
+        return {name: one for name, one in named.items() if one is not None}
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as it is kept in ``run.json``, source and mask by their content."""
         return {

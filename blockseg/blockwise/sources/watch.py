@@ -19,12 +19,12 @@ from blockseg.runtime.events import Message
 from blockseg.runtime.ledger.ledger import STATE_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from blockseg.blockwise.events import OnJobEvent
+    from blockseg.blockwise.record.record import RunRecord
     from blockseg.blockwise.sources.block_reading import BlockReading
     from blockseg.blockwise.sources.watched import Watched
     from blockseg.io.source_files.table import FileTable
@@ -58,7 +58,7 @@ class Watch:
     def resumed(
         self,
         ledger: Ledger,
-        request: Mapping[str, Any],
+        record: RunRecord,
         on_event: OnJobEvent,
         *,
         verify: bool,
@@ -69,8 +69,8 @@ class Watch:
         ----------
         ledger
             Of the job.
-        request
-            What the job was asked when it began.
+        record
+            Record of the job, as it began.
         on_event
             Told before what takes long.
         verify
@@ -86,7 +86,7 @@ class Watch:
         sources = []
         for source in self.sources:
             content = ledger.source.files(source.name)
-            was = source.earlier(content, request[source.name]["fingerprint"])
+            was = source.earlier(content, record.request[source.name]["fingerprint"])
             changed = was.changed(source.table)
             kept = kept and content is not None and not len(changed)
             if len(changed):

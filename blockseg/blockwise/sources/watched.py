@@ -83,15 +83,9 @@ class Watched:
         return first if len(numbers) == 1 else f"{len(numbers)} files, such as {first}"
 
 
-def look_at(
-    sources: Mapping[str, Source | None], on_event: OnJobEvent
-) -> tuple[Watched, ...]:
-    """Look at the files of a job's sources, given by name; None stands for none."""
-    found = (
-        Watched.of(name, source, on_event)
-        for name, source in sources.items()
-        if source is not None
-    )
+def look_at(sources: Mapping[str, Source], on_event: OnJobEvent) -> tuple[Watched, ...]:
+    """Look at the files of a job's sources, given by name."""
+    found = (Watched.of(name, source, on_event) for name, source in sources.items())
     return tuple(source for source in found if source is not None)
 
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from blockseg.blockwise.planning.decisions import decisions_from, decisions_to_plain
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
@@ -35,7 +35,7 @@ def test_a_field_survives_being_written_to_the_last_bit(tmp_path):
     decisions = decided(uneven(), tmp_path)
     assert isinstance(decisions.affine, AffineField)
     assert decisions.affine.nodes == (1, 2, 3)
-    again = decisions_from(json.loads(json.dumps(decisions_to_plain(decisions))))
+    again = decisions_from(json.loads(json.dumps(decisions.to_plain())))
     assert again == decisions
     assert again.affine == decisions.affine
 

@@ -13,7 +13,6 @@ from blockseg.measurement.grey_scale import (
     MeasuredCubes,
     grey_scale,
     measured_cubes,
-    measured_to_plain,
 )
 from blockseg.normalization.finding import finding_from, finding_to_plain
 
@@ -62,7 +61,7 @@ def test_scales_come_back_from_json_as_they_were(tmp_path):
     for dtype in ("u1", "u2", "f4"):
         scale, _ = scale_of(noise(dtype), tmp_path)
         measured = MeasuredCubes(scale, predicted=True)
-        text = json.dumps({"cells": measured_to_plain(measured)}, allow_nan=False)
+        text = json.dumps(measured.to_plain(), allow_nan=False)
         record = RunRecord({}, {}, {}, json.loads(text))
         assert measured_cubes(record) == measured
     assert scale.saturation == math.inf

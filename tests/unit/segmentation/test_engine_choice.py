@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from blockseg.blockwise.planning.decisions import decisions_from, decisions_to_plain
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BackendError, ConfigError
@@ -135,7 +135,7 @@ def test_that_engines_are_tried_is_said_before_for_it_may_take_minutes(inputs):
 
 def test_what_was_chosen_survives_run_json(inputs):
     found = decide(inputs(), Scripted({}))
-    read = decisions_from(json.loads(json.dumps(decisions_to_plain(found))))
+    read = decisions_from(json.loads(json.dumps(found.to_plain())))
     assert read == found
     assert engines_of(read, "w") == engines_of(found, "w")
     assert trial_of(inputs(), read) == trial_of(inputs(), found)
