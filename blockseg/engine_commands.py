@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import BackendError, BlocksegError, ConfigError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.tensorrt.cache import Entry
+    from blockseg.inference.backends.tensorrt.file import EngineKey
     from blockseg.inference.backends.tensorrt.library import Card, EngineLibrary
 
 __all__ = [
@@ -52,7 +53,7 @@ class EngineRow:
     why: str = ""
     """Why it is not valid."""
 
-    what: dict[str, Any] | None = None
+    what: EngineKey | None = None
     """All that it depends on; None where its file does not say it."""
 
     def line(self) -> str:
@@ -62,13 +63,11 @@ class EngineRow:
         if self.what is None:
             return f"{self.path}  {size}  {_ago(self.age)}  {state}"
         what = self.what
-        window = times(what["core"])
-        kind = "edge" if what["edge"] else "interior"
-        card = what["card"] or what["target"]
+        kind = "edge" if what.edge else "interior"
         return (
-            f"{what['architecture']} {what['width']}  {window}  {kind}  "
-            f"{what['precision']}  {card}  {what['library']} {what['version']}  {size}  "
-            f"{_ago(self.age)}  {state}"
+            f"{what.architecture} {what.width}  {times(what.core)}  {kind}  "
+            f"{what.precision}  {what.card or what.target}  {what.library} "
+            f"{what.version}  {size}  {_ago(self.age)}  {state}"
         )
 
 
@@ -244,7 +243,7 @@ def _card(find: Callable[[str | None], EngineLibrary]) -> Card | None:
 def _row(entry: Entry, state: str, why: str) -> EngineRow:
     header = entry.header
     built = entry.modified if header is None else header.built
-    what = None if header is None else asdict(header.key)
+    what = None if header is None else header.key
     age = max(time.time() - built, 0.0)
     return EngineRow(str(entry.path), entry.size, age, state, why, what)
 

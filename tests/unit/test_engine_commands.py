@@ -52,7 +52,7 @@ def test_both_engines_of_a_run_are_built_once(weights):
     library = FakeLibrary()
     rows = build_engines(weights, CORE, find=Machine(library))
     assert states(rows) == ["valid", "valid"]
-    assert [row.what["edge"] for row in rows if row.what] == [True, False]
+    assert [row.what.edge for row in rows if row.what] == [True, False]
     assert build_engines(weights, CORE, find=Machine(library)) is not None
     assert library.builds == ["sm90", "sm90"]
 
