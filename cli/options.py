@@ -13,8 +13,11 @@ from blockseg.config.settings import RunSettings, settings_from
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from _typeshed import DataclassInstance
+
 __all__ = [
     "RUN_OPTIONS",
+    "click_options",
     "options_of",
     "settings_of",
     "with_options",
@@ -24,13 +27,19 @@ __all__ = [
 _Option = tuple[tuple[str, ...], dict[str, Any]]
 
 
-def _click_options(names: Iterable[str]) -> tuple[_Option, ...]:
-    said = declared(RunSettings)
-    return tuple(_click_option(name, said[name]) for name in names)
+def click_options(
+    settings: type[DataclassInstance], names: Iterable[str] | None = None
+) -> tuple[_Option, ...]:
+    """Return the options of a settings class, all of them unless names are given."""
+    said = declared(settings)
+    return tuple(_click_option(name, said[name]) for name in names or said)
 
 
 def _click_option(name: str, said: Declared) -> _Option:
     flags = said.flags or ("--" + name.replace("_", "-"),)
+    if said.several:
+        shown = {"metavar": said.metavar, "help": said.help}
+        return flags, {"multiple": True, "default": None, **shown}
     if said.metavar is not None:
         return flags, {"metavar": said.metavar, "help": said.help}
     switch: dict[str, Any] = {"default": None, "help": said.help}
@@ -47,13 +56,14 @@ def _shown() -> list[str]:
     return names
 
 
-RUN_OPTIONS = _click_options(_shown())
+RUN_OPTIONS = click_options(RunSettings, _shown())
 
 
 def options_of(command: str) -> tuple[_Option, ...]:
     """Return the options of a run that another command takes too."""
     said = declared(RunSettings)
-    return _click_options(name for name in _shown() if command in said[name].also)
+    names = [name for name in _shown() if command in said[name].also]
+    return click_options(RunSettings, names)
 
 
 def without_config(

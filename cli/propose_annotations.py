@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blockseg.config.propose_settings import ProposeSettings, propose_settings_from
 from blockseg.core.choices import SourceChoices
 
-from .options import options_of, settings_of, without_config
+from .options import click_options, options_of, settings_of, without_config
 
 if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
@@ -25,34 +26,7 @@ _CORRECT = "Correct the drafts in {}, then"
 @click.option(
     "-o", "--output", "folder", required=True, metavar="PICKS", help="Folder."
 )
-@click.option("--count", default="300", metavar="N", help="Picks. [300]")
-@click.option(
-    "--rule",
-    default="dhpr",
-    metavar="NAME",
-    help="dhpr (default), published, entropy, random or foreground-random.",
-)
-@click.option("--seed", default="0", metavar="N", help="Of what is drawn. [0]")
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="PICKS",
-    help="Keep away from these; repeatable.",
-)
-@click.option("--regions", metavar="LABELS", help="Atlas: shares out by √(foreground).")
-@click.option("--mask", metavar="VOLUME", help="Pick where this is not 0.")
-@click.option("--pick-shape", metavar="Z,Y,X", help="Multiples of 64. [320, or less]")
-@click.option("--margin", default="0", metavar="N", help="Context around a pick. [0]")
-@click.option(
-    "--ignore-uncertain", is_flag=True, help="Drafts are 255 where 0.2 ≤ p < 0.8."
-)
-@click.option("--update", is_flag=True, help="Add to the picks that PICKS holds.")
-@click.option("--allow-partial", is_flag=True, help="Take a run that is not complete.")
-@click.option("--label-map", metavar="A:B,…", help="Labels to 0, 1 or 255.")
-@click.option("--label-channel", metavar="N", help="Of labels with several channels.")
-@click.option(
-    "--allow-labels", is_flag=True, help="Take labels that are not like neurites."
-)
+@without_config(click_options(ProposeSettings))
 @without_config(options_of("propose-annotations"))
 @click.option("--scheduler", metavar="ADDRESS", help="To measure a SOURCE; as for run.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -66,7 +40,6 @@ def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -
     """
     from blockseg.proposals.labelled import is_labelled, propose_labelled
     from blockseg.proposals.run import propose
-    from blockseg.proposals.settings import propose_settings_from
     from blockseg.proposals.source import check_source
 
     from .scores import bar

@@ -37,6 +37,9 @@ class Declared:
     also: tuple[str, ...]
     """Commands that take it beside those whose settings these are."""
 
+    several: bool = False
+    """Whether it may be given several times."""
+
 
 def option(
     default: Any,
@@ -46,15 +49,24 @@ def option(
     flags: tuple[str, ...] = (),
     unit: str = "",
     also: tuple[str, ...] = (),
+    *,
+    several: bool = False,
 ) -> Any:
     """Return a dataclass field that is an option of a command."""
-    said = Declared(reader, help, metavar, flags, unit, also)
+    said = Declared(reader, help, metavar, flags, unit, also, several)
     return field(default=default, metadata={_KEY: said})
 
 
 def declared(settings: type[DataclassInstance]) -> dict[str, Declared]:
-    """Return the declarations of a settings class, by the fields' names in order."""
-    return {item.name: item.metadata[_KEY] for item in fields(settings)}
+    """Return the declarations of a settings class, by the fields' names in order.
+
+    A field that is no option of the command has none.
+    """
+    return {
+        item.name: item.metadata[_KEY]
+        for item in fields(settings)
+        if _KEY in item.metadata
+    }
 
 
 def readers(

@@ -6,6 +6,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from blockseg.config.declare import declared
+from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.propose_settings import ProposeSettings
 from blockseg.config.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -13,17 +15,25 @@ if TYPE_CHECKING:
 
 __all__ = ["reference"]
 
-_HEAD = """# Options of `blockseg run`
+_HEAD = """# Options
 
 Made by `python -m blockseg.config.reference > docs/reference.md`; a test compares.
-On the command line, as a key in YAML, and as a field of `RunSettings` in Python. `run`, `plan` and `predict` take all
-of them; *also of* names the other commands that take one.
+On the command line, as a key in YAML, and as a field of the settings in Python. `run`, `plan` and `predict` take all
+options of `run`; *also of* names the other commands that take one.
 """
+_COMMANDS = {
+    "run": RunSettings,
+    "propose-annotations": ProposeSettings,
+    "evaluate": EvaluateSettings,
+}
 
 
 def reference() -> str:
     """Return ``docs/reference.md``."""
-    return f"{_HEAD}\n{_table(RunSettings)}"
+    return _HEAD + "".join(
+        f"\n## `blockseg {command}`: `{settings.__name__}`\n\n{_table(settings)}"
+        for command, settings in _COMMANDS.items()
+    )
 
 
 def _table(settings: type[DataclassInstance]) -> str:
@@ -31,10 +41,10 @@ def _table(settings: type[DataclassInstance]) -> str:
         "| option | YAML | value | type | unit | default | also of | help |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    said = declared(settings)
-    for field in fields(settings):
-        option = said[field.name]
-        key = field.name.replace("_", "-")
+    by_name = {field.name: field for field in fields(settings)}
+    for name, option in declared(settings).items():
+        field = by_name[name]
+        key = name.replace("_", "-")
         flags = ", ".join(
             f"`{flag}`" for flag in option.flags or (f"--{key}",) if flag[0] == "-"
         )

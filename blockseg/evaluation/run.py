@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.sources.inputs import check_roi
+from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.labels import IGNORE
 from blockseg.evaluation.blocks import Comparison, ScoredBlock, Tally, score_blocks
 from blockseg.evaluation.prediction import open_prediction
-from blockseg.evaluation.settings import LARGEST_REACH, EvaluateSettings
 from blockseg.evaluation.truth import open_truth
 from blockseg.morphology.centreline import SKELETON_HALO
 from blockseg.morphology.distance import reach_of
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate"]
 
 _BLOCKS = (128, 64, 32)  # edges, in voxels
+_LARGEST_REACH = 64  # voxels of the largest tolerance: as much is read around blocks
 _MUCH = 0.5  # share of neurites that no brain has
 _ENOUGH = 20  # blocks for an interval
 _OF_MASKS = ("voxel_", "near_", "topology_", "cl_dice")
@@ -181,10 +182,10 @@ def _sampling(prediction: Prediction, settings: EvaluateSettings) -> Vector:
 
 def _halo(settings: EvaluateSettings, size: Vector) -> Zyx:
     reach = reach_of(settings.tolerance.distance, size)
-    if max(reach) > LARGEST_REACH:
+    if max(reach) > _LARGEST_REACH:
         message = (
             f"--tolerance {settings.tolerance} is {max(reach)} voxels; it must be at "
-            f"most {LARGEST_REACH}"
+            f"most {_LARGEST_REACH}"
         )
         raise ConfigError(message)
     return to_zyx(n + SKELETON_HALO for n in reach)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.config.evaluate_settings import EvaluateSettings
     from blockseg.evaluation.prediction import Prediction
-    from blockseg.evaluation.settings import EvaluateSettings
     from blockseg.io.protocol import Volume
 
 __all__ = ["MaskTruth", "TracedTruth", "TrueBlock", "Truth", "open_truth"]

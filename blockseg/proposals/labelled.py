@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.config.propose_settings import ProposeSettings
     from blockseg.core.choices import SourceChoices
     from blockseg.proposals.folder import Row
-    from blockseg.proposals.settings import ProposeSettings
     from blockseg.training.data.annotated_volumes import LabelledImage
 
 __all__ = ["is_labelled", "propose_labelled"]

@@ -12,6 +12,7 @@ import numpy as np
 from blockseg.blockwise.outputs import writable
 from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.sources.inputs import open_mask
+from blockseg.config.propose_settings import ProposeSettings
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.labels import IGNORE
@@ -31,7 +32,6 @@ from blockseg.proposals.map import brain_map
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.proposed import Proposed
 from blockseg.proposals.report import ReportFacts, report
-from blockseg.proposals.settings import ProposeSettings
 from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from blockseg.proposals.labelled import is_labelled, propose_labelled
 from blockseg.proposals.run import propose
 
 if TYPE_CHECKING:
+    from blockseg.config.propose_settings import ProposeSettings
     from blockseg.config.settings import RunSettings
     from blockseg.proposals.proposed import Proposed
-    from blockseg.proposals.settings import ProposeSettings
 
 __all__ = ["check_source", "propose_source"]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blockseg.config.propose_settings import RULE_NAMES
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.dhpr.selection.choice import Choice
 from blockseg.dhpr.selection.coverage import Cover, lazy_greedy, standardised
@@ -113,6 +114,10 @@ def test_where_there_is_no_room_picks_come_nearer_but_never_overlap():
     double = table_of((1, 1, 4))
     shifted = replace(double, start=double.start // 2, stop=double.start // 2 + EDGE)
     assert len(rows(select(shifted, Choice(4, reserve=0)))) == 2
+
+
+def test_the_rules_are_those_that_a_user_may_name():
+    assert tuple(RULES) == RULE_NAMES
 
 
 def test_picks_keep_away_from_earlier_ones_and_add_to_them():

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from blockseg.config.propose_settings import ProposeSettings, propose_settings_from
 from blockseg.core.errors import ConfigError, LedgerError, VolumeError
 from blockseg.core.space import Space
 from blockseg.proposals.charts import Axis, scatter
@@ -14,7 +15,6 @@ from blockseg.proposals.folder import PicksFolder, box_of, earlier_rows
 from blockseg.proposals.map import BrainMap
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.report import ReportFacts, report
-from blockseg.proposals.settings import ProposeSettings, propose_settings_from
 
 PNG = b"\x89PNG"
 

@@ -1,0 +1,150 @@
+"""Settings of ``blockseg propose-annotations``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from blockseg.config.declare import option, readers
+from blockseg.config.merging import merged
+from blockseg.config.values import (
+    parse_int,
+    parse_label_map,
+    parse_shape,
+    parse_switch,
+    parse_text,
+)
+from blockseg.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blockseg.core.geometry import Zyx
+
+__all__ = ["RULE_NAMES", "ProposeSettings", "propose_settings_from"]
+
+RULE_NAMES = ("dhpr", "published", "entropy", "random", "foreground-random")
+"""Rules that a user may name; what they do is in the table of rules."""
+
+_OF_LABELS = frozenset({"allow_labels", "label_channel", "label_map"})
+_EXECUTION = frozenset({"update", "allow_partial"})
+
+
+def _folders(name: str, value: Any) -> tuple[str, ...]:
+    several = value if isinstance(value, list | tuple) else (value,)
+    return tuple(parse_text(name, str(one)) for one in several)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeSettings:
+    """Which blocks to pick, and what to write of them.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    count: int = option(300, parse_int(1), "Picks. [300]", metavar="N")
+    """Picks; all that there are if fewer."""
+
+    rule: str = option(
+        "dhpr",
+        parse_text,
+        "dhpr (default), published, entropy, random or foreground-random.",
+        metavar="NAME",
+    )
+    """One of :data:`RULE_NAMES`."""
+
+    seed: int = option(0, parse_int(0), "Of what is drawn. [0]", metavar="N")
+    """Seed of what is drawn at random."""
+
+    exclude: tuple[str, ...] = option(
+        (),
+        _folders,
+        "Keep away from these; repeatable.",
+        metavar="PICKS",
+        several=True,
+    )
+    """Folders of earlier picks to keep away from."""
+
+    regions: str | None = option(
+        None, parse_text, "Atlas: shares out by √(foreground).", metavar="LABELS"
+    )
+    """Label volume of the brain's regions, which share the picks out."""
+
+    mask: str | None = option(
+        None, parse_text, "Pick where this is not 0.", metavar="VOLUME"
+    )
+    """Volume outside of which (0) nothing is picked."""
+
+    pick_shape: Zyx | None = option(
+        None,
+        parse_shape,
+        "Multiples of 64. [320, or less]",
+        metavar="Z,Y,X",
+        unit="voxels",
+    )
+    """Voxels of a pick along (z, y, x); from the volume and the count if not given."""
+
+    margin: int = option(
+        0, parse_int(0), "Context around a pick. [0]", metavar="N", unit="voxels"
+    )
+    """Voxels of context around a pick, which are in its image and do not count."""
+
+    ignore_uncertain: bool = option(
+        False, parse_switch, "Drafts are 255 where 0.2 ≤ p < 0.8."
+    )
+    """Whether drafts say nothing where the network is not sure."""
+
+    update: bool = option(False, parse_switch, "Add to the picks that PICKS holds.")
+    """Add to the picks of a folder, away from them."""
+
+    allow_partial: bool = option(
+        False, parse_switch, "Take a run that is not complete."
+    )
+    """Pick from what is there of a run that is not complete."""
+
+    label_map: Mapping[int | str, int] | None = option(
+        None, parse_label_map, "Labels to 0, 1 or 255.", metavar="A:B,…"
+    )
+    """Meaning of a folder's labels: 0 background, 1 neurite, 255 ignored."""
+
+    label_channel: int | None = option(
+        None, parse_int(0), "Of labels with several channels.", metavar="N"
+    )
+    """Index on the channel axis of labels, where it is longer than 1."""
+
+    allow_labels: bool = option(
+        False, parse_switch, "Take labels that are not like neurites."
+    )
+    """Take labels that are not like neurites without a word."""
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULE_NAMES:
+            names = ", ".join(RULE_NAMES)
+            message = f"--rule {self.rule!r}: choose one of {names}"
+            raise ConfigError(message)
+        for name, least in (("count", 1), ("margin", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                message = f"--{name} {getattr(self, name)}: at least {least}"
+                raise ConfigError(message)
+        if self.pick_shape is not None and min(self.pick_shape) < 1:
+            message = f"--pick-shape {self.pick_shape}: at least one voxel on each axis"
+            raise ConfigError(message)
+
+    def request(self) -> dict[str, Any]:
+        """Return what decides the picks of a brain, as plain JSON values."""
+        others = _EXECUTION | _OF_LABELS
+        values = {k: v for k, v in asdict(self).items() if k not in others}
+        return {
+            name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }
+
+
+def propose_settings_from(given: Mapping[str, Any]) -> ProposeSettings:
+    """Return raw values as settings; see :func:`~blockseg.config.merging.merged`."""
+    return ProposeSettings(
+        **merged((given,), readers(ProposeSettings), ProposeSettings)
+    )
