@@ -11,7 +11,6 @@ from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import VolumeSpec
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.picture import as_grey, panels, save_png
@@ -19,6 +18,7 @@ from blockseg.io.output.picture import as_grey, panels, save_png
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
 __all__ = ["preview"]
@@ -91,10 +91,9 @@ def _project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
 def _image(root: Path, level: int) -> NDArray[np.generic] | None:
     """Project the source at the level that costs least and still shows enough."""
     record = RunRecord.of(Paths(root))
-    if record is None or not record.request.get("source"):
+    if record is None or record.source is None:
         return None
-    spec = VolumeSpec(**record.request["source"]["spec"])
-    roi, shape = record.roi, record.volume_shape
+    spec, roi, shape = record.source.spec, record.roi, record.volume_shape
     if roi is None or shape is None:
         return None
     for further in range(level, -1, -1):
@@ -130,11 +129,11 @@ def _dataset(spec: VolumeSpec) -> str | None:
 
 def _fitted(plane: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
     """Return the plane at another size, by the maximum of what each pixel covers."""
-    for axis, wanted in enumerate(shape):
+    for axis, length in enumerate(shape):
         have = plane.shape[axis]
-        if have > wanted:
-            edges = np.arange(wanted) * have // wanted
+        edges = np.arange(length) * have // length
+        if have > length:
             plane = np.maximum.reduceat(plane, edges, axis=axis)
-        elif have < wanted:
-            plane = plane.take(np.arange(wanted) * have // wanted, axis=axis)
+        elif have < length:
+            plane = plane.take(edges, axis=axis)
     return plane

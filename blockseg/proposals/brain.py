@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.blockwise.outputs import absolute, stem
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.record.record import Paths, RunRecord
-from blockseg.config.values import parse_roi
 from blockseg.core.blocks import BlockState
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import LedgerError
-from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
-from blockseg.core.space import Space
-from blockseg.core.specs import VolumeSpec
+from blockseg.core.specs import AffineField
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import doubts_of
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.core.space import Space
+    from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
 __all__ = ["Brain", "doubts_of_measured", "is_measured", "open_brain"]
@@ -41,11 +42,8 @@ class Brain:
     out: Path
     """The output group."""
 
-    record: RunRecord
-    """Record of what was asked and decided."""
-
-    cells: CubeSource
-    """Where the counts of its cells are, and on which grey scale."""
+    cubes: CubeSource
+    """Where the counts of its cubes are, and on which grey scale."""
 
     source: Volume
     """The image."""
@@ -71,6 +69,12 @@ class Brain:
     threshold: int
     """Least probability that is foreground, in 1/255."""
 
+    field: AffineField | None
+    """Background field of the run, as its network saw it; None if there is none."""
+
+    gain: float
+    """Gain of the network."""
+
     @property
     def name(self) -> str:
         """Name of the source, as a part of file names."""
@@ -81,17 +85,13 @@ class Brain:
 
         In grey levels; with a background field, those of the node nearest to its centre.
         """
-        scale = self.cells.scale
-        field: dict[str, Any] | None = self.record.decisions.get("field")
+        field = self.field
         if field is None:
-            return scale.level, scale.sd
+            return self.cubes.scale.level, self.cubes.scale.sd
         centre = (np.array(roi.start) + np.array(roi.stop) - 1) / 2
-        place = np.rint((centre - field["start"]) / np.array(field["step"]))
-        z, y, x = np.clip(place, 0, np.array(field["nodes"]) - 1).astype(int)
-        row = z * field["nodes"][1] + y
-        level, sd = (float(field[name][row].split()[x]) for name in ("offset", "scale"))
-        network = self.record.facts.get("network") or {}
-        return level, sd * float(network.get("gain", 1.0))
+        place = np.rint((centre - field.start) / np.array(field.step)).astype(int)
+        node = np.ravel_multi_index(tuple(place), field.nodes, mode="clip")
+        return field.offset[node], field.scale[node] * self.gain
 
 
 def is_measured(name: str) -> bool:
@@ -113,19 +113,18 @@ def doubts_of_measured(name: str) -> tuple[str, ...]:
         If it cannot be opened, or something is surely wrong.
     """
     record = RunRecord.of(Paths(absolute(name)))
-    if record is None:
+    if record is None or record.source is None:
         return ()
-    kept = record.request["source"]
-    spec = VolumeSpec(**kept["spec"])
+    kept, spec = record.source, record.source.spec
     choices = SourceChoices(
         level=spec.level,
         channel=spec.channel,
         timepoint=spec.timepoint,
         axes=spec.axes or None,
         stored_as=spec.stored_as or None,
-        voxel_size=None if kept["unit"] is None else _vector(kept["voxel_size"]),
+        voxel_size=None if kept.unit is None else kept.voxel_size,
         allow_gaps=spec.allow_gaps,
-        allow_empty=bool(record.execution.get("allow-empty")),
+        allow_empty=kept.allow_empty,
     )
     return doubts_of(spec, open_volume(spec), choices)
 
@@ -148,63 +147,55 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
         If blocks are missing, were not measured, or belong to another version.
     """
     paths = Paths(absolute(name))
-    cells = CubeSource.of(paths)
-    if cells is None:
+    cubes = CubeSource.of(paths)
+    if cubes is None:
         message = (
             f"the blocks of {paths.out} were not measured; run it without --no-metrics, "
             "or use blockseg metrics"
         )
         raise LedgerError(message)
     record = RunRecord.of(paths)
-    if record is None:
+    if record is None or record.source is None:
         message = f"{paths.record} is gone; run again"
         raise LedgerError(message)
-    with Ledger.read(cells.ledger, cells.fingerprint):
+    with Ledger.read(cubes.ledger, cubes.fingerprint):
         pass  # a record that was changed is told before anything of it is believed
-    kept = record.request["source"]
-    spec = VolumeSpec(**kept["spec"])
-    source = open_volume(spec)
-    grid = _grid(record, source)
-    done, failed = _states(cells, grid)
-    missing = record.phases[0].blocks - int(done.sum())
+    source = open_volume(record.source.spec)
+    region = record.source.roi or Roi.whole(source.shape)
+    grid = BlockGrid(source.shape, record.block, roi=region)
+    done, failed = _states(cubes, grid)
+    blocks = record.phases[0].blocks
+    missing = blocks - int(done.sum())
     if missing > 0 and not allow_partial:
         message = (
-            f"the run of {paths.out} is not complete: {missing} of "
-            f"{record.phases[0].blocks} blocks are missing"
-            f"{f', {failed} of them failed' if failed else ''}; finish it, or pick from "
-            "what there is with --allow-partial"
+            f"the run of {paths.out} is not complete: {missing} of {blocks} blocks are "
+            f"missing{f', {failed} of them failed' if failed else ''}; finish it, or pick "
+            "from what there is with --allow-partial"
         )
         raise LedgerError(message)
+    probability, threshold, affine = None, 128, None
+    if cubes.predicted:
+        probability = open_volume(find(str(paths.out)))
+        decided = decisions_from(record.decisions)
+        threshold, affine = decided.threshold, decided.affine
     return Brain(
         out=paths.out,
-        record=record,
-        cells=cells,
+        cubes=cubes,
         source=source,
-        space=Space(
-            _vector(kept["voxel_size"]), kept["unit"], _vector(kept["translation"])
-        ),
-        spec=spec,
+        space=record.source.space,
+        spec=record.source.spec,
         grid=grid,
         done=done,
         missing=max(missing, 0),
-        probability=open_volume(find(str(paths.out))) if cells.predicted else None,
-        threshold=int(record.decisions.get("threshold", 128)),
+        probability=probability,
+        threshold=threshold,
+        field=affine if isinstance(affine, AffineField) else None,
+        gain=record.gain,
     )
 
 
-def _grid(record: RunRecord, source: Volume) -> BlockGrid:
-    asked = record.request["settings"].get("roi")
-    roi = parse_roi("roi", asked) if asked else Roi.whole(source.shape)
-    return BlockGrid(source.shape, to_zyx(record.decisions["block"]), roi=roi)
-
-
-def _states(cells: CubeSource, grid: BlockGrid) -> tuple[NDArray[np.bool_], int]:
-    with Ledger.read(cells.ledger, cells.fingerprint) as ledger:
-        states = ledger.states(cells.phase, len(grid))
+def _states(cubes: CubeSource, grid: BlockGrid) -> tuple[NDArray[np.bool_], int]:
+    with Ledger.read(cubes.ledger, cubes.fingerprint) as ledger:
+        states = ledger.states(cubes.phase, len(grid))
     done = (states == STATE_CODES[BlockState.DONE]).reshape(grid.counts)
     return done, int((states == STATE_CODES[BlockState.FAILED]).sum())
-
-
-def _vector(values: list[float]) -> tuple[float, float, float]:
-    z, y, x = (float(value) for value in values)
-    return (z, y, x)

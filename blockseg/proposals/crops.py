@@ -103,7 +103,7 @@ def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, 
 
 def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.uint8]:
     """Apply the rule by which ``blockseg metrics`` finds foreground, cell by cell."""
-    codes = brain.cells.scale.codes(image)
+    codes = brain.cubes.scale.codes(image)
     found = np.zeros(box.shape, np.uint8)
     steps = [
         sorted({a, b, *range(-(-a // CELL) * CELL, b, CELL)})
@@ -115,7 +115,7 @@ def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.ui
             for far in (0, 1)
         )
         at = Roi(start, stop).slices(box.start)
-        found[at] = bright_foreground(codes[at], start, brain.cells.scale)
+        found[at] = bright_foreground(codes[at], start, brain.cubes.scale)
     return found
 
 

@@ -130,7 +130,7 @@ def _request(
     return {
         **settings.request(),
         "excluded": hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
-        "run": brain.record.fingerprint,
+        "run": brain.cubes.fingerprint,
         "blocks": int(brain.done.sum()),
         "version": __version__,
     }

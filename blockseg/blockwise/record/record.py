@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from blockseg.blockwise.record.facts import RecordedPhase, phase_from
+from blockseg.blockwise.record.facts import RecordedPhase, RecordedSource
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
 from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.config.values import parse_roi
@@ -100,7 +100,22 @@ class RunRecord:
     @property
     def phases(self) -> tuple[RecordedPhase, ...]:
         """Every pass over the blocks, the main one first."""
-        return tuple(map(phase_from, self.facts["phases"]))
+        return tuple(map(RecordedPhase.of, self.facts["phases"]))
+
+    @property
+    def source(self) -> RecordedSource | None:
+        """Volume that was read; None where the job read none."""
+        return RecordedSource.of(self.request, self.execution)
+
+    @property
+    def block(self) -> Zyx:
+        """Voxels of a block."""
+        return to_zyx(self.decisions["block"])
+
+    @property
+    def gain(self) -> float:
+        """Gain of the weights; 1 where there was no network."""
+        return float((self.facts.get("network") or {}).get("gain", 1.0))
 
     @property
     def roi(self) -> Roi | None:
@@ -132,18 +147,6 @@ class RunRecord:
         """
         text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
         replace_file(path, text.encode())
-
-    @classmethod
-    def load(cls, path: Path) -> RunRecord | None:
-        """Read a record; None if there is none yet.
-
-        Raises
-        ------
-        LedgerError
-            If the file is damaged or of another version.
-        """
-        data = _read(path)
-        return None if data is None else cls(**data)
 
     @classmethod
     def of(cls, paths: Paths) -> RunRecord | None:

@@ -1,10 +1,15 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from blockseg.blockwise.record.record import RunRecord
+from blockseg.blockwise.record.facts import RecordedPhase
+from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.request import what_differs
 from blockseg.core.errors import LedgerError
+from blockseg.core.geometry import Roi
+from blockseg.core.space import Space
+from blockseg.core.specs import VolumeSpec
 
 REQUEST = {
     "source": {"spec": {"uri": "/a"}, "fingerprint": {}},
@@ -14,19 +19,57 @@ REQUEST = {
 }
 
 
+SOURCE = {
+    "spec": {"uri": "/a", "path": "", "format": "tiff"},
+    "voxel_size": [2, 1, 1.5],
+    "unit": "micrometer",
+    "translation": [0, 0, 8],
+    "fingerprint": {},
+}
+
+
 def record(**more):
     return RunRecord(REQUEST, {"block": [64, 64, 64]}, {}, {}, **more)
 
 
-def test_a_record_comes_back_as_it_was_saved(tmp_path):
-    path = tmp_path / "run.json"
-    saved = record(sessions=({"command": "blockseg run a"},))
-    saved.save(path)
-    loaded = RunRecord.load(path)
+def whole(source, roi=None):
+    """Return a record that holds what readers rely on."""
+    request = {**REQUEST, "source": source, "settings": {"roi": roi}}
+    phase = {"name": "copy", "blocks": 3, "grid": [1, 1, 4]}
+    return RunRecord(request, {"block": [64, 32, 64]}, {}, {"phases": [phase]})
+
+
+@pytest.fixture
+def paths(tmp_path):
+    made = Paths(tmp_path)
+    made.folder.mkdir()
+    return made
+
+
+def test_a_record_comes_back_as_it_was_saved(paths):
+    saved = replace(whole(SOURCE), sessions=({"command": "blockseg run a"},))
+    saved.save(paths.record)
+    loaded = RunRecord.of(paths)
     assert loaded == saved
     assert loaded is not None
     assert loaded.fingerprint == saved.fingerprint
-    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+    assert [p.name for p in paths.folder.iterdir()] == ["run.json"]
+
+
+def test_a_record_gives_its_values_with_their_types():
+    found = whole(SOURCE, "0:8,2:8,0:4")
+    assert found.block == (64, 32, 64)
+    assert found.gain == 1.0
+    assert found.phases == (RecordedPhase("copy", 3, (1, 1, 4)),)
+    source = found.source
+    assert source is not None
+    assert source.spec == VolumeSpec("/a", "tiff")
+    assert source.space == Space((2.0, 1.0, 1.5), "micrometer", (0.0, 0.0, 8.0))
+    assert source.roi == Roi((0, 2, 0), (8, 8, 4))
+    assert not source.allow_empty
+    assert whole(None).source is None
+    trained = replace(found, facts={"network": {"gain": 2}})
+    assert trained.gain == 2.0
 
 
 def test_the_fingerprint_follows_decisions_but_not_sessions():
@@ -35,19 +78,17 @@ def test_the_fingerprint_follows_decisions_but_not_sessions():
     assert other.fingerprint != record().fingerprint
 
 
-def test_no_record_is_none_and_a_damaged_one_is_told(tmp_path):
-    path = tmp_path / "run.json"
-    assert RunRecord.load(path) is None
-    path.write_text("{ half")
+def test_no_record_is_none_and_a_damaged_one_is_told(paths):
+    assert RunRecord.of(paths) is None
+    paths.record.write_text("{ half")
     with pytest.raises(LedgerError, match="--overwrite starts anew"):
-        RunRecord.load(path)
+        RunRecord.of(paths)
 
 
-def test_a_record_of_another_version_is_told(tmp_path):
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps({"format": 99}))
+def test_a_record_of_another_version_is_told(paths):
+    paths.record.write_text(json.dumps({"format": 99}))
     with pytest.raises(LedgerError, match="another version"):
-        RunRecord.load(path)
+        RunRecord.of(paths)
 
 
 def test_equal_requests_do_not_differ():
