@@ -28,7 +28,7 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
-from blockseg.dhpr.cubes import CELL
+from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.inference.backends.table import default_backend, make_backend
 from blockseg.inference.engine import Engine
@@ -109,7 +109,7 @@ def measured(
         whole.append(int(skeleton(p[at] >= 128).sum()))
     lengths = np.array(whole)
     # Ratios of cells with next to no centreline say nothing.
-    long = lengths >= CELL
+    long = lengths >= CUBE
     ratios = halved[long] / lengths[long] if long.any() else np.full(1, np.nan)
     return Row(
         name,

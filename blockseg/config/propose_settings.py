@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.config.declare import option, readers
@@ -25,9 +25,6 @@ __all__ = ["RULE_NAMES", "ProposeSettings", "propose_settings_from"]
 
 RULE_NAMES = ("dhpr", "published", "entropy", "random", "foreground-random")
 """Rules that a user may name; what they do is in the table of rules."""
-
-_OF_LABELS = frozenset({"allow_labels", "label_channel", "label_map"})
-_EXECUTION = frozenset({"update", "allow_partial"})
 
 
 def _folders(name: str, value: Any) -> tuple[str, ...]:
@@ -132,15 +129,6 @@ class ProposeSettings:
         if self.pick_shape is not None and min(self.pick_shape) < 1:
             message = f"--pick-shape {self.pick_shape}: at least one voxel on each axis"
             raise ConfigError(message)
-
-    def request(self) -> dict[str, Any]:
-        """Return what decides the picks of a brain, as plain JSON values."""
-        others = _EXECUTION | _OF_LABELS
-        values = {k: v for k, v in asdict(self).items() if k not in others}
-        return {
-            name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
-        }
 
 
 def propose_settings_from(given: Mapping[str, Any]) -> ProposeSettings:

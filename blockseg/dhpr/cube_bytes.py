@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import LedgerError
-from blockseg.dhpr.cubes import CELL, HISTOGRAMS, SUMS, CubeTable
+from blockseg.dhpr.cubes import CUBE, HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.grey_scale import CODES
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def cubes_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CubeT
     return CubeTable(
         scale=scale,
         predicted=predicted,
-        edge=(CELL, CELL, CELL),
+        edge=(CUBE, CUBE, CUBE),
         origin=(0, 0, 0),
         index=head[:, :3],
         start=head[:, 3:6],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.geometry import Roi, ceil_to, floor_to, to_zyx
-from blockseg.dhpr.cubes import CELL, HISTOGRAMS, SUMS, CubeTable
+from blockseg.dhpr.cubes import CUBE, HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.foreground import AROUND, bright_foreground, linked, surroundings
 from blockseg.dhpr.grey_scale import CODES, NOT_COUNTED
 from blockseg.dhpr.texture import texture
@@ -90,7 +90,7 @@ def count_cubes(
     return CubeTable(
         scale=scale,
         predicted=probability is not None,
-        edge=(CELL, CELL, CELL),
+        edge=(CUBE, CUBE, CUBE),
         origin=(0, 0, 0),
         index=index.reshape(-1, 3),
         start=start.reshape(-1, 3),
@@ -102,12 +102,12 @@ def count_cubes(
 
 def _parts(roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
     axes = [
-        range(floor_to(a, CELL) // CELL, ceil_to(b, CELL) // CELL)
+        range(floor_to(a, CUBE) // CUBE, ceil_to(b, CUBE) // CUBE)
         for a, b in zip(roi.start, roi.stop, strict=True)
     ]
     for index in product(*axes):
         number = to_zyx(index)
-        whole = Roi.whole((CELL, CELL, CELL)).shifted(i * CELL for i in number)
+        whole = Roi.whole((CUBE, CUBE, CUBE)).shifted(i * CUBE for i in number)
         yield number, whole.intersection(roi)
 
 

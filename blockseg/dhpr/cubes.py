@@ -1,6 +1,6 @@
 """Counts in each cube of a volume; any box of cubes has the sum of its counts.
 
-A cell is a cube of :data:`CELL` voxels at multiples of it in the volume's own
+A cell is a cube of :data:`CUBE` voxels at multiples of it in the volume's own
 coordinates. All counts are whole numbers and those of different cells have nothing to do
 with each other, so a box of cells has, to the last bit, the metrics that
 :func:`blockseg.dhpr.metrics.dhpr_metrics` would find if it were counted at once.
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["CELL", "HISTOGRAMS", "SUMS", "CubeTable", "joined"]
+__all__ = ["CUBE", "HISTOGRAMS", "SUMS", "CubeTable", "joined"]
 
-CELL = 64
+CUBE = 64
 """Edge of a cell in voxels."""
 
 HISTOGRAMS = ("background", "near", "doubtful", "foreground")

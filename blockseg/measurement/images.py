@@ -8,7 +8,7 @@ import numpy as np
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.space import Space
-from blockseg.dhpr.cubes import CELL, joined
+from blockseg.dhpr.cubes import CUBE, joined
 from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
 from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
 from blockseg.io.output.write_errors import write_error
@@ -98,9 +98,9 @@ def predicted_cube_files(job: Job, settings: RunSettings) -> int:
 
 def _cubes(region: Roi) -> Roi:
     """Return the indices of the cubes that a region has voxels of."""
-    around = region.aligned(CELL)
+    around = region.aligned(CUBE)
     return Roi(
-        to_zyx(n // CELL for n in around.start), to_zyx(n // CELL for n in around.stop)
+        to_zyx(n // CUBE for n in around.start), to_zyx(n // CUBE for n in around.stop)
     )
 
 
@@ -112,9 +112,9 @@ def _whole_cubes(source: CubeSource, region: Roi) -> Iterator[CubeTable]:
     waiting: list[CubeTable] = []
     for table in source.tables():
         known = joined([*waiting, table])
-        corner = known.index * CELL
+        corner = known.index * CUBE
         first = np.maximum(corner, region.start)
-        last = np.minimum(corner + CELL, region.stop)
+        last = np.minimum(corner + CUBE, region.stop)
         whole = known.sum("extent") == np.prod(last - first, axis=1)
         yield known.select(whole)
         waiting = [known.select(~whole)]
@@ -124,8 +124,8 @@ def _whole_cubes(source: CubeSource, region: Roi) -> Iterator[CubeTable]:
 def _space(space: Space, first: Zyx) -> Space:
     """Return the space of an image whose voxels are cubes; centres lie at centres."""
     z, y, x = (
-        t + s * (CELL * i + (CELL - 1) / 2)
+        t + s * (CUBE * i + (CUBE - 1) / 2)
         for t, s, i in zip(space.translation, space.voxel_size, first, strict=True)
     )
-    dz, dy, dx = (CELL * s for s in space.voxel_size)
+    dz, dy, dx = (CUBE * s for s in space.voxel_size)
     return Space((dz, dy, dx), space.unit, (z, y, x))

@@ -9,7 +9,7 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, floor_to, to_zyx
-from blockseg.dhpr.cubes import CELL
+from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.dhpr.selection.table import BlockTable
 from blockseg.measurement.cube_source import load_cubes
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.proposals.brain import Brain
 
-__all__ = ["Boxes", "measured_boxes", "pick_cells"]
+__all__ = ["Boxes", "measured_boxes", "pick_cubes"]
 
-_EDGES = (5, 4, 3, 2, 1)  # cells along a pick: 320 voxels, or what the volume allows
+_EDGES = (5, 4, 3, 2, 1)  # cubes along a pick: 320 voxels, or what the volume allows
 _ROOM = 2  # boxes a pick that there should be
 _HALF = 0.5
 
@@ -46,48 +46,48 @@ class Boxes:
     """Notes for the user, a line each."""
 
 
-def pick_cells(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:
-    """Return how many cells a pick has along (z, y, x).
+def pick_cubes(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:
+    """Return how many cubes a pick has along (z, y, x).
 
     Parameters
     ----------
     region
         Voxels that were measured, along (z, y, x).
     count
-        Picks that are wanted: the largest cube of up to 5 cells is taken of which the
+        Picks that are wanted: the largest cube of up to 5 cubes is taken of which the
         region holds twice as many.
     shape
-        Voxels that the user wants instead; multiples of a cell.
+        Voxels that the user wants instead; multiples of a cube.
 
     Raises
     ------
     ConfigError
-        If the shape is no multiple of a cell, or larger than the region.
+        If the shape is no multiple of a cube, or larger than the region.
     """
-    have = to_zyx(-(-n // CELL) for n in region)
+    have = to_zyx(-(-n // CUBE) for n in region)
     if shape is not None:
-        cells = to_zyx(n // CELL for n in shape)
-        if any(n % CELL for n in shape) or any(
-            a > b for a, b in zip(cells, have, strict=True)
+        cubes = to_zyx(n // CUBE for n in shape)
+        if any(n % CUBE for n in shape) or any(
+            a > b for a, b in zip(cubes, have, strict=True)
         ):
             by = ",".join(str(n) for n in shape)
-            most = ",".join(str(n * CELL) for n in have)
+            most = ",".join(str(n * CUBE) for n in have)
             message = (
-                f"--pick-shape {by}: give multiples of {CELL} voxels, {most} at most"
+                f"--pick-shape {by}: give multiples of {CUBE} voxels, {most} at most"
             )
             raise ConfigError(message)
-        return cells
+        return cubes
     for edge in _EDGES:
-        cells = to_zyx(min(edge, n) for n in have)
-        boxes = np.prod([n // c for n, c in zip(have, cells, strict=True)])
+        cubes = to_zyx(min(edge, n) for n in have)
+        boxes = np.prod([n // c for n, c in zip(have, cubes, strict=True)])
         if boxes >= _ROOM * count:
             break
-    return cells
+    return cubes
 
 
 def measured_boxes(
     brain: Brain,
-    cells: Zyx,
+    cubes: Zyx,
     *,
     flavour: Flavour = "extended",
     mask: Volume | None = None,
@@ -102,8 +102,8 @@ def measured_boxes(
     Parameters
     ----------
     brain
-        Where the cells are.
-    cells
+        Where the cubes are.
+    cubes
         Along (z, y, x) of a block.
     flavour
         Of the metrics.
@@ -113,10 +113,10 @@ def measured_boxes(
         Labels of regions; each block lies in that which most of it lies in.
     """
     region = brain.grid.region
-    origin = to_zyx(n // CELL for n in region.start)
-    found = load_cubes(brain.out, cells, origin)
-    edge = to_zyx(n * CELL for n in cells)
-    first = np.array([floor_to(n, CELL) for n in region.start])
+    origin = to_zyx(n // CUBE for n in region.start)
+    found = load_cubes(brain.out, cubes, origin)
+    edge = to_zyx(n * CUBE for n in cubes)
+    first = np.array([floor_to(n, CUBE) for n in region.start])
     start = np.maximum(first + found.index * edge, region.start)
     stop = np.minimum(first + (found.index + 1) * edge, region.stop)
     voxels = np.prod(stop - start, axis=1)
@@ -188,7 +188,7 @@ def _place(
     region = brain.grid.region
     faces = []
     for a, b, step in zip(region.start, region.stop, edge, strict=True):
-        inner = np.arange(floor_to(a, CELL) + step, b, step)
+        inner = np.arange(floor_to(a, CUBE) + step, b, step)
         faces.append(np.concatenate([[a], inner, [b]]).astype(np.int64))
     counts = [len(face) - 1 for face in faces]
     numbers = np.ravel_multi_index(tuple(index.T), counts)

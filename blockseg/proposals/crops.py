@@ -10,7 +10,7 @@ from PIL import Image
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.labels import IGNORE
-from blockseg.dhpr.cubes import CELL
+from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.foreground import bright_foreground
 from blockseg.io.output.picture import as_grey
 
@@ -102,11 +102,11 @@ def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, 
 
 
 def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.uint8]:
-    """Apply the rule by which ``blockseg metrics`` finds foreground, cell by cell."""
+    """Apply the rule by which ``blockseg metrics`` finds foreground, cube by cube."""
     codes = brain.cubes.scale.codes(image)
     found = np.zeros(box.shape, np.uint8)
     steps = [
-        sorted({a, b, *range(-(-a // CELL) * CELL, b, CELL)})
+        sorted({a, b, *range(-(-a // CUBE) * CUBE, b, CUBE)})
         for a, b in zip(box.start, box.stop, strict=True)
     ]
     for corner in np.ndindex(*(len(step) - 1 for step in steps)):

@@ -16,15 +16,16 @@ from blockseg.blockwise.sources.doubts import say
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.places import local_path
-from blockseg.core.version import __version__
 from blockseg.dhpr.published import published_metrics, published_picks
 from blockseg.evaluation.report import write_report
 from blockseg.io.open import open_volume
 from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.crops import thumbnails
 from blockseg.proposals.folder import PicksFolder
+from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.proposed import Proposed
 from blockseg.proposals.report import ReportFacts, report
+from blockseg.proposals.request import LabelledRequest
 from blockseg.runtime.run_lock import RunLock
 from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import OTHERS, LabelCodes
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from blockseg.config.propose_settings import ProposeSettings
     from blockseg.core.choices import SourceChoices
-    from blockseg.proposals.folder import Row
     from blockseg.training.data.annotated_volumes import LabelledImage
 
 __all__ = ["is_labelled", "propose_labelled"]
@@ -54,7 +54,7 @@ class _Measured:
     """D, s and L of a labelled volume."""
 
     case: LabelledImage
-    row: dict[str, float]
+    measures: dict[str, float]
     drawn: NDArray[np.float64]  # s and L of each seeded draw, shape (draws, 2)
 
 
@@ -109,15 +109,8 @@ def propose_labelled(
     if root == Path(local_path(source)).expanduser().absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
         raise ConfigError(message)
-    request = {
-        "rule": "published",
-        "count": settings.count,
-        "data": str(Path(local_path(source)).expanduser().absolute()),
-        "names": [case.name for case in cases],
-        "version": __version__,
-    }
-    if settings.label_map:
-        request["label-map"] = {str(k): v for k, v in settings.label_map.items()}
+    data = str(Path(local_path(source)).expanduser().absolute())
+    request = LabelledRequest(settings, data, tuple(case.name for case in cases))
     picks = PicksFolder.open(root, request, update=False)
     # The original knows 0 and 1 only; 255 is what nobody judged.
     codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
@@ -127,7 +120,7 @@ def propose_labelled(
         measured.append(_measure(case, codes, labels))
         if on_volume is not None:
             on_volume(number, len(cases))
-    columns = _columns([one.row for one in measured])
+    columns = _columns([one.measures for one in measured])
     chosen = published_picks(*columns, settings.count)
     notes = _notes(measured, chosen, settings.count)
     if not len(chosen):
@@ -141,9 +134,9 @@ def propose_labelled(
         picks.begin(request)
         rows = [_row(rank, measured[number]) for rank, number in enumerate(chosen, 1)]
         pictures, kept = _copy(picks, [measured[n].case for n in chosen], rows)
-        picks.finish(rows, {"version": __version__, "source": request["data"]})
+        picks.finish(rows, Origin(data))
         metrics = {
-            name: np.array([one.row[name] for one in measured])
+            name: np.array([one.measures[name] for one in measured])
             for name in ("density", "level", "sd", "low_snr")
         }
         facts = ReportFacts(
@@ -157,7 +150,7 @@ def propose_labelled(
     z, y, x = (int(n) for n in shapes.max(axis=0))
     return Proposed(
         folder=root,
-        names=tuple(row["name"] for row in rows),
+        names=tuple(row.name for row in rows),
         kept=kept,
         candidates=len(cases),
         blocks=len(cases),
@@ -239,8 +232,8 @@ def _columns(
 def _notes(
     measured: Sequence[_Measured], chosen: NDArray[np.int64], count: int
 ) -> list[str]:
-    density, noise, _ = _columns([one.row for one in measured])
-    unknown = [one.case.name for one in measured if math.isnan(one.row["sd"])]
+    density, noise, _ = _columns([one.measures for one in measured])
+    unknown = [one.case.name for one in measured if math.isnan(one.measures["sd"])]
     if unknown:
         return [
             (
@@ -269,19 +262,18 @@ def _notes(
     return notes
 
 
-def _row(rank: int, one: _Measured) -> Row:
-    shape = {f"size_{a}": n for a, n in zip("zyx", one.case.shape, strict=True)}
-    return {
-        "name": _name(one.case),
-        "rank": rank,
-        "round": 1,
-        "rule": "published",
-        "reason": f"D + L = {one.row['density'] + one.row['low_snr']:.3f}",
-        **{f"start_{axis}": 0 for axis in "zyx"},
-        **shape,
-        **{k: v if math.isfinite(v) else None for k, v in one.row.items()},
-        "source": one.case.image.uri,
-    }
+def _row(rank: int, one: _Measured) -> ManifestRow:
+    found = one.measures
+    return ManifestRow(
+        name=_name(one.case),
+        rank=rank,
+        round=1,
+        rule="published",
+        reason=f"D + L = {found['density'] + found['low_snr']:.3f}",
+        box=Roi.whole(one.case.shape),
+        source=one.case.image.uri,
+        measures={k: v if math.isfinite(v) else None for k, v in found.items()},
+    )
 
 
 def _name(case: LabelledImage) -> str:
@@ -289,18 +281,18 @@ def _name(case: LabelledImage) -> str:
 
 
 def _copy(
-    picks: PicksFolder, cases: Sequence[LabelledImage], rows: Sequence[Row]
+    picks: PicksFolder, cases: Sequence[LabelledImage], rows: Sequence[ManifestRow]
 ) -> tuple[dict[str, tuple[bytes, bytes]], int]:
     pictures: dict[str, tuple[bytes, bytes]] = {}
     kept = 0
     for case, row in zip(cases, rows, strict=True):
         volumes: list[Any] = [open_volume(case.image), open_volume(case.labels)]
         image, label = (volume.read(Roi.whole(case.shape)) for volume in volumes)
-        if not picks.image(row["name"]).exists():
-            write_tiff(picks.image(row["name"]), image, volumes[0].space)
-        if picks.label(row["name"]).exists():
+        if not picks.image(row.name).exists():
+            write_tiff(picks.image(row.name), image, volumes[0].space)
+        if picks.label(row.name).exists():
             kept += 1
         else:
-            write_tiff(picks.label(row["name"]), label, volumes[0].space)
-        pictures[row["name"]] = thumbnails(image, label)
+            write_tiff(picks.label(row.name), label, volumes[0].space)
+        pictures[row.name] = thumbnails(image, label)
     return pictures, kept

@@ -12,7 +12,7 @@ from PIL import Image
 
 from blockseg.core.errors import BlocksegError
 from blockseg.core.geometry import Roi
-from blockseg.dhpr.cubes import CELL
+from blockseg.dhpr.cubes import CUBE
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 
@@ -46,7 +46,7 @@ class BrainMap:
 def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
     """Draw the background's level, which is that of the tissue; black where none is.
 
-    From the images of cells in ``OUT/blocks`` if they are there, else from the blocks.
+    From the images of cubes in ``OUT/blocks`` if they are there, else from the blocks.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
     table
         Its blocks.
     """
-    around = region.aligned(CELL)
+    around = region.aligned(CUBE)
     plane = None
     with contextlib.suppress(BlocksegError):
         level = open_volume(find(str(out / "blocks" / "level")))
@@ -77,19 +77,19 @@ def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
 
 def _from_blocks(region: Roi, table: BlockTable) -> NDArray[np.float64]:
     (_, y0, x0), (_, high, wide) = region.start, region.shape
-    plane = np.full((-(-high // CELL), -(-wide // CELL)), np.nan)
+    plane = np.full((-(-high // CUBE), -(-wide // CUBE)), np.nan)
     for row in np.flatnonzero(np.isfinite(table.level)):
         (_, a, b), (_, c, d) = table.start[row], table.stop[row]
         part = plane[
-            (a - y0) // CELL : -(-(c - y0) // CELL),
-            (b - x0) // CELL : -(-(d - x0) // CELL),
+            (a - y0) // CUBE : -(-(c - y0) // CUBE),
+            (b - x0) // CUBE : -(-(d - x0) // CUBE),
         ]
         np.fmax(part, table.level[row], out=part)
     return plane
 
 
-def _highest(cells: NDArray[np.generic]) -> NDArray[np.float64]:
-    return np.asarray(np.fmax.reduce(cells.astype(np.float64), axis=0))
+def _highest(cubes: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.asarray(np.fmax.reduce(cubes.astype(np.float64), axis=0))
 
 
 def _grey(plane: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.core.space import Space
-    from blockseg.proposals.folder import Row
+    from blockseg.proposals.manifest import ManifestRow
 
 __all__ = ["napari_points", "neuroglancer_points"]
 
 _METRES = 1e-6
 
 
-def neuroglancer_points(rows: Sequence[Row], space: Space) -> str:
+def neuroglancer_points(rows: Sequence[ManifestRow], space: Space) -> str:
     """Return a state of Neuroglancer with a box for each pick, as JSON.
 
     Coordinates are voxels of the source, in the order z, y, x, counted from the origin of
@@ -47,8 +47,8 @@ def neuroglancer_points(rows: Sequence[Row], space: Space) -> str:
         "annotations": [
             {
                 "type": "axis_aligned_bounding_box",
-                "id": row["name"],
-                "description": f"{row['rank']}: {row['reason']}",
+                "id": row.name,
+                "description": f"{row.rank}: {row.reason}",
                 "pointA": _shifted(row, space, 0.0),
                 "pointB": _shifted(row, space, 1.0),
             }
@@ -61,25 +61,26 @@ def neuroglancer_points(rows: Sequence[Row], space: Space) -> str:
     return json.dumps(state, indent=1) + "\n"
 
 
-def napari_points(rows: Sequence[Row]) -> str:
+def napari_points(rows: Sequence[ManifestRow]) -> str:
     """Return the centres of picks as a points layer of napari, CSV, in voxels."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["index", "axis-0", "axis-1", "axis-2"])
     for number, row in enumerate(rows):
         # napari counts from the centre of the first voxel.
-        centre = [
-            row[f"start_{axis}"] + (row[f"size_{axis}"] - 1) / 2 for axis in "zyx"
-        ]
+        box = row.box
+        centre = [a + (n - 1) / 2 for a, n in zip(box.start, box.shape, strict=True)]
         writer.writerow([number, *centre])
     return text.getvalue()
 
 
-def _shifted(row: Row, space: Space, share: float) -> list[float]:
+def _shifted(row: ManifestRow, space: Space, share: float) -> list[float]:
     """Return where a share of a pick's length lies on each axis."""
-    return [
-        row[f"start_{axis}"] + share * row[f"size_{axis}"] + offset / size
-        for axis, offset, size in zip(
-            "zyx", space.translation, space.voxel_size, strict=True
-        )
-    ]
+    places = zip(
+        row.box.start,
+        row.box.shape,
+        space.translation,
+        space.voxel_size,
+        strict=True,
+    )
+    return [start + share * n + offset / size for start, n, offset, size in places]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.proposals.folder import Row
+    from blockseg.proposals.manifest import ManifestRow
     from blockseg.proposals.map import BrainMap
 
 __all__ = ["ReportFacts", "report"]
@@ -137,7 +137,9 @@ class ReportFacts:
 
 
 def report(
-    rows: Sequence[Row], pictures: Mapping[str, tuple[bytes, bytes]], facts: ReportFacts
+    rows: Sequence[ManifestRow],
+    pictures: Mapping[str, tuple[bytes, bytes]],
+    facts: ReportFacts,
 ) -> str:
     """Return the page.
 
@@ -179,13 +181,13 @@ def report(
     )
 
 
-def _charts(rows: Sequence[Row], facts: ReportFacts) -> str:
+def _charts(rows: Sequence[ManifestRow], facts: ReportFacts) -> str:
     def axis(name: str) -> Axis:
         title, logarithmic = _AXES[name]
-        mine = [np.nan if row.get(name) is None else row[name] for row in rows]
-        return Axis(title, facts.blocks[name], np.array(mine, np.float64), logarithmic)
+        mine = np.array([row.measures.get(name) for row in rows], np.float64)
+        return Axis(title, facts.blocks[name], mine, logarithmic)
 
-    names = [row["name"] for row in rows]
+    names = [row.name for row in rows]
     drawn = [
         scatter(axis(x), axis(y), names)
         for x, y in _CHARTS
@@ -201,14 +203,16 @@ def _charts(rows: Sequence[Row], facts: ReportFacts) -> str:
 
 
 def _table(
-    rows: Sequence[Row], pictures: Mapping[str, tuple[bytes, bytes]], facts: ReportFacts
+    rows: Sequence[ManifestRow],
+    pictures: Mapping[str, tuple[bytes, bytes]],
+    facts: ReportFacts,
 ) -> str:
     shown = [
         column
         for column in _COLUMNS
-        if any(row.get(column[0]) not in (None, 0) for row in rows)
+        if any(row.measures.get(column[0]) not in (None, 0) for row in rows)
     ]
-    rounds = len({row["round"] for row in rows}) > 1
+    rounds = len({row.round for row in rows}) > 1
     heads = [_head("rank"), *([_head("round")] if rounds else [])]
     heads += ["<th>image</th><th>label</th>"]
     heads += ["<th>place</th>"] if facts.place else []
@@ -216,20 +220,20 @@ def _table(
     heads += [_head(title) for _, title, _ in shown]
     body = []
     for row in rows:
-        cells = [_cell(row["rank"])]
-        cells += [_cell(row["round"])] if rounds else []
+        cells = [_cell(row.rank)]
+        cells += [_cell(row.round)] if rounds else []
         cells += [
             f"<td><img alt='{what}' loading='lazy' src='{_uri(png)}'></td>"
-            for what, png in zip(("image", "label"), pictures[row["name"]], strict=True)
+            for what, png in zip(("image", "label"), pictures[row.name], strict=True)
         ]
         cells += [_spot(row, facts)] if facts.place else []
-        name = html.escape(row["name"], quote=True)
+        name = html.escape(row.name, quote=True)
         cells.append(
             f"<td class='t' data-v='{name}'>{name}"
-            f"<small>{html.escape(row['reason'])}</small></td>"
+            f"<small>{html.escape(row.reason)}</small></td>"
         )
-        cells += [_cell(row[f"start_{axis}"]) for axis in "zyx"]
-        cells += [_cell(row.get(key), form) for key, _, form in shown]
+        cells += [_cell(first) for first in row.box.start]
+        cells += [_cell(row.measures.get(key), form) for key, _, form in shown]
         body.append(f"<tr id='{name}'>{''.join(cells)}</tr>")
     return (
         f"<div class='scroll'><table><thead><tr>{''.join(heads)}</tr></thead>"
@@ -248,12 +252,11 @@ def _cell(value: Any, form: str = "{}") -> str:
     return f"<td data-v='{value}'>{form.format(value)}</td>"
 
 
-def _spot(row: Row, facts: ReportFacts) -> str:
+def _spot(row: ManifestRow, facts: ReportFacts) -> str:
     place = facts.place
-    if place is None or row["source"] != facts.source:
+    if place is None or row.source != facts.source:
         return "<td>–</td>"
-    start = [row["start_y"], row["start_x"]]
-    size = [row["size_y"], row["size_x"]]
+    start, size = row.box.start[1:], row.box.shape[1:]
     top, left = (
         100 * (at - corner) / length
         for at, corner, length in zip(start, place.start, place.extent, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,21 +17,22 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.labels import IGNORE
 from blockseg.core.text import times
-from blockseg.core.version import __version__
 from blockseg.dhpr.selection.choice import Choice
 from blockseg.dhpr.selection.rules import select
 from blockseg.evaluation.report import write_report
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.tiff.write import write_tiff
-from blockseg.proposals.boxes import measured_boxes, pick_cells
+from blockseg.proposals.boxes import measured_boxes, pick_cubes
 from blockseg.proposals.brain import open_brain
 from blockseg.proposals.crops import context, draft, image_of, thumbnails
-from blockseg.proposals.folder import PicksFolder, box_of, earlier_rows
+from blockseg.proposals.folder import PicksFolder, earlier_rows
+from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.map import brain_map
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.proposed import Proposed
 from blockseg.proposals.report import ReportFacts, report
+from blockseg.proposals.request import BrainRequest
 from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.dhpr.selection.choice import Pick, Selection
+    from blockseg.core.space import Space, Vector
+    from blockseg.dhpr.selection.choice import Selection
     from blockseg.io.protocol import Volume
     from blockseg.proposals.boxes import Boxes
     from blockseg.proposals.brain import Brain
-    from blockseg.proposals.folder import Row
 
 __all__ = ["propose"]
 
@@ -78,19 +79,25 @@ def propose(
     brain = open_brain(out, allow_partial=settings.allow_partial)
     root = writable(folder, "PICKS")
     excluded = [row for name in settings.exclude for row in earlier_rows(Path(name))]
-    request = _request(brain, settings, excluded)
+    names = "\n".join(row.name for row in excluded)
+    request = BrainRequest(
+        settings,
+        run=brain.cubes.fingerprint,
+        blocks=int(brain.done.sum()),
+        excluded=hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
+    )
     picks = PicksFolder.open(root, request, update=settings.update)
-    cells = pick_cells(brain.grid.region.shape, settings.count, settings.pick_shape)
+    cubes = pick_cubes(brain.grid.region.shape, settings.count, settings.pick_shape)
     mask = _over(brain, settings.mask, "--mask")
     boxes = measured_boxes(
         brain,
-        cells,
+        cubes,
         flavour="published" if settings.rule == "published" else "extended",
         mask=mask,
         regions=_over(brain, settings.regions, "--regions"),
     )
     earlier = [*picks.earlier, *excluded]
-    mine = [row for row in earlier if row.get("source") == brain.spec.uri]
+    mine = [row for row in earlier if row.source == brain.spec.uri]
     notes = list(boxes.notes)
     if len(mine) < len(earlier):
         notes.append(
@@ -101,7 +108,9 @@ def propose(
         settings.count,
         settings.rule,
         settings.seed,
-        np.array([box_of(row) for row in mine], np.int64).reshape(-1, 2, 3),
+        np.array([(row.box.start, row.box.stop) for row in mine], np.int64).reshape(
+            -1, 2, 3
+        ),
     )
     chosen = select(boxes.table, choice)
     notes += chosen.notes
@@ -110,30 +119,17 @@ def propose(
         picks.begin(request)
         rows = _rows(brain, boxes, chosen, picks, settings)
         pictures, kept = _write(brain, picks, rows, settings, on_pick)
-        picks.finish(rows, _header(brain))
+        picks.finish(rows, Origin(brain.spec.uri, str(brain.out), brain.space))
         _accompany(brain, boxes, chosen, picks, pictures, notes, settings.rule)
     return Proposed(
         folder=root,
-        names=tuple(row["name"] for row in rows),
+        names=tuple(row.name for row in rows),
         kept=kept,
         candidates=chosen.candidates,
         blocks=len(boxes.table),
         shape=boxes.shape,
         notes=tuple(notes),
     )
-
-
-def _request(
-    brain: Brain, settings: ProposeSettings, excluded: Sequence[Row]
-) -> dict[str, Any]:
-    names = "\n".join(row["name"] for row in excluded)
-    return {
-        **settings.request(),
-        "excluded": hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
-        "run": brain.cubes.fingerprint,
-        "blocks": int(brain.done.sum()),
-        "version": __version__,
-    }
 
 
 def _over(brain: Brain, name: str | None, option: str) -> Volume | None:
@@ -143,78 +139,70 @@ def _over(brain: Brain, name: str | None, option: str) -> Volume | None:
     return None if opened is None else opened.volume
 
 
-def _header(brain: Brain) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "source": brain.spec.uri,
-        "run": str(brain.out),
-        "voxel_size": list(brain.space.voxel_size),
-        "unit": brain.space.unit,
-    }
-
-
 def _rows(
     brain: Brain,
     boxes: Boxes,
     chosen: Selection,
     picks: PicksFolder,
     settings: ProposeSettings,
-) -> list[Row]:
-    hardness = boxes.table.hardness()
-    taken = {row["name"]: row["source"] for row in picks.earlier}
+) -> list[ManifestRow]:
+    table, hardness = boxes.table, boxes.table.hardness()
+    taken = {row.name: row.source for row in picks.earlier}
     rows = []
     for rank, pick in enumerate(chosen.picks, 1):
-        box = Roi(
-            to_zyx(boxes.table.start[pick.index]), to_zyx(boxes.table.stop[pick.index])
-        )
+        box = Roi(to_zyx(table.start[pick.index]), to_zyx(table.stop[pick.index]))
         z, y, x = box.start
         name = f"{brain.name}_z{z:05d}_y{y:05d}_x{x:05d}"
         if taken.get(name, brain.spec.uri) != brain.spec.uri:
             name += f"_{picks.number}"
-        rows.append(
-            {
-                "name": name,
-                "rank": rank,
-                "round": picks.number,
-                "rule": settings.rule,
-                "reason": pick.reason,
-                **_position(brain, box, context(brain, box, settings.margin)),
-                **_measured(brain, boxes, pick, box),
+        row = ManifestRow(
+            name=name,
+            rank=rank,
+            round=picks.number,
+            rule=settings.rule,
+            reason=pick.reason,
+            box=box,
+            source=brain.spec.uri,
+            measures={
+                **_measures(brain, boxes, pick.index, box),
+                "region": int(table.region[pick.index]),
                 "hardness": float(hardness[pick.index]),
-                "source": brain.spec.uri,
-            }
+            },
+            image_start=context(brain, box, settings.margin).start,
+            centre=_centre(brain.space, box),
         )
+        rows.append(row)
     return rows
 
 
-def _position(brain: Brain, box: Roi, roi: Roi) -> Row:
-    start = {f"start_{a}": n for a, n in zip("zyx", box.start, strict=True)}
-    size = {f"size_{a}": n for a, n in zip("zyx", box.shape, strict=True)}
-    crop = {f"image_start_{a}": n for a, n in zip("zyx", roi.start, strict=True)}
-    middle: Row = {f"centre_{a}_um": None for a in "zyx"}
-    if brain.space.unit is not None:
-        for k, axis in enumerate("zyx"):
-            voxel = box.start[k] + (box.shape[k] - 1) / 2
-            place = brain.space.translation[k] + voxel * brain.space.voxel_size[k]
-            middle[f"centre_{axis}_um"] = round(place, 4)
-    return {**start, **size, **crop, **middle}
+def _centre(space: Space, box: Roi) -> Vector | None:
+    if space.unit is None:
+        return None
+    z, y, x = (
+        round(place + (start + (n - 1) / 2) * size, 4)
+        for place, start, n, size in zip(
+            space.translation, box.start, box.shape, space.voxel_size, strict=True
+        )
+    )
+    return (z, y, x)
 
 
-def _measured(brain: Brain, boxes: Boxes, pick: Pick, box: Roi) -> Row:
+def _measures(
+    brain: Brain, boxes: Boxes, index: int, box: Roi
+) -> dict[str, float | None]:
     level, sd = brain.background(box)
-    found = {name: column[pick.index] for name, column in boxes.metrics.items()}
+    found = {name: float(column[index]) for name, column in boxes.metrics.items()}
     return {
         "background_level": level,
         "background_sd": sd,
-        **{k: float(v) if math.isfinite(v) else None for k, v in found.items()},
-        "region": int(boxes.table.region[pick.index]),
+        **{k: v if math.isfinite(v) else None for k, v in found.items()},
     }
 
 
 def _write(
     brain: Brain,
     picks: PicksFolder,
-    rows: Sequence[Row],
+    rows: Sequence[ManifestRow],
     settings: ProposeSettings,
     on_pick: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, tuple[bytes, bytes]], int]:
@@ -222,9 +210,7 @@ def _write(
     pictures = {}
     kept = 0
     for number, row in enumerate(rows, 1):
-        name = row["name"]
-        low, high = box_of(row)
-        box = Roi(to_zyx(low), to_zyx(high))
+        name, box = row.name, row.box
         roi = context(brain, box, settings.margin)
         image = image_of(brain, roi)
         label: NDArray[np.generic]
@@ -265,13 +251,13 @@ def _accompany(
     rule: str,
 ) -> None:
     """Write what is for people and viewers, of all rounds."""
-    rows = [row for row in picks.rows if row["source"] == brain.spec.uri]
+    rows = [row for row in picks.rows if row.source == brain.spec.uri]
     points = neuroglancer_points(rows, brain.space)
     write_report(str(picks.root / "points.json"), points)
     write_report(str(picks.root / "points.csv"), napari_points(rows))
     for row in picks.rows:
-        if row["name"] not in pictures:
-            pictures[row["name"]] = _pictures(picks, row["name"])
+        if row.name not in pictures:
+            pictures[row.name] = _pictures(picks, row.name)
     among = boxes.table.candidates
     shape = times(boxes.shape)
     facts = ReportFacts(

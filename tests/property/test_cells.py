@@ -11,7 +11,7 @@ from skimage.measure import block_reduce
 from blockseg.core.geometry import Roi, Zyx, ceil_to, floor_to, to_zyx
 from blockseg.dhpr.cube_bytes import cubes_from_bytes, cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
-from blockseg.dhpr.cubes import CELL, CubeTable, joined
+from blockseg.dhpr.cubes import CUBE, CubeTable, joined
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.morphology.centreline import skeleton
@@ -39,10 +39,10 @@ def volume(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def cells_of(region: Roi) -> list[Roi]:
     axes = [
-        range(floor_to(a, CELL), ceil_to(b, CELL), CELL)
+        range(floor_to(a, CUBE), ceil_to(b, CUBE), CUBE)
         for a, b in zip(region.start, region.stop, strict=True)
     ]
-    cube = Roi.whole((CELL,) * 3)
+    cube = Roi.whole((CUBE,) * 3)
     return [cube.shifted(to_zyx(at)).intersection(region) for at in product(*axes)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,23 +10,34 @@ import pytest
 
 from blockseg.config.propose_settings import ProposeSettings, propose_settings_from
 from blockseg.core.errors import ConfigError, LedgerError, VolumeError
+from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.proposals.charts import Axis, scatter
-from blockseg.proposals.folder import PicksFolder, box_of, earlier_rows
+from blockseg.proposals.folder import PicksFolder, earlier_rows
+from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.map import BrainMap
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.report import ReportFacts, report
+from blockseg.proposals.request import BrainRequest
 
 PNG = b"\x89PNG"
 
 
-def row(name="a", rank=1, number=1, **more):
-    return {
-        "name": name, "rank": rank, "round": number, "reason": "L < 2 & more",
-        "start_z": 64, "start_y": 0, "start_x": 128,
-        "size_z": 64, "size_y": 64, "size_x": 32,
-        "source": "brain", "low_snr": 0.5, "entropy": None, **more,
-    }  # fmt: skip
+def row(name="a", rank=1, number=1, source="brain", **more):
+    return ManifestRow(
+        name=name,
+        rank=rank,
+        round=number,
+        rule="dhpr",
+        reason="L < 2 & more",
+        box=Roi((64, 0, 128), (128, 64, 160)),
+        source=source,
+        measures={"low_snr": 0.5, "entropy": None, **more},
+    )
+
+
+def request(count=2, run="x", **more):
+    return BrainRequest(ProposeSettings(count=count, **more), run, 1)
 
 
 @pytest.mark.parametrize(
@@ -58,56 +70,70 @@ def test_settings_are_read_as_users_write_them():
 
 
 def test_what_only_says_how_to_go_on_is_no_part_of_a_request():
-    one = ProposeSettings(pick_shape=(64, 64, 64), exclude=("a",))
-    other = ProposeSettings(
-        pick_shape=(64, 64, 64), exclude=("a",), update=True, allow_partial=True
-    )
-    assert one.request() == other.request()
-    assert json.loads(json.dumps(one.request())) == one.request()
+    same = {"pick_shape": (64, 64, 64), "exclude": ("a",)}
+    one = request(**same).plain()
+    assert one == request(**same, update=True, allow_partial=True).plain()
+    assert json.loads(json.dumps(one)) == one
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        row(region=3, hardness=0.5),
+        replace(row(), image_start=(60, 0, 124)),
+        replace(row(), image_start=(60, 0, 124), centre=(0.5, 2.0, 9.25)),
+    ],
+)
+def test_a_row_comes_back_as_it_was_written(kept):
+    plain = kept.plain()
+    read = ManifestRow.from_plain(json.loads(json.dumps(plain)))
+    assert read == kept
+    assert list(read.plain().items()) == list(plain.items())
 
 
 def test_a_folder_grows_by_rounds_and_knows_what_was_asked(tmp_path):
     root = tmp_path / "picks"
-    first = PicksFolder.open(root, {"count": 2, "run": "x"}, update=False)
+    first = PicksFolder.open(root, request(2, "x"), update=False)
     assert not root.exists()
-    first.begin({"count": 2, "run": "x"})
-    first.finish([row("a"), row("b", 2)], {"unit": None})
-    assert [r["name"] for r in earlier_rows(root)] == ["a", "b"]
+    first.begin(request(2, "x"))
+    first.finish([row("a"), row("b", 2)], Origin("brain"))
+    assert [r.name for r in earlier_rows(root)] == ["a", "b"]
     lines = (root / "manifest.csv").read_text().splitlines()
-    assert lines[1].startswith("a,1,1,L < 2 & more,64,0,128,64,64,32,brain,0.5,")
+    assert lines[1].startswith("a,1,1,dhpr,L < 2 & more,64,0,128,64,64,32,0.5,,brain")
 
-    again = PicksFolder.open(root, {"count": 2, "run": "x"}, update=False)
+    again = PicksFolder.open(root, request(2, "x"), update=False)
     assert (again.number, again.earlier) == (1, [])
     with pytest.raises(LedgerError, match=r"count was 2, now 3\); choose another"):
-        PicksFolder.open(root, {"count": 3, "run": "x"}, update=False)
+        PicksFolder.open(root, request(3, "x"), update=False)
 
-    more = PicksFolder.open(root, {"count": 2, "run": "y"}, update=True)
-    assert (more.number, [r["name"] for r in more.earlier]) == (2, ["a", "b"])
-    more.begin({"count": 2, "run": "y"})
+    more = PicksFolder.open(root, request(2, "y"), update=True)
+    assert (more.number, [r.name for r in more.earlier]) == (2, ["a", "b"])
+    more.begin(request(2, "y"))
     with pytest.raises(LedgerError, match=r"did not finish .* run was y, now z"):
-        PicksFolder.open(root, {"count": 2, "run": "z"}, update=True)
-    more.finish([row("c", 1, 2)], {})
-    assert [r["name"] for r in earlier_rows(root)] == ["a", "b", "c"]
-    same = PicksFolder.open(root, {"count": 2, "run": "y"}, update=True)
-    assert (same.number, [r["name"] for r in same.earlier]) == (2, ["a", "b"])
+        PicksFolder.open(root, request(2, "z"), update=True)
+    more.finish([row("c", 1, 2)], Origin("brain"))
+    assert [r.name for r in earlier_rows(root)] == ["a", "b", "c"]
+    same = PicksFolder.open(root, request(2, "y"), update=True)
+    assert (same.number, [r.name for r in same.earlier]) == (2, ["a", "b"])
     with pytest.raises(LedgerError, match="made with --update"):
-        PicksFolder.open(root, {"count": 2, "run": "y"}, update=False)
+        PicksFolder.open(root, request(2, "y"), update=False)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("all of it")
     with pytest.raises(VolumeError, match="exists and holds no picks"):
-        PicksFolder.open(tmp_path, {}, update=False)
+        PicksFolder.open(tmp_path, request(), update=False)
     with pytest.raises(LedgerError, match=r"no picks in .* to add to"):
-        PicksFolder.open(tmp_path / "new", {}, update=True)
+        PicksFolder.open(tmp_path / "new", request(), update=True)
     with pytest.raises(VolumeError, match=r"holds no manifest\.json"):
         earlier_rows(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": 9, "picks": []}')
     with pytest.raises(LedgerError, match="another version"):
         earlier_rows(tmp_path)
-    (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(VolumeError, match="cannot be read as picks"):
-        earlier_rows(tmp_path)
+    for damaged in ("{", '{"format": 1}', '{"format": 1, "picks": [{"name": "a"}]}'):
+        (tmp_path / "manifest.json").write_text(damaged)
+        with pytest.raises(VolumeError, match="cannot be read as picks"):
+            earlier_rows(tmp_path)
 
 
 def test_a_label_saved_under_another_ending_is_found(tmp_path):
@@ -127,7 +153,6 @@ def test_viewers_get_the_boxes_and_the_centres():
     assert state["position"] == [98, 32, 146]
     assert "position" not in json.loads(neuroglancer_points([], Space()))
     assert napari_points([row()]) == ("index,axis-0,axis-1,axis-2\n0,95.5,31.5,143.5\n")
-    np.testing.assert_array_equal(box_of(row()), [[64, 0, 128], [128, 64, 160]])
 
 
 class Elements(HTMLParser):

@@ -6,7 +6,7 @@ import pytest
 from blockseg.core.errors import ConfigError
 from blockseg.core.space import Space
 from blockseg.io.protocol import MemoryVolume
-from blockseg.proposals.boxes import pick_cells
+from blockseg.proposals.boxes import pick_cubes
 from blockseg.proposals.lookup import commonest, sampled
 
 
@@ -51,16 +51,16 @@ def test_the_commonest_label_above_0_counts_and_the_least_of_equals():
 
 
 def test_picks_are_320_voxels_or_what_the_volume_allows():
-    assert pick_cells((6400, 6400, 6400), 300) == (5, 5, 5)
-    assert pick_cells((640, 640, 640), 4) == (5, 5, 5)
-    assert pick_cells((640, 640, 640), 5) == (3, 3, 3)
-    assert pick_cells((640, 640, 640), 300) == (1, 1, 1)
-    assert pick_cells((100, 6400, 6400), 100) == (2, 5, 5)
-    assert pick_cells((30, 30, 30), 300) == (1, 1, 1)
-    assert pick_cells((200, 200, 200), 1, (64, 128, 256)) == (1, 2, 4)
+    assert pick_cubes((6400, 6400, 6400), 300) == (5, 5, 5)
+    assert pick_cubes((640, 640, 640), 4) == (5, 5, 5)
+    assert pick_cubes((640, 640, 640), 5) == (3, 3, 3)
+    assert pick_cubes((640, 640, 640), 300) == (1, 1, 1)
+    assert pick_cubes((100, 6400, 6400), 100) == (2, 5, 5)
+    assert pick_cubes((30, 30, 30), 300) == (1, 1, 1)
+    assert pick_cubes((200, 200, 200), 1, (64, 128, 256)) == (1, 2, 4)
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 100), (64, 64, 320)])
 def test_a_shape_that_is_no_box_of_cells_is_refused(shape):
     with pytest.raises(ConfigError, match="multiples of 64 voxels, 256,256,256 at"):
-        pick_cells((200, 200, 200), 1, shape)
+        pick_cubes((200, 200, 200), 1, shape)

@@ -1,0 +1,100 @@
+"""Requests for picks, which a folder of picks keeps: what decides them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from blockseg.core.version import __version__
+
+if TYPE_CHECKING:
+    from blockseg.config.propose_settings import ProposeSettings
+
+__all__ = ["BrainRequest", "LabelledRequest", "Request", "what_differs"]
+
+_OF_BRAINS = (
+    "count", "rule", "seed", "exclude", "regions", "mask", "pick_shape", "margin",
+    "ignore_uncertain",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BrainRequest:
+    """Request for picks of a measured brain."""
+
+    settings: ProposeSettings
+    """Settings, of which those count that decide the picks."""
+
+    run: str
+    """Fingerprint of the run that measured it."""
+
+    blocks: int
+    """Blocks of the run that are done."""
+
+    excluded: str | None = None
+    """Digest of the names of the picks to keep away from; None if there are none."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return the request as JSON values."""
+        values = {name: getattr(self.settings, name) for name in _OF_BRAINS}
+        return {
+            **{name.replace("_", "-"): _listed(v) for name, v in values.items()},
+            "excluded": self.excluded,
+            "run": self.run,
+            "blocks": self.blocks,
+            "version": __version__,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRequest:
+    """Request for picks of labelled volumes."""
+
+    settings: ProposeSettings
+    """Settings, of which count and label map decide the picks."""
+
+    data: str
+    """Folder of the volumes."""
+
+    names: tuple[str, ...]
+    """Names of the volumes."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return the request as JSON values."""
+        settings = self.settings
+        values: dict[str, Any] = {
+            "rule": settings.rule,
+            "count": settings.count,
+            "data": self.data,
+            "names": list(self.names),
+            "version": __version__,
+        }
+        if settings.label_map:
+            values["label-map"] = {str(k): v for k, v in settings.label_map.items()}
+        return values
+
+
+Request: TypeAlias = BrainRequest | LabelledRequest
+
+
+def what_differs(was: dict[str, Any], now: dict[str, Any]) -> str:
+    """Name what differs between two requests as they are kept, for a user to read."""
+    found = [
+        f"{name} was {_said(was.get(name))}, now {_said(now.get(name))}"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
+    ]
+    return "; ".join(found)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _said(value: Any) -> str:
+    if value is None or value == []:
+        return "not given"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    text = str(value)
+    return text if len(text) <= 64 else f"{text[:12]}…"
