@@ -27,7 +27,7 @@ _QUICK = 1  # of zlib: a block is waiting
 
 
 def cubes_to_bytes(table: CubeTable) -> bytes:
-    """Return the rows of a table of cells, a few hundred bytes each at most.
+    """Return the rows of a table of cubes, a few hundred bytes each at most.
 
     What they have in common (scale, edge) is not among them.
     """

@@ -41,11 +41,11 @@ def count_cubes(
     inside: NDArray[np.bool_] | None = None,
     missing: NDArray[np.bool_] | None = None,
 ) -> CubeTable:
-    """Return the counts of all cells that a block has voxels of.
+    """Return the counts of all cubes that a block has voxels of.
 
-    Nothing beyond a cell has a say in its counts, so that the blocks do not matter:
-    F⁺ is linked to F, surrounded, thinned and counted inside the cell alone. Where a
-    block, or the region, cuts a cell, its parts are counted like cells of their own and
+    Nothing beyond a cube has a say in its counts, so that the blocks do not matter:
+    F⁺ is linked to F, surrounded, thinned and counted inside the cube alone. Where a
+    block, or the region, cuts a cube, its parts are counted like cubes of their own and
     added up by :func:`blockseg.dhpr.cubes.joined`; components and skeletons then end at
     the cut too.
 
@@ -120,7 +120,7 @@ def _counted(
     scale: GreyScale,
     threshold: int,
 ) -> tuple[list[int], NDArray[np.int64]] | None:
-    """Return the sums and histograms of a cell; None if none of its voxels count."""
+    """Return the sums and histograms of a cube; None if none of its voxels count."""
     codes = scale.codes(raw)
     if inside is not None:
         codes[~inside] = _OUTSIDE
@@ -155,14 +155,14 @@ def _nothing(sums: dict[str, int]) -> tuple[list[int], NDArray[np.int64]]:
 
 
 def _surrounded(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Index the box of a mask and what surrounds it; most cells hold little."""
+    """Index the box of a mask and what surrounds it; most cubes hold little."""
     box = []
     for axes in ((1, 2), (0, 2), (0, 1)):
         found = np.flatnonzero(mask.any(axis=axes))
         if not found.size:
             return (slice(0),) * 3
         first = max(int(found[0]) - AROUND, 0)
-        # An even start: centrelines are those of pairs of voxels of the cell.
+        # An even start: centrelines are those of pairs of voxels of the cube.
         box.append(slice(first - first % 2, int(found[-1]) + AROUND + 1))
     return tuple(box)
 
@@ -206,7 +206,7 @@ def _saturated(
     scale: GreyScale,
 ) -> int:
     first = scale.first_saturated
-    # Most cells have no voxel that bright, and need no second look.
+    # Most cubes have no voxel that bright, and need no second look.
     if first is None or not every[first:CODES].any():
         return 0
     found = raw >= scale.saturation

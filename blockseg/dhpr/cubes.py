@@ -1,8 +1,8 @@
 """Counts in each cube of a volume; any box of cubes has the sum of its counts.
 
-A cell is a cube of :data:`CUBE` voxels at multiples of it in the volume's own
-coordinates. All counts are whole numbers and those of different cells have nothing to do
-with each other, so a box of cells has, to the last bit, the metrics that
+A cube has :data:`CUBE` voxels along each axis and begins at multiples of that in the
+volume's own coordinates. All counts are whole numbers and those of different cubes have
+nothing to do with each other, so a box of cubes has, to the last bit, the metrics that
 :func:`blockseg.dhpr.metrics.dhpr_metrics` would find if it were counted at once.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CUBE", "HISTOGRAMS", "SUMS", "CubeTable", "joined"]
 
 CUBE = 64
-"""Edge of a cell in voxels."""
+"""Edge of a cube in voxels."""
 
 HISTOGRAMS = ("background", "near", "doubtful", "foreground")
 """Histograms over the codes of a :class:`GreyScale`, of which each voxel that has a grey
@@ -42,7 +42,7 @@ SUMS = (
     "foreground",  # |F|
     "plus",  # |F⁺|
     "entropy",  # over F⁺, in 1/65535 bit
-    "components",  # of F, 26-connected, cut at the faces of cells
+    "components",  # of F, 26-connected, cut at the faces of cubes
     "skeleton",  # voxels of the centreline of F, by half the resolution
     "pairs_z",  # neighbours along z that were compared
     "steps_z",  # sum of their absolute differences, in codes
@@ -50,19 +50,19 @@ SUMS = (
     "steps_y",
     "pairs_x",
     "steps_x",
-    "squares",  # cubes of 8 voxels without a voxel that does not count
+    "squares",  # subcubes of 8³ voxels that all count
     "square_sum",  # sum over them of the sum of their codes
     "square_square",  # sum over them of the square of that sum
     "nodata",  # voxels inside the mask that are a hole, and count for nothing else
 )
-"""Whole numbers that add up over cells, by name."""
+"""Whole numbers that add up over cubes, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class CubeTable:
-    """Counts of cells, or of boxes of cells: one row each.
+    """Counts of cubes, or of boxes of cubes: one row each.
 
-    Rows are sorted by index, each index once. Cells that nobody counted have no row.
+    Rows are sorted by index, each index once. Cubes that nobody counted have no row.
     """
 
     scale: GreyScale
@@ -73,8 +73,8 @@ class CubeTable:
     no entropy."""
 
     edge: Zyx
-    """Voxels of a row's box along (z, y, x), where nothing cuts it: of a cell, or of a
-    box of whole cells."""
+    """Voxels of a row's box along (z, y, x), where nothing cuts it: of a cube, or of a
+    box of whole cubes."""
 
     origin: Zyx
     """First voxel of the box with the index (0, 0, 0), in the volume's coordinates."""
@@ -84,7 +84,7 @@ class CubeTable:
 
     start: NDArray[np.int64]
     """First voxel that was counted, shape (n, 3), in the volume's coordinates: ROI and
-    volume cut boxes at their borders, and cells that were never counted are missing."""
+    volume cut boxes at their borders, and cubes that were never counted are missing."""
 
     stop: NDArray[np.int64]
     """One past the last voxel that was counted, shape (n, 3)."""
@@ -124,12 +124,12 @@ class CubeTable:
             self.histograms[rows],
         )
 
-    def boxes(self, cells: Zyx, origin: Zyx = (0, 0, 0)) -> CubeTable:
+    def boxes(self, cubes: Zyx, origin: Zyx = (0, 0, 0)) -> CubeTable:
         """Return the boxes of a grid that have at least one row.
 
         Parameters
         ----------
-        cells
+        cubes
             Rows of this table that a box has along (z, y, x).
         origin
             Index of the first row of the box with the index (0, 0, 0).
@@ -139,19 +139,19 @@ class CubeTable:
         GeometryError
             If a box would have no rows.
         """
-        if min(cells) < 1:
-            message = f"a box needs at least one cell on each axis, not {cells}"
+        if min(cubes) < 1:
+            message = f"a box needs at least one cell on each axis, not {cubes}"
             raise GeometryError(message)
-        to = np.array(cells)
+        to = np.array(cubes)
         index = (self.index - np.array(origin)) // to
-        z, y, x = (int(e * n) for e, n in zip(self.edge, cells, strict=True))
+        z, y, x = (int(e * n) for e, n in zip(self.edge, cubes, strict=True))
         first = np.array(self.origin) + np.array(origin) * np.array(self.edge)
         z0, y0, x0 = (int(n) for n in first)
         return _grouped(self, index, (z, y, x), (z0, y0, x0))
 
 
 def joined(tables: Sequence[CubeTable]) -> CubeTable:
-    """Return all rows of some tables; parts of one cell become one row.
+    """Return all rows of some tables; parts of one cube become one row.
 
     Parameters
     ----------

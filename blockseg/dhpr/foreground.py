@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.dhpr.grey_scale import CODES
-from blockseg.dhpr.texture import SQUARE, squares_of
+from blockseg.dhpr.texture import SUBCUBE, subcubes_of
 from blockseg.morphology.topology import labelled
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ def bright_foreground(
 ) -> NDArray[np.bool_]:
     """Return what is 4 s brighter than its surroundings, in pieces of 32 voxels or more.
 
-    The surroundings of a voxel are the median over 3³ cubes of 8 voxels of their mean
-    grey levels, within the cell: a neurite fills a part of a few of them. Of parts of
-    cells without a whole cube, the median of all voxels.
+    The surroundings of a voxel are the median over 3³ subcubes of 8³ voxels of their mean
+    grey levels, within the cube: a neurite fills a part of a few of them. Of parts of
+    cubes without a whole subcube, the median of all voxels.
 
     Parameters
     ----------
     codes
-        Of a cell, shape (z, y, x); those without a grey level are no foreground.
+        Of a cube, shape (z, y, x); those without a grey level are no foreground.
     start
-        First voxel of the cell in the volume's coordinates.
+        First voxel of the cube in the volume's coordinates.
     scale
         Of the run.
     """
@@ -93,11 +93,11 @@ def bright_foreground(
     grey = np.full(256, scale.level, np.float32)
     grey[:CODES] = scale.levels()
     voxels = grey.take(codes)
-    means, places = squares_of(voxels, start)
+    means, places = subcubes_of(voxels, start)
     known = codes < CODES
     around = np.float32(np.median(voxels[known]) if known.any() else scale.level)
     if means.size:
-        smooth = median_filter(means / SQUARE**3, size=3, mode="nearest")
+        smooth = median_filter(means / SUBCUBE**3, size=3, mode="nearest")
         around = smooth[np.ix_(*places)]
     bright = (voxels - around > _BRIGHT * scale.sd) & known
     if not bright.any():

@@ -32,7 +32,7 @@ DHPR_METRICS: Mapping[str, str] = {
     "saturated": "share of voxels at the camera's limit",
     "nonfinite": "share of voxels that are NaN or infinite",
     "empty": "share of voxels that are filling and no tissue",
-    "nodata": "share of the cell that is a hole of the source; the rest is measured",
+    "nodata": "share of the cube that is a hole of the source; the rest is measured",
 }
 """Names of the metrics for people."""
 
@@ -47,7 +47,8 @@ FEATURES = (
     "coarse",
 )
 """Looks of an image beside its metrics: quantiles of all grey levels over b in s,
-mean steps between neighbours along each axis in codes, and SD of cubes of 8 voxels in codes."""
+mean steps between neighbours along each axis in codes, and SD of subcubes of 8³ voxels in
+codes."""
 
 _FULL = 0.00625
 _PUBLISHED_FULL = 50_000
@@ -69,7 +70,7 @@ def dhpr_metrics(
     Parameters
     ----------
     table
-        Of cells, or of boxes of cells.
+        Of cubes, or of boxes of cubes.
     flavour
         ``extended``: of background away from F⁺, clipped at m0 + 4 s_run, L on F⁺ with
         at most the run's own SD s_run, and D relative to the voxels that count.
@@ -88,7 +89,7 @@ def dhpr_metrics(
     of a voxel is (v - m) / (min(s, cap) + 1e-5) / 2 and low below 2. Where there is no
     background, SNRs are measured by the run's b and s. Quantiles are the least grey level
     that at least that share stays at or below. Fragmentation of a box is the mean of
-    its cells', weighted by the length of their skeletons.
+    its cubes', weighted by the length of their skeletons.
 
     The published formulas on voxels instead of histograms:
     :func:`blockseg.dhpr.published.published_metrics`.
@@ -110,7 +111,7 @@ def dhpr_features(table: CubeTable) -> NDArray[np.float64]:
     Parameters
     ----------
     table
-        Of cells, or of boxes of cells.
+        Of cubes, or of boxes of cubes.
     """
     scale = table.scale
     found = []

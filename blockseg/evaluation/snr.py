@@ -36,9 +36,9 @@ class SnrTable:
         found = np.full(labels.shape, np.nan, np.float32)
         if not len(self.label):
             return found
-        wanted = labels.astype(np.int64)
-        row = np.minimum(np.searchsorted(self.label, wanted), len(self.label) - 1)
-        known = self.label[row] == wanted
+        numbers = labels.astype(np.int64)
+        row = np.minimum(np.searchsorted(self.label, numbers), len(self.label) - 1)
+        known = self.label[row] == numbers
         found[known] = self.snr[row[known]]
         return found
 

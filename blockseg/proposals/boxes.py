@@ -54,8 +54,8 @@ def pick_cubes(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:
     region
         Voxels that were measured, along (z, y, x).
     count
-        Picks that are wanted: the largest cube of up to 5 cubes is taken of which the
-        region holds twice as many.
+        Picks: they get the largest edge, of up to 5 cubes, with which the region holds
+        twice as many.
     shape
         Voxels that the user wants instead; multiples of a cube.
 

@@ -220,21 +220,21 @@ def _table(
     heads += [_head(title) for _, title, _ in shown]
     body = []
     for row in rows:
-        cells = [_cell(row.rank)]
-        cells += [_cell(row.round)] if rounds else []
-        cells += [
+        entries = [_entry(row.rank)]
+        entries += [_entry(row.round)] if rounds else []
+        entries += [
             f"<td><img alt='{what}' loading='lazy' src='{_uri(png)}'></td>"
             for what, png in zip(("image", "label"), pictures[row.name], strict=True)
         ]
-        cells += [_spot(row, facts)] if facts.place else []
+        entries += [_spot(row, facts)] if facts.place else []
         name = html.escape(row.name, quote=True)
-        cells.append(
+        entries.append(
             f"<td class='t' data-v='{name}'>{name}"
             f"<small>{html.escape(row.reason)}</small></td>"
         )
-        cells += [_cell(first) for first in row.box.start]
-        cells += [_cell(row.measures.get(key), form) for key, _, form in shown]
-        body.append(f"<tr id='{name}'>{''.join(cells)}</tr>")
+        entries += [_entry(first) for first in row.box.start]
+        entries += [_entry(row.measures.get(key), form) for key, _, form in shown]
+        body.append(f"<tr id='{name}'>{''.join(entries)}</tr>")
     return (
         f"<div class='scroll'><table><thead><tr>{''.join(heads)}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
@@ -246,7 +246,7 @@ def _head(title: str, kind: str = "") -> str:
     return f"<th{style}><button>{html.escape(title)}</button></th>"
 
 
-def _cell(value: Any, form: str = "{}") -> str:
+def _entry(value: Any, form: str = "{}") -> str:
     if value is None:
         return "<td data-v=''>–</td>"
     return f"<td data-v='{value}'>{form.format(value)}</td>"

@@ -150,31 +150,31 @@ def lazy_greedy(
     gain = cover.gains(pool)
     seen = np.zeros(len(pool), np.int64)  # at how many picks the gain was worked out
     # Picked or blocked: -inf. No gain ever grows, so these are upper bounds.
-    bound = gain + worth
+    upper_bound = gain + worth
     picks: list[tuple[int, float]] = []
     while len(picks) < count:
-        best = int(np.argmax(bound))
-        if bound[best] == -np.inf:
+        best = int(np.argmax(upper_bound))
+        if upper_bound[best] == -np.inf:
             break
         if seen[best] < len(picks):
-            again = _stale(bound, seen, len(picks))
+            again = _stale(upper_bound, seen, len(picks))
             gain[again] = cover.gains(pool[again])
             seen[again] = len(picks)
-            bound[again] = gain[again] + worth[again]
+            upper_bound[again] = gain[again] + worth[again]
             continue
         picks.append((int(pool[best]), float(gain[best])))
         cover.add(int(pool[best]))
-        bound[best] = -np.inf
-        bound[blocked(int(pool[best]))] = -np.inf
+        upper_bound[best] = -np.inf
+        upper_bound[blocked(int(pool[best]))] = -np.inf
     return picks
 
 
 def _stale(
-    bound: NDArray[np.float64], seen: NDArray[np.int64], now: int
+    upper_bound: NDArray[np.float64], seen: NDArray[np.int64], now: int
 ) -> NDArray[np.int64]:
     """Return those of the highest bounds that were worked out before the last pick."""
-    most = min(_BATCH, len(bound))
-    top = np.argpartition(bound, len(bound) - most)[len(bound) - most :]
-    best = int(np.argmax(bound))  # among equals the partition may miss it
+    most = min(_BATCH, len(upper_bound))
+    top = np.argpartition(upper_bound, -most)[-most:]
+    best = int(np.argmax(upper_bound))  # among equals the partition may miss it
     top = np.union1d(top, [best])
-    return top[(seen[top] < now) & (bound[top] > -np.inf)]
+    return top[(seen[top] < now) & (upper_bound[top] > -np.inf)]

@@ -87,29 +87,29 @@ class _Dhpr:
             reserve_size(self._choice.count, self._choice.reserve)
         )
         self._taken += [self._boxes[pick.index] for pick in negatives]
-        wanted = self._choice.count - len(negatives)
+        budget = self._choice.count - len(negatives)
         notes = []
-        if among.any() and wanted:
-            notes = self._hardest(wanted)
+        if among.any() and budget:
+            notes = self._hardest(budget)
         return Selection((*self._picks, *negatives), int(among.sum()), tuple(notes))
 
-    def _hardest(self, wanted: int) -> list[str]:
+    def _hardest(self, budget: int) -> list[str]:
         cover = self._cover()
         notes = []
         region = self._table.region
         if (region[self._candidates] != region[self._candidates][:1]).any():
-            self._by_region(cover, wanted)
+            self._by_region(cover, budget)
             within = len(self._picks)
-            self._greedy(cover, self._open(near=True), wanted, wanted - within)
+            self._greedy(cover, self._open(near=True), budget, budget - within)
             beyond = len(self._picks) - within
             if beyond:
                 notes.append(_BEYOND.format(beyond))
         else:
-            self._greedy(cover, self._open(near=True), wanted, wanted)
+            self._greedy(cover, self._open(near=True), budget, budget)
         apart = len(self._picks)
-        if apart < wanted:
+        if apart < budget:
             open_ = self._open(near=False)
-            self._greedy(cover, open_, wanted, wanted - apart, crowded=True)
+            self._greedy(cover, open_, budget, budget - apart, crowded=True)
         if len(self._picks) > apart:
             notes.append(_CROWDED.format(len(self._picks) - apart))
         return notes
@@ -128,7 +128,7 @@ class _Dhpr:
                 cover.add(int(rows[row]))
         return cover
 
-    def _by_region(self, cover: Cover, wanted: int) -> None:
+    def _by_region(self, cover: Cover, budget: int) -> None:
         open_ = self._open(near=True)
         names, region = np.unique(self._table.region, return_inverse=True)
         size = np.bincount(
@@ -138,11 +138,11 @@ class _Dhpr:
         )
         size[names == 0] = 0  # what lies in no region gets what the regions leave
         most = np.bincount(region[open_], minlength=len(names)).astype(np.int64)
-        given = quotas(size.astype(np.float64), most, wanted)
+        given = quotas(size.astype(np.float64), most, budget)
         # The largest first: what stands for most is picked with the freest hand.
         for number in np.lexsort((np.arange(len(names)), -size)):
             mine = self._open(near=True) & (region == number)
-            self._greedy(cover, mine, wanted, int(given[number]))
+            self._greedy(cover, mine, budget, int(given[number]))
 
     def _open(self, *, near: bool) -> NDArray[np.bool_]:
         """Return the candidates that no pick overlaps or, if asked, is near to."""
@@ -159,7 +159,7 @@ class _Dhpr:
         self,
         cover: Cover,
         open_: NDArray[np.bool_],
-        wanted: int,
+        budget: int,
         count: int,
         *,
         crowded: bool = False,
@@ -173,7 +173,7 @@ class _Dhpr:
         found = lazy_greedy(
             cover,
             pool,
-            self._choice.hardness_weight * self._hard[pool] / wanted,
+            self._choice.hardness_weight * self._hard[pool] / budget,
             count,
             lambda row: blocked(self._boxes[row], pool),
         )

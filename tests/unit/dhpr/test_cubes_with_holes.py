@@ -1,4 +1,4 @@
-"""Holes in cells, and the counts of cells from before there were any."""
+"""Holes in cubes, and the counts of cubes from before there were any."""
 
 import zlib
 

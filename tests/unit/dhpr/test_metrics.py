@@ -9,7 +9,7 @@ SCALE = GreyScale(100.0, 4.0, "uint16", 65535)  # exact from 87 to 113
 
 
 def table(histograms=None, *, predicted=True, scale=SCALE, **sums):
-    """Return one cell, from voxels by grey level and from sums."""
+    """Return one cube, from voxels by grey level and from sums."""
     counts = np.zeros((1, len(HISTOGRAMS), CODES), np.uint32)
     for name, voxels in (histograms or {}).items():
         for grey, number in voxels.items():

@@ -1,4 +1,4 @@
-"""A box of cells has the metrics of its voxels, whatever the blocks."""
+"""A box of cubes has the metrics of its voxels, whatever the blocks."""
 
 from itertools import pairwise, product
 
@@ -17,7 +17,7 @@ from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.morphology.centreline import skeleton
 from blockseg.morphology.topology import component_count
 
-START: Zyx = (60, 30, 120)  # cells begin at 64, 64 and 128
+START: Zyx = (60, 30, 120)  # cubes begin at 64, 64 and 128
 SHAPE: Zyx = (8, 70, 80)
 REGION = Roi.whole(SHAPE).shifted(START)
 SCALE = GreyScale(100.0, 8.0, "uint16", 4095)
@@ -37,7 +37,7 @@ def volume(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return raw.astype(np.uint16), probability, inside
 
 
-def cells_of(region: Roi) -> list[Roi]:
+def cubes_of(region: Roi) -> list[Roi]:
     axes = [
         range(floor_to(a, CUBE), ceil_to(b, CUBE), CUBE)
         for a, b in zip(region.start, region.stop, strict=True)
@@ -74,8 +74,8 @@ def direct(seed: int) -> dict[str, float]:
     foreground = probability >= 128
     plus, background = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     components = length = 0
-    for cell in cells_of(REGION):
-        at = cell.slices(START)
+    for cube in cubes_of(REGION):
+        at = cube.slices(START)
         labels, _ = ndimage.label(probability[at] >= 51, np.ones((3, 3, 3)))
         plus[at] = np.isin(labels, np.unique(labels[foreground[at]])) & (labels > 0)
         grown = ndimage.maximum_filter(plus[at], 7, mode="constant")
@@ -147,9 +147,9 @@ def test_parts_of_cells_add_up_to_them(seed: int, cuts: tuple[list[int], ...]) -
 @settings(max_examples=8)
 @given(seed=st.integers(0, 1000), first=st.tuples(*[st.integers(-2, 3)] * 3))
 def test_boxes_of_boxes_are_boxes(seed: int, first: Zyx) -> None:
-    cells = counted(seed, [REGION])
-    boxes = cells.boxes((2, 2, 2), first)
-    at_once = cells.boxes((4, 6, 2), first)
+    cubes = counted(seed, [REGION])
+    boxes = cubes.boxes((2, 2, 2), first)
+    at_once = cubes.boxes((4, 6, 2), first)
     by_steps = boxes.boxes((2, 3, 1))
     same(at_once, by_steps)
     assert at_once.edge == by_steps.edge
@@ -159,4 +159,4 @@ def test_boxes_of_boxes_are_boxes(seed: int, first: Zyx) -> None:
         corner = np.array(boxes.origin) + boxes.index[row] * np.array(boxes.edge)
         assert (boxes.start[row] >= corner).all()
         assert (boxes.stop[row] <= corner + np.array(boxes.edge)).all()
-    assert boxes.sum("voxels").sum() == cells.sum("voxels").sum()
+    assert boxes.sum("voxels").sum() == cubes.sum("voxels").sum()
