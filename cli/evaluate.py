@@ -31,7 +31,7 @@ def evaluate(
     PRED is the output of a run, a mask or a probability; TRUTH an annotation, a
     synthetic brain, or SWC files. What the numbers mean: docs/evaluate.md.
     """
-    from blockseg.evaluation.report import as_csv, check_report, json_text, write_report
+    from blockseg.evaluation.report import as_csv, as_json, check_report, write_report
     from blockseg.evaluation.run import evaluate as score
 
     from .scores import bar, print_scores
@@ -42,7 +42,7 @@ def evaluate(
     with bar(quiet=quiet) as on_block:
         result = score(prediction, truth, settings, on_block=on_block)
     if json_file:
-        write_report(json_file, json_text(result))
+        write_report(json_file, as_json(result))
     if csv_file:
         write_report(csv_file, as_csv(result))
     if not quiet:

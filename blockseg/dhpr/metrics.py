@@ -58,7 +58,7 @@ _CLIP_SDS = 4.0
 _TINY = 1e-5
 _LOW = 2.0
 _BIT = 65_535
-_VOXELS_A_SQUARE = 512
+_VOXELS_A_SUBCUBE = 512
 _BATCH = 4096
 
 
@@ -127,7 +127,7 @@ def dhpr_features(table: CubeTable) -> NDArray[np.float64]:
         count = rows.sum("squares")
         mean = _share(rows.sum("square_sum"), count, 0.0)
         square = _share(rows.sum("square_square"), count, 0.0)
-        columns.append(np.sqrt(np.maximum(square - mean**2, 0)) / _VOXELS_A_SQUARE)
+        columns.append(np.sqrt(np.maximum(square - mean**2, 0)) / _VOXELS_A_SUBCUBE)
         found.append(np.nan_to_num(np.stack(columns, axis=1), nan=0.0))
     return np.concatenate(found)
 

@@ -18,19 +18,20 @@ from blockseg.morphology.measures import measures
 if TYPE_CHECKING:
     from blockseg.evaluation.run import Evaluation
     from blockseg.morphology.block_scores import BlockScores
+    from blockseg.morphology.measures import Measure
     from blockseg.morphology.scores import Agreement
 
-__all__ = ["as_csv", "as_json", "check_report", "json_text", "snr_bins", "write_report"]
+__all__ = ["as_csv", "as_json", "check_report", "write_report"]
 
 _GROUPS = ("voxels", "near", "centreline", "cl_dice")
 _PARTS = ("predicted", "right", "true", "found")
 
 
-def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation as JSON knows it; null where nothing could be measured."""
+def as_json(evaluation: Evaluation) -> str:
+    """Return an evaluation as JSON; null where nothing could be measured."""
     e = evaluation
     predicted, true = e.components
-    return {
+    plain = {
         "prediction": e.prediction,
         "truth": list(e.truth),
         "roi": str(e.roi),
@@ -40,45 +41,40 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "block": list(e.block),
         "blocks_with_foreground": len(e.blocks),
         "measures": {
-            m.name: {
-                "value": _number(m.value),
-                "low": _number(m.low),
-                "high": _number(m.high),
-            }
-            for m in e.measures
-            if not m.name.startswith("snr_")
+            m.name: _plain(m) for m in e.measures if not m.name.startswith("snr_")
         },
         "betti0": {"predicted": predicted, "true": true, "error": e.betti0_error},
-        "snr_bins": snr_bins(e),
+        "snr_bins": [_snr_bin(e, k) for k in range(len(e.total.by_snr))],
         "counts": {
             name: {part: getattr(getattr(e.total, name), part) for part in _PARTS}
             for name in _groups(e)
         },
         "notes": list(e.notes),
     }
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
 
 
-def snr_bins(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return what was found in each SNR bin; none where no SNR was known."""
+def _snr_bin(evaluation: Evaluation, k: int) -> dict[str, float | None]:
     edges = (None, *evaluation.snr_edges, None)
-    bins = []
-    for k, counts in enumerate(evaluation.total.by_snr):
-        recall, f1 = evaluation[f"snr_recall_{k}"], evaluation[f"snr_f1_{k}"]
-        bins.append(
-            {
-                "low": edges[k],
-                "high": edges[k + 1],
-                "true": counts.true,
-                "found": counts.found,
-                "recall": _number(recall.value),
-                "recall_low": _number(recall.low),
-                "recall_high": _number(recall.high),
-                "f1": _number(f1.value),
-                "f1_low": _number(f1.low),
-                "f1_high": _number(f1.high),
-            }
-        )
-    return bins
+    counts = evaluation.total.by_snr[k]
+    return {
+        "low": edges[k],
+        "high": edges[k + 1],
+        "true": counts.true,
+        "found": counts.found,
+        **_plain(evaluation[f"snr_recall_{k}"], "recall"),
+        **_plain(evaluation[f"snr_f1_{k}"], "f1"),
+    }
+
+
+def _plain(measure: Measure, name: str = "") -> dict[str, float | None]:
+    """Return value and interval; of a measure among others, under its name."""
+    keys = (name, f"{name}_low", f"{name}_high") if name else ("value", "low", "high")
+    values = (measure.value, measure.low, measure.high)
+    return {
+        key: None if math.isnan(value) else value
+        for key, value in zip(keys, values, strict=True)
+    }
 
 
 def as_csv(evaluation: Evaluation) -> str:
@@ -138,11 +134,6 @@ def write_report(path: str, text: str) -> None:
     replace_file(target, text.encode())
 
 
-def json_text(evaluation: Evaluation) -> str:
-    """Return the text of a JSON file."""
-    return json.dumps(as_json(evaluation), indent=2, allow_nan=False) + "\n"
-
-
 def _groups(evaluation: Evaluation) -> tuple[str, ...]:
     return ("centreline",) if evaluation.traced else _GROUPS
 
@@ -175,7 +166,3 @@ def _row(
     values = measures(scores.row())
     shown = [m.name for m in evaluation.measures if not _across(m.name)]
     return row + [f"{float(values[name]):.6g}" for name in shown]
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
