@@ -104,13 +104,12 @@ def propose(
             f"{len(earlier) - len(mine)} earlier picks are of another source and keep "
             "nothing away"
         )
+    taken = [(row.box.start, row.box.stop) for row in mine]
     choice = Choice(
         settings.count,
         settings.rule,
         settings.seed,
-        np.array([(row.box.start, row.box.stop) for row in mine], np.int64).reshape(
-            -1, 2, 3
-        ),
+        np.array(taken, np.int64).reshape(-1, 2, 3),
     )
     chosen = select(boxes.table, choice)
     notes += chosen.notes
