@@ -44,7 +44,7 @@ def cubes_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CubeT
     Parameters
     ----------
     data
-        What it returned.
+        Bytes that :func:`cubes_to_bytes` returned.
     scale, predicted
         As in :class:`CubeTable`.
 

@@ -57,13 +57,13 @@ def count_cubes(
         255 p, same shape. None where there is no network: F and F⁺ are then what is
         4 s brighter than its surroundings, in pieces of 32 voxels or more.
     roi
-        Where the block lies in the volume.
+        Place of the block in the volume.
     scale
-        Of the run.
+        Grey scale of the run.
     threshold
         Least probability byte of F.
     inside
-        Where voxels count, same shape; everywhere if not given.
+        Mask of the voxels that count, same shape; everywhere if not given.
     missing
         Voxels without data, same shape; none if not given.
     """

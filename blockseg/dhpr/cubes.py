@@ -156,7 +156,7 @@ def joined(tables: Sequence[CubeTable]) -> CubeTable:
     Parameters
     ----------
     tables
-        Of one run, at least one.
+        Tables of one run, at least one.
 
     Raises
     ------

@@ -82,11 +82,11 @@ def bright_foreground(
     Parameters
     ----------
     codes
-        Of a cube, shape (z, y, x); those without a grey level are no foreground.
+        Codes of a cube, shape (z, y, x); those without a grey level are no foreground.
     start
         First voxel of the cube in the volume's coordinates.
     scale
-        Of the run.
+        Grey scale of the run.
     """
     from scipy.ndimage import median_filter
 

@@ -70,7 +70,7 @@ def dhpr_metrics(
     Parameters
     ----------
     table
-        Of cubes, or of boxes of cubes.
+        Counts of cubes, or of boxes of cubes.
     flavour
         ``extended``: of background away from F⁺, clipped at m0 + 4 s_run, L on F⁺ with
         at most the run's own SD s_run, and D relative to the voxels that count.
@@ -111,7 +111,7 @@ def dhpr_features(table: CubeTable) -> NDArray[np.float64]:
     Parameters
     ----------
     table
-        Of cubes, or of boxes of cubes.
+        Counts of cubes, or of boxes of cubes.
     """
     scale = table.scale
     found = []

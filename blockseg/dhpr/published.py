@@ -138,7 +138,7 @@ def published_picks(
         D, s and L of each volume, shape (n,). One s that is NaN makes the median NaN, and
         then none is picked: a defect of the original.
     count
-        How many at most.
+        Number of picks, at most.
     """
     s = np.asarray(noise, np.float64)
     if not s.size or np.isnan(s).any():

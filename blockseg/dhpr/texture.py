@@ -28,7 +28,7 @@ def texture(codes: NDArray[np.uint8], start: Zyx, *, gaps: bool) -> dict[str, in
     Parameters
     ----------
     codes
-        Of a cube, shape (z, y, x).
+        Codes of a cube, shape (z, y, x).
     start
         First voxel of the cube in the volume's coordinates.
     gaps
@@ -64,7 +64,7 @@ def subcubes_of(
     Parameters
     ----------
     values
-        Of a cube, shape (z, y, x); at most 8 bits, or floats.
+        Values of a cube, shape (z, y, x); at most 8 bits, or floats.
     start
         First voxel of the cube in the volume's coordinates.
 

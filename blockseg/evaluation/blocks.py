@@ -61,7 +61,7 @@ class Tally:
     """NaN or infinite voxels of PRED."""
 
     greatest: float = 0.0
-    """Value of PRED."""
+    """Greatest value of PRED."""
 
     levels: bool = False
     """Whether a block of PRED holds several values above 0."""
@@ -81,7 +81,7 @@ class Comparison:
     """Prediction that is scored."""
 
     truth: Truth
-    """With what."""
+    """Truth that it is compared with."""
 
     grid: BlockGrid
     """Blocks with halos; voxels of PRED."""
@@ -143,7 +143,7 @@ def score_blocks(
     Parameters
     ----------
     comparison
-        What is compared.
+        Prediction, truth and how they are compared.
     workers
         Blocks at a time; one a core, at most 8, if not given.
     on_block

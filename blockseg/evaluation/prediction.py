@@ -40,7 +40,7 @@ class PredictedBlock:
     """NaN or infinite voxels, taken as background."""
 
     greatest: float
-    """Value."""
+    """Greatest value."""
 
     levels: bool
     """Whether there are several different values above 0."""

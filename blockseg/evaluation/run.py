@@ -48,10 +48,10 @@ class Evaluation:
     """Prediction that was scored."""
 
     truth: tuple[str, ...]
-    """With what."""
+    """Names of the truth that it was compared with."""
 
     roi: Roi
-    """Where, in voxels of PRED."""
+    """Region that was scored, in voxels of PRED."""
 
     tolerance: str
     """Within which centrelines agree, with its unit."""
@@ -66,7 +66,7 @@ class Evaluation:
     """Voxels of a block."""
 
     measures: tuple[Measure, ...]
-    """With confidence intervals over blocks."""
+    """Measures, with confidence intervals over blocks."""
 
     total: BlockScores
     """All counts."""
@@ -118,7 +118,7 @@ def evaluate(
     truth
         An annotation, a synthetic brain, or SWC files and folders of such.
     settings
-        How.
+        Settings of the comparison; their defaults if not given.
     on_block
         Told how many blocks are done, and how many there are.
 

@@ -186,9 +186,9 @@ def open_truth(
     names
         One volume; or SWC files and folders of such.
     prediction
-        Which it must fit.
+        Prediction that it must fit.
     settings
-        Of these, what says how the truth is read.
+        Settings, of which some say how the truth is read.
 
     Raises
     ------

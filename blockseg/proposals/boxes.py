@@ -102,11 +102,11 @@ def measured_boxes(
     Parameters
     ----------
     brain
-        Where the cubes are.
+        Brain whose cubes were counted.
     cubes
         Along (z, y, x) of a block.
     flavour
-        Of the metrics.
+        Formulas of the metrics.
     mask
         Blocks less than half of which lie in it may not be picked.
     regions

@@ -43,7 +43,7 @@ class Brain:
     """The output group."""
 
     cubes: CubeSource
-    """Where the counts of its cubes are, and on which grey scale."""
+    """Counts of its cubes, with their grey scale."""
 
     source: Volume
     """The image."""
@@ -83,7 +83,8 @@ class Brain:
     def background(self, roi: Roi) -> tuple[float, float]:
         """Return level and noise SD of the run's background at a region.
 
-        In grey levels; with a background field, those of the node nearest to its centre.
+        Both in grey levels; with a background field, those of the node nearest to the
+        region's centre.
         """
         field = self.field
         if field is None:

@@ -28,7 +28,7 @@ class Axis:
     """Axis of a chart."""
 
     title: str
-    """For people."""
+    """Name of the axis, for people."""
 
     blocks: NDArray[np.float64]
     """Value of each block, shape (n,)."""
@@ -68,9 +68,9 @@ def scatter(across: Axis, up: Axis, names: Sequence[str]) -> str:
     Parameters
     ----------
     across, up
-        Its axes.
+        Axes of the chart.
     names
-        Of the picks; each dot leads to the row of that name.
+        Names of the picks; each dot leads to the row of that name.
     """
     (left, right), (bottom, top) = across.ends(), up.ends()
 

@@ -57,7 +57,7 @@ def draft(
     Parameters
     ----------
     brain
-        What it is cut from.
+        Brain that it is cut from.
     image
         Grey levels of ``roi``.
     box

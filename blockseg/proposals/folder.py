@@ -10,7 +10,6 @@ from blockseg.blockwise.record.record import FOLDER
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
 from blockseg.evaluation.report import write_report
 from blockseg.proposals.manifest import ManifestRow, manifest_csv
-from blockseg.proposals.request import what_differs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,14 +91,14 @@ class PicksFolder:
             if not last["complete"]:
                 message = (
                     f"the last call did not finish {root}; repeat it first (it differs: "
-                    f"{what_differs(last['request'], asked)})"
+                    f"{_differing(last['request'], asked)})"
                 )
                 raise LedgerError(message)
             folder.number += 1
         elif not same or (folder.number > 1 and not update):
             message = (
                 f"{root} holds picks of another call "
-                f"({what_differs(last['request'], asked) or 'made with --update'}); choose "
+                f"({_differing(last['request'], asked) or 'made with --update'}); choose "
                 "another folder, or add to them with --update"
             )
             raise LedgerError(message)
@@ -210,3 +209,22 @@ def _existing(folder: Path, name: str) -> Path:
             if path.exists():
                 return path
     return folder / f"{name}.tif"
+
+
+def _differing(was: dict[str, Any], now: dict[str, Any]) -> str:
+    """Name what differs between two requests, for a user to read."""
+    found = [
+        f"{name} was {_said(was.get(name))}, now {_said(now.get(name))}"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
+    ]
+    return "; ".join(found)
+
+
+def _said(value: Any) -> str:
+    if value is None or value == []:
+        return "not given"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    text = str(value)
+    return text if len(text) <= 64 else f"{text[:12]}…"

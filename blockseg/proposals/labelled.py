@@ -85,9 +85,9 @@ def propose_labelled(
     folder
         ``PICKS``.
     settings
-        Of these, the count, and the rule, which must be ``published``.
+        Count, label map, and the rule, which must be ``published``.
     choices
-        What is said of the images; nothing if not given.
+        Choices of the user for the images; none if not given.
     on_volume
         Told how many volumes are measured.
 

@@ -41,11 +41,11 @@ def sampled(
     Parameters
     ----------
     volume
-        Of any resolution.
+        Volume of any resolution.
     edges
-        Of the lattice.
+        Faces of the lattice.
     shape, space
-        Of the brain.
+        Voxels and place of the brain.
 
     Returns
     -------

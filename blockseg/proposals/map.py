@@ -53,9 +53,9 @@ def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
     out
         Output of ``run`` or ``metrics``.
     region
-        What was measured, in voxels.
+        Region that was measured, in voxels.
     table
-        Its blocks.
+        Blocks of the region.
     """
     around = region.aligned(CUBE)
     plane = None

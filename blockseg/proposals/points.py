@@ -29,7 +29,7 @@ def neuroglancer_points(rows: Sequence[ManifestRow], space: Space) -> str:
     rows
         Picks of a manifest.
     space
-        Of the source.
+        Voxel size and place of the source.
     """
     unit = ("m", _METRES) if space.unit else ("", 1.0)
     dimensions = {

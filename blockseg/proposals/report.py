@@ -150,7 +150,7 @@ def report(
     pictures
         Projections of image and label of each, as PNG, by name.
     facts
-        What else it says.
+        All else that it says.
     """
     style = _STYLE
     if facts.place is not None:

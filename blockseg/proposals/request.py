@@ -10,7 +10,7 @@ from blockseg.core.version import __version__
 if TYPE_CHECKING:
     from blockseg.config.propose_settings import ProposeSettings
 
-__all__ = ["BrainRequest", "LabelledRequest", "Request", "what_differs"]
+__all__ = ["BrainRequest", "LabelledRequest", "Request"]
 
 _OF_BRAINS = (
     "count", "rule", "seed", "exclude", "regions", "mask", "pick_shape", "margin",
@@ -77,24 +77,5 @@ class LabelledRequest:
 Request: TypeAlias = BrainRequest | LabelledRequest
 
 
-def what_differs(was: dict[str, Any], now: dict[str, Any]) -> str:
-    """Name what differs between two requests as they are kept, for a user to read."""
-    found = [
-        f"{name} was {_said(was.get(name))}, now {_said(now.get(name))}"
-        for name in sorted({*was, *now})
-        if was.get(name) != now.get(name)
-    ]
-    return "; ".join(found)
-
-
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _said(value: Any) -> str:
-    if value is None or value == []:
-        return "not given"
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    text = str(value)
-    return text if len(text) <= 64 else f"{text[:12]}…"

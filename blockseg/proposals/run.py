@@ -66,7 +66,7 @@ def propose(
         ``PICKS``; made if missing. The same call again goes on where it was stopped; a
         label that is there is never written again.
     settings
-        How many, by which rule, and what to write.
+        Settings of the picks; their defaults if not given.
     on_pick
         Told how many of the picks are written.
 

@@ -41,7 +41,7 @@ def propose_source(
     folder
         ``PICKS``.
     settings
-        What to pick.
+        Settings of the picks.
     measuring
         How a bare volume is read and measured; of this, what is said of images counts for
         labelled ones too.

@@ -129,11 +129,11 @@ def lazy_greedy(
     Parameters
     ----------
     cover
-        Of earlier picks; takes the new ones.
+        Cover of earlier picks; takes the new ones.
     pool
         Numbers of the blocks to choose from, ascending.
     worth
-        What each adds by itself, shape (pool,).
+        Worth of each by itself, shape (pool,).
     count
         Picks at most.
     blocked

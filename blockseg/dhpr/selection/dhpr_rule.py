@@ -41,7 +41,7 @@ def dhpr(table: BlockTable, choice: Choice) -> Selection:
     table
         All blocks of the brain.
     choice
-        How many, and how.
+        Number of picks, and the weights of the rule.
     """
     return _Dhpr(table, choice).selection()
 

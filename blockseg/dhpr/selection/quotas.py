@@ -23,7 +23,7 @@ def quotas(
     Parameters
     ----------
     foreground
-        Of each region, in voxels, shape (r,).
+        Foreground of each region, in voxels, shape (r,).
     most
         Blocks that each region has, shape (r,).
     count

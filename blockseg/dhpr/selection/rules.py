@@ -49,7 +49,7 @@ def select(table: BlockTable, choice: Choice) -> Selection:
     table
         All blocks of the brain.
     choice
-        How many, and by which rule.
+        Number of picks, and the rule.
 
     Raises
     ------
