@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 from blockseg.blockwise.record.record import FOLDER
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
 from blockseg.evaluation.report import write_report
+from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.manifest import ManifestRow, manifest_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blockseg.core.space import Space
     from blockseg.proposals.manifest import Origin
-    from blockseg.proposals.request import Request
+    from blockseg.proposals.request import PicksRequest
 
 __all__ = ["PicksFolder", "earlier_rows"]
 
@@ -51,7 +56,7 @@ class PicksFolder:
         return [row for row in self.rows if row.round < self.number]
 
     @classmethod
-    def open(cls, root: Path, request: Request, *, update: bool) -> PicksFolder:
+    def open(cls, root: Path, request: PicksRequest, *, update: bool) -> PicksFolder:
         """Look at a folder before picks are written to it; nothing is changed.
 
         Parameters
@@ -84,7 +89,7 @@ class PicksFolder:
         if manifest.is_file():
             folder.rows = _rows(manifest)
         last = folder._rounds[-1]
-        asked = request.plain()
+        asked = request.to_plain()
         same = last["request"] == asked
         folder.number = len(folder._rounds)
         if update and not same:
@@ -114,10 +119,10 @@ class PicksFolder:
         """
         _make(self.record.parent)
 
-    def begin(self, request: Request) -> None:
+    def begin(self, request: PicksRequest) -> None:
         """Enter what is asked, before the first pick is written."""
         if len(self._rounds) < self.number:
-            self._rounds.append({"request": request.plain(), "complete": False})
+            self._rounds.append({"request": request.to_plain(), "complete": False})
         for part in ("image", "label"):
             _make(self.root / part)
         self._save()
@@ -130,6 +135,27 @@ class PicksFolder:
         """Return where the label of a pick is, corrected or not."""
         return _existing(self.root / "label", name)
 
+    def keep(
+        self,
+        name: str,
+        image: NDArray[np.generic],
+        label: NDArray[np.generic],
+        space: Space,
+    ) -> bool:
+        """Write image and label of a pick, but not over what is there.
+
+        Returns
+        -------
+        bool
+            Whether there was a label.
+        """
+        if not self.image(name).exists():
+            write_tiff(self.image(name), image, space)
+        if self.label(name).exists():
+            return True
+        write_tiff(self.label(name), label, space)
+        return False
+
     def finish(self, rows: Sequence[ManifestRow], origin: Origin) -> None:
         """Write the manifest, which makes picks of the files.
 
@@ -141,8 +167,8 @@ class PicksFolder:
             Where they are from.
         """
         self.rows = [*self.earlier, *rows]
-        plain = [row.plain() for row in self.rows]
-        data = {"format": _FORMAT, **origin.plain(), "picks": plain}
+        plain = [row.to_plain() for row in self.rows]
+        data = {"format": _FORMAT, **origin.to_plain(), "picks": plain}
         write_report(str(self.root / "manifest.csv"), manifest_csv(self.rows))
         text = json.dumps(data, indent=1, allow_nan=False) + "\n"
         write_report(str(self.root / "manifest.json"), text)

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from blockseg.core.places import local_path
 from blockseg.dhpr.published import published_metrics, published_picks
 from blockseg.evaluation.report import write_report
 from blockseg.io.open import open_volume
-from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.crops import thumbnails
 from blockseg.proposals.folder import PicksFolder
 from blockseg.proposals.manifest import ManifestRow, Origin
@@ -286,13 +285,8 @@ def _copy(
     pictures: dict[str, tuple[bytes, bytes]] = {}
     kept = 0
     for case, row in zip(cases, rows, strict=True):
-        volumes: list[Any] = [open_volume(case.image), open_volume(case.labels)]
-        image, label = (volume.read(Roi.whole(case.shape)) for volume in volumes)
-        if not picks.image(row.name).exists():
-            write_tiff(picks.image(row.name), image, volumes[0].space)
-        if picks.label(row.name).exists():
-            kept += 1
-        else:
-            write_tiff(picks.label(row.name), label, volumes[0].space)
+        volume, whole = open_volume(case.image), Roi.whole(case.shape)
+        image, label = volume.read(whole), open_volume(case.labels).read(whole)
+        kept += picks.keep(row.name, image, label, volume.space)
         pictures[row.name] = thumbnails(image, label)
     return pictures, kept

@@ -60,7 +60,7 @@ class ManifestRow:
     centre: Vector | None = None
     """Position of its centre in µm, where the voxel size is known."""
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the row as JSON values, by column."""
         places: dict[str, Any] = {}
         shown: list[tuple[str, Sequence[float | None]]] = [
@@ -123,7 +123,7 @@ class Origin:
     space: Space | None = None
     """Voxel size of the source; None for volumes that are picked whole."""
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the head of the manifest as JSON values."""
         head: dict[str, Any] = {"version": __version__, "source": self.source}
         if self.run is not None:
@@ -141,7 +141,7 @@ def _axes(entry: Mapping[str, Any], name: str) -> Any:
 def manifest_csv(rows: Sequence[ManifestRow]) -> str:
     """Return rows as CSV; what a row has no value of is left empty."""
     text = io.StringIO()
-    plain = [row.plain() for row in rows]
+    plain = [row.to_plain() for row in rows]
     names = list(dict.fromkeys(name for row in plain for name in row))
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()

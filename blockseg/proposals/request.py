@@ -10,7 +10,7 @@ from blockseg.core.version import __version__
 if TYPE_CHECKING:
     from blockseg.config.propose_settings import ProposeSettings
 
-__all__ = ["BrainRequest", "LabelledRequest", "Request"]
+__all__ = ["BrainRequest", "LabelledRequest", "PicksRequest"]
 
 _OF_BRAINS = (
     "count", "rule", "seed", "exclude", "regions", "mask", "pick_shape", "margin",
@@ -20,7 +20,7 @@ _OF_BRAINS = (
 
 @dataclass(frozen=True, slots=True)
 class BrainRequest:
-    """Request for picks of a measured brain."""
+    """PicksRequest for picks of a measured brain."""
 
     settings: ProposeSettings
     """Settings, of which those count that decide the picks."""
@@ -34,7 +34,7 @@ class BrainRequest:
     excluded: str | None = None
     """Digest of the names of the picks to keep away from; None if there are none."""
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the request as JSON values."""
         values = {name: getattr(self.settings, name) for name in _OF_BRAINS}
         return {
@@ -48,7 +48,7 @@ class BrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class LabelledRequest:
-    """Request for picks of labelled volumes."""
+    """PicksRequest for picks of labelled volumes."""
 
     settings: ProposeSettings
     """Settings, of which count and label map decide the picks."""
@@ -59,7 +59,7 @@ class LabelledRequest:
     names: tuple[str, ...]
     """Names of the volumes."""
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the request as JSON values."""
         settings = self.settings
         values: dict[str, Any] = {
@@ -74,7 +74,7 @@ class LabelledRequest:
         return values
 
 
-Request: TypeAlias = BrainRequest | LabelledRequest
+PicksRequest: TypeAlias = BrainRequest | LabelledRequest
 
 
 def _listed(value: Any) -> Any:

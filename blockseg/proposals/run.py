@@ -22,7 +22,6 @@ from blockseg.dhpr.selection.rules import select
 from blockseg.evaluation.report import write_report
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
-from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.boxes import measured_boxes, pick_cubes
 from blockseg.proposals.brain import open_brain
 from blockseg.proposals.crops import context, draft, image_of, thumbnails
@@ -211,19 +210,15 @@ def _write(
     for number, row in enumerate(rows, 1):
         name, box = row.name, row.box
         roi = context(brain, box, settings.margin)
-        image = image_of(brain, roi)
+        image, path = image_of(brain, roi), picks.label(name)
         label: NDArray[np.generic]
-        space = brain.space.cropped(roi.start)
-        if not picks.image(name).exists():
-            write_tiff(picks.image(name), image, space)
-        if picks.label(name).exists():
-            label = _read(picks.label(name), image.shape)
-            kept += 1
+        if path.exists():
+            label = _read(path, image.shape)
         else:
             label = draft(
                 brain, image, box, roi, ignore_uncertain=settings.ignore_uncertain
             )
-            write_tiff(picks.label(name), label, space)
+        kept += picks.keep(name, image, label, brain.space.cropped(roi.start))
         pictures[name] = thumbnails(image, label)
         if on_pick is not None:
             on_pick(number, len(rows))

@@ -71,8 +71,8 @@ def test_settings_are_read_as_users_write_them():
 
 def test_what_only_says_how_to_go_on_is_no_part_of_a_request():
     same = {"pick_shape": (64, 64, 64), "exclude": ("a",)}
-    one = request(**same).plain()
-    assert one == request(**same, update=True, allow_partial=True).plain()
+    one = request(**same).to_plain()
+    assert one == request(**same, update=True, allow_partial=True).to_plain()
     assert json.loads(json.dumps(one)) == one
 
 
@@ -85,10 +85,10 @@ def test_what_only_says_how_to_go_on_is_no_part_of_a_request():
     ],
 )
 def test_a_row_comes_back_as_it_was_written(kept):
-    plain = kept.plain()
+    plain = kept.to_plain()
     read = ManifestRow.from_plain(json.loads(json.dumps(plain)))
     assert read == kept
-    assert list(read.plain().items()) == list(plain.items())
+    assert list(read.to_plain().items()) == list(plain.items())
 
 
 def test_a_folder_grows_by_rounds_and_knows_what_was_asked(tmp_path):
