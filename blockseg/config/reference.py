@@ -18,7 +18,7 @@ __all__ = ["reference"]
 _HEAD = """# Options
 
 Made by `python -m blockseg.config.reference > docs/reference.md`; a test compares.
-On the command line, as a key in YAML, and as a field of the settings in Python. `run`, `plan` and `predict` take all
+On the command line, as a key in YAML where a command takes `--config`, and in Python. `run`, `plan` and `predict` take all
 options of `run`; *also of* names the other commands that take one.
 """
 _COMMANDS = {
