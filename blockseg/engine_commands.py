@@ -104,10 +104,10 @@ def build_engines(
     chosen = find(library)
     order = order_engines(str(weights or default_weights()), core, precision)
     engines = Engines(chosen, EngineCache())
-    wanted = targets or (_own(chosen),)
+    architectures = targets or (_own(chosen),)
     here = _card(find)
     names = set()
-    for target in wanted:
+    for target in architectures:
         own = here is not None and here.architecture == target
         for edge in (False, True):
             given = None if own else target

@@ -38,8 +38,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
-def _fail(name: str, value: Any, wanted: str) -> ConfigError:
-    return ConfigError(f"--{name} {_shown(value)!r}: {wanted}")
+def _fail(name: str, value: Any, expected: str) -> ConfigError:
+    return ConfigError(f"--{name} {_shown(value)!r}: {expected}")
 
 
 def _shown(value: Any) -> str:
@@ -124,8 +124,8 @@ def parse_axes(name: str, value: Any) -> str:
     letters = "".join(_parts(value)).lower()
     known = set(letters) <= set("tczyx") and len(set(letters)) == len(letters)
     if not known or not set("zyx") <= set(letters):
-        wanted = "expected one of the letters t, c, z, y, x for each axis, as in czyx"
-        raise _fail(name, value, wanted)
+        expected = "expected one of the letters t, c, z, y, x for each axis, as in czyx"
+        raise _fail(name, value, expected)
     return letters
 
 
@@ -142,15 +142,15 @@ def parse_vector(name: str, value: Any) -> Vector:
 
 def parse_roi(name: str, value: Any) -> Roi:
     """Return a region: ``z0:z1,y0:y1,x0:x1``, or a list of three such ranges."""
-    wanted = "expected z0:z1,y0:y1,x0:x1 in voxels, each stop after its start"
+    expected = "expected z0:z1,y0:y1,x0:x1 in voxels, each stop after its start"
     try:
         pairs = [[int(end) for end in part.split(":")] for part in _parts(value)]
         (z0, z1), (y0, y1), (x0, x1) = pairs
         roi = Roi((z0, y0, x0), (z1, y1, x1))
     except (ValueError, GeometryError):
-        raise _fail(name, value, wanted) from None
+        raise _fail(name, value, expected) from None
     if min(roi.shape) < 1 or min(roi.start) < 0:
-        raise _fail(name, value, wanted)
+        raise _fail(name, value, expected)
     return roi
 
 
@@ -201,7 +201,7 @@ def parse_duration(name: str, value: Any) -> float:
 
 def parse_label_map(name: str, value: Any) -> dict[int | str, int]:
     """Return what each label becomes: ``0:255,2:1``, ``others:1``, or a mapping."""
-    wanted = (
+    expected = (
         "expected FROM:TO,… with FROM a value or others, and TO 0 background, 1 neurite or "
         "255 ignored"
     )
@@ -216,9 +216,9 @@ def parse_label_map(name: str, value: Any) -> dict[int | str, int]:
             for old, new in pairs
         }
     except (ValueError, TypeError):
-        raise _fail(name, value, wanted) from None
+        raise _fail(name, value, expected) from None
     if not found or not set(found.values()) <= {0, 1, 255}:
-        raise _fail(name, value, wanted)
+        raise _fail(name, value, expected)
     return found
 
 

@@ -54,7 +54,7 @@ class Inferred:
     """Score of the cube."""
 
     tiles: NDArray[np.float32]
-    """Evidence of each of its tiles that holds anything, at most the cube's."""
+    """Score of each of its tiles that holds anything, at most the cube's."""
 
     foreground: NDArray[np.int64]
     """Voxels in each of these tiles; pieces too short to be a neurite's do not count."""

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["metrics"]
 
-_BYTES_HELD = 2**26  # of the cell at work, and of the libraries that measure it
+_BYTES_HELD = 2**26  # of the cube at work, and of the libraries that measure it
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,5 +250,5 @@ def _levels(measured: MeasuredCubes) -> Levels:
 def _candidates(inputs: Inputs, grid: BlockGrid) -> NDArray[np.int64]:
     if inputs.mask is None:
         return np.arange(len(grid), dtype=np.int64)
-    wanted = blocks_in_mask(inputs.mask, inputs.source.space, grid)
-    return np.flatnonzero(wanted).astype(np.int64)
+    inside = blocks_in_mask(inputs.mask, inputs.source.space, grid)
+    return np.flatnonzero(inside).astype(np.int64)

@@ -252,12 +252,12 @@ def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:
 def _candidates(
     inputs: Inputs, grid: BlockGrid, criteria: SkipCriteria | None
 ) -> NDArray[np.int64]:
-    wanted = np.ones(grid.counts, bool)
+    chosen = np.ones(grid.counts, bool)
     if inputs.mask is not None:
-        wanted &= blocks_in_mask(inputs.mask, inputs.source.space, grid)
+        chosen &= blocks_in_mask(inputs.mask, inputs.source.space, grid)
     if criteria is not None:
-        wanted &= blocks_with_tissue(criteria, grid)
-    return np.flatnonzero(wanted).astype(np.int64)
+        chosen &= blocks_with_tissue(criteria, grid)
+    return np.flatnonzero(chosen).astype(np.int64)
 
 
 def _engine(decisions: Decisions) -> str:

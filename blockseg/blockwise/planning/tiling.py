@@ -28,7 +28,7 @@ _MARGIN = 24  # voxels of halo that copying and painting weigh, as one length
 
 _FINE_STEP = 8  # of block edges: chunks of 34 to 64 voxels divide them all
 _LONG = 2048  # an axis on which what overhangs is little, whatever the block
-_ODD_CHUNKS = 1.03  # what cut cells and chunks of other sizes than 64 cost, at a guess
+_ODD_CHUNKS = 1.03  # what cut cubes and chunks of other sizes than 64 cost, at a guess
 _SECOND_PASS = 1.01  # level 1 made from files, for want of an even number of chunks
 _DELAY = 0.05  # what a block of 256³ voxels costs by being lost or waited for
 

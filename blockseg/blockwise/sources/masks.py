@@ -78,11 +78,11 @@ def blocks_in_mask(
         Of the volume.
     """
     sampler = MaskSampler(mask.volume, grid.volume_shape, space)
-    wanted = sampler.occupied(grid)
-    if not wanted.any():
+    inside = sampler.occupied(grid)
+    if not inside.any():
         doubt = (
             f"the mask {mask.spec.uri} is 0 in the whole region: nothing is done; give "
             "another --mask or --roi"
         )
         warnings.warn(doubt, SourceWarning, stacklevel=2)
-    return wanted
+    return inside

@@ -56,13 +56,13 @@ class Group:
     """Their positions, in cubes."""
 
     cubes: NDArray[np.float32]
-    """Evidence of each, -inf outside of the tissue."""
+    """Score of each, -inf outside of the tissue."""
 
     tiles: NDArray[np.float32]
-    """Evidence of each tile of theirs, -inf outside of the tissue."""
+    """Score of each tile of theirs, -inf outside of the tissue."""
 
     outside: NDArray[np.float32]
-    """Evidence of each cube outside of the tissue, -inf of the others."""
+    """Score of each cube outside of the tissue, -inf of the others."""
 
 
 class Survey:
@@ -196,8 +196,8 @@ class Survey:
             return [cube for part in pool.map(self._infer, parts) for cube in part]
 
     def _look(self, grid: BlockGrid) -> list[Group]:
-        wanted = min(max(_FEWEST_GROUPS, len(grid) // _GROUP_SHARE), _MOST_GROUPS)
-        count = min(wanted, len(grid))
+        groups = min(max(_FEWEST_GROUPS, len(grid) // _GROUP_SHARE), _MOST_GROUPS)
+        count = min(groups, len(grid))
         borders = np.linspace(0, len(grid), count + 1).astype(np.int64)
         numbers = [int(self._rng.integers(a, b)) for a, b in pairwise(borders)]
         boxes = [grid.numbered(number).write_roi for number in numbers]
@@ -237,12 +237,12 @@ class Survey:
         places.sort(key=lambda cube: (-cube[1], cube[0]))
         inside = [cube for cube in places if cube[1] > -math.inf]
         outside = [(place, -math.inf) for place, _ in self._outside()]
-        wanted = min(_FEWEST, self.sample_size)
+        at_first = min(_FEWEST, self.sample_size)
         drawn: list[tuple[Zyx, float, int]] = []
         sizes: list[float] = []
         if outside:
             each = np.count_nonzero(~self._tissue) / len(outside)
-            few = wanted // _OUTSIDE
+            few = at_first // _OUTSIDE
             first = max(len(outside) // _STRATA[0], min(_BEST, len(outside)))
             if few < _OTHERS:
                 first = len(outside)
@@ -254,7 +254,7 @@ class Survey:
                     self._draw(some, count, drawn, sizes)
                     sizes[-1] *= float(each)
         scale = np.count_nonzero(self._tissue) / max(len(inside), 1)
-        left, start = wanted - len(drawn), 0
+        left, start = at_first - len(drawn), 0
         best = -(-left // _BEST_SHARE)
         for number, part in enumerate(_STRATA):
             stop = max(len(inside) // part, min(_BEST, len(inside)))

@@ -383,4 +383,4 @@ def test_a_worker_keeps_no_window_that_it_was_judged_by(monkeypatch):
     engine.close()
     assert len(volume.reads) == 1
     assert judges[0]._samples is None
-    assert judges[0]._wanted == {}
+    assert judges[0]._answers == {}
