@@ -18,6 +18,7 @@ from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.device.protocol import RawWindow
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.cover import tiles
 from blockseg.inference.engine import Engine
 from blockseg.networks.registry import Network, build
@@ -112,7 +113,9 @@ class Windowed:
 
     def segment(self, raw: Array) -> Array:
         whole = Roi.whole(raw.shape)
-        return self._engine.segment(raw, whole, whole, whole.shape).probability
+        return self._engine.segment(
+            BlockInput(raw, whole, whole, whole.shape)
+        ).probability
 
     def forward(self) -> None:
         with torch.inference_mode(), self._backend._exact():
@@ -131,7 +134,9 @@ class Streamed:
 
     def segment(self, raw: Array) -> Array:
         whole = Roi.whole(raw.shape)
-        return self._engine.segment(raw, whole, whole, whole.shape).probability
+        return self._engine.segment(
+            BlockInput(raw, whole, whole, whole.shape)
+        ).probability
 
     def forward(self) -> None:
         streams = self._backend._streams

@@ -11,8 +11,8 @@ import numpy as np
 from blockseg.core.cubes import cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.reads import note_read
+from blockseg.inference.block_input import BlockInput, InferenceMask
 from blockseg.inference.path_opening import SEEN, path_opening_score
-from blockseg.inference.window_layout import InferenceMask
 from blockseg.io.holes.mended_volume import looked_at
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Chosen:
     roi: Roi
     """Box around it, inside the block; empty if there is nothing."""
 
-    wanted: InferenceMask
+    mask: InferenceMask
     """Which of its voxels."""
 
     skipped: int
@@ -202,10 +202,9 @@ def infer_filtered(
             raw = volume.read(around)
             note_read(raw)
         read += raw.nbytes
+        block = BlockInput(raw, around, chosen.roi, volume.shape, chosen.mask)
         with inferring():
-            segmented = engine.segment(
-                raw, around, chosen.roi, volume.shape, chosen.wanted
-            )
+            segmented = engine.segment(block)
         computed, note = segmented.computed, segmented.note
         probability[chosen.roi.slices(write_roi.start)] = segmented.probability
     if core.missing is not None:

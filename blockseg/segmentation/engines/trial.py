@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi
     from blockseg.core.specs import Affine, AffineField, BackendSpec
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmenter
-    from blockseg.inference.parity import Sample
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
@@ -72,8 +72,8 @@ class EngineEvaluator:
     def __init__(self, trial: EngineCriteria, volume: Volume) -> None:
         self.trial = trial
         self._volume = volume
-        self._samples: list[Sample] | None = None
-        self._wanted: dict[BackendSpec, list[NDArray[np.float32]]] = {}
+        self._samples: list[BlockInput] | None = None
+        self._expected: dict[BackendSpec, list[NDArray[np.float32]]] = {}
 
     def make(self, spec: BackendSpec) -> Segmenter:
         """Build an engine for the volume."""
@@ -89,10 +89,10 @@ class EngineEvaluator:
         """
         if _is_reference(spec):
             return ""
-        samples, wanted = self._prepared(spec)
+        samples, expected = self._prepared(spec)
         if not samples:
             return _NOTHING_READ
-        found = compared(engine, samples, wanted, self.trial.threshold)
+        found = compared(engine, samples, expected, self.trial.threshold)
         return found.problem(TOLERANCES[spec.precision])
 
     def evaluate(
@@ -101,7 +101,7 @@ class EngineEvaluator:
         """Try an engine, and time it if it may be used; raises nothing of a device."""
         unused = EngineEvaluation(spec.name, spec.precision, spec.device, spec.core)
         try:
-            samples, wanted = self._prepared(spec)
+            samples, expected = self._prepared(spec)
         except (BlocksegError, RuntimeError) as error:
             text = " ".join(str(error).split()) or type(error).__name__
             return replace(
@@ -112,26 +112,26 @@ class EngineEvaluator:
         trial = self.trial
         step = trial.field.alignment
         return evaluate_engine(
-            spec, step, self.make, samples, wanted, trial.threshold, clock
+            spec, step, self.make, samples, expected, trial.threshold, clock
         )
 
     def forget(self) -> None:
         """Keep no window in memory; they are read again if they are needed again."""
         self._samples = None
-        self._wanted.clear()
+        self._expected.clear()
 
     def _prepared(
         self, spec: BackendSpec
-    ) -> tuple[list[Sample], list[NDArray[np.float32]]]:
+    ) -> tuple[list[BlockInput], list[NDArray[np.float32]]]:
         trial = self.trial
         if self._samples is None:
             self._samples = read_samples(self._volume, trial.windows, trial.field)
         reference = reference_spec(spec)
-        if self._samples and reference not in self._wanted:
-            self._wanted[reference] = reference_probability(
+        if self._samples and reference not in self._expected:
+            self._expected[reference] = reference_probability(
                 reference, trial.affine, self._samples
             )
-        return self._samples, self._wanted.get(reference, [])
+        return self._samples, self._expected.get(reference, [])
 
 
 def engine_for(

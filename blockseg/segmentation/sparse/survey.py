@@ -15,6 +15,7 @@ from blockseg.core.cubes import TILE, cube_box, cube_counts, spread, voxels_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.make_engine import make_engine
 from blockseg.inference.path_opening import SEEN, path_opening_score
 from blockseg.io.chunk_memory import readers
@@ -308,7 +309,7 @@ class Survey:
                 except VolumeError:
                     continue
                 raw = seen.voxels
-                done = engine.segment(raw, around, cube, shape)
+                done = engine.segment(BlockInput(raw, around, cube, shape))
                 foreground = done.probability >= self._decisions.threshold
                 if seen.missing is not None:
                     foreground &= ~seen.missing[cube.slices(around.start)]
