@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def open_read_only(
     limits: ReadLimits,
     *,
     reverse_axes: bool = False,
-    **options: Any,
+    metadata: str = "",
 ) -> Callable[[Index], Callable[[], NDArray[Any]]]:
     """Return a function that begins to read a part of a stored array, axes in C order.
 
@@ -69,8 +70,8 @@ def open_read_only(
         Memory and threads.
     reverse_axes
         Whether the driver counts the fastest axis first.
-    options
-        More of the driver's specification.
+    metadata
+        JSON that tensorstore takes the array's metadata to be; empty to read its own.
 
     Raises
     ------
@@ -84,19 +85,19 @@ def open_read_only(
             "file_io_concurrency": {"limit": limits.io_threads},
         }
     )
-    assume = options.pop("assume_metadata", False)
+    assumed = {"metadata": json.loads(metadata)} if metadata else {}
     store = ts.open(
         {
             "driver": driver,
             "kvstore": {"driver": "file", "path": f"{folder}/"},
             "recheck_cached_data": False,
             "recheck_cached_metadata": False,
-            **options,
+            **assumed,
         },
         open=True,
         read=True,
         write=False,
-        assume_metadata=assume,
+        assume_metadata=bool(assumed),
         context=context,
     ).result()
     if reverse_axes:

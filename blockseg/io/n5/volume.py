@@ -9,7 +9,8 @@ from blockseg.core.errors import VolumeError
 from blockseg.io.axes import AxisSelection
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, number_type, one_line
-from blockseg.io.n5.layout import n5_image, n5_metadata
+from blockseg.io.n5.attributes import read_attributes
+from blockseg.io.n5.layout import n5_image
 
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
@@ -40,8 +41,8 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
         where=layout.name,
     )
     number_type(layout)
-    metadata = n5_metadata(layout)
-    codec = metadata["compression"]["type"]
+    attributes = read_attributes(layout.folder)
+    codec = attributes.compression
     if codec not in _CODECS:
         message = (
             f"{layout.name} is compressed with {codec}, which no library here reads; "
@@ -56,8 +57,7 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
             layout.folder,
             limits,
             reverse_axes=True,
-            metadata=metadata,
-            assume_metadata=True,
+            metadata=attributes.storage(),
         )
     except OPENING_ERRORS as error:
         message = f"{layout.name} cannot be opened: {one_line(error)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.io.axes import AxisSelection
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, number_type, one_line
-from blockseg.io.layout import load_json
-from blockseg.io.zarr.codec_keys import unknown_codec_keys, with_plain_codecs
+from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
 from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from blockseg.io.layout import ArrayLayout
 
 __all__ = ["open_zarr", "read_zarr_array"]
-
-_MAY_BE_NULL = ("dimension_separator", "consolidated_metadata")
 
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
@@ -82,30 +79,14 @@ def _tensorstore(
     try:
         return open_read_only(driver, layout.folder, limits)
     except OPENING_ERRORS:
-        stated, version = _stated(layout)
-        plain = with_plain_codecs(_said(stated), version)
-        if plain == stated:
+        plain = plain_metadata(layout)
+        if not plain:
             raise
-        return open_read_only(
-            driver, layout.folder, limits, metadata=plain, assume_metadata=True
-        )
-
-
-def _stated(layout: ArrayLayout) -> tuple[dict[str, Any], Literal[2, 3]]:
-    if layout.format == "zarr2":
-        return load_json(layout.folder / ".zarray") or {}, 2
-    return load_json(layout.folder / "zarr.json") or {}, 3
-
-
-def _said(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return metadata without keys that say nothing, and that tensorstore refuses so."""
-    empty = [key for key in _MAY_BE_NULL if metadata.get(key, "") is None]
-    return {key: value for key, value in metadata.items() if key not in empty}
+        return open_read_only(driver, layout.folder, limits, metadata=plain)
 
 
 def _why_not(layout: ArrayLayout, error: Exception) -> str:
-    stated, version = _stated(layout)
-    unknown = unknown_codec_keys(stated, version)
+    unknown = unknown_codec_keys(layout)
     if unknown:
         return (
             f"{layout.name} cannot be opened: no library here knows "
