@@ -55,7 +55,7 @@ class BlockInput:
     """Voxels of the volume along (z, y, x)."""
 
     mask: InferenceMask | None = None
-    """What of the write ROI to infer, None for all. Windows without such a voxel are
+    """Voxels of the write ROI to infer, None for all of them. Windows without such a voxel are
     left out, and all others are as they would be without a mask."""
 
     def __post_init__(self) -> None:
