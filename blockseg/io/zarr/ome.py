@@ -11,7 +11,7 @@ from blockseg.core.space import Space, Vector
 from blockseg.io.axes import default_axes
 from blockseg.io.axis_names import letter_of
 from blockseg.io.units import micrometres
-from blockseg.io.zarr.ome_transforms import NoScaleError, compose, name_of
+from blockseg.io.zarr.ome_transforms import NoScaleError, Transformation, compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,10 +126,12 @@ def space_of(
 
 def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
     systems = _systems(multiscale)
-    outer = _list_of(multiscale, "coordinateTransformations")
+    outer = _transformations(multiscale, "coordinateTransformations")
     found = []
     for dataset in multiscale["datasets"]:
-        inner = _list_of(dataset, "coordinateTransformations", "transformations")
+        inner = _transformations(
+            dataset, "coordinateTransformations", "transformations"
+        )
         chain = _chain(inner)
         entries = _axes(multiscale, systems, chain)
         if systems:
@@ -154,7 +156,7 @@ def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
 
 
 def _space(
-    chain: Sequence[dict[str, Any]],
+    chain: Sequence[Transformation],
     names: Sequence[str],
     zyx: Sequence[int],
     units: Sequence[Any],
@@ -184,7 +186,7 @@ def _systems(multiscale: dict[str, Any]) -> dict[str, list[Any]]:
 def _axes(
     multiscale: dict[str, Any],
     systems: dict[str, list[Any]],
-    chain: Sequence[dict[str, Any]],
+    chain: Sequence[Transformation],
 ) -> list[Any]:
     if systems:
         target = systems.get(_end(chain))
@@ -195,23 +197,23 @@ def _axes(
     return list(default_axes(5)) if entries is None else list(entries)
 
 
-def _chain(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _chain(entries: Sequence[Transformation]) -> list[Transformation]:
     """Return what leads from the array to its first coordinate system."""
-    if not all(_ends(entry) for entry in entries):
+    if not all(entry.linked for entry in entries):
         return list(entries)  # up to 0.5: one after the other
-    chain: list[dict[str, Any]] = []
+    chain: list[Transformation] = []
     for entry in entries:
-        if not chain or name_of(entry["input"]) == name_of(chain[-1]["output"]):
+        if not chain or entry.source == chain[-1].target:
             chain.append(entry)
     return chain
 
 
 def _onwards(
-    chain: list[dict[str, Any]],
+    chain: list[Transformation],
     entries: list[Any],
-    outer: Sequence[dict[str, Any]],
+    outer: Sequence[Transformation],
     systems: dict[str, list[Any]],
-) -> tuple[list[dict[str, Any]], list[Any]]:
+) -> tuple[list[Transformation], list[Any]]:
     """Go on to a system that measures, where the array's first one does not.
 
     Returns
@@ -223,12 +225,11 @@ def _onwards(
     ways, seen = [(chain, entries)], {_end(chain)}
     for way, _ in ways:
         for entry in outer:
-            target = name_of(entry.get("output"))
-            axes = systems.get(target, [])
-            if name_of(entry.get("input")) != _end(way) or target in seen:
+            axes = systems.get(entry.target, [])
+            if entry.source != _end(way) or entry.target in seen:
                 continue
             if len(axes) == len(entries):
-                seen.add(target)
+                seen.add(entry.target)
                 ways.append(([*way, entry], axes))
     return next((way for way in ways if _measures(way[1])), ways[0])
 
@@ -239,12 +240,12 @@ def _measures(entries: Sequence[Any]) -> bool:
     return all(of.get(name) is not None for name in "zyx")
 
 
-def _end(chain: Sequence[dict[str, Any]]) -> str:
-    return name_of(chain[-1].get("output")) if chain else ""
+def _end(chain: Sequence[Transformation]) -> str:
+    return chain[-1].target if chain else ""
 
 
-def _ends(entry: object) -> bool:
-    return isinstance(entry, dict) and {"input", "output"} <= entry.keys()
+def _transformations(holder: dict[str, Any], *keys: str) -> list[Transformation]:
+    return list(map(Transformation.from_plain, _list_of(holder, *keys)))
 
 
 def _list_of(holder: dict[str, Any], *keys: str) -> list[Any]:
