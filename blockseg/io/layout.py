@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
-from blockseg.io.axes import named_axes, renamed_space
+from blockseg.io.axes import AxisSelection, named_axes, renamed_space
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
 
-    from blockseg.core.specs import Format
+    from blockseg.core.specs import Format, VolumeSpec
     from blockseg.io.axis_names import AxisNames
 
 __all__ = ["LABEL_MULTISET", "AbsentLevel", "ArrayLayout", "ImageLayout", "load_json"]
@@ -118,6 +118,22 @@ class ArrayLayout:
         given = named_axes(axes, self.axes, self.name)
         space = renamed_space(self.space, self.axes, given)
         return replace(self, axes=given, space=space)
+
+    def selection(self, spec: VolumeSpec) -> AxisSelection:
+        """Return which part of the array a volume is.
+
+        Raises
+        ------
+        VolumeError
+            If the array has no such axes.
+        """
+        return AxisSelection.choose(
+            named_axes(spec.axes, self.axes, self.name),
+            self.shape,
+            channel=spec.channel,
+            timepoint=spec.timepoint,
+            where=self.name,
+        )
 
     def chunk_file(self, position: tuple[int, ...]) -> Path:
         """Return where the chunk file (the shard) at ``position`` of its grid lies."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import tensorstore as ts
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from blockseg.io.axes import Index
 
-__all__ = ["LARGE_CHUNK", "OPENING_ERRORS", "ReadLimits", "open_read_only"]
+__all__ = [
+    "LARGE_CHUNK",
+    "OPENING_ERRORS",
+    "BeginRead",
+    "ReadLimits",
+    "open_read_only",
+]
+
+BeginRead: TypeAlias = "Callable[[Index], Callable[[], NDArray[Any]]]"
+"""Begins to read the part of a stored array (C order) under a tuple of slices, and
+returns what waits for it."""
 
 _INDEX_BYTES = 4 * 2**20  # tensorstore's own cache: indices of shards, no more
 
@@ -55,10 +65,8 @@ def open_read_only(
     *,
     reverse_axes: bool = False,
     metadata: str = "",
-) -> Callable[[Index], Callable[[], NDArray[Any]]]:
-    """Return a function that begins to read a part of a stored array, axes in C order.
-
-    What it returns waits for that part.
+) -> BeginRead:
+    """Open a stored array, axes in C order.
 
     Parameters
     ----------

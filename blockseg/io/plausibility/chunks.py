@@ -13,7 +13,6 @@ import numpy as np
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
-from blockseg.io.axes import AxisSelection, named_axes
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.axes import AxisSelection
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.protocol import Volume
 
@@ -76,14 +76,7 @@ def chunks_are_stored(
     if spec.format not in ("zarr2", "zarr3", "n5"):
         return
     layout = array_layout(spec)
-    axes = named_axes(spec.axes, layout.axes, layout.name)
-    selection = AxisSelection.choose(
-        axes,
-        layout.shape,
-        channel=spec.channel if "c" in axes else None,
-        timepoint=spec.timepoint if "t" in axes else None,
-        where=layout.name,
-    )
+    selection = layout.selection(spec)
     sample = _look(layout, selection)
     if layout.format == "n5":
         _check_blocks(sample)

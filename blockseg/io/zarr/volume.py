@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.io.axes import AxisSelection
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
-from blockseg.io.chunks.volume import ChunkedVolume, number_type, one_line
+from blockseg.io.chunks.volume import ChunkedVolume, one_line
 from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
 from blockseg.io.zarr.layout import zarr_image
 
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.axes import Index
+    from blockseg.io.chunks.tensorstores import BeginRead
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["open_zarr", "read_zarr_array"]
+__all__ = ["open_zarr"]
 
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
@@ -39,30 +39,11 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
     if image is None or image.path != image.levels[0].path:
         message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
         raise VolumeError(message)
-    layout = image.levels[0].renamed(spec.axes)
-    selection = AxisSelection.choose(
-        layout.axes,
-        layout.shape,
-        channel=spec.channel,
-        timepoint=spec.timepoint,
-        where=layout.name,
-    )
-    number_type(layout)
-    limits = (limits or ReadLimits()).for_chunks(layout.chunk_bytes)
-    begin = read_zarr_array(layout, limits)
-    return ChunkedVolume(spec, layout, selection, begin, open_zarr, limits.cache_bytes)
+    array, limits = image.levels[0], limits or ReadLimits()
+    return ChunkedVolume(spec, array, _open_array, open_zarr, limits)
 
 
-def read_zarr_array(
-    layout: ArrayLayout, limits: ReadLimits
-) -> Callable[[Index], Callable[[], NDArray[Any]]]:
-    """Return a function that begins to read a part; what it returns waits for it.
-
-    Raises
-    ------
-    VolumeError
-        If neither library can read it.
-    """
+def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     try:
         return _tensorstore(layout, limits)
     except OPENING_ERRORS as error:
@@ -72,9 +53,7 @@ def read_zarr_array(
         return reader
 
 
-def _tensorstore(
-    layout: ArrayLayout, limits: ReadLimits
-) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+def _tensorstore(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     driver = "zarr" if layout.format == "zarr2" else "zarr3"
     try:
         return open_read_only(driver, layout.folder, limits)
@@ -99,9 +78,7 @@ def _why_not(layout: ArrayLayout, error: Exception) -> str:
     )
 
 
-def _zarr_python(
-    layout: ArrayLayout,
-) -> Callable[[Index], Callable[[], NDArray[Any]]] | None:
+def _zarr_python(layout: ArrayLayout) -> BeginRead | None:
     import zarr
 
     version = 2 if layout.format == "zarr2" else 3
