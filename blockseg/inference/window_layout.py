@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.geometry import Roi, ceil_to
-from blockseg.inference.cover import cover, tiles
+from blockseg.inference.cover import cover, tiling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def windows(
 
 def _cores(block: BlockInput, field: Field, core: Zyx) -> Iterator[Roi]:
     write_roi, mask = block.write_roi, block.mask
-    every = tiles(write_roi.aligned(field.alignment), core)
+    every = tiling(write_roi.aligned(field.alignment), core)
     if mask is None:
         return every
     if mask.step is not None:

@@ -33,8 +33,8 @@ __all__ = [
 SQUARE = 8
 """Edge of the least square that is flat, in voxels."""
 
-_STEP = SQUARE // 2  # of the lattice of which every square holds a whole cell
-_FEW = 8  # one cell in so many
+_STEP = SQUARE // 2  # of the lattice: every square holds a whole small square of it
+_FEW = 8  # one of them in so many
 _PLANES = ((1, 2), (0, 2), (0, 1))
 
 
@@ -54,7 +54,7 @@ def flat_voxels(raw: NDArray[Any], rule: HoleRule) -> NDArray[np.bool_] | None:
     if min(raw.shape) >= SQUARE and (bits == bits[0, 0, 0]).all():
         return np.ones(raw.shape, bool) if rule.holds(raw[:1, :1, :1]).all() else None
     corners = [
-        _cells(bits, raw, rule, axes)
+        _small_squares(bits, raw, rule, axes)
         for axes in _PLANES
         if min(raw.shape[axis] for axis in axes) >= SQUARE
     ]
@@ -103,12 +103,12 @@ def bits_of(raw: NDArray[Any]) -> NDArray[Any]:
     return raw.view(f"i{raw.dtype.itemsize}")
 
 
-def _cells(
+def _small_squares(
     bits: NDArray[Any], raw: NDArray[Any], rule: HoleRule, axes: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """Return a box, by two corners, around flat cells of 4×4 voxels at multiples of 4.
+    """Return a box, by two corners, around flat squares of 4×4 voxels at multiples of 4.
 
-    Every flat square holds one of them whole. Shape (2, 3); (0, 3) if there is none.
+    Every flat :data:`SQUARE` holds one of them whole. Shape (2, 3); (0, 3) if there is none.
     """
     lattice = [slice(None)] * 3
     for axis in axes:
