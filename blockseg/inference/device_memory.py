@@ -21,7 +21,7 @@ __all__ = ["device_bytes", "host_bytes", "largest_edge"]
 
 _LARGEST = 320  # voxels: beyond it blocks are large, and margins hardly matter
 _SMALLEST = 32
-_USABLE = 0.8  # of what is free: others may come, and memory is taken in pieces
+_USABLE = 0.8  # of what is free: others may come, and allocations leave gaps
 
 _LIBRARIES = 3 * 2**30  # of main memory: a process with CUDA's libraries loaded
 _BUFFERS = 4  # windows in pinned memory: read ahead, copied, computed, given
