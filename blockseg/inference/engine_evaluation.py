@@ -13,8 +13,8 @@ from blockseg.core.errors import (
     DeviceMemoryError,
     MissingExtraError,
 )
-from blockseg.inference.halving import halved
 from blockseg.inference.parity import TOLERANCES, compared
+from blockseg.inference.window_memory import halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ from blockseg.core.errors import (
     DeviceMemoryError,
 )
 from blockseg.core.text import times
-from blockseg.inference.halving import halved
+from blockseg.inference.window_memory import halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

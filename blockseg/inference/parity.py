@@ -15,7 +15,7 @@ import numpy as np
 from blockseg.core.errors import DeviceMemoryError
 from blockseg.inference.backends.table import make_backend, reference_of
 from blockseg.inference.engine import Engine
-from blockseg.inference.halving import halved
+from blockseg.inference.window_memory import halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Format, VolumeSpec
     from blockseg.io.axis_names import AxisNames
 
-__all__ = ["LABEL_MULTISET", "AbsentLevel", "ArrayLayout", "ImageLayout", "load_json"]
+__all__ = [
+    "LABEL_MULTISET",
+    "AbsentLevel",
+    "ArrayLayout",
+    "ImageLayout",
+    "joined",
+    "load_json",
+]
 
 LABEL_MULTISET = "Paintera label multiset"
 """Stored type of arrays whose blocks list several labels a voxel, in bytes that their
@@ -170,6 +177,11 @@ class ImageLayout:
 
     absent: tuple[AbsentLevel, ...] = ()
     """Levels that are declared, but not on disk."""
+
+
+def joined(*parts: str) -> str:
+    """Return a path inside a container from its parts, of which some may be empty."""
+    return "/".join(filter(None, parts))
 
 
 def load_json(file: Path) -> dict[str, Any] | None:

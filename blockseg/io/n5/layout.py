@@ -18,6 +18,7 @@ from blockseg.io.layout import (
     AbsentLevel,
     ArrayLayout,
     ImageLayout,
+    joined,
 )
 from blockseg.io.n5.attributes import perhaps_attributes, read_attributes
 from blockseg.io.n5.space import n5_space
@@ -71,7 +72,7 @@ def n5_image(container: Path, path: str) -> ImageLayout | None:
     if not levels:
         return None
     arrays = [
-        _array(container, _join(path, name), read_attributes(folder / name))
+        _array(container, joined(path, name), read_attributes(folder / name))
         for _, name in levels
     ]
     return ImageLayout(path, tuple(arrays), tuple(_absent(folder, attributes, levels)))
@@ -91,7 +92,7 @@ def _search(container: Path, path: str, depth: int) -> Iterator[str]:
         children = [p.name for p in folder.iterdir() if p.is_dir()]
         for name in sorted(children, key=_natural):
             if not name.startswith("."):
-                yield from _search(container, _join(path, name), depth - 1)
+                yield from _search(container, joined(path, name), depth - 1)
 
 
 def _levels(folder: Path) -> list[tuple[int, str]]:
@@ -174,7 +175,3 @@ def _numpy_dtype(stored: str) -> np.dtype[Any] | None:
 def _natural(name: str) -> list[tuple[float, str]]:
     parts = re.split(r"(\d+)", name)
     return [(int(p), "") if p.isdigit() else (math.inf, p) for p in parts]
-
-
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)

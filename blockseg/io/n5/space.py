@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from blockseg.core.space import Space
 from blockseg.io.axis_names import letter_of
 from blockseg.io.factors import factor_between
-from blockseg.io.zarr.ome import space_of
+from blockseg.io.units import space_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
-from blockseg.core.space import Space, Vector
+from blockseg.core.space import Space
 from blockseg.io.axes import default_axes
 from blockseg.io.axis_names import letter_of
-from blockseg.io.units import micrometres
+from blockseg.io.units import micrometres, space_of
 from blockseg.io.zarr.ome_transforms import NoScaleError, Transformation, compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Dataset", "read_multiscales", "space_of"]
+__all__ = ["Dataset", "read_multiscales"]
 
 _LETTERS = {"time": "t", "channel": "c"}
 
@@ -73,55 +72,6 @@ def read_multiscales(
             "them"
         )
         raise VolumeError(message) from error
-
-
-def space_of(
-    scale: Sequence[float],
-    place: Sequence[float],
-    units: object,
-    problem: str = "",
-) -> Space:
-    """Return a space from numbers along (z, y, x), whatever their unit.
-
-    Parameters
-    ----------
-    scale
-        Voxel size; numbers that no voxel can have make the space's problem.
-    place
-        Centre of the first voxel.
-    units
-        Three names of units, or anything else if there are none.
-    problem
-        Why no numbers could be read, where that is so.
-    """
-    flipped = [
-        f"{name} ({s:g})"
-        for name, s in zip("zyx", scale, strict=True)
-        if -math.inf < s < 0
-    ]
-    if not problem and not all(math.isfinite(s) and s > 0 for s in scale):
-        numbers = ",".join(f"{s:g}" for s in scale)
-        problem = (
-            f"its metadata flip the axis {' and '.join(flipped)}, which blockseg does not"
-            if flipped and all(math.isfinite(s) and s for s in scale)
-            else f"its metadata state a voxel size of {numbers} (z,y,x), which none can be"
-        )
-    if not problem and not all(map(math.isfinite, place)):
-        numbers = ",".join(f"{t:g}" for t in place)
-        problem = f"its metadata place the first voxel at {numbers} (z,y,x)"
-    if problem:
-        return Space(problem=problem)
-    named = list(units) if isinstance(units, (list, tuple)) else [None] * 3
-    factors = [micrometres(unit) for unit in named]
-    known = [factor for factor in factors if factor is not None]
-    if len(known) != 3:
-        odd = next((str(n) for n in named if n and micrometres(n) is None), "")
-        return Space(_vector(scale), None, _vector(place), stated_unit=odd)
-    return Space(
-        _vector(s * f for s, f in zip(scale, known, strict=True)),
-        "micrometer",
-        _vector(t * f for t, f in zip(place, known, strict=True)),
-    )
 
 
 def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
@@ -264,8 +214,3 @@ def _letter(entry: dict[str, str] | str) -> str:
 
 def _unit(entry: dict[str, str] | str) -> Any:
     return entry.get("unit") if isinstance(entry, dict) else None
-
-
-def _vector(values: Any) -> Vector:
-    z, y, x = (float(value) for value in values)
-    return (z, y, x)

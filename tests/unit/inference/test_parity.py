@@ -19,7 +19,6 @@ from blockseg.inference.engine_evaluation import (
     evaluate_engine,
     fastest,
 )
-from blockseg.inference.halving import halved
 from blockseg.inference.parity import (
     TOLERANCES,
     Agreement,
@@ -28,6 +27,7 @@ from blockseg.inference.parity import (
     reference_probability,
     reference_spec,
 )
+from blockseg.inference.window_memory import halved
 from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
