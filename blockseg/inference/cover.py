@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.cubes import by_cube
 from blockseg.core.geometry import Roi, floor_to, to_zyx
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def cover(mask: NDArray[np.bool_], region: Roi, core: Zyx, step: int) -> Iterato
     step
         Boxes start at multiples of this many voxels of the volume, or where others end.
     """
-    tiles = _tiles(mask, region, step)
+    tiles = by_cube(mask, region, step)
     first = [floor_to(a, step) for a in region.start]
     spans = [n // step for n in core]
     starts = list(_in_rows(mask, region, core, step))
@@ -97,15 +98,6 @@ def _greedy(tiles: NDArray[np.bool_], spans: Zyx) -> list[Zyx]:
             left[tuple(slice(a, a + n) for a, n in zip(start, spans, strict=True))] = 0
             found.append(start)
     return found
-
-
-def _tiles(mask: NDArray[np.bool_], region: Roi, step: int) -> NDArray[np.bool_]:
-    """Return which tiles of ``step`` voxels hold anything of a mask."""
-    tiles = mask
-    for axis, (a, b) in enumerate(zip(region.start, region.stop, strict=True)):
-        cuts = np.arange(floor_to(a, step), b, step) - a
-        tiles = np.logical_or.reduceat(tiles, np.maximum(cuts, 0), axis)
-    return tiles
 
 
 def _starts(mask: ArrayLike, first: int, length: int, step: int) -> Iterator[int]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SQUARE",
     "bits_of",
-    "box_around",
     "flat_voxels",
     "holes_of",
     "opened",
@@ -137,16 +136,6 @@ def _small_squares(
     for a, b in every:
         same &= first == shifted(a, b)
     return _corners(same, axes)
-
-
-def box_around(mask: NDArray[np.bool_], start: Zyx) -> Roi:
-    """Return the box around the voxels of a mask that begins at ``start``."""
-    ends = []
-    for axes in ((1, 2), (0, 2), (0, 1)):
-        found = np.flatnonzero(mask.any(axis=axes))
-        ends.append((found[0], found[-1] + 1))
-    box = Roi(to_zyx(a for a, _ in ends), to_zyx(b for _, b in ends))
-    return box.shifted(start)
 
 
 def opened(mask: NDArray[np.bool_], first: int, second: int) -> NDArray[np.bool_]:
