@@ -31,6 +31,7 @@ from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.inference.backends.table import default_backend, make_backend
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.morphology.centreline import skeleton
 from blockseg.networks.weights_info import default_weights, load_info
@@ -96,8 +97,10 @@ def measured(
     """Segment a block and count its cells, each several times."""
     shape = to_zyx(raw.shape)
     roi = Roi.whole(shape)
-    p = engine.segment(raw, roi, roi, shape).probability
-    infer = cpu_seconds(lambda: engine.segment(raw, roi, roi, shape), repeat)
+    p = engine.segment(BlockInput(raw, roi, roi, shape)).probability
+    infer = cpu_seconds(
+        lambda: engine.segment(BlockInput(raw, roi, roi, shape)), repeat
+    )
     measure = cpu_seconds(
         lambda: cubes_to_bytes(count_cubes(raw, p, roi, scale)), 3 * repeat
     )

@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu.count_kernels [--window 300] [--json FILE] [--quick]
 
-Counts the multiply-adds of each layer, those that the cells of the kernels make of them,
+Counts the multiply-adds of each layer, those that the tiles of the kernels make of them,
 and the bytes to and from the device's memory; predicts the time on an H100 from its data
 sheet; and compiles every kernel of a window for cards that are not here, with the
 assembler that comes with Triton, for the registers and the shared memory that it takes.

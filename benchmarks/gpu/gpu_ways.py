@@ -18,7 +18,8 @@ from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.device.protocol import RawWindow
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.torch import TorchBackend
-from blockseg.inference.cover import tiles
+from blockseg.inference.block_input import BlockInput
+from blockseg.inference.cover import tiling
 from blockseg.inference.engine import Engine
 from blockseg.networks.registry import Network, build
 from blockseg.networks.weights import load_weights
@@ -72,17 +73,17 @@ class Padded:
     def __init__(self, network: Network, core: Zyx, by: Affine, device: str) -> None:
         self._network = network.to(device).eval()
         self._core, self._by, self._device = core, by, device
-        self._piece = torch.randn((1, 1, *core), device=device)
+        self._window = torch.randn((1, 1, *core), device=device)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 
     def segment(self, raw: Array) -> Array:
         out = np.zeros(raw.shape, np.uint8)
         whole = Roi.whole(raw.shape)
-        for piece in tiles(whole, self._core):
-            part = piece.intersection(whole)
+        for core in tiling(whole, self._core):
+            part = core.intersection(whole)
             tile = np.zeros(self._core, np.float32)
-            inner = part.slices(piece.start)
+            inner = part.slices(core.start)
             tile[inner] = (raw[part.slices()] - self._by.offset) / self._by.scale
             with torch.inference_mode():
                 logits = self._network(
@@ -94,10 +95,10 @@ class Padded:
 
     def forward(self) -> None:
         with torch.inference_mode():
-            self._network(self._piece)
+            self._network(self._window)
 
     def close(self) -> None:
-        del self._network, self._piece
+        del self._network, self._window
 
 
 class Windowed:
@@ -112,7 +113,9 @@ class Windowed:
 
     def segment(self, raw: Array) -> Array:
         whole = Roi.whole(raw.shape)
-        return self._engine.segment(raw, whole, whole, whole.shape).probability
+        return self._engine.segment(
+            BlockInput(raw, whole, whole, whole.shape)
+        ).probability
 
     def forward(self) -> None:
         with torch.inference_mode(), self._backend._exact():
@@ -131,7 +134,9 @@ class Streamed:
 
     def segment(self, raw: Array) -> Array:
         whole = Roi.whole(raw.shape)
-        return self._engine.segment(raw, whole, whole, whole.shape).probability
+        return self._engine.segment(
+            BlockInput(raw, whole, whole, whole.shape)
+        ).probability
 
     def forward(self) -> None:
         streams = self._backend._streams

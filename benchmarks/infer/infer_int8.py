@@ -30,6 +30,7 @@ from benchmarks.infer.infer_volume import (
 )
 from benchmarks.infer.infer_ways import OpenVinoWith
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.networks.receptive_field import REACH
 from blockseg.networks.weights import load_weights
@@ -162,7 +163,7 @@ def main() -> int:
         for name, (image, by, inner, whole) in true.items():
             everything = Roi.whole(image.shape)
             engine = Engine(small, by)
-            got = engine.probability(image, everything, inner, image.shape)
+            got = engine.probability(BlockInput(image, everything, inner, image.shape))
             found = parity(got, whole)
             row["volumes"][Path(name).parent.name or name] = found
             text += (

@@ -10,6 +10,7 @@ import tifffile
 
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Normalization
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.io.protocol import MemoryVolume
@@ -58,7 +59,7 @@ def segmented(image: np.ndarray, backend: Backend, by: Affine) -> np.ndarray:
     """Return the probability by windows of a backend."""
     whole = Roi.whole(image.shape)
     engine = Engine(backend, by)
-    found = engine.probability(image, whole, whole, whole.shape)
+    found = engine.probability(BlockInput(image, whole, whole, whole.shape))
     engine.close()
     return found
 

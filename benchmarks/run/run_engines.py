@@ -45,9 +45,11 @@ def engines(shape: Any, decisions: Any, workers: int, weights: str) -> dict[str,
 
 def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
     """Return what one engine takes for one worker's windows; see :func:`engines`."""
+    from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import BackendSpec
     from blockseg.inference.backends.table import default_backend, make_backend
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.window_layout import windows
 
     core = tuple(task["window"])
@@ -56,6 +58,8 @@ def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
     )
     field = backend.field
     shape = tuple(task["shape"])
+    voxels = np.broadcast_to(np.uint16(0), shape)
+    whole = Roi.whole(shape)
     grid = BlockGrid(
         shape, tuple(task["block"]), (field.reach,) * 3, None, field.alignment
     )
@@ -64,7 +68,11 @@ def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
     mine = [
         window
         for number in range(first, last)
-        for window in windows(grid.numbered(number).write_roi, shape, field, core)
+        for window in windows(
+            BlockInput(voxels, whole, grid.numbered(number).write_roi, shape),
+            field,
+            core,
+        )
     ]
     tile = np.random.default_rng(0).standard_normal(
         [n + 2 * field.reach for n in core], np.float32

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
+from blockseg.core.geometry import Roi, Zyx, ceil_to, floor_to, to_zyx
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,8 @@ __all__ = [
     "TILE",
     "CubeMask",
     "SkipCriteria",
+    "box_around",
+    "by_cube",
     "cube_box",
     "cube_counts",
     "spread",
@@ -88,6 +90,38 @@ def spread(
             shape[axis] = b - a
             out = out & inside.reshape(shape)
     return out
+
+
+def by_cube(
+    values: NDArray[Any], roi: Roi, edge: int = EDGE, add: np.ufunc = np.logical_or
+) -> NDArray[Any]:
+    """Return what the voxels of a region add up to in each cube that it touches.
+
+    Parameters
+    ----------
+    values
+        One a voxel, shape ``roi.shape``.
+    roi
+        Region of voxels.
+    edge
+        Of a cube.
+    add
+        How values add up.
+    """
+    for axis, (a, b) in enumerate(zip(roi.start, roi.stop, strict=True)):
+        cuts = np.arange(floor_to(a, edge), b, edge) - a
+        values = add.reduceat(values, np.maximum(cuts, 0), axis)
+    return values
+
+
+def box_around(mask: NDArray[np.bool_], start: Zyx) -> Roi:
+    """Return the box around the voxels of a mask that begins at ``start``."""
+    ends = []
+    for axes in ((1, 2), (0, 2), (0, 1)):
+        found = np.flatnonzero(mask.any(axis=axes))
+        ends.append((found[0], found[-1] + 1))
+    box = Roi(to_zyx(a for a, _ in ends), to_zyx(b for _, b in ends))
+    return box.shifted(start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ def times(shape: Iterable[object]) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message."""
-    lines = str(error).splitlines()
-    return lines[0] if lines and lines[0] else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def one_line(error: BaseException) -> str:

@@ -1,8 +1,8 @@
 """Traversal order of blocks, so that what is read for one serves its neighbours.
 
-A bar is a row of planes of a few blocks. Blocks are done plane after plane along the bar,
-then bar after bar: whoever keeps what the last two planes read decodes each chunk of a
-bar once, and only its sides again for the bars beside it. In which order the blocks of a
+A column is a row of planes of a few blocks. Blocks are done plane after plane along the
+column, then column after column: whoever keeps what the last two planes read decodes each
+chunk of a column once, and only its sides again for the columns beside it. In which order the blocks of a
 plane are done is all one to the reader, so those that are alike follow each other.
 """
 
@@ -27,22 +27,22 @@ __all__ = ["TraversalOrder"]
 
 @dataclass(frozen=True, slots=True)
 class TraversalOrder:
-    """A grid of blocks cut into bars.
+    """A grid of blocks cut into columns.
 
     Raises
     ------
     GeometryError
-        If a plane is thicker than one block along the bar, or has no blocks.
+        If a plane is thicker than one block along the column, or has no blocks.
     """
 
     counts: Zyx
     """Blocks of the grid along (z, y, x)."""
 
     axis: int
-    """Along which bars run: 0, 1 or 2."""
+    """Along which columns run: 0, 1 or 2."""
 
     plane: Zyx
-    """Blocks of a bar's plane along (z, y, x); one along ``axis``."""
+    """Blocks of a column's plane along (z, y, x); one along ``axis``."""
 
     kinds: tuple[tuple[int, ...], ...] = ()
     """For each axis the kind of each of its blocks. Blocks of the same three kinds need
@@ -54,7 +54,7 @@ class TraversalOrder:
             raise GeometryError(message)
 
     def ordered(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the same blocks, bar by bar.
+        """Return the same blocks, column by column.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class TraversalOrder:
         """
         index = np.unravel_index(np.asarray(blocks, np.int64), self.counts)
         across = [axis for axis in range(3) if axis != self.axis]
-        bar = [index[axis] // self.plane[axis] for axis in across]
+        column = [index[axis] // self.plane[axis] for axis in across]
         along = index[self.axis]
         within = [index[axis] for axis in across]
         if self.kinds:
@@ -72,7 +72,7 @@ class TraversalOrder:
             # To and fro: a plane begins with the kind that the one before ended with.
             within.insert(0, np.where(along % 2, -kind, kind))
         # lexsort takes the last key as the first to sort by
-        keys = (*reversed(within), along, bar[1], bar[0])
+        keys = (*reversed(within), along, column[1], column[0])
         return np.asarray(blocks, np.int64)[np.lexsort(keys)]
 
     def changes(self, lanes: int) -> int:
@@ -81,13 +81,13 @@ class TraversalOrder:
         Parameters
         ----------
         lanes
-            Each does its own stretch of the order, as
+            Each does its own work range of the order, as
             :class:`~blockseg.core.work_ranges.WorkRanges` gives them out at first.
         """
         order = self.ordered(np.arange(math.prod(self.counts), dtype=np.int64))
         index = np.unravel_index(order, self.counts)
-        columns = [np.asarray(of)[at] for of, at in zip(self.kinds, index, strict=True)]
-        kinds = np.stack(columns, axis=1)
+        of_axes = [np.asarray(of)[at] for of, at in zip(self.kinds, index, strict=True)]
+        kinds = np.stack(of_axes, axis=1)
         new = np.any(kinds[1:] != kinds[:-1], axis=1)
         new[[cut - 1 for cut in cuts(len(order), lanes)[1:-1]]] = True
         return 1 + int(new.sum())

@@ -1,4 +1,4 @@
-"""Work ranges: an order of blocks shared out in pieces as long as can be."""
+"""Work ranges: an order of blocks shared out in runs as long as can be."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["WorkRanges", "cuts"]
 
 
 def cuts(count: int, lanes: int) -> list[int]:
-    """Return where the first stretches of so many places begin, and where they end.
+    """Return where the first ranges of so many places begin, and where they end.
 
-    Without empty stretches: of three places five lanes get 0, 1, 2, 3.
+    Without empty ranges: of three places five lanes get 0, 1, 2, 3.
     """
     return sorted({count * n // lanes for n in range(lanes + 1)})
 
@@ -20,7 +20,7 @@ def cuts(count: int, lanes: int) -> list[int]:
 class WorkRanges:
     """Which places of an order each lane takes next.
 
-    The first lanes get equal stretches. One that has none left takes the far half of the
+    The first lanes get equal ranges. One that has none left takes the far half of the
     longest there is: neighbours in the order stay together, and nobody is idle while
     places are left, not even those of a lane that comes no more.
 
@@ -49,8 +49,8 @@ class WorkRanges:
         """Return up to ``count`` places in a row; none only where none is left."""
         if not self.left:
             return range(0)
-        stretch = self._claimed.get(lane) or self._claim()
-        taken, rest = stretch[:count], stretch[count:]
+        places = self._claimed.get(lane) or self._claim()
+        taken, rest = places[:count], places[count:]
         self._claimed[lane] = rest
         self.left -= len(taken)
         return taken
@@ -60,7 +60,7 @@ class WorkRanges:
             return self._unclaimed.pop(0)
         self._claimed = {lane: rest for lane, rest in self._claimed.items() if rest}
         longest = max(self._claimed, key=lambda lane: len(self._claimed[lane]))
-        stretch = self._claimed[longest]
-        middle = len(stretch) // 2
-        self._claimed[longest] = stretch[:middle]
-        return stretch[middle:]
+        places = self._claimed[longest]
+        middle = len(places) // 2
+        self._claimed[longest] = places[:middle]
+        return places[middle:]

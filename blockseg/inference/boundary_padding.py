@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.geometry import Roi, to_zyx
+
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.protocol import AxisMasks
@@ -22,29 +24,14 @@ class BoundaryPadding:
     uses up its margin on all other sides. So nothing beyond the volume is computed.
     """
 
-    start: Zyx
-    """First voxel inside the volume, in the window: 0, or its reach at a boundary."""
-
-    stop: Zyx
-    """First voxel after it: the window's length, or less at a boundary."""
+    roi: Roi
+    """The part, in the window."""
 
     low: tuple[bool, bool, bool]
-    """Whether there is a boundary at the start of z, y, x."""
+    """Whether there is a boundary at its start along z, y, x."""
 
     high: tuple[bool, bool, bool]
-    """Whether there is a boundary at the stop."""
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """Part of the window to infer."""
-        z, y, x = map(slice, self.start, self.stop)
-        return z, y, x
-
-    @property
-    def shape(self) -> Zyx:
-        """Its voxels along (z, y, x)."""
-        z, y, x = (b - a for a, b in zip(self.start, self.stop, strict=True))
-        return z, y, x
+    """Whether there is one at its stop."""
 
 
 def boundary_padding(
@@ -72,11 +59,7 @@ def boundary_padding(
             return None
         starts.append(start)
         stops.append(stop)
-    low = [start > 0 for start in starts]
-    high = [stop <= reach + n for stop, n in zip(stops, core, strict=True)]
-    return BoundaryPadding(
-        (starts[0], starts[1], starts[2]),
-        (stops[0], stops[1], stops[2]),
-        (low[0], low[1], low[2]),
-        (high[0], high[1], high[2]),
-    )
+    low_z, low_y, low_x = (start > 0 for start in starts)
+    z, y, x = (stop <= reach + n for stop, n in zip(stops, core, strict=True))
+    roi = Roi(to_zyx(starts), to_zyx(stops))
+    return BoundaryPadding(roi, (low_z, low_y, low_x), (z, y, x))

@@ -1,4 +1,4 @@
-"""Connected pieces of foreground, and which of them are long enough to be a neurite's."""
+"""Connected components of foreground, and which of them are long enough to be a neurite's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["LENGTH", "long_components", "spans"]
 
 LENGTH = 8
-"""Voxels along its longest axis that a piece of a neurite has at least.
+"""Voxels along its longest axis that a component of a neurite has at least.
 
 A point seen through a microscope is a spot of about two widths of the point spread,
 which is up to 4 voxels for volumes that show thin neurites; a neurite is longer.
@@ -22,7 +22,7 @@ which is up to 4 voxels for volumes that show thin neurites; a neurite is longer
 
 
 def spans(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
-    """Label the pieces of a mask, with 26 neighbours, and measure them.
+    """Label the components of a mask, with 26 neighbours, and measure them.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def spans(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], NDArray[np.int6
     Returns
     -------
     labels
-        Piece of each voxel, from 1; 0 outside of the mask.
+        Component of each voxel, from 1; 0 outside of the mask.
     lengths
-        Of the box around each piece along its longest axis; 0 for label 0.
+        Of the box around each component along its longest axis; 0 for label 0.
     """
     import cc3d
 
@@ -51,9 +51,9 @@ def spans(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], NDArray[np.int6
 def long_components(
     foreground: NDArray[np.bool_], roi: Roi, volume_shape: Zyx
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Tell pieces of neurites from specks, in a part of a volume.
+    """Tell components of neurites from specks, in a part of a volume.
 
-    A piece of LENGTH voxels may be a neurite, a shorter one is a speck. What a face of
+    A component of LENGTH voxels may be a neurite, a shorter one is a speck. What a face of
     the part cuts off shorter than that is neither: it may go on beyond.
 
     Parameters
@@ -68,10 +68,10 @@ def long_components(
     Returns
     -------
     neurites
-        Number of each voxel's piece, from 1, in the shape of ``foreground``; 0 where
+        Number of each voxel's component, from 1, in the shape of ``foreground``; 0 where
         there is none, or one that is too short.
     specks
-        Voxels of pieces that are too short.
+        Voxels of components that are too short.
     """
     labels, lengths = spans(foreground)
     cut = np.zeros(len(lengths), bool)

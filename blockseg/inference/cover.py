@@ -1,4 +1,4 @@
-"""Cover of the wanted parts of a region with windows of one shape."""
+"""Cover of an inference mask with windows of one shape."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.cubes import by_cube
 from blockseg.core.geometry import Roi, floor_to, to_zyx
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["cover", "tiles"]
+__all__ = ["cover", "tiling"]
 
 
-def tiles(region: Roi, core: Zyx) -> Iterator[Roi]:
+def tiling(region: Roi, core: Zyx) -> Iterator[Roi]:
     """Yield boxes of shape ``core`` that tile a region; the last ones overhang it."""
     axes = [
         range(a, b, n) for a, b, n in zip(region.start, region.stop, core, strict=True)
@@ -28,19 +29,17 @@ def tiles(region: Roi, core: Zyx) -> Iterator[Roi]:
         yield _box(to_zyx(start), core)
 
 
-def cover(
-    wanted: NDArray[np.bool_], region: Roi, core: Zyx, step: int
-) -> Iterator[Roi]:
-    """Yield boxes of shape ``core`` that cover what is wanted, which may overlap.
+def cover(mask: NDArray[np.bool_], region: Roi, core: Zyx, step: int) -> Iterator[Roi]:
+    """Yield boxes of shape ``core`` that cover a mask, which may overlap.
 
     The fewer of two covers, never more boxes than tiles of the region, if it starts at a
-    multiple of ``step``. In one, slabs along z begin where something is wanted, in them
-    rows along y, and in these boxes along x. In the other each box holds the first place
+    multiple of ``step``. In one, slabs along z begin where the mask does, in them rows
+    along y, and in these boxes along x. In the other each box holds the first place
     that is not yet covered, and as much besides as it can.
 
     Parameters
     ----------
-    wanted
+    mask
         What to cover, shape of ``region``.
     region
         Its place in the volume.
@@ -49,12 +48,12 @@ def cover(
     step
         Boxes start at multiples of this many voxels of the volume, or where others end.
     """
-    cells = _cells(wanted, region, step)
+    tiles = by_cube(mask, region, step)
     first = [floor_to(a, step) for a in region.start]
     spans = [n // step for n in core]
-    starts = list(_in_rows(wanted, region, core, step))
+    starts = list(_in_rows(mask, region, core, step))
     if min(spans) > 0:
-        greedy = _greedy(cells, to_zyx(spans))
+        greedy = _greedy(tiles, to_zyx(spans))
         if len(greedy) < len(starts):
             starts = [to_zyx(np.multiply(place, step) + first) for place in greedy]
     for start in starts:
@@ -62,20 +61,20 @@ def cover(
 
 
 def _in_rows(
-    wanted: NDArray[np.bool_], region: Roi, core: Zyx, step: int
+    mask: NDArray[np.bool_], region: Roi, core: Zyx, step: int
 ) -> Iterator[Zyx]:
-    for z in _starts(wanted.any(axis=(1, 2)), region.start[0], core[0], step):
-        slab = wanted[_within(z, core[0], region, 0)]
+    for z in _starts(mask.any(axis=(1, 2)), region.start[0], core[0], step):
+        slab = mask[_within(z, core[0], region, 0)]
         for y in _starts(slab.any(axis=(0, 2)), region.start[1], core[1], step):
             row = slab[:, _within(y, core[1], region, 1)]
             for x in _starts(row.any(axis=(0, 1)), region.start[2], core[2], step):
                 yield z, y, x
 
 
-def _greedy(cells: NDArray[np.bool_], spans: Zyx) -> list[Zyx]:
-    """Return where boxes of ``spans`` cells begin, each with the most that it can."""
-    left, found = cells.copy(), []
-    (depth, height, width), (_, rows, columns) = spans, cells.shape
+def _greedy(tiles: NDArray[np.bool_], spans: Zyx) -> list[Zyx]:
+    """Return where boxes of ``spans`` tiles begin, each with the most that it can."""
+    left, found = tiles.copy(), []
+    (depth, height, width), (_, rows, columns) = spans, tiles.shape
     for z in range(len(left)):
         while left[z].any():
             y, x = (int(i) for i in np.argwhere(left[z])[0])
@@ -101,17 +100,8 @@ def _greedy(cells: NDArray[np.bool_], spans: Zyx) -> list[Zyx]:
     return found
 
 
-def _cells(wanted: NDArray[np.bool_], region: Roi, step: int) -> NDArray[np.bool_]:
-    """Return which cells of ``step`` voxels hold anything wanted."""
-    cells = wanted
-    for axis, (a, b) in enumerate(zip(region.start, region.stop, strict=True)):
-        cuts = np.arange(floor_to(a, step), b, step) - a
-        cells = np.logical_or.reduceat(cells, np.maximum(cuts, 0), axis)
-    return cells
-
-
-def _starts(wanted: ArrayLike, first: int, length: int, step: int) -> Iterator[int]:
-    places = np.flatnonzero(wanted) + first
+def _starts(mask: ArrayLike, first: int, length: int, step: int) -> Iterator[int]:
+    places = np.flatnonzero(mask) + first
     stop = floor_to(first, step)
     while len(places):
         start = max(

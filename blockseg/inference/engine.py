@@ -17,7 +17,8 @@ import numpy as np
 from blockseg.core.errors import WeightsError
 from blockseg.core.geometry import Roi
 from blockseg.inference.backends.protocol import window_shape
-from blockseg.inference.window_layout import check_regions, nonfinite_voxels, windows
+from blockseg.inference.block_input import nonfinite_voxels
+from blockseg.inference.window_layout import windows
 from blockseg.normalization.affine import normalize
 
 if TYPE_CHECKING:
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.backends.protocol import Backend
-    from blockseg.inference.window_layout import InferenceMask
+    from blockseg.inference.block_input import BlockInput
 
 __all__ = ["Engine", "Segmented", "Segmenter"]
 
@@ -60,15 +60,8 @@ class Segmenter(Protocol):
         """Blocks that it takes at the same time; more would only wait."""
         ...
 
-    def segment(
-        self,
-        raw: npt.NDArray[Any],
-        read_roi: Roi,
-        write_roi: Roi,
-        volume_shape: Zyx,
-        wanted: InferenceMask | None = None,
-    ) -> Segmented:
-        """Return ``write_roi`` as bytes; see :meth:`Engine.probability`."""
+    def segment(self, block: BlockInput) -> Segmented:
+        """Return the write ROI of a block as bytes."""
         ...
 
     def close(self) -> None:
@@ -97,112 +90,63 @@ class Engine:
         self.backend = backend
         self.affine = affine
         self._lock = Lock()
-        self._tile: npt.NDArray[Any] = np.empty(
+        self._window: npt.NDArray[Any] = np.empty(
             window_shape(backend.core, backend.field.reach), backend.dtype
         )
 
-    def probability(
-        self,
-        raw: npt.NDArray[Any],
-        read_roi: Roi,
-        write_roi: Roi,
-        volume_shape: Zyx,
-        wanted: InferenceMask | None = None,
-    ) -> npt.NDArray[Any]:
-        """Return the foreground probability ``(z, y, x)`` of ``write_roi``.
-
-        Parameters
-        ----------
-        raw
-            Grey levels ``(z, y, x)`` of ``read_roi``, in the source's dtype.
-        read_roi
-            Exact where it contains ``write_roi`` grown outward to multiples of
-            the network's alignment and by its reach, as far as the volume goes; what
-            a smaller one lacks counts as background.
-        write_roi
-            Region to compute, inside ``read_roi``.
-        volume_shape
-            Voxels along (z, y, x).
-        wanted
-            What of it; 0 elsewhere. Windows without a wanted voxel are not inferred,
-            and all others are as they would be without this.
+    def probability(self, block: BlockInput) -> npt.NDArray[Any]:
+        """Return the foreground probability ``(z, y, x)`` of a block's write ROI.
 
         Raises
         ------
-        GeometryError
-            If the regions do not lie inside each other, or ``raw`` has another shape.
         WeightsError
             If what the network answers is no number.
         """
-        out = np.zeros(write_roi.shape, self.backend.dtype)
+        out = np.zeros(block.write_roi.shape, self.backend.dtype)
         with self._lock:
-            for region, part in self._parts(
-                raw, read_roi, write_roi, volume_shape, wanted
-            ):
-                out[region.slices(write_roi.start)] = part
-        if wanted is not None:
-            out[~wanted.voxels] = 0
-        return out
+            for region, part in self._parts(block):
+                out[region.slices(block.write_roi.start)] = part
+        return block.masked(out)
 
-    def segment(
-        self,
-        raw: npt.NDArray[Any],
-        read_roi: Roi,
-        write_roi: Roi,
-        volume_shape: Zyx,
-        wanted: InferenceMask | None = None,
-    ) -> Segmented:
-        """Return ``write_roi`` as bytes; parameters as in :meth:`probability`."""
+    def segment(self, block: BlockInput) -> Segmented:
+        """Return the write ROI of a block as bytes; errors of :meth:`probability`."""
+        write_roi = block.write_roi
         out = np.zeros(write_roi.shape, np.uint8)
         count = 0
         with self._lock:
-            for region, part in self._parts(
-                raw, read_roi, write_roi, volume_shape, wanted
-            ):
+            for region, part in self._parts(block):
                 _to_bytes(part, out[region.slices(write_roi.start)])
                 count += 1
-        if wanted is not None:
-            out[~wanted.voxels] = 0
-        nonfinite = nonfinite_voxels(raw[write_roi.slices(read_roi.start)])
+        inner = block.voxels[write_roi.slices(block.read_roi.start)]
         computed = count * Roi.whole(self.backend.core).size
-        return Segmented(out, computed, nonfinite)
+        return Segmented(block.masked(out), computed, nonfinite_voxels(inner))
 
     def close(self) -> None:
         """Close the backend, once no block is being computed."""
         with self._lock:
             self.backend.close()
 
-    def _parts(
-        self,
-        raw: npt.NDArray[Any],
-        read_roi: Roi,
-        write_roi: Roi,
-        volume_shape: Zyx,
-        wanted: InferenceMask | None,
-    ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
-        """Yield what each window adds to ``write_roi``, and where."""
-        check_regions(raw, read_roi, write_roi, volume_shape)
+    def _parts(self, block: BlockInput) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
+        """Yield what each window adds to the write ROI, and where."""
         backend = self.backend
-        laid = windows(
-            write_roi, volume_shape, backend.field, backend.core, wanted, backend.dtype
-        )
+        laid = windows(block, backend.field, backend.core, backend.dtype)
         # Those at the volume's edge run in another graph, and to change it costs time.
         for window in sorted(laid, key=lambda one: one.inside is not None):
-            self._fill(raw, read_roi, window.whole)
-            part = backend.infer(self._tile, window.inside)
-            region = window.core.intersection(write_roi)
+            self._fill(block, window.whole)
+            part = backend.infer(self._window, window.inside)
+            region = window.core.intersection(block.write_roi)
             part = part[region.slices(window.core.start)]
             if part.size and np.isnan(part.max()):  # NaN if any of them is
                 raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
             yield region, part
 
-    def _fill(self, raw: npt.NDArray[Any], read_roi: Roi, window: Roi) -> None:
+    def _fill(self, block: BlockInput, window: Roi) -> None:
         """Normalise what is known of a window; the rest is background."""
-        known = window.intersection(read_roi)
+        known = window.intersection(block.read_roi)
         inner = known.slices(window.start)
-        _clear_around(self._tile, inner)
-        raw = raw[known.slices(read_roi.start)]
-        normalize(raw, self.affine, self._tile[inner], known.start)
+        _clear_around(self._window, inner)
+        voxels = block.voxels[known.slices(block.read_roi.start)]
+        normalize(voxels, self.affine, self._window[inner], known.start)
 
 
 def _no_number(count: int, region: Roi) -> WeightsError:
@@ -212,11 +156,11 @@ def _no_number(count: int, region: Roi) -> WeightsError:
     )
 
 
-def _clear_around(tile: npt.NDArray[Any], inner: tuple[slice, ...]) -> None:
+def _clear_around(window: npt.NDArray[Any], inner: tuple[slice, ...]) -> None:
     """Set to 0 what lies outside a box; inside it all is written anew."""
     for axis, part in enumerate(inner):
-        tile[(*inner[:axis], slice(0, part.start))] = 0
-        tile[(*inner[:axis], slice(part.stop, None))] = 0
+        window[(*inner[:axis], slice(0, part.start))] = 0
+        window[(*inner[:axis], slice(part.stop, None))] = 0
 
 
 def _to_bytes(part: npt.NDArray[Any], out: npt.NDArray[np.uint8]) -> None:

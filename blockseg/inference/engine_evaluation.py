@@ -13,8 +13,8 @@ from blockseg.core.errors import (
     DeviceMemoryError,
     MissingExtraError,
 )
-from blockseg.inference.halving import halved
 from blockseg.inference.parity import TOLERANCES, compared
+from blockseg.inference.window_memory import halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import BackendSpec
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmenter
-    from blockseg.inference.parity import Sample
 
 __all__ = ["EngineEvaluation", "evaluate_engine", "fastest"]
 
@@ -74,8 +74,8 @@ def evaluate_engine(
     spec: BackendSpec,
     alignment: int,
     make: Callable[[BackendSpec], Segmenter],
-    samples: Sequence[Sample],
-    wanted: Sequence[npt.NDArray[np.float32]],
+    samples: Sequence[BlockInput],
+    expected: Sequence[npt.NDArray[np.float32]],
     threshold: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> EngineEvaluation:
@@ -91,7 +91,7 @@ def evaluate_engine(
         Builds it.
     samples
         Windows of the volume.
-    wanted
+    expected
         Of each, the probability by the reference.
     threshold
         Smallest byte that is foreground.
@@ -105,7 +105,7 @@ def evaluate_engine(
         )
         try:
             with closing(make(spec)) as engine:
-                found = compared(engine, samples, wanted, threshold)
+                found = compared(engine, samples, expected, threshold)
                 why_not = found.problem(TOLERANCES[spec.precision])
                 speed = 0.0 if why_not else _speed(engine, samples, clock)
             return replace(
@@ -136,10 +136,10 @@ def fastest(tried: Sequence[EngineEvaluation]) -> EngineEvaluation | None:
 
 
 def _speed(
-    engine: Segmenter, samples: Sequence[Sample], clock: Callable[[], float]
+    engine: Segmenter, samples: Sequence[BlockInput], clock: Callable[[], float]
 ) -> float:
     start = clock()
-    for s in samples:
-        engine.segment(s.raw, s.read_roi, s.write_roi, s.volume_shape)
+    for sample in samples:
+        engine.segment(sample)
     seconds = clock() - start
     return sum(s.write_roi.size for s in samples) / max(seconds, _SOME_SECONDS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from threading import Condition
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blockseg.core.errors import (
     BackendError,
@@ -17,17 +17,14 @@ from blockseg.core.errors import (
     DeviceMemoryError,
 )
 from blockseg.core.text import times
-from blockseg.inference.halving import halved
+from blockseg.inference.window_memory import halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy.typing as npt
-
-    from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.specs import BackendSpec
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmented, Segmenter
-    from blockseg.inference.window_layout import InferenceMask
 
 __all__ = ["FallbackEngine"]
 
@@ -85,17 +82,8 @@ class FallbackEngine:
         by = times(self.spec.core)
         return f"computed by {_name(self.spec)} with windows of {by}: {self._reasons()}"
 
-    def segment(
-        self,
-        raw: npt.NDArray[Any],
-        read_roi: Roi,
-        write_roi: Roi,
-        volume_shape: Zyx,
-        wanted: InferenceMask | None = None,
-    ) -> Segmented:
-        """Return ``write_roi`` as bytes, with a note if computed otherwise.
-
-        Parameters as in :meth:`blockseg.inference.engine.Engine.probability`.
+    def segment(self, block: BlockInput) -> Segmented:
+        """Return the write ROI of a block as bytes, with a note if computed otherwise.
 
         Raises
         ------
@@ -111,7 +99,7 @@ class FallbackEngine:
                 engine, turn, note = self._engine, self._turn, self.note
                 self._users += 1
             try:
-                done = engine.segment(raw, read_roi, write_roi, volume_shape, wanted)
+                done = engine.segment(block)
                 return replace(done, note=note) if note else done
             except DeviceMemoryError as error:
                 problem = str(error)

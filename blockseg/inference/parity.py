@@ -8,29 +8,28 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.core.errors import DeviceMemoryError
 from blockseg.inference.backends.table import make_backend, reference_of
 from blockseg.inference.engine import Engine
-from blockseg.inference.halving import halved
+from blockseg.inference.window_memory import halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
-    from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.specs import Affine, AffineField, BackendSpec
     from blockseg.inference.backends.protocol import Backend
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmenter
 
 __all__ = [
     "TOLERANCES",
     "Agreement",
-    "Sample",
     "Tolerance",
     "agreement",
     "compared",
@@ -41,23 +40,6 @@ __all__ = [
 _ALIGNMENT = 8  # a multiple of that of every network
 _REFERENCE_EDGE = 96  # voxels of the reference's windows, which any card holds
 _FEW_FLIPS = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One sampled window, with what has to be read for it."""
-
-    raw: npt.NDArray[Any]
-    """Grey levels ``(z, y, x)`` of ``read_roi``."""
-
-    read_roi: Roi
-    """The window and the network's reach around it, as far as the volume goes."""
-
-    write_roi: Roi
-    """The window's core, inside the volume."""
-
-    volume_shape: Zyx
-    """Voxels along (z, y, x)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +99,7 @@ class Agreement:
 
 
 def agreement(
-    found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.float32], threshold: int
+    found: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32], threshold: int
 ) -> Agreement:
     """Compare bytes with the probabilities of the reference.
 
@@ -125,12 +107,12 @@ def agreement(
     ----------
     found
         255 p of the engine, rounded.
-    wanted
+    expected
         p of the reference, of the same shape.
     threshold
         Smallest byte that is foreground.
     """
-    exact = wanted * np.float32(255)
+    exact = expected * np.float32(255)
     off = float(np.abs(found - exact).max(initial=0)) - 0.5
     flipped = (found >= threshold) != (np.rint(exact) >= threshold)
     return Agreement(found.size, max(off, 0.0) / 255, int(np.count_nonzero(flipped)))
@@ -138,8 +120,8 @@ def agreement(
 
 def compared(
     engine: Segmenter,
-    samples: Iterable[Sample],
-    wanted: Iterable[npt.NDArray[np.float32]],
+    samples: Iterable[BlockInput],
+    expected: Iterable[npt.NDArray[np.float32]],
     threshold: int,
 ) -> Agreement:
     """Run sampled windows through an engine and compare.
@@ -150,7 +132,7 @@ def compared(
         To be judged.
     samples
         Windows of the volume.
-    wanted
+    expected
         Of each, what :func:`reference_probability` says.
     threshold
         Smallest byte that is foreground.
@@ -161,11 +143,8 @@ def compared(
         If the engine fails.
     """
     total = Agreement()
-    for sample, p in zip(samples, wanted, strict=True):
-        done = engine.segment(
-            sample.raw, sample.read_roi, sample.write_roi, sample.volume_shape
-        )
-        total += agreement(done.probability, p, threshold)
+    for sample, p in zip(samples, expected, strict=True):
+        total += agreement(engine.segment(sample).probability, p, threshold)
     return total
 
 
@@ -177,7 +156,7 @@ def reference_spec(spec: BackendSpec) -> BackendSpec:
 def reference_probability(
     spec: BackendSpec,
     affine: Affine | AffineField,
-    samples: Sequence[Sample],
+    samples: Sequence[BlockInput],
     make: Callable[[BackendSpec], Backend] = make_backend,
 ) -> list[npt.NDArray[np.float32]]:
     """Return the foreground probability of each sampled window in torch float32.
@@ -201,10 +180,7 @@ def reference_probability(
     while True:
         try:
             with closing(Engine(make(spec), affine)) as engine:
-                return [
-                    engine.probability(s.raw, s.read_roi, s.write_roi, s.volume_shape)
-                    for s in samples
-                ]
+                return [engine.probability(sample) for sample in samples]
         except DeviceMemoryError:
             smaller = halved(spec.core, _ALIGNMENT)
             if smaller is None:

@@ -182,10 +182,10 @@ def _averaged(
         ((a * edge - SEEN) // -2 + k // 2, 0)
         for a, k in zip(cubes.start, known.start, strict=True)
     ]
-    wanted = [n * edge // 2 + SEEN for n in cubes.shape]
+    needed = [n * edge // 2 + SEEN for n in cubes.shape]
     missing = [
         (before, n - before - have)
-        for (before, _), n, have in zip(missing, wanted, out.shape, strict=True)
+        for (before, _), n, have in zip(missing, needed, out.shape, strict=True)
     ]
     return np.pad(out, missing, mode="edge") if any(map(max, missing)) else out
 

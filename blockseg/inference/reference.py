@@ -29,7 +29,7 @@ def reference_inference(
     affine: Affine | AffineField,
     precision: Literal["float32", "float64"] = "float64",
 ) -> npt.NDArray[Any]:
-    """Return the probability of a volume by the padded network, in one piece.
+    """Return the probability of a volume by the padded network, in one pass.
 
     This defines what exact means. The normalised volume is padded at its far ends
     to multiples of the network's alignment with zeros. Norms are not folded.

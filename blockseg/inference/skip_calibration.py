@@ -39,7 +39,7 @@ Of eight, one belongs to the fainter third of such cubes with a probability of
 1 - (2/3)⁸ = 96 %.
 """
 
-_CLEAR = 0.4  # of the score of the faintest piece of foreground
+_CLEAR = 0.4  # of the score of the faintest component of foreground
 _LOWER = 20  # thresholds to try below what any inferred cube shows
 
 _REPLICATES = 2000
@@ -57,16 +57,16 @@ class Inferred:
     """Score of each of its tiles that holds anything, at most the cube's."""
 
     foreground: NDArray[np.int64]
-    """Voxels in each of these tiles; pieces too short to be a neurite's do not count."""
+    """Voxels in each of these tiles; components too short to be a neurite's do not count."""
 
     specks: NDArray[np.int64]
-    """Voxels of those pieces in each of these tiles."""
+    """Voxels of those components in each of these tiles."""
 
     stratum: int
     """Number of the stratum that the cube was drawn from."""
 
     faintest: float = math.inf
-    """The least of what its pieces of foreground show where they show most; infinite if
+    """The least of what its components show where they show most; infinite if
     there is none."""
 
     def lost(self, thresholds: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -111,7 +111,7 @@ def choose_threshold(
     the mean of their cubes. What is lost is the larger of this sum and of the mean over
     all inferred cubes, as if it were as frequent everywhere as where cubes were drawn
     most, and one more cube had been inferred that loses one voxel: none seen is not none
-    there. Only a threshold below 0.4 of what every piece of foreground shows somewhere, in at
+    there. Only a threshold below 0.4 of what every component shows somewhere, in at
     least eight cubes, does without that cube.
 
     The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the

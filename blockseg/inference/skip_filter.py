@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.cubes import cube_box, spread, voxels_of
-from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.cubes import box_around, by_cube, cube_box, spread, voxels_of
+from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.reads import note_read
+from blockseg.inference.block_input import BlockInput, InferenceMask
 from blockseg.inference.path_opening import SEEN, path_opening_score
-from blockseg.inference.window_layout import InferenceMask
 from blockseg.io.holes.mended_volume import looked_at
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Chosen:
     roi: Roi
     """Box around it, inside the block; empty if there is nothing."""
 
-    wanted: InferenceMask
+    mask: InferenceMask
     """Which of its voxels."""
 
     skipped: int
@@ -130,9 +130,14 @@ class SkipFilter:
         tiles = cube_box(write_roi, criteria.tile)
         keep = np.ones(tiles.shape, bool)
         if self._tissue is not None:
-            keep &= _of_cubes(self._tissue, tiles, criteria.edge // criteria.tile)
+            keep &= spread(
+                self._tissue,
+                Roi.whole(self._tissue.shape),
+                tiles,
+                criteria.edge // criteria.tile,
+            )
         if inside is not None:
-            keep &= _touched(inside, tiles, write_roi, criteria.tile)
+            keep &= by_cube(inside, write_roi, criteria.tile)
         skipped = 0
         if criteria.threshold is not None and keep.any():
             found = path_opening_score(
@@ -144,9 +149,13 @@ class SkipFilter:
                 criteria.tile,
             )
             empty = keep & (found <= criteria.threshold)
-            skipped = _count(empty, tiles, write_roi, criteria.tile)
+            empty_voxels = spread(empty, tiles, write_roi, criteria.tile)
+            skipped = int(np.count_nonzero(empty_voxels))
             keep &= ~empty
-        roi = voxels_of(_around(keep, tiles), self._shape, criteria.tile)
+        kept = Roi(tiles.start, tiles.start)
+        if keep.any():
+            kept = box_around(keep, tiles.start)
+        roi = voxels_of(kept, self._shape, criteria.tile)
         roi = roi.intersection(write_roi)
         voxels = spread(keep, tiles, roi, criteria.tile)
         if inside is not None:
@@ -202,10 +211,9 @@ def infer_filtered(
             raw = volume.read(around)
             note_read(raw)
         read += raw.nbytes
+        block = BlockInput(raw, around, chosen.roi, volume.shape, chosen.mask)
         with inferring():
-            segmented = engine.segment(
-                raw, around, chosen.roi, volume.shape, chosen.wanted
-            )
+            segmented = engine.segment(block)
         computed, note = segmented.computed, segmented.note
         probability[chosen.roi.slices(write_roi.start)] = segmented.probability
     if core.missing is not None:
@@ -240,45 +248,3 @@ def blocks_with_tissue(criteria: SkipCriteria, grid: BlockGrid) -> NDArray[np.bo
         ]
         tissue = np.concatenate(parts, axis=axis)
     return tissue
-
-
-def _of_cubes(cubes: NDArray[np.bool_], tiles: Roi, count: int) -> NDArray[np.bool_]:
-    """Return for each tile what a mask of cubes of ``count`` tiles an axis says."""
-    places = (
-        np.arange(a, b) // count for a, b in zip(tiles.start, tiles.stop, strict=True)
-    )
-    return cubes[np.ix_(*places)]
-
-
-def _touched(
-    inside: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int
-) -> NDArray[np.bool_]:
-    """Return which tiles hold a voxel inside of the mask."""
-    out = inside
-    for axis, (a, first, count) in enumerate(
-        zip(roi.start, cubes.start, cubes.shape, strict=True)
-    ):
-        cuts = [max((first + i) * edge - a, 0) for i in range(count)]
-        out = np.logical_or.reduceat(out, cuts, axis=axis)
-    return out
-
-
-def _around(keep: NDArray[np.bool_], cubes: Roi) -> Roi:
-    """Return the smallest box of cubes around those kept; an empty one if none is."""
-    if not keep.any():
-        return Roi(cubes.start, cubes.start)
-    found = np.argwhere(keep)
-    low, high = found.min(0), found.max(0) + 1
-    return Roi(to_zyx(low), to_zyx(high)).shifted(cubes.start)
-
-
-def _count(keep: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int) -> int:
-    """Count the voxels of ``roi`` in cubes that are kept."""
-    lengths = []
-    for a, b, first, count in zip(
-        roi.start, roi.stop, cubes.start, cubes.shape, strict=True
-    ):
-        borders = np.clip((first + np.arange(count + 1)) * edge, a, b)
-        lengths.append(np.diff(borders))
-    z, y, x = lengths
-    return int(np.einsum("ijk,i,j,k->", keep.astype(np.int64), z, y, x))

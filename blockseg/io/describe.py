@@ -13,13 +13,12 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
 from blockseg.core.text import times
+from blockseg.io.find import CONTAINERS
 from blockseg.io.locate import locate
-from blockseg.io.n5.layout import n5_image, n5_images
 from blockseg.io.plausibility.checks import find_plausible
 from blockseg.io.tiff.pages import page_chunk
 from blockseg.io.tiff.series import open_tiff_file, read_image
 from blockseg.io.tiff.slices import check_slices, slice_files, tiff_files
-from blockseg.io.zarr.layout import zarr_image, zarr_images
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
@@ -200,8 +199,7 @@ def describe(
 
 def _container(located: Located) -> tuple[str, list[ArrayInfo], int]:
     container = Path(located.uri)
-    image_at = zarr_image if located.kind == "zarr" else n5_image
-    images_in = zarr_images if located.kind == "zarr" else n5_images
+    image_at, images_in = CONTAINERS[located.kind]
     image = image_at(container, located.inner)
     paths = images_in(container, located.inner) if image is None else [located.inner]
     found = [image_at(container, path) for path in paths[:_LISTED]]

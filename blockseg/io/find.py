@@ -35,14 +35,15 @@ if TYPE_CHECKING:
     ImageAt: TypeAlias = Callable[[Path, str], ImageLayout | None]
     ImagesIn: TypeAlias = Callable[[Path, str], list[str]]
 
-__all__ = ["IMAGE_DTYPES", "find"]
+__all__ = ["CONTAINERS", "IMAGE_DTYPES", "find"]
 
 IMAGE_DTYPES = ("uint8", "uint16", "int16", "float32")
 _LISTED = 12
-_READERS: dict[str, tuple[ImageAt, ImagesIn]] = {
+CONTAINERS: dict[str, tuple[ImageAt, ImagesIn]] = {
     "zarr": (zarr_image, zarr_images),
     "n5": (n5_image, n5_images),
 }
+"""Readers of one image and of all in a group, a kind of container each."""
 
 
 def find(
@@ -164,7 +165,7 @@ def _slices(
 
 
 def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
-    image_at, images_in = _READERS[located.kind]
+    image_at, images_in = CONTAINERS[located.kind]
     container = Path(located.uri)
     inner = "/".join(part for part in (located.inner, dataset) if part)
     image = image_at(container, inner)

@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
-from blockseg.io.axes import named_axes, renamed_space
+from blockseg.io.axes import AxisSelection, named_axes, renamed_space
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
 
-    from blockseg.core.specs import Format
+    from blockseg.core.specs import Format, VolumeSpec
     from blockseg.io.axis_names import AxisNames
 
-__all__ = ["LABEL_MULTISET", "AbsentLevel", "ArrayLayout", "ImageLayout", "load_json"]
+__all__ = [
+    "LABEL_MULTISET",
+    "AbsentLevel",
+    "ArrayLayout",
+    "ImageLayout",
+    "joined",
+    "load_json",
+]
 
 LABEL_MULTISET = "Paintera label multiset"
 """Stored type of arrays whose blocks list several labels a voxel, in bytes that their
@@ -119,6 +126,22 @@ class ArrayLayout:
         space = renamed_space(self.space, self.axes, given)
         return replace(self, axes=given, space=space)
 
+    def selection(self, spec: VolumeSpec) -> AxisSelection:
+        """Return which part of the array a volume is.
+
+        Raises
+        ------
+        VolumeError
+            If the array has no such axes.
+        """
+        return AxisSelection.choose(
+            named_axes(spec.axes, self.axes, self.name),
+            self.shape,
+            channel=spec.channel,
+            timepoint=spec.timepoint,
+            where=self.name,
+        )
+
     def chunk_file(self, position: tuple[int, ...]) -> Path:
         """Return where the chunk file (the shard) at ``position`` of its grid lies."""
         order = reversed(position) if self.reversed_keys else position
@@ -154,6 +177,11 @@ class ImageLayout:
 
     absent: tuple[AbsentLevel, ...] = ()
     """Levels that are declared, but not on disk."""
+
+
+def joined(*parts: str) -> str:
+    """Return a path inside a container from its parts, of which some may be empty."""
+    return "/".join(filter(None, parts))
 
 
 def load_json(file: Path) -> dict[str, Any] | None:

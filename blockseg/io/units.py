@@ -1,8 +1,18 @@
-"""Lengths as microscopes and file formats spell them, in micrometres."""
+"""Lengths and places as microscopes and file formats spell them, in micrometres."""
 
 from __future__ import annotations
 
-__all__ = ["micrometres"]
+import math
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blockseg.core.space import Vector
+
+__all__ = ["micrometres", "space_of"]
 
 _MICROMETRES = {
     "angstrom": 1e-4,
@@ -49,3 +59,57 @@ def micrometres(unit: object) -> float | None:
     if name not in _MICROMETRES and name.endswith("s"):
         name = _ALIASES.get(name[:-1], name[:-1])
     return _MICROMETRES.get(name)
+
+
+def space_of(
+    scale: Sequence[float],
+    place: Sequence[float],
+    units: object,
+    problem: str = "",
+) -> Space:
+    """Return a space from numbers along (z, y, x), whatever their unit.
+
+    Parameters
+    ----------
+    scale
+        Voxel size; numbers that no voxel can have make the space's problem.
+    place
+        Centre of the first voxel.
+    units
+        Three names of units, or anything else if there are none.
+    problem
+        Why no numbers could be read, where that is so.
+    """
+    flipped = [
+        f"{name} ({s:g})"
+        for name, s in zip("zyx", scale, strict=True)
+        if -math.inf < s < 0
+    ]
+    if not problem and not all(math.isfinite(s) and s > 0 for s in scale):
+        numbers = ",".join(f"{s:g}" for s in scale)
+        problem = (
+            f"its metadata flip the axis {' and '.join(flipped)}, which blockseg does not"
+            if flipped and all(math.isfinite(s) and s for s in scale)
+            else f"its metadata state a voxel size of {numbers} (z,y,x), which none can be"
+        )
+    if not problem and not all(map(math.isfinite, place)):
+        numbers = ",".join(f"{t:g}" for t in place)
+        problem = f"its metadata place the first voxel at {numbers} (z,y,x)"
+    if problem:
+        return Space(problem=problem)
+    named = list(units) if isinstance(units, (list, tuple)) else [None] * 3
+    factors = [micrometres(unit) for unit in named]
+    known = [factor for factor in factors if factor is not None]
+    if len(known) != 3:
+        odd = next((str(n) for n in named if n and micrometres(n) is None), "")
+        return Space(_vector(scale), None, _vector(place), stated_unit=odd)
+    return Space(
+        _vector(s * f for s, f in zip(scale, known, strict=True)),
+        "micrometer",
+        _vector(t * f for t, f in zip(place, known, strict=True)),
+    )
+
+
+def _vector(values: Any) -> Vector:
+    z, y, x = (float(value) for value in values)
+    return (z, y, x)

@@ -13,7 +13,7 @@ from blockseg.blockwise.planning.resources import make_grid, tiling_for
 from blockseg.blockwise.planning.tiling import LARGEST_WINDOW
 from blockseg.blockwise.sources.background import normalization
 from blockseg.core.errors import ConfigError
-from blockseg.inference import device_memory, devices
+from blockseg.inference import devices
 from blockseg.inference.backends.table import (
     REFERENCE,
     backend_row,
@@ -21,6 +21,7 @@ from blockseg.inference.backends.table import (
     missing_backends,
     stands_in,
 )
+from blockseg.inference.window_memory import largest_edge
 from blockseg.runtime.events import Message
 from blockseg.segmentation.engines.choice import choose_engine, evaluators_for
 
@@ -77,7 +78,7 @@ def decide(
         free = min((found.free for found in tried.devices()), default=0)
         largest = _LARGEST_WINDOW_CUDA
         if free:
-            largest = device_memory.largest_edge(
+            largest = largest_edge(
                 free, _backend(settings, device)[0], precision, inputs.info
             )
         planned = _decided(inputs, device, largest)

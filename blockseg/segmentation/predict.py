@@ -23,6 +23,7 @@ from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import DISK_FULL, ConfigError, NoSpaceError, VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.skip_filter import SkipFilter, infer_filtered
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.io.masks.sampler import MaskSampler
@@ -208,7 +209,9 @@ def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
                 continue
             seen = mended.look(block.read_roi)
             raw = seen.voxels
-            done = engine.segment(raw, block.read_roi, block.write_roi, source.shape)
+            done = engine.segment(
+                BlockInput(raw, block.read_roi, block.write_roi, source.shape)
+            )
             core = seen.within(block.write_roi.slices(block.read_roi.start))
             if decisions.empty is not None:
                 done.probability[core.voxels == decisions.empty] = 0

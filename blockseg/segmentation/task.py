@@ -14,8 +14,12 @@ from blockseg.blockwise.task import OpenTask, Stored, report_of
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.inference import devices
+from blockseg.inference.block_input import (
+    BlockInput,
+    InferenceMask,
+    nonfinite_voxels,
+)
 from blockseg.inference.skip_filter import infer_filtered
-from blockseg.inference.window_layout import InferenceMask, nonfinite_voxels
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.segmentation.engines.trial import engine_for
 
@@ -139,11 +143,13 @@ class _Segmenting(OpenTask):
         # 3. Probability from the engine; none where nothing was recorded.
         with self._inferring(meter):
             segmented = self._engine.segment(
-                seen.voxels,
-                block.read_roi,
-                block.write_roi,
-                self._spec.grid.volume_shape,
-                None if inside is None else InferenceMask(inside),
+                BlockInput(
+                    seen.voxels,
+                    block.read_roi,
+                    block.write_roi,
+                    self._spec.grid.volume_shape,
+                    None if inside is None else InferenceMask(inside),
+                )
             )
         probability = segmented.probability
         if empty is not None:

@@ -12,6 +12,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import BackendSpec, Normalization
 from blockseg.inference.backends.table import available_backends, make_backend
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.networks.published import import_published
@@ -42,7 +43,9 @@ def in_blocks(raw: NDArray[Any], engine: Engine) -> NDArray[np.uint8]:
     z, y, x = raw.shape
     for block in BlockGrid((z, y, x), BLOCK, (REACH,) * 3, alignment=ALIGNMENT):
         voxels = raw[block.read_roi.slices()]
-        done = engine.segment(voxels, block.read_roi, block.write_roi, (z, y, x))
+        done = engine.segment(
+            BlockInput(voxels, block.read_roi, block.write_roi, (z, y, x))
+        )
         out[block.write_roi.slices()] = done.probability
     return out
 

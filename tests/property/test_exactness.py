@@ -16,6 +16,7 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.networks.receptive_field import ALIGNMENT
@@ -93,7 +94,12 @@ def by_blocks(
     out = np.full(case.roi.shape, np.nan)
     for block in grid:
         out[block.write_roi.slices(case.roi.start)] = engine.probability(
-            raw[block.read_roi.slices()], block.read_roi, block.write_roi, case.shape
+            BlockInput(
+                raw[block.read_roi.slices()],
+                block.read_roi,
+                block.write_roi,
+                case.shape,
+            )
         )
     engine.close()
     return out

@@ -10,6 +10,7 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.path_opening import path_opening_score
 from blockseg.inference.reference import reference_inference
@@ -107,7 +108,7 @@ def test_cubes_are_skipped_whole_and_the_others_are_as_ever_however_blocks_lie(
         if chosen.roi.size:
             around = skip_filter.around(chosen.roi, REACH)
             out[chosen.roi.slices()] = engine.probability(
-                raw[around.slices()], around, chosen.roi, shape, chosen.wanted
+                BlockInput(raw[around.slices()], around, chosen.roi, shape, chosen.mask)
             )
     assert abs(out - expected)[roi.slices()].max() < 1e-9
     if not with_mask:

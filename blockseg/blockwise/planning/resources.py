@@ -16,8 +16,7 @@ from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.text import times
 from blockseg.inference import devices
-from blockseg.inference.device_memory import host_bytes
-from blockseg.inference.window_memory import window_memory
+from blockseg.inference.window_memory import host_bytes, window_memory
 from blockseg.io.chunk_memory import bytes_to_decode
 from blockseg.io.holes.flat import SQUARE
 from blockseg.runtime.memory import Layout, Machine, Need, machine, plan_layout

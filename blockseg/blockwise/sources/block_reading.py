@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blockseg.core.block_reach import BlockReach
 from blockseg.core.errors import VolumeError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from blockseg.core.holes import HoleRule
     from blockseg.core.space import Space
     from blockseg.core.specs import Affine, AffineField, VolumeSpec
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmented
     from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
@@ -210,7 +211,7 @@ class _Nobody:
 
     depth = 1
 
-    def segment(self, *_: Any, **__: Any) -> Segmented:
+    def segment(self, block: BlockInput) -> Segmented:  # noqa: ARG002
         raise _HasReadError
 
     def close(self) -> None:

@@ -73,10 +73,10 @@ class BackendRow:
     """Extra of blockseg that installs the library."""
 
     memory: str = f"{_HERE}.memory:torch_window"
-    """Main memory of a window; see :func:`blockseg.inference.window_memory`."""
+    """Main memory of a window; see :mod:`blockseg.inference.window_memory`."""
 
     device_memory: str = f"{_HERE}.memory:device_maps"
-    """Device memory of a window; see :func:`blockseg.inference.device_memory`."""
+    """Device memory of a window; see :mod:`blockseg.inference.window_memory`."""
 
     reference: bool = True
     """Whether it is compared with :data:`REFERENCE`; a fake is compared with itself."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.base import Network
 
-__all__ = ["TorchBackend"]
+__all__ = ["TorchBackend", "on_device", "torch_device"]
 
 
 class TorchBackend:
@@ -54,7 +54,7 @@ class TorchBackend:
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self.core = spec.core
         self.dtype = np.dtype(spec.precision)
-        self._device = _device(spec.device)
+        self._device = torch_device(spec.device)
         if network is None:
             network, _ = load_weights(spec.weights)
         self.field = FIELDS[network.architecture]
@@ -127,13 +127,14 @@ def on_device(network: Network, device: torch.device, dtype: torch.dtype) -> Net
     return copy
 
 
-def _device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
+    """Return a device; raises BackendError if it is not there."""
     try:
         device = torch.device(name)
     except RuntimeError as error:
         message = f"no device {name!r}; choose cpu or cuda"
         raise BackendError(message) from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        message = "device 'cuda' was asked for, but torch finds no CUDA device"
+        message = f"device {name!r} was asked for, but torch finds no CUDA device"
         raise BackendError(message)
     return device

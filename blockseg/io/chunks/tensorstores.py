@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import tensorstore as ts
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
 
     from blockseg.io.axes import Index
 
-__all__ = ["LARGE_CHUNK", "OPENING_ERRORS", "ReadLimits", "open_read_only"]
+__all__ = [
+    "LARGE_CHUNK",
+    "OPENING_ERRORS",
+    "BeginRead",
+    "ReadLimits",
+    "open_read_only",
+]
+
+BeginRead: TypeAlias = "Callable[[Index], Callable[[], NDArray[Any]]]"
+"""Begins to read the part of a stored array (C order) under a tuple of slices, and
+returns what waits for it."""
 
 _INDEX_BYTES = 4 * 2**20  # tensorstore's own cache: indices of shards, no more
 
@@ -53,11 +64,9 @@ def open_read_only(
     limits: ReadLimits,
     *,
     reverse_axes: bool = False,
-    **options: Any,
-) -> Callable[[Index], Callable[[], NDArray[Any]]]:
-    """Return a function that begins to read a part of a stored array, axes in C order.
-
-    What it returns waits for that part.
+    metadata: str = "",
+) -> BeginRead:
+    """Open a stored array, axes in C order.
 
     Parameters
     ----------
@@ -69,8 +78,8 @@ def open_read_only(
         Memory and threads.
     reverse_axes
         Whether the driver counts the fastest axis first.
-    options
-        More of the driver's specification.
+    metadata
+        JSON that tensorstore takes the array's metadata to be; empty to read its own.
 
     Raises
     ------
@@ -84,19 +93,19 @@ def open_read_only(
             "file_io_concurrency": {"limit": limits.io_threads},
         }
     )
-    assume = options.pop("assume_metadata", False)
+    assumed = {"metadata": json.loads(metadata)} if metadata else {}
     store = ts.open(
         {
             "driver": driver,
             "kvstore": {"driver": "file", "path": f"{folder}/"},
             "recheck_cached_data": False,
             "recheck_cached_metadata": False,
-            **options,
+            **assumed,
         },
         open=True,
         read=True,
         write=False,
-        assume_metadata=assume,
+        assume_metadata=bool(assumed),
         context=context,
     ).result()
     if reverse_axes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,13 +29,10 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
-    from blockseg.io.axes import AxisSelection, Index
+    from blockseg.io.chunks.tensorstores import BeginRead, ReadLimits
     from blockseg.io.layout import ArrayLayout
 
-    Opener: TypeAlias = Callable[[VolumeSpec], "ChunkedVolume"]
-    BeginRead: TypeAlias = Callable[[Index], Callable[[], NDArray[Any]]]
-
-__all__ = ["ChunkedVolume", "number_type", "one_line"]
+__all__ = ["ChunkedVolume", "one_line"]
 
 _SIDE_BY_SIDE = 32 * 2**20  # bytes of chunks that one read decodes at a time
 
@@ -49,33 +46,34 @@ class ChunkedVolume:
         What the volume was opened from.
     layout
         The stored array.
-    selection
-        Which of its axes are z, y and x.
-    begin_read
-        Begins to read the part of the stored array (C order) under a tuple of slices,
-        and returns what waits for it.
+    open_array
+        Opens it, within limits.
     reopen
         Called with ``spec`` where this volume is unpickled.
-    cache_bytes
-        Memory for decoded chunks.
+    limits
+        Memory and threads.
+
+    Raises
+    ------
+    VolumeError
+        If it has not the axes that are asked for, holds no numbers, or does not open.
     """
 
     def __init__(
         self,
         spec: VolumeSpec,
         layout: ArrayLayout,
-        selection: AxisSelection,
-        begin_read: BeginRead,
-        reopen: Opener,
-        cache_bytes: int,
+        open_array: Callable[[ArrayLayout, ReadLimits], BeginRead],
+        reopen: Callable[[VolumeSpec], ChunkedVolume],
+        limits: ReadLimits,
     ) -> None:
         self._spec = spec
-        self._layout = layout
-        self._selection = selection
-        self._begin_read = begin_read
+        self._layout = layout.renamed(spec.axes)
+        self._selection = layout.selection(spec)
+        self._dtype = _number_type(layout)
+        self._begin_read = open_array(layout, limits.for_chunks(layout.chunk_bytes))
         self._reopen = reopen
-        self._dtype = number_type(layout)
-        self._cache = DecodedCache(cache_bytes)
+        self._cache = DecodedCache(limits.cache_bytes)
         self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
         self._side_by_side = max(2, _SIDE_BY_SIDE // layout.chunk_bytes)
         if layout.chunk_bytes > LARGE_CHUNK:
@@ -117,7 +115,9 @@ class ChunkedVolume:
             self._blame(roi)
             return self._once_more(roi, error)
 
-    def __reduce__(self) -> tuple[Opener, tuple[VolumeSpec]]:
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[[VolumeSpec], ChunkedVolume], tuple[VolumeSpec]]:
         return self._reopen, (self._spec,)
 
     def _read_chunks(self, roi: Roi) -> NDArray[Any]:
@@ -204,7 +204,7 @@ class ChunkedVolume:
         return box.intersection(Roi.whole(self.shape))
 
 
-def number_type(layout: ArrayLayout) -> np.dtype[Any]:
+def _number_type(layout: ArrayLayout) -> np.dtype[Any]:
     """Return the type of an array's voxels.
 
     Raises

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.cubes import cube_box, spread
+from blockseg.core.cubes import box_around, by_cube, cube_box, spread
 from blockseg.core.geometry import Roi, floor_to, pieces, to_zyx
 from blockseg.io.holes.faces import AROUND, PIECE, along_axes, face_counts
-from blockseg.io.holes.flat import SQUARE, box_around, flat_voxels
+from blockseg.io.holes.flat import SQUARE, flat_voxels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ class HoleJudge:
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return where a quarter, and where half of the faces around are straight."""
         cubes = cube_box(roi, SQUARE)
-        open_cubes = _touched(flat, roi, cubes)
+        open_cubes = by_cube(flat, roi, SQUARE)
         some, most = np.zeros(cubes.shape, bool), np.zeros(cubes.shape, bool)
         for window in _WINDOWS:
             if not open_cubes.any():
@@ -178,14 +178,3 @@ class _Kept:
             if len(self._found) > self._most:
                 self._found.popitem(last=False)
         return found
-
-
-def _touched(flat: NDArray[np.bool_], roi: Roi, cubes: Roi) -> NDArray[np.bool_]:
-    """Return which cubes hold a flat voxel."""
-    found = flat
-    for axis, (a, first, count) in enumerate(
-        zip(roi.start, cubes.start, cubes.shape, strict=True)
-    ):
-        cuts = [max((first + k) * SQUARE - a, 0) for k in range(count)]
-        found = np.logical_or.reduceat(found, cuts, axis=axis)
-    return found

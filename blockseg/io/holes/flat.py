@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SQUARE",
     "bits_of",
-    "box_around",
     "flat_voxels",
     "holes_of",
     "opened",
@@ -33,8 +32,8 @@ __all__ = [
 SQUARE = 8
 """Edge of the least square that is flat, in voxels."""
 
-_STEP = SQUARE // 2  # of the lattice of which every square holds a whole cell
-_FEW = 8  # one cell in so many
+_STEP = SQUARE // 2  # of the lattice: every square holds a whole small square of it
+_FEW = 8  # one of them in so many
 _PLANES = ((1, 2), (0, 2), (0, 1))
 
 
@@ -54,7 +53,7 @@ def flat_voxels(raw: NDArray[Any], rule: HoleRule) -> NDArray[np.bool_] | None:
     if min(raw.shape) >= SQUARE and (bits == bits[0, 0, 0]).all():
         return np.ones(raw.shape, bool) if rule.holds(raw[:1, :1, :1]).all() else None
     corners = [
-        _cells(bits, raw, rule, axes)
+        _small_squares(bits, raw, rule, axes)
         for axes in _PLANES
         if min(raw.shape[axis] for axis in axes) >= SQUARE
     ]
@@ -103,12 +102,12 @@ def bits_of(raw: NDArray[Any]) -> NDArray[Any]:
     return raw.view(f"i{raw.dtype.itemsize}")
 
 
-def _cells(
+def _small_squares(
     bits: NDArray[Any], raw: NDArray[Any], rule: HoleRule, axes: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """Return a box, by two corners, around flat cells of 4×4 voxels at multiples of 4.
+    """Return a box, by two corners, around flat squares of 4×4 voxels at multiples of 4.
 
-    Every flat square holds one of them whole. Shape (2, 3); (0, 3) if there is none.
+    Every flat :data:`SQUARE` holds one of them whole. Shape (2, 3); (0, 3) if there is none.
     """
     lattice = [slice(None)] * 3
     for axis in axes:
@@ -137,16 +136,6 @@ def _cells(
     for a, b in every:
         same &= first == shifted(a, b)
     return _corners(same, axes)
-
-
-def box_around(mask: NDArray[np.bool_], start: Zyx) -> Roi:
-    """Return the box around the voxels of a mask that begins at ``start``."""
-    ends = []
-    for axes in ((1, 2), (0, 2), (0, 1)):
-        found = np.flatnonzero(mask.any(axis=axes))
-        ends.append((found[0], found[-1] + 1))
-    box = Roi(to_zyx(a for a, _ in ends), to_zyx(b for _, b in ends))
-    return box.shifted(start)
 
 
 def opened(mask: NDArray[np.bool_], first: int, second: int) -> NDArray[np.bool_]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.core.cubes import box_around
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, pieces
 from blockseg.io.holes.decision import HoleJudge
-from blockseg.io.holes.flat import SQUARE, box_around, flat_voxels
+from blockseg.io.holes.flat import SQUARE, flat_voxels
 from blockseg.io.holes.mirror import REACH, mirrored
 from blockseg.io.holes.repeats import repeated_voxels
 

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.io.axis_names import AxisNames, letter_of
 from blockseg.io.layout import (
     LABEL_MULTISET,
     AbsentLevel,
     ArrayLayout,
     ImageLayout,
-    load_json,
+    joined,
 )
+from blockseg.io.n5.attributes import perhaps_attributes, read_attributes
 from blockseg.io.n5.space import n5_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["n5_compression", "n5_container", "n5_image", "n5_images", "n5_metadata"]
+    from blockseg.io.n5.attributes import N5Attributes
 
-_FILE = "attributes.json"
-_MULTISET = "isLabelMultiset"
+__all__ = ["n5_container", "n5_image", "n5_images"]
+
 _LEVEL = re.compile(r"s(\d+)")
 _DEPTH = 6  # groups below the root in which datasets are looked for
 
@@ -43,9 +43,10 @@ def n5_container(path: Path) -> tuple[Path, str] | None:
     None if no folder on the way states N5's version or is a dataset.
     """
     folders = [path, *path.parents]
-    stated = {p: _attributes(p) if p == path else _perhaps(p) for p in folders}
-    roots = [p for p in folders if "n5" in stated[p]]
-    datasets = [p for p in folders if _is_dataset(stated[p])]
+    stated = [read_attributes(path), *map(perhaps_attributes, path.parents)]
+    pairs = list(zip(folders, stated, strict=True))
+    roots = [folder for folder, found in pairs if found.is_root]
+    datasets = [folder for folder, found in pairs if found.is_dataset]
     if not roots and not datasets:
         return None
     container = roots[-1] if roots else datasets[-1]
@@ -64,14 +65,14 @@ def n5_image(container: Path, path: str) -> ImageLayout | None:
     if not folder.is_dir():
         message = f"{folder} does not exist"
         raise VolumeError(message)
-    attributes = _attributes(folder)
-    if _is_dataset(attributes):
+    attributes = read_attributes(folder)
+    if attributes.is_dataset:
         return ImageLayout(path, (_array(container, path, attributes),))
     levels = _levels(folder)
     if not levels:
         return None
     arrays = [
-        _array(container, _join(path, name), _attributes(folder / name))
+        _array(container, joined(path, name), read_attributes(folder / name))
         for _, name in levels
     ]
     return ImageLayout(path, tuple(arrays), tuple(_absent(folder, attributes, levels)))
@@ -82,71 +83,38 @@ def n5_images(container: Path, path: str = "") -> list[str]:
     return list(_search(container, path, _DEPTH))
 
 
-def n5_metadata(layout: ArrayLayout) -> dict[str, Any]:
-    """Return the metadata that say how blocks are stored, in N5's own spelling.
-
-    Keys that some writers add and that change nothing in the blocks, such as
-    Blosc's number of threads, are left out.
-    """
-    attributes = _attributes(layout.folder)
-    name, settings = n5_compression(attributes)
-    return {
-        "dimensions": attributes["dimensions"],
-        "blockSize": attributes["blockSize"],
-        "dataType": attributes["dataType"],
-        "compression": {"type": name, **settings},
-    }
-
-
-def n5_compression(attributes: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the name of a dataset's compression, and the settings that decode it."""
-    stated = attributes.get("compression")
-    if not isinstance(stated, dict):  # before N5 2.0
-        return str(attributes.get("compressionType", stated or "raw")), {}
-    kept = {
-        "gzip": ("level", "useZlib"),
-        "bzip2": ("blockSize",),
-        "xz": ("preset",),
-        "blosc": ("cname", "clevel", "shuffle", "blocksize"),
-        "zstd": ("level",),
-    }
-    name = str(stated.get("type", "raw"))
-    return name, {k: stated[k] for k in kept.get(name, ()) if k in stated}
-
-
 def _search(container: Path, path: str, depth: int) -> Iterator[str]:
     folder = container / path
-    if _is_dataset(_attributes(folder)) or _levels(folder):
+    if read_attributes(folder).is_dataset or _levels(folder):
         yield path
         return
     if depth:
         children = [p.name for p in folder.iterdir() if p.is_dir()]
         for name in sorted(children, key=_natural):
             if not name.startswith("."):
-                yield from _search(container, _join(path, name), depth - 1)
+                yield from _search(container, joined(path, name), depth - 1)
 
 
 def _levels(folder: Path) -> list[tuple[int, str]]:
     found = []
     for child in folder.iterdir():
         match = _LEVEL.fullmatch(child.name)
-        if match and _is_dataset(_attributes(child)):
+        if match and read_attributes(child).is_dataset:
             found.append((int(match[1]), child.name))
     return sorted(found)
 
 
 def _absent(
-    folder: Path, attributes: dict[str, Any], levels: list[tuple[int, str]]
+    folder: Path, attributes: N5Attributes, levels: list[tuple[int, str]]
 ) -> Iterator[AbsentLevel]:
     """Yield the levels that a group's downsampling factors count and that are not there."""
     there = {number for number, _ in levels}
-    declared = max(there) + 1
-    for stated in (attributes, _perhaps(folder.parent)):
-        factors = stated.get("downsamplingFactors", stated.get("scales"))
-        if isinstance(factors, list) and all(isinstance(f, list) for f in factors):
-            declared = max(declared, len(factors))
-            break
-    for number in range(declared):
+    counts = (
+        found.declared_levels
+        for found in (attributes, perhaps_attributes(folder.parent))
+    )
+    declared = next((count for count in counts if count is not None), 0)
+    for number in range(max(max(there) + 1, declared)):
         if number not in there:
             reason = (
                 f"{folder} has resolution levels, but no level {number}: s{number} is no "
@@ -155,44 +123,27 @@ def _absent(
             yield AbsentLevel(number, reason)
 
 
-def _attributes(folder: Path) -> dict[str, Any]:
-    return load_json(folder / _FILE) or {}
-
-
-def _perhaps(folder: Path) -> dict[str, Any]:
-    """Return the attributes of a folder that may have nothing to do with N5."""
-    try:
-        return _attributes(folder)
-    except VolumeError:
-        return {}
-
-
-def _is_dataset(attributes: dict[str, Any]) -> bool:
-    return {"dimensions", "blockSize", "dataType"} <= attributes.keys()
-
-
-def _array(container: Path, path: str, attributes: dict[str, Any]) -> ArrayLayout:
+def _array(container: Path, path: str, attributes: N5Attributes) -> ArrayLayout:
     folder = container / path
     try:
-        shape = tuple(int(n) for n in reversed(attributes["dimensions"]))
-        chunks = tuple(int(n) for n in reversed(attributes["blockSize"]))
-        stored = str(attributes["dataType"])
-        if any(a.get(_MULTISET) is True for a in (attributes, _perhaps(folder.parent))):
-            stored = LABEL_MULTISET
-        name, settings = n5_compression(attributes)
-        axis_names = _axes(attributes, len(shape))
+        shape, chunks = attributes.shape, attributes.chunks
+        around = perhaps_attributes(folder.parent)
+        multisets = attributes.holds_multisets or around.holds_multisets
+        stored = LABEL_MULTISET if multisets else attributes.dtype
+        codec = attributes.codec
+        axis_names = attributes.axes(len(shape))
         axes = axis_names.letters
     except (TypeError, ValueError, AttributeError) as error:
-        message = f"{folder / _FILE} cannot be understood ({error!r})"
+        message = f"{attributes.file} cannot be understood ({error!r})"
         raise VolumeError(message) from error
     if len(chunks) != len(shape) or min(chunks, default=1) < 1:
-        message = f"{folder / _FILE}: dimensions and blockSize do not fit each other"
+        message = f"{attributes.file}: dimensions and blockSize do not fit each other"
         raise VolumeError(message)
     match = _LEVEL.fullmatch(folder.name)
     level = int(match[1]) if match and folder != container else 0
     inside = [folder, *(p for p in folder.parents if p.is_relative_to(container))]
-    lineage = [_attributes(p) for p in inside]
-    files = tuple(p / _FILE for p in inside if (p / _FILE).is_file())
+    lineage = [read_attributes(p) for p in inside]
+    files = tuple(found.file for found in lineage if found.file.is_file())
     array = ArrayLayout(
         container=container,
         path=path,
@@ -202,29 +153,15 @@ def _array(container: Path, path: str, attributes: dict[str, Any]) -> ArrayLayou
         stored_dtype=stored,
         chunks=chunks,
         files=chunks,
-        codecs=("-".join(filter(None, [name, settings.get("cname", "")])),),
+        codecs=(codec,),
         axes=axes,
         axis_names=axis_names,
         reversed_keys=True,
         level=level,
         metadata_files=files,
     )
-    finest = _attributes(folder.parent / "s0") if level else {}
+    finest = read_attributes(folder.parent / "s0") if level else None
     return replace(array, space=n5_space(lineage, axes, level, finest))
-
-
-def _axes(attributes: dict[str, Any], ndim: int) -> AxisNames:
-    """Return the axes of a dataset in C order."""
-    stated = attributes.get("axes")
-    if not isinstance(stated, list):
-        # Both of these count the slowest axis first.
-        transform = attributes.get("transform")
-        named = transform.get("axes") if isinstance(transform, dict) else None
-        return AxisNames.of(named or attributes.get("_ARRAY_DIMENSIONS"), ndim)
-    # x is N5's first axis, whichever way round the writer lists them.
-    written = AxisNames.of(stated, ndim)
-    turned = AxisNames.of(stated[::-1], ndim)
-    return written if stated and letter_of(str(stated[-1])) == "x" else turned
 
 
 def _numpy_dtype(stored: str) -> np.dtype[Any] | None:
@@ -238,7 +175,3 @@ def _numpy_dtype(stored: str) -> np.dtype[Any] | None:
 def _natural(name: str) -> list[tuple[float, str]]:
     parts = re.split(r"(\d+)", name)
     return [(int(p), "") if p.isdigit() else (math.inf, p) for p in parts]
-
-
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)

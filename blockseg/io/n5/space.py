@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 from blockseg.core.space import Space
 from blockseg.io.axis_names import letter_of
 from blockseg.io.factors import factor_between
-from blockseg.io.zarr.ome import space_of
+from blockseg.io.units import space_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["n5_space"]
+    from blockseg.io.n5.attributes import N5Attributes, N5Transform
 
-_Attributes = dict[str, Any]
+__all__ = ["n5_space"]
 
 
 def n5_space(
-    lineage: Sequence[_Attributes],
+    lineage: Sequence[N5Attributes],
     axes: Sequence[str],
     level: int,
-    finest: _Attributes,
+    finest: N5Attributes | None,
 ) -> Space:
     """Return the space of a dataset.
 
@@ -42,7 +42,7 @@ def n5_space(
     level
         Resolution level of the dataset.
     finest
-        Attributes of the level 0 beside it; empty if it is level 0 itself.
+        Attributes of the level 0 beside it; None if it is level 0 itself.
 
     Returns
     -------
@@ -51,19 +51,23 @@ def n5_space(
     if any(list(axes).count(name) != 1 for name in "zyx"):
         return Space()
     own = lineage[0]
-    stated = _transform(own.get("transform") or _listed(lineage, level), axes)
-    if stated is not None:
-        return stated
-    nearest = next((a for a in lineage if _statement(a) is not None), None)
-    if nearest is None:
+    transform = own.transform
+    if transform is None and len(lineage) > 1:
+        transform = lineage[1].transform_of(f"s{level}")
+    space = None if transform is None else _transformed(transform, axes)
+    if space is not None:
+        return space
+    nearest = next((a for a in lineage if a.voxel_size is not None), None)
+    if nearest is None or nearest.voxel_size is None:
         return Space()
     found = _resolution(nearest, axes)
     if found is None:
-        value, _ = _statement(nearest) or (None, None)
+        value = nearest.voxel_size[0]
         return Space(problem=f"its N5 attributes state a voxel size of {value!r}")
     size, unit = found
     factors = _factors(lineage, axes, level, finest)
-    ours, theirs = _resolution(own, axes), _resolution(finest, axes)
+    ours = _resolution(own, axes)
+    theirs = None if finest is None else _resolution(finest, axes)
     if ours and theirs and ours[0] != theirs[0]:
         fine = theirs[0]  # this writer states each level's own voxel size
         scale = size
@@ -72,25 +76,15 @@ def n5_space(
         fine = size
         scale = [s * f for s, f in zip(size, factors, strict=True)]
     place = [(f - 1) / 2 * s for f, s in zip(factors, fine, strict=True)]
-    unit = unit or next((u for u in map(_unit, lineage) if u), None)
+    unit = unit or next((a.unit for a in lineage if a.unit), None)
     return space_of(scale, place, [unit] * 3 if isinstance(unit, str) else unit)
 
 
-def _statement(attributes: _Attributes) -> tuple[Any, Any] | None:
-    """Return (voxel size, unit) as one folder states them, or None."""
-    for key in ("pixelResolution", "resolution"):
-        value, unit = attributes.get(key), None
-        if isinstance(value, dict):
-            unit = value.get("unit")
-            value = value.get("dimensions") or value
-        if value is not None:
-            return value, unit
-    return None
-
-
-def _resolution(attributes: _Attributes, axes: Sequence[str]) -> Any:
+def _resolution(
+    attributes: N5Attributes, axes: Sequence[str]
+) -> tuple[list[float], Any] | None:
     """Return (voxel size along zyx, unit) that one folder states, or None."""
-    stated = _statement(attributes)
+    stated = attributes.voxel_size
     size = None if stated is None else _zyx(stated[0], axes)
     if stated is None or size is None or min(size) <= 0:
         return None
@@ -98,60 +92,43 @@ def _resolution(attributes: _Attributes, axes: Sequence[str]) -> Any:
 
 
 def _factors(
-    lineage: Sequence[_Attributes],
+    lineage: Sequence[N5Attributes],
     axes: Sequence[str],
     level: int,
-    finest: _Attributes,
+    finest: N5Attributes | None,
 ) -> list[float]:
     for attributes in lineage:
-        for key in ("downsamplingFactors", "scales"):
-            value = attributes.get(key)
-            if isinstance(value, list) and value and isinstance(value[0], list):
-                value = value[level] if level < len(value) else None
+        for value in attributes.factors(level):
             factors = _zyx(value, axes)
             if factors is not None and min(factors) > 0:
                 return factors
-    ours, theirs = (_zyx(a.get("dimensions"), axes) for a in (lineage[0], finest))
+    ours = _zyx(lineage[0].dimensions, axes)
+    theirs = None if finest is None else _zyx(finest.dimensions, axes)
     if ours and theirs:
         return [factor_between(n, m) for n, m in zip(theirs, ours, strict=True)]
     return [1.0, 1.0, 1.0]
 
 
-def _transform(value: Any, axes: Sequence[str]) -> Space | None:
-    if not isinstance(value, dict):
+def _transformed(stated: N5Transform, axes: Sequence[str]) -> Space | None:
+    if stated.names is None:
         return None
-    names = value.get("axes") or list(axes)
-    scale, place = value.get("scale"), value.get("translate")
-    units = value.get("units")
-    if not isinstance(names, list):
-        return None
-    letters = [letter_of(str(name)) for name in names]
+    letters = [letter_of(name) for name in stated.names] or list(axes)
     if any(letters.count(name) != 1 for name in "zyx"):
         return None
     places = [letters.index(name) for name in "zyx"]
-    units = [units] * len(names) if isinstance(units, str) else units
+    units = stated.units
+    units = [units] * len(letters) if isinstance(units, str) else units
     try:
         return space_of(
-            [float(scale[i]) for i in places],  # type: ignore[index]
-            [float(place[i]) for i in places] if place else [0.0] * 3,
+            [float(stated.scale[i]) for i in places],
+            [float(stated.place[i]) for i in places] if stated.place else [0.0] * 3,
             [units[i] for i in places] if units else None,
         )
     except (TypeError, ValueError, IndexError, OverflowError):
-        return Space(problem=f"its N5 attributes hold a transform {value!r}")
+        return Space(problem=f"its N5 attributes hold a transform {stated.text}")
 
 
-def _listed(lineage: Sequence[_Attributes], level: int) -> Any:
-    """Return the transform that the group of a dataset lists for it (COSEM)."""
-    multiscales = lineage[1].get("multiscales") if len(lineage) > 1 else None
-    try:
-        datasets = multiscales[0]["datasets"]  # type: ignore[index]
-        named = [d for d in datasets if str(d["path"]).strip("/") == f"s{level}"]
-        return named[0].get("transform")
-    except (TypeError, KeyError, IndexError, AttributeError):
-        return None
-
-
-def _zyx(value: Any, axes: Sequence[str]) -> list[float] | None:
+def _zyx(value: object, axes: Sequence[str]) -> list[float] | None:
     """Return the entries for z, y and x of a list that counts x first."""
     if not isinstance(value, list) or len(value) not in (3, len(axes)):
         return None
@@ -164,13 +141,3 @@ def _zyx(value: Any, axes: Sequence[str]) -> list[float] | None:
     if len(numbers) == len(axes):
         return [numbers[list(axes).index(name)] for name in "zyx"]
     return numbers
-
-
-def _unit(attributes: _Attributes) -> Any:
-    for key in ("units", "unit", "pixelResolutionUnit"):
-        value = attributes.get(key)
-        if isinstance(value, str):
-            return value
-        if isinstance(value, list) and len(value) == 3:
-            return value[::-1]
-    return None

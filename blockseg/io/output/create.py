@@ -8,20 +8,21 @@ import os
 import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.stored_file import StoredFile
-from blockseg.io.output.array_metadata import array_document, array_file
 from blockseg.io.output.atomic_files import replace_file
-from blockseg.io.output.ome_metadata import (
-    group_documents,
-    image_attributes,
-    label_attributes,
-    labels_attributes,
+from blockseg.io.output.metadata import (
+    array_file,
+    array_text,
+    group_files,
+    image_files,
+    label_files,
+    labels_files,
 )
 from blockseg.io.output.write_errors import write_error
 
@@ -97,7 +98,7 @@ def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
         How many blocks are not empty; all of them if not given.
     """
     blocks = len(spec.grid) if blocks is None else blocks
-    files = len(group_documents(spec.zarr_format, {}))
+    files = len(group_files(spec.zarr_format))
     for level in spec.levels:
         whole = Roi.whole(level.shape)
         unit = spec.file_shape(level)
@@ -195,7 +196,7 @@ def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
 def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, str]:
     """Return every metadata file with its text; the root last, so it lists what exists."""
     root = Path(image.uri)
-    files: dict[Path, Any] = {}
+    files: dict[Path, str] = {}
     for label in labels:
         group = Path(label.uri)
         if group.parent != root / "labels" or label.zarr_format != image.zarr_format:
@@ -204,28 +205,23 @@ def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, 
                 f"{image.uri} (Zarr v{image.zarr_format})"
             )
             raise ConfigError(message)
-        files |= _pyramid_documents(label, label_attributes(label))
+        files |= _arrays(label) | _below(group, label_files(label))
     if labels:
         names = [Path(label.uri).name for label in labels]
-        group_files = group_documents(image.zarr_format, labels_attributes(names))
-        files |= {root / "labels" / name: doc for name, doc in group_files.items()}
-    files |= _pyramid_documents(image, image_attributes(image))
+        files |= _below(root / "labels", labels_files(image.zarr_format, names))
+    return files | _arrays(image) | _below(root, image_files(image))
+
+
+def _arrays(spec: PyramidSpec) -> dict[Path, str]:
+    name = array_file(spec.zarr_format)
     return {
-        path: json.dumps(doc, indent=2, allow_nan=False) + "\n"
-        for path, doc in files.items()
-    }
-
-
-def _pyramid_documents(
-    spec: PyramidSpec, attributes: dict[str, Any]
-) -> dict[Path, dict[str, Any]]:
-    group = Path(spec.uri)
-    arrays = {
-        group / str(level.index) / array_file(spec): array_document(spec, level)
+        Path(spec.uri, str(level.index), name): array_text(spec, level)
         for level in spec.levels
     }
-    files = group_documents(spec.zarr_format, attributes)
-    return arrays | {group / name: document for name, document in files.items()}
+
+
+def _below(group: Path, files: dict[str, str]) -> dict[Path, str]:
+    return {group / name: text for name, text in files.items()}
 
 
 def _is_other_array(path: Path, text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from blockseg.core.geometry import to_zyx
 from blockseg.core.space import Space
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.create import create_output, predicted_files
+from blockseg.io.output.metadata import bare_group
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
@@ -69,8 +69,8 @@ def write_metric_images(
         for leftover in (made, old):
             shutil.rmtree(leftover, ignore_errors=True)
         made.mkdir()
-        name, document = _group(zarr_format)
-        replace_file(made / name, (json.dumps(document) + "\n").encode())
+        name, text = bare_group(zarr_format)
+        replace_file(made / name, text.encode())
         for name, image in images.items():
             spec = _spec(made / name, image.shape, space, zarr_format, codec)
             _write(replace(spec, checked=checked), image)
@@ -89,12 +89,6 @@ def predicted_metric_files(
     """Return how many files such a folder has at most."""
     spec = _spec(Path("/"), shape, Space(), zarr_format, codec)
     return 1 + images * predicted_files(spec)
-
-
-def _group(zarr_format: int) -> tuple[str, dict[str, object]]:
-    if zarr_format == 2:
-        return ".zgroup", {"zarr_format": 2}
-    return "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}}
 
 
 def _shard(shape: Zyx) -> Zyx:

@@ -17,7 +17,7 @@ from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
-from blockseg.io.output.codecs import DEFAULT_CODEC, check_codec
+from blockseg.io.output.codecs import DEFAULT_CODEC, codec_named
 
 __all__ = ["OutputDtype", "PyramidLevel", "PyramidSpec", "Reduction"]
 
@@ -124,7 +124,7 @@ class PyramidSpec:
         if not Path(self.uri).is_absolute():
             message = f"workers need the absolute path of an output, not {self.uri!r}"
             raise ConfigError(message)
-        check_codec(self.codec)
+        codec_named(self.codec)
         if self.zarr_format not in (2, 3):
             message = f"no Zarr format {self.zarr_format!r}; choose 2 or 3"
             raise ConfigError(message)

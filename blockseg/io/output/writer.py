@@ -7,6 +7,7 @@ and writing a block again gives the same bytes.
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ import tensorstore as ts
 
 from blockseg.core.errors import GeometryError, OutputGoneError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.io.output.array_metadata import array_document, array_file
+from blockseg.io.output.metadata import array_file, array_text
 from blockseg.io.output.reduction import halve
 from blockseg.io.output.write_errors import is_corrupt, write_error
 from blockseg.io.output.written_files import stored_file
@@ -206,7 +207,9 @@ class PyramidWriter:
 
     def _check_there(self, level: PyramidLevel) -> None:
         """Make no new folders where the output was taken away."""
-        document = Path(self.spec.uri, str(level.index), array_file(self.spec))
+        document = Path(
+            self.spec.uri, str(level.index), array_file(self.spec.zarr_format)
+        )
         if not document.exists():
             message = (
                 f"{document.parent} is not the array that this run made: the output was "
@@ -261,7 +264,7 @@ class PyramidWriter:
         spec = {
             "driver": "zarr3" if self.spec.zarr_format == 3 else "zarr",
             "kvstore": {"driver": "file", "path": f"{path}/"},
-            "metadata": array_document(self.spec, level),
+            "metadata": json.loads(array_text(self.spec, level)),
         }
         try:
             return ts.open(spec, open=True, context=self._context).result()

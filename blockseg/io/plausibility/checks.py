@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.find import find
-from blockseg.io.plausibility.chunks import chunks_are_stored, refuse_misplaced
+from blockseg.io.plausibility.chunks import Remark, chunks_are_stored
 from blockseg.io.plausibility.levels import lacks_levels
-from blockseg.io.plausibility.remark import Remark
 from blockseg.io.plausibility.sizes import has_sizes_that_fit
 from blockseg.io.plausibility.slices import uneven_slices
 from blockseg.io.plausibility.units import is_of_no_microscope, states_no_unit
-from blockseg.io.plausibility.values import are_of_another_type, doubtful_type
+from blockseg.io.plausibility.values import are_of_another_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,14 +31,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = [
-    "Plausible",
-    "Remark",
-    "doubtful_type",
-    "doubts_of",
-    "find_plausible",
-    "refuse_misplaced",
-]
+__all__ = ["Plausible", "doubts_of", "find_plausible"]
 
 Check: TypeAlias = (
     "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"

@@ -13,11 +13,9 @@ import numpy as np
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
-from blockseg.io.axes import AxisSelection, named_axes
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
-from blockseg.io.plausibility.remark import Remark
 from blockseg.io.source_files.fingerprint import array_layout
 from blockseg.io.zarr.chunk_keys import key_style, names_in
 
@@ -25,15 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.axes import AxisSelection
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.protocol import Volume
 
-__all__ = ["chunks_are_stored", "refuse_misplaced"]
+__all__ = ["Remark", "chunks_are_stored", "refuse_misplaced"]
 
 _SAMPLED = 256
 _OPENED = 16  # blocks of N5 whose header is read
 _THREADS = 16  # that look at files at the same time
 _ENTRIES = 20_000  # of folders, where no sampled chunk is there
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A plain line on a source for ``info``, for ``plan`` and for the end of a run."""
+
+    text: str
+    """Without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +83,7 @@ def chunks_are_stored(
     if spec.format not in ("zarr2", "zarr3", "n5"):
         return
     layout = array_layout(spec)
-    axes = named_axes(spec.axes, layout.axes, layout.name)
-    selection = AxisSelection.choose(
-        axes,
-        layout.shape,
-        channel=spec.channel if "c" in axes else None,
-        timepoint=spec.timepoint if "t" in axes else None,
-        where=layout.name,
-    )
+    selection = layout.selection(spec)
     sample = _look(layout, selection)
     if layout.format == "n5":
         _check_blocks(sample)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.io.axes import AxisSelection, named_axes
 from blockseg.io.open import open_volume
 from blockseg.io.source_files.fingerprint import array_layout, evenly
 from blockseg.io.source_files.listing import (
@@ -155,13 +154,7 @@ class SourceFiles:
 
 
 def _array_files(spec: VolumeSpec, layout: ArrayLayout, shape: Zyx) -> SourceFiles:
-    selection = AxisSelection.choose(
-        named_axes(spec.axes, layout.axes, layout.name),
-        layout.shape,
-        channel=spec.channel,
-        timepoint=spec.timepoint,
-        where=layout.name,
-    )
+    selection = layout.selection(spec)
     step = selection.pick(layout.files)
     counts = selection.pick(layout.file_counts)
     fixed = {axis: index // layout.files[axis] for axis, index in selection.fixed}

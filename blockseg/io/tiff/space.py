@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from blockseg.core.space import Space
-from blockseg.io.units import micrometres
-from blockseg.io.zarr.ome import space_of
+from blockseg.io.units import micrometres, space_of
 
 if TYPE_CHECKING:
     import tifffile

@@ -6,13 +6,19 @@ metadata state beside the codec's name, tensorstore asks for each key and for no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import json
+from typing import TYPE_CHECKING, Any
+
+from blockseg.io.layout import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["unknown_codec_keys", "with_plain_codecs"]
+    from blockseg.io.layout import ArrayLayout
 
+__all__ = ["plain_metadata", "unknown_codec_keys"]
+
+_MAY_BE_NULL = ("dimension_separator", "consolidated_metadata")
 _BLOSC = {"clevel": 5, "blocksize": 0}
 _BLOSC_NAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
 _PLAIN_V3: dict[str, dict[str, Any]] = {
@@ -34,27 +40,32 @@ _KEYS_V3: dict[str, tuple[str, ...]] = {
 """Settings that decide what a chunk means, a codec each."""
 
 
-def with_plain_codecs(metadata: dict[str, Any], version: Literal[2, 3]) -> Any:
-    """Return the metadata of an array with what its compressors need and no more.
+def plain_metadata(layout: ArrayLayout) -> str:
+    """Return metadata of an array with what its compressors need and no more, as JSON.
 
-    Parameters
-    ----------
-    metadata
-        Content of ``.zarray`` or ``zarr.json``.
-    version
-        Of Zarr.
+    Empty where that is what its own file says.
     """
-    if version == 2:
-        compressor = metadata.get("compressor")
-        if not isinstance(compressor, dict):
-            return metadata
-        return {**metadata, "compressor": _plain_v2(compressor)}
-    return {**metadata, "codecs": _plain_chain(metadata["codecs"])}
+    stated = _stated(layout)
+    # Such keys say nothing, and tensorstore refuses them so.
+    empty = {key for key in _MAY_BE_NULL if stated.get(key, "") is None}
+    plain = {key: value for key, value in stated.items() if key not in empty}
+    if layout.format == "zarr3":
+        plain["codecs"] = _plain_chain(stated["codecs"])
+    elif isinstance(stated.get("compressor"), dict):
+        plain["compressor"] = _plain_v2(stated["compressor"])
+    return "" if plain == stated else json.dumps(plain)
 
 
-def unknown_codec_keys(metadata: dict[str, Any], version: Literal[2, 3]) -> list[str]:
+def unknown_codec_keys(layout: ArrayLayout) -> list[str]:
     """Return each setting of a codec that no library here knows, as ``codec.key``."""
-    return [] if version == 2 else list(_unknown(metadata["codecs"]))
+    if layout.format == "zarr2":
+        return []
+    return list(_unknown(_stated(layout)["codecs"]))
+
+
+def _stated(layout: ArrayLayout) -> dict[str, Any]:
+    name = ".zarray" if layout.format == "zarr2" else "zarr.json"
+    return load_json(layout.folder / name) or {}
 
 
 def _plain_v2(codec: dict[str, Any]) -> dict[str, Any]:

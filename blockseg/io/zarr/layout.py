@@ -14,6 +14,7 @@ from blockseg.io.layout import (
     AbsentLevel,
     ArrayLayout,
     ImageLayout,
+    joined,
     load_json,
 )
 from blockseg.io.zarr.ome import read_multiscales
@@ -86,7 +87,7 @@ def zarr_image(container: Path, path: str) -> ImageLayout | None:
         return None
     arrays, absent = [], []
     for number, dataset in enumerate(levels):
-        inner = _join(path, dataset.path)
+        inner = joined(path, dataset.path)
         child = _node(container / inner)
         if child is None or child.kind != "array":
             reason = (
@@ -120,7 +121,7 @@ def _search(container: Path, path: str, depth: int) -> Iterator[str]:
     if depth:
         for child in sorted(p for p in (container / path).iterdir() if p.is_dir()):
             if not child.name.startswith("."):
-                yield from _search(container, _join(path, child.name), depth - 1)
+                yield from _search(container, joined(path, child.name), depth - 1)
 
 
 def _is_node(folder: Path) -> bool:
@@ -281,7 +282,3 @@ def _numpy_dtype(stored: Any) -> np.dtype[Any] | None:
     except TypeError:
         return None
     return None if dtype is None else dtype.newbyteorder("=")
-
-
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
-from blockseg.core.space import Space, Vector
+from blockseg.core.space import Space
 from blockseg.io.axes import default_axes
 from blockseg.io.axis_names import letter_of
-from blockseg.io.units import micrometres
-from blockseg.io.zarr.ome_transforms import NoScaleError, compose, name_of
+from blockseg.io.units import micrometres, space_of
+from blockseg.io.zarr.ome_transforms import NoScaleError, Transformation, compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Dataset", "read_multiscales", "space_of"]
+__all__ = ["Dataset", "read_multiscales"]
 
 _LETTERS = {"time": "t", "channel": "c"}
 
@@ -75,61 +74,14 @@ def read_multiscales(
         raise VolumeError(message) from error
 
 
-def space_of(
-    scale: Sequence[float],
-    place: Sequence[float],
-    units: object,
-    problem: str = "",
-) -> Space:
-    """Return a space from numbers along (z, y, x), whatever their unit.
-
-    Parameters
-    ----------
-    scale
-        Voxel size; numbers that no voxel can have make the space's problem.
-    place
-        Centre of the first voxel.
-    units
-        Three names of units, or anything else if there are none.
-    problem
-        Why no numbers could be read, where that is so.
-    """
-    flipped = [
-        f"{name} ({s:g})"
-        for name, s in zip("zyx", scale, strict=True)
-        if -math.inf < s < 0
-    ]
-    if not problem and not all(math.isfinite(s) and s > 0 for s in scale):
-        numbers = ",".join(f"{s:g}" for s in scale)
-        problem = (
-            f"its metadata flip the axis {' and '.join(flipped)}, which blockseg does not"
-            if flipped and all(math.isfinite(s) and s for s in scale)
-            else f"its metadata state a voxel size of {numbers} (z,y,x), which none can be"
-        )
-    if not problem and not all(map(math.isfinite, place)):
-        numbers = ",".join(f"{t:g}" for t in place)
-        problem = f"its metadata place the first voxel at {numbers} (z,y,x)"
-    if problem:
-        return Space(problem=problem)
-    named = list(units) if isinstance(units, (list, tuple)) else [None] * 3
-    factors = [micrometres(unit) for unit in named]
-    known = [factor for factor in factors if factor is not None]
-    if len(known) != 3:
-        odd = next((str(n) for n in named if n and micrometres(n) is None), "")
-        return Space(_vector(scale), None, _vector(place), stated_unit=odd)
-    return Space(
-        _vector(s * f for s, f in zip(scale, known, strict=True)),
-        "micrometer",
-        _vector(t * f for t, f in zip(place, known, strict=True)),
-    )
-
-
 def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
     systems = _systems(multiscale)
-    outer = _list_of(multiscale, "coordinateTransformations")
+    outer = _transformations(multiscale, "coordinateTransformations")
     found = []
     for dataset in multiscale["datasets"]:
-        inner = _list_of(dataset, "coordinateTransformations", "transformations")
+        inner = _transformations(
+            dataset, "coordinateTransformations", "transformations"
+        )
         chain = _chain(inner)
         entries = _axes(multiscale, systems, chain)
         if systems:
@@ -154,7 +106,7 @@ def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
 
 
 def _space(
-    chain: Sequence[dict[str, Any]],
+    chain: Sequence[Transformation],
     names: Sequence[str],
     zyx: Sequence[int],
     units: Sequence[Any],
@@ -184,7 +136,7 @@ def _systems(multiscale: dict[str, Any]) -> dict[str, list[Any]]:
 def _axes(
     multiscale: dict[str, Any],
     systems: dict[str, list[Any]],
-    chain: Sequence[dict[str, Any]],
+    chain: Sequence[Transformation],
 ) -> list[Any]:
     if systems:
         target = systems.get(_end(chain))
@@ -195,23 +147,23 @@ def _axes(
     return list(default_axes(5)) if entries is None else list(entries)
 
 
-def _chain(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _chain(entries: Sequence[Transformation]) -> list[Transformation]:
     """Return what leads from the array to its first coordinate system."""
-    if not all(_ends(entry) for entry in entries):
+    if not all(entry.linked for entry in entries):
         return list(entries)  # up to 0.5: one after the other
-    chain: list[dict[str, Any]] = []
+    chain: list[Transformation] = []
     for entry in entries:
-        if not chain or name_of(entry["input"]) == name_of(chain[-1]["output"]):
+        if not chain or entry.source == chain[-1].target:
             chain.append(entry)
     return chain
 
 
 def _onwards(
-    chain: list[dict[str, Any]],
+    chain: list[Transformation],
     entries: list[Any],
-    outer: Sequence[dict[str, Any]],
+    outer: Sequence[Transformation],
     systems: dict[str, list[Any]],
-) -> tuple[list[dict[str, Any]], list[Any]]:
+) -> tuple[list[Transformation], list[Any]]:
     """Go on to a system that measures, where the array's first one does not.
 
     Returns
@@ -223,12 +175,11 @@ def _onwards(
     ways, seen = [(chain, entries)], {_end(chain)}
     for way, _ in ways:
         for entry in outer:
-            target = name_of(entry.get("output"))
-            axes = systems.get(target, [])
-            if name_of(entry.get("input")) != _end(way) or target in seen:
+            axes = systems.get(entry.target, [])
+            if entry.source != _end(way) or entry.target in seen:
                 continue
             if len(axes) == len(entries):
-                seen.add(target)
+                seen.add(entry.target)
                 ways.append(([*way, entry], axes))
     return next((way for way in ways if _measures(way[1])), ways[0])
 
@@ -239,12 +190,12 @@ def _measures(entries: Sequence[Any]) -> bool:
     return all(of.get(name) is not None for name in "zyx")
 
 
-def _end(chain: Sequence[dict[str, Any]]) -> str:
-    return name_of(chain[-1].get("output")) if chain else ""
+def _end(chain: Sequence[Transformation]) -> str:
+    return chain[-1].target if chain else ""
 
 
-def _ends(entry: object) -> bool:
-    return isinstance(entry, dict) and {"input", "output"} <= entry.keys()
+def _transformations(holder: dict[str, Any], *keys: str) -> list[Transformation]:
+    return list(map(Transformation.from_plain, _list_of(holder, *keys)))
 
 
 def _list_of(holder: dict[str, Any], *keys: str) -> list[Any]:
@@ -263,8 +214,3 @@ def _letter(entry: dict[str, str] | str) -> str:
 
 def _unit(entry: dict[str, str] | str) -> Any:
     return entry.get("unit") if isinstance(entry, dict) else None
-
-
-def _vector(values: Any) -> Vector:
-    z, y, x = (float(value) for value in values)
-    return (z, y, x)

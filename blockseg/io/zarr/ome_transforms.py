@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["NoScaleError", "ScaleLike", "compose", "name_of"]
+__all__ = ["NoScaleError", "ScaleLike", "Transformation", "compose"]
 
 _ARRAY_AXIS = re.compile(r"dim_(\d+)")
 _STORED = " (--axes says in which order they are stored)"
@@ -56,37 +57,59 @@ class ScaleLike:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Transformation:
+    """One entry of the metadata, from a coordinate system to another."""
+
+    source: str
+    """Name of the system that it starts from; empty if none is named."""
+
+    target: str
+    """Name of the system that it leads to; empty if none is named."""
+
+    linked: bool
+    """Whether both ends are stated."""
+
+    _stated: object
+
+    @classmethod
+    def from_plain(cls, stated: object) -> Self:
+        """Take an entry as JSON has it."""
+        entry = stated if isinstance(stated, dict) else {}
+        linked = {"input", "output"} <= entry.keys()
+        return cls(
+            _name(entry.get("input")), _name(entry.get("output")), linked, stated
+        )
+
+    def scale_like(self, axes: Sequence[str]) -> ScaleLike:
+        """Return what it does to the axes, named as the metadata spell them.
+
+        Raises
+        ------
+        NoScaleError
+            If it is more than a scale and a translation.
+        """
+        return _read(self._stated, axes)
+
+
 def compose(
-    transformations: Sequence[Mapping[str, Any]], axes: Sequence[str]
+    transformations: Iterable[Transformation], axes: Sequence[str]
 ) -> ScaleLike:
-    """Apply transformations one after the other.
-
-    Parameters
-    ----------
-    transformations
-        As they stand in the metadata.
-    axes
-        Names of the axes, as the metadata spell them.
-
-    Raises
-    ------
-    NoScaleError
-        If one of them is more than a scale and a translation.
-    """
-    whole = ScaleLike.identity(len(axes), stated=False)
-    for transformation in transformations:
-        whole = whole.then(_read(transformation, axes))
-    return whole
+    """Apply transformations one after the other; as :meth:`Transformation.scale_like`."""
+    return _composed((one.scale_like(axes) for one in transformations), len(axes))
 
 
-def name_of(system: object) -> str:
-    """Return the name of a coordinate system that a transformation refers to."""
+def _composed(parts: Iterable[ScaleLike], ndim: int) -> ScaleLike:
+    return reduce(ScaleLike.then, parts, ScaleLike.identity(ndim, stated=False))
+
+
+def _name(system: object) -> str:
     if isinstance(system, dict):
         system = system.get("name") or system.get("path")
     return system if isinstance(system, str) else ""
 
 
-def _read(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike:
+def _read(transformation: object, axes: Sequence[str]) -> ScaleLike:
     if not isinstance(transformation, dict):
         message = f"a transformation that is no object ({transformation!r})"
         raise NoScaleError(message)
@@ -116,7 +139,8 @@ def _translation(transformation: Mapping[str, Any], axes: Sequence[str]) -> Scal
 
 
 def _sequence(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike:
-    return compose(_parts(transformation), axes)
+    parts = (_read(part, axes) for part in _parts(transformation))
+    return _composed(parts, len(axes))
 
 
 def _bijection(transformation: Mapping[str, Any], axes: Sequence[str]) -> ScaleLike:

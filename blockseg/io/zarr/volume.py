@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.core.errors import VolumeError
-from blockseg.io.axes import AxisSelection
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
-from blockseg.io.chunks.volume import ChunkedVolume, number_type, one_line
-from blockseg.io.layout import load_json
-from blockseg.io.zarr.codec_keys import unknown_codec_keys, with_plain_codecs
+from blockseg.io.chunks.volume import ChunkedVolume, one_line
+from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
 from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
@@ -23,11 +21,10 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.axes import Index
+    from blockseg.io.chunks.tensorstores import BeginRead
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["open_zarr", "read_zarr_array"]
-
-_MAY_BE_NULL = ("dimension_separator", "consolidated_metadata")
+__all__ = ["open_zarr"]
 
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
@@ -42,30 +39,11 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
     if image is None or image.path != image.levels[0].path:
         message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
         raise VolumeError(message)
-    layout = image.levels[0].renamed(spec.axes)
-    selection = AxisSelection.choose(
-        layout.axes,
-        layout.shape,
-        channel=spec.channel,
-        timepoint=spec.timepoint,
-        where=layout.name,
-    )
-    number_type(layout)
-    limits = (limits or ReadLimits()).for_chunks(layout.chunk_bytes)
-    begin = read_zarr_array(layout, limits)
-    return ChunkedVolume(spec, layout, selection, begin, open_zarr, limits.cache_bytes)
+    array, limits = image.levels[0], limits or ReadLimits()
+    return ChunkedVolume(spec, array, _open_array, open_zarr, limits)
 
 
-def read_zarr_array(
-    layout: ArrayLayout, limits: ReadLimits
-) -> Callable[[Index], Callable[[], NDArray[Any]]]:
-    """Return a function that begins to read a part; what it returns waits for it.
-
-    Raises
-    ------
-    VolumeError
-        If neither library can read it.
-    """
+def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     try:
         return _tensorstore(layout, limits)
     except OPENING_ERRORS as error:
@@ -75,37 +53,19 @@ def read_zarr_array(
         return reader
 
 
-def _tensorstore(
-    layout: ArrayLayout, limits: ReadLimits
-) -> Callable[[Index], Callable[[], NDArray[Any]]]:
+def _tensorstore(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     driver = "zarr" if layout.format == "zarr2" else "zarr3"
     try:
         return open_read_only(driver, layout.folder, limits)
     except OPENING_ERRORS:
-        stated, version = _stated(layout)
-        plain = with_plain_codecs(_said(stated), version)
-        if plain == stated:
+        plain = plain_metadata(layout)
+        if not plain:
             raise
-        return open_read_only(
-            driver, layout.folder, limits, metadata=plain, assume_metadata=True
-        )
-
-
-def _stated(layout: ArrayLayout) -> tuple[dict[str, Any], Literal[2, 3]]:
-    if layout.format == "zarr2":
-        return load_json(layout.folder / ".zarray") or {}, 2
-    return load_json(layout.folder / "zarr.json") or {}, 3
-
-
-def _said(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return metadata without keys that say nothing, and that tensorstore refuses so."""
-    empty = [key for key in _MAY_BE_NULL if metadata.get(key, "") is None]
-    return {key: value for key, value in metadata.items() if key not in empty}
+        return open_read_only(driver, layout.folder, limits, metadata=plain)
 
 
 def _why_not(layout: ArrayLayout, error: Exception) -> str:
-    stated, version = _stated(layout)
-    unknown = unknown_codec_keys(stated, version)
+    unknown = unknown_codec_keys(layout)
     if unknown:
         return (
             f"{layout.name} cannot be opened: no library here knows "
@@ -118,9 +78,7 @@ def _why_not(layout: ArrayLayout, error: Exception) -> str:
     )
 
 
-def _zarr_python(
-    layout: ArrayLayout,
-) -> Callable[[Index], Callable[[], NDArray[Any]]] | None:
+def _zarr_python(layout: ArrayLayout) -> BeginRead | None:
     import zarr
 
     version = 2 if layout.format == "zarr2" else 3

@@ -9,16 +9,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ClusterError
-from blockseg.runtime.device_use import devices_used
+from blockseg.runtime.events import DevicesUsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from distributed import Client
 
-    from blockseg.runtime.events import DevicesUsed
-
-__all__ = ["WorkerDied", "WorkerWatch", "bounded"]
+__all__ = ["WorkerDied", "WorkerWatch", "bounded", "devices_used"]
 
 _REFRESH_SECONDS = 10.0
 _RPC_SECONDS = 15.0
@@ -177,6 +175,32 @@ class WorkerWatch:
             with suppress(Exception):  # a display that lacks a number harms nobody
                 info = bounded(self._client, self._client.scheduler_info, n_workers=-1)
                 self._devices = devices_used(info["workers"].values())
+
+
+def devices_used(workers: Iterable[Mapping[str, Any]]) -> DevicesUsed | None:
+    """Add up the GPUs of workers, each as the scheduler describes it.
+
+    Dask's workers tell where ``pynvml`` is installed with them; None if none does.
+    """
+    told = [
+        (found["metrics"]["gpu"], found.get("gpu") or {})
+        for found in workers
+        if (found.get("metrics") or {}).get("gpu")
+    ]
+    if not told:
+        return None
+    return DevicesUsed(
+        devices=len(told),
+        utilization=sum(_number(now, "utilization") for now, _ in told)
+        / (100 * len(told)),
+        memory=int(sum(_number(now, "memory-used") for now, _ in told)),
+        memory_total=int(sum(_number(card, "memory-total") for _, card in told)),
+    )
+
+
+def _number(values: Mapping[str, Any], key: str) -> float:
+    value = values.get(key)
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def bounded(

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import LedgerError, NoSpaceError, OutputGoneError
 from blockseg.runtime.filesystem import filesystem_type, is_network
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "check_ledger_there",
     "errors_of",
-    "has_table",
     "open_to_read",
     "open_to_write",
+    "rows_of",
     "transaction",
 ]
 
@@ -43,12 +43,16 @@ def check_ledger_there(path: Path) -> None:
         raise OutputGoneError(message)
 
 
-def has_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Say whether a ledger has a table that those of earlier versions lack."""
-    found = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)
-    )
-    return found.fetchone() is not None
+def rows_of(
+    path: Path, connection: sqlite3.Connection, table: str, query: str, *values: str
+) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of a table that ledgers of earlier versions lack; those have none."""
+    with errors_of(path):
+        found = connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        )
+        if found.fetchone() is not None:
+            yield from connection.execute(query, values)
 
 
 def open_to_write(path: Path, *, create: bool) -> sqlite3.Connection:

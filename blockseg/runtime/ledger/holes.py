@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import Hole
-from blockseg.runtime.ledger.file import has_table
+from blockseg.runtime.ledger.file import rows_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
+    from pathlib import Path
 
     from blockseg.core.blocks import BlockReport
 
@@ -46,15 +47,13 @@ def enter_holes(
         )
 
 
-def known_holes(connection: sqlite3.Connection, phase: str) -> list[Hole]:
+def known_holes(path: Path, connection: sqlite3.Connection, phase: str) -> list[Hole]:
     """Return the holes of a phase's blocks, by ascending id; none of older ledgers."""
-    if not has_table(connection, "holes"):
-        return []
-    rows = connection.execute(
+    query = (
         "SELECT voxels, z0, y0, x0, z1, y1, x1 FROM holes WHERE phase = ? "
-        "ORDER BY block_id, z0, y0, x0",
-        (phase,),
+        "ORDER BY block_id, z0, y0, x0"
     )
+    rows = rows_of(path, connection, "holes", query, phase)
     return [
         Hole(Roi((z0, y0, x0), (z1, y1, x1)), voxels)
         for voxels, z0, y0, x0, z1, y1, x1 in rows

@@ -307,7 +307,7 @@ class Ledger:
     def holes(self, phase: str) -> list[Hole]:
         """Return what blocks found to hold no data, by ascending id of the block."""
         with errors_of(self.path):
-            return known_holes(self._connection, phase)
+            return known_holes(self.path, self._connection, phase)
 
     def failures(self, phase: str) -> list[FailedBlock]:
         """Return the blocks given up, by ascending id."""

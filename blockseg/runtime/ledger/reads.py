@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from blockseg.runtime.ledger.file import errors_of, has_table, transaction
+from blockseg.runtime.ledger.file import errors_of, rows_of, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -87,27 +87,20 @@ class SourceRows:
         )
         query = f"SELECT block_id, sums FROM reads WHERE phase = ? {rest * unfinished}"
         with errors_of(self._path):
-            if not has_table(self._connection, "reads"):
-                return {}
-            rows = self._connection.execute(query, (phase,))
+            rows = rows_of(self._path, self._connection, "reads", query, phase)
             return {block: tuple(json.loads(sums)) for block, sums in rows}
 
     def damaged(self) -> list[str]:
         """Return the files whose damage made blocks fail, in this session or before."""
-        with errors_of(self._path):
-            if not has_table(self._connection, "damaged"):
-                return []
-            rows = self._connection.execute("SELECT file FROM damaged ORDER BY file")
-            return [file for (file,) in rows]
+        query = "SELECT file FROM damaged ORDER BY file"
+        rows = rows_of(self._path, self._connection, "damaged", query)
+        return [file for (file,) in rows]
 
     def files(self, name: str) -> bytes | None:
         """Return what was kept of a source's files; None if nothing was."""
-        with errors_of(self._path):
-            if not has_table(self._connection, "source_files"):
-                return None
-            row = self._connection.execute(
-                "SELECT content FROM source_files WHERE name = ?", (name,)
-            ).fetchone()
+        query = "SELECT content FROM source_files WHERE name = ?"
+        rows = rows_of(self._path, self._connection, "source_files", query, name)
+        row = next(rows, None)
         return None if row is None else bytes(row[0])
 
     def settle(

@@ -8,7 +8,7 @@ import numpy as np
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.stored_file import StoredFile
-from blockseg.runtime.ledger.file import errors_of, has_table, transaction
+from blockseg.runtime.ledger.file import errors_of, rows_of, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -96,6 +96,4 @@ class FileRows:
             enter_files(cursor, name, [BlockReport(0, files=tuple(files))])
 
     def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
-        with errors_of(self._path):
-            if has_table(self._connection, "files"):
-                yield from self._connection.execute(query, values)
+        return rows_of(self._path, self._connection, "files", query, *values)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi
     from blockseg.core.specs import Affine, AffineField, BackendSpec
+    from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmenter
-    from blockseg.inference.parity import Sample
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
@@ -72,7 +72,7 @@ class EngineEvaluator:
     def __init__(self, trial: EngineCriteria, volume: Volume) -> None:
         self.trial = trial
         self._volume = volume
-        self._samples: list[Sample] | None = None
+        self._samples: list[BlockInput] | None = None
         self._answers: dict[BackendSpec, list[NDArray[np.float32]]] = {}
 
     def make(self, spec: BackendSpec) -> Segmenter:
@@ -122,7 +122,7 @@ class EngineEvaluator:
 
     def _prepared(
         self, spec: BackendSpec
-    ) -> tuple[list[Sample], list[NDArray[np.float32]]]:
+    ) -> tuple[list[BlockInput], list[NDArray[np.float32]]]:
         trial = self.trial
         if self._samples is None:
             self._samples = read_samples(self._volume, trial.windows, trial.field)

@@ -10,7 +10,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, floor_to, to_zyx
-from blockseg.inference.parity import Sample
+from blockseg.inference.block_input import BlockInput
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
@@ -67,7 +67,7 @@ def trial_windows(
 
 def read_samples(
     volume: Volume, windows: tuple[Roi, ...], field: Field
-) -> list[Sample]:
+) -> list[BlockInput]:
     """Read windows with what an engine needs around them; unreadable ones are left out."""
     whole = Roi.whole(volume.shape)
     samples = []
@@ -78,7 +78,7 @@ def read_samples(
             raw = volume.read(around)
         except VolumeError:
             continue
-        samples.append(Sample(raw, around, window, volume.shape))
+        samples.append(BlockInput(raw, around, window, volume.shape))
     return samples
 
 

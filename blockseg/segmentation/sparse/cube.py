@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.cubes import TILE, cube_box
+from blockseg.core.cubes import TILE, by_cube, cube_box
 from blockseg.inference.components import long_components
 from blockseg.inference.skip_calibration import Inferred
 
@@ -47,7 +47,10 @@ def what_it_holds(
     tiles = cube_box(cube, TILE)
     if near is None:
         near = np.full(tiles.shape, value, np.float32)
-    held, small = (_in_tiles(mask, tiles, cube) for mask in (neurites > 0, specks))
+    held, small = (
+        by_cube(mask.astype(np.int64), cube, TILE, np.add)
+        for mask in (neurites > 0, specks)
+    )
     there = np.nonzero(neurites)
     beside = near[
         tuple(
@@ -66,14 +69,3 @@ def what_it_holds(
         stratum,
         float(shown[np.unique(neurites[there])].min(initial=np.inf)),
     )
-
-
-def _in_tiles(mask: NDArray[np.bool_], tiles: Roi, cube: Roi) -> NDArray[np.int64]:
-    """Count the voxels of a mask of a cube in each of its tiles."""
-    counts = mask.astype(np.int64)
-    for axis, (first, count, a) in enumerate(
-        zip(tiles.start, tiles.shape, cube.start, strict=True)
-    ):
-        cuts = (first + np.arange(count)) * TILE - a
-        counts = np.add.reduceat(counts, np.maximum(cuts, 0), axis)
-    return counts

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.core.cubes import TILE, cube_box, cube_counts, spread, voxels_of
+from blockseg.core.cubes import TILE, by_cube, cube_box, cube_counts, spread, voxels_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.make_engine import make_engine
 from blockseg.inference.path_opening import SEEN, path_opening_score
 from blockseg.io.chunk_memory import readers
@@ -216,16 +217,13 @@ class Survey:
         except VolumeError:
             return None
         found = path_opening_score(raw, seen, roi, self._decisions.affine, shape, TILE)
-        outside = np.where(inside, -np.inf, self._best(found, cubes)).astype(np.float32)
+        outside = np.where(inside, -np.inf, self._best(found, tiles)).astype(np.float32)
         found[~spread(inside, cubes, tiles, self.edge // TILE)] = -np.inf
-        return Group(cubes, self._best(found, cubes), found, outside)
+        return Group(cubes, self._best(found, tiles), found, outside)
 
-    def _best(self, found: NDArray[np.float32], cubes: Roi) -> NDArray[np.float32]:
+    def _best(self, found: NDArray[np.float32], tiles: Roi) -> NDArray[np.float32]:
         """Return the most that the tiles of each cube show."""
-        for axis, count in enumerate(cubes.shape):
-            cuts = np.arange(count) * (self.edge // TILE)
-            found = np.maximum.reduceat(found, cuts, axis)
-        return found
+        return by_cube(found, tiles, self.edge // TILE, np.maximum)
 
     def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
         """Draw cubes to infer: position, score and stratum of each."""
@@ -308,7 +306,7 @@ class Survey:
                 except VolumeError:
                     continue
                 raw = seen.voxels
-                done = engine.segment(raw, around, cube, shape)
+                done = engine.segment(BlockInput(raw, around, cube, shape))
                 foreground = done.probability >= self._decisions.threshold
                 if seen.missing is not None:
                     foreground &= ~seen.missing[cube.slices(around.start)]

@@ -75,7 +75,7 @@ def main(source: str, target: str) -> None:
         launch.run()
     found["inside_bytes"] = args[2].numpy()
 
-    # Both layers in one kernel: one plane of tiles of 31 cells, and one tile of the next.
+    # Both layers in one kernel: one plane of groups of 31 tiles, and one group of the next.
     pair = chain("x00a", tiling=replace(TILING, edge=32))
     launch = next(pair.launches(*window("inside")))
     limits = {"depth": 2, "items": 2 * 2 + 1, "margin": 0}
@@ -85,10 +85,10 @@ def main(source: str, target: str) -> None:
 
 
 def planes(launch, count, **values):
-    """Compute the first ``count`` planes of cells only."""
-    tiles = launch.programs // (launch.values["target"].shape[0] // 2)
+    """Compute the first ``count`` planes of tiles only."""
+    groups = launch.programs // (launch.values["target"].shape[0] // 2)
     values = {**launch.values, **values}
-    replace(launch, programs=tiles * count, values=values).run()
+    replace(launch, programs=groups * count, values=values).run()
 
 
 def product(a, b, d, *_):

@@ -11,9 +11,9 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, AffineField, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.table import make_byte_backend, takes_bytes
+from blockseg.inference.block_input import BlockInput, InferenceMask
 from blockseg.inference.engine import Engine
 from blockseg.inference.make_engine import make_engine
-from blockseg.inference.window_layout import InferenceMask
 from blockseg.networks.receptive_field import ALIGNMENT, REACH
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
@@ -39,11 +39,13 @@ def segmented(engine: Any, raw: Any, grid: Any, wanted: Any = None) -> Any:
         if wanted is not None:
             part = InferenceMask(wanted[block.write_roi.slices()])
         done = engine.segment(
-            raw[block.read_roi.slices()],
-            block.read_roi,
-            block.write_roi,
-            raw.shape,
-            part,
+            BlockInput(
+                raw[block.read_roi.slices()],
+                block.read_roi,
+                block.write_roi,
+                raw.shape,
+                part,
+            )
         )
         out[block.write_roi.slices()] = done.probability
         computed += done.computed
@@ -111,7 +113,9 @@ def test_blocks_of_several_threads_share_one_stream():
 
     def work(block):
         done = engine.segment(
-            raw[block.read_roi.slices()], block.read_roi, block.write_roi, raw.shape
+            BlockInput(
+                raw[block.read_roi.slices()], block.read_roi, block.write_roi, raw.shape
+            )
         )
         out[block.write_roi.slices()] = done.probability
 
@@ -149,7 +153,7 @@ def test_windows_are_asked_for_before_the_results_of_those_before_them():
 
     device.stream = watched
     engine = ByteEngine(device)
-    engine.segment(raw, roi, roi, raw.shape)
+    engine.segment(BlockInput(raw, roi, roi, raw.shape))
     engine.close()
     assert asked == [0, 0, 0, 1, 2]
     assert all(a is b for a, b in pairwise(given))  # results lie in one buffer
@@ -162,10 +166,10 @@ def test_what_a_device_fails_with_reaches_whoever_waits_and_later_blocks_go_on()
     engine = ByteEngine(device)
     for _ in range(2):
         with pytest.raises(DeviceMemoryError, match="smaller --window"):
-            engine.segment(raw, roi, roi, raw.shape)
+            engine.segment(BlockInput(raw, roi, roi, raw.shape))
     device._device = FakeDevice()
-    wanted = Engine(FakeBackend(CORE), BY).segment(raw, roi, roi, raw.shape)
-    again = engine.segment(raw, roi, roi, raw.shape)
+    wanted = Engine(FakeBackend(CORE), BY).segment(BlockInput(raw, roi, roi, raw.shape))
+    again = engine.segment(BlockInput(raw, roi, roi, raw.shape))
     engine.close()
     assert np.array_equal(again.probability, wanted.probability)
 
@@ -177,7 +181,7 @@ def test_a_backend_that_swallows_windows_is_told():
     device.stream = lambda windows: iter(list(windows)[:0])
     engine = ByteEngine(device)
     with pytest.raises(BackendError, match="no result for 2 windows"):
-        engine.segment(raw, roi, roi, raw.shape)
+        engine.segment(BlockInput(raw, roi, roi, raw.shape))
     engine.close()
 
 
@@ -186,7 +190,7 @@ def test_a_closed_engine_refuses_blocks():
     engine = ByteEngine(fake())
     engine.close()
     with pytest.raises(BackendError, match="was closed"):
-        engine.segment(noise(roi.shape), roi, roi, roi.shape)
+        engine.segment(BlockInput(noise(roi.shape), roi, roi, roi.shape))
 
 
 def test_engines_of_a_device_take_grey_levels_and_all_others_windows(monkeypatch):
@@ -224,8 +228,8 @@ def test_a_device_that_is_told_to_break_breaks_once(tmp_path):
     file.touch()
     engine = ByteEngine(fake(breaks=str(file)))
     with pytest.raises(BackendError, match="broke"):
-        engine.segment(raw, roi, roi, raw.shape)
-    assert engine.segment(raw, roi, roi, raw.shape).probability.any()
+        engine.segment(BlockInput(raw, roi, roi, raw.shape))
+    assert engine.segment(BlockInput(raw, roi, roi, raw.shape)).probability.any()
     engine.close()
 
 
@@ -236,6 +240,6 @@ def test_a_slow_device_waits_for_each_window():
     device = FakeDevice(seconds=3.0)
     backend = FakeByteBackend(FakeBackend(CORE), BY, device, waited.append)
     engine = ByteEngine(backend)
-    engine.segment(raw, roi, roi, raw.shape)
+    engine.segment(BlockInput(raw, roi, roi, raw.shape))
     engine.close()
     assert waited == [3.0, 3.0]

@@ -104,14 +104,14 @@ def reference(random_network):
     """Return for each window the probability and x00, by torch in float32."""
     found = {}
     for name, window in windows().items():
-        tile = np.zeros(WINDOW, np.float32)
-        normalize(window.voxels, AFFINE, tile[place(window)])
+        group = np.zeros(WINDOW, np.float32)
+        normalize(window.voxels, AFFINE, group[place(window)])
         masks = mask = None
         if window.inside is not None:
             z, y, x = (torch.from_numpy(vector)[None] for vector in window.inside)
             masks = (z, y, x)
             (mask,) = level_masks(masks, 1)
-        image = torch.from_numpy(tile)[None, None]
+        image = torch.from_numpy(group)[None, None]
         with torch.inference_mode():
             logits = random_network.core_logits(image, masks)
             x00 = random_network.x00(image, False, mask)
@@ -153,7 +153,7 @@ def test_two_layers_in_one_kernel_give_the_same_maps(interpreted, reference):
     wanted = np.pad(wanted, [(0, 0)] * 3 + [(0, 4)])
     x00, pool = interpreted["pair_x00"], interpreted["pair_pool1"]
     assert_close(x00[:4], wanted[:4])
-    # One more tile of the next planes of cells, and nothing else.
+    # One more group of the next planes of tiles, and nothing else.
     assert_close(x00[4:8, :62, :62], wanted[4:8, :62, :62])
     assert np.array_equal(pool, pooled(x00))
     assert not x00[4:8, 62:].any()

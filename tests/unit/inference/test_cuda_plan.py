@@ -22,21 +22,21 @@ def network(network):
 
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("width", [2, 8, 16])
-def test_no_cell_sees_beyond_the_maps_it_reads_or_writes_beyond_its_own(core, width):
+def test_no_tile_sees_beyond_the_maps_it_reads_or_writes_beyond_its_own(core, width):
     found = maps(width)
     for layer in layers(width):
-        cells = layer.cells(core)
+        tiles = layer.tiles(core)
         for source in layer.sources:
             shape = tuple(n + 64 for n in core)
             if source.map != "raw":
                 shape = found[source.map].shape(core)
             for count, step, seen, n in zip(
-                cells, layer.step, layer.seen, shape, strict=True
+                tiles, layer.step, layer.seen, shape, strict=True
             ):
                 assert 0 <= source.start + (count - 1) * step + seen <= n, layer.name
-        size = (2, 2, 2) if layer.kind == "up" else (*layer.cell, 2)
+        size = (2, 2, 2) if layer.kind == "up" else (*layer.tile, 2)
         for count, edge, n, used in zip(
-            cells, size, layer.target.shape(core), layer.target.used(core), strict=True
+            tiles, size, layer.target.shape(core), layer.target.used(core), strict=True
         ):
             assert used <= count * edge <= n, layer.name
 
@@ -135,7 +135,7 @@ HALF = 2e-3
 
 
 def by_matrices(network, layer, x):
-    """Return one cell's voxels (1, channel, z, y, x) from all that it sees."""
+    """Return one tile's voxels (1, channel, z, y, x) from all that it sees."""
     found = matrices(network, (layer,), maps(network.width))[layer.name]
     sums = found.bias.double().repeat(layer.columns // layer.stored)
     first = 0
@@ -147,6 +147,6 @@ def by_matrices(network, layer, x):
             seen[..., place : place + count] = part
             first += count
         sums = sums + seen.flatten() @ matrix.double().flatten(0, 1)
-    size = (2, 2, 2) if layer.kind == "up" else (*layer.cell, 2)
-    cell = sums.reshape(*size, layer.stored)[..., : layer.outputs]
-    return cell.permute(3, 0, 1, 2)[None]
+    size = (2, 2, 2) if layer.kind == "up" else (*layer.tile, 2)
+    tile = sums.reshape(*size, layer.stored)[..., : layer.outputs]
+    return tile.permute(3, 0, 1, 2)[None]

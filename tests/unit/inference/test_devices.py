@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from blockseg.inference import devices
-from blockseg.inference.device_memory import device_bytes, largest_edge
 from blockseg.inference.devices import cuda_devices, memory_in_use
+from blockseg.inference.window_memory import device_bytes, largest_edge
 from blockseg.networks.weights_info import WeightsInfo
 
 

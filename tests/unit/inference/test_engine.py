@@ -11,6 +11,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.table import available_backends, make_backend
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.networks.receptive_field import ALIGNMENT, REACH
 from blockseg.testing.backends import FakeBackend
@@ -60,7 +61,7 @@ def test_blocks_put_together_are_the_whole_volume():
     for part in BlockGrid(shape, (32, 32, 48), HALO, alignment=ALIGNMENT):
         voxels = raw[part.read_roi.slices()]
         out[part.write_roi.slices()] = engine.probability(
-            voxels, part.read_roi, part.write_roi, shape
+            BlockInput(voxels, part.read_roi, part.write_roi, shape)
         )
     assert abs(out - fake_oracle(raw)).max() < 1e-6
 
@@ -70,7 +71,9 @@ def test_windows_start_at_multiples_of_4_of_the_volume_not_of_the_block():
     raw = np.arange(np.prod(shape), dtype="f4").reshape(shape)
     backend = Recorder((8, 8, 8))
     read, write = block(Roi((50, 53, 47), (54, 58, 60)), shape)
-    Engine(backend, PLAIN).probability(raw[read.slices()], read, write, shape)
+    Engine(backend, PLAIN).probability(
+        BlockInput(raw[read.slices()], read, write, shape)
+    )
     starts = {
         tuple(int(i) for i in np.argwhere(raw == tile[0, 0, 0])[0])
         for tile, _ in backend.calls
@@ -84,7 +87,7 @@ def test_a_window_inside_the_volume_is_all_data_and_needs_no_mask():
     backend = Recorder((8, 8, 8))
     read, write = block(Roi((36, 36, 36), (44, 44, 44)), shape)
     Engine(backend, Affine(2.0, 4.0)).probability(
-        raw[read.slices()], read, write, shape
+        BlockInput(raw[read.slices()], read, write, shape)
     )
     ((tile, inside),) = backend.calls
     assert inside is None
@@ -97,7 +100,7 @@ def test_a_window_at_the_edge_is_zero_beyond_and_masked_at_the_padded_shape():
     backend = Recorder((12, 8, 8))
     read, write = block(Roi((0, 32, 0), (10, 40, 8)), shape)
     Engine(backend, Affine(1.0, 1.0)).probability(
-        raw[read.slices()], read, write, shape
+        BlockInput(raw[read.slices()], read, write, shape)
     )
     ((tile, inside),) = backend.calls
     assert tile.shape == window_shape((12, 8, 8))
@@ -116,7 +119,7 @@ def test_nothing_of_one_window_is_left_in_the_next():
     engine = Engine(backend, PLAIN)
     for start in (96, 0, 192, 96):
         read, write = block(Roi((0, 0, start), (8, 8, start + 8)), shape)
-        engine.probability(raw[read.slices()], read, write, shape)
+        engine.probability(BlockInput(raw[read.slices()], read, write, shape))
         expected = np.pad(raw, REACH)[:, :, start : start + 72]
         assert np.array_equal(backend.calls[-1][0], expected)
 
@@ -136,7 +139,7 @@ def test_nothing_of_one_window_is_left_in_the_next():
 def test_bytes_are_rounded_half_to_even(probability, byte):
     engine = Engine(Recorder((4, 4, 4), probability), PLAIN)
     roi = Roi.whole((4, 4, 4))
-    done = engine.segment(np.zeros((4, 4, 4), "u2"), roi, roi, (4, 4, 4))
+    done = engine.segment(BlockInput(np.zeros((4, 4, 4), "u2"), roi, roi, (4, 4, 4)))
     assert done.probability.dtype == np.uint8
     assert np.unique(done.probability).tolist() == [byte]
 
@@ -144,7 +147,7 @@ def test_bytes_are_rounded_half_to_even(probability, byte):
 def test_computed_voxels_include_windows_that_overhang():
     engine = Engine(Recorder((8, 8, 8)), PLAIN)
     roi = Roi.whole((9, 8, 3))
-    done = engine.segment(np.zeros(roi.shape, "u2"), roi, roi, roi.shape)
+    done = engine.segment(BlockInput(np.zeros(roi.shape, "u2"), roi, roi, roi.shape))
     assert done.computed == 2 * 8**3
     assert done.probability.shape == (9, 8, 3)
 
@@ -156,7 +159,7 @@ def test_voxels_that_are_not_finite_are_counted_where_written_and_are_background
     backend = Recorder((8, 8, 8))
     read, write = block(Roi((0, 0, 8), (8, 8, 16)), shape)
     done = Engine(backend, Affine(-1.0, 1.0)).segment(
-        raw[read.slices()], read, write, shape
+        BlockInput(raw[read.slices()], read, write, shape)
     )
     assert done.nonfinite == 2
     tile = backend.calls[0][0]
@@ -167,19 +170,19 @@ def test_voxels_that_are_not_finite_are_counted_where_written_and_are_background
 def test_integers_have_no_voxels_that_are_not_finite():
     roi = Roi.whole((4, 4, 4))
     engine = Engine(Recorder((4, 4, 4)), PLAIN)
-    assert engine.segment(np.zeros((4, 4, 4), "u1"), roi, roi, roi.shape).nonfinite == 0
+    done = engine.segment(BlockInput(np.zeros((4, 4, 4), "u1"), roi, roi, roi.shape))
+    assert done.nonfinite == 0
 
 
 def test_regions_that_do_not_fit_each_other_are_refused():
-    engine = Engine(Recorder((4, 4, 4)), PLAIN)
     raw = np.zeros((4, 4, 4), "u2")
     small, large = Roi.whole((4, 4, 4)), Roi.whole((8, 4, 4))
     with pytest.raises(GeometryError, match=r"shape \(4, 4, 4\) cannot be those"):
-        engine.probability(raw, large, small, (8, 8, 8))
+        BlockInput(raw, large, small, (8, 8, 8))
     with pytest.raises(GeometryError, match="must lie inside"):
-        engine.probability(raw, small, large, (8, 8, 8))
+        BlockInput(raw, small, large, (8, 8, 8))
     with pytest.raises(GeometryError, match="must lie inside"):
-        engine.probability(raw, small.shifted((4, 4, 5)), small, (8, 8, 8))
+        BlockInput(raw, small.shifted((4, 4, 5)), small, (8, 8, 8))
 
 
 def test_closing_the_engine_closes_its_backend():
@@ -198,7 +201,9 @@ def test_threads_that_share_an_engine_do_not_disturb_each_other():
 
     def work(number):
         for _ in range(5):
-            results[number] = engine.probability(volumes[number], roi, roi, shape)
+            results[number] = engine.probability(
+                BlockInput(volumes[number], roi, roi, shape)
+            )
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -220,7 +225,9 @@ def test_windows_of_one_shape_agree_bit_for_bit_wherever_they_start(weights_file
     results = []
     for start in (36, 40):
         read, write = block(Roi((36, start, 36), (48, start + 12, 48)), shape)
-        results.append(engine.probability(raw[read.slices()], read, write, shape))
+        results.append(
+            engine.probability(BlockInput(raw[read.slices()], read, write, shape))
+        )
     engine.close()
     low, high = results
     assert low.std() > 0.05
@@ -231,7 +238,9 @@ def test_windows_inside_of_the_volume_come_before_those_at_its_edge():
     recorder = Recorder((8, 8, 8))
     raw = np.zeros((96, 96, 96), np.uint16)
     block = Roi((24, 24, 24), (40, 40, 40))
-    Engine(recorder, PLAIN).segment(raw, Roi.whole(raw.shape), block, raw.shape)
+    Engine(recorder, PLAIN).segment(
+        BlockInput(raw, Roi.whole(raw.shape), block, raw.shape)
+    )
     edges = [inside is not None for _, inside in recorder.calls]
     assert edges == [False] + [True] * 7
 
@@ -247,4 +256,4 @@ def test_an_answer_that_is_no_number_is_not_taken_for_nothing(way):
     engine = Engine(Broken((8, 8, 8)), PLAIN)
     roi = Roi.whole((16, 8, 8))
     with pytest.raises(WeightsError, match=r"NaN for 1 of 512 voxels at 0:8,0:8,0:8"):
-        getattr(engine, way)(np.zeros(roi.shape, "u2"), roi, roi, roi.shape)
+        getattr(engine, way)(BlockInput(np.zeros(roi.shape, "u2"), roi, roi, roi.shape))

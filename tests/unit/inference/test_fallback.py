@@ -13,6 +13,7 @@ from blockseg.core.errors import (
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.fallback import FallbackEngine
 from blockseg.networks.receptive_field import ALIGNMENT
@@ -53,12 +54,16 @@ class Maker:
 
 
 def segmented(engine):
-    return engine.segment(RAW, ROI, ROI, SHAPE)
+    return engine.segment(BlockInput(RAW, ROI, ROI, SHAPE))
 
 
 @pytest.fixture(scope="module")
 def expected():
-    return Engine(FakeBackend(SHAPE), BY).segment(RAW, ROI, ROI, SHAPE).probability
+    return (
+        Engine(FakeBackend(SHAPE), BY)
+        .segment(BlockInput(RAW, ROI, ROI, SHAPE))
+        .probability
+    )
 
 
 def test_an_engine_that_works_leaves_no_note(expected):
@@ -183,14 +188,20 @@ def test_a_device_that_fails_is_never_used_again(tmp_path):
 
 def test_an_error_of_some_library_counts_as_the_devices_and_ours_do_not():
     engine = FallbackEngine([FIRST], ALIGNMENT, Maker())
-    with pytest.raises(GeometryError):
-        engine.segment(RAW, ROI, Roi.whole((65, 32, 32)), SHAPE)
+    segment = engine._engine.segment
 
-    def fails(*_):
+    def ours(_):
+        message = "ROI must lie inside"
+        raise GeometryError(message)
+
+    engine._engine.segment = ours  # type: ignore[method-assign]
+    with pytest.raises(GeometryError):
+        segmented(engine)
+
+    def fails(_):
         message = "CUDA error: an illegal memory access\nwas encountered"
         raise RuntimeError(message)
 
-    segment = engine._engine.segment
     engine._engine.segment = fails  # type: ignore[method-assign]
     with pytest.raises(DeviceLostError, match="illegal memory access was encountered"):
         segmented(engine)

@@ -13,21 +13,21 @@ from blockseg.core.errors import (
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine_evaluation import (
     EngineEvaluation,
     evaluate_engine,
     fastest,
 )
-from blockseg.inference.halving import halved
 from blockseg.inference.parity import (
     TOLERANCES,
     Agreement,
-    Sample,
     Tolerance,
     agreement,
     reference_probability,
     reference_spec,
 )
+from blockseg.inference.window_memory import halved
 from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.testing.backends import FakeBackend
 from blockseg.testing.devices import FakeByteBackend, FakeDevice
@@ -41,7 +41,7 @@ def samples(count=2):
     roi = Roi.whole(shape)
     rng = np.random.default_rng(0)
     return [
-        Sample(rng.integers(0, 900, shape).astype("u2"), roi, roi, shape)
+        BlockInput(rng.integers(0, 900, shape).astype("u2"), roi, roi, shape)
         for _ in range(count)
     ]
 

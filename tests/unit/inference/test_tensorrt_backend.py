@@ -20,6 +20,7 @@ from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.table import make_backend
 from blockseg.inference.backends.tensorrt.backend import TensorRtBackend
 from blockseg.inference.backends.tensorrt.compatibility import installed_libraries
+from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.networks.weights import save_weights
@@ -71,7 +72,7 @@ def test_blocks_of_a_volume_are_the_bytes_of_the_network_on_the_whole(
     library = FakeLibrary(compute=by_onnxruntime)
     engine = ByteEngine(made(spec, tmp_path, library))
     whole = Roi.whole(shape)
-    found = engine.segment(raw, whole, whole, shape).probability
+    found = engine.segment(BlockInput(raw, whole, whole, shape)).probability
     engine.close()
     p = reference_inference(raw, network, AFFINE, "float32")
     assert p.std() > 0.1
@@ -256,11 +257,13 @@ def test_on_a_card_a_volume_is_what_torch_makes_of_it(
     spec = BackendSpec("tensorrt", str(weights_file), core, precision, device="cuda")
     raw, whole = voxels(shape), Roi.whole(shape)
     engine = ByteEngine(TensorRtBackend(spec, AFFINE, cache=tmp_path))
-    found = engine.segment(raw, whole, whole, shape).probability
-    assert np.array_equal(engine.segment(raw, whole, whole, shape).probability, found)
+    found = engine.segment(BlockInput(raw, whole, whole, shape)).probability
+    assert np.array_equal(
+        engine.segment(BlockInput(raw, whole, whole, shape)).probability, found
+    )
     engine.close()
     torch_spec = replace(spec, name="torch", precision="float32", device="cpu")
     reference = Engine(make_backend(torch_spec), AFFINE)
-    p = reference.probability(raw, whole, whole, shape)
+    p = reference.probability(BlockInput(raw, whole, whole, shape))
     tolerance = {"float32": 1e-3, "float16": 0.1}[precision]  # of an untrained network
     assert abs(found - p * 255).max() < 0.5 + 255 * tolerance

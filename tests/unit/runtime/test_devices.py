@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from blockseg.runtime.dask.cuda_cluster import cuda_cluster
-from blockseg.runtime.device_use import devices_used
+from blockseg.runtime.dask.watch import devices_used
 from blockseg.runtime.events import DevicesUsed
 from blockseg.runtime.memory import Layout
 

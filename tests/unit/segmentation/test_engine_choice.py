@@ -274,7 +274,7 @@ def test_windows_of_a_small_region_are_cut_at_its_end():
     assert found == (region,)
     (sample,) = read_samples(volume, found, FIELD)
     assert sample.read_roi == Roi((0, 0, 0), (70, 64, 96))
-    assert sample.raw.shape == sample.read_roi.shape
+    assert sample.voxels.shape == sample.read_roi.shape
 
 
 def fake_judge(monkeypatch, **suffers):

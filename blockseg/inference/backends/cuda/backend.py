@@ -9,9 +9,13 @@ import torch
 
 from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
 from blockseg.inference.backends.cuda.torch_network import TorchNetwork
-from blockseg.inference.backends.device.stream_backend import StreamBackend
-from blockseg.inference.backends.device.streams import Streams, device_errors
+from blockseg.inference.backends.device.streams import (
+    StreamBackend,
+    Streams,
+    device_errors,
+)
 from blockseg.inference.backends.protocol import check_core, window_shape
+from blockseg.inference.backends.torch import torch_device
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights import load_weights
@@ -34,7 +38,7 @@ class _CudaBackend(StreamBackend):
     def __init__(
         self, spec: BackendSpec, affine: Affine, network: Network | None
     ) -> None:
-        device = _device(spec.device)
+        device = torch_device(spec.device)
         super().__init__(device)
         if network is None:
             network, _ = load_weights(spec.weights)
@@ -164,14 +168,6 @@ class FusedCudaBackend(_CudaBackend):
         return FusedNetwork(
             network, spec.core, affine, self._device, tiling=self._tiling
         )
-
-
-def _device(name: str) -> torch.device:
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        message = f"device {name!r} was asked for, but torch finds no CUDA device"
-        raise BackendError(message)
-    return device
 
 
 def _check_age(device: torch.device) -> None:

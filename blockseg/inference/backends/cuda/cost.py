@@ -51,7 +51,7 @@ class LayerCost:
     """That the layer's weights ask for."""
 
     multiplied: int
-    """The same with the zeros that cells and padded channels multiply."""
+    """The same with the zeros that tiles and padded channels multiply."""
 
     read: int
     """Bytes from the device's memory, each once."""
@@ -72,7 +72,7 @@ class LayerCost:
 
 
 def layer_costs(
-    core: Zyx, width: int = 8, on_chip: frozenset[str] = frozenset(), tile: int = 16
+    core: Zyx, width: int = 8, on_chip: frozenset[str] = frozenset(), group: int = 16
 ) -> list[LayerCost]:
     """Return what each layer of a window costs.
 
@@ -85,9 +85,9 @@ def layer_costs(
     on_chip
         Maps that do not leave the chip, as in
         :class:`~blockseg.inference.backends.cuda.fused.Tiling`.
-    tile
-        Cells of a tile along y and x; those of two layers in a row compute what lies
-        at the border of their tiles again.
+    group
+        Tiles of a group along y and x; those of two layers in a row compute what lies
+        at the border of their groups again.
     """
     stored = maps(width)
     plan = layers(width)
@@ -95,7 +95,7 @@ def layer_costs(
     for n, layer in enumerate(plan):
         if layer.target.name in on_chip:
             for m in (n, n + 1):
-                costs[m] = _again(costs[m], (tile / (tile - 1)) ** 2)
+                costs[m] = _again(costs[m], (group / (group - 1)) ** 2)
     return costs
 
 
@@ -108,7 +108,7 @@ def _cost(
     layer: Layer, stored: dict[str, Map], core: Zyx, on_chip: frozenset[str]
 ) -> LayerCost:
     voxels = math.prod(layer.target.used(core))
-    cells = math.prod(layer.cells(core))
+    tiles = math.prod(layer.tiles(core))
     taps = KERNEL**3 * layer.inputs * layer.outputs
     seen = math.prod(layer.seen)
     read = inputs = 0
@@ -121,7 +121,7 @@ def _cost(
             inputs += channels
             if source.map not in on_chip:
                 read += 2 * channels * _touched(layer, core)
-    fed = 2 * 2 * seen * inputs * cells
+    fed = 2 * 2 * seen * inputs * tiles
     written = 0
     if layer.target.name not in on_chip | {"x02"}:
         written += 2 * layer.stored * voxels
@@ -133,8 +133,8 @@ def _cost(
     written += {"set": 4, "add": 4, "last": 1}.get(layer.head or "", 0) * logits
     return LayerCost(
         layer.name,
-        taps * (cells if layer.kind == "up" else voxels),
-        seen * inputs * layer.columns * cells,
+        taps * (tiles if layer.kind == "up" else voxels),
+        seen * inputs * layer.columns * tiles,
         read,
         written,
         fed,
@@ -149,6 +149,6 @@ def _again(cost: LayerCost, times: float) -> LayerCost:
 
 def _touched(layer: Layer, core: Zyx) -> int:
     """Return how many voxels of each source a layer reads."""
-    cells = layer.cells(core)
-    sides = zip(cells, layer.step, layer.seen, strict=True)
+    tiles = layer.tiles(core)
+    sides = zip(tiles, layer.step, layer.seen, strict=True)
     return math.prod((n - 1) * step + seen for n, step, seen in sides)

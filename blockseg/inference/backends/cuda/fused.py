@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FusedNetwork", "Launch"]
 
+Argument: TypeAlias = Tensor | int | float
+"""Argument of a kernel."""
+
 HEADS = {None: 0, "set": 1, "add": 2, "last": 3}
 
 
@@ -38,7 +41,7 @@ class Launch:
     programs: int
     """Number of them that run."""
 
-    values: dict[str, Any]
+    values: dict[str, Argument]
     """Tensors and numbers by the names of its parameters."""
 
     constants: dict[str, int | bool]
@@ -148,21 +151,21 @@ class FusedNetwork:
     def _one(
         self, layer: Layer, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool
     ) -> Launch:
-        cells_z, cells_y, cells_x = layer.cells(self._core)
-        tile_y, tile_x = self._tiling.tile(layer.columns, cells_y, cells_x)
+        tiles_z, tiles_y, tiles_x = layer.tiles(self._core)
+        group_y, group_x = self._tiling.group(layer.columns, tiles_y, tiles_x)
         values, constants = self._read(layer, raw, bounds)
         values |= self._kept(layer, out)
         constants |= {
             **dict(zip(("STEP_Z", "STEP_Y", "STEP_X"), layer.step, strict=True)),
             **dict(zip(("SEEN_Z", "SEEN_Y", "SEEN_X"), layer.seen, strict=True)),
-            "CELL_Z": layer.cell[0],
-            "CELL_Y": layer.cell[1],
+            "TILE_Z": layer.tile[0],
+            "TILE_Y": layer.tile[1],
             "STORED": self._stored(layer),
             "LEVEL": layer.target.level,
         }
-        constants |= self._about(layer, edge, tile_y, tile_x)
+        constants |= self._about(layer, edge, group_y, group_x)
         values |= {"place": layer.place}
-        programs = cells_z * -(-cells_y // tile_y) * -(-cells_x // tile_x)
+        programs = tiles_z * -(-tiles_y // group_y) * -(-tiles_x // group_x)
         limit = {"maxnreg": self._tiling.registers}
         return Launch(
             cuda_layers.one_layer, programs, values, constants, self._options | limit
@@ -177,12 +180,12 @@ class FusedNetwork:
         out: Tensor,
         edge: bool,
     ) -> Launch:
-        cells_z, cells_y, cells_x = then.cells(self._core)
-        # The layer between is one cell wider.
-        tile_y, tile_x = self._tiling.tile(then.columns, cells_y + 1, cells_x + 1)
-        tiles = -(-cells_y // (tile_y - 1)) * -(-cells_x // (tile_x - 1))
-        deep = depth(cells_z, tiles, self._tiling.programs)
-        items = tiles * -(-cells_z // deep)
+        tiles_z, tiles_y, tiles_x = then.tiles(self._core)
+        # The layer between is one tile wider.
+        group_y, group_x = self._tiling.group(then.columns, tiles_y + 1, tiles_x + 1)
+        groups = -(-tiles_y // (group_y - 1)) * -(-tiles_x // (group_x - 1))
+        deep = depth(tiles_z, groups, self._tiling.programs)
+        items = groups * -(-tiles_z // deep)
         values, constants = self._read(layer, raw, bounds)
         values |= self._kept(then, out)
         (ring_weights,), ring_bias = self._matrices[then.name]
@@ -193,9 +196,9 @@ class FusedNetwork:
             "between_origin": layer.target.origin,
             "items": items,
             "depth": deep,
-            "cells_z": cells_z,
+            "tiles_z": tiles_z,
         }
-        constants |= self._about(then, edge, tile_y, tile_x)
+        constants |= self._about(then, edge, group_y, group_x)
         constants |= {
             "STORED": self._stored(then),
             "BLOCK": min(self._tiling.block, 4 * layer.target.channels),
@@ -207,11 +210,11 @@ class FusedNetwork:
 
     def _read(
         self, layer: Layer, raw: Tensor, bounds: Tensor
-    ) -> tuple[dict[str, Any], dict[str, int | bool]]:
+    ) -> tuple[dict[str, Argument], dict[str, int | bool]]:
         """Return what a layer reads: grey levels, or one or two maps."""
         weights, bias = self._matrices[layer.name]
         affine = self._affine
-        values: dict[str, Any] = {
+        values: dict[str, Argument] = {
             "raw": raw,
             "bounds": bounds,
             "raw_y": raw.shape[1],
@@ -244,19 +247,19 @@ class FusedNetwork:
             )
         return values, constants
 
-    def _kept(self, layer: Layer, out: Tensor) -> dict[str, Any]:
+    def _kept(self, layer: Layer, out: Tensor) -> dict[str, Argument]:
         """Return what a layer writes: its map, that pooled, logits, bytes."""
         unused = self._logits
         target = self._arrays.get(layer.target.name, unused)
         pooled = unused if layer.pooled is None else self._arrays[layer.pooled]
-        _, cells_y, cells_x = layer.cells(self._core)
+        _, tiles_y, tiles_x = layer.tiles(self._core)
         return {
             "target": target,
             "target_y": target.shape[1],
             "target_x": target.shape[2],
             "origin": layer.target.origin,
-            "cells_y": cells_y,
-            "cells_x": cells_x,
+            "tiles_y": tiles_y,
+            "tiles_x": tiles_x,
             "pooled": pooled,
             "pooled_y": pooled.shape[1],
             "pooled_x": pooled.shape[2],
@@ -271,15 +274,15 @@ class FusedNetwork:
         }
 
     def _about(
-        self, layer: Layer, edge: bool, tile_y: int, tile_x: int
+        self, layer: Layer, edge: bool, group_y: int, group_x: int
     ) -> dict[str, int | bool]:
         return {
             "CHANNELS": layer.stored,
             "EDGE": edge,
             "POOL": layer.pooled is not None,
             "HEAD": HEADS[layer.head],
-            "TY": tile_y,
-            "TX": tile_x,
+            "TY": group_y,
+            "TX": group_x,
             "STAGES": self._tiling.stages,
             "GREY": self._tiling.block,
         }
@@ -288,11 +291,11 @@ class FusedNetwork:
         return layer.target.channels if layer.target.name in self._arrays else 0
 
     def _ring_size(self) -> int:
-        """Return the values of all rings: four planes of two voxels a cell and edge."""
+        """Return the values of all rings: four planes of two voxels a tile and edge."""
         sizes = [0]
         for name in self._pairs.values():
             layer = self._plan[name]
-            _, cells_y, cells_x = layer.cells(self._core)
-            tile = self._tiling.tile(layer.columns, cells_y + 1, cells_x + 1)
-            sizes.append(16 * math.prod(tile) * layer.stored)
+            _, tiles_y, tiles_x = layer.tiles(self._core)
+            group = self._tiling.group(layer.columns, tiles_y + 1, tiles_x + 1)
+            sizes.append(16 * math.prod(group) * layer.stored)
         return self._tiling.programs * max(sizes)

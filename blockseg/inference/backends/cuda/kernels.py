@@ -1,7 +1,7 @@
-"""Parts of our Triton kernels: a cell's inputs, its sums, what is kept of them.
+"""Parts of our Triton kernels: a tile's inputs, its sums, what is kept of them.
 
-A program works on ``TY`` × ``TX`` cells of one plane (:mod:`blockseg.inference.backends.cuda.plan`).
-Vectors along cells have M = TY · TX entries, those along a cell's sums N: its voxels
+A program works on a group of ``TY`` × ``TX`` tiles of one plane (:mod:`blockseg.inference.backends.cuda.plan`).
+Vectors along tiles have M = TY · TX entries, those along a tile's sums N: its voxels
 (z, y, x) and their channels, in C order. All sizes in capitals are powers of two.
 
 Loads are 16 bytes a lane, along the channels. A plane is found with 64 bits and a voxel
@@ -38,29 +38,29 @@ def summed(
     CHANNELS: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr,
     RING: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Add what one source contributes to the sums ``acc (M, N)`` of cells.
+    """Add what one source contributes to the sums ``acc (M, N)`` of tiles.
 
-    ``z``, ``y (M,)`` and ``x (M,)`` are the first voxels that the cells see. One row of
-    a cell is contiguous in memory: ``SEEN_X`` voxels and their channels, taken in
-    pieces of ``BLOCK``. A source with a RING keeps that many planes only.
+    ``z``, ``y (M,)`` and ``x (M,)`` are the first voxels that the tiles see. One row of
+    a tile is contiguous in memory: ``SEEN_X`` voxels and their channels, taken in
+    parts of ``BLOCK``. A source with a RING keeps that many planes only.
     """
-    pieces: tl.constexpr = SEEN_X * CHANNELS // BLOCK
+    parts: tl.constexpr = SEEN_X * CHANNELS // BLOCK
     k = tl.arange(0, BLOCK)
     n = tl.arange(0, N)
     row_stride = size_x * CHANNELS
     plane_stride = tl.cast(size_y * row_stride, tl.int64)
-    cells = ((y * size_x + x) * CHANNELS)[:, None] + k[None, :]
+    tiles = ((y * size_x + x) * CHANNELS)[:, None] + k[None, :]
     columns = k[:, None] * N + n[None, :]
-    for step in tl.range(0, SEEN_Z * SEEN_Y * pieces, num_stages=STAGES):
-        row = step // pieces
+    for step in tl.range(0, SEEN_Z * SEEN_Y * parts, num_stages=STAGES):
+        row = step // parts
         plane = z + row // SEEN_Y
         if RING > 0:
             plane = plane % RING
         first = plane * plane_stride + (row % SEEN_Y) * row_stride
-        first += (step % pieces) * BLOCK
+        first += (step % parts) * BLOCK
         # Neighbours in x, y and z see the same voxels: by way of the first cache.
         a = tl.load(
-            source + first + cells, live[:, None], other=0.0, cache_modifier=".ca"
+            source + first + tiles, live[:, None], other=0.0, cache_modifier=".ca"
         )
         b = tl.load(weights + step * (BLOCK * N) + columns)
         acc = tl.dot(a, b, acc)
@@ -72,13 +72,13 @@ def grey_summed(
     acc, raw, bounds, size_y, size_x, z, y, x, live, weights,
     offset, scale, low, high, N: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Add what the 4×4×4 normalised grey levels that cells see contribute to ``acc``.
+    """Add what the 4×4×4 normalised grey levels that tiles see contribute to ``acc``.
 
     0 where there is no voxel. ``raw`` holds uint16 as int16, which every version of
-    torch and Triton knows. Taken in pieces of ``BLOCK`` levels, to save registers.
+    torch and Triton knows. Taken in parts of ``BLOCK`` levels, to save registers.
     """
     plane = size_y * size_x
-    cells = (y * size_x + x)[:, None]
+    tiles = (y * size_x + x)[:, None]
     columns = tl.arange(0, N)[None, :]
     for first in tl.range(0, 64, BLOCK):
         k = first + tl.arange(0, BLOCK)
@@ -89,7 +89,7 @@ def grey_summed(
         known = known[None, :] & live[:, None]
         known = known & (ys >= tl.load(bounds + 1)) & (ys < tl.load(bounds + 4))
         known = known & (xs >= tl.load(bounds + 2)) & (xs < tl.load(bounds + 5))
-        at = cells + (k // 16 * plane + (k // 4) % 4 * size_x + k % 4)[None, :]
+        at = tiles + (k // 16 * plane + (k // 4) % 4 * size_x + k % 4)[None, :]
         levels = tl.load(raw + z * tl.cast(plane, tl.int64) + at, known, other=0)
         seen = ((levels.to(tl.int32) & 0xFFFF).to(tl.float32) - offset) / scale
         seen = tl.minimum(tl.maximum(seen, low), high)
@@ -109,16 +109,16 @@ def activated(acc, bias, CHANNELS: tl.constexpr, N: tl.constexpr):
 @triton.jit
 def inside_only(
     value, bounds, z, y, x,
-    CHANNELS: tl.constexpr, CELL_Y: tl.constexpr, N: tl.constexpr, LEVEL: tl.constexpr,
+    CHANNELS: tl.constexpr, TILE_Y: tl.constexpr, N: tl.constexpr, LEVEL: tl.constexpr,
 ):  # fmt: skip
     """Return ``value (M, N)``, 0 beyond the volume.
 
-    ``z``, ``y``, ``x`` are the cells' first voxels in the window, in voxels of the
+    ``z``, ``y``, ``x`` are the tiles' first voxels in the window, in voxels of the
     level. The volume ends at multiples of the coarsest voxel, so none straddles it.
     """
     n = tl.arange(0, N)
-    zs = z + n // (2 * CHANNELS * CELL_Y)
-    ys = y[:, None] + ((n // (2 * CHANNELS)) % CELL_Y)[None, :]
+    zs = z + n // (2 * CHANNELS * TILE_Y)
+    ys = y[:, None] + ((n // (2 * CHANNELS)) % TILE_Y)[None, :]
     xs = x[:, None] + ((n // CHANNELS) % 2)[None, :]
     keep = (zs >= tl.load(bounds + 6) >> LEVEL) & (zs < tl.load(bounds + 9) >> LEVEL)
     keep = keep[None, :]
@@ -132,12 +132,12 @@ def inside_only(
 @triton.jit
 def keep_map(
     target, value, size_y, size_x, z, y, x, live, place,
-    STORED: tl.constexpr, CHANNELS: tl.constexpr, CELL_Y: tl.constexpr,
+    STORED: tl.constexpr, CHANNELS: tl.constexpr, TILE_Y: tl.constexpr,
     N: tl.constexpr, RING: tl.constexpr,
 ):  # fmt: skip
-    """Store cells ``(M, N)`` in a map of ``STORED`` channels, from channel ``place`` on.
+    """Store tiles ``(M, N)`` in a map of ``STORED`` channels, from channel ``place`` on.
 
-    ``z``, ``y``, ``x`` are the cells' first voxels there. What overflows fp16 is kept
+    ``z``, ``y``, ``x`` are the tiles' first voxels there. What overflows fp16 is kept
     finite: an infinity would spread as NaN.
     """
     n = tl.arange(0, N)
@@ -146,7 +146,7 @@ def keep_map(
     if RING > 0:
         z = z % RING
     first = z * tl.cast(plane, tl.int64) + place
-    voxel = n // (2 * CHANNELS * CELL_Y) * plane + (n // (2 * CHANNELS)) % CELL_Y * row
+    voxel = n // (2 * CHANNELS * TILE_Y) * plane + (n // (2 * CHANNELS)) % TILE_Y * row
     voxel = voxel + (n // CHANNELS) % 2 * STORED + n % CHANNELS
     at = ((y * size_x + x) * STORED)[:, None] + voxel[None, :]
     half = tl.minimum(tl.maximum(value, -65504.0), 65504.0).to(tl.float16)
@@ -158,7 +158,7 @@ def keep_pooled(
     target, value, size_y, size_x, z, y, x, live,
     CHANNELS: tl.constexpr, M: tl.constexpr,
 ):  # fmt: skip
-    """Store the greatest of the eight voxels of each cell; z, y, x count cells."""
+    """Store the greatest of the eight voxels of each tile; z, y, x count tiles."""
     pooled = tl.max(tl.reshape(value, (M, 8, CHANNELS)), axis=1)
     pooled = tl.minimum(tl.maximum(pooled, -65504.0), 65504.0).to(tl.float16)
     c = tl.arange(0, CHANNELS)
@@ -174,7 +174,7 @@ def keep_logits(
 ):  # fmt: skip
     """Set (HEAD 1) or add to (2) the logits of the core, or end with its bytes (3).
 
-    ``z``, ``y``, ``x`` are the cells' first voxels in the core; most of a map's margin
+    ``z``, ``y``, ``x`` are the tiles' first voxels in the core; most of a map's margin
     lies outside it.
     """
     share = value * tl.load(head + tl.arange(0, N) % CHANNELS)[None, :]

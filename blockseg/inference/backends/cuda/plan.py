@@ -1,7 +1,7 @@
 """SDASN as our kernels run it: its maps, where they lie, and what makes each.
 
-A *cell* is a small box of output voxels, two along x and one or two along z and y. One
-row of a matrix product computes a whole cell from all the voxels that it sees, so the
+A *tile* is a small box of output voxels, two along x and one or two along z and y. One
+row of a matrix product computes a whole tile from all the voxels that it sees, so the
 product is at least 16 columns wide where a layer of 8 channels would give it only 8.
 """
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 WIDEST = 16
-"""Greatest width for which a cell's sums fit into the registers."""
+"""Greatest width for which a tile's sums fit into the registers."""
 
 FEWEST = 8
 """Least channels that a map is stored with: 16 bytes a voxel, one load."""
@@ -39,7 +39,7 @@ ON_CHIP = frozenset({"x00a", "x02a"})
 """Maps that need not leave the chip: the next layer alone reads them."""
 
 COLUMNS = 128
-"""Sums a cell holds at most, where it is free to have fewer voxels."""
+"""Sums a tile holds at most, where it is free to have fewer voxels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Source:
     """Its name; ``raw`` is the window."""
 
     start: int
-    """Index of the first voxel that the first cell sees, on each axis."""
+    """Index of the first voxel that the first tile sees, on each axis."""
 
     parts: tuple[tuple[int, int], ...]
     """For each run of the layer's input channels: the first place in the map, and how
@@ -117,37 +117,37 @@ class Layer:
     place: int
     """First channel in the target."""
 
-    cell: tuple[int, int]
-    """Voxels of a cell along z and y; two along x."""
+    tile: tuple[int, int]
+    """Voxels of a tile along z and y; two along x."""
 
     pooled: str | None = None
-    """Takes the maximum of each cell of 2×2×2 voxels."""
+    """Takes the maximum of each tile of 2×2×2 voxels."""
 
     head: Literal["set", "add", "last"] | None = None
     """Work on the logits: starts them, adds its head, or ends with bytes."""
 
     @property
     def columns(self) -> int:
-        """Return the sums of one cell."""
-        return math.prod(self.cell) * 2 * self.stored
+        """Return the sums of one tile."""
+        return math.prod(self.tile) * 2 * self.stored
 
     @property
     def step(self) -> Zyx:
-        """Return the voxels of the sources between neighbouring cells (z, y, x)."""
-        return (1, 1, 1) if self.kind == "up" else (*self.cell, 2)
+        """Return the voxels of the sources between neighbouring tiles (z, y, x)."""
+        return (1, 1, 1) if self.kind == "up" else (*self.tile, 2)
 
     @property
     def seen(self) -> Zyx:
-        """Return the voxels of the sources that a cell sees (z, y, x)."""
+        """Return the voxels of the sources that a tile sees (z, y, x)."""
         z, y, x = self.step
         more = 1 if self.kind == "up" else 2
         return (z + more, y + more, x + more)
 
-    def cells(self, core: Zyx) -> Zyx:
-        """Return how many cells (z, y, x) cover the target."""
+    def tiles(self, core: Zyx) -> Zyx:
+        """Return how many tiles (z, y, x) cover the target."""
         shape = self.target.shape(core)
-        # The last voxel of an odd number of pooled ones is no cell's: it stays 0.
-        z, y, x = (n // size for n, size in zip(shape, (*self.cell, 2), strict=True))
+        # The last voxel of an odd number of pooled ones is no tile's: it stays 0.
+        z, y, x = (n // size for n, size in zip(shape, (*self.tile, 2), strict=True))
         return (z, y, x)
 
 
@@ -199,7 +199,7 @@ def layers(width: int) -> tuple[Layer, ...]:
         target: str,
         sources: tuple[Source, ...],
         outputs: int,
-        cell: tuple[int, int] | None = None,
+        tile: tuple[int, int] | None = None,
         pooled: str | None = None,
         head: Literal["set", "add", "last"] | None = None,
     ) -> Layer:
@@ -211,9 +211,9 @@ def layers(width: int) -> tuple[Layer, ...]:
         inputs = sum(n for source in sources for _, n in source.parts)
         stored = _stored(outputs)
         place = s0 if name == "up02" else 0
-        cell = cell or _cell(stored)
+        tile = tile or _tile(stored)
         return Layer(
-            name, kind, sources, m[target], inputs, outputs, stored, place, cell,
+            name, kind, sources, m[target], inputs, outputs, stored, place, tile,
             pooled, head,
         )  # fmt: skip
 
@@ -264,6 +264,6 @@ def _stored(channels: int) -> int:
     return max(FEWEST, 1 << (channels - 1).bit_length())
 
 
-def _cell(stored: int) -> tuple[int, int]:
-    # Larger cells load less and multiply more zeros; see the decision record.
+def _tile(stored: int) -> tuple[int, int]:
+    # Larger tiles load less and multiply more zeros; see the decision record.
     return (1, 2) if 4 * stored <= COLUMNS else (1, 1)

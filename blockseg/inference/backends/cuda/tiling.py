@@ -12,15 +12,15 @@ SUMS = 16384
 """float32 sums of one program: 64 registers of each of 256 threads."""
 
 LEAST = 4
-"""Least cells of a tile along y and x; 16 rows are the fewest that a product takes."""
+"""Least tiles of a group along y and x; 16 rows are the fewest that a product takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Sizes of tiles, and what a program takes of a multiprocessor."""
+    """Sizes of groups of tiles, and what a program takes of a multiprocessor."""
 
     edge: int
-    """Most cells of a tile along y and x; a power of two."""
+    """Most tiles of a group along y and x; a power of two."""
 
     stages: int
     """Steps of a product whose inputs are on their way at once."""
@@ -32,10 +32,10 @@ class Tiling:
     """Programs that march at the same time; each has its own ring."""
 
     sums: int = SUMS
-    """Most sums of one tile."""
+    """Most sums of one group."""
 
     block: int = 32
-    """Input values, or grey levels, of a cell that one step of a product takes at most:
+    """Input values, or grey levels, of a tile that one step of a product takes at most:
     16, 32 or 64."""
 
     registers: int = 128
@@ -45,11 +45,11 @@ class Tiling:
     on_chip: frozenset[str] = frozenset({"x00a"})
     """Maps that do not leave the chip, of those that need not."""
 
-    def tile(self, columns: int, cells_y: int, cells_x: int) -> tuple[int, int]:
-        """Return the cells of a tile along y and x, no more than are there."""
+    def group(self, columns: int, tiles_y: int, tiles_x: int) -> tuple[int, int]:
+        """Return the tiles of a group along y and x, no more than are there."""
         most = max(self.sums // columns, LEAST**2)
-        edge_x = min(self.edge, most, _power(cells_x))
-        return min(self.edge, most // edge_x, _power(cells_y)), edge_x
+        edge_x = min(self.edge, most, _power(tiles_x))
+        return min(self.edge, most // edge_x, _power(tiles_y)), edge_x
 
 
 def tiling_for(device: torch.device) -> Tiling:
@@ -74,17 +74,17 @@ def stages_for(capability: tuple[int, int]) -> int:
     return 4 if capability in ((8, 0), (9, 0), (10, 0)) else 2
 
 
-def depth(cells: int, tiles: int, programs: int) -> int:
-    """Return the cells along z of one piece of work.
+def depth(tiles: int, groups: int, programs: int) -> int:
+    """Return the tiles along z of one item of work.
 
-    Short pieces compute the first layer's planes more often, long ones leave programs
+    Short items compute the first layer's planes more often, long ones leave programs
     without work at the end.
     """
 
     def time(depth: int) -> int:
-        return -(-tiles * -(-cells // depth) // programs) * (depth + 1)
+        return -(-groups * -(-tiles // depth) // programs) * (depth + 1)
 
-    return min(range(1, cells + 1), key=time)
+    return min(range(1, tiles + 1), key=time)
 
 
 def _power(least: int) -> int:

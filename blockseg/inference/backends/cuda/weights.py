@@ -1,4 +1,4 @@
-"""A layer's weights as the matrices that compute a whole cell of its voxels."""
+"""A layer's weights as the matrices that compute a whole tile of its voxels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Matrices:
 
     weights: tuple[Tensor, ...]
     """For each source fp16 ``(rows, x and channel, columns)``: rows are the (z, y) that
-    a cell sees, columns its voxels (z, y, x) and their channels, in C order."""
+    a tile sees, columns its voxels (z, y, x) and their channels, in C order."""
 
     bias: Tensor
     """float32, one a stored channel."""
@@ -80,7 +80,7 @@ def heads(network: SDASN, stored: int) -> tuple[dict[str, Tensor], float]:
 def _by_source(
     layer: Layer, weight: Tensor, maps: dict[str, Map]
 ) -> tuple[Tensor, ...]:
-    """Split ``weight (out, in, z, y, x)`` by source and lay it out for cells."""
+    """Split ``weight (out, in, z, y, x)`` by source and lay it out for tiles."""
     parts, first = [], 0
     for source in layer.sources:
         stored = 1 if layer.kind == "first" else maps[source.map].channels
@@ -89,14 +89,14 @@ def _by_source(
             taken = weight[:, first : first + count]
             spread[: layer.outputs, place : place + count] = taken
             first += count
-        parts.append(_cell_matrix(layer, spread))
+        parts.append(_tile_matrix(layer, spread))
     return tuple(parts)
 
 
-def _cell_matrix(layer: Layer, weight: Tensor) -> Tensor:
+def _tile_matrix(layer: Layer, weight: Tensor) -> Tensor:
     z, y, x = (
         _taps(seen, size, layer.kind == "up")
-        for seen, size in zip(layer.seen, (*layer.cell, 2), strict=True)
+        for seen, size in zip(layer.seen, (*layer.tile, 2), strict=True)
     )
     full = torch.einsum("adu,bev,cfw,oiuvw->abcidefo", z, y, x, weight)
     rows = full.shape[0] * full.shape[1]
@@ -107,7 +107,7 @@ def _cell_matrix(layer: Layer, weight: Tensor) -> Tensor:
 
 
 def _taps(seen: int, size: int, up: bool) -> Tensor:
-    """Return 1 at (voxel seen, voxel of the cell, tap) where the tap joins the two."""
+    """Return 1 at (voxel seen, voxel of the tile, tap) where the tap joins the two."""
     taps = torch.zeros(seen, size, 3, dtype=torch.float64)
     for source in range(seen):
         for target in range(size):

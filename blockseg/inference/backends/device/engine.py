@@ -8,9 +8,9 @@ the next are copied.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Condition, Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,16 +18,16 @@ from blockseg.core.errors import BackendError
 from blockseg.core.geometry import Roi
 from blockseg.inference.backends.device.protocol import RawWindow
 from blockseg.inference.engine import Segmented
-from blockseg.inference.window_layout import check_regions, windows
+from blockseg.inference.window_layout import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.device.protocol import ByteBackend
-    from blockseg.inference.window_layout import InferenceMask, Window
+    from blockseg.inference.block_input import BlockInput
+    from blockseg.inference.window_layout import Window
 
 __all__ = ["ByteEngine"]
 
@@ -54,40 +54,24 @@ class ByteEngine:
         self._owner = Thread(target=self._run, name="blockseg-engine", daemon=True)
         self._owner.start()
 
-    def segment(
-        self,
-        raw: npt.NDArray[Any],
-        read_roi: Roi,
-        write_roi: Roi,
-        volume_shape: Zyx,
-        wanted: InferenceMask | None = None,
-    ) -> Segmented:
-        """Return ``write_roi`` as bytes.
-
-        Parameters as in :meth:`blockseg.inference.engine.Engine.probability`.
+    def segment(self, block: BlockInput) -> Segmented:
+        """Return the write ROI of a block as bytes.
 
         Raises
         ------
-        GeometryError
-            If the regions do not lie inside each other, or ``raw`` has another shape.
         DeviceMemoryError
             If the device has too little memory for a window.
         BackendError
             If the device fails; the process must not use it any more.
         """
-        check_regions(raw, read_roi, write_roi, volume_shape)
-        backend = self.backend
-        todo = deque(
-            windows(write_roi, volume_shape, backend.field, backend.core, wanted)
-        )
+        backend, voxels = self.backend, block.voxels
+        todo = deque(windows(block, backend.field, backend.core))
         computed = len(todo) * Roi.whole(backend.core).size
-        native = raw.astype(raw.dtype.newbyteorder("="), copy=False)
-        job = _Job(native, read_roi, write_roi, todo)
+        native = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+        job = _Job(replace(block, voxels=native), todo)
         if todo:
             self._wait_for(job)
-        if wanted is not None:
-            job.out[~wanted.voxels] = 0
-        return Segmented(job.out, computed, nonfinite=0)
+        return Segmented(block.masked(job.out), computed, nonfinite=0)
 
     def close(self) -> None:
         """Close the backend, once no block is being computed."""
@@ -157,9 +141,7 @@ class ByteEngine:
 class _Job:
     """A block on its way through the stream."""
 
-    raw: npt.NDArray[Any]
-    read_roi: Roi
-    write_roi: Roi
+    block: BlockInput
     todo: deque[Window]
     ended: Event = field(default_factory=Event)
     error: Exception | None = None
@@ -167,18 +149,19 @@ class _Job:
     left: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.out = np.zeros(self.write_roi.shape, np.uint8)
+        self.out = np.zeros(self.block.write_roi.shape, np.uint8)
         self.left = len(self.todo)
 
     def raw_window(self, window: Window) -> RawWindow:
-        known = window.whole.intersection(self.read_roi)
+        known = window.whole.intersection(self.block.read_roi)
         z, y, x = (a - w for a, w in zip(known.start, window.whole.start, strict=True))
-        voxels = self.raw[known.slices(self.read_roi.start)]
+        voxels = self.block.voxels[known.slices(self.block.read_roi.start)]
         return RawWindow(voxels, (z, y, x), window.inside)
 
     def take(self, window: Window, part: npt.NDArray[np.uint8]) -> None:
-        region = window.core.intersection(self.write_roi)
-        self.out[region.slices(self.write_roi.start)] = part[
+        write_roi = self.block.write_roi
+        region = window.core.intersection(write_roi)
+        self.out[region.slices(write_roi.start)] = part[
             region.slices(window.core.start)
         ]
         self.left -= 1

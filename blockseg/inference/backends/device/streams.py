@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from blockseg.core.errors import BackendError, DeviceMemoryError
+from blockseg.core.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.device.protocol import RawWindow
 
-__all__ = ["DeviceNetwork", "Streams", "bounds", "device_errors"]
+__all__ = ["DeviceNetwork", "StreamBackend", "Streams", "bounds", "device_errors"]
 
 SLOTS = 3
 """Windows on their way: one copied in, one computed, one copied back."""
@@ -248,6 +249,49 @@ class Streams:
         return found
 
 
+class StreamBackend:
+    """Base of backends that stream windows to a device until they are closed.
+
+    An heir makes the streams.
+
+    Parameters
+    ----------
+    device
+        What it computes on.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._streams: Streams | None = None
+
+    def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield 255 p of each window's core, rounded half to even, in their order.
+
+        Up to two more windows are read ahead. A result is valid until the next one is
+        asked for.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If the device has too little memory for a window of this shape.
+        BackendError
+            If the device fails, or the backend is closed.
+        """
+        if self._streams is None:
+            message = "the engine was closed; build another"
+            raise BackendError(message)
+        return self._streams.stream(windows)
+
+    def close(self) -> None:
+        """Drop engine and buffers, and give cached device memory back."""
+        if self._streams is not None:
+            self._streams.close()
+        self._streams = None
+        if self._device.type == "cuda":
+            with suppress(RuntimeError):  # of a device that failed already
+                torch.cuda.empty_cache()
+
+
 @contextmanager
 def device_errors(window: Zyx, device: torch.device) -> Iterator[None]:
     """Turn what torch and CUDA raise into errors of this project.
@@ -266,7 +310,7 @@ def device_errors(window: Zyx, device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         if "out of memory" in str(error).lower():
             raise DeviceMemoryError(_too_little(window, device)) from error
-        message = f"device {device} failed: {_first_line(error)}"
+        message = f"device {device} failed: {first_line(error)}"
         raise BackendError(message) from error
 
 
@@ -275,8 +319,3 @@ def _too_little(window: Zyx, device: torch.device) -> str:
         f"device {device} has too little memory for a window of {window} voxels; "
         "choose a smaller --window"
     )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

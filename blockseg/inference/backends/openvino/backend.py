@@ -135,11 +135,11 @@ class OpenVinoBackend:
         self, tile: npt.NDArray[Any], padding: BoundaryPadding
     ) -> npt.NDArray[Any]:
         """Return what of a window lies inside the volume, contiguous."""
-        size = int(np.prod(padding.shape))
-        if self._part.size < size:
-            self._part = np.empty(size, np.float32)
-        part = self._part[:size].reshape(padding.shape)
-        part[...] = tile[padding.slices]
+        roi = padding.roi
+        if self._part.size < roi.size:
+            self._part = np.empty(roi.size, np.float32)
+        part = self._part[: roi.size].reshape(roi.shape)
+        part[...] = tile[roi.slices()]
         return part
 
     def _filled(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -174,7 +174,7 @@ class OpenVinoBackend:
             whole = window_shape(core, reach)
 
             def written(padding: BoundaryPadding | None) -> Any:
-                shape = padding.shape if padding else whole
+                shape = padding.roi.shape if padding else whole
                 return sdasn_graph(self._openvino, arrays, shape, reach, padding)
 
             return written

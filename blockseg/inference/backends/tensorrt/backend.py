@@ -15,8 +15,11 @@ from torch import Tensor
 
 from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.specs import Affine
-from blockseg.inference.backends.device.stream_backend import StreamBackend
-from blockseg.inference.backends.device.streams import Streams, device_errors
+from blockseg.inference.backends.device.streams import (
+    StreamBackend,
+    Streams,
+    device_errors,
+)
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.tensorrt.cache import EngineCache
 from blockseg.inference.backends.tensorrt.compatibility import find_library

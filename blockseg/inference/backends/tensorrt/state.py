@@ -108,13 +108,13 @@ def parity_problem(
     try:
         found = run_once(engine, key, window, affine, library, device)
         reference = TorchBackend(spec)
-        wanted = reference.infer(_normalised(window, affine), window.inside)
+        expected = reference.infer(_normalised(window, affine), window.inside)
         reference.close()
     except DeviceMemoryError as error:
         return f"not compared: {error}"
     except BlocksegError as error:
         return str(error)
-    return agreement(found, wanted, 128).problem(TOLERANCES[key.precision])
+    return agreement(found, expected, 128).problem(TOLERANCES[key.precision])
 
 
 def _synthetic(shape: Zyx, *, edge: bool) -> RawWindow:
