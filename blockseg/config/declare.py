@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-__all__ = ["Declared", "declared", "option", "readers"]
+__all__ = ["Declared", "declared", "option", "readers", "same"]
 
 _KEY = "option"
 
@@ -55,6 +55,13 @@ def option(
     """Return a dataclass field that is an option of a command."""
     said = Declared(reader, help, metavar, flags, unit, also, several)
     return field(default=default, metadata={_KEY: said})
+
+
+def same(settings: type[DataclassInstance], name: str) -> Any:
+    """Return a dataclass field that is an option of another command, too."""
+    found = next(item for item in fields(settings) if item.name == name)
+    said = replace(found.metadata[_KEY], also=())
+    return field(default=found.default, metadata={_KEY: said})
 
 
 def declared(settings: type[DataclassInstance]) -> dict[str, Declared]:
