@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from blockseg.core.errors import TrainingError
-from blockseg.training.files import replace_file
+from blockseg.io.output.atomic_files import replace_file
 from blockseg.training.history import Row
 
 if TYPE_CHECKING:

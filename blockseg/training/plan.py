@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from blockseg.config.train_settings import TRAIN_EXECUTION, TrainSettings
 from blockseg.core.errors import ConfigError
-from blockseg.core.specs import Normalization
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
@@ -17,17 +14,19 @@ from blockseg.training.data.data import CLIP, GAIN, DataConfig
 from blockseg.training.data.gather import open_data
 from blockseg.training.learning.losses import LossConfig, make_loss
 from blockseg.training.learning.trainer import arithmetic
+from blockseg.training.record import TrainRequest
 from blockseg.training.start import first_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.config.train_settings import TrainSettings
     from blockseg.networks.registry import Network
     from blockseg.training.data.data import TrainingData
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.trainer import Loss
 
-__all__ = ["TrainPlan", "execution_of", "make_plan", "plain_settings"]
+__all__ = ["TrainPlan", "make_plan"]
 
 _MOST_WORKERS = 8
 
@@ -54,8 +53,11 @@ class TrainPlan:
     data: TrainingData
     """Data that is learned from."""
 
-    request: dict[str, Any]
-    """Values that decide the result, as plain JSON."""
+    decided: TrainSettings
+    """Settings, with those decided that the user left open."""
+
+    request: TrainRequest
+    """Values that decide the result."""
 
 
 def make_plan(
@@ -100,12 +102,22 @@ def make_plan(
         width=network.width,
         architecture=network.architecture,
     )
-    request = {
-        "settings": plain_settings(settings),
-        "init": None if settings.init is None else sha256(settings.init),
-        "data": [_plain(asdict(note)) for note in data.sources],
-    }
-    return TrainPlan(settings, network, info, config, loss, data, request)
+    decided = replace(
+        settings,
+        network=info.architecture,
+        width=info.width,
+        rate=config.rate,
+        frozen_share=config.frozen_share,
+        steps=config.steps if config.seconds is None else None,
+        gain=gain,
+        clip=clip,
+    )
+    request = TrainRequest(
+        settings,
+        None if settings.init is None else sha256(settings.init),
+        data.sources,
+    )
+    return TrainPlan(settings, network, info, config, loss, data, decided, request)
 
 
 def _refuse_own_weights(init: str | None, out: Path) -> None:
@@ -192,35 +204,5 @@ def _summary(data: TrainingData, init: WeightsInfo | None) -> str:
     return f"{made_of}; fine-tuned from {init.name} ({init.training_data})"
 
 
-def plain_settings(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings that decide the result, as JSON gives them back."""
-    return {
-        field.name.replace("_", "-"): _plain(getattr(settings, field.name))
-        for field in fields(TrainSettings)
-        if field.name not in TRAIN_EXECUTION
-    }
-
-
-def execution_of(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings that a resumed training may change."""
-    return {
-        name.replace("_", "-"): getattr(settings, name)
-        for name in sorted(TRAIN_EXECUTION)
-    }
-
-
 def _multiple(number: int, of: int) -> int:
     return max(-(-number // of) * of, of)
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON gives back as it was."""
-    if isinstance(value, Normalization):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None  # NaN differs from itself
-    return value

@@ -15,7 +15,8 @@ from blockseg.training.facts import record_facts, report_facts, started
 from blockseg.training.folder import RunFolder
 from blockseg.training.learning.distributed import ProcessGroup, open_process_group
 from blockseg.training.learning.loop import train as loop
-from blockseg.training.plan import TrainPlan, execution_of, make_plan
+from blockseg.training.plan import make_plan
+from blockseg.training.record import TrainSession
 from blockseg.training.reports.html import Report
 from blockseg.training.reports.tensorboard import TensorBoard
 from blockseg.training.reports.watcher import Watcher, Watchers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.training.events import OnTrainingEvent, TrainingResult
+    from blockseg.training.plan import TrainPlan
 
 __all__ = ["train"]
 
@@ -89,8 +91,10 @@ def train(
             say(plan.data.doubts)
             fresh = folder.is_fresh(plan.request, overwrite=overwrite)
             stack.enter_context(folder.locked(fresh=fresh))
-            folder.start(
-                plan.request, record_facts(plan), execution_of(settings), command
+            record = folder.start(
+                plan.request,
+                record_facts(plan),
+                TrainSession.begun(settings, command),
             )
             step = folder.step_of(files.checkpoint)
             watcher, notes = _watchers(plan, files, step, ranks)
@@ -110,10 +114,10 @@ def train(
         except BaseException as error:
             if ranks.first:
                 stopped = isinstance(error, KeyboardInterrupt)
-                folder.end("interrupted" if stopped else str(error))
+                folder.end(record, "interrupted" if stopped else str(error))
             raise
         if ranks.first:
-            folder.end("complete" if result.complete else result.stopped)
+            folder.end(record, "complete" if result.complete else result.stopped)
         return result
 
 

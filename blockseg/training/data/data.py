@@ -105,11 +105,11 @@ class SourceNote:
     foreground: int
     """Neurite voxels among them."""
 
-    level: float
-    """b of the background, in grey levels; NaN where each brain has its own."""
+    level: float | None
+    """b of the background, in grey levels; None where each brain has its own."""
 
-    sd: float
-    """s of the background, in grey levels; NaN where each brain has its own."""
+    sd: float | None
+    """s of the background, in grey levels; None where each brain has its own."""
 
     use: Literal["training", "validation", "both"] = "training"
     """Use; ``both`` where a part of it is held out."""

@@ -254,7 +254,6 @@ def _with_guard(box: Roi, cut: Cut) -> Roi:
 
 def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
     if source.synth:
-        unknown = math.nan
         return [
             SourceNote(
                 source.text,
@@ -262,8 +261,8 @@ def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
                 _BRAIN,
                 0,
                 0,
-                unknown,
-                unknown,
+                None,
+                None,
                 "both" if config.validation_share else "training",
                 licence="MIT",
                 note="made on the way; held-out brains have other seeds",
