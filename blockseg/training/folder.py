@@ -71,10 +71,11 @@ class RunFolder:
         NoSpaceError
             If the disk is full; what was there before is intact.
         """
-        if checkpoint.best_step is None and checkpoint.ended is not None:
+        standing = checkpoint.standing
+        if standing.best_step is None and standing.ended is not None:
             # Nothing was held out to choose by.
-            self.save_best(mean, checkpoint.step)
-        _replace_weights(self.last, mean, self._named(checkpoint.step))
+            self.save_best(mean, standing.step)
+        _replace_weights(self.last, mean, self._named(standing.step))
         # Last, as it says that all the rest is there.
         save_checkpoint(self.checkpoint, checkpoint)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from blockseg.networks.registry import Network
     from blockseg.training.data.data import TrainingData
     from blockseg.training.learning.distributed import ProcessGroup
-    from blockseg.training.learning.trainer import Loss
+    from blockseg.training.learning.losses import Loss
 
 __all__ = ["TrainPlan", "make_plan"]
 

@@ -10,6 +10,7 @@ from blockseg.blockwise.sources.doubts import say
 from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import MissingExtraError
 from blockseg.core.places import local_path
+from blockseg.training.checkpoint import load_checkpoint
 from blockseg.training.events import ignore
 from blockseg.training.facts import record_facts, report_facts, started
 from blockseg.training.folder import RunFolder
@@ -96,7 +97,8 @@ def train(
                 record_facts(plan),
                 TrainSession.begun(settings, command),
             )
-            step = folder.step_of(files.checkpoint)
+            found = load_checkpoint(files.checkpoint)
+            step = 0 if found is None else found.standing.step
             watcher, notes = _watchers(plan, files, step, ranks)
             on_event(started(plan, ranks, step, notes))
         ranks.barrier()

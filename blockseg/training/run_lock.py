@@ -15,7 +15,6 @@ from blockseg.core.errors import (
     VolumeError,
 )
 from blockseg.runtime.run_lock import RunLock
-from blockseg.training.checkpoint import load_checkpoint
 from blockseg.training.record import TrainRecord
 
 if TYPE_CHECKING:
@@ -131,11 +130,6 @@ class TrainFolder:
         """Note how the last start ended, if the disk takes it."""
         with suppress(BlocksegError):
             record.ended(outcome).save(self.record)
-
-    def step_of(self, checkpoint: Path) -> int:
-        """Return the steps that earlier sessions did."""
-        found = load_checkpoint(checkpoint)
-        return 0 if found is None else found.step
 
     def _clear(self) -> None:
         # The checkpoint first: without it whatever is left is started anew. The record

@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
@@ -259,7 +259,7 @@ def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]
         raise VolumeError(message) from error
 
 
-def _background(row: Mapping[str, Any]) -> tuple[float, float] | None:
+def _background(row: Mapping[str, str | float | None]) -> tuple[float, float] | None:
     level, sd = row.get("background_level"), row.get("background_sd")
     if level in (None, "") or sd in (None, ""):
         return None

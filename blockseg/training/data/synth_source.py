@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -251,7 +251,7 @@ class SynthPatches:
         image = np.full(shape, np.clip(value, *self._clip), np.float32)
         return image, np.zeros(shape, np.uint8)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> object:
         return {**self.__dict__, "_brains": OrderedDict()}
 
 

@@ -205,7 +205,7 @@ class VolumePatches:
             self._opened[number] = opened
         return self._opened[number]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> object:
         return {**self.__dict__, "_opened": {}, "_held": 0}
 
 

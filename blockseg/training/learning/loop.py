@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from blockseg.training.data.data import TrainingData
     from blockseg.training.events import OnTrainingEvent, TrainingResult
     from blockseg.training.folder import RunFolder
-    from blockseg.training.learning.trainer import Loss
+    from blockseg.training.learning.losses import Loss
 
 __all__ = ["train"]
 

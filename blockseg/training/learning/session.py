@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from blockseg.training.checkpoint import Checkpoint, load_checkpoint
+from blockseg.training.checkpoint import Checkpoint, Standing, load_checkpoint
 from blockseg.training.events import Progress, Saved, TrainingResult, Validated
 from blockseg.training.history import Row
 from blockseg.training.learning.validation import VolumeScore, together, validate
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from blockseg.training.events import OnTrainingEvent
     from blockseg.training.folder import RunFolder
     from blockseg.training.learning.distributed import ProcessGroup
-    from blockseg.training.learning.trainer import Loss, Trainer
+    from blockseg.training.learning.losses import Loss
+    from blockseg.training.learning.trainer import Trainer
     from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["Session"]
@@ -47,7 +48,7 @@ class Session:
 
     Parameters
     ----------
-    learner
+    trainer
         Network and optimiser.
     data, loss, config, folder, ranks, watcher, on_event
         Those of :func:`blockseg.training.learning.loop.train`.
@@ -67,7 +68,7 @@ class Session:
         self.trainer, self.data, self.loss = trainer, data, loss
         self.config, self.folder, self.ranks = config, folder, ranks
         self.watcher, self.tell = watcher, on_event
-        self.state = Checkpoint(0, 0.0, {}, torch.get_rng_state())
+        self.state = Standing()
         self.rows: list[Row] = []
         self.clock = _Clock(time.monotonic(), 0.0)
         self.saved_at = time.monotonic()
@@ -81,8 +82,7 @@ class Session:
             torch.set_rng_state(found.random)
             self.rows = list(found.rows)
             self.clock = _Clock(time.monotonic(), found.seconds)
-            self.state = found
-        self.state = replace(self.state, learner={}, rows=())
+            self.state = found.standing
         if self.ranks.first:
             self.folder.write_log(self.rows)
 
@@ -95,7 +95,7 @@ class Session:
         if not self.ranks.first:
             return
         self.trainer.check()
-        checkpoint = replace(
+        checkpoint = Checkpoint(
             self.state,
             seconds=self.clock(),
             learner=self.trainer.state(),
