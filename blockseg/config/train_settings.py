@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from blockseg.config.declare import option, readers, same
+from blockseg.config.declare import option, part, readers, same
 from blockseg.config.merging import merged
 from blockseg.config.settings import RunSettings
 from blockseg.config.values import (
@@ -308,13 +308,7 @@ class TrainSettings:
     @property
     def choices(self) -> SourceChoices:
         """Choices of the user for the images."""
-        return SourceChoices(
-            channel=self.channel,
-            timepoint=self.timepoint,
-            axes=self.axes,
-            stored_as=self.stored_as,
-            allow_empty=self.allow_empty,
-        )
+        return part(SourceChoices, self)
 
 
 TRAIN_EXECUTION = frozenset(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockseg.config.declare import part
 from blockseg.core.errors import ConfigError
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
@@ -83,16 +84,16 @@ def make_plan(
     gain, clip = _input(settings, init)
     config = _config(settings, fine=init is not None, ranks=ranks)
     arithmetic(config.precision, ranks.device)
-    loss = make_loss(
-        LossConfig(
-            name=settings.loss,
-            positive=settings.positive,
-            cldice=settings.cldice,
-            skeleton_recall=settings.skeleton_recall,
-            deep_supervision=settings.deep_supervision,
-        )
+    loss = make_loss(part(LossConfig, settings, name=settings.loss))
+    how = part(
+        DataConfig,
+        settings,
+        choices=settings.choices,
+        gain=gain,
+        clip=clip,
+        guard=network.reach,
     )
-    data = open_data(sources, _data_config(settings, gain, clip, network.reach))
+    data = open_data(sources, how)
     info = WeightsInfo(
         name=settings.name or out.name,
         gain=gain,
@@ -142,57 +143,19 @@ def _input(
     return gain, clip
 
 
-def _data_config(
-    settings: TrainSettings, gain: float, clip: tuple[float, float], reach: int
-) -> DataConfig:
-    return DataConfig(
-        patch=settings.patch,
-        seed=settings.seed,
-        batch=settings.batch,
-        validation_share=settings.validation_share,
-        label_map=settings.label_map,
-        label_name=settings.label_name,
-        label_channel=settings.label_channel,
-        allow_labels=settings.allow_labels,
-        choices=settings.choices,
-        augmentation=settings.augmentation,
-        background_share=settings.background_share,
-        min_foreground=settings.min_foreground,
-        shares=settings.shares,
-        clutter=settings.clutter,
-        normalization=settings.normalization,
-        gain=gain,
-        clip=clip,
-        guard=reach,
-    )
-
-
 def _config(
     settings: TrainSettings, *, fine: bool, ranks: ProcessGroup
 ) -> TrainingConfig:
     usual = 1e-3 if fine or settings.optimiser == "sgd" else 6e-3
     frozen = 1.0 if fine else 0.3
     workers = min(_MOST_WORKERS, max(machine().cores // ranks.size - 1, 0))
-    return TrainingConfig(
+    return part(
+        TrainingConfig,
+        settings,
         steps=settings.steps or (1000 if fine else 3000),
         seconds=settings.time,
-        batch=settings.batch,
-        seed=settings.seed,
-        optimiser=settings.optimiser,
-        schedule=settings.schedule,
         rate=settings.rate or usual,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        halvings=settings.halvings,
-        warm_share=settings.warm_share,
         frozen_share=frozen if settings.frozen_share is None else settings.frozen_share,
-        averaging=settings.averaging,
-        gradient_clip=settings.gradient_clip,
-        validate_every=settings.validate_every,
-        patience=settings.patience,
-        checkpoint_every=settings.checkpoint_every,
-        precision=settings.precision,
-        threads=settings.threads,
         workers=workers if settings.workers is None else settings.workers,
     )
 
