@@ -68,7 +68,7 @@ class SynthBlock:
 class SyntheticBrain:
     """A brain as a function of its parameters, its seed and the place.
 
-    Centrelines are held for brains of up to 2^28 voxels, and drawn cell by cell where
+    Centrelines are held for brains of up to 2^28 voxels, and drawn site by site where
     they are needed in larger ones. Everything else is computed tile by tile on a
     fixed lattice, so that any two regions agree to the bit where they overlap.
 

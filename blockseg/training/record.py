@@ -100,7 +100,7 @@ class TrainSession:
     """One start of a training."""
 
     command: str
-    """What the user typed."""
+    """The command line, as typed."""
 
     started: str
     """Time, UTC."""
@@ -129,10 +129,10 @@ class TrainRecord:
     """The content of ``train.json``."""
 
     request: TrainRequest
-    """What decides the result."""
+    """All that decides the result."""
 
     facts: TrainFacts
-    """What a reader wants to know beside."""
+    """Facts for a reader."""
 
     sessions: tuple[TrainSession, ...]
     """Every start, the last one last."""

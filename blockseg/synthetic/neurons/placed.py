@@ -1,7 +1,7 @@
 """Real neurons, placed and turned at random, in a brain of any size.
 
-The middles of neurons lie in the cells of a lattice as wide as the largest neuron
-reaches, so that a region meets those of 27 cells. Only where they lie is held; of these
+The middles of neurons lie in the sites of a lattice as wide as the largest neuron
+reaches, so that a region meets those of 27 sites. Only where they lie is held; of these
 neurons only the stretches that come near the region are smoothed and drawn.
 """
 
@@ -21,16 +21,16 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.neurons.placement import (
-    CellOfNeurons,
     Drawn,
     Found,
     PlacedNeuron,
+    SiteOfNeurons,
     balls,
     touch,
 )
 from blockseg.synthetic.neurons.profiles import THINNEST, draw_snr, log_uniform, profile
 from blockseg.synthetic.neurons.reconstruction import smooth_path
-from blockseg.synthetic.neurons.sources import CELL, ample, neurites
+from blockseg.synthetic.neurons.sources import SITE, ample, neurites
 from blockseg.synthetic.neurons.tracing import (
     AT_SOMA,
     AXON,
@@ -56,7 +56,7 @@ __all__ = ["Placed"]
 _PAGE = 512  # edge length of what is looked through at once, in voxels
 _HALO = 64  # around it: of tiles, their points and their spread
 _CACHED_PAGES = 16
-_CACHED_CELLS = 64
+_CACHED_SITES = 64
 _CACHED_POINTS = 2_000_000  # of stretches that were drawn last: about 50 MB
 _THICKEST = 6.0  # voxels
 _VESSEL = np.uint32(0xFFFFFFFF)  # all of them: nobody asks which
@@ -106,8 +106,8 @@ class Placed:
                 for c, r in self._balls
             ]
         )
-        edge = max(CELL, math.ceil(self._reach.max()) + _HALO)
-        # One cell more on each side: neurons outside reach in.
+        edge = max(SITE, math.ceil(self._reach.max()) + _HALO)
+        # One site more on each side: neurons outside reach in.
         counts = [-(-n // edge) + 2 for n in shape]
         self.units = BlockGrid(to_zyx(n * edge for n in counts), (edge, edge, edge))
         mean = np.mean([form.length for form in self._forms])
@@ -123,7 +123,7 @@ class Placed:
             raise GeometryError(message)
         bare = replace(params.morphology, neurons=0.0, axon_density=0.0)
         self._vessels = neurites(shape, replace(params, morphology=bare), seed)
-        self._cells: OrderedDict[Zyx, CellOfNeurons] = OrderedDict()
+        self._sites: OrderedDict[Zyx, SiteOfNeurons] = OrderedDict()
         self._pages: OrderedDict[Zyx, list[Found]] = OrderedDict()
         self._drawn: OrderedDict[tuple[int, int], Drawn] = OrderedDict()
         self._held = 0
@@ -156,7 +156,7 @@ class Placed:
         return Tracing.joined(parts)
 
     def owned(self, index: Zyx) -> Iterator[Tracing]:
-        """Yield the neurons that begin in one cell; of each what comes near the brain."""
+        """Yield the neurons that begin in one site; of each what comes near the brain."""
         for found in self._find(index, Roi.whole(self._shape)):
             neuron = found.neuron
             parts: list[Tracing] = []
@@ -210,61 +210,61 @@ class Placed:
         return [f for index in product(*ranges) for f in self._find(to_zyx(index), roi)]
 
     def _find(self, index: Zyx, roi: Roi) -> Iterator[Found]:
-        """Yield the neurons of one cell that may come near a region."""
-        cell = self._cell(index)
+        """Yield the neurons of one site that may come near a region."""
+        site = self._site(index)
         low, high = np.array(roi.start), np.array(roi.stop)
-        near = touch(cell.place, self._reach[cell.form], low, high)
+        near = touch(site.place, self._reach[site.form], low, high)
         glow = self._params.clutter.glow_reach
         for row in np.flatnonzero(near):
-            form = int(cell.form[row])
+            form = int(site.form[row])
             middle, radius = self._balls[form]
-            centre = middle @ cell.turn[row].T + cell.place[row]
+            centre = middle @ site.turn[row].T + site.place[row]
             close = touch(centre, radius, low, high)
             soma, seen = self._forms[form].soma, bool(close.any())
             if soma is not None and not seen:
-                place = soma @ cell.turn[row].T + cell.place[row]
+                place = soma @ site.turn[row].T + site.place[row]
                 seen = bool(touch(place[None], glow, low, high).any())
             if seen:
                 yield Found(
-                    self._neuron(cell, int(row)),
+                    self._neuron(site, int(row)),
                     np.flatnonzero(close),
                     centre[close],
                     radius[close],
                 )
 
-    def _cell(self, index: Zyx) -> CellOfNeurons:
-        """Return where the neurons of a cell lie."""
+    def _site(self, index: Zyx) -> SiteOfNeurons:
+        """Return where the neurons of a site lie."""
         with self._lock:
-            if index not in self._cells:
+            if index not in self._sites:
                 unit, edge = self.units.id_of(index), self.units.block_shape[0]
                 rng = stream(self._seed, 16, *index)
                 n = min(int(rng.poisson(self._expected)), self._neurons)
                 # Q, with the signs of R, is uniform over turns and mirrorings.
                 turn, upper = np.linalg.qr(rng.standard_normal((n, 3, 3)))
                 turn *= np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :]
-                self._cells[index] = CellOfNeurons(
+                self._sites[index] = SiteOfNeurons(
                     unit * self._neurons + 1,
                     rng.integers(len(self._forms), size=n),
                     turn / self._size[None, :, None],
                     (np.array(index) - 1) * edge + rng.uniform(0, edge, (n, 3)),
                 )
-                while len(self._cells) > _CACHED_CELLS:
-                    self._cells.popitem(last=False)
-            self._cells.move_to_end(index)
-            return self._cells[index]
+                while len(self._sites) > _CACHED_SITES:
+                    self._sites.popitem(last=False)
+            self._sites.move_to_end(index)
+            return self._sites[index]
 
-    def _neuron(self, cell: CellOfNeurons, row: int) -> PlacedNeuron:
-        """Return one neuron of a cell with its looks, a function of its label."""
+    def _neuron(self, site: SiteOfNeurons, row: int) -> PlacedNeuron:
+        """Return one neuron of a site with its looks, a function of its label."""
         shape, clutter = self._params.morphology, self._params.clutter
-        number = cell.first + row
+        number = site.first + row
         rng = stream(self._seed, 18, number)
         snr = draw_snr(shape.snr, rng)
         light = log_uniform(*clutter.soma_snr, rng) * self._params.contrast_unit
         return PlacedNeuron(
             number=number,
-            form=self._forms[cell.form[row]],
-            turn=cell.turn[row],
-            place=cell.place[row],
+            form=self._forms[site.form[row]],
+            turn=site.turn[row],
+            place=site.place[row],
             snr=snr,
             dendrite_snr=snr * rng.uniform(1.0, 2.5),
             axon_radius=log_uniform(*shape.axon_radius, rng),

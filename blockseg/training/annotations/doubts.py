@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
     from blockseg.training.annotations.orientation import Orientation
-    from blockseg.training.data.scan import CellIndex, Scan
+    from blockseg.training.data.scan import AnnotationIndex, Scan
 
 __all__ = ["Annotation", "LabelDoubts", "swapped"]
 
@@ -36,7 +36,7 @@ _MEANT = "; give --allow-labels if they are meant"
 
 
 class Annotation(Protocol):
-    """An image and what is said of it; :class:`OpenCase` is one."""
+    """An image and what is said of it; :class:`OpenAnnotation` is one."""
 
     @property
     def image(self) -> Volume:
@@ -144,12 +144,12 @@ def swapped(meanings: Mapping[float, int]) -> str:
     return spelt({value: other.get(code, code) for value, code in meanings.items()})
 
 
-def _fullest(index: CellIndex, shape: Zyx, annotation: Annotation) -> Roi:
+def _fullest(index: AnnotationIndex, shape: Zyx, annotation: Annotation) -> Roi:
     """Return the box in which most neurites are, of those that are looked at."""
     holding = index.foreground > 0
     neurites = index.foreground[holding]
     among = replace(
-        index, cells=index.cells[holding], labelled=neurites, foreground=neurites
+        index, tiles=index.tiles[holding], labelled=neurites, foreground=neurites
     )
     rng = np.random.default_rng(0)
     return validation_box(among, Roi.whole(shape), _VOXELS, rng, annotation.codes)

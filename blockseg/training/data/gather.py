@@ -184,13 +184,13 @@ def _patches(source: DataSource, share: float, config: DataConfig) -> NumberedPa
 
 
 def _region(volume: AnnotatedVolume, config: DataConfig) -> TrainingRegion:
-    domain, index = Roi.whole(volume.case.shape), volume.scan.index
+    domain, index = Roi.whole(volume.image.shape), volume.scan.index
     if volume.cut is not None:
-        domain = volume.cut.training(volume.case.shape)
+        domain = volume.cut.training(volume.image.shape)
         index = restricted(index, domain, volume.opened.codes)
     by = _affine(volume.background, config, _UNCLIPPED)
     scale = Scale.of(by, volume.background.sd)
-    return TrainingRegion(volume.case, domain, index, by, scale)
+    return TrainingRegion(volume.image, domain, index, by, scale)
 
 
 def _validation(
@@ -218,7 +218,7 @@ def _validation(
     )
     found = []
     for which, volume in enumerate(used):
-        shape, index = volume.case.shape, volume.scan.index
+        shape, index = volume.image.shape, volume.scan.index
         region = Roi.whole(shape)
         if volume.cut is not None:
             region = volume.cut.validation(shape)
@@ -235,7 +235,7 @@ def _validation(
         counted[inner] = target[inner]
         found.append(
             validation_volume(
-                volume.case.name,
+                volume.image.name,
                 image,
                 counted,
                 source.share / len(used),
@@ -270,16 +270,16 @@ def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
         ]
     return [
         SourceNote(
-            name=volume.case.name,
+            name=volume.image.name,
             kind=volume.kind,
-            shape=volume.case.shape,
+            shape=volume.image.shape,
             labelled=int(volume.scan.index.labelled.sum()),
             foreground=volume.foreground,
             level=volume.background.level,
             sd=volume.background.sd,
             use=volume.use,
             nonfinite=volume.scan.nonfinite,
-            licence=volume.case.licence,
+            licence=volume.image.licence,
             note=volume.note,
         )
         for volume in source.volumes

@@ -210,14 +210,14 @@ class SynthPatches:
         return series * LANES + lane
 
     def _corner(self, brain: Brain, rng: np.random.Generator) -> Zyx:
-        wanted = not brain.full and rng.uniform() >= _EMPTY_KEPT
+        neurites = not brain.full and rng.uniform() >= _EMPTY_KEPT
         for _ in range(_TRIES):
             corner = to_zyx(
                 rng.integers(0, n - self._patch + 1) for n in brain.image.shape
             )
             roi = Roi(corner, to_zyx(a + self._patch for a in corner))
             # Empty patches teach little; some of them suffice.
-            if not wanted or brain.target[roi.slices()].any():
+            if not neurites or brain.target[roi.slices()].any():
                 break
         return corner
 

@@ -149,8 +149,8 @@ def _run(training: Session, interrupted: Callable[[], bool]) -> None:
                 stop = False
                 share = before if config.seconds is not None else share
             else:
-                share, wanted = ranks.agree(share, float(stop))
-                stop = wanted > 0
+                share, asked = ranks.agree(share, float(stop))
+                stop = asked > 0
         if config.validates(step, before, share):
             training.validate()
             _end_if_due(training, share)
