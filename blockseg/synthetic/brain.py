@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from blockseg.synthetic.neurons.sources import neurites as procedural
 from blockseg.synthetic.neurons.swc import neuron_swc
 from blockseg.synthetic.neurons.tracing import Tracing
 from blockseg.synthetic.presets import preset
+from blockseg.synthetic.recent import Recent
 from blockseg.synthetic.scene import Scene, SceneMaker
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SyntheticBrain:
         self.neurites: Neurites = neurites or procedural(self.shape, self.params, seed)
         self._make_scene = SceneMaker(self.shape, self.params, self.neurites, seed)
         self._camera = Camera(self.shape, self.params, seed)
-        self._scenes: OrderedDict[Zyx, Scene] = OrderedDict()
+        self._scenes: Recent[Zyx, Scene] = Recent(_CACHED_TILES)
         self._tracing: Tracing | None = None
 
     @property
@@ -266,14 +266,7 @@ class SyntheticBrain:
             yield (z, y, x), tile_roi((z, y, x)).intersection(roi)
 
     def _scene(self, tile: Zyx) -> Scene:
-        if tile in self._scenes:
-            self._scenes.move_to_end(tile)
-            return self._scenes[tile]
-        scene = self._make_scene(tile)
-        self._scenes[tile] = scene
-        while len(self._scenes) > _CACHED_TILES:
-            self._scenes.popitem(last=False)
-        return scene
+        return self._scenes.get(tile, lambda: self._make_scene(tile))
 
 
 def _labels(scene: Scene, here: tuple[slice, ...]) -> NDArray[np.uint32]:

@@ -15,7 +15,7 @@ from blockseg.training.record import DECIDING, TrainFacts
 from blockseg.training.reports.html import ReportFacts
 
 if TYPE_CHECKING:
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.data.data import SourceNote
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.plan import TrainPlan

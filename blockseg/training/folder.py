@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
     from blockseg.training.checkpoint import Checkpoint
 

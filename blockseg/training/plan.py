@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.config.train_settings import TrainSettings
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.data.data import TrainingData
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.losses import Loss

@@ -11,7 +11,7 @@ from blockseg.networks.registry import build
 from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
 
 __all__ = ["first_network"]

@@ -8,10 +8,8 @@ neurons only the stretches that come near the region are smoothed and drawn.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import replace
 from itertools import product
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +39,7 @@ from blockseg.synthetic.neurons.tracing import (
     Somata,
     Tracing,
 )
+from blockseg.synthetic.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,11 +122,11 @@ class Placed:
             raise GeometryError(message)
         bare = replace(params.morphology, neurons=0.0, axon_density=0.0)
         self._vessels = neurites(shape, replace(params, morphology=bare), seed)
-        self._sites: OrderedDict[Zyx, SiteOfNeurons] = OrderedDict()
-        self._pages: OrderedDict[Zyx, list[Found]] = OrderedDict()
-        self._drawn: OrderedDict[tuple[int, int], Drawn] = OrderedDict()
-        self._held = 0
-        self._lock = RLock()
+        self._sites: Recent[Zyx, SiteOfNeurons] = Recent(_CACHED_SITES)
+        self._pages: Recent[Zyx, list[Found]] = Recent(_CACHED_PAGES)
+        self._drawn: Recent[tuple[int, int], Drawn] = Recent(
+            _CACHED_POINTS, lambda drawn: len(drawn.radius)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Placed, self._arguments)
@@ -191,13 +190,7 @@ class Placed:
         needed = roi.grown((far, far, far))
         if not box.contains(needed):
             return self._search(needed)
-        with self._lock:
-            if page not in self._pages:
-                self._pages[page] = self._search(box)
-                while len(self._pages) > _CACHED_PAGES:
-                    self._pages.popitem(last=False)
-            self._pages.move_to_end(page)
-            return self._pages[page]
+        return self._pages.get(page, lambda: self._search(box))
 
     def _search(self, roi: Roi) -> list[Found]:
         """Return all neurons that may come near a region, by ascending label."""
@@ -233,25 +226,22 @@ class Placed:
                 )
 
     def _site(self, index: Zyx) -> SiteOfNeurons:
+        return self._sites.get(index, lambda: self._settled(index))
+
+    def _settled(self, index: Zyx) -> SiteOfNeurons:
         """Return where the neurons of a site lie."""
-        with self._lock:
-            if index not in self._sites:
-                unit, edge = self.units.id_of(index), self.units.block_shape[0]
-                rng = stream(self._seed, 16, *index)
-                n = min(int(rng.poisson(self._expected)), self._neurons)
-                # Q, with the signs of R, is uniform over turns and mirrorings.
-                turn, upper = np.linalg.qr(rng.standard_normal((n, 3, 3)))
-                turn *= np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :]
-                self._sites[index] = SiteOfNeurons(
-                    unit * self._neurons + 1,
-                    rng.integers(len(self._forms), size=n),
-                    turn / self._size[None, :, None],
-                    (np.array(index) - 1) * edge + rng.uniform(0, edge, (n, 3)),
-                )
-                while len(self._sites) > _CACHED_SITES:
-                    self._sites.popitem(last=False)
-            self._sites.move_to_end(index)
-            return self._sites[index]
+        unit, edge = self.units.id_of(index), self.units.block_shape[0]
+        rng = stream(self._seed, 16, *index)
+        n = min(int(rng.poisson(self._expected)), self._neurons)
+        # Q, with the signs of R, is uniform over turns and mirrorings.
+        turn, upper = np.linalg.qr(rng.standard_normal((n, 3, 3)))
+        turn *= np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :]
+        return SiteOfNeurons(
+            unit * self._neurons + 1,
+            rng.integers(len(self._forms), size=n),
+            turn / self._size[None, :, None],
+            (np.array(index) - 1) * edge + rng.uniform(0, edge, (n, 3)),
+        )
 
     def _neuron(self, site: SiteOfNeurons, row: int) -> PlacedNeuron:
         """Return one neuron of a site with its looks, a function of its label."""
@@ -276,16 +266,7 @@ class Placed:
     def _stretch(self, neuron: PlacedNeuron, number: int) -> Drawn:
         """Return a smooth stretch with its radius and brightness."""
         key = (neuron.number, number)
-        with self._lock:
-            if key not in self._drawn:
-                drawn = self._draw(neuron, number)
-                self._drawn[key] = drawn
-                self._held += len(drawn.radius)
-                while self._held > _CACHED_POINTS and len(self._drawn) > 1:
-                    _, old = self._drawn.popitem(last=False)
-                    self._held -= len(old.radius)
-            self._drawn.move_to_end(key)
-            return self._drawn[key]
+        return self._drawn.get(key, lambda: self._draw(neuron, number))
 
     def _draw(self, neuron: PlacedNeuron, number: int) -> Drawn:
         form = neuron.form

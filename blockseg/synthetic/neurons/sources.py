@@ -8,9 +8,7 @@ that any region needs 27 populations, however large the brain is.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from itertools import product
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,6 +21,7 @@ from blockseg.synthetic.neurons.populate import Numbers, crossing, populate
 from blockseg.synthetic.neurons.tracing import Branches, Points, Tracing
 from blockseg.synthetic.neurons.walks import Domain
 from blockseg.synthetic.raster import TileIndex
+from blockseg.synthetic.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,8 +149,7 @@ class TiledNeurites:
                     "ids; make a smaller or sparser one"
                 )
                 raise GeometryError(message)
-        self._cache: OrderedDict[Zyx, tuple[Tracing, TileIndex]] = OrderedDict()
-        self._lock = Lock()
+        self._sites: Recent[Zyx, tuple[Tracing, TileIndex]] = Recent(_CACHED)
 
     def __reduce__(self) -> tuple[Any, ...]:
         site = self.units.block_shape[0]
@@ -183,25 +181,19 @@ class TiledNeurites:
         return Domain(self._shape, self.units.block(index).write_roi, self._reach)
 
     def _site(self, index: Zyx) -> tuple[Tracing, TileIndex]:
-        with self._lock:
-            if index not in self._cache:
-                number = self.units.id_of(index)
-                numbers = Numbers(
-                    number * self._neurons,
-                    number * self._branches,
-                    self._neurons,
-                    self._branches,
-                )
-                rng = stream(self._seed, 15, *index)
-                tracing = populate(self._domain(index), self._params, rng, numbers)
-                self._cache[index] = (
-                    tracing,
-                    TileIndex(tracing.points.position, _INDEX),
-                )
-                while len(self._cache) > _CACHED:
-                    self._cache.popitem(last=False)
-            self._cache.move_to_end(index)
-            return self._cache[index]
+        return self._sites.get(index, lambda: self._populated(index))
+
+    def _populated(self, index: Zyx) -> tuple[Tracing, TileIndex]:
+        number = self.units.id_of(index)
+        numbers = Numbers(
+            number * self._neurons,
+            number * self._branches,
+            self._neurons,
+            self._branches,
+        )
+        rng = stream(self._seed, 15, *index)
+        tracing = populate(self._domain(index), self._params, rng, numbers)
+        return tracing, TileIndex(tracing.points.position, _INDEX)
 
 
 def _near_points(

@@ -19,7 +19,7 @@ from blockseg.training.reports.watcher import Watcher
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.config import TrainingConfig
     from blockseg.training.data.data import TrainingData
     from blockseg.training.events import OnTrainingEvent, TrainingResult

@@ -17,7 +17,7 @@ from blockseg.training.learning.optimiser import make_optimiser, set_rate
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.config import TrainingConfig
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.losses import Loss

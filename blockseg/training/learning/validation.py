@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.data.data import ValidationVolume
     from blockseg.training.learning.losses import Loss
 

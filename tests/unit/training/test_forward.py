@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from blockseg.networks.registry import ARCHITECTURES, build
+from blockseg.networks.receptive_field import ARCHITECTURES
+from blockseg.networks.registry import build
 from blockseg.training.learning.forward import training_heads, training_logits
 
 
