@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.config.declare import part
 from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import ceil_to
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
@@ -78,7 +79,7 @@ def make_plan(
     if settings.patch % network.alignment:
         message = (
             f"--patch {settings.patch}: {network.architecture} takes multiples of "
-            f"{network.alignment}; use {_multiple(settings.patch, network.alignment)}"
+            f"{network.alignment}; use {ceil_to(settings.patch, network.alignment)}"
         )
         raise ConfigError(message)
     gain, clip = _input(settings, init)
@@ -165,7 +166,3 @@ def _summary(data: TrainingData, init: WeightsInfo | None) -> str:
     if init is None:
         return made_of
     return f"{made_of}; fine-tuned from {init.name} ({init.training_data})"
-
-
-def _multiple(number: int, of: int) -> int:
-    return max(-(-number // of) * of, of)

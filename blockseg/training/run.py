@@ -20,7 +20,6 @@ from blockseg.training.plan import make_plan
 from blockseg.training.record import TrainSession
 from blockseg.training.reports.html import Report
 from blockseg.training.reports.tensorboard import TensorBoard
-from blockseg.training.reports.watcher import Watcher, Watchers
 from blockseg.training.run_lock import TrainFolder
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from blockseg.training.events import OnTrainingEvent, TrainingResult
     from blockseg.training.plan import TrainPlan
+    from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["train"]
 
@@ -87,7 +87,7 @@ def train(
                 folder.refuse_nothing()
         plan = make_plan(sources, folder.path, settings, ranks)
         files = RunFolder(folder.path, plan.info)
-        watcher = Watcher()
+        watchers: list[Watcher] = []
         if ranks.first:
             say(plan.data.doubts)
             fresh = folder.is_fresh(plan.request, overwrite=overwrite)
@@ -99,7 +99,7 @@ def train(
             )
             found = load_checkpoint(files.checkpoint)
             step = 0 if found is None else found.standing.step
-            watcher, notes = _watchers(plan, files, step, ranks)
+            watchers, notes = _watchers(plan, files, step, ranks)
             on_event(started(plan, ranks, step, notes))
         ranks.barrier()
         try:
@@ -110,7 +110,7 @@ def train(
                 plan.config,
                 files,
                 ranks=ranks,
-                watcher=watcher,
+                watchers=watchers,
                 on_event=on_event,
             )
         except BaseException as error:
@@ -125,7 +125,7 @@ def train(
 
 def _watchers(
     plan: TrainPlan, files: RunFolder, step: int, ranks: ProcessGroup
-) -> tuple[Watcher, tuple[str, ...]]:
+) -> tuple[list[Watcher], tuple[str, ...]]:
     watchers: list[Watcher] = [Report(files.report, report_facts(plan, ranks))]
     notes = list(plan.data.remarks)
     if plan.settings.tensorboard:
@@ -137,4 +137,4 @@ def _watchers(
         notes.append("The clock ends it: a second training will differ from this one.")
     if not plan.data.validation:
         notes.append("Nothing is held out: best.safetensors will be the last weights.")
-    return Watchers(watchers), tuple(notes)
+    return watchers, tuple(notes)

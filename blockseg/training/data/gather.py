@@ -13,6 +13,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
 from blockseg.normalization.affine import affine
+from blockseg.training.annotations.labels import ringed
 from blockseg.training.data import synth_source
 from blockseg.training.data.augment import Scale
 from blockseg.training.data.data import (
@@ -20,11 +21,11 @@ from blockseg.training.data.data import (
     MixedPatches,
     SourceNote,
     TrainingData,
+    ValidationVolume,
 )
 from blockseg.training.data.held_out import (
     capped_shape,
     validation_box,
-    validation_volume,
 )
 from blockseg.training.data.scan import restricted
 from blockseg.training.data.sources import (
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from blockseg.normalization.background import Background
     from blockseg.training.data.data import (
         NumberedPatches,
-        ValidationVolume,
     )
     from blockseg.training.data.split import Cut
 
@@ -207,9 +207,7 @@ def _validation(
             by = _affine(brain.background, config, config.clip)
             image, target = brain.normalised(Roi.whole(shape), by)
             name = f"{source.text}, held-out brain {which}"
-            found.append(
-                validation_volume(name, image, target, source.share / count, ring=False)
-            )
+            found.append(ValidationVolume(name, image, target, source.share / count))
         return found
     used = [volume for volume in source.volumes if volume.use != "training"]
     most = min(
@@ -234,12 +232,11 @@ def _validation(
         inner = box.slices(read.start)
         counted[inner] = target[inner]
         found.append(
-            validation_volume(
+            ValidationVolume(
                 volume.image.name,
                 image,
-                counted,
+                ringed(counted) if config.ring else counted,
                 source.share / len(used),
-                ring=config.ring,
             )
         )
     return found

@@ -9,15 +9,11 @@ import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.labels import IGNORE
-from blockseg.training.annotations.labels import ringed
-from blockseg.training.data.data import ValidationVolume
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from blockseg.training.data.scan import AnnotationIndex, Codes
 
-__all__ = ["capped_shape", "validation_box", "validation_volume"]
+__all__ = ["capped_shape", "validation_box"]
 
 _PLACES = 32  # boxes that are compared
 _SOME = 4096  # voxels of which the middle one is sought
@@ -100,27 +96,3 @@ def _annotated(tile: Roi, codes: Codes) -> Zyx:
     return to_zyx(
         a + int(b) for a, b in zip(tile.start, places[away.argmin()], strict=True)
     )
-
-
-def validation_volume(
-    name: str,
-    image: NDArray[np.float32],
-    target: NDArray[np.uint8],
-    weight: float,
-    *,
-    ring: bool,
-) -> ValidationVolume:
-    """Return a volume to validate on.
-
-    Parameters
-    ----------
-    name
-        For people.
-    image, target
-        Of one shape (z, y, x).
-    weight
-        In a mean over volumes.
-    ring
-        Whether background that touches a neurite becomes ``RING``.
-    """
-    return ValidationVolume(name, image, ringed(target) if ring else target, weight)

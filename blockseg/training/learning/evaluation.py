@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from scipy.ndimage import label as label_components
-from scipy.special import expit
 
 from blockseg.core.geometry import Roi
+from blockseg.core.specs import ROBUST
+from blockseg.inference.reference import reference_inference
 from blockseg.morphology.scores import Agreement, tolerant_agreement
 from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import WeightsInfo, default_weights
+from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.params import Morphology, SynthParams
@@ -93,16 +95,8 @@ def probability(
         Header of the weights: gain and clip.
     """
     background = estimate_background(image, image.dtype)
-    x = (image.astype(np.float32) - np.float32(background.level)) / np.float32(
-        background.sd / info.gain
-    )
-    x = np.clip(x, *info.clip)
-    x = np.pad(x, [(0, -n % network.alignment) for n in x.shape])
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(x)[None, None])[0, 0].numpy()
-    z, y, x_ = image.shape
-    p: NDArray[np.float32] = expit(logits[:z, :y, :x_])
-    return p
+    by = affine(ROBUST, background, info.gain, info.clip)
+    return reference_inference(image, network, by, "float32")
 
 
 def score_brain(

@@ -14,10 +14,9 @@ from blockseg.training.learning.distributed import ProcessGroup
 from blockseg.training.learning.interrupt import interrupts
 from blockseg.training.learning.session import Session
 from blockseg.training.learning.trainer import Trainer
-from blockseg.training.reports.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from blockseg.networks.base import Network
     from blockseg.training.config import TrainingConfig
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from blockseg.training.events import OnTrainingEvent, TrainingResult
     from blockseg.training.folder import RunFolder
     from blockseg.training.learning.losses import Loss
+    from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["train"]
 
@@ -37,7 +37,7 @@ def train(
     folder: RunFolder,
     *,
     ranks: ProcessGroup | None = None,
-    watcher: Watcher | None = None,
+    watchers: Sequence[Watcher] = (),
     on_event: OnTrainingEvent = ignore,
 ) -> TrainingResult:
     """Train a network, or go on from the checkpoint in ``folder``.
@@ -59,7 +59,7 @@ def train(
         Takes checkpoint, weights and log.
     ranks
         Processes that train together; this one alone if not given.
-    watcher
+    watchers
         Told what is found, in the first process.
     on_event
         Told what happens, in the first process, in this thread.
@@ -89,7 +89,7 @@ def train(
         config,
         folder,
         ranks,
-        watcher or Watcher(),
+        watchers,
         on_event if ranks.first else ignore,
     )
     try:
@@ -97,7 +97,8 @@ def train(
         with interrupts() as interrupted:
             _run(training, interrupted)
         result = training.result(complete=True, stopped=training.state.ended or "")
-        training.watcher.ended(training.rows, result)
+        for watcher in watchers:
+            watcher.ended(training.rows, result)
     except NoSpaceError as error:
         return training.result(complete=False, stopped=str(error))
     except TrainingError as error:
