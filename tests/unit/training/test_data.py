@@ -219,7 +219,9 @@ def test_training_sees_a_volume_as_a_run_does(tmp_path: Path) -> None:
     note = data.sources[0]
     assert (note.level, note.sd) == (decided.whole.offset, decided.whole.scale)
     seen = np.empty(image.shape, np.float32)
-    normalize(image, Affine(decided.offset, decided.scale, *PLAIN.clip), seen)
+    normalize(
+        image, Affine(decided.whole.offset, decided.whole.scale, *PLAIN.clip), seen
+    )
     np.testing.assert_array_equal(data.validation[0].image, seen)
 
 
