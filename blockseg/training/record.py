@@ -12,7 +12,7 @@ from blockseg.blockwise.record.record import now, session
 from blockseg.blockwise.record.request import which_settings_differ
 from blockseg.config.train_settings import TRAIN_EXECUTION, TrainSettings
 from blockseg.config.values import parse_normalization
-from blockseg.core.errors import LedgerError
+from blockseg.core.errors import BlocksegError, LedgerError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import Normalization
 from blockseg.core.version import __version__
@@ -166,14 +166,7 @@ class TrainRecord:
                 "machine": facts.machine,
             },
             "version": __version__,
-            "sessions": [
-                {
-                    name: value
-                    for name, value in asdict(start).items()
-                    if _is_known(name, value)
-                }
-                for start in self.sessions
-            ],
+            "sessions": [_plain_session(start) for start in self.sessions],
         }
         replace_file(path, (json.dumps(plain, indent=2) + "\n").encode())
 
@@ -213,7 +206,13 @@ class TrainRecord:
                 ),
                 tuple(TrainSession(**start) for start in data["sessions"]),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (
+            AttributeError,
+            BlocksegError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise LedgerError(_unreadable(path, error)) from error
 
 
@@ -221,8 +220,12 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"{path} cannot be read ({error}); --overwrite starts anew"
 
 
-def _is_known(name: str, value: object) -> bool:
-    return value is not None or name not in ("ended", "outcome")
+def _plain_session(start: TrainSession) -> dict[str, Any]:
+    plain = asdict(start)
+    for name in ("ended", "outcome"):
+        if plain[name] is None:  # it is not over, or was killed
+            del plain[name]
+    return plain
 
 
 def _plain_settings(settings: TrainSettings, names: Sequence[str]) -> dict[str, Any]:
