@@ -18,15 +18,13 @@ from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.neurons.populate import Numbers, crossing, populate
-from blockseg.synthetic.neurons.tracing import Branches, Points, Tracing
+from blockseg.synthetic.neurons.tracing import Points, Tracing
 from blockseg.synthetic.neurons.walks import Domain
 from blockseg.synthetic.raster import TileIndex
 from blockseg.synthetic.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
     from blockseg.synthetic.params import SynthParams
@@ -223,17 +221,8 @@ def _near_points(
             branch.astype(np.uint32),
             np.full(len(chosen), -1),
         ),
-        _of(branches, rows),
+        branches.chosen(rows),
         somata.chosen(bodies),
-    )
-
-
-def _of(branches: Branches, rows: NDArray[np.uint32]) -> Branches:
-    return Branches(
-        branches.neuron[rows],
-        branches.kind[rows],
-        branches.snr[rows],
-        branches.number[rows],
     )
 
 
