@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "RUN_OPTIONS",
     "click_options",
+    "given",
     "options_of",
+    "placed",
     "settings_of",
     "with_options",
     "without_config",
@@ -48,21 +50,25 @@ def _click_option(name: str, said: Declared) -> _Option:
     return flags, switch
 
 
-def _shown() -> list[str]:
-    # The fields' order is that of run.json and stays; --help has the device first.
-    names = list(declared(RunSettings))
-    names.remove("device")
-    names.insert(names.index("precision"), "device")
-    return names
+def placed(names: Iterable[str], before: str, *those: str) -> list[str]:
+    """Return names of options with some of them moved before another.
+
+    The fields' order is that of the records on disk and stays; ``--help`` has its own.
+    """
+    left = [name for name in names if name not in those]
+    place = left.index(before)
+    return [*left[:place], *those, *left[place:]]
 
 
-RUN_OPTIONS = click_options(RunSettings, _shown())
+_SHOWN = placed(declared(RunSettings), "precision", "device")
+
+RUN_OPTIONS = click_options(RunSettings, _SHOWN)
 
 
 def options_of(command: str) -> tuple[_Option, ...]:
     """Return the options of a run that another command takes too."""
     said = declared(RunSettings)
-    names = [name for name in _shown() if command in said[name].also]
+    names = [name for name in _SHOWN if command in said[name].also]
     return click_options(RunSettings, names)
 
 
@@ -95,7 +101,11 @@ def with_options(
     return decorate
 
 
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that stand on the command line."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
 def settings_of(config: tuple[str, ...], options: dict[str, Any]) -> RunSettings:
     """Merge presets, files and the command line, the later over the earlier."""
-    given = {name: value for name, value in options.items() if value is not None}
-    return settings_from(*(load_config(name) for name in config), given)
+    return settings_from(*(load_config(name) for name in config), given(options))

@@ -6,31 +6,24 @@ from typing import Any
 
 import click
 
-from .options import options_of, settings_of, with_options
+from blockseg.config.declare import declared
+from blockseg.config.presets import load_config
+from blockseg.config.settings import settings_from
+from blockseg.config.synth_settings import SynthSettings, synth_settings_from
+
+from .options import click_options, given, options_of, with_options, without_config
 
 __all__ = ["synth"]
 
 
 @click.command()
 @click.argument("out")
-@click.option("--shape", default="384,512,512", metavar="Z,Y,X", help="In voxels.")
-@click.option("--preset", default="fmost", help="fmost, lightsheet or clean.")
-@click.option("--seed", default="0", metavar="N", help="Which one of its kind. [0]")
-@click.option(
-    "--swc",
-    multiple=True,
-    metavar="FILE|FOLDER",
-    help="Place these real neurons (in µm) instead of procedural ones; repeatable.",
-)
+@without_config(click_options(SynthSettings))
 @with_options(options_of("synth"))
 @click.option("--overwrite", is_flag=True, help="Start anew where OUT has a brain.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def synth(
     out: str,
-    shape: str,
-    preset: str,
-    seed: str,
-    swc: tuple[str, ...],
     config: tuple[str, ...],
     overwrite: bool,
     quiet: bool,
@@ -42,17 +35,16 @@ def synth(
     (an id each), and in .blockseg/truth/: centrelines as SWC, branches.csv with SNRs,
     blocks.csv with what block metrics estimate. More: docs/synth.md.
     """
-    from blockseg.config import values
-    from blockseg.config.values import parse_shape
     from blockseg.synthesis.run import Recipe
     from blockseg.synthesis.run import synth as make
 
     from .progress import watcher
     from .report import print_result
 
-    which = values.parse_int(0)("seed", seed)
-    recipe = Recipe(parse_shape("shape", shape), preset, which, swc)
-    settings = settings_of(config, options)
+    layers = [*(load_config(name) for name in config), given(options)]
+    brain = synth_settings_from(*(_of(layer, brain=True) for layer in layers))
+    settings = settings_from(*(_of(layer, brain=False) for layer in layers))
+    recipe = Recipe(brain.shape, brain.preset, brain.seed, brain.swc)
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:
         result = make(
@@ -62,3 +54,8 @@ def synth(
         print_result(result)
     if not result.complete:
         click.get_current_context().exit(3)
+
+
+def _of(layer: dict[str, Any], *, brain: bool) -> dict[str, Any]:
+    names = declared(SynthSettings)
+    return {key: value for key, value in layer.items() if (key in names) is brain}

@@ -9,22 +9,26 @@ from typing import Any
 
 import click
 
+from blockseg.config.declare import declared
 from blockseg.config.presets import load_config
-from blockseg.config.train_settings import train_settings_from
+from blockseg.config.train_settings import TrainSettings, train_settings_from
 from blockseg.core.errors import NoSpaceError
 
-from .options import with_options
-from .train_options import TRAIN_OPTIONS
+from .options import click_options, given, placed, with_options
 
 __all__ = ["train"]
 
 INCOMPLETE = 3
+_TAIL = ("device", "threads", "workers", "checkpoint_every", "tensorboard")
+_LENGTH = ("steps", "time", "batch", "patch", "seed")
+_SHOWN = placed(declared(TrainSettings), "loss", *_LENGTH)
+OPTIONS = click_options(TrainSettings, placed(_SHOWN, "licence", *_TAIL))
 
 
 @click.command()
 @click.argument("data", nargs=-1, required=True)
 @click.option("-o", "--output", "out", required=True, metavar="RUN", help="Folder.")
-@with_options(TRAIN_OPTIONS)
+@with_options(OPTIONS)
 @click.option("--resume", is_flag=True, help="Go on, or fail where there is nothing.")
 @click.option("--overwrite", is_flag=True, help="Start anew where RUN has a training.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -55,8 +59,8 @@ def train(
 
     from .train_progress import print_result, watcher
 
-    given = {name: value for name, value in options.items() if value is not None}
-    settings = train_settings_from(*(load_config(name) for name in config), given)
+    layers = [load_config(name) for name in config]
+    settings = train_settings_from(*layers, given(options))
     command = click.get_current_context().obj
     if os.environ.get("RANK", "0") != "0":
         quiet, as_json = True, False  # of those that torchrun started one talks

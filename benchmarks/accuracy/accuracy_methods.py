@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from blockseg.core.specs import ROBUST
+from blockseg.inference.reference import reference_inference
 from blockseg.networks.weights import load_weights
-from blockseg.training.learning.evaluation import probability
+from blockseg.normalization.affine import affine
+from blockseg.normalization.background import estimate_background
+
+if TYPE_CHECKING:
+    from blockseg.networks.base import Network
+    from blockseg.networks.weights_info import WeightsInfo
 
 Response = Callable[[NDArray[np.generic]], NDArray[np.float32]]
 
@@ -25,6 +33,15 @@ class Method:
     """High on neurites."""
     threshold: float | None
     """From which response on a voxel is a neurite; None: the best for each set, told by the truth."""
+
+
+def probability(
+    network: Network, image: NDArray[np.generic], info: WeightsInfo
+) -> NDArray[np.float32]:
+    """Return the probability of each voxel, normalised robustly, in one pass."""
+    background = estimate_background(image, image.dtype)
+    by = affine(ROBUST, background, info.gain, info.clip)
+    return reference_inference(image, network, by, "float32")
 
 
 def weights(

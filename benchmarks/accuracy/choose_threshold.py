@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.accuracy.accuracy_methods import probability
 from benchmarks.accuracy.accuracy_scenes import (
     CALIBRATION_SEED,
     cluttered_negative,
@@ -31,7 +32,6 @@ from benchmarks.accuracy.accuracy_scenes import (
 from blockseg.morphology.measures import measure
 from blockseg.networks.weights import load_weights, save_weights
 from blockseg.synthetic.presets import PRESETS
-from blockseg.training.learning.evaluation import probability
 
 THRESHOLDS = tuple(round(0.3 + 0.05 * n, 2) for n in range(14))
 

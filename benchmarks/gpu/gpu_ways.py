@@ -21,7 +21,7 @@ from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.cover import tiling
 from blockseg.inference.engine import Engine
-from blockseg.networks.registry import Network, build
+from blockseg.networks.registry import build
 from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine
     from blockseg.inference.backends.device.protocol import ByteBackend
+    from blockseg.networks.base import Network
 
 Array = np.ndarray[Any, Any]
 

@@ -35,7 +35,7 @@ from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import default_weights
 
 if TYPE_CHECKING:
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine
     from blockseg.inference.backends.protocol import Backend
     from blockseg.io.protocol import Volume
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
 
 SEED = 40_000  # of no training and no other benchmark
 

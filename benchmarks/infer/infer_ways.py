@@ -17,7 +17,7 @@ from blockseg.core.specs import BackendSpec
 from blockseg.inference.backends.openvino.backend import OpenVinoBackend
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.networks.receptive_field import FIELDS, Field
-from blockseg.networks.registry import Network, build
+from blockseg.networks.registry import build
 from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.protocol import AxisMasks, Backend
+    from blockseg.networks.base import Network
 
 
 @dataclass(frozen=True)

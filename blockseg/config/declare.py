@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed import DataclassInstance
 
-__all__ = ["Declared", "declared", "option", "readers"]
+__all__ = ["Declared", "declared", "option", "part", "readers", "same"]
 
 _KEY = "option"
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,13 @@ def option(
     return field(default=default, metadata={_KEY: said})
 
 
+def same(settings: type[DataclassInstance], name: str) -> Any:
+    """Return a dataclass field that is an option of another command, too."""
+    found = next(item for item in fields(settings) if item.name == name)
+    said = replace(found.metadata[_KEY], also=())
+    return field(default=found.default, metadata={_KEY: said})
+
+
 def declared(settings: type[DataclassInstance]) -> dict[str, Declared]:
     """Return the declarations of a settings class, by the fields' names in order.
 
@@ -74,3 +82,20 @@ def readers(
 ) -> dict[str, Callable[[str, Any], Any]]:
     """Return the reader of each option, by the fields' names."""
     return {name: said.reader for name, said in declared(settings).items()}
+
+
+def part(cls: type[_Part], settings: DataclassInstance, **own: Any) -> _Part:
+    """Return a value of a dataclass whose fields settings have, too.
+
+    Parameters
+    ----------
+    cls
+        The dataclass.
+    settings
+        Give each field that has the name of an option.
+    **own
+        Fields of another name or value; what is neither has its default.
+    """
+    options = {item.name for item in fields(settings)}
+    names = [item.name for item in fields(cls) if item.name in options]  # type: ignore[arg-type]
+    return cls(**{name: getattr(settings, name) for name in names} | own)

@@ -9,6 +9,8 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.propose_settings import ProposeSettings
 from blockseg.config.settings import RunSettings
+from blockseg.config.synth_settings import SynthSettings
+from blockseg.config.train_settings import TrainSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,6 +25,8 @@ options of `run`; *also of* names the other commands that take one.
 """
 _COMMANDS = {
     "run": RunSettings,
+    "train": TrainSettings,
+    "synth": SynthSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from blockseg.config.declare import option, readers
+from blockseg.config.declare import option, part, readers
 from blockseg.config.merging import merged
 from blockseg.config.values import (
     parse_axes,
@@ -343,8 +343,7 @@ class RunSettings:
     @property
     def choices(self) -> SourceChoices:
         """Choices of the user for the source."""
-        names = (field.name for field in fields(SourceChoices))
-        return SourceChoices(**{name: getattr(self, name) for name in names})
+        return part(SourceChoices, self)
 
 
 EXECUTION = frozenset(

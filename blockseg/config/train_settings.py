@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from blockseg.config.declare import option, part, readers, same
 from blockseg.config.merging import merged
+from blockseg.config.settings import RunSettings
 from blockseg.config.values import (
-    parse_axes,
     parse_choice,
     parse_duration,
     parse_float,
@@ -23,7 +24,7 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.specs import ROBUST, Normalization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["TRAIN_EXECUTION", "TrainSettings", "train_settings_from"]
 
@@ -35,169 +36,279 @@ class TrainSettings:
     ``None`` means: found out before the first step, and written to ``train.json``.
     """
 
-    network: str | None = None
+    network: str | None = option(
+        None, parse_text, "sdasn (default), voxresnet or unet3d.", metavar="NAME"
+    )
     """``sdasn``, ``voxresnet`` or ``unet3d``; that of ``init``, else ``sdasn``."""
 
-    width: int | None = None
+    width: int | None = option(
+        None, parse_int(1), "Channels at full resolution.", metavar="N"
+    )
     """Channels at full resolution; that of ``init``, else the published width."""
 
-    init: str | None = None
+    init: str | None = option(None, parse_text, "Fine-tune these.", metavar="WEIGHTS")
     """Weights to go on from: fine-tuning."""
 
-    loss: Literal["bce-dice", "published", "dice-ce"] = "bce-dice"
+    loss: Literal["bce-dice", "published", "dice-ce"] = option(
+        "bce-dice",
+        parse_choice("bce-dice", "published", "dice-ce"),
+        "bce-dice (default), published or dice-ce.",
+        metavar="NAME",
+    )
     """Loss that is minimised."""
 
-    positive: float = 1.0
+    positive: float = option(
+        1.0, parse_float(0.01, 1000), "Weight of neurites in bce-dice. [1]", metavar="W"
+    )
     """Weight of neurite voxels in ``bce-dice``; above 1 finds dimmer ones."""
 
-    cldice: float = 0.0
+    cldice: float = option(
+        0.0, parse_float(0, 1000), "Weight of soft clDice. [0]", metavar="W"
+    )
     """Weight of the soft centreline Dice beside the loss."""
 
-    skeleton_recall: float = 0.0
+    skeleton_recall: float = option(
+        0.0, parse_float(0, 1000), "Weight of skeleton recall. [0]", metavar="W"
+    )
     """Weight of the skeleton recall beside the loss."""
 
-    deep_supervision: float = 0.0
+    deep_supervision: float = option(
+        0.0, parse_float(0, 1000), "Weight of the heads' own losses. [0]", metavar="W"
+    )
     """Weight of the loss of each head by itself."""
 
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "sgd"] = option(
+        "adamw", parse_choice("adamw", "sgd"), "adamw (default) or sgd.", metavar="NAME"
+    )
     """Who moves the weights."""
 
-    schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
+    schedule: Literal["one-cycle", "halving", "constant"] = option(
+        "one-cycle",
+        parse_choice("one-cycle", "halving", "constant"),
+        "one-cycle (default), halving or constant.",
+        metavar="NAME",
+    )
     """Course of the learning rate from the first step to the last."""
 
-    rate: float | None = None
+    rate: float | None = option(
+        None,
+        parse_float(1e-9, 10),
+        "Highest rate. [6e-3; with --init or sgd 1e-3]",
+        metavar="R",
+    )
     """Highest learning rate; 6e-3, fine-tuning 1e-3."""
 
-    momentum: float = 0.9
+    momentum: float = option(0.9, parse_float(0, 1), "Of sgd. [0.9]", metavar="M")
     """Momentum of SGD."""
 
-    weight_decay: float = 1e-4
+    weight_decay: float = option(1e-4, parse_float(0, 1), "[1e-4]", metavar="W")
     """Weight decay of the optimiser."""
 
-    halvings: int = 8
+    halvings: int = option(8, parse_int(0), "Of the halving schedule. [8]", metavar="N")
     """Number of times that the schedule ``halving`` halves the rate."""
 
-    warm_share: float = 0.1
+    warm_share: float = option(
+        0.1,
+        parse_float(0.001, 0.999),
+        "Share in which one-cycle rises. [0.1]",
+        metavar="S",
+    )
     """Share of a one-cycle training in which the rate rises."""
 
-    frozen_share: float | None = None
+    frozen_share: float | None = option(
+        None,
+        parse_float(0, 1),
+        "Share with frozen norms. [0.3; with --init 1]",
+        metavar="S",
+    )
     """Share of the training, its end, with norm statistics as in inference; 0.3, fine-tuning 1."""
 
-    averaging: float = 0.995
+    averaging: float = option(
+        0.995,
+        parse_float(0, 0.999999),
+        "Decay of the mean weights. [0.995]",
+        metavar="D",
+    )
     """Decay, a step, of the running mean of the weights, which is what is kept."""
 
-    gradient_clip: float = 1.0
+    gradient_clip: float = option(
+        1.0, parse_float(0, 1e9), "0 does not clip. [1]", metavar="G"
+    )
     """Greatest norm of a gradient; 0 does not clip."""
 
-    steps: int | None = None
+    steps: int | None = option(
+        None, parse_int(1), "[3000; with --init 1000]", metavar="N"
+    )
     """Optimiser steps; 3000, fine-tuning 1000."""
 
-    time: float | None = None
+    time: float | None = option(
+        None,
+        parse_duration,
+        "End by the clock instead, as in 10m.",
+        metavar="T",
+        unit="seconds",
+    )
     """Seconds after which training ends, instead of ``steps``."""
 
-    batch: int = 4
+    batch: int = option(4, parse_int(1), "Patches a step and process. [4]", metavar="N")
     """Patches a step and process."""
 
-    patch: int = 48
+    patch: int = option(
+        48, parse_int(8), "Edge of a patch, in voxels. [48]", metavar="N", unit="voxels"
+    )
     """Edge of a patch, in voxels."""
 
-    seed: int = 1
+    seed: int = option(1, parse_int(0), "Of weights and patches. [1]", metavar="N")
     """Seed of weights, patches and their order."""
 
-    shares: tuple[float, ...] | None = None
+    shares: tuple[float, ...] | None = option(
+        None, parse_shares, "Share of each DATA. [equal]", metavar="S,S"
+    )
     """Share of the patches that each DATA gives; equal if not given."""
 
-    label_map: Mapping[int | str, int] | None = None
+    label_map: Mapping[int | str, int] | None = option(
+        None,
+        parse_label_map,
+        "Labels to 0, 1 or 255, as in 0:255,2:1 or others:1.",
+        metavar="A:B,…",
+    )
     """Meaning of labels: 0 background, 1 neurite, 255 ignored."""
 
-    label_name: str | None = None
+    label_name: str | None = option(
+        None, parse_text, "Which labels of an OME-Zarr.", metavar="NAME"
+    )
     """Which of an OME-Zarr image's labels is the truth."""
 
-    label_channel: int | None = None
+    label_channel: int | None = option(
+        None, parse_int(0), "Of labels with several channels.", metavar="N"
+    )
     """Index on the channel axis of labels, where it is longer than 1."""
 
-    allow_labels: bool = False
+    allow_labels: bool = option(
+        False, parse_switch, "Take labels that are not like neurites."
+    )
     """Take labels that are not like neurites without a word."""
 
-    channel: int | None = None
+    channel: int | None = same(RunSettings, "channel")
     """Index on the channel axis of images, where it is longer than 1."""
 
-    timepoint: int | None = None
+    timepoint: int | None = same(RunSettings, "timepoint")
     """Index on the time axis of images, where it is longer than 1."""
 
-    axes: str | None = None
+    axes: str | None = same(RunSettings, "axes")
     """One letter for each axis of the images (t, c, z, y, x); else from the metadata."""
 
-    stored_as: str | None = None
+    stored_as: str | None = same(RunSettings, "stored_as")
     """Type that the images' stored bits are, where they state another of the same size."""
 
-    allow_empty: bool = False
+    allow_empty: bool = same(RunSettings, "allow_empty")
     """Take images that have no stored voxels."""
 
-    validation_share: float = 0.2
+    validation_share: float = option(
+        0.2, parse_float(0, 0.9), "Held out. [0.2]", metavar="S"
+    )
     """Share of the data that is kept for validation."""
 
-    augmentation: Literal["default", "published", "none"] = "default"
+    augmentation: Literal["default", "published", "none"] = option(
+        "default",
+        parse_choice("default", "published", "none"),
+        "default, published or none.",
+        metavar="NAME",
+    )
     """Variation of patches."""
 
-    background_share: float = 0.2
+    background_share: float = option(
+        0.2, parse_float(0, 1), "Patches without a neurite. [0.2]", metavar="S"
+    )
     """Share of the patches of volumes that are drawn without a neurite."""
 
-    min_foreground: int = 1
+    min_foreground: int = option(
+        1, parse_int(1), "Neurite voxels of the others. [1]", metavar="N", unit="voxels"
+    )
     """Neurite voxels that the other patches hold, where they can be found."""
 
-    clutter: float = 0.0
+    clutter: float = option(
+        0.0, parse_float(0, 1), "Synthetic brains full of spots. [0]", metavar="S"
+    )
     """Share of the synthetic brains that are full of spots and cells."""
 
-    normalization: Normalization = ROBUST
+    normalization: Normalization = option(
+        ROBUST,
+        parse_normalization,
+        "robust (default), published, or B,S.",
+        metavar="HOW",
+        unit="grey levels",
+    )
     """``robust``, ``published`` or ``b,s`` in grey levels, as of a run."""
 
-    gain: float | None = None
+    gain: float | None = option(
+        None, parse_float(1e-6, 1e6), "What one background SD becomes. [1]", metavar="G"
+    )
     """Input of the network for one SD of the background; that of ``init``, else 1."""
 
-    clip: tuple[float, float] | None = None
+    clip: tuple[float, float] | None = option(
+        None, parse_range, "Ends of the input. [-5,20]", metavar="LOW,HIGH"
+    )
     """Its least and greatest input; those of ``init``, else -5 and 20."""
 
-    validate_every: int | None = None
+    validate_every: int | None = option(
+        None, parse_int(1), "Steps between validations. [20 in all]", metavar="N"
+    )
     """Steps between validations; 20 in the whole training if not given."""
 
-    patience: int | None = None
+    patience: int | None = option(
+        None, parse_int(1), "Validations without gain that end it. [never]", metavar="N"
+    )
     """Validations without improvement after which training ends; never if not given."""
 
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = option(
+        "auto",
+        parse_choice("auto", "float32", "float16", "bfloat16"),
+        "auto, float32, float16 or bfloat16.",
+        metavar="NAME",
+    )
     """Precision of the arithmetic; ``auto`` mixes where the device gains by it."""
 
-    licence: str = "not stated"
+    licence: str = option(
+        "not stated", parse_text, "For the weights' header.", metavar="SPDX"
+    )
     """SPDX identifier for the header of the weights."""
 
-    name: str | None = None
+    name: str | None = option(
+        None, parse_text, "For the weights' header. [RUN]", metavar="NAME"
+    )
     """For the header of the weights; the folder's name if not given."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = same(RunSettings, "device")
     """Where the network is trained."""
 
-    threads: int | None = None
+    threads: int | None = option(
+        None, parse_int(1), "Of torch on a CPU. [auto]", metavar="N"
+    )
     """Threads of torch on a CPU; torch's own choice if not given."""
 
-    workers: int | None = None
+    workers: int | None = option(
+        None, parse_int(0), "Make patches. [auto]", metavar="N"
+    )
     """Processes that make patches; 0 makes them in the loop."""
 
-    checkpoint_every: int = 100
+    checkpoint_every: int = option(
+        100, parse_int(1), "Steps that a kill costs at most. [100]", metavar="N"
+    )
     """Steps that a kill costs at most; also every five minutes."""
 
-    tensorboard: bool = True
+    tensorboard: bool = option(
+        True,
+        parse_switch,
+        "Write files for TensorBoard. [yes]",
+        flags=("--tensorboard/--no-tensorboard",),
+    )
     """Write scalars and pictures for TensorBoard, where it is installed."""
 
     @property
     def choices(self) -> SourceChoices:
         """Choices of the user for the images."""
-        return SourceChoices(
-            channel=self.channel,
-            timepoint=self.timepoint,
-            axes=self.axes,
-            stored_as=self.stored_as,
-            allow_empty=self.allow_empty,
-        )
+        return part(SourceChoices, self)
 
 
 TRAIN_EXECUTION = frozenset(
@@ -213,61 +324,7 @@ TRAIN_EXECUTION = frozenset(
 )
 """Settings that a resumed training may change."""
 
-_PARSERS: dict[str, Callable[[str, Any], Any]] = {
-    "network": parse_text,
-    "width": parse_int(1),
-    "init": parse_text,
-    "loss": parse_choice("bce-dice", "published", "dice-ce"),
-    "cldice": parse_float(0, 1000),
-    "positive": parse_float(0.01, 1000),
-    "skeleton_recall": parse_float(0, 1000),
-    "deep_supervision": parse_float(0, 1000),
-    "optimiser": parse_choice("adamw", "sgd"),
-    "schedule": parse_choice("one-cycle", "halving", "constant"),
-    "rate": parse_float(1e-9, 10),
-    "momentum": parse_float(0, 1),
-    "weight_decay": parse_float(0, 1),
-    "halvings": parse_int(0),
-    "warm_share": parse_float(0.001, 0.999),
-    "frozen_share": parse_float(0, 1),
-    "averaging": parse_float(0, 0.999999),
-    "gradient_clip": parse_float(0, 1e9),
-    "steps": parse_int(1),
-    "time": parse_duration,
-    "batch": parse_int(1),
-    "patch": parse_int(8),
-    "seed": parse_int(0),
-    "shares": parse_shares,
-    "label_map": parse_label_map,
-    "label_name": parse_text,
-    "label_channel": parse_int(0),
-    "allow_labels": parse_switch,
-    "channel": parse_int(0),
-    "timepoint": parse_int(0),
-    "axes": parse_axes,
-    "stored_as": parse_choice("uint8", "int8", "uint16", "int16"),
-    "allow_empty": parse_switch,
-    "validation_share": parse_float(0, 0.9),
-    "augmentation": parse_choice("default", "published", "none"),
-    "background_share": parse_float(0, 1),
-    "min_foreground": parse_int(1),
-    "clutter": parse_float(0, 1),
-    "normalization": parse_normalization,
-    "gain": parse_float(1e-6, 1e6),
-    "clip": parse_range,
-    "validate_every": parse_int(1),
-    "patience": parse_int(1),
-    "precision": parse_choice("auto", "float32", "float16", "bfloat16"),
-    "licence": parse_text,
-    "name": parse_text,
-    "device": parse_choice("auto", "cpu", "cuda"),
-    "threads": parse_int(1),
-    "workers": parse_int(0),
-    "checkpoint_every": parse_int(1),
-    "tensorboard": parse_switch,
-}
-
 
 def train_settings_from(*layers: Mapping[str, Any]) -> TrainSettings:
     """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
-    return TrainSettings(**merged(layers, _PARSERS, TrainSettings))
+    return TrainSettings(**merged(layers, readers(TrainSettings), TrainSettings))

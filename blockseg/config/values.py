@@ -31,6 +31,7 @@ __all__ = [
     "parse_shares",
     "parse_switch",
     "parse_text",
+    "parse_texts",
     "parse_vector",
 ]
 
@@ -53,6 +54,12 @@ def parse_text(name: str, value: Any) -> str:
     if isinstance(value, str | int | float | list | tuple):
         return _shown(value)
     raise _fail(name, value, "expected a text")
+
+
+def parse_texts(name: str, value: Any) -> tuple[str, ...]:
+    """Return a string, or each of a list, as it stands."""
+    several = value if isinstance(value, list | tuple) else (value,)
+    return tuple(parse_text(name, item) for item in several)
 
 
 def parse_int(low: int) -> Callable[[str, Any], int]:

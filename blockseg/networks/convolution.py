@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from blockseg.networks.layers import convolve
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from blockseg.networks.layers import Convolve
 
 __all__ = ["convolution_for"]
 
@@ -17,19 +19,13 @@ PLANES = 2
 """Output planes that float64 computes at a time."""
 
 
-def convolution_for(
-    device: torch.device, dtype: torch.dtype
-) -> Callable[[Tensor, Tensor, Tensor | None, int], Tensor]:
+def convolution_for(device: torch.device, dtype: torch.dtype) -> Convolve:
     """Return the fastest ``conv3d(x, weight, bias, padding)`` there; no gradients."""
     if device.type == "cpu" and dtype == torch.float64:
         return _by_planes
     if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return _by_onednn
-    return _plain
-
-
-def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
-    return functional.conv3d(x, weight, bias, padding=padding)
+    return convolve
 
 
 def _by_planes(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:

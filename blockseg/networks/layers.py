@@ -26,6 +26,7 @@ __all__ = [
     "Masks",
     "Node",
     "Up",
+    "convolve",
     "cropped",
     "fitted",
     "joined",
@@ -43,6 +44,11 @@ Convolve: TypeAlias = Callable[[Tensor, Tensor, "Tensor | None", int], Tensor]
 """``conv3d(x, weight, bias, padding)``; backends may put a faster one in."""
 
 
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+    """Return what torch's own choice of a convolution gives."""
+    return functional.conv3d(x, weight, bias, padding=padding)
+
+
 class Convolution(nn.Conv3d):
     """A convolution of stride 1 that is padded or not, as the caller says."""
 
@@ -50,7 +56,7 @@ class Convolution(nn.Conv3d):
         self, channels_in: int, channels_out: int, kernel: int = KERNEL
     ) -> None:
         super().__init__(channels_in, channels_out, kernel)
-        self.convolve: Convolve = _convolve
+        self.convolve: Convolve = convolve
 
     def forward(self, x: Tensor, padded: bool = True) -> Tensor:
         """Return a map of the same shape if ``padded``, else cropped by half a kernel."""
@@ -138,7 +144,3 @@ def fitted(x: Tensor, like: Tensor) -> Tensor:
 def cropped(x: Tensor, by: int) -> Tensor:
     """Return a map without its outermost ``by`` voxels, at least one, on each side."""
     return x[:, :, by:-by, by:-by, by:-by]
-
-
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
-    return functional.conv3d(x, weight, bias, padding=padding)

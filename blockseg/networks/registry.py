@@ -6,7 +6,6 @@ import difflib
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ConfigError
-from blockseg.networks.base import Network
 from blockseg.networks.receptive_field import ARCHITECTURES, FIELDS
 from blockseg.networks.sdasn import SDASN
 from blockseg.networks.unet3d import UNet3D
@@ -15,7 +14,9 @@ from blockseg.networks.voxresnet import VoxResNet
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ARCHITECTURES", "Network", "build"]
+    from blockseg.networks.base import Network
+
+__all__ = ["build"]
 
 _CLASSES: Mapping[str, type[SDASN | VoxResNet | UNet3D]] = {
     network.architecture: network for network in (SDASN, VoxResNet, UNet3D)

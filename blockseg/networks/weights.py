@@ -14,7 +14,6 @@ from blockseg.core.text import first_line
 from blockseg.networks.registry import build
 from blockseg.networks.weights_info import (
     FORMAT_VERSION,
-    WeightsInfo,
     open_weights,
     parse_header,
     refuse_other_tensors,
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from blockseg.networks.base import Network
+    from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["WeightsInfo", "load_weights", "save_weights"]
+__all__ = ["load_weights", "save_weights"]
 
 
 def save_weights(path: str | Path, network: Network, info: WeightsInfo) -> None:

@@ -204,12 +204,12 @@ def refuse_other_tensors(
             raise WeightsError(message)
 
 
-def refuse_other_keys(path: str | Path, wanted: set[str], found: set[str]) -> None:
+def refuse_other_keys(path: str | Path, expected: set[str], found: set[str]) -> None:
     """Raise WeightsError unless a file's tensors have the names of the network's."""
-    if missing := sorted(wanted - found):
+    if missing := sorted(expected - found):
         message = f"{path} is of another network: it lacks {_some(missing)}"
         raise WeightsError(message)
-    if extra := sorted(found - wanted):
+    if extra := sorted(found - expected):
         message = f"{path} is of another network: it also holds {_some(extra)}"
         raise WeightsError(message)
 

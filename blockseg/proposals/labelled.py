@@ -28,9 +28,9 @@ from blockseg.proposals.request import LabelledRequest
 from blockseg.runtime.run_lock import RunLock
 from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import OTHERS, LabelCodes
-from blockseg.training.data.annotated_volumes import find_cases
+from blockseg.training.data.annotated_volumes import find_annotated
 from blockseg.training.data.scan import scan
-from blockseg.training.data.volume_source import OpenCase
+from blockseg.training.data.volume_source import OpenAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,9 +100,9 @@ def propose_labelled(
         If something cannot be read or written.
     """
     _check(settings)
-    cases = find_cases(
+    cases = find_annotated(
         source, choices=choices, label_channel=settings.label_channel
-    ).cases
+    ).images
     say([doubt for case in cases for doubt in case.doubts])
     root = writable(folder, "PICKS")
     if root == Path(local_path(source)).expanduser().absolute():
@@ -175,7 +175,7 @@ def _check(settings: ProposeSettings) -> None:
 def _measure(
     case: LabelledImage, codes: LabelCodes, labels: LabelDoubts | None
 ) -> _Measured:
-    opened, whole = OpenCase(case, codes).held(), Roi.whole(case.shape)
+    opened, whole = OpenAnnotation(case, codes).held(), Roi.whole(case.shape)
     grey, mask = opened.image.read(whole), opened.codes(whole) == 1
     if not mask.any():
         message = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,11 @@ from blockseg.synthetic.neurons.sources import neurites as procedural
 from blockseg.synthetic.neurons.swc import neuron_swc
 from blockseg.synthetic.neurons.tracing import Tracing
 from blockseg.synthetic.presets import preset
+from blockseg.synthetic.recent import Recent
 from blockseg.synthetic.scene import Scene, SceneMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -68,7 +68,7 @@ class SynthBlock:
 class SyntheticBrain:
     """A brain as a function of its parameters, its seed and the place.
 
-    Centrelines are held for brains of up to 2^28 voxels, and drawn cell by cell where
+    Centrelines are held for brains of up to 2^28 voxels, and drawn site by site where
     they are needed in larger ones. Everything else is computed tile by tile on a
     fixed lattice, so that any two regions agree to the bit where they overlap.
 
@@ -108,7 +108,7 @@ class SyntheticBrain:
         self.neurites: Neurites = neurites or procedural(self.shape, self.params, seed)
         self._make_scene = SceneMaker(self.shape, self.params, self.neurites, seed)
         self._camera = Camera(self.shape, self.params, seed)
-        self._scenes: OrderedDict[Zyx, Scene] = OrderedDict()
+        self._scenes: Recent[Zyx, Scene] = Recent(_CACHED_TILES)
         self._tracing: Tracing | None = None
 
     @property
@@ -136,11 +136,11 @@ class SyntheticBrain:
         GeometryError
             If the region does not lie inside the brain.
         """
-        out = np.empty(roi.shape, np.uint16)
-        for tile, box in self._tiles(roi):
-            image = self._camera.expose(tile, self._scene(tile)).image
-            out[box.slices(roi.start)] = image[box.slices(tile_roi(tile).start)]
-        return out
+        return self._gathered(
+            roi,
+            np.uint16,
+            lambda tile, here: self._camera.expose(tile, self._scene(tile)).image[here],
+        )
 
     def branches(self, roi: Roi) -> NDArray[np.uint32]:
         """Return the id of each voxel's branch, its ``number`` in a tracing; 0 for none.
@@ -148,35 +148,27 @@ class SyntheticBrain:
         In a brain that holds its neurites the id is the row of ``tracing.branches``
         plus 1.
         """
-        out = np.empty(roi.shape, np.uint32)
-        for tile, box in self._tiles(roi):
-            part = self._scene(tile).branch
-            out[box.slices(roi.start)] = part[box.slices(tile_roi(tile).start)]
-        return out
+        return self._gathered(
+            roi, np.uint32, lambda tile, here: self._scene(tile).branch[here]
+        )
 
     def somata(self, roi: Roi) -> NDArray[np.uint32]:
         """Return the neuron of each voxel inside a soma; 0 elsewhere."""
-        out = np.empty(roi.shape, np.uint32)
-        for tile, box in self._tiles(roi):
-            part = self._scene(tile).soma
-            out[box.slices(roi.start)] = part[box.slices(tile_roi(tile).start)]
-        return out
+        return self._gathered(
+            roi, np.uint32, lambda tile, here: self._scene(tile).soma[here]
+        )
 
     def labels(self, roi: Roi) -> NDArray[np.uint32]:
         """Return the neuron of each voxel, somata included; 0 for none."""
-        out = np.empty(roi.shape, np.uint32)
-        for tile, box in self._tiles(roi):
-            here = box.slices(tile_roi(tile).start)
-            out[box.slices(roi.start)] = _labels(self._scene(tile), here)
-        return out
+        return self._gathered(
+            roi, np.uint32, lambda tile, here: _labels(self._scene(tile), here)
+        )
 
     def snr(self, roi: Roi) -> NDArray[np.float32]:
         """Return the SNR of each voxel's branch; 0 where there is none."""
-        out = np.empty(roi.shape, np.float32)
-        for tile, box in self._tiles(roi):
-            here = box.slices(tile_roi(tile).start)
-            out[box.slices(roi.start)] = _snr(self._scene(tile), here)
-        return out
+        return self._gathered(
+            roi, np.float32, lambda tile, here: _snr(self._scene(tile), here)
+        )
 
     def mask(self, roi: Roi) -> NDArray[np.uint8]:
         """Return 1 on neurites, 0 elsewhere; somata do not count as neurites."""
@@ -251,6 +243,18 @@ class SyntheticBrain:
         for block in BlockGrid(self.shape, block_shape):
             yield self.block(block.write_roi)
 
+    def _gathered(
+        self,
+        roi: Roi,
+        dtype: type[np.generic],
+        part: Callable[[Zyx, tuple[slice, ...]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        """Return a region of what each tile gives a part of."""
+        out = np.empty(roi.shape, dtype)
+        for tile, box in self._tiles(roi):
+            out[box.slices(roi.start)] = part(tile, box.slices(tile_roi(tile).start))
+        return out
+
     def _tiles(self, roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
         """Yield the tiles that touch a region, and what they share with it."""
         if not Roi.whole(self.shape).contains(roi):
@@ -266,14 +270,7 @@ class SyntheticBrain:
             yield (z, y, x), tile_roi((z, y, x)).intersection(roi)
 
     def _scene(self, tile: Zyx) -> Scene:
-        if tile in self._scenes:
-            self._scenes.move_to_end(tile)
-            return self._scenes[tile]
-        scene = self._make_scene(tile)
-        self._scenes[tile] = scene
-        while len(self._scenes) > _CACHED_TILES:
-            self._scenes.popitem(last=False)
-        return scene
+        return self._scenes.get(tile, lambda: self._make_scene(tile))
 
 
 def _labels(scene: Scene, here: tuple[slice, ...]) -> NDArray[np.uint32]:

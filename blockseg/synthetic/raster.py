@@ -33,22 +33,22 @@ class TileIndex:
     position
         Points (n, 3), (z, y, x) in voxels.
     tile
-        Edge length of a cell, in voxels.
+        Edge length of a tile, in voxels.
     """
 
     def __init__(self, position: NDArray[np.float32], tile: int) -> None:
         self._tile = tile
         self._position = position
-        cells = np.floor(position / tile).astype(np.int64)
-        self._low = cells.min(axis=0) if len(cells) else np.zeros(3, dtype=np.int64)
-        span = cells.max(axis=0) - self._low + 1 if len(cells) else np.ones(3, int)
+        tiles = np.floor(position / tile).astype(np.int64)
+        self._low = tiles.min(axis=0) if len(tiles) else np.zeros(3, dtype=np.int64)
+        span = tiles.max(axis=0) - self._low + 1 if len(tiles) else np.ones(3, int)
         self._span = span.astype(np.int64)
-        key = self._key(cells)
+        key = self._key(tiles)
         self._order = np.argsort(key, kind="stable")
         self._sorted = key[self._order]
 
-    def _key(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        z, y, x = np.moveaxis(cells - self._low, -1, 0)
+    def _key(self, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
+        z, y, x = np.moveaxis(tiles - self._low, -1, 0)
         return np.asarray((z * self._span[1] + y) * self._span[2] + x)
 
     def near(self, roi: Roi, reach: float) -> NDArray[np.int64]:

@@ -4,41 +4,67 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from blockseg.core.errors import TrainingError
-from blockseg.training.files import replace_file
+from blockseg.io.output.atomic_files import replace_file
 from blockseg.training.history import Row
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+    from torch.optim.optimizer import StateDict
+
+__all__ = [
+    "Checkpoint",
+    "LearnerState",
+    "Standing",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The state of a training between two steps.
+class LearnerState:
+    """All of a network that learns which its next step depends on."""
 
-    The names of its fields are the keys on disk, and stay.
-    """
+    network: Mapping[str, torch.Tensor]
+    """Its weights."""
 
-    step: int
+    mean: Mapping[str, torch.Tensor]
+    """Their running mean."""
+
+    optimiser: StateDict
+    """State of the optimiser, as torch gives and takes it."""
+
+    scaler: StateDict
+    """State of the loss scale, as torch gives and takes it."""
+
+    skipped: int
+    """Steps of the whole training that loss scaling left out."""
+
+    skipped_in_a_row: int
+    """Those of them since the last step that was done."""
+
+    rate: float
+    """Learning rate of the last step."""
+
+    sums: tuple[float, float, int]
+    """Sums of losses and gradient norms since the last row of the log, and steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a training stands between two steps."""
+
+    step: int = 0
     """Steps done."""
-
-    seconds: float
-    """Wall time of all sessions."""
-
-    learner: dict[str, Any]
-    """Weights, running mean, optimiser and loss scale."""
-
-    random: torch.Tensor
-    """State of torch's generator on the CPU."""
 
     best_step: int | None = None
     """Step of the best weights."""
@@ -55,7 +81,24 @@ class Checkpoint:
     ended: str | None = None
     """Why there is nothing left to do, empty for the last step; None while there is."""
 
-    rows: tuple[Row, ...] = field(default=())
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a training between two steps."""
+
+    standing: Standing
+    """Where it stands."""
+
+    seconds: float
+    """Wall time of all sessions."""
+
+    learner: LearnerState
+    """Weights, running mean, optimiser and loss scale."""
+
+    random: torch.Tensor
+    """State of torch's generator on the CPU."""
+
+    rows: tuple[Row, ...]
     """The log."""
 
 
@@ -69,11 +112,18 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     VolumeError
         If it cannot be written for another reason.
     """
-    # Not asdict: it would copy every tensor.
-    content = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
-    content["rows"] = [asdict(row) for row in checkpoint.rows]
+    standing = asdict(checkpoint.standing)
+    content = {
+        "format": _FORMAT,
+        "step": standing.pop("step"),
+        "seconds": checkpoint.seconds,
+        "learner": _plain_learner(checkpoint.learner),
+        "random": checkpoint.random,
+        **standing,
+        "rows": [asdict(row) for row in checkpoint.rows],
+    }
     buffer = io.BytesIO()
-    torch.save({"format": _FORMAT, **content}, buffer)
+    torch.save(content, buffer)
     replace_file(path, buffer.getvalue())
 
 
@@ -87,14 +137,20 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-        if content.pop("format") != _FORMAT:
+        if content["format"] != _FORMAT:
             message = (
                 f"{path} was written by another version of blockseg; finish with that "
                 "one, or start anew with --overwrite"
             )
             raise TrainingError(message)
-        rows = tuple(Row(**row) for row in content.pop("rows"))
-        return Checkpoint(**content, rows=rows)
+        learner = content["learner"]
+        return Checkpoint(
+            Standing(**{name: content[name] for name in Standing.__slots__}),
+            content["seconds"],
+            LearnerState(**{**learner, "sums": tuple(learner["sums"])}),
+            content["random"],
+            tuple(Row(**row) for row in content["rows"]),
+        )
     except FileNotFoundError:
         return None
     except (
@@ -111,3 +167,9 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             "or go on in another RUN from last.safetensors with --init"
         )
         raise TrainingError(message) from error
+
+
+def _plain_learner(learner: LearnerState) -> StateDict:
+    # Not asdict: it would copy every tensor.
+    plain = {name: getattr(learner, name) for name in LearnerState.__slots__}
+    return {**plain, "sums": list(learner.sums)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.record.record import machine_facts
@@ -10,11 +11,12 @@ from blockseg.core.text import times
 from blockseg.core.version import __version__
 from blockseg.training.events import TrainingStarted
 from blockseg.training.learning.trainer import arithmetic
-from blockseg.training.plan import plain_settings
+from blockseg.training.record import DECIDING, TrainFacts
 from blockseg.training.reports.html import ReportFacts
 
 if TYPE_CHECKING:
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
+    from blockseg.training.data.data import SourceNote
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.plan import TrainPlan
 
@@ -32,7 +34,7 @@ def started(
         ranks=ranks.size,
         steps=None if plan.config.seconds is not None else plan.config.steps,
         step=step,
-        sources=tuple(_source_line(note) for note in plan.request["data"]),
+        sources=tuple(_source_line(note) for note in plan.request.data),
         notes=notes,
     )
 
@@ -49,15 +51,15 @@ def _parameters(network: Network) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _source_line(note: dict[str, Any]) -> str:
-    shape = times(note["shape"])
-    use = "training and validation" if note["use"] == "both" else note["use"]
-    if note["kind"] == "synth":
-        return f"{note['name']}: brains of {shape} voxels, made on the way; for {use}"
+def _source_line(note: SourceNote) -> str:
+    shape = times(note.shape)
+    use = "training and validation" if note.use == "both" else note.use
+    if note.level is None:
+        return f"{note.name}: brains of {shape} voxels, made on the way; for {use}"
     return (
-        f"{note['name']}: {shape} voxels, {note['labelled']:,} annotated, "
-        f"{note['foreground']:,} on neurites; background {note['level']:.4g} ± "
-        f"{note['sd']:.3g}; for {use}"
+        f"{note.name}: {shape} voxels, {note.labelled:,} annotated, "
+        f"{note.foreground:,} on neurites; background {note.level:.4g} ± "
+        f"{note.sd:.3g}; for {use}"
     )
 
 
@@ -68,17 +70,14 @@ def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
         network=f"{_network_line(plan.network)}, {_parameters(plan.network):,} parameters",
         sources=tuple(
             {
-                name.replace("_", " "): "–" if value is None else _said(value)
-                for name, value in note.items()
+                field.name.replace("_", " "): _said(getattr(note, field.name), "–")
+                for field in fields(note)
             }
-            for note in plan.request["data"]
+            for note in plan.request.data
         ),
         settings={
-            name: _said(value)
-            for name, value in {
-                **plain_settings(plan.settings),
-                **_decided(plan),
-            }.items()
+            name.replace("_", "-"): _said(getattr(plan.decided, name))
+            for name in DECIDING
         },
         machine={
             "device": _device_line(plan, ranks),
@@ -89,35 +88,19 @@ def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
     )
 
 
-def record_facts(plan: TrainPlan) -> dict[str, Any]:
+def record_facts(plan: TrainPlan) -> TrainFacts:
     """Return what ``train.json`` says for a reader."""
-    return {
-        "network": asdict(plan.info),
-        "parameters": _parameters(plan.network),
-        "decided": _decided(plan),
-        "machine": machine_facts(),
-    }
+    return TrainFacts(
+        plan.info, _parameters(plan.network), plan.decided, machine_facts()
+    )
 
 
-def _decided(plan: TrainPlan) -> dict[str, Any]:
-    config = plan.config
-    return {
-        "network": plan.info.architecture,
-        "width": plan.info.width,
-        "rate": config.rate,
-        "frozen-share": config.frozen_share,
-        "steps": config.steps if config.seconds is None else None,
-        "gain": plan.info.gain,
-        "clip": list(plan.info.clip),
-    }
-
-
-def _said(value: Any) -> str:
+def _said(value: Any, nothing: str = "auto") -> str:
     if value is None:
-        return "auto"
-    if isinstance(value, list):
+        return nothing
+    if isinstance(value, tuple):
         return ", ".join(_said(item) for item in value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return ", ".join(f"{name}:{item}" for name, item in value.items())
     if isinstance(value, float):
         return f"{value:g}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from blockseg.core.errors import WeightsError
+from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.write_errors import write_error
+from blockseg.networks.weights import save_weights
 from blockseg.training.checkpoint import save_checkpoint
-from blockseg.training.files import replace_file, replace_weights
 from blockseg.training.history import Row, as_csv, as_csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
     from blockseg.training.checkpoint import Checkpoint
 
@@ -69,16 +71,17 @@ class RunFolder:
         NoSpaceError
             If the disk is full; what was there before is intact.
         """
-        if checkpoint.best_step is None and checkpoint.ended is not None:
+        standing = checkpoint.standing
+        if standing.best_step is None and standing.ended is not None:
             # Nothing was held out to choose by.
-            self.save_best(mean, checkpoint.step)
-        replace_weights(self.last, mean, self._named(checkpoint.step))
+            self.save_best(mean, standing.step)
+        _replace_weights(self.last, mean, self._named(standing.step))
         # Last, as it says that all the rest is there.
         save_checkpoint(self.checkpoint, checkpoint)
 
     def save_best(self, mean: Network, step: int) -> None:
         """Write the best weights so far."""
-        replace_weights(self.best, mean, self._named(step))
+        _replace_weights(self.best, mean, self._named(step))
 
     def write_log(self, rows: Sequence[Row]) -> None:
         """Write the log anew: after a kill it may be ahead of the checkpoint."""
@@ -94,3 +97,13 @@ class RunFolder:
 
     def _named(self, step: int) -> WeightsInfo:
         return replace(self.info, name=f"{self.info.name}-{step}")
+
+
+def _replace_weights(path: Path, network: Network, info: WeightsInfo) -> None:
+    """Write a network; raise on a full disk as of any other file."""
+    try:
+        save_weights(path, network, info)
+    except WeightsError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise write_error(error.__cause__, str(path)) from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from blockseg.config.train_settings import TRAIN_EXECUTION, TrainSettings
+from blockseg.config.declare import part
 from blockseg.core.errors import ConfigError
-from blockseg.core.specs import Normalization
+from blockseg.core.geometry import ceil_to
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
@@ -17,17 +16,19 @@ from blockseg.training.data.data import CLIP, GAIN, DataConfig
 from blockseg.training.data.gather import open_data
 from blockseg.training.learning.losses import LossConfig, make_loss
 from blockseg.training.learning.trainer import arithmetic
+from blockseg.training.record import TrainRequest
 from blockseg.training.start import first_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blockseg.networks.registry import Network
+    from blockseg.config.train_settings import TrainSettings
+    from blockseg.networks.base import Network
     from blockseg.training.data.data import TrainingData
     from blockseg.training.learning.distributed import ProcessGroup
-    from blockseg.training.learning.trainer import Loss
+    from blockseg.training.learning.losses import Loss
 
-__all__ = ["TrainPlan", "execution_of", "make_plan", "plain_settings"]
+__all__ = ["TrainPlan", "make_plan"]
 
 _MOST_WORKERS = 8
 
@@ -54,8 +55,11 @@ class TrainPlan:
     data: TrainingData
     """Data that is learned from."""
 
-    request: dict[str, Any]
-    """Values that decide the result, as plain JSON."""
+    decided: TrainSettings
+    """Settings, with those decided that the user left open."""
+
+    request: TrainRequest
+    """Values that decide the result."""
 
 
 def make_plan(
@@ -75,22 +79,22 @@ def make_plan(
     if settings.patch % network.alignment:
         message = (
             f"--patch {settings.patch}: {network.architecture} takes multiples of "
-            f"{network.alignment}; use {_multiple(settings.patch, network.alignment)}"
+            f"{network.alignment}; use {ceil_to(settings.patch, network.alignment)}"
         )
         raise ConfigError(message)
     gain, clip = _input(settings, init)
     config = _config(settings, fine=init is not None, ranks=ranks)
     arithmetic(config.precision, ranks.device)
-    loss = make_loss(
-        LossConfig(
-            name=settings.loss,
-            positive=settings.positive,
-            cldice=settings.cldice,
-            skeleton_recall=settings.skeleton_recall,
-            deep_supervision=settings.deep_supervision,
-        )
+    loss = make_loss(part(LossConfig, settings, name=settings.loss))
+    how = part(
+        DataConfig,
+        settings,
+        choices=settings.choices,
+        gain=gain,
+        clip=clip,
+        guard=network.reach,
     )
-    data = open_data(sources, _data_config(settings, gain, clip, network.reach))
+    data = open_data(sources, how)
     info = WeightsInfo(
         name=settings.name or out.name,
         gain=gain,
@@ -100,12 +104,22 @@ def make_plan(
         width=network.width,
         architecture=network.architecture,
     )
-    request = {
-        "settings": plain_settings(settings),
-        "init": None if settings.init is None else sha256(settings.init),
-        "data": [_plain(asdict(note)) for note in data.sources],
-    }
-    return TrainPlan(settings, network, info, config, loss, data, request)
+    decided = replace(
+        settings,
+        network=info.architecture,
+        width=info.width,
+        rate=config.rate,
+        frozen_share=config.frozen_share,
+        steps=config.steps if config.seconds is None else None,
+        gain=gain,
+        clip=clip,
+    )
+    request = TrainRequest(
+        settings,
+        None if settings.init is None else sha256(settings.init),
+        data.sources,
+    )
+    return TrainPlan(settings, network, info, config, loss, data, decided, request)
 
 
 def _refuse_own_weights(init: str | None, out: Path) -> None:
@@ -130,57 +144,19 @@ def _input(
     return gain, clip
 
 
-def _data_config(
-    settings: TrainSettings, gain: float, clip: tuple[float, float], reach: int
-) -> DataConfig:
-    return DataConfig(
-        patch=settings.patch,
-        seed=settings.seed,
-        batch=settings.batch,
-        validation_share=settings.validation_share,
-        label_map=settings.label_map,
-        label_name=settings.label_name,
-        label_channel=settings.label_channel,
-        allow_labels=settings.allow_labels,
-        choices=settings.choices,
-        augmentation=settings.augmentation,
-        background_share=settings.background_share,
-        min_foreground=settings.min_foreground,
-        shares=settings.shares,
-        clutter=settings.clutter,
-        normalization=settings.normalization,
-        gain=gain,
-        clip=clip,
-        guard=reach,
-    )
-
-
 def _config(
     settings: TrainSettings, *, fine: bool, ranks: ProcessGroup
 ) -> TrainingConfig:
     usual = 1e-3 if fine or settings.optimiser == "sgd" else 6e-3
     frozen = 1.0 if fine else 0.3
     workers = min(_MOST_WORKERS, max(machine().cores // ranks.size - 1, 0))
-    return TrainingConfig(
+    return part(
+        TrainingConfig,
+        settings,
         steps=settings.steps or (1000 if fine else 3000),
         seconds=settings.time,
-        batch=settings.batch,
-        seed=settings.seed,
-        optimiser=settings.optimiser,
-        schedule=settings.schedule,
         rate=settings.rate or usual,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        halvings=settings.halvings,
-        warm_share=settings.warm_share,
         frozen_share=frozen if settings.frozen_share is None else settings.frozen_share,
-        averaging=settings.averaging,
-        gradient_clip=settings.gradient_clip,
-        validate_every=settings.validate_every,
-        patience=settings.patience,
-        checkpoint_every=settings.checkpoint_every,
-        precision=settings.precision,
-        threads=settings.threads,
         workers=workers if settings.workers is None else settings.workers,
     )
 
@@ -190,37 +166,3 @@ def _summary(data: TrainingData, init: WeightsInfo | None) -> str:
     if init is None:
         return made_of
     return f"{made_of}; fine-tuned from {init.name} ({init.training_data})"
-
-
-def plain_settings(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings that decide the result, as JSON gives them back."""
-    return {
-        field.name.replace("_", "-"): _plain(getattr(settings, field.name))
-        for field in fields(TrainSettings)
-        if field.name not in TRAIN_EXECUTION
-    }
-
-
-def execution_of(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings that a resumed training may change."""
-    return {
-        name.replace("_", "-"): getattr(settings, name)
-        for name in sorted(TRAIN_EXECUTION)
-    }
-
-
-def _multiple(number: int, of: int) -> int:
-    return max(-(-number // of) * of, of)
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON gives back as it was."""
-    if isinstance(value, Normalization):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None  # NaN differs from itself
-    return value

@@ -10,21 +10,24 @@ from blockseg.blockwise.sources.doubts import say
 from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import MissingExtraError
 from blockseg.core.places import local_path
+from blockseg.training.checkpoint import load_checkpoint
 from blockseg.training.events import ignore
 from blockseg.training.facts import record_facts, report_facts, started
 from blockseg.training.folder import RunFolder
 from blockseg.training.learning.distributed import ProcessGroup, open_process_group
 from blockseg.training.learning.loop import train as loop
-from blockseg.training.plan import TrainPlan, execution_of, make_plan
+from blockseg.training.plan import make_plan
+from blockseg.training.record import TrainSession
 from blockseg.training.reports.html import Report
 from blockseg.training.reports.tensorboard import TensorBoard
-from blockseg.training.reports.watcher import Watcher, Watchers
 from blockseg.training.run_lock import TrainFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.training.events import OnTrainingEvent, TrainingResult
+    from blockseg.training.plan import TrainPlan
+    from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["train"]
 
@@ -84,16 +87,19 @@ def train(
                 folder.refuse_nothing()
         plan = make_plan(sources, folder.path, settings, ranks)
         files = RunFolder(folder.path, plan.info)
-        watcher = Watcher()
+        watchers: list[Watcher] = []
         if ranks.first:
             say(plan.data.doubts)
             fresh = folder.is_fresh(plan.request, overwrite=overwrite)
             stack.enter_context(folder.locked(fresh=fresh))
-            folder.start(
-                plan.request, record_facts(plan), execution_of(settings), command
+            record = folder.start(
+                plan.request,
+                record_facts(plan),
+                TrainSession.begun(settings, command),
             )
-            step = folder.step_of(files.checkpoint)
-            watcher, notes = _watchers(plan, files, step, ranks)
+            found = load_checkpoint(files.checkpoint)
+            step = 0 if found is None else found.standing.step
+            watchers, notes = _watchers(plan, files, step, ranks)
             on_event(started(plan, ranks, step, notes))
         ranks.barrier()
         try:
@@ -104,22 +110,22 @@ def train(
                 plan.config,
                 files,
                 ranks=ranks,
-                watcher=watcher,
+                watchers=watchers,
                 on_event=on_event,
             )
         except BaseException as error:
             if ranks.first:
                 stopped = isinstance(error, KeyboardInterrupt)
-                folder.end("interrupted" if stopped else str(error))
+                folder.end(record, "interrupted" if stopped else str(error))
             raise
         if ranks.first:
-            folder.end("complete" if result.complete else result.stopped)
+            folder.end(record, "complete" if result.complete else result.stopped)
         return result
 
 
 def _watchers(
     plan: TrainPlan, files: RunFolder, step: int, ranks: ProcessGroup
-) -> tuple[Watcher, tuple[str, ...]]:
+) -> tuple[list[Watcher], tuple[str, ...]]:
     watchers: list[Watcher] = [Report(files.report, report_facts(plan, ranks))]
     notes = list(plan.data.remarks)
     if plan.settings.tensorboard:
@@ -131,4 +137,4 @@ def _watchers(
         notes.append("The clock ends it: a second training will differ from this one.")
     if not plan.data.validation:
         notes.append("Nothing is held out: best.safetensors will be the last weights.")
-    return Watchers(watchers), tuple(notes)
+    return watchers, tuple(notes)

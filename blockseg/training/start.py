@@ -11,7 +11,7 @@ from blockseg.networks.registry import build
 from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
 
 __all__ = ["first_network"]
@@ -49,13 +49,13 @@ def first_network(
         _expect_background(network)
         return network, None
     network, info = load_weights(init)
-    for name, wanted, found in (
+    for name, asked, found in (
         ("network", architecture, info.architecture),
         ("width", width, info.width),
     ):
-        if wanted not in (None, found):
+        if asked not in (None, found):
             message = (
-                f"--{name} {wanted}: {init} is of {name} {found}; leave --{name} out"
+                f"--{name} {asked}: {init} is of {name} {found}; leave --{name} out"
             )
             raise ConfigError(message)
     return network, info

@@ -125,7 +125,7 @@ def test_an_earlier_training_is_gone_on_with(tmp_path, blockseg):
     before = json.loads((run / "train.json").read_text())
     kept = load_checkpoint(run / "checkpoint.pt")
     assert kept is not None
-    assert kept.step == 2
+    assert kept.standing.step == 2
     blockseg(
         "train", "synth:clean", "--network", "sdasn", "--width", "2", "--steps", "6",
         "--batch", "1", "--patch", "16", "--workers", "0", "--threads", "1",
@@ -134,7 +134,7 @@ def test_an_earlier_training_is_gone_on_with(tmp_path, blockseg):
     after = json.loads((run / "train.json").read_text())
     done = load_checkpoint(run / "checkpoint.pt")
     assert done is not None
-    assert done.step == 6
+    assert done.standing.step == 6
     assert done.seconds > kept.seconds
     assert after["request"] == before["request"]
     assert len(after["sessions"]) == len(before["sessions"]) + 1

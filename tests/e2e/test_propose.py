@@ -16,7 +16,7 @@ from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.runtime.ledger.ledger import Ledger
-from blockseg.training.data.annotated_volumes import find_cases
+from blockseg.training.data.annotated_volumes import find_annotated
 
 SHAPE = (128, 128, 192)
 
@@ -78,9 +78,11 @@ def test_picks_are_crops_with_drafts_that_training_takes(blockseg, made):
         expected[inner] = mask.read(Roi(tuple(start), tuple(stop)))
         np.testing.assert_array_equal(label, expected)
         assert row["centre_x_um"] == (start[2] + 31.5) * 0.5
-    cases = find_cases(str(folder)).cases
-    assert [case.name for case in cases] == sorted(f"picks/{r['name']}" for r in rows)
-    assert {case.background for case in cases} == {(200.0, 40.0)}
+    images = find_annotated(str(folder)).images
+    assert [labelled.name for labelled in images] == sorted(
+        f"picks/{r['name']}" for r in rows
+    )
+    assert {labelled.background for labelled in images} == {(200.0, 40.0)}
     with (folder / "manifest.csv").open() as file:
         assert [line["name"] for line in csv.DictReader(file)] == [
             row["name"] for row in rows
@@ -363,7 +365,7 @@ def test_the_published_rule_picks_labelled_volumes_by_name(blockseg):
             tifffile.imread(folder / kind / "c.tif"),
             tifffile.imread(blockseg.folder / "mine" / kind / "c.tif"),
         )
-    assert len(find_cases(str(folder)).cases) == 1
+    assert len(find_annotated(str(folder)).images) == 1
     both = blockseg(*command, "-o", "both")
     assert "only 2 of 4 are noisier than the median" in both.output
     assert [row["name"] for row in manifest(blockseg.folder / "both")] == ["b", "c"]

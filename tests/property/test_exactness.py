@@ -19,8 +19,9 @@ from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
+from blockseg.networks.base import Network
 from blockseg.networks.receptive_field import ALIGNMENT
-from blockseg.networks.registry import Network, build
+from blockseg.networks.registry import build
 from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import default_weights
 

@@ -43,7 +43,7 @@ def annotations(draw: st.DrawFn) -> NDArray[np.uint8]:
 def scanned(target: NDArray[np.uint8]) -> Scan:
     volume = MemoryVolume(target)
     image = MemoryVolume(target.astype(np.uint16))
-    return scan(image, volume, LabelCodes(), "it", block=16, most_cells=8)
+    return scan(image, volume, LabelCodes(), "it", block=16, most_tiles=8)
 
 
 def reader(target: NDArray[np.uint8]) -> Codes:
@@ -146,7 +146,7 @@ def test_patches_lie_inside_and_hold_what_they_are_drawn_for(
     target: NDArray[np.uint8], patch: int, seed: int
 ) -> None:
     index = scanned(target).index
-    assume(len(index.cells))
+    assume(len(index.tiles))
     whole = Roi.whole(target.shape)
     rng = np.random.default_rng(seed)
     roi = Sampler(index, whole, patch=patch).draw(reader(target), rng)

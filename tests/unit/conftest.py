@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from blockseg.networks.registry import Network, build
+from blockseg.networks.base import Network
+from blockseg.networks.registry import build
 from blockseg.networks.weights import save_weights
 from blockseg.networks.weights_info import WeightsInfo
 

@@ -1,17 +1,15 @@
 """Real neurons, placed and turned at random, in a brain of any size.
 
-The middles of neurons lie in the cells of a lattice as wide as the largest neuron
-reaches, so that a region meets those of 27 cells. Only where they lie is held; of these
+The middles of neurons lie in the sites of a lattice as wide as the largest neuron
+reaches, so that a region meets those of 27 sites. Only where they lie is held; of these
 neurons only the stretches that come near the region are smoothed and drawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import replace
 from itertools import product
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,16 +19,16 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.neurons.placement import (
-    CellOfNeurons,
     Drawn,
     Found,
     PlacedNeuron,
+    SiteOfNeurons,
     balls,
     touch,
 )
 from blockseg.synthetic.neurons.profiles import THINNEST, draw_snr, log_uniform, profile
 from blockseg.synthetic.neurons.reconstruction import smooth_path
-from blockseg.synthetic.neurons.sources import CELL, ample, neurites
+from blockseg.synthetic.neurons.sources import SITE, ample, neurites
 from blockseg.synthetic.neurons.tracing import (
     AT_SOMA,
     AXON,
@@ -41,6 +39,7 @@ from blockseg.synthetic.neurons.tracing import (
     Somata,
     Tracing,
 )
+from blockseg.synthetic.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +55,7 @@ __all__ = ["Placed"]
 _PAGE = 512  # edge length of what is looked through at once, in voxels
 _HALO = 64  # around it: of tiles, their points and their spread
 _CACHED_PAGES = 16
-_CACHED_CELLS = 64
+_CACHED_SITES = 64
 _CACHED_POINTS = 2_000_000  # of stretches that were drawn last: about 50 MB
 _THICKEST = 6.0  # voxels
 _VESSEL = np.uint32(0xFFFFFFFF)  # all of them: nobody asks which
@@ -106,8 +105,8 @@ class Placed:
                 for c, r in self._balls
             ]
         )
-        edge = max(CELL, math.ceil(self._reach.max()) + _HALO)
-        # One cell more on each side: neurons outside reach in.
+        edge = max(SITE, math.ceil(self._reach.max()) + _HALO)
+        # One site more on each side: neurons outside reach in.
         counts = [-(-n // edge) + 2 for n in shape]
         self.units = BlockGrid(to_zyx(n * edge for n in counts), (edge, edge, edge))
         mean = np.mean([form.length for form in self._forms])
@@ -123,11 +122,11 @@ class Placed:
             raise GeometryError(message)
         bare = replace(params.morphology, neurons=0.0, axon_density=0.0)
         self._vessels = neurites(shape, replace(params, morphology=bare), seed)
-        self._cells: OrderedDict[Zyx, CellOfNeurons] = OrderedDict()
-        self._pages: OrderedDict[Zyx, list[Found]] = OrderedDict()
-        self._drawn: OrderedDict[tuple[int, int], Drawn] = OrderedDict()
-        self._held = 0
-        self._lock = RLock()
+        self._sites: Recent[Zyx, SiteOfNeurons] = Recent(_CACHED_SITES)
+        self._pages: Recent[Zyx, list[Found]] = Recent(_CACHED_PAGES)
+        self._drawn: Recent[tuple[int, int], Drawn] = Recent(
+            _CACHED_POINTS, lambda drawn: len(drawn.radius)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Placed, self._arguments)
@@ -156,7 +155,7 @@ class Placed:
         return Tracing.joined(parts)
 
     def owned(self, index: Zyx) -> Iterator[Tracing]:
-        """Yield the neurons that begin in one cell; of each what comes near the brain."""
+        """Yield the neurons that begin in one site; of each what comes near the brain."""
         for found in self._find(index, Roi.whole(self._shape)):
             neuron = found.neuron
             parts: list[Tracing] = []
@@ -191,13 +190,7 @@ class Placed:
         needed = roi.grown((far, far, far))
         if not box.contains(needed):
             return self._search(needed)
-        with self._lock:
-            if page not in self._pages:
-                self._pages[page] = self._search(box)
-                while len(self._pages) > _CACHED_PAGES:
-                    self._pages.popitem(last=False)
-            self._pages.move_to_end(page)
-            return self._pages[page]
+        return self._pages.get(page, lambda: self._search(box))
 
     def _search(self, roi: Roi) -> list[Found]:
         """Return all neurons that may come near a region, by ascending label."""
@@ -210,61 +203,58 @@ class Placed:
         return [f for index in product(*ranges) for f in self._find(to_zyx(index), roi)]
 
     def _find(self, index: Zyx, roi: Roi) -> Iterator[Found]:
-        """Yield the neurons of one cell that may come near a region."""
-        cell = self._cell(index)
+        """Yield the neurons of one site that may come near a region."""
+        site = self._site(index)
         low, high = np.array(roi.start), np.array(roi.stop)
-        near = touch(cell.place, self._reach[cell.form], low, high)
+        near = touch(site.place, self._reach[site.form], low, high)
         glow = self._params.clutter.glow_reach
         for row in np.flatnonzero(near):
-            form = int(cell.form[row])
+            form = int(site.form[row])
             middle, radius = self._balls[form]
-            centre = middle @ cell.turn[row].T + cell.place[row]
+            centre = middle @ site.turn[row].T + site.place[row]
             close = touch(centre, radius, low, high)
             soma, seen = self._forms[form].soma, bool(close.any())
             if soma is not None and not seen:
-                place = soma @ cell.turn[row].T + cell.place[row]
+                place = soma @ site.turn[row].T + site.place[row]
                 seen = bool(touch(place[None], glow, low, high).any())
             if seen:
                 yield Found(
-                    self._neuron(cell, int(row)),
+                    self._neuron(site, int(row)),
                     np.flatnonzero(close),
                     centre[close],
                     radius[close],
                 )
 
-    def _cell(self, index: Zyx) -> CellOfNeurons:
-        """Return where the neurons of a cell lie."""
-        with self._lock:
-            if index not in self._cells:
-                unit, edge = self.units.id_of(index), self.units.block_shape[0]
-                rng = stream(self._seed, 16, *index)
-                n = min(int(rng.poisson(self._expected)), self._neurons)
-                # Q, with the signs of R, is uniform over turns and mirrorings.
-                turn, upper = np.linalg.qr(rng.standard_normal((n, 3, 3)))
-                turn *= np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :]
-                self._cells[index] = CellOfNeurons(
-                    unit * self._neurons + 1,
-                    rng.integers(len(self._forms), size=n),
-                    turn / self._size[None, :, None],
-                    (np.array(index) - 1) * edge + rng.uniform(0, edge, (n, 3)),
-                )
-                while len(self._cells) > _CACHED_CELLS:
-                    self._cells.popitem(last=False)
-            self._cells.move_to_end(index)
-            return self._cells[index]
+    def _site(self, index: Zyx) -> SiteOfNeurons:
+        return self._sites.get(index, lambda: self._settled(index))
 
-    def _neuron(self, cell: CellOfNeurons, row: int) -> PlacedNeuron:
-        """Return one neuron of a cell with its looks, a function of its label."""
+    def _settled(self, index: Zyx) -> SiteOfNeurons:
+        """Return where the neurons of a site lie."""
+        unit, edge = self.units.id_of(index), self.units.block_shape[0]
+        rng = stream(self._seed, 16, *index)
+        n = min(int(rng.poisson(self._expected)), self._neurons)
+        # Q, with the signs of R, is uniform over turns and mirrorings.
+        turn, upper = np.linalg.qr(rng.standard_normal((n, 3, 3)))
+        turn *= np.sign(np.diagonal(upper, axis1=1, axis2=2))[:, None, :]
+        return SiteOfNeurons(
+            unit * self._neurons + 1,
+            rng.integers(len(self._forms), size=n),
+            turn / self._size[None, :, None],
+            (np.array(index) - 1) * edge + rng.uniform(0, edge, (n, 3)),
+        )
+
+    def _neuron(self, site: SiteOfNeurons, row: int) -> PlacedNeuron:
+        """Return one neuron of a site with its looks, a function of its label."""
         shape, clutter = self._params.morphology, self._params.clutter
-        number = cell.first + row
+        number = site.first + row
         rng = stream(self._seed, 18, number)
         snr = draw_snr(shape.snr, rng)
         light = log_uniform(*clutter.soma_snr, rng) * self._params.contrast_unit
         return PlacedNeuron(
             number=number,
-            form=self._forms[cell.form[row]],
-            turn=cell.turn[row],
-            place=cell.place[row],
+            form=self._forms[site.form[row]],
+            turn=site.turn[row],
+            place=site.place[row],
             snr=snr,
             dendrite_snr=snr * rng.uniform(1.0, 2.5),
             axon_radius=log_uniform(*shape.axon_radius, rng),
@@ -276,16 +266,7 @@ class Placed:
     def _stretch(self, neuron: PlacedNeuron, number: int) -> Drawn:
         """Return a smooth stretch with its radius and brightness."""
         key = (neuron.number, number)
-        with self._lock:
-            if key not in self._drawn:
-                drawn = self._draw(neuron, number)
-                self._drawn[key] = drawn
-                self._held += len(drawn.radius)
-                while self._held > _CACHED_POINTS and len(self._drawn) > 1:
-                    _, old = self._drawn.popitem(last=False)
-                    self._held -= len(old.radius)
-            self._drawn.move_to_end(key)
-            return self._drawn[key]
+        return self._drawn.get(key, lambda: self._draw(neuron, number))
 
     def _draw(self, neuron: PlacedNeuron, number: int) -> Drawn:
         form = neuron.form

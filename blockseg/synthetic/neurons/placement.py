@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from blockseg.synthetic.neurons.reconstruction import Reconstruction
 
-__all__ = ["CellOfNeurons", "Drawn", "Found", "PlacedNeuron", "balls", "touch"]
+__all__ = ["Drawn", "Found", "PlacedNeuron", "SiteOfNeurons", "balls", "touch"]
 
 
 @dataclass(frozen=True, slots=True)
-class CellOfNeurons:
-    """Where the neurons of a cell lie."""
+class SiteOfNeurons:
+    """Where the neurons of a site lie."""
 
     first: int
     """Label of the first neuron; the others follow."""
@@ -132,7 +132,7 @@ def balls(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a ball around each stretch: centres (n, 3) in µm, radii (n,) in voxels.
 
-    A smooth path strays from the straight one by less than its longest piece.
+    A smooth path strays from the straight one by less than its longest step.
     """
     centre, radius = [], []
     for stretch in form.stretches:
@@ -140,8 +140,8 @@ def balls(
         course = [
             row for row in (stretch.before, *stretch.node, stretch.after) if row >= 0
         ]
-        pieces = np.linalg.norm(np.diff(form.position[course], axis=0), axis=1)
+        steps = np.linalg.norm(np.diff(form.position[course], axis=0), axis=1)
         middle = (place.min(axis=0) + place.max(axis=0)) / 2
         centre.append(middle)
-        radius.append(np.linalg.norm(place - middle, axis=1).max() + pieces.max())
+        radius.append(np.linalg.norm(place - middle, axis=1).max() + steps.max())
     return np.array(centre), np.array(radius) / finest + 2

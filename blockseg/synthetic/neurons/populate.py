@@ -18,6 +18,7 @@ from blockseg.synthetic.neurons.tracing import (
     Points,
     Somata,
     Tracing,
+    stacked,
 )
 from blockseg.synthetic.neurons.walks import Domain, Path, grow, unit_vector, walk
 
@@ -222,11 +223,11 @@ class _Population:
         alone = self.domain.reach is None
         return Tracing(
             Points(
-                _joined(self.position[:most], (0, 3), np.float32),
-                _joined(self.radius[:most], (0,), np.float32),
-                _joined(self.amplitude[:most], (0,), np.float32),
+                stacked(self.position[:most], (0, 3), np.float32),
+                stacked(self.radius[:most], (0,), np.float32),
+                stacked(self.amplitude[:most], (0,), np.float32),
                 np.repeat(np.arange(len(lengths)), lengths).astype(np.uint32),
-                _joined(self.parent[:most], (0,), np.int64),
+                stacked(self.parent[:most], (0,), np.int64),
             ),
             Branches(
                 rows[:, 0].astype(np.uint32),
@@ -244,10 +245,6 @@ class _Population:
                 np.arange(len(neuron)) if alone else neuron.astype(np.int64),
             ),
         )
-
-
-def _joined(parts: list[NDArray], empty: tuple[int, ...], dtype: type) -> NDArray:  # type: ignore[type-arg]
-    return np.concatenate([np.zeros(empty, dtype), *parts]).astype(dtype, copy=False)
 
 
 def crossing(domain: Domain) -> float:

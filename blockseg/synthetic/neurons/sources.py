@@ -1,16 +1,14 @@
-"""Sources of a brain's neurites: all at once, or tile by tile of a lattice.
+"""Sources of a brain's neurites: all at once, or site by site of a lattice.
 
-A small brain's neurites are drawn and held as a whole. A large one is cut into cells,
-each with a population of its own that reaches at most into the cells around it, so
+A small brain's neurites are drawn and held as a whole. A large one is cut into sites,
+each with a population of its own that reaches at most into the sites around it, so
 that any region needs 27 populations, however large the brain is.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from itertools import product
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,31 +18,30 @@ from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.neurons.populate import Numbers, crossing, populate
-from blockseg.synthetic.neurons.tracing import Branches, Points, Tracing
+from blockseg.synthetic.neurons.tracing import Points, Tracing
 from blockseg.synthetic.neurons.walks import Domain
 from blockseg.synthetic.raster import TileIndex
+from blockseg.synthetic.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from blockseg.core.geometry import Zyx
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["CELL", "Neurites", "TiledNeurites", "Whole", "ample", "neurites"]
+__all__ = ["SITE", "Neurites", "TiledNeurites", "Whole", "ample", "neurites"]
 
-CELL = 256
-"""Edge length of a cell, in voxels."""
+SITE = 256
+"""Edge length of a site, in voxels."""
 
 REACH = 224.0
-"""Distance that a neurite of a tile runs from where it began; with glow, bundles
-and the point spread it still ends inside the neighbouring cells."""
+"""Distance that a neurite of a site runs from where it began; with glow, bundles
+and the point spread it still ends inside the neighbouring sites."""
 
-_WHOLE_VOXELS = 2**28  # some seconds and 60 MB; larger brains are made of cells
+_WHOLE_VOXELS = 2**28  # some seconds and 60 MB; larger brains are made of sites
 _WHOLE_EDGE = 2048
-_INDEX = 64  # edge length of what a cell's points are sorted into, in voxels
-_CACHED = 36  # cells: a row of blocks goes on with nine new ones
+_INDEX = 64  # edge length of what a site's points are sorted into, in voxels
+_CACHED = 36  # sites: a row of blocks goes on with nine new ones
 
 
 class Neurites(Protocol):
@@ -125,8 +122,8 @@ class TiledNeurites:
         Voxels along (z, y, x).
     params, seed
         Of the brain.
-    cell
-        Edge length of a cell, in voxels.
+    site
+        Edge length of a site, in voxels.
 
     Raises
     ------
@@ -135,13 +132,13 @@ class TiledNeurites:
     """
 
     def __init__(
-        self, shape: Zyx, params: SynthParams, seed: int, cell: int = CELL
+        self, shape: Zyx, params: SynthParams, seed: int, site: int = SITE
     ) -> None:
         self._shape, self._params, self._seed = shape, params, seed
-        self._reach = REACH * cell / CELL
-        self.units = BlockGrid(shape, (cell, cell, cell))
+        self._reach = REACH * site / SITE
+        self.units = BlockGrid(shape, (site, site, site))
         self._neurons, self._branches = _capacities(
-            params, cell**3 / 1e6, crossing(self._domain((0, 0, 0)))
+            params, site**3 / 1e6, crossing(self._domain((0, 0, 0)))
         )
         for what, most in (("neurons", self._neurons), ("branches", self._branches)):
             if len(self.units) * most > np.iinfo(np.uint32).max:
@@ -150,58 +147,51 @@ class TiledNeurites:
                     "ids; make a smaller or sparser one"
                 )
                 raise GeometryError(message)
-        self._cache: OrderedDict[Zyx, tuple[Tracing, TileIndex]] = OrderedDict()
-        self._lock = Lock()
+        self._sites: Recent[Zyx, tuple[Tracing, TileIndex]] = Recent(_CACHED)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        cell = self.units.block_shape[0]
-        return (TiledNeurites, (self._shape, self._params, self._seed, cell))
+        site = self.units.block_shape[0]
+        return (TiledNeurites, (self._shape, self._params, self._seed, site))
 
     def near(self, roi: Roi, reach: float) -> Tracing:
         """Return the points within ``reach`` voxels of a region, and its somata."""
         glow = self._params.clutter.glow_reach
-        cell = self.units.block_shape[0]
+        site = self.units.block_shape[0]
         far = max(reach + self._reach, glow)
         ranges = [
             range(
-                max(0, math.floor((a - far) / cell)),
-                min(n, math.ceil((b + far) / cell)),
+                max(0, math.floor((a - far) / site)),
+                min(n, math.ceil((b + far) / site)),
             )
             for a, b, n in zip(roi.start, roi.stop, self.units.counts, strict=True)
         ]
         parts = []
         for z, y, x in product(*ranges):
-            tracing, index = self._cell((z, y, x))
+            tracing, index = self._site((z, y, x))
             parts.append(_near_points(tracing, index, roi, reach, glow))
         return Tracing.joined(parts)
 
     def owned(self, index: Zyx) -> Iterator[Tracing]:
-        """Yield the neurons that began in one cell."""
-        yield self._cell(index)[0]
+        """Yield the neurons that began in one site."""
+        yield self._site(index)[0]
 
     def _domain(self, index: Zyx) -> Domain:
         return Domain(self._shape, self.units.block(index).write_roi, self._reach)
 
-    def _cell(self, index: Zyx) -> tuple[Tracing, TileIndex]:
-        with self._lock:
-            if index not in self._cache:
-                number = self.units.id_of(index)
-                numbers = Numbers(
-                    number * self._neurons,
-                    number * self._branches,
-                    self._neurons,
-                    self._branches,
-                )
-                rng = stream(self._seed, 15, *index)
-                tracing = populate(self._domain(index), self._params, rng, numbers)
-                self._cache[index] = (
-                    tracing,
-                    TileIndex(tracing.points.position, _INDEX),
-                )
-                while len(self._cache) > _CACHED:
-                    self._cache.popitem(last=False)
-            self._cache.move_to_end(index)
-            return self._cache[index]
+    def _site(self, index: Zyx) -> tuple[Tracing, TileIndex]:
+        return self._sites.get(index, lambda: self._populated(index))
+
+    def _populated(self, index: Zyx) -> tuple[Tracing, TileIndex]:
+        number = self.units.id_of(index)
+        numbers = Numbers(
+            number * self._neurons,
+            number * self._branches,
+            self._neurons,
+            self._branches,
+        )
+        rng = stream(self._seed, 15, *index)
+        tracing = populate(self._domain(index), self._params, rng, numbers)
+        return tracing, TileIndex(tracing.points.position, _INDEX)
 
 
 def _near_points(
@@ -231,22 +221,13 @@ def _near_points(
             branch.astype(np.uint32),
             np.full(len(chosen), -1),
         ),
-        _of(branches, rows),
+        branches.chosen(rows),
         somata.chosen(bodies),
     )
 
 
-def _of(branches: Branches, rows: NDArray[np.uint32]) -> Branches:
-    return Branches(
-        branches.neuron[rows],
-        branches.kind[rows],
-        branches.snr[rows],
-        branches.number[rows],
-    )
-
-
 def _capacities(params: SynthParams, millions: float, trunk: float) -> tuple[int, int]:
-    """Return how many neurons and branches a cell may have: more than it ever has."""
+    """Return how many neurons and branches a site may have: more than it ever has."""
     shape = params.morphology
     axons = shape.axon_density * millions / trunk
     neurons = shape.neurons * millions

@@ -22,6 +22,7 @@ __all__ = [
     "Points",
     "Somata",
     "Tracing",
+    "stacked",
 ]
 
 AXON, DENDRITE, VESSEL = 2, 3, 9
@@ -66,6 +67,12 @@ class Branches:
 
     number: NDArray[np.uint32]
     """Id in the whole brain, from 1; ascending."""
+
+    def chosen(self, rows: NDArray[np.uint32]) -> Branches:
+        """Return some of them."""
+        return Branches(
+            self.neuron[rows], self.kind[rows], self.snr[rows], self.number[rows]
+        )
 
     def rows(self, number: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return the rows of branches that are in this table, by their ids."""
@@ -152,29 +159,30 @@ class Tracing:
         somata = [t.somata for t in parts]
         return cls(
             Points(
-                _stacked([p.position for p in points], (0, 3), np.float32),
-                _stacked([p.radius for p in points], (0,), np.float32),
-                _stacked([p.amplitude for p in points], (0,), np.float32),
-                _stacked(branch, (0,), np.uint32),
-                _stacked(parent, (0,), np.int64),
+                stacked([p.position for p in points], (0, 3), np.float32),
+                stacked([p.radius for p in points], (0,), np.float32),
+                stacked([p.amplitude for p in points], (0,), np.float32),
+                stacked(branch, (0,), np.uint32),
+                stacked(parent, (0,), np.int64),
             ),
             Branches(
-                _stacked([b.neuron for b in branches], (0,), np.uint32),
-                _stacked([b.kind for b in branches], (0,), np.uint8),
-                _stacked([b.snr for b in branches], (0,), np.float32),
-                _stacked([b.number for b in branches], (0,), np.uint32),
+                stacked([b.neuron for b in branches], (0,), np.uint32),
+                stacked([b.kind for b in branches], (0,), np.uint8),
+                stacked([b.snr for b in branches], (0,), np.float32),
+                stacked([b.number for b in branches], (0,), np.uint32),
             ),
             Somata(
-                _stacked([s.position for s in somata], (0, 3), np.float32),
-                _stacked([s.radius for s in somata], (0,), np.float32),
-                _stacked([s.amplitude for s in somata], (0,), np.float32),
-                _stacked([s.neuron for s in somata], (0,), np.uint32),
-                _stacked([s.number for s in somata], (0,), np.int64),
+                stacked([s.position for s in somata], (0, 3), np.float32),
+                stacked([s.radius for s in somata], (0,), np.float32),
+                stacked([s.amplitude for s in somata], (0,), np.float32),
+                stacked([s.neuron for s in somata], (0,), np.uint32),
+                stacked([s.number for s in somata], (0,), np.int64),
             ),
         )
 
 
-def _stacked(
+def stacked(
     parts: Sequence[NDArray[Any]], empty: tuple[int, ...], dtype: type
 ) -> NDArray[Any]:
+    """Return arrays one after the other; one of the shape ``empty`` if there are none."""
     return np.concatenate([np.zeros(empty, dtype), *parts]).astype(dtype, copy=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
-    from blockseg.io.protocol import Volume
     from blockseg.training.annotations.orientation import Orientation
-    from blockseg.training.data.scan import CellIndex, Scan
+    from blockseg.training.data.scan import AnnotationIndex, Scan
+    from blockseg.training.data.volume_source import OpenAnnotation
 
-__all__ = ["Annotation", "LabelDoubts", "swapped"]
+__all__ = ["LabelDoubts", "swapped"]
 
 _VOXELS = 2**19  # looked at, where most neurites are
 _MUCH = 0.5  # share of neurites that is doubted
@@ -33,23 +33,6 @@ _MOST = 0.9  # and refused
 _SEARCHES = 8  # of all orientations; later volumes are tried in those found before
 _RARE, _PLAIN = 0.2, 8.0  # share of 255, and SDs, that may be neurites
 _MEANT = "; give --allow-labels if they are meant"
-
-
-class Annotation(Protocol):
-    """An image and what is said of it; :class:`OpenCase` is one."""
-
-    @property
-    def image(self) -> Volume:
-        """Grey levels."""
-        ...
-
-    def stored(self, roi: Roi) -> NDArray[np.generic]:
-        """Return the values of a region as they are stored."""
-        ...
-
-    def codes(self, roi: Roi) -> NDArray[np.uint8]:
-        """Return 0, 1 or ``IGNORE`` for each voxel of a region."""
-        ...
 
 
 class LabelDoubts:
@@ -63,7 +46,7 @@ class LabelDoubts:
         self._found: list[Orientation] = []
         self._searches = 0
 
-    def of(self, name: str, annotation: Annotation, scan: Scan) -> str | None:
+    def of(self, name: str, annotation: OpenAnnotation, scan: Scan) -> str | None:
         """Return one line if an annotation may not be what it seems.
 
         Parameters
@@ -90,7 +73,9 @@ class LabelDoubts:
             return too_many
         return _misplaced(name, found)
 
-    def _of_ignored(self, name: str, annotation: Annotation, scan: Scan) -> str | None:
+    def _of_ignored(
+        self, name: str, annotation: OpenAnnotation, scan: Scan
+    ) -> str | None:
         """Doubt an annotation of background alone whose 255 is where neurites are."""
         count = scan.counts.get(IGNORE, 0)
         whole = Roi.whole(scan.shape)
@@ -109,7 +94,11 @@ class LabelDoubts:
         )
 
     def _placement(
-        self, annotation: Annotation, target: NDArray[np.uint8], box: Roi, shape: Zyx
+        self,
+        annotation: OpenAnnotation,
+        target: NDArray[np.uint8],
+        box: Roi,
+        shape: Zyx,
     ) -> Placement:
         image = annotation.image
         contrast = local_contrast(image.read(box))
@@ -144,12 +133,12 @@ def swapped(meanings: Mapping[float, int]) -> str:
     return spelt({value: other.get(code, code) for value, code in meanings.items()})
 
 
-def _fullest(index: CellIndex, shape: Zyx, annotation: Annotation) -> Roi:
+def _fullest(index: AnnotationIndex, shape: Zyx, annotation: OpenAnnotation) -> Roi:
     """Return the box in which most neurites are, of those that are looked at."""
     holding = index.foreground > 0
     neurites = index.foreground[holding]
     among = replace(
-        index, cells=index.cells[holding], labelled=neurites, foreground=neurites
+        index, tiles=index.tiles[holding], labelled=neurites, foreground=neurites
     )
     rng = np.random.default_rng(0)
     return validation_box(among, Roi.whole(shape), _VOXELS, rng, annotation.codes)

@@ -35,7 +35,7 @@ _CLIP = (-2.0, 3.0)  # of the contrast: one bright spot is not to outweigh a dim
 _HERE = 2  # voxels that annotators may be off
 _NEAR = (6, 14)  # shifts that the place itself is compared with, voxels
 _AWAY = 5  # shifts above this many voxels make up chance
-# In SDs of what chance gives. EngineEvaluation on 36 real and synthetic volumes: of 460 right
+# In SDs of what chance gives. Measured on 36 real and synthetic volumes: of 460 right
 # annotations (whole, sparse, skeletons, one neurite, crops) none raised a word; told were
 # 93 % of those transposed, 94 % mirrored, 93 % shifted by 8 to 20 voxels, all inverted and
 # 86 % of other volumes'.

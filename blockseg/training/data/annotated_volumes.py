@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.plausibility.checks import Plausible
 
-__all__ = ["FoundCases", "LabelledImage", "find_cases"]
+__all__ = ["FoundImages", "LabelledImage", "find_annotated"]
 
 _ENDINGS = (".tif", ".tiff")
 _ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
@@ -90,26 +90,26 @@ class _Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundCases:
+class FoundImages:
     """Annotated volumes of one source."""
 
     kind: Literal["folder", "zarr"]
     """Kind of storage."""
 
-    cases: tuple[LabelledImage, ...]
+    images: tuple[LabelledImage, ...]
     """Sorted by name."""
 
     unlabelled: int = 0
     """Picks of a manifest that nobody annotated yet."""
 
 
-def find_cases(
+def find_annotated(
     source: str,
     label_name: str | None = None,
     *,
     choices: SourceChoices | None = None,
     label_channel: int | None = None,
-) -> FoundCases:
+) -> FoundImages:
     """Find images and their annotations.
 
     Parameters
@@ -141,7 +141,7 @@ def find_cases(
     if path.is_dir() and any(p.suffix.lower() in _ENDINGS for p in path.iterdir()):
         message = f"{source} holds TIFF files, but no image/ and label/; give {_LAYOUT}"
         raise VolumeError(message)
-    return FoundCases("zarr", (_zarr(str(path), label_name, said),))
+    return FoundImages("zarr", (_zarr(str(path), label_name, said),))
 
 
 def _zarr(source: str, label_name: str | None, said: _Choices) -> LabelledImage:
@@ -170,7 +170,7 @@ def _zarr(source: str, label_name: str | None, said: _Choices) -> LabelledImage:
     )
 
 
-def _folder(folder: Path, said: _Choices) -> FoundCases:
+def _folder(folder: Path, said: _Choices) -> FoundImages:
     for part in ("image", "label"):
         if not (folder / part).is_dir():
             message = f"{folder} has no folder {part}/; give {_LAYOUT}"
@@ -191,10 +191,10 @@ def _folder(folder: Path, said: _Choices) -> FoundCases:
     if missing:
         message = f"{images[missing[0]]} has no partner label/{missing[0]}.tif"
         raise VolumeError(message)
-    cases = []
+    annotated = []
     for name in sorted(labels):
         opened, label = said.open_image(images[name]), said.find_labels(labels[name])
-        cases.append(
+        annotated.append(
             LabelledImage(
                 f"{folder.name}/{name}",
                 opened.spec,
@@ -206,10 +206,10 @@ def _folder(folder: Path, said: _Choices) -> FoundCases:
                 opened.remarks,
             )
         )
-    if not cases:
+    if not annotated:
         message = f"{folder} holds no annotated volume: nothing in label/ ends in .tif or .tiff"
         raise VolumeError(message)
-    return FoundCases("folder", tuple(cases), len(images.keys() - labels.keys()))
+    return FoundImages("folder", tuple(annotated), len(images.keys() - labels.keys()))
 
 
 def _stems(folder: Path) -> dict[str, Path]:
@@ -259,7 +259,7 @@ def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]
         raise VolumeError(message) from error
 
 
-def _background(row: Mapping[str, Any]) -> tuple[float, float] | None:
+def _background(row: Mapping[str, str | float | None]) -> tuple[float, float] | None:
     level, sd = row.get("background_level"), row.get("background_sd")
     if level in (None, "") or sd in (None, ""):
         return None

@@ -105,11 +105,11 @@ class SourceNote:
     foreground: int
     """Neurite voxels among them."""
 
-    level: float
-    """b of the background, in grey levels; NaN where each brain has its own."""
+    level: float | None
+    """b of the background, in grey levels; None where each brain has its own."""
 
-    sd: float
-    """s of the background, in grey levels; NaN where each brain has its own."""
+    sd: float | None
+    """s of the background, in grey levels; None where each brain has its own."""
 
     use: Literal["training", "validation", "both"] = "training"
     """Use; ``both`` where a part of it is held out."""
@@ -218,7 +218,7 @@ class DataConfig:
     """Least and greatest input of the network."""
 
     def __post_init__(self) -> None:
-        for name, good, wanted in (
+        for name, good, allowed in (
             ("patch", self.patch >= 8, "8 voxels or more"),
             ("seed", 0 <= self.seed < 2**31, "0 to 2147483647"),
             ("batch", self.batch >= 1, "1 or more"),
@@ -234,7 +234,7 @@ class DataConfig:
         ):
             if not good:
                 given = getattr(self, name.replace("-", "_"))
-                message = f"--{name} {given} must be {wanted}"
+                message = f"--{name} {given} must be {allowed}"
                 raise ConfigError(message)
         LabelCodes(self.label_map)
 

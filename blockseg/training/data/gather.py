@@ -13,6 +13,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
 from blockseg.normalization.affine import affine
+from blockseg.training.annotations.labels import ringed
 from blockseg.training.data import synth_source
 from blockseg.training.data.augment import Scale
 from blockseg.training.data.data import (
@@ -20,11 +21,11 @@ from blockseg.training.data.data import (
     MixedPatches,
     SourceNote,
     TrainingData,
+    ValidationVolume,
 )
 from blockseg.training.data.held_out import (
     capped_shape,
     validation_box,
-    validation_volume,
 )
 from blockseg.training.data.scan import restricted
 from blockseg.training.data.sources import (
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from blockseg.normalization.background import Background
     from blockseg.training.data.data import (
         NumberedPatches,
-        ValidationVolume,
     )
     from blockseg.training.data.split import Cut
 
@@ -184,13 +184,13 @@ def _patches(source: DataSource, share: float, config: DataConfig) -> NumberedPa
 
 
 def _region(volume: AnnotatedVolume, config: DataConfig) -> TrainingRegion:
-    domain, index = Roi.whole(volume.case.shape), volume.scan.index
+    domain, index = Roi.whole(volume.image.shape), volume.scan.index
     if volume.cut is not None:
-        domain = volume.cut.training(volume.case.shape)
+        domain = volume.cut.training(volume.image.shape)
         index = restricted(index, domain, volume.opened.codes)
     by = _affine(volume.background, config, _UNCLIPPED)
     scale = Scale.of(by, volume.background.sd)
-    return TrainingRegion(volume.case, domain, index, by, scale)
+    return TrainingRegion(volume.image, domain, index, by, scale)
 
 
 def _validation(
@@ -207,9 +207,7 @@ def _validation(
             by = _affine(brain.background, config, config.clip)
             image, target = brain.normalised(Roi.whole(shape), by)
             name = f"{source.text}, held-out brain {which}"
-            found.append(
-                validation_volume(name, image, target, source.share / count, ring=False)
-            )
+            found.append(ValidationVolume(name, image, target, source.share / count))
         return found
     used = [volume for volume in source.volumes if volume.use != "training"]
     most = min(
@@ -218,7 +216,7 @@ def _validation(
     )
     found = []
     for which, volume in enumerate(used):
-        shape, index = volume.case.shape, volume.scan.index
+        shape, index = volume.image.shape, volume.scan.index
         region = Roi.whole(shape)
         if volume.cut is not None:
             region = volume.cut.validation(shape)
@@ -234,12 +232,11 @@ def _validation(
         inner = box.slices(read.start)
         counted[inner] = target[inner]
         found.append(
-            validation_volume(
-                volume.case.name,
+            ValidationVolume(
+                volume.image.name,
                 image,
-                counted,
+                ringed(counted) if config.ring else counted,
                 source.share / len(used),
-                ring=config.ring,
             )
         )
     return found
@@ -254,7 +251,6 @@ def _with_guard(box: Roi, cut: Cut) -> Roi:
 
 def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
     if source.synth:
-        unknown = math.nan
         return [
             SourceNote(
                 source.text,
@@ -262,8 +258,8 @@ def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
                 _BRAIN,
                 0,
                 0,
-                unknown,
-                unknown,
+                None,
+                None,
                 "both" if config.validation_share else "training",
                 licence="MIT",
                 note="made on the way; held-out brains have other seeds",
@@ -271,16 +267,16 @@ def _notes(source: DataSource, config: DataConfig) -> list[SourceNote]:
         ]
     return [
         SourceNote(
-            name=volume.case.name,
+            name=volume.image.name,
             kind=volume.kind,
-            shape=volume.case.shape,
+            shape=volume.image.shape,
             labelled=int(volume.scan.index.labelled.sum()),
             foreground=volume.foreground,
             level=volume.background.level,
             sd=volume.background.sd,
             use=volume.use,
             nonfinite=volume.scan.nonfinite,
-            licence=volume.case.licence,
+            licence=volume.image.licence,
             note=volume.note,
         )
         for volume in source.volumes

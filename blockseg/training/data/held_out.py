@@ -9,15 +9,11 @@ import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.labels import IGNORE
-from blockseg.training.annotations.labels import ringed
-from blockseg.training.data.data import ValidationVolume
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from blockseg.training.data.scan import AnnotationIndex, Codes
 
-    from blockseg.training.data.scan import CellIndex, Codes
-
-__all__ = ["capped_shape", "validation_box", "validation_volume"]
+__all__ = ["capped_shape", "validation_box"]
 
 _PLACES = 32  # boxes that are compared
 _SOME = 4096  # voxels of which the middle one is sought
@@ -32,7 +28,11 @@ def capped_shape(shape: Zyx, voxels: int) -> Zyx:
 
 
 def validation_box(
-    index: CellIndex, region: Roi, voxels: int, rng: np.random.Generator, codes: Codes
+    index: AnnotationIndex,
+    region: Roi,
+    voxels: int,
+    rng: np.random.Generator,
+    codes: Codes,
 ) -> Roi:
     """Return the best annotated box of a region, of those that are looked at.
 
@@ -45,21 +45,21 @@ def validation_box(
     voxels
         Of the largest box.
     rng
-        Draws 32 places around annotated cells.
+        Draws 32 places around annotated tiles.
     codes
-        Reads the annotation: where a cell is larger than the box, which must not miss
+        Reads the annotation: where a tile is larger than the box, which must not miss
         what is annotated in it.
     """
     shape = capped_shape(region.shape, voxels)
     if shape == region.shape:
         return region
     chance = index.labelled / index.labelled.sum()
-    corners = index.cells * index.edge
+    corners = index.tiles * index.edge
     drawn = rng.choice(len(corners), _PLACES, p=chance)
     if index.edge > min(shape):
         most = max(drawn, key=lambda n: (index.labelled[n], index.foreground[n]))
-        cell = index.roi(int(most)).intersection(region)
-        return _around(_annotated(cell, codes), shape, region)
+        tile = index.roi(int(most)).intersection(region)
+        return _around(_annotated(tile, codes), shape, region)
     best, best_score = region, (-1, -1)
     for number in drawn:
         middle = to_zyx(int(c) + index.edge // 2 for c in corners[number])
@@ -82,41 +82,17 @@ def _around(middle: Zyx, shape: Zyx, region: Roi) -> Roi:
     return Roi(start, to_zyx(a + n for a, n in zip(start, shape, strict=True)))
 
 
-def _annotated(cell: Roi, codes: Codes) -> Zyx:
-    """Return what is annotated in the middle of a cell: a neurite, else what is known."""
-    target = codes(cell)
+def _annotated(tile: Roi, codes: Codes) -> Zyx:
+    """Return what is annotated in the middle of a tile: a neurite, else what is known."""
+    target = codes(tile)
     found = np.flatnonzero(target == 1)
     if not found.size:
         found = np.flatnonzero(target != IGNORE)
     if not found.size:  # the annotation changed on disk since it was indexed
-        return cell.start
+        return tile.start
     some = found[:: -(-found.size // _SOME)]
     places = np.stack(np.unravel_index(some, target.shape), axis=1)
     away = ((places - places.mean(axis=0)) ** 2).sum(axis=1)
     return to_zyx(
-        a + int(b) for a, b in zip(cell.start, places[away.argmin()], strict=True)
+        a + int(b) for a, b in zip(tile.start, places[away.argmin()], strict=True)
     )
-
-
-def validation_volume(
-    name: str,
-    image: NDArray[np.float32],
-    target: NDArray[np.uint8],
-    weight: float,
-    *,
-    ring: bool,
-) -> ValidationVolume:
-    """Return a volume to validate on.
-
-    Parameters
-    ----------
-    name
-        For people.
-    image, target
-        Of one shape (z, y, x).
-    weight
-        In a mean over volumes.
-    ring
-        Whether background that touches a neurite becomes ``RING``.
-    """
-    return ValidationVolume(name, image, ringed(target) if ring else target, weight)

@@ -10,7 +10,7 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.labels import IGNORE
 
 if TYPE_CHECKING:
-    from blockseg.training.data.scan import CellIndex, Codes
+    from blockseg.training.data.scan import AnnotationIndex, Codes
 
 __all__ = ["Sampler"]
 
@@ -23,7 +23,7 @@ class Sampler:
 
     The voxel that a cube is drawn around lies anywhere in it, so that an annotated
     slice is met at every depth of a patch. Where eight places do not give what is
-    wanted, the best of them is taken.
+    asked for, the best of them is taken.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Sampler:
 
     def __init__(
         self,
-        index: CellIndex,
+        index: AnnotationIndex,
         domain: Roi,
         *,
         patch: int,
@@ -49,7 +49,7 @@ class Sampler:
         self._index = index
         self._domain = domain
         self._patch = patch
-        self._wanted = min_foreground
+        self._least = min_foreground
         self._labelled = index.labelled.cumsum()
         self._foreground = index.foreground.cumsum()
 
@@ -82,20 +82,20 @@ class Sampler:
             score = target.size - positive if empty else positive
             if best is None or score > best_score:
                 best, best_score = roi, score
-            if (positive == 0) if empty else (positive >= self._wanted):
+            if (positive == 0) if empty else (positive >= self._least):
                 break
         return best or self._around(self._domain.start, rng)
 
     def _voxel(self, codes: Codes, rng: np.random.Generator, *, positive: bool) -> Zyx:
         totals = self._foreground if positive else self._labelled
         number = int(np.searchsorted(totals, rng.uniform() * totals[-1], side="right"))
-        cell = self._index.roi(min(number, len(totals) - 1)).intersection(self._domain)
-        target = codes(cell)
+        tile = self._index.roi(min(number, len(totals) - 1)).intersection(self._domain)
+        target = codes(tile)
         voxels = np.argwhere(target == 1 if positive else target != IGNORE)
         if not len(voxels):  # the annotation changed on disk since it was indexed
-            return cell.start
+            return tile.start
         chosen = voxels[int(rng.integers(len(voxels)))]
-        return to_zyx(a + b for a, b in zip(cell.start, chosen, strict=True))
+        return to_zyx(a + b for a, b in zip(tile.start, chosen, strict=True))
 
     def _around(self, voxel: Zyx, rng: np.random.Generator) -> Roi:
         corner = voxel - rng.integers(0, self._patch, 3)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.training.annotations.labels import LabelCodes
 
-__all__ = ["CellIndex", "Codes", "Scan", "look", "restricted", "scan"]
+__all__ = ["AnnotationIndex", "Codes", "Scan", "look", "restricted", "scan"]
 
 Codes: TypeAlias = Callable[[Roi], "NDArray[np.uint8]"]
 """Reads what an annotation says of a region: 0, 1 or ``IGNORE``."""
 
-_SMALLEST_CELL = 16
+_SMALLEST_TILE = 16
 _BLOCK = 128  # voxels that are read at a time, at least
 _LARGEST_BLOCK = 512  # voxels, where chunks are larger
 _LOOKED_AT = 8  # blocks, for what values without a meaning stand for
@@ -38,13 +38,13 @@ _IMAGE_READ = 2**29  # voxels of a volume whose image is read through, too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CellIndex:
-    """Annotated voxels by cell of a lattice; cells without any are left out."""
+class AnnotationIndex:
+    """Annotated voxels by tile of a lattice; tiles without any are left out."""
 
     edge: int
-    """Edge of a cell, in voxels."""
+    """Edge of a tile, in voxels."""
 
-    cells: NDArray[np.int32]
+    tiles: NDArray[np.int32]
     """Place in the lattice, shape (n, 3), axes (z, y, x)."""
 
     labelled: NDArray[np.int64]
@@ -54,8 +54,8 @@ class CellIndex:
     """Neurite voxels, shape (n,)."""
 
     def roi(self, number: int) -> Roi:
-        """Return the box of a cell; it may stick out of the volume."""
-        start = to_zyx(self.cells[number] * self.edge)
+        """Return the box of a tile; it may stick out of the volume."""
+        start = to_zyx(self.tiles[number] * self.edge)
         return Roi(start, to_zyx(a + self.edge for a in start))
 
 
@@ -66,7 +66,7 @@ class Scan:
     shape: Zyx
     """Voxels along (z, y, x)."""
 
-    index: CellIndex
+    index: AnnotationIndex
     """Where."""
 
     labelled: tuple[NDArray[np.int64], ...]
@@ -92,7 +92,7 @@ def scan(
     where: str,
     *,
     block: int = _BLOCK,
-    most_cells: int = 2**20,
+    most_tiles: int = 2**20,
 ) -> Scan:
     """Read an annotation block by block, and the image where it is annotated.
 
@@ -108,8 +108,8 @@ def scan(
         How to call it in messages.
     block
         Least edge of what is read at a time, in voxels.
-    most_cells
-        Of the index; cells are 16 voxels long, or longer in a larger volume.
+    most_tiles
+        Of the index; tiles are 16 voxels long, or longer in a larger volume.
 
     Raises
     ------
@@ -117,8 +117,8 @@ def scan(
         If anything cannot be read, or a value in it means nothing.
     """
     shape = labels.shape
-    edge = _SMALLEST_CELL
-    while math.prod(-(-n // edge) for n in shape) > most_cells:
+    edge = _SMALLEST_TILE
+    while math.prod(-(-n // edge) for n in shape) > most_tiles:
         edge *= 2
     planes = [[np.zeros(n, np.int64) for n in shape] for _ in range(2)]
     rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
@@ -145,7 +145,7 @@ def scan(
             for axis, place in enumerate(roi.slices()):
                 others = tuple(a for a in range(3) if a != axis)
                 totals[axis][place] += np.count_nonzero(mask, axis=others)
-        rows.append(_cells(known, positive, roi.start, edge))
+        rows.append(_tiles(known, positive, roi.start, edge))
     return Scan(
         shape,
         _joined(rows, edge),
@@ -170,7 +170,7 @@ def look(image: Volume, labels: Volume, codes: LabelCodes) -> ValuesSeen:
         Count them.
     """
     seen, left = ValuesSeen(), _LOOKED_AT
-    for roi in _blocks(labels, _SMALLEST_CELL, _BLOCK):
+    for roi in _blocks(labels, _SMALLEST_TILE, _BLOCK):
         stored = labels.read(roi)
         found = codes.counts(stored)
         seen.counts.update(found)
@@ -182,7 +182,7 @@ def look(image: Volume, labels: Volume, codes: LabelCodes) -> ValuesSeen:
     return seen
 
 
-def restricted(index: CellIndex, domain: Roi, codes: Codes) -> CellIndex:
+def restricted(index: AnnotationIndex, domain: Roi, codes: Codes) -> AnnotationIndex:
     """Return the index of what lies inside a region of the volume.
 
     Parameters
@@ -190,11 +190,11 @@ def restricted(index: CellIndex, domain: Roi, codes: Codes) -> CellIndex:
     index
         Of the whole volume.
     domain
-        The region; cells that its faces cut are counted anew.
+        The region; tiles that its faces cut are counted anew.
     codes
         Reads the annotation.
     """
-    start = index.cells.astype(np.int64) * index.edge
+    start = index.tiles.astype(np.int64) * index.edge
     stop = start + index.edge
     within = ((start >= domain.start) & (stop <= domain.stop)).all(axis=1)
     touched = ((stop > domain.start) & (start < domain.stop)).all(axis=1)
@@ -204,7 +204,9 @@ def restricted(index: CellIndex, domain: Roi, codes: Codes) -> CellIndex:
         labelled[number] = np.count_nonzero(target != IGNORE)
         foreground[number] = np.count_nonzero(target == 1)
     kept = touched & (labelled > 0)
-    return CellIndex(index.edge, index.cells[kept], labelled[kept], foreground[kept])
+    return AnnotationIndex(
+        index.edge, index.tiles[kept], labelled[kept], foreground[kept]
+    )
 
 
 def _blocks(labels: Volume, edge: int, block: int) -> Iterator[Roi]:
@@ -219,17 +221,17 @@ def _blocks(labels: Volume, edge: int, block: int) -> Iterator[Roi]:
         yield Roi((z, y, x), stop).intersection(whole)
 
 
-def _cells(
+def _tiles(
     known: NDArray[np.bool_], positive: NDArray[np.bool_], start: Zyx, edge: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
     counts = [_counted(mask, edge) for mask in (known, positive)]
-    cells = np.argwhere(counts[0])
-    labelled, foreground = (c[tuple(cells.T)].astype(np.int64) for c in counts)
-    return (cells + np.array(start) // edge).astype(np.int32), labelled, foreground
+    tiles = np.argwhere(counts[0])
+    labelled, foreground = (c[tuple(tiles.T)].astype(np.int64) for c in counts)
+    return (tiles + np.array(start) // edge).astype(np.int32), labelled, foreground
 
 
 def _counted(mask: NDArray[np.bool_], edge: int) -> NDArray[np.int64]:
-    """Count the voxels of each cell, shape (cells along z, y, x)."""
+    """Count the voxels of each tile, shape (tiles along z, y, x)."""
     counts = mask.astype(np.int64)
     for axis, n in enumerate(mask.shape):
         counts = np.add.reduceat(counts, range(0, n, edge), axis=axis)
@@ -239,11 +241,11 @@ def _counted(mask: NDArray[np.bool_], edge: int) -> NDArray[np.int64]:
 def _joined(
     rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]],
     edge: int,
-) -> CellIndex:
+) -> AnnotationIndex:
     if not rows:
         none = np.zeros(0, np.int64)
-        return CellIndex(edge, np.zeros((0, 3), np.int32), none, none)
-    cells, labelled, foreground = (
+        return AnnotationIndex(edge, np.zeros((0, 3), np.int32), none, none)
+    tiles, labelled, foreground = (
         np.concatenate(column) for column in zip(*rows, strict=True)
     )
-    return CellIndex(edge, cells, labelled, foreground)
+    return AnnotationIndex(edge, tiles, labelled, foreground)

@@ -14,11 +14,11 @@ from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import LabelCodes, listed, spelt
 from blockseg.training.annotations.values import likely_neurites
 from blockseg.training.data import synth_source
-from blockseg.training.data.annotated_volumes import LabelledImage, find_cases
+from blockseg.training.data.annotated_volumes import LabelledImage, find_annotated
 from blockseg.training.data.background import background_of
 from blockseg.training.data.scan import Scan, look, scan
 from blockseg.training.data.split import Cut, cut_volume, held_out
-from blockseg.training.data.volume_source import OpenCase
+from blockseg.training.data.volume_source import OpenAnnotation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +32,13 @@ __all__ = ["AnnotatedVolume", "DataSource", "hold_out", "no_neurites", "open_sou
 class AnnotatedVolume:
     """An annotated volume, read through once."""
 
-    case: LabelledImage
+    image: LabelledImage
     """Where it is."""
 
     kind: Literal["folder", "zarr"]
     """Kind of its source."""
 
-    opened: OpenCase
+    opened: OpenAnnotation
     """It, open for reading."""
 
     scan: Scan
@@ -118,41 +118,41 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
     if not Path(local_path(name)).expanduser().exists():
         message = f"{name} does not exist"
         raise VolumeError(message)
-    found = find_cases(
+    found = find_annotated(
         name,
         config.label_name,
         choices=config.choices,
         label_channel=config.label_channel,
     )
-    remarks = [remark for case in found.cases for remark in case.remarks]
-    doubts = [doubt for case in found.cases for doubt in case.doubts]
+    remarks = [remark for image in found.images for remark in image.remarks]
+    doubts = [doubt for image in found.images for doubt in image.doubts]
     labels = LabelDoubts()
     if found.unlabelled:
-        whole = found.unlabelled + len(found.cases)
+        whole = found.unlabelled + len(found.images)
         remarks.append(
             f"{name}: {found.unlabelled} of {whole} picks are not annotated yet"
         )
     codes = LabelCodes(config.label_map)
     volumes = []
-    for case in found.cases:
-        opened = OpenCase(case, codes)
-        annotation = f"the annotation of {case.name}"
+    for image in found.images:
+        opened = OpenAnnotation(image, codes)
+        annotation = f"the annotation of {image.name}"
         seen = scan(opened.image, opened.labels, codes, annotation)
-        if not len(seen.index.cells):
-            remarks.append(f"{case.name} is left out: nothing in it is annotated")
+        if not len(seen.index.tiles):
+            remarks.append(f"{image.name} is left out: nothing in it is annotated")
             continue
         if seen.nonfinite:
             remarks.append(
-                f"{case.name}: {seen.nonfinite} annotated voxels are NaN or infinite, "
+                f"{image.name}: {seen.nonfinite} annotated voxels are NaN or infinite, "
                 "and do not count"
             )
-        if not config.allow_labels and (doubt := labels.of(case.name, opened, seen)):
+        if not config.allow_labels and (doubt := labels.of(image.name, opened, seen)):
             doubts.append(doubt)
-        background = background_of(opened.image, case.name)
-        if case.background is not None:
-            level, sd = case.background
+        background = background_of(opened.image, image.name)
+        if image.background is not None:
+            level, sd = image.background
             background = Background(level, sd, background.voxels)
-        volumes.append(AnnotatedVolume(case, found.kind, opened, seen, background))
+        volumes.append(AnnotatedVolume(image, found.kind, opened, seen, background))
     if not volumes:
         message = (
             f"nothing in {name} is annotated: every voxel is 255 (ignore); annotate "
@@ -205,7 +205,7 @@ def hold_out(sources: Sequence[DataSource], config: DataConfig) -> list[DataSour
                 used[place] = volume if chosen else _divided(volume, config)
     alone = not any(source.synth for source in sources)
     if alone and all(volume.use == "training" for volume in used.values()):
-        name = next(iter(used.values())).case.name
+        name = next(iter(used.values())).image.name
         message = (
             f"nothing can be held out of {name} for validation: neurites are annotated "
             "in one place only; annotate another, or give --validation-share 0"
@@ -214,7 +214,7 @@ def hold_out(sources: Sequence[DataSource], config: DataConfig) -> list[DataSour
     decided = []
     for i, source in enumerate(sources):
         volumes = tuple(used[i, j] for j in range(len(source.volumes)))
-        notes = tuple(f"{v.case.name}: {v.note}" for v in volumes if v.note)
+        notes = tuple(f"{v.image.name}: {v.note}" for v in volumes if v.note)
         remarks = source.remarks + notes
         decided.append(replace(source, volumes=volumes, remarks=remarks))
     return decided

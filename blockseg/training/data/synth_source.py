@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from blockseg.normalization.background import Background, estimate_background
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.presets import PRESETS, preset
+from blockseg.synthetic.recent import Recent
 from blockseg.training.data.augment import Augmentation, Scale, augmented
 from blockseg.training.data.randomised import cluttered, random_params
 from blockseg.training.data.truth import truth
@@ -178,7 +178,7 @@ class SynthPatches:
         self._normalization = normalization
         self._gain = gain
         self._clip = clip
-        self._brains: OrderedDict[int, Brain] = OrderedDict()
+        self._brains: Recent[int, Brain] = Recent(LANES * WINDOW)
 
     def patch(
         self, number: int, rng: np.random.Generator
@@ -210,21 +210,21 @@ class SynthPatches:
         return series * LANES + lane
 
     def _corner(self, brain: Brain, rng: np.random.Generator) -> Zyx:
-        wanted = not brain.full and rng.uniform() >= _EMPTY_KEPT
+        neurites = not brain.full and rng.uniform() >= _EMPTY_KEPT
         for _ in range(_TRIES):
             corner = to_zyx(
                 rng.integers(0, n - self._patch + 1) for n in brain.image.shape
             )
             roi = Roi(corner, to_zyx(a + self._patch for a in corner))
             # Empty patches teach little; some of them suffice.
-            if not wanted or brain.target[roi.slices()].any():
+            if not neurites or brain.target[roi.slices()].any():
                 break
         return corner
 
     def _brain(self, number: int) -> Brain:
-        if number in self._brains:
-            self._brains.move_to_end(number)
-            return self._brains[number]
+        return self._brains.get(number, lambda: self._made(number))
+
+    def _made(self, number: int) -> Brain:
         rng = stream(self._seed, 22, number)
         least = -(-self._patch // _TILE)
         tiles = _SHAPES[int(rng.integers(len(_SHAPES)))]
@@ -234,12 +234,7 @@ class SynthPatches:
             params = cluttered(params, rng)
         shape = to_zyx(max(n, least) * _TILE for n in tiles)
         seed = ((self._seed + 1) << 32) + number
-        step = _step(self._kind, rng)
-        brain = make_brain(shape, params, seed, full=full, step=step)
-        self._brains[number] = brain
-        while len(self._brains) > LANES * WINDOW:
-            self._brains.popitem(last=False)
-        return brain
+        return make_brain(shape, params, seed, full=full, step=_step(self._kind, rng))
 
     def _blank(
         self, rng: np.random.Generator
@@ -250,9 +245,6 @@ class SynthPatches:
         shape = (self._patch,) * 3
         image = np.full(shape, np.clip(value, *self._clip), np.float32)
         return image, np.zeros(shape, np.uint8)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_brains": OrderedDict()}
 
 
 def _params(kind: str, rng: np.random.Generator) -> SynthParams:

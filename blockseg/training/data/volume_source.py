@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import Affine
     from blockseg.training.data.annotated_volumes import LabelledImage
-    from blockseg.training.data.scan import CellIndex
+    from blockseg.training.data.scan import AnnotationIndex
 
-__all__ = ["OpenCase", "TrainingRegion", "VolumePatches"]
+__all__ = ["OpenAnnotation", "TrainingRegion", "VolumePatches"]
 
 _HELD = 2**28  # bytes of small volumes that a process keeps decoded
 
@@ -35,13 +35,13 @@ _HELD = 2**28  # bytes of small volumes that a process keeps decoded
 class TrainingRegion:
     """The part of an annotated volume that training may read."""
 
-    case: LabelledImage
+    image: LabelledImage
     """The volume."""
 
     domain: Roi
     """No voxel outside of it is read."""
 
-    index: CellIndex
+    index: AnnotationIndex
     """Index of the annotation in the domain."""
 
     affine: Affine
@@ -51,23 +51,23 @@ class TrainingRegion:
     """Scale that augmentation needs to know."""
 
 
-class OpenCase:
+class OpenAnnotation:
     """An annotated volume, open for reading.
 
     Parameters
     ----------
-    case
+    image
         The volume.
     codes
         What the values of the annotation mean.
     """
 
-    def __init__(self, case: LabelledImage, codes: LabelCodes) -> None:
-        self.image: Volume = open_volume(case.image)
-        self.labels: Volume = open_volume(case.labels)
+    def __init__(self, image: LabelledImage, codes: LabelCodes) -> None:
+        self.image: Volume = open_volume(image.image)
+        self.labels: Volume = open_volume(image.labels)
         self._codes = codes
 
-    def held(self) -> OpenCase:
+    def held(self) -> OpenAnnotation:
         """Decode all of it once, and keep it in memory."""
         self.image, self.labels = _held(self.image), _held(self.labels)
         return self
@@ -157,7 +157,7 @@ class VolumePatches:
         self._any = range(len(self._regions))
         holding = [n for n in self._any if self._samplers[n].has_neurites]
         self._holding = holding or self._any
-        self._opened: dict[int, OpenCase] = {}
+        self._opened: dict[int, OpenAnnotation] = {}
         self._held = 0
         self._process = os.getpid()
 
@@ -191,12 +191,12 @@ class VolumePatches:
         )
         return np.clip(image, *self._clip), ringed(target) if self._ring else target
 
-    def _open(self, number: int) -> OpenCase:
+    def _open(self, number: int) -> OpenAnnotation:
         if self._process != os.getpid():  # files do not survive a fork
             self._process, self._held = os.getpid(), 0
             self._opened.clear()
         if number not in self._opened:
-            opened = OpenCase(self._regions[number].case, self._codes)
+            opened = OpenAnnotation(self._regions[number].image, self._codes)
             volumes = (opened.image, opened.labels)
             size = sum(Roi.whole(v.shape).size * v.dtype.itemsize for v in volumes)
             if self._held + size <= _HELD:
@@ -205,7 +205,7 @@ class VolumePatches:
             self._opened[number] = opened
         return self._opened[number]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> object:
         return {**self.__dict__, "_opened": {}, "_held": 0}
 
 

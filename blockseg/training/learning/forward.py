@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
     from blockseg.networks.base import Network
 
-__all__ = ["training_heads", "training_logits"]
+__all__ = ["training_heads"]
 
 
 def training_heads(network: Network, x: Tensor) -> tuple[Tensor, ...]:
@@ -47,11 +45,6 @@ def training_heads(network: Network, x: Tensor) -> tuple[Tensor, ...]:
         _head(network.head01, x01),
         _head(network.head02, x02),
     )
-
-
-def training_logits(network: Network, x: Tensor) -> Tensor:
-    """Return what ``network(x)`` returns: the sum of :func:`training_heads`."""
-    return reduce(add, training_heads(network, x))
 
 
 def _head(head: nn.Conv3d, x: Tensor) -> Tensor:

@@ -26,16 +26,16 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    wanted = threading.Event()
+    asked = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:
-        if wanted.is_set():
+        if asked.is_set():
             raise KeyboardInterrupt
-        wanted.set()
+        asked.set()
 
     before = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
-        yield wanted.is_set
+        yield asked.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

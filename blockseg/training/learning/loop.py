@@ -14,17 +14,17 @@ from blockseg.training.learning.distributed import ProcessGroup
 from blockseg.training.learning.interrupt import interrupts
 from blockseg.training.learning.session import Session
 from blockseg.training.learning.trainer import Trainer
-from blockseg.training.reports.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.config import TrainingConfig
     from blockseg.training.data.data import TrainingData
     from blockseg.training.events import OnTrainingEvent, TrainingResult
     from blockseg.training.folder import RunFolder
-    from blockseg.training.learning.trainer import Loss
+    from blockseg.training.learning.losses import Loss
+    from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["train"]
 
@@ -37,7 +37,7 @@ def train(
     folder: RunFolder,
     *,
     ranks: ProcessGroup | None = None,
-    watcher: Watcher | None = None,
+    watchers: Sequence[Watcher] = (),
     on_event: OnTrainingEvent = ignore,
 ) -> TrainingResult:
     """Train a network, or go on from the checkpoint in ``folder``.
@@ -59,7 +59,7 @@ def train(
         Takes checkpoint, weights and log.
     ranks
         Processes that train together; this one alone if not given.
-    watcher
+    watchers
         Told what is found, in the first process.
     on_event
         Told what happens, in the first process, in this thread.
@@ -89,7 +89,7 @@ def train(
         config,
         folder,
         ranks,
-        watcher or Watcher(),
+        watchers,
         on_event if ranks.first else ignore,
     )
     try:
@@ -97,7 +97,8 @@ def train(
         with interrupts() as interrupted:
             _run(training, interrupted)
         result = training.result(complete=True, stopped=training.state.ended or "")
-        training.watcher.ended(training.rows, result)
+        for watcher in watchers:
+            watcher.ended(training.rows, result)
     except NoSpaceError as error:
         return training.result(complete=False, stopped=str(error))
     except TrainingError as error:
@@ -149,8 +150,8 @@ def _run(training: Session, interrupted: Callable[[], bool]) -> None:
                 stop = False
                 share = before if config.seconds is not None else share
             else:
-                share, wanted = ranks.agree(share, float(stop))
-                stop = wanted > 0
+                share, asked = ranks.agree(share, float(stop))
+                stop = asked > 0
         if config.validates(step, before, share):
             training.validate()
             _end_if_due(training, share)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from blockseg.training.checkpoint import Checkpoint, load_checkpoint
+from blockseg.training.checkpoint import Checkpoint, Standing, load_checkpoint
 from blockseg.training.events import Progress, Saved, TrainingResult, Validated
 from blockseg.training.history import Row
 from blockseg.training.learning.validation import VolumeScore, together, validate
@@ -17,12 +17,16 @@ from blockseg.training.learning.validation import VolumeScore, together, validat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from blockseg.training.config import TrainingConfig
-    from blockseg.training.data.data import TrainingData
+    from blockseg.training.data.data import TrainingData, ValidationVolume
     from blockseg.training.events import OnTrainingEvent
     from blockseg.training.folder import RunFolder
     from blockseg.training.learning.distributed import ProcessGroup
-    from blockseg.training.learning.trainer import Loss, Trainer
+    from blockseg.training.learning.losses import Loss
+    from blockseg.training.learning.trainer import Trainer
     from blockseg.training.reports.watcher import Watcher
 
 __all__ = ["Session"]
@@ -47,9 +51,9 @@ class Session:
 
     Parameters
     ----------
-    learner
+    trainer
         Network and optimiser.
-    data, loss, config, folder, ranks, watcher, on_event
+    data, loss, config, folder, ranks, watchers, on_event
         Those of :func:`blockseg.training.learning.loop.train`.
     """
 
@@ -61,13 +65,14 @@ class Session:
         config: TrainingConfig,
         folder: RunFolder,
         ranks: ProcessGroup,
-        watcher: Watcher,
+        watchers: Sequence[Watcher],
         on_event: OnTrainingEvent,
     ) -> None:
         self.trainer, self.data, self.loss = trainer, data, loss
         self.config, self.folder, self.ranks = config, folder, ranks
-        self.watcher, self.tell = watcher, on_event
-        self.state = Checkpoint(0, 0.0, {}, torch.get_rng_state())
+        self.watchers, self.tell = watchers, on_event
+        self.voxels = 0  # of a patch
+        self.state = Standing()
         self.rows: list[Row] = []
         self.clock = _Clock(time.monotonic(), 0.0)
         self.saved_at = time.monotonic()
@@ -81,8 +86,7 @@ class Session:
             torch.set_rng_state(found.random)
             self.rows = list(found.rows)
             self.clock = _Clock(time.monotonic(), found.seconds)
-            self.state = found
-        self.state = replace(self.state, learner={}, rows=())
+            self.state = found.standing
         if self.ranks.first:
             self.folder.write_log(self.rows)
 
@@ -95,7 +99,7 @@ class Session:
         if not self.ranks.first:
             return
         self.trainer.check()
-        checkpoint = replace(
+        checkpoint = Checkpoint(
             self.state,
             seconds=self.clock(),
             learner=self.trainer.state(),
@@ -127,7 +131,8 @@ class Session:
         if not self.ranks.first:
             return
         self.folder.append_log(row)
-        self.watcher.row(row)
+        for watcher in self.watchers:
+            watcher.row(row)
         if loss is not None:
             self._tell_progress(loss)
         if scores:
@@ -141,13 +146,14 @@ class Session:
                 self.trainer.mean,
                 self.data.validation,
                 self.loss,
-                on_volume=self.watcher.volume,
+                on_volume=self._show,
             )
         self.log(scores=scores)
         if self.ranks.first and scores:
             if self.rows[-1].improved:
                 self.folder.save_best(self.trainer.mean, self.state.step)
-            self.watcher.validated(self.rows, scores)
+            for watcher in self.watchers:
+                watcher.validated(self.rows, scores)
 
     def result(self, *, complete: bool, stopped: str) -> TrainingResult:
         """Return how the training ended."""
@@ -162,6 +168,10 @@ class Session:
             best_step=state.best_step,
             best_f1=None if state.best_step is None else state.best_f1,
         )
+
+    def _show(self, volume: ValidationVolume, probability: NDArray[np.float32]) -> None:
+        for watcher in self.watchers:
+            watcher.volume(volume, probability)
 
     def _judged(self, row: Row, scores: Sequence[VolumeScore]) -> Row:
         total = together(scores)
@@ -206,9 +216,6 @@ class Session:
                 (1 - share) * gone / (share - before) if share > before else None,
             )
         )
-
-    voxels = 0
-    """Voxels of a patch."""
 
     def _tell_scores(self, row: Row) -> None:
         self.tell(

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from blockseg.core.errors import ConfigError, TrainingError
+from blockseg.training.checkpoint import LearnerState
 from blockseg.training.learning.forward import training_heads
 from blockseg.training.learning.optimiser import make_optimiser, set_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.config import TrainingConfig
     from blockseg.training.learning.distributed import ProcessGroup
+    from blockseg.training.learning.losses import Loss
 
-__all__ = ["Loss", "Trainer", "arithmetic"]
-
-Loss: TypeAlias = "Callable[[tuple[Tensor, ...], Tensor], Tensor]"
-"""Takes the heads' logits and the target, each (batch, 1, z, y, x)."""
+__all__ = ["Trainer", "arithmetic"]
 
 _HOPELESS = 50  # skipped steps in a row: halving the scale that often left nothing
 _TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -179,29 +176,29 @@ class Trainer:
         """Raise TrainingError where :meth:`take_loss` would; change nothing."""
         _refuse_nonfinite(torch.stack([self._sum, self._norms]))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> LearnerState:
         """Return all that a later process needs to go on exactly here."""
-        return {
-            "network": self.network.state_dict(),
-            "mean": self.mean.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "skipped": self.skipped,
-            "skipped_in_a_row": self._skipped_in_a_row,
-            "rate": self.rate,
-            "sums": [self._sum.item(), self._norms.item(), self._steps],
-        }
+        return LearnerState(
+            network=self.network.state_dict(),
+            mean=self.mean.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            scaler=self._scaler.state_dict(),
+            skipped=self.skipped,
+            skipped_in_a_row=self._skipped_in_a_row,
+            rate=self.rate,
+            sums=(self._sum.item(), self._norms.item(), self._steps),
+        )
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: LearnerState) -> None:
         """Go on from a :meth:`state`."""
-        self.network.load_state_dict(state["network"])
-        self.mean.load_state_dict(state["mean"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
-        self.skipped = state["skipped"]
-        self._skipped_in_a_row = state["skipped_in_a_row"]
-        self.rate = state["rate"]
-        total, norms, self._steps = state["sums"]
+        self.network.load_state_dict(state.network)
+        self.mean.load_state_dict(state.mean)
+        self.optimiser.load_state_dict(state.optimiser)
+        self._scaler.load_state_dict(state.scaler)
+        self.skipped = state.skipped
+        self._skipped_in_a_row = state.skipped_in_a_row
+        self.rate = state.rate
+        total, norms, self._steps = state.sums
         self._sum.fill_(total)
         self._norms.fill_(norms)
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.networks.registry import Network
+    from blockseg.networks.base import Network
     from blockseg.training.data.data import ValidationVolume
-    from blockseg.training.learning.trainer import Loss
+    from blockseg.training.learning.losses import Loss
 
 __all__ = ["VolumeScore", "predicted", "together", "validate"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from blockseg.io.output.atomic_files import replace_file
 from blockseg.training.data.examples import Example, make_example
-from blockseg.training.files import replace_file
 from blockseg.training.learning.validation import VolumeScore, together
 from blockseg.training.reports.charts import Curve, chart
 from blockseg.training.reports.watcher import Watcher

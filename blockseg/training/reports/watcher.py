@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from blockseg.training.history import Row
     from blockseg.training.learning.validation import VolumeScore
 
-__all__ = ["Watcher", "Watchers"]
+__all__ = ["Watcher"]
 
 
 class Watcher:
@@ -34,32 +34,3 @@ class Watcher:
 
     def ended(self, rows: Sequence[Row], result: TrainingResult) -> None:
         """Take the end."""
-
-
-class Watchers(Watcher):
-    """Several as one."""
-
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers = tuple(watchers)
-
-    def row(self, row: Row) -> None:
-        """Tell all."""
-        for watcher in self._watchers:
-            watcher.row(row)
-
-    def volume(
-        self, volume: ValidationVolume, probability: NDArray[np.float32]
-    ) -> None:
-        """Tell all."""
-        for watcher in self._watchers:
-            watcher.volume(volume, probability)
-
-    def validated(self, rows: Sequence[Row], scores: Sequence[VolumeScore]) -> None:
-        """Tell all."""
-        for watcher in self._watchers:
-            watcher.validated(rows, scores)
-
-    def ended(self, rows: Sequence[Row], result: TrainingResult) -> None:
-        """Tell all."""
-        for watcher in self._watchers:
-            watcher.ended(rows, result)

@@ -5,11 +5,13 @@ import torch
 from torch.nn import functional
 
 from blockseg.core.errors import ConfigError
+from blockseg.networks.base import Network
 from blockseg.networks.convolution import convolution_for
 from blockseg.networks.layers import Convolution
-from blockseg.networks.receptive_field import FIELDS, reach
-from blockseg.networks.registry import ARCHITECTURES, Network, build
-from blockseg.networks.weights import WeightsInfo, load_weights, save_weights
+from blockseg.networks.receptive_field import ARCHITECTURES, FIELDS, reach
+from blockseg.networks.registry import build
+from blockseg.networks.weights import load_weights, save_weights
+from blockseg.networks.weights_info import WeightsInfo
 
 OTHERS = tuple(name for name in ARCHITECTURES if name != "sdasn")
 

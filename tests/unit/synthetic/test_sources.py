@@ -1,4 +1,4 @@
-"""Brains of any size: neurites drawn cell by cell, fields drawn where needed."""
+"""Brains of any size: neurites drawn site by site, fields drawn where needed."""
 
 import pickle
 from dataclasses import replace
@@ -25,8 +25,8 @@ PARAMS = replace(
 
 
 def _brain(seed: int = 1) -> SyntheticBrain:
-    cells = TiledNeurites(SHAPE, PARAMS, seed, cell=32)
-    return SyntheticBrain(SHAPE, PARAMS, seed, neurites=cells)
+    sites = TiledNeurites(SHAPE, PARAMS, seed, site=32)
+    return SyntheticBrain(SHAPE, PARAMS, seed, neurites=sites)
 
 
 def test_a_region_of_a_brain_of_cells_equals_the_crop_of_the_whole() -> None:
@@ -41,8 +41,8 @@ def test_a_region_of_a_brain_of_cells_equals_the_crop_of_the_whole() -> None:
 
 def test_ids_of_cells_are_ascending_unique_and_belong_to_one_cell() -> None:
     brain = _brain()
-    cells = brain.neurites
-    owned = [next(cells.owned(unit.index)) for unit in cells.units]
+    sites = brain.neurites
+    owned = [next(sites.owned(unit.index)) for unit in sites.units]
     numbers = np.concatenate([part.branches.number for part in owned])
     assert (np.diff(numbers.astype(np.int64)) > 0).all()
     labels = [set(part.neurons()) for part in owned]
@@ -52,8 +52,8 @@ def test_ids_of_cells_are_ascending_unique_and_belong_to_one_cell() -> None:
 
 
 def test_no_neurite_of_a_cell_reaches_beyond_the_next() -> None:
-    cells = TiledNeurites((320, 320, 320), PARAMS, 1, cell=64)
-    tracing = next(cells.owned((2, 2, 2)))
+    sites = TiledNeurites((320, 320, 320), PARAMS, 1, site=64)
+    tracing = next(sites.owned((2, 2, 2)))
     points = tracing.points.position
     assert len(points) > 1000
     assert points.min() > 64
@@ -61,11 +61,11 @@ def test_no_neurite_of_a_cell_reaches_beyond_the_next() -> None:
 
 
 def test_cells_come_back_from_a_pickle_the_same() -> None:
-    cells = TiledNeurites(SHAPE, PARAMS, 1, cell=32)
-    again = pickle.loads(pickle.dumps(cells))
+    sites = TiledNeurites(SHAPE, PARAMS, 1, site=32)
+    again = pickle.loads(pickle.dumps(sites))
     roi = Roi((0, 0, 0), (20, 20, 20))
     np.testing.assert_array_equal(
-        cells.near(roi, 5).points.position, again.near(roi, 5).points.position
+        sites.near(roi, 5).points.position, again.near(roi, 5).points.position
     )
 
 

@@ -59,7 +59,7 @@ class Tiny:
 
     path: Path
 
-    def __call__(self, patches=None, *, volumes=2, watcher=None, on_event=None, **how):
+    def __call__(self, patches=None, *, volumes=2, watchers=(), on_event=None, **how):
         self.path.mkdir(exist_ok=True)
         torch.manual_seed(3)
         usual = {"steps": 12, "batch": 1, "rate": 0.02, "threads": 1, "log_every": 3}
@@ -69,7 +69,7 @@ class Tiny:
             make_loss(LossConfig()),
             TrainingConfig(**{**usual, "validate_every": 4, **how}),
             self.folder,
-            watcher=watcher,
+            watchers=watchers,
             on_event=on_event or ignore,
         )
 

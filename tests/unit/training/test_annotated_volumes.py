@@ -10,7 +10,7 @@ import tifffile
 import zarr
 
 from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
-from blockseg.training.data.annotated_volumes import find_cases
+from blockseg.training.data.annotated_volumes import find_annotated
 
 
 def put(file: Path, shape: tuple[int, ...] = (4, 5, 6), dtype: str = "uint16") -> None:
@@ -40,7 +40,7 @@ def zarr_image(root: Path, *labels: str) -> Path:
 
 def refused(source: Path, kind: type[BlocksegError] = VolumeError) -> str:
     with pytest.raises(kind) as caught:
-        find_cases(str(source))
+        find_annotated(str(source))
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -51,14 +51,14 @@ def test_images_and_labels_are_matched_by_stem(tmp_path: Path) -> None:
     put(tmp_path / "image" / "c.TIFF")
     put(tmp_path / "label" / "c.tif")
     (tmp_path / "image" / "notes.txt").write_text("no image")
-    found = find_cases(str(tmp_path))
-    assert [case.name for case in found.cases] == [
+    found = find_annotated(str(tmp_path))
+    assert [labelled.name for labelled in found.images] == [
         f"{tmp_path.name}/{n}" for n in "abc"
     ]
     assert found.kind == "folder"
-    assert found.cases[2].image.uri.endswith("c.TIFF")
-    assert found.cases[2].labels.uri.endswith("label/c.tif")
-    assert found.cases[0].shape == (4, 5, 6)
+    assert found.images[2].image.uri.endswith("c.TIFF")
+    assert found.images[2].labels.uri.endswith("label/c.tif")
+    assert found.images[0].shape == (4, 5, 6)
 
 
 @pytest.mark.parametrize(("alone", "missing"), [("image", "label"), ("label", "image")])
@@ -100,18 +100,18 @@ def test_a_folder_of_stacks_without_the_layout_is_told_it(tmp_path: Path) -> Non
 
 
 def test_the_only_label_image_of_a_zarr_needs_no_choice(tmp_path: Path) -> None:
-    (case,) = find_cases(str(zarr_image(tmp_path / "a.zarr", "axons"))).cases
-    assert case.labels.path == "labels/axons/0"
-    assert case.image.path == "0"
+    (labelled,) = find_annotated(str(zarr_image(tmp_path / "a.zarr", "axons"))).images
+    assert labelled.labels.path == "labels/axons/0"
+    assert labelled.image.path == "0"
 
 
 def test_several_label_images_need_a_choice_that_exists(tmp_path: Path) -> None:
     image = zarr_image(tmp_path / "a.zarr", "axons", "cells")
     assert "axons, cells; choose one with --label-name" in refused(image, ConfigError)
-    (case,) = find_cases(str(image), "cells").cases
-    assert case.labels.path == "labels/cells/0"
+    (labelled,) = find_annotated(str(image), "cells").images
+    assert labelled.labels.path == "labels/cells/0"
     with pytest.raises(ConfigError, match="no labels 'axon'"):
-        find_cases(str(image), "axon")
+        find_annotated(str(image), "axon")
 
 
 def test_a_zarr_without_labels_is_refused(tmp_path: Path) -> None:
@@ -143,18 +143,18 @@ def test_picks_without_an_annotation_are_counted_and_not_used(
     else:
         content = rows if form == "list" else {"picks": rows, "licence": "CC0"}
         (tmp_path / "manifest.json").write_text(json.dumps(content))
-    found = find_cases(str(tmp_path))
-    assert [case.name for case in found.cases] == [f"{tmp_path.name}/a"]
+    found = find_annotated(str(tmp_path))
+    assert [labelled.name for labelled in found.images] == [f"{tmp_path.name}/a"]
     assert found.unlabelled == 1
-    assert found.cases[0].background == (150.5, 4.0)
-    assert found.cases[0].licence == ("CC0" if form == "json" else "")
+    assert found.images[0].background == (150.5, 4.0)
+    assert found.images[0].licence == ("CC0" if form == "json" else "")
 
 
 def test_a_manifest_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
     text = "name,background_level,background_sd\na,150.5,4\n"
     (folder(tmp_path, "a") / "manifest.csv").write_text(text, encoding="utf-8-sig")
-    (case,) = find_cases(str(tmp_path)).cases
-    assert case.background == (150.5, 4.0)
+    (labelled,) = find_annotated(str(tmp_path)).images
+    assert labelled.background == (150.5, 4.0)
 
 
 BAD_BACKGROUND = '[{"name": "a", "background_level": 1, "background_sd": 0}]'

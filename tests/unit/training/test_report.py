@@ -13,7 +13,6 @@ from blockseg.training.history import Row, as_csv
 from blockseg.training.reports.charts import Curve, chart
 from blockseg.training.reports.html import Report, ReportFacts
 from blockseg.training.reports.tensorboard import TensorBoard
-from blockseg.training.reports.watcher import Watcher, Watchers
 
 FACTS = ReportFacts(
     title="mine & <yours>",
@@ -31,9 +30,8 @@ def reported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reported")
     run = Tiny(folder / "run")
     run.path.mkdir()
-    watchers: list[Watcher] = [Report(run.folder.report, FACTS)]
-    watchers.append(TensorBoard(run.folder.tensorboard, 0))
-    run(watcher=Watchers(watchers))
+    page = Report(run.folder.report, FACTS)
+    run(watchers=(page, TensorBoard(run.folder.tensorboard, 0)))
     return run
 
 

@@ -6,7 +6,6 @@ import torch
 
 from blockseg.core.geometry import Roi
 from blockseg.core.labels import IGNORE
-from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
@@ -14,7 +13,6 @@ from blockseg.synthetic.params import Morphology
 from blockseg.synthetic.presets import preset
 from blockseg.training.data.randomised import cluttered, random_params
 from blockseg.training.data.truth import truth
-from blockseg.training.learning.evaluation import probability, score_brain
 from blockseg.training.learning.losses import bce_dice
 
 INFO = WeightsInfo(name="test", gain=1.0, width=2)
@@ -55,33 +53,6 @@ def test_ignored_voxels_do_not_move_the_network() -> None:
     assert logits.grad is not None
     assert (logits.grad[0, 0, 0] > 0).all()
     assert (logits.grad[0, 0, 1] == 0).all()
-
-
-def test_a_brain_is_scored_by_what_is_found_near_its_truth() -> None:
-    dense = replace(
-        preset("lightsheet"), morphology=Morphology(neurons=0, axon_density=2100)
-    )
-    network = SDASN(2).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.zero_()
-        network.head02.bias.fill_(-9.0)  # type: ignore[union-attr]
-    brain = SyntheticBrain((32, 64, 64), dense, 3)
-    nothing = score_brain(network, INFO, brain)
-    assert nothing.agreement.predicted == nothing.agreement.found == 0
-    assert nothing.agreement.true > 0
-    assert nothing.stored == nothing.components == 0
-    with torch.no_grad():
-        network.head02.bias.fill_(9.0)  # type: ignore[union-attr]
-    everything = score_brain(network, INFO, brain)
-    assert everything.agreement.recall == 1
-    assert everything.agreement.precision < 0.5
-    assert everything.stored == everything.voxels == 32 * 64 * 64
-
-
-def test_probability_pads_shapes_that_are_no_multiples_of_four() -> None:
-    image = SyntheticBrain((18, 21, 23), "clean", 1).image(Roi.whole((18, 21, 23)))
-    assert probability(SDASN(2).eval(), image, INFO).shape == image.shape
 
 
 def test_a_cluttered_brain_has_far_more_spots_and_half_have_no_neurites() -> None:

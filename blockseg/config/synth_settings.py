@@ -1,0 +1,49 @@
+"""Settings of a synthetic brain, typed and checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blockseg.config.declare import option, readers
+from blockseg.config.merging import merged
+from blockseg.config.values import parse_int, parse_shape, parse_text, parse_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blockseg.core.geometry import Zyx
+
+__all__ = ["SynthSettings", "synth_settings_from"]
+
+
+@dataclass(frozen=True, slots=True)
+class SynthSettings:
+    """Settings that decide which brain ``blockseg synth`` makes."""
+
+    shape: Zyx = option(
+        (384, 512, 512), parse_shape, "In voxels.", metavar="Z,Y,X", unit="voxels"
+    )
+    """Voxels along (z, y, x)."""
+
+    preset: str = option(
+        "fmost", parse_text, "fmost, lightsheet or clean.", metavar="TEXT"
+    )
+    """Kind of brain."""
+
+    seed: int = option(0, parse_int(0), "Which one of its kind. [0]", metavar="N")
+    """Which one of its kind."""
+
+    swc: tuple[str, ...] = option(
+        (),
+        parse_texts,
+        "Place these real neurons (in µm) instead of procedural ones; repeatable.",
+        metavar="FILE|FOLDER",
+        several=True,
+    )
+    """Files and folders of reconstructed neurons to place; procedural ones if empty."""
+
+
+def synth_settings_from(*layers: Mapping[str, Any]) -> SynthSettings:
+    """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
+    return SynthSettings(**merged(layers, readers(SynthSettings), SynthSettings))
