@@ -25,12 +25,11 @@ def plan(
     **options: Any,
 ) -> None:
     """Say what `blockseg run` with the same arguments would take; write nothing."""
-    from blockseg.segmentation.forecast import forecast_to_plain
     from blockseg.segmentation.forecast import plan as foresee
 
     found = foresee(source, out, settings_of(config, options))
     if as_json:
-        click.echo(json.dumps(forecast_to_plain(found), indent=2))
+        click.echo(json.dumps(found.to_plain(), indent=2))
         return
     for line in found.lines():
         click.echo(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blockseg.blockwise.block_holes import hole_lines
-from blockseg.blockwise.record.skipping import outcome_to_plain, sparse_lines
+from blockseg.blockwise.record.skipping import sparse_lines
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
@@ -60,7 +60,8 @@ def print_result(result: JobResult) -> None:
 def result_as_json(result: JobResult) -> dict[str, Any]:
     """Return the outcome for a machine."""
     data = asdict(result)
-    data |= {"out": str(result.out), "sparse": outcome_to_plain(result.sparse)}
+    sparse = None if result.sparse is None else result.sparse.to_plain()
+    data |= {"out": str(result.out), "sparse": sparse}
     return {"event": "result", "complete": result.complete, **data}
 
 

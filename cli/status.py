@@ -19,12 +19,13 @@ _SHOWN = 10
 def status(out: str, as_json: bool, tracebacks: bool) -> None:
     """Show how far the run of OUT is, also while it runs."""
     from blockseg.blockwise.block_holes import hole_lines
-    from blockseg.blockwise.record.skipping import outcome_to_plain, sparse_lines
+    from blockseg.blockwise.record.skipping import sparse_lines
     from blockseg.blockwise.status import status as look
 
     found = look(out)
     if as_json:
-        plain = asdict(found) | {"sparse": outcome_to_plain(found.sparse)}
+        sparse = None if found.sparse is None else found.sparse.to_plain()
+        plain = asdict(found) | {"sparse": sparse}
         click.echo(json.dumps(plain, indent=2))
         return
     click.echo(f"{found.out}: {found.state}")

@@ -16,7 +16,7 @@ from blockseg.blockwise.job import Failure, JobResult, Totals
 from blockseg.blockwise.output_lock import locked_output
 from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.record import now, session
-from blockseg.blockwise.record.skipping import outcome_to_plain, sparse_outcome
+from blockseg.blockwise.record.skipping import sparse_outcome
 from blockseg.blockwise.sources.damage import METADATA
 from blockseg.blockwise.sources.repair import try_again
 from blockseg.blockwise.sources.watch import replaced_before
@@ -225,7 +225,7 @@ class _Session:
             this["seconds"] = round(result.seconds, 3)
             this["blocks_done"] = result.done
             if result.sparse is not None:
-                this["sparse"] = outcome_to_plain(result.sparse)
+                this["sparse"] = result.sparse.to_plain()
             this["totals"] = result.totals
             if result.holes is not None:
                 this["holes"] = asdict(result.holes)

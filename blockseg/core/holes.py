@@ -49,7 +49,7 @@ class HoleRule:
             found &= np.isfinite(grey)
         return found
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the rule as JSON values."""
         return {**asdict(self), "usual": list(self.usual)}
 

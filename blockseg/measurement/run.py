@@ -128,7 +128,7 @@ class MeasurementDecisions:
 
     def to_plain(self) -> dict[str, Any]:
         """Return them as JSON values."""
-        holes = None if self.holes is None else self.holes.plain()
+        holes = None if self.holes is None else self.holes.to_plain()
         return {"block": list(self.block), "holes": holes}
 
 

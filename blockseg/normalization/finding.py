@@ -11,7 +11,7 @@ from blockseg.normalization.background import Background
 if TYPE_CHECKING:
     from blockseg.normalization.background_field import BackgroundField
 
-__all__ = ["BackgroundFinding", "FieldSummary", "finding_from", "finding_to_plain"]
+__all__ = ["BackgroundFinding", "FieldSummary", "finding_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,19 @@ class BackgroundFinding:
     field: FieldSummary | None = None
     """Background as a field; None where one level and one SD serve."""
 
-
-def finding_to_plain(found: BackgroundFinding) -> dict[str, Any]:
-    """Return a finding as JSON values."""
-    plain: dict[str, Any] = {"kind": found.kind}
-    if found.estimate is None:
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        plain: dict[str, Any] = {"kind": self.kind}
+        if self.estimate is None:
+            return plain
+        plain |= asdict(self.estimate)
+        limit = self.saturation
+        plain["saturation"] = limit if math.isfinite(limit) else None
+        plain["unreadable"] = [list(sample) for sample in self.unreadable]
+        if self.field is not None:
+            low_high = {"level": list(self.field.level), "sd": list(self.field.sd)}
+            plain["field"] = asdict(self.field) | low_high
         return plain
-    plain |= asdict(found.estimate)
-    limit = found.saturation
-    plain["saturation"] = limit if math.isfinite(limit) else None
-    plain["unreadable"] = [list(sample) for sample in found.unreadable]
-    if found.field is not None:
-        low_high = {"level": list(found.field.level), "sd": list(found.field.sd)}
-        plain["field"] = asdict(found.field) | low_high
-    return plain
 
 
 def finding_from(data: dict[str, Any]) -> BackgroundFinding:

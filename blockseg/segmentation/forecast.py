@@ -15,7 +15,6 @@ from blockseg.blockwise.planning.resources import (
     plan_resources,
     planned_decoding,
 )
-from blockseg.blockwise.planning.sparse_plan import sparse_summary
 from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["Forecast", "forecast_to_plain", "plan", "work_over_one_pass"]
+__all__ = ["Forecast", "plan", "work_over_one_pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,11 @@ class Forecast:
     remarks: tuple[str, ...] = ()
     """Remarks on the source, a line each."""
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        sparse = None if self.sparse is None else self.sparse.summary()
+        return asdict(self) | {"sparse": sparse}
+
     def lines(self) -> list[str]:
         """Return the forecast for a human."""
         what = "mask" if self.sparse is None else "mask or the tissue"
@@ -155,12 +159,6 @@ class Forecast:
                 f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
             )
         return lines
-
-
-def forecast_to_plain(found: Forecast) -> dict[str, Any]:
-    """Return a forecast as JSON values."""
-    sparse = None if found.sparse is None else sparse_summary(found.sparse)
-    return asdict(found) | {"sparse": sparse}
 
 
 def plan(

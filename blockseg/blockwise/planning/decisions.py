@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from blockseg.blockwise.planning.engine_trials import (
     EngineTrials,
     trials_from,
-    trials_to_plain,
 )
 from blockseg.blockwise.planning.sparse_plan import (
     SparsePlan,
     sparse_from,
-    sparse_to_plain,
 )
 from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.holes import HoleRule
@@ -22,7 +20,6 @@ from blockseg.normalization.background_field import field_from, field_to_plain
 from blockseg.normalization.finding import (
     BackgroundFinding,
     finding_from,
-    finding_to_plain,
 )
 
 if TYPE_CHECKING:
@@ -121,13 +118,13 @@ class Decisions:
             "offset": whole.offset,
             "scale": whole.scale,
             "clip": [whole.low, whole.high],
-            "background": finding_to_plain(self.background),
+            "background": self.background.to_plain(),
             "field": None if field is None else field_to_plain(field),
             "empty": self.empty,
             "note": self.note,
-            "sparse": None if sparse is None else sparse_to_plain(sparse),
-            "trial": None if trial is None else trials_to_plain(trial),
-            "holes": None if holes is None else holes.plain(),
+            "sparse": None if sparse is None else sparse.to_plain(),
+            "trial": None if trial is None else trial.to_plain(),
+            "holes": None if holes is None else holes.to_plain(),
         }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.engine_evaluation import EngineEvaluation
 
-__all__ = ["EngineTrials", "trials_from", "trials_to_plain"]
+__all__ = ["EngineTrials", "trials_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,14 @@ class EngineTrials:
             f"{one.backend} {one.precision}: {one.why_not}" for one in self.tried
         )
 
-
-def trials_to_plain(trials: EngineTrials) -> dict[str, Any]:
-    """Return trials as JSON values."""
-    return {
-        "devices": list(trials.devices),
-        "windows": [[list(roi.start), list(roi.stop)] for roi in trials.windows],
-        "tried": [asdict(one) | {"window": list(one.window)} for one in trials.tried],
-        "spare": [list(engine) for engine in trials.spare],
-    }
+    def to_plain(self) -> dict[str, Any]:
+        """Return them as JSON values."""
+        return {
+            "devices": list(self.devices),
+            "windows": [[list(roi.start), list(roi.stop)] for roi in self.windows],
+            "tried": [asdict(one) | {"window": list(one.window)} for one in self.tried],
+            "spare": [list(engine) for engine in self.spare],
+        }
 
 
 def trials_from(data: dict[str, Any]) -> EngineTrials:

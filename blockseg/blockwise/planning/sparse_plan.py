@@ -8,7 +8,11 @@ from typing import Any
 from blockseg.core.cubes import CubeMask, SkipCriteria
 from blockseg.core.geometry import to_zyx
 
-__all__ = ["SparsePlan", "sparse_from", "sparse_summary", "sparse_to_plain"]
+__all__ = ["SparsePlan", "sparse_from"]
+
+
+_KEYS = {"threshold": "bound"}
+"""Keys in JSON that are not the fields' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +85,13 @@ class SparsePlan:
             self.edge, self.threshold, self.tissue, self.tile or self.edge
         )
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
-_KEYS = {"threshold": "bound"}
-"""Keys in JSON that are not the fields' names."""
-
-
-def sparse_to_plain(plan: SparsePlan) -> dict[str, Any]:
-    """Return a plan as JSON values."""
-    return {_KEYS.get(name, name): value for name, value in asdict(plan).items()}
-
-
-def sparse_summary(plan: SparsePlan) -> dict[str, Any]:
-    """Return the same without the mask of the tissue, which says nothing to a reader."""
-    return {k: value for k, value in sparse_to_plain(plan).items() if k != "tissue"}
+    def summary(self) -> dict[str, Any]:
+        """Return the same without the mask of the tissue, which says nothing to a reader."""
+        return {k: value for k, value in self.to_plain().items() if k != "tissue"}
 
 
 def sparse_from(data: dict[str, Any] | None) -> SparsePlan | None:

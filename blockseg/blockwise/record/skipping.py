@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.blockwise.planning.sparse_plan import SparsePlan, sparse_summary
 from blockseg.inference.components import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.blockwise.planning.sparse_plan import SparsePlan
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = [
-    "SparseOutcome",
-    "outcome_to_plain",
-    "sparse_forecast",
-    "sparse_lines",
-    "sparse_outcome",
-]
+__all__ = ["SparseOutcome", "sparse_forecast", "sparse_lines", "sparse_outcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +42,11 @@ class SparseOutcome:
 
     coarse_stored: int
     """Blocks of coarse levels that hold anything."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values, with the plan's in the same table."""
+        counts = {name: value for name, value in asdict(self).items() if name != "plan"}
+        return self.plan.summary() | counts
 
 
 def sparse_outcome(
@@ -78,14 +77,6 @@ def sparse_outcome(
         coarse_blocks=sum(count for _, count in coarse),
         coarse_stored=sum(_occupied(ledger, *phase) for phase in coarse),
     )
-
-
-def outcome_to_plain(outcome: SparseOutcome | None) -> dict[str, Any] | None:
-    """Return an outcome as JSON values, with the plan's in the same table."""
-    if outcome is None:
-        return None
-    counts = {name: value for name, value in asdict(outcome).items() if name != "plan"}
-    return sparse_summary(outcome.plan) | counts
 
 
 def sparse_lines(outcome: SparseOutcome | None) -> list[str]:

@@ -68,7 +68,7 @@ def test_the_sample_of_a_volume_without_holes_is_as_it_is():
 
 def test_a_rule_survives_being_written():
     kept = HoleRule(200.5, usual=(0.0,), usual_nan=True, repeats=False)
-    assert HoleRule.from_plain(json.loads(json.dumps(kept.plain()))) == kept
+    assert HoleRule.from_plain(json.loads(json.dumps(kept.to_plain()))) == kept
     assert HoleRule.from_plain(None) is None
 
 

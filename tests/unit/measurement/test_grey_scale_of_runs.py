@@ -14,7 +14,7 @@ from blockseg.measurement.grey_scale import (
     grey_scale,
     measured_cubes,
 )
-from blockseg.normalization.finding import finding_from, finding_to_plain
+from blockseg.normalization.finding import finding_from
 
 
 def scale_of(image, tmp_path, asked="robust"):
@@ -23,7 +23,7 @@ def scale_of(image, tmp_path, asked="robust"):
     roi = Roi.whole(image.shape)
     inputs = Inputs(source, tmp_path, roi, None, None, settings)
     found = normalization(inputs).found
-    read = finding_from(json.loads(json.dumps(finding_to_plain(found))))
+    read = finding_from(json.loads(json.dumps(found.to_plain())))
     assert read == found
     return grey_scale(inputs, read), found
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blockseg.blockwise.planning.sparse_plan import sparse_from, sparse_to_plain
+from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
@@ -167,7 +167,7 @@ def test_what_is_outside_of_the_tissue_is_skipped_and_its_loss_is_measured(
     decided, found = sparse_of(inputs_of(neurites(), weights, tmp_path))
     assert found.criteria is not None
     assert (found.level, found.outside) == (2, 0.5)
-    criteria: Any = again(sparse_to_plain(decided.sparse)).criteria
+    criteria: Any = again(decided.sparse.to_plain()).criteria
     assert np.array_equal(criteria.tissue.array(), mask)
     mask[:] = True
     mask[1] = False  # where all neurites are
@@ -182,7 +182,7 @@ def test_the_region_of_a_run_does_not_change_what_is_skipped(
     roi = Roi((0, 0, 0), (40, 60, 70))
     _, part = sparse_of(inputs_of(neurites(), weights, tmp_path, roi=roi))
     assert part == whole
-    assert again(sparse_to_plain(whole)) == decided.sparse
+    assert again(whole.to_plain()) == decided.sparse
 
 
 def test_an_empty_volume_says_that_nothing_can_be_told(weights, tmp_path):
