@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.specs import VolumeSpec
 
-__all__ = ["convert"]
-
 
 @dataclass(frozen=True, slots=True)
 class Copy:

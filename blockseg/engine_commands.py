@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.tensorrt.file import EngineKey
     from blockseg.inference.backends.tensorrt.library import Card, EngineLibrary
 
-__all__ = [
-    "EngineRow",
-    "build_engines",
-    "clean_engines",
-    "list_engines",
-    "parse_targets",
-    "verify_engines",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class EngineRow:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["preview"]
-
 _LARGEST_SIDE = 1024
 _MOST_IMAGE_VOXELS = 2**31
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["import_weights", "show_weights"]
-
 
 def import_weights(published: Path, out: Path) -> WeightsInfo:
     """Read a published checkpoint and write it as safetensors.

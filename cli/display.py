@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["display"]
-
 _Show: TypeAlias = "Callable[[Any], None]"
 
 

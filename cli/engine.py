@@ -12,8 +12,6 @@ import click
 if TYPE_CHECKING:
     from blockseg.engine_commands import EngineRow
 
-__all__ = ["engine"]
-
 _WEIGHTS = click.option(
     "--weights",
     type=click.Path(path_type=Path),

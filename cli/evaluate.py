@@ -8,8 +8,6 @@ from blockseg.config.evaluate_settings import EvaluateSettings, evaluate_setting
 
 from .options import click_options, without_config
 
-__all__ = ["evaluate"]
-
 
 @click.command()
 @click.argument("prediction", metavar="PRED")

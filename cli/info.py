@@ -10,8 +10,6 @@ import click
 
 from .options import options_of, settings_of, with_options
 
-__all__ = ["info"]
-
 
 @click.command()
 @click.argument("source")

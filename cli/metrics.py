@@ -8,8 +8,6 @@ import click
 
 from .options import options_of, settings_of, with_options
 
-__all__ = ["metrics"]
-
 
 @click.command()
 @click.argument("source")

@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-__all__ = [
-    "RUN_OPTIONS",
-    "click_options",
-    "given",
-    "options_of",
-    "placed",
-    "settings_of",
-    "with_options",
-    "without_config",
-]
-
 _Option = tuple[tuple[str, ...], dict[str, Any]]
 
 

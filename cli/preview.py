@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["preview"]
-
 
 @click.command()
 @click.argument("out")

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["Tally", "watcher"]
-
 _LINE_SECONDS = 10.0
 _RATE_SECONDS = 60.0
 

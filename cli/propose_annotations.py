@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.proposals.proposed import Proposed
 
-__all__ = ["propose_annotations"]
-
 _CORRECT = "Correct the drafts in {}, then"
 
 

@@ -13,8 +13,6 @@ from blockseg.blockwise.record.skipping import sparse_lines
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
 
-__all__ = ["counted", "print_result", "result_as_json", "span"]
-
 _SHOWN = 10
 
 

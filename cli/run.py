@@ -9,8 +9,6 @@ import click
 
 from .options import RUN_OPTIONS, settings_of, with_options
 
-__all__ = ["run"]
-
 INCOMPLETE = 3
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from blockseg.evaluation.run import Evaluation
 
-__all__ = ["bar", "print_scores"]
-
 
 @contextlib.contextmanager
 def bar(

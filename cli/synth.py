@@ -13,8 +13,6 @@ from blockseg.config.synth_settings import SynthSettings, synth_settings_from
 
 from .options import click_options, given, options_of, with_options, without_config
 
-__all__ = ["synth"]
-
 
 @click.command()
 @click.argument("out")
@@ -35,8 +33,8 @@ def synth(
     (an id each), and in .blockseg/truth/: centrelines as SWC, branches.csv with SNRs,
     blocks.csv with what block metrics estimate. More: docs/synth.md.
     """
-    from blockseg.synthesis.run import Recipe
     from blockseg.synthesis.run import synth as make
+    from blockseg.synthesis.task import Recipe
 
     from .progress import watcher
     from .report import print_result

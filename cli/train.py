@@ -16,8 +16,6 @@ from blockseg.core.errors import NoSpaceError
 
 from .options import click_options, given, placed, with_options
 
-__all__ = ["train"]
-
 INCOMPLETE = 3
 _TAIL = ("device", "threads", "workers", "checkpoint_every", "tensorboard")
 _LENGTH = ("steps", "time", "batch", "patch", "seed")

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.events import OnTrainingEvent, TrainingResult
 
-__all__ = ["print_result", "watcher"]
-
 _LINE_SECONDS = 10.0
 
 

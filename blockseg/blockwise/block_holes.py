@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.holes.mended_volume import Seen
 
-__all__ = ["FoundHole", "FoundHoles", "hole_lines", "hole_outcome", "holes_in"]
-
 _OF_BLOCK = 32  # holes that a block tells apart; more are told as one
 _JOINED = 4096  # pieces that are put together at the end; more are only counted
 _LISTED = 64  # holes in the result

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import Phase
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["empty_reports"]
-
 
 def empty_reports(
     ledger: Ledger,

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["JobEvent", "JobStarted", "OnJobEvent", "ignore"]
-
 
 @dataclass(frozen=True, slots=True)
 class JobStarted:

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.ledger.rows import PhaseSummary
 
-__all__ = ["block_names", "execute"]
-
 
 def execute(
     job: Job,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.runtime.memory import Layout
 
-__all__ = ["Failure", "Job", "JobResult", "Totals"]
-
 
 @dataclass(frozen=True, slots=True)
 class Job:

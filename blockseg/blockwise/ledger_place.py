@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.record import Paths, RunRecord
     from blockseg.blockwise.record.request import Request
 
-__all__ = ["ledger_place"]
-
 
 def ledger_place(
     paths: Paths,

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.record.request import Request
 
-__all__ = ["earlier_record", "locked_output", "refuse_lost_record"]
-
 
 def earlier_record(
     paths: Paths, request: Request, *, overwrite: bool

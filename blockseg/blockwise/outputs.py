@@ -13,8 +13,6 @@ from blockseg.core.places import local_path
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
 
-__all__ = ["absolute", "default_output", "output_of", "stem", "writable"]
-
 _SUFFIXES = re.compile(r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8)$", re.IGNORECASE)
 
 

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
 
-__all__ = ["OpenedJob", "open_job", "run"]
-
 _OWN_WORKERS = 120.0  # seconds without any, after which a cluster counts as lost
 _BATCH_WORKERS = 3600.0  # those of a batch system may wait in its queue
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.block_holes import FoundHoles
 
-__all__ = ["FailedBlockStatus", "PhaseStatus", "RunStatus", "status"]
-
 
 @dataclass(frozen=True, slots=True)
 class PhaseStatus:

@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.output.writer import BlockWritten
 
-__all__ = [
-    "BlockTask",
-    "CoarseLevel",
-    "OpenTask",
-    "Phase",
-    "Stored",
-    "coarse_phases",
-    "report_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Stored:

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-__all__ = ["Declared", "declared", "option", "part", "readers", "same"]
-
 _KEY = "option"
 _Part = TypeVar("_Part")
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
 
-__all__ = ["EvaluateSettings", "Tolerance", "evaluate_settings_from"]
-
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:

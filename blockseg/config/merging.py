@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-__all__ = ["merged"]
-
 
 def merged(
     layers: Sequence[Mapping[str, Any]],

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["RULE_NAMES", "ProposeSettings", "propose_settings_from"]
-
 RULE_NAMES = ("dhpr", "published", "entropy", "random", "foreground-random")
 """Rules that a user may name; what they do is in the table of rules."""
 

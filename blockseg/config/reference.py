@@ -15,8 +15,6 @@ from blockseg.config.train_settings import TrainSettings
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["reference"]
-
 _HEAD = """# Options
 
 Made by `python -m blockseg.config.reference > docs/reference.md`; a test compares.

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
 
-__all__ = ["EXECUTION", "RunSettings", "settings_from"]
-
-
 BackendName: TypeAlias = Literal[
     "auto", "tensorrt", "cuda", "openvino", "torch", "fake"
 ]

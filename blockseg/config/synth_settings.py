@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["SynthSettings", "synth_settings_from"]
-
 
 @dataclass(frozen=True, slots=True)
 class SynthSettings:

@@ -26,8 +26,6 @@ from blockseg.core.specs import ROBUST, Normalization
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TRAIN_EXECUTION", "TrainSettings", "train_settings_from"]
-
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:

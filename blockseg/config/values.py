@@ -16,25 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Vector
 
-__all__ = [
-    "parse_axes",
-    "parse_bytes",
-    "parse_choice",
-    "parse_duration",
-    "parse_float",
-    "parse_int",
-    "parse_label_map",
-    "parse_normalization",
-    "parse_range",
-    "parse_roi",
-    "parse_shape",
-    "parse_shares",
-    "parse_switch",
-    "parse_text",
-    "parse_texts",
-    "parse_vector",
-]
-
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["replaced", "sync_folder"]
-
 
 @contextmanager
 def replaced(path: Path, *, shared: bool = False) -> Iterator[Path]:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["BlockReach"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockReach:

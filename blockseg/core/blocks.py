@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from blockseg.core.holes import Hole
     from blockseg.core.stored_file import StoredFile
 
-__all__ = [
-    "BlockQueue",
-    "BlockReport",
-    "BlockState",
-    "Meter",
-    "ProcessBlock",
-    "ProcessorFactory",
-]
-
 
 class BlockState(StrEnum):
     """Pending blocks have no row in the ledger: absence is the commonest state."""

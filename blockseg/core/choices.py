@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
-__all__ = ["SourceChoices"]
-
 
 @dataclass(frozen=True, slots=True)
 class SourceChoices:

@@ -18,19 +18,6 @@ from blockseg.core.geometry import Roi, Zyx, ceil_to, floor_to, to_zyx
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "EDGE",
-    "TILE",
-    "CubeMask",
-    "SkipCriteria",
-    "box_around",
-    "by_cube",
-    "cube_box",
-    "cube_counts",
-    "spread",
-    "voxels_of",
-]
-
 EDGE = 64
 """Edge of a cube, in voxels: what is tissue or not, and what a sample is made of."""
 

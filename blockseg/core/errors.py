@@ -26,28 +26,6 @@ from __future__ import annotations
 
 import errno
 
-__all__ = [
-    "DISK_FULL",
-    "BackendError",
-    "BlockError",
-    "BlocksegError",
-    "ClusterError",
-    "ConfigError",
-    "CorruptDataError",
-    "DeviceLostError",
-    "DeviceMemoryError",
-    "GeometryError",
-    "LedgerError",
-    "MissingExtraError",
-    "NoSpaceError",
-    "OutputGoneError",
-    "SourceWarning",
-    "TrainingError",
-    "VolumeError",
-    "WeightsError",
-]
-
-
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Numbers of the system's errors that become a NoSpaceError."""
 

@@ -16,8 +16,6 @@ from blockseg.core.errors import GeometryError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Roi", "Zyx", "ceil_to", "floor_to", "pieces", "to_zyx"]
-
 Zyx: TypeAlias = tuple[int, int, int]
 
 

@@ -45,8 +45,6 @@ from blockseg.core.text import times
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Block", "BlockGrid"]
-
 
 @dataclass(frozen=True, slots=True)
 class Block:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi
 
-__all__ = ["Hole", "HoleRule"]
-
 
 @dataclass(frozen=True, slots=True)
 class HoleRule:

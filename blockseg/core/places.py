@@ -7,8 +7,6 @@ from urllib.parse import unquote
 
 from blockseg.core.errors import VolumeError
 
-__all__ = ["local_path"]
-
 _URI = re.compile(
     r"file:(?://(?P<host>[^/]*))?(?P<path>/.*)?", re.IGNORECASE | re.DOTALL
 )

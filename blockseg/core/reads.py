@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["note_read", "noting_reads", "read_sum"]
-
 _WORDS = 128
 """Words of 8 bytes that are added up before they enter the CRC: it takes a tenth of the
 time of a CRC over all bytes, a few ms for each 100 MB."""

@@ -10,8 +10,6 @@ from blockseg.core.errors import GeometryError
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
 
-__all__ = ["Space", "Vector"]
-
 Vector: TypeAlias = tuple[float, float, float]
 
 

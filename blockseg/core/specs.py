@@ -12,17 +12,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.space import Vector
 
-__all__ = [
-    "ROBUST",
-    "Affine",
-    "AffineField",
-    "BackendSpec",
-    "Format",
-    "Normalization",
-    "Precision",
-    "VolumeSpec",
-]
-
 Format: TypeAlias = Literal["zarr2", "zarr3", "n5", "tiff", "memory"]
 
 Precision: TypeAlias = Literal["float16", "float32", "float64"]

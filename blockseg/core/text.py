@@ -9,8 +9,6 @@ from blockseg.core.errors import BlocksegError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["first_line", "one_line", "times"]
-
 
 def times(shape: Iterable[object]) -> str:
     """Return lengths as ``64×64×64``."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["TraversalOrder"]
-
 
 @dataclass(frozen=True, slots=True)
 class TraversalOrder:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["WorkRanges", "cuts"]
-
 
 def cuts(count: int, lanes: int) -> list[int]:
     """Return where the first ranges of so many places begin, and where they end.

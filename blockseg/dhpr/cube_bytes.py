@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["cubes_from_bytes", "cubes_to_bytes"]
-
 _MARK = b"cells2"
 _EARLIER = b"cells1"  # without the last sum, which was 0 of all that was counted then
 _PLACE = 9  # index, start and stop

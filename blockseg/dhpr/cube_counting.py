@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["PLUS", "count_cubes"]
-
 PLUS = 51
 """Least probability byte of F⁺: 0.2; or the threshold of F, where that is lower."""
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["CUBE", "HISTOGRAMS", "SUMS", "CubeTable", "joined"]
-
 CUBE = 64
 """Edge of a cube in voxels."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["AROUND", "bright_foreground", "linked", "surroundings"]
-
 AROUND = 3
 """Voxels around F⁺ that are no background."""
 

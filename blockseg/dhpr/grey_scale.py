@@ -14,8 +14,6 @@ from blockseg.core.errors import GeometryError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CODES", "NOT_COUNTED", "GreyScale"]
-
 CODES = 128
 """Codes that a voxel with a grey level may have, from 0."""
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from blockseg.dhpr.cubes import CubeTable
 
-__all__ = ["DHPR_METRICS", "FEATURES", "Flavour", "dhpr_features", "dhpr_metrics"]
-
 Flavour: TypeAlias = Literal["extended", "published"]
 
 DHPR_METRICS: Mapping[str, str] = {

@@ -13,8 +13,6 @@ from blockseg.core.geometry import Roi, to_zyx
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PublishedMetrics", "published_metrics", "published_picks", "published_roi"]
-
 _EDGE = 200
 _FULL = 50_000
 _CLIP = 60.0

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["SUBCUBE", "subcubes_of", "texture"]
-
 SUBCUBE = 8
 """Edge in voxels of the subcubes by which unevenness is measured."""
 

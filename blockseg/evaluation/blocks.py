@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from blockseg.evaluation.prediction import PredictedBlock, Prediction
     from blockseg.evaluation.truth import Truth
 
-__all__ = ["Comparison", "ScoredBlock", "Tally", "score_blocks"]
-
 _MOST_WORKERS = 8
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["PredictedBlock", "Prediction", "open_mask_volume", "open_prediction"]
-
 
 @dataclass(frozen=True, slots=True)
 class PredictedBlock:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.morphology.measures import Measure
     from blockseg.morphology.scores import Agreement
 
-__all__ = ["as_csv", "as_json", "check_report", "write_report"]
-
 _GROUPS = ("voxels", "near", "centreline", "cl_dice")
 _PARTS = ("predicted", "right", "true", "found")
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from blockseg.evaluation.truth import Truth
     from blockseg.morphology.block_scores import BlockScores
 
-__all__ = ["Evaluation", "evaluate"]
-
 _BLOCKS = (128, 64, 32)  # edges, in voxels
 _LARGEST_REACH = 64  # voxels of the largest tolerance: as much is read around blocks
 _MUCH = 0.5  # share of neurites that no brain has

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SnrTable", "read_snr_table"]
-
 _KEYS = ("label", "branch", "neuron")
 
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from blockseg.evaluation.prediction import Prediction
     from blockseg.io.protocol import Volume
 
-__all__ = ["MaskTruth", "TracedTruth", "TrueBlock", "Truth", "open_truth"]
-
 
 @dataclass(frozen=True, slots=True)
 class TrueBlock:

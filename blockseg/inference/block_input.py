@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["BlockInput", "InferenceMask", "nonfinite_voxels"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InferenceMask:

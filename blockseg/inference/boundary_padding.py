@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.protocol import AxisMasks
 
-__all__ = ["BoundaryPadding", "boundary_padding"]
-
 
 @dataclass(frozen=True, slots=True)
 class BoundaryPadding:

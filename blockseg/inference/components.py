@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["LENGTH", "long_components", "spans"]
-
 LENGTH = 8
 """Voxels along its longest axis that a component of a neurite has at least.
 

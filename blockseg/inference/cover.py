@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["cover", "tiling"]
-
 
 def tiling(region: Roi, core: Zyx) -> Iterator[Roi]:
     """Yield boxes of shape ``core`` that tile a region; the last ones overhang it."""

@@ -7,9 +7,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Device", "cuda_devices", "look_at_devices", "memory_in_use"]
-
-
 _NODES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
 """Devices that GPU drivers make below /dev on Linux, also that inside of Windows."""
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import Backend
     from blockseg.inference.block_input import BlockInput
 
-__all__ = ["Engine", "Segmented", "Segmenter"]
-
 _SLAB = 2**18  # voxels that are turned into bytes at once
 
 

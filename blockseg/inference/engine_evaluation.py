@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmenter
 
-__all__ = ["EngineEvaluation", "evaluate_engine", "fastest"]
-
 _SOME_SECONDS = 1e-9
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmented, Segmenter
 
-__all__ = ["FallbackEngine"]
-
 
 class FallbackEngine:
     """The first engine of several that can be built, is accepted and has memory.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField, BackendSpec
     from blockseg.inference.engine import Segmenter
 
-__all__ = ["make_engine"]
-
 
 def make_engine(
     spec: BackendSpec, affine: Affine | AffineField, dtype: npt.DTypeLike

@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from blockseg.inference.block_input import BlockInput
     from blockseg.inference.engine import Segmenter
 
-__all__ = [
-    "TOLERANCES",
-    "Agreement",
-    "Tolerance",
-    "agreement",
-    "compared",
-    "reference_probability",
-    "reference_spec",
-]
-
 _ALIGNMENT = 8  # a multiple of that of every network
 _REFERENCE_EDGE = 96  # voxels of the reference's windows, which any card holds
 _FEW_FLIPS = 3

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine, AffineField
 
-__all__ = ["SEEN", "path_opening_score"]
-
 SEEN = 16
 """Voxels around a cube that its score depends on."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField
     from blockseg.networks.base import Network
 
-__all__ = ["reference_inference"]
-
 
 def reference_inference(
     raw: npt.NDArray[Any],

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST", "LOSS", "SURE", "Inferred", "SkipCalibration", "choose_threshold"]
-
 LOSS = 0.001
 """Largest share of the foreground that may be lost."""
 

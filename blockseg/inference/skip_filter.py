@@ -29,14 +29,6 @@ if TYPE_CHECKING:
     from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
 
-__all__ = [
-    "Chosen",
-    "FilteredBlock",
-    "SkipFilter",
-    "blocks_with_tissue",
-    "infer_filtered",
-]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.inference.block_input import BlockInput
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["Window", "windows"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:

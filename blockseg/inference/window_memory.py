@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["device_bytes", "halved", "host_bytes", "largest_edge", "window_memory"]
-
 _LARGEST = 320  # voxels: beyond it blocks are large, and margins hardly matter
 _SMALLEST = 32  # voxels: below it most of a window would be margin
 _USABLE = 0.8  # of what is free: others may come, and allocations leave gaps

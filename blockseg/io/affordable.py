@@ -10,8 +10,6 @@ from blockseg.core.geometry import Roi, ceil_to, floor_to, to_zyx
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
 
-__all__ = ["affordable", "chunks_of"]
-
 
 def chunks_of(roi: Roi, chunk: Zyx) -> Roi:
     """Return the positions of the chunks that a region touches."""

@@ -14,15 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "OPTIONS",
-    "AxisSelection",
-    "Index",
-    "default_axes",
-    "named_axes",
-    "renamed_space",
-]
-
 Index: TypeAlias = tuple[slice, ...]
 
 _CALLED = {"c": "channel", "t": "time point"}

@@ -13,8 +13,6 @@ from blockseg.io.axes import default_axes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AxisNames", "letter_of", "require_named"]
-
 _FEW = 5  # planes; fewer may be channels, colours or time points
 _PICTURE = 16  # voxels along both edges of what may be a picture of channels
 _WORDS = {

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["bytes_to_decode", "chunk_bytes", "open_for_samples", "readers"]
-
 _SMALL = 8 * 2**20  # bytes of a chunk up to which decoding hardly shows beside a block
 _COPIES = 2  # of a chunk: stored and decoded, then decoded and returned
 _COPIES_OF_STRIPS = 3  # stored, decoded and cast

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DecodedBytes", "DecodedCache", "count_decoded", "counting"]
-
 
 @dataclass(slots=True)
 class DecodedBytes:

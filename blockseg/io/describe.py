@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.locate import Located
 
-__all__ = ["ArrayInfo", "SourceInfo", "Taken", "describe"]
-
 _LISTED = 50
 _COUNTED = 100_000  # files whose sizes are added up
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["factor_between"]
-
 
 def factor_between(fine: float, coarse: float) -> float:
     """Return how many voxels of a fine level one of a coarse level covers on an axis.

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     ImageAt: TypeAlias = Callable[[Path, str], ImageLayout | None]
     ImagesIn: TypeAlias = Callable[[Path, str], list[str]]
 
-__all__ = ["CONTAINERS", "IMAGE_DTYPES", "find"]
-
 IMAGE_DTYPES = ("uint8", "uint16", "int16", "float32")
 _LISTED = 12
 CONTAINERS: dict[str, tuple[ImageAt, ImagesIn]] = {

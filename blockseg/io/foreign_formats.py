@@ -10,8 +10,6 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["PRECOMPUTED", "folder_of_others", "marked_folder", "other_file"]
-
 _BIO = "convert it with bioformats2raw to OME-Zarr, or with Fiji to TIFF"
 _FIJI = "open it in Fiji and save it as TIFF"
 _HDF5 = (

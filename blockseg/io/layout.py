@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Format, VolumeSpec
     from blockseg.io.axis_names import AxisNames
 
-__all__ = [
-    "LABEL_MULTISET",
-    "AbsentLevel",
-    "ArrayLayout",
-    "ImageLayout",
-    "joined",
-    "load_json",
-]
-
 LABEL_MULTISET = "Paintera label multiset"
 """Stored type of arrays whose blocks list several labels a voxel, in bytes that their
 metadata call uint8."""

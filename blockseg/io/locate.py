@@ -20,8 +20,6 @@ from blockseg.io.tiff.directory import is_tiff
 from blockseg.io.tiff.slices import is_glob, tiff_files
 from blockseg.io.zarr.layout import zarr_container, zarr_images, zarr_kind
 
-__all__ = ["Kind", "Located", "locate"]
-
 Kind: TypeAlias = Literal["zarr", "n5", "tiff", "slices"]
 
 _READ = (

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["open_volume"]
-
 
 def open_volume(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
     """Open a volume read-only.

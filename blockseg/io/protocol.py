@@ -15,8 +15,6 @@ from blockseg.io.decoded_cache import count_decoded
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ConstantVolume", "MemoryVolume", "Volume", "check_roi"]
-
 _SCHEME = "constant://"
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.io.protocol import Volume
 
-__all__ = ["Reinterpreted"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reinterpreted:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.protocol import Volume
 
-__all__ = ["PlaneSample", "sample_planes", "sample_rois"]
-
 _PLANES = 16
 _PATCHES = 8  # along each of y and x
 _EDGE = 64  # voxels

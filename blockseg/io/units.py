@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Vector
 
-__all__ = ["micrometres", "space_of"]
-
 _MICROMETRES = {
     "angstrom": 1e-4,
     "picometer": 1e-6,

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["CubeSource", "load_cubes"]
-
 _TOGETHER = 2**13  # cubes that are added up at a time
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.normalization.finding import BackgroundFinding
 
-__all__ = ["MeasuredCubes", "grey_scale", "measured_cubes"]
-
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCubes:

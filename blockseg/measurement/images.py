@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.core.stored_file import StoredFile
     from blockseg.dhpr.cubes import CubeTable
 
-__all__ = ["predicted_cube_files", "write_cube_images"]
-
 _FOLDER = "blocks"
 
 

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.dhpr.grey_scale import GreyScale
 
-__all__ = ["metrics"]
-
 _BYTES_HELD = 2**26  # of the cube at work, and of the libraries that measure it
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BlockScores", "score_block"]
-
 
 @dataclass(frozen=True, slots=True)
 class BlockScores:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SKELETON_HALO", "cl_dice_counts", "skeleton", "skeleton_length"]
-
 SKELETON_HALO = 16
 """Voxels that a block's skeleton needs around it.
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["near", "reach_of", "within"]
-
 _SLACK = 1e-5
 """Relative; distances come in single precision and lie on either side of the truth."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Measure", "measure", "measures"]
-
 _GROUPS = (
     ("voxel_precision", "voxel_recall", "voxel_dice"),
     ("near_precision", "near_recall", "near_f1"),

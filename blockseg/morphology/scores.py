@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Agreement", "tolerant_agreement", "voxel_agreement"]
-
 
 @dataclass(frozen=True, slots=True)
 class Agreement:

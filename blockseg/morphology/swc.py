@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["TracedVoxels", "Tree", "read_swc", "swc_files", "trace"]
-
 _SOMA = 1
 _STEP = 0.5  # voxels between points on a path: no voxel that it crosses far is missed
 _POINTS = 2**21  # points on paths that are held at once

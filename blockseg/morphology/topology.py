@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = [
-    "ComponentCounter",
-    "ComponentPiece",
-    "component_count",
-    "component_piece",
-    "labelled",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ComponentPiece:

@@ -14,8 +14,6 @@ from blockseg.networks.receptive_field import FIELDS
 if TYPE_CHECKING:
     from blockseg.networks.layers import AxisVectors
 
-__all__ = ["Network"]
-
 
 class Network(nn.Module):
     """A network with one logit a voxel, in two forms with the same parameters.

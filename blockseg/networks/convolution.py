@@ -13,8 +13,6 @@ from blockseg.networks.layers import convolve
 if TYPE_CHECKING:
     from blockseg.networks.layers import Convolve
 
-__all__ = ["convolution_for"]
-
 PLANES = 2
 """Output planes that float64 computes at a time."""
 

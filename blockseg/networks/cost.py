@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["margin_cost", "multiply_adds"]
-
 
 def multiply_adds(architecture: str, width: int | None, core: Zyx) -> int:
     """Return the multiply-adds of all convolutions for one window.

@@ -11,8 +11,6 @@ from torch import nn
 from blockseg.networks.base import Network
 from blockseg.networks.layers import Conv, Up
 
-__all__ = ["folded"]
-
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 

@@ -18,22 +18,6 @@ from torch.nn import functional
 
 from blockseg.networks.receptive_field import KERNEL, SLOPE, STRIDE
 
-__all__ = [
-    "AxisVectors",
-    "Conv",
-    "Convolution",
-    "Convolve",
-    "Masks",
-    "Node",
-    "Up",
-    "convolve",
-    "cropped",
-    "fitted",
-    "joined",
-    "level_masks",
-    "masked",
-]
-
 AxisVectors: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Three 0/1 tensors ``(batch, n)`` along z, y, x; their product is a mask."""
 

@@ -15,8 +15,6 @@ from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights import filled, save_weights
 from blockseg.networks.weights_info import WeightsInfo, refuse_other_keys
 
-__all__ = ["PUBLISHED_GAIN", "import_published"]
-
 PUBLISHED_GAIN = 15 / 500
 """One SD of the background as the published weights see it: 15 of 500 grey levels."""
 

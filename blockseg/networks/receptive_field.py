@@ -10,20 +10,6 @@ from blockseg.core.geometry import ceil_to
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "ALIGNMENT",
-    "ARCHITECTURES",
-    "DEEPEST_PATH",
-    "FIELDS",
-    "KERNEL",
-    "REACH",
-    "SLOPE",
-    "STRIDE",
-    "Field",
-    "alignment",
-    "reach",
-]
-
 KERNEL = 3
 """Edge of a convolution where nothing else is said, in voxels of its level."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.networks.base import Network
 
-__all__ = ["build"]
-
 _CLASSES: Mapping[str, type[SDASN | VoxResNet | UNet3D]] = {
     network.architecture: network for network in (SDASN, VoxResNet, UNet3D)
 }

@@ -24,8 +24,6 @@ from blockseg.networks.receptive_field import STRIDE
 if TYPE_CHECKING:
     from blockseg.networks.layers import Masks
 
-__all__ = ["SDASN"]
-
 
 class SDASN(Network):
     """Simplified Deep-layer Aggregation Supervision Network.

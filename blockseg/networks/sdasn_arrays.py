@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["Arrays", "folded_arrays", "load_arrays", "sdasn_shapes"]
-
 Arrays: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """Parameters by their names in a weights file."""
 

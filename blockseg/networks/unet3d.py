@@ -14,8 +14,6 @@ from blockseg.networks.receptive_field import STRIDE
 if TYPE_CHECKING:
     from blockseg.networks.layers import Masks
 
-__all__ = ["UNet3D"]
-
 _UNUSED = 2
 # Voxels by which a window is wider than the layers need, as it starts at a multiple of 8.
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["load_weights", "save_weights"]
-
 
 def save_weights(path: str | Path, network: Network, info: WeightsInfo) -> None:
     """Write a network as a safetensors file, all or nothing.

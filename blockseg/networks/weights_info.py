@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = [
-    "SHIPPED",
-    "WeightsInfo",
-    "default_weights",
-    "load_info",
-    "open_weights",
-    "refuse_other_keys",
-    "refuse_other_tensors",
-    "sha256",
-]
-
 FORMAT_VERSION = "1"
 
 SHIPPED = "9a70cfbbd08a79f398a0b561bf66827503193634d309bbecc81ccbb99fdb3e98"

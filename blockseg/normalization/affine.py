@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Normalization
     from blockseg.normalization.background import Background
 
-__all__ = ["PUBLISHED", "affine", "normalize"]
-
 PUBLISHED = Affine(168.5, 500.0)
 """The published system's constants for raw 16-bit intensities."""
 

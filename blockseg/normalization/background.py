@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = [
-    "FLOAT_FLOOR",
-    "INTEGER_FLOOR",
-    "Background",
-    "estimate_background",
-    "saturation",
-]
-
 TILE = 8
 """Edge, in voxels, of the squares whose variance tells filling from tissue."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
 
-__all__ = ["BackgroundField", "estimate_field", "field_from", "field_to_plain"]
-
 NODES = 8
 """Most nodes along an axis: the sample has 16 planes, and in each 8 by 8 patches."""
 

@@ -11,8 +11,6 @@ from blockseg.normalization.background import Background
 if TYPE_CHECKING:
     from blockseg.normalization.background_field import BackgroundField
 
-__all__ = ["BackgroundFinding", "FieldSummary", "finding_from"]
-
 
 @dataclass(frozen=True, slots=True)
 class FieldSummary:

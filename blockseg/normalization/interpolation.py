@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import AffineField
 
-__all__ = ["planes"]
-
 
 def planes(
     field: AffineField, start: Zyx, shape: Zyx, dtype: np.dtype[Any]

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.proposals.brain import Brain
 
-__all__ = ["Boxes", "measured_boxes", "pick_cubes"]
-
 _EDGES = (5, 4, 3, 2, 1)  # cubes along a pick: 320 voxels, or what the volume allows
 _ROOM = 2  # boxes a pick that there should be
 _HALF = 0.5

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["Brain", "doubts_of_measured", "is_measured", "open_brain"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brain:

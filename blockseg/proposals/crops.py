@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from blockseg.proposals.brain import Brain
 
-__all__ = ["context", "draft", "image_of", "thumbnails"]
-
 _SURE = (51, 204)  # in 1/255: 0.2 and 0.8; between them a network is not sure
 _GREY = 90  # of what does not count
 _EDGE = 160  # pixels of a picture at most

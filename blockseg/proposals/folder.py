@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.proposals.manifest import Origin
     from blockseg.proposals.request import PicksRequest
 
-__all__ = ["PicksFolder", "earlier_rows"]
-
 _FORMAT = 1
 _ENDINGS = (".tif", ".tiff")
 

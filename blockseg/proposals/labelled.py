@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from blockseg.core.choices import SourceChoices
     from blockseg.training.data.annotated_volumes import LabelledImage
 
-__all__ = ["is_labelled", "propose_labelled"]
-
 _DRAWS = 10
 _DRAWN = 80_000  # background voxels that the original draws
 _CLIP, _CAP, _TINY = 60.0, 6.5, 1e-5

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.io.protocol import Volume
 
-__all__ = ["Faces", "commonest", "sampled"]
-
 Faces: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]"
 """First voxels of a lattice's blocks along each axis, and at the end the voxel after the
 last."""

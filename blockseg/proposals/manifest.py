@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Space, Vector
 
-__all__ = ["ManifestRow", "Origin", "manifest_csv"]
-
 _TEXTS = ("rule", "reason", "source")
 _KNOWN = {"name", "rank", "round", *_TEXTS}
 _PLACES = ("start_{}", "size_{}", "image_start_{}", "centre_{}_um")

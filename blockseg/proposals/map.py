@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from blockseg.dhpr.selection.table import BlockTable
 
-__all__ = ["BrainMap", "brain_map"]
-
 _DARK, _WHITE = 60, 230
 _SIDE = 256  # pixels at most
 

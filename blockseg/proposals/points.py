@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.proposals.manifest import ManifestRow
 
-__all__ = ["napari_points", "neuroglancer_points"]
-
 _METRES = 1e-6
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.proposals.manifest import ManifestRow
     from blockseg.proposals.map import BrainMap
 
-__all__ = ["ReportFacts", "report"]
-
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;

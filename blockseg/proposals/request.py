@@ -10,8 +10,6 @@ from blockseg.core.version import __version__
 if TYPE_CHECKING:
     from blockseg.config.propose_settings import ProposeSettings
 
-__all__ = ["BrainRequest", "LabelledRequest", "PicksRequest"]
-
 _OF_BRAINS = (
     "count", "rule", "seed", "exclude", "regions", "mask", "pick_shape", "margin",
     "ignore_uncertain",

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from blockseg.proposals.boxes import Boxes
     from blockseg.proposals.brain import Brain
 
-__all__ = ["propose"]
-
 
 def propose(
     out: str,

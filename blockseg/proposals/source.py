@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.proposals.proposed import Proposed
 
-__all__ = ["check_source", "propose_source"]
-
 _OF_LABELS = ("label_map", "label_channel", "allow_labels")
 _OF_FOLDERS = ("level", "dataset", "voxel_size")
 _SILENT = ("allow_gaps", "allow_empty")

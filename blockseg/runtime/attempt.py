@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import Meter
 
-__all__ = ["Stopwatch", "attempt"]
-
 _TRACEBACK_CHARACTERS = 16_000
 _FOR_GOOD = (CorruptDataError, WeightsError)  # the same on every try
 

@@ -10,8 +10,6 @@ from blockseg.core.blocks import BlockReport
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["CrashIsolation"]
-
 
 @dataclass(slots=True)
 class CrashIsolation:

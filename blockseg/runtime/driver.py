@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["drive"]
-
 _POLL_SECONDS = 0.5
 """Delay until an interrupt is noticed."""
 

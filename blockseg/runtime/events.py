@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import BlockReport
 
-__all__ = [
-    "BlockDone",
-    "BlockFailed",
-    "BlockRetried",
-    "DevicesUsed",
-    "Event",
-    "Message",
-    "OnEvent",
-    "PhaseDone",
-    "PhaseStarted",
-    "WorkerLost",
-    "WorkersChanged",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:

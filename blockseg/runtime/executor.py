@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
     from blockseg.runtime.events import Event
 
-__all__ = ["Collected", "Executor", "Room", "SerialExecutor"]
-
 
 @dataclass(frozen=True, slots=True)
 class Room:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["filesystem_type", "is_network"]
-
 _NETWORK = frozenset(
     {
         "9p",

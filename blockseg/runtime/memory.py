@@ -14,8 +14,6 @@ from blockseg.runtime.cgroups import CGROUPS, OWN_CGROUPS, control_groups
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Layout", "Machine", "Need", "machine", "plan_layout"]
-
 GIB = 2**30
 
 _WORKER_BYTES = 400 * 2**20

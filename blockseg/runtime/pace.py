@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Pace"]
-
 _THREADS_AT_TARGET = 64
 """Threads that the scheduler serves with tasks of the target's length at a tenth of
 its capacity."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport
 
-__all__ = ["Rereads"]
-
 
 @dataclass(slots=True)
 class Rereads:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["RunLock"]
-
 _PATIENCE_SECONDS = 0.3
 """Longer than somebody who only looks whether the lock is held has it."""
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Precision
     from blockseg.segmentation.engines.process import Evaluators
 
-__all__ = ["decide"]
-
 _TRYING = (
     "trying engines on windows of the volume; one that TensorRT still has to build takes "
     "minutes, the first time"

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["Forecast", "plan", "work_over_one_pass"]
-
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

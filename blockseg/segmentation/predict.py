@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.planning.decisions import Decisions
 
-__all__ = ["Predicted", "predict", "predict_files"]
-
 GIB = 2**30
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.grid import BlockGrid
     from blockseg.measurement.grey_scale import MeasuredCubes
 
-__all__ = ["SegmentationFacts", "segmentation_request"]
-
 
 def segmentation_request(inputs: Inputs) -> Request:
     """Return what decides the result of a run."""

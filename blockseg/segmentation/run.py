@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["prepare", "run"]
-
 
 def run(
     source: str,

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.segmentation.engines.trial import EngineCriteria
 
-__all__ = ["Segmentation"]
-
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:

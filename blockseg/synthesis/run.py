@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import OutputDtype
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["Recipe", "synth"]
-
 _BYTES_A_VOXEL = 60  # of the generator at work, measured
 _BYTES_HELD = 2**27  # textures, cells, tiles
 _LABELS: tuple[tuple[str, OutputDtype], ...] = (

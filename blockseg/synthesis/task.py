@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.synthetic.neurons.sources import Neurites
 
-__all__ = ["Centrelines", "Recipe", "Synthesis"]
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.record.record import Paths
 
-__all__ = ["MAIN", "TRACING", "TruthTables"]
-
 MAIN = "synth"
 """Name of the phase that writes blocks."""
 

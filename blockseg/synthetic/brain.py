@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from blockseg.synthetic.neurons.sources import Neurites
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["SynthBlock", "SyntheticBrain"]
-
 _CACHED_TILES = 8
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.synthetic.params import SynthParams
     from blockseg.synthetic.scene import Scene
 
-__all__ = ["Camera", "Exposure"]
-
 _NOISE, _SEAM, _PLANE, _LINE, _UNEVEN = 1, 2, 3, 4, 6  # of tile generators
 
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["Clump", "clumps"]
-
-
 _PURPOSE = 5
 
 

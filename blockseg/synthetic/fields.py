@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["Floats", "TextureField", "stream", "tile_generator"]
-
 Floats: TypeAlias = "NDArray[np.float32]"
 
 _PERIODS = (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 
-__all__ = ["TILE", "tile_roi"]
-
 TILE = 64
 """Edge length of a tile, in voxels."""
 

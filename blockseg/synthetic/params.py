@@ -13,18 +13,6 @@ from typing import Literal, TypeAlias
 
 from blockseg.core.errors import ConfigError
 
-__all__ = [
-    "Background",
-    "Clutter",
-    "Morphology",
-    "Noise",
-    "Optics",
-    "SnrBin",
-    "Stitching",
-    "SynthParams",
-    "Tissue",
-]
-
 SnrBin: TypeAlias = tuple[float, float, float]
 """Weight, lowest and highest SNR; log-uniform between them."""
 

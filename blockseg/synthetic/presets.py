@@ -20,8 +20,6 @@ from blockseg.synthetic.params import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PRESETS", "preset"]
-
 PRESETS: Mapping[str, SynthParams] = MappingProxyType(
     {
         # Bright, sparse, no artefacts: for first steps and for tests.

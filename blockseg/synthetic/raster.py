@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["Canvas", "TileIndex", "label_radius"]
-
 _CHUNK = 2_000_000  # voxel updates at a time: bounds the memory of one call
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from blockseg.synthetic.neurons.tracing import Branches, Somata
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["Scene", "SceneMaker"]
-
 _SURFACE = 7  # purpose of a tile generator
 
 

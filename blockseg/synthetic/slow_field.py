@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.synthetic.fields import Floats
 
-__all__ = ["SlowField"]
-
 _HELD = 4_000_000  # nodes: more are drawn where they are needed
 _CUBE = 32  # edge length of what is drawn at once, in nodes
 # Nodes of SD 1 make a spline of SD (151/315)^(3/2) = 0.33; the rest is kept as it was, so

@@ -12,8 +12,6 @@ from scipy.ndimage import maximum_filter
 if TYPE_CHECKING:
     from blockseg.synthetic.brain import SynthBlock
 
-__all__ = ["BlockTruth", "block_truth"]
-
 _FULL = 0.00625  # share of foreground voxels at which a block counts as full
 _AROUND = 3  # voxels around neurites and somata that are no background
 _BRIGHT = 4.0  # noise SDs over the background from which a voxel is none of it

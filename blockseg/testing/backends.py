@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["ROW", "FakeBackend", "window_memory"]
-
 ROW = BackendRow(
     "fake",
     windows="blockseg.testing.backends:made",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import Backend
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["FakeByteBackend", "FakeDevice"]
-
 _VARIABLE = "BLOCKSEG_FAKE_DEVICE"
 _AHEAD = 2
 

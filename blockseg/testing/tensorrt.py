@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["FakeLibrary"]
-
 _TYPES = {
     "voxels": np.uint8,
     "affine": np.float32,

@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
     from torch.optim.optimizer import StateDict
 
-__all__ = [
-    "Checkpoint",
-    "LearnerState",
-    "Standing",
-    "load_checkpoint",
-    "save_checkpoint",
-]
-
 _FORMAT = 1
 
 

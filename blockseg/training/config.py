@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TrainingConfig"]
-
 # In a whole training, unless the user says otherwise: this many, but not more often.
 _VALIDATIONS, _STEPS_BETWEEN = 20, 10
 

@@ -9,18 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = [
-    "OnTrainingEvent",
-    "Progress",
-    "Saved",
-    "TrainingEvent",
-    "TrainingMessage",
-    "TrainingResult",
-    "TrainingStarted",
-    "Validated",
-    "ignore",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class TrainingStarted:

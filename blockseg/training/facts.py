@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.plan import TrainPlan
 
-__all__ = ["record_facts", "report_facts", "started"]
-
 
 def started(
     plan: TrainPlan, ranks: ProcessGroup, step: int, notes: tuple[str, ...]

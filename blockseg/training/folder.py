@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.networks.weights_info import WeightsInfo
     from blockseg.training.checkpoint import Checkpoint
 
-__all__ = ["RunFolder"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:

@@ -6,8 +6,6 @@ import csv
 import io
 from dataclasses import asdict, dataclass, fields
 
-__all__ = ["Row", "as_csv", "as_csv_line"]
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.losses import Loss
 
-__all__ = ["TrainPlan", "make_plan"]
-
 _MOST_WORKERS = 8
 
 

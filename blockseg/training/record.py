@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["DECIDING", "TrainFacts", "TrainRecord", "TrainRequest", "TrainSession"]
-
 _FORMAT = 1
 
 DECIDING = tuple(

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.training.plan import TrainPlan
     from blockseg.training.reports.watcher import Watcher
 
-__all__ = ["train"]
-
 
 def train(
     sources: Sequence[str],

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.record import TrainFacts, TrainRequest, TrainSession
 
-__all__ = ["TrainFolder"]
-
 _BEFORE_RECORD = (".lock", "train.json.part")
 _OURS = (
     "train.json",

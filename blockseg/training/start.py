@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["first_network"]
-
 _RARE = -3.0
 """First logit of everything: neurites are rare."""
 

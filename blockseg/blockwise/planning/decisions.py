@@ -25,8 +25,6 @@ from blockseg.normalization.finding import (
 if TYPE_CHECKING:
     from blockseg.core.cubes import SkipCriteria
 
-__all__ = ["Decisions", "decisions_from"]
-
 
 @dataclass(frozen=True, slots=True)
 class Decisions:

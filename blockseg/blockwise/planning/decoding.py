@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["decoded_voxels"]
-
 _COUNTED = 200_000
 """Chunks of blocks that are counted one by one; a fifth of a second."""
 

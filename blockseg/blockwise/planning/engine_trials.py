@@ -8,8 +8,6 @@ from typing import Any
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.engine_evaluation import EngineEvaluation
 
-__all__ = ["EngineTrials", "trials_from"]
-
 
 @dataclass(frozen=True, slots=True)
 class EngineTrials:

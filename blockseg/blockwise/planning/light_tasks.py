@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from blockseg.core.traversal import TraversalOrder
     from blockseg.io.protocol import Volume
 
-__all__ = ["layout_for", "plain_grid", "reading_layout"]
-
 
 def plain_grid(volume: Volume, settings: RunSettings) -> BlockGrid:
     """Return blocks without a halo over the region and of the size that the user wants.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
 
-__all__ = ["Reading", "plan_reading"]
-
 _ENOUGH = 1.4
 """Decoded voxels over voxels in the region; below it more memory gains little."""
 

@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Precision
 
-__all__ = [
-    "budget",
-    "check_count",
-    "make_grid",
-    "plan_resources",
-    "planned_reading",
-    "tiling_for",
-]
-
 _MOST_BLOCKS = 10**8  # the driver takes some tens of bytes for each
 _DOUBLED = 0.6  # 2 threads an inference are worth 2**0.6 of one, measured
 

@@ -8,9 +8,6 @@ from typing import Any
 from blockseg.core.cubes import CubeMask, SkipCriteria
 from blockseg.core.geometry import to_zyx
 
-__all__ = ["SparsePlan", "sparse_from"]
-
-
 _KEYS = {"threshold": "bound"}
 """Keys in JSON that are not the fields' names."""
 

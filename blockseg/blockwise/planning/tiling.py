@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["LARGEST_WINDOW", "Tiling", "block_shape", "tilings"]
-
 LARGEST_WINDOW = 512
 """Longest edge of a window's core: beyond it margins hardly matter."""
 

@@ -10,8 +10,6 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space, Vector
 from blockseg.core.specs import VolumeSpec
 
-__all__ = ["RecordedPhase", "RecordedSource"]
-
 
 @dataclass(frozen=True, slots=True)
 class RecordedPhase:

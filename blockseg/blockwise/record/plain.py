@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
 
-__all__ = ["BlockDecision", "Recordable"]
-
 
 class Recordable(Protocol):
     """Decisions or facts of a capability."""

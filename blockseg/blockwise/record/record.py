@@ -22,16 +22,6 @@ from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.runtime.memory import machine
 
-__all__ = [
-    "FOLDER",
-    "Paths",
-    "RunRecord",
-    "execution_of",
-    "machine_facts",
-    "now",
-    "session",
-]
-
 FOLDER = ".blockseg"
 _FORMAT = 1
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Source
     from blockseg.config.settings import RunSettings
 
-__all__ = ["READING", "Request", "deciding", "what_differs", "which_settings_differ"]
-
 READING = frozenset(
     {
         *("level", "dataset", "channel", "timepoint", "voxel_size", "roi", "block"),

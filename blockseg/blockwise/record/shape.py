@@ -13,8 +13,6 @@ from blockseg.core.specs import Format, VolumeSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["what_is_missing", "what_is_wrong"]
-
 Check: TypeAlias = "Callable[[Any, str], str]"
 """Takes a value and its place in the file; returns what is wrong with it, or nothing."""
 

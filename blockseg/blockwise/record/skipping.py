@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.planning.sparse_plan import SparsePlan
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["SparseOutcome", "sparse_forecast", "sparse_lines", "sparse_outcome"]
-
 
 @dataclass(frozen=True, slots=True)
 class SparseOutcome:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField
     from blockseg.io.sample import PlaneSample
 
-__all__ = ["Normalized", "normalization"]
-
 _SAME_LEVELS = (
     "the volume is too small for a background field, or too few samples of it show "
     "tissue: one level and one noise SD serve for all of it"

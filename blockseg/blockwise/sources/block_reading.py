@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
 
-__all__ = ["BlockReading", "OpenReading"]
-
 _READERS = 4
 _MASK_CACHE = 32 * 2**20
 

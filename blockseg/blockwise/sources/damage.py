@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.io.output.written_files import DamagedFile
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["METADATA", "Damage", "find_damage"]
-
 METADATA = "metadata"
 """Under which the ledger keeps the files that describe arrays and groups."""
 

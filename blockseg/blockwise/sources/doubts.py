@@ -10,8 +10,6 @@ from blockseg.core.errors import SourceWarning
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["say"]
-
 _MOST = 12
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.io.sample import PlaneSample
 
-__all__ = ["Told", "told_holes"]
-
 _MOST = 0.5  # share of the sample from which on a value is the background
 _FAR = 4.0  # noise SDs from the background, where noise hardly comes
 _AS_A_RULE = 0.25  # share of planes from which on repeating is no damage

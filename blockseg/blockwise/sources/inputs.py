@@ -41,18 +41,6 @@ if TYPE_CHECKING:
     from blockseg.io.source_files.fingerprint import Fingerprint
     from blockseg.networks.receptive_field import Field
 
-__all__ = [
-    "Inputs",
-    "Source",
-    "Weights",
-    "check_roi",
-    "gather",
-    "memory_source",
-    "open_mask",
-    "open_source",
-    "read_weights",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

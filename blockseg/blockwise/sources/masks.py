@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["blocks_in_mask", "outside_of", "say_doubts"]
-
 
 def say_doubts(name: str, mask: Volume, shape: Zyx, space: Space, roi: Roi) -> None:
     """Warn of what may mislead about a mask.

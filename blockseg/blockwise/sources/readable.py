@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.io.sample import PlaneSample
 
-__all__ = ["readable_sample", "unreadable_problem"]
-
 _MOST = 0.25
 """Share of the sample that may be unreadable, however alike the rest is."""
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
 
-__all__ = ["closing_remarks", "mask_remarks"]
-
 
 def closing_remarks(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
     """Return a line for each thing that was not as it should be, without a full stop."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import Phase
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["try_again"]
-
 
 def try_again(job: Job, ledger: Ledger, on_event: OnJobEvent) -> None:
     """Make pending what failed before, and what is called done but is not on disk so.

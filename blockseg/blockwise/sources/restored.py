@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.normalization.finding import BackgroundFinding, FieldSummary
 
-__all__ = ["Levels", "other_background", "other_skipping"]
-
 
 @dataclass(frozen=True, slots=True)
 class Levels:

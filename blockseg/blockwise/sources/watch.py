@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from blockseg.io.source_files.table import FileTable
     from blockseg.runtime.ledger.ledger import Ledger
 
-__all__ = ["Watch", "replaced_before"]
-
 _REPLACED = "source_replaced"
 _PUT_BACK = "put it back as it was, or start anew with --overwrite"
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.source_files.fingerprint import Fingerprint
 
-__all__ = ["Watched", "look_at"]
-
 _MANY = 100_000  # files that take a second to look at
 _AGAIN = 64  # files that are looked at again where all would take too long
 

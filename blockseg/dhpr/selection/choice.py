@@ -10,8 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Choice", "Pick", "Selection"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:

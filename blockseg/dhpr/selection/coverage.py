@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Cover", "lazy_greedy", "standardised"]
-
 _STEPS = 32  # of a standardised feature, one SD
 _FARTHEST = 8  # SDs; what lies farther out is as far
 _LIKENESS = 2**20  # of a block to itself

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from blockseg.dhpr.selection.choice import Choice
     from blockseg.dhpr.selection.table import BlockTable
 
-__all__ = ["dhpr", "feature_columns", "reserve_size"]
-
 _MOST_RESERVE = 0.1
 _CROWDED = (
     "picks that lie within one block length of another: {}, as there are not enough blocks "

@@ -9,8 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["quotas"]
-
 
 def quotas(
     foreground: NDArray[np.float64], most: NDArray[np.int64], count: int

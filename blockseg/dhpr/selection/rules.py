@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from blockseg.dhpr.selection.choice import Choice
     from blockseg.dhpr.selection.table import BlockTable
 
-__all__ = ["RULES", "select"]
-
 
 def select(table: BlockTable, choice: Choice) -> Selection:
     """Pick blocks to annotate.

@@ -12,8 +12,6 @@ from blockseg.core.errors import GeometryError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_FOREGROUND", "BlockTable", "ranks"]
-
 LEAST_FOREGROUND = 32
 """Voxels of F⁺ below which no block counts as one with neurites."""
 

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.networks.receptive_field import Field
 
-__all__ = [
-    "device_maps",
-    "fused_maps",
-    "linear",
-    "openvino_window",
-    "torch_window",
-]
-
 _OPENVINO_OTHERS = (700 * 2**20, 480)
 """Bytes in all, and bytes a float32 voxel of the window, of the networks other than SDASN
 at width 32. OpenVINO's graph is made from a small window."""

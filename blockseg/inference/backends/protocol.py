@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["AxisMasks", "Backend", "check_core", "window_shape"]
-
 AxisMasks: TypeAlias = "tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]"
 """0/1 vectors along z, y, x of a window; their product says what is inside."""
 

@@ -22,22 +22,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.device.protocol import ByteBackend
     from blockseg.inference.backends.protocol import Backend
 
-__all__ = [
-    "ON_DEVICES",
-    "REFERENCE",
-    "BackendRow",
-    "available_backends",
-    "backend_row",
-    "default_backend",
-    "loaded",
-    "make_backend",
-    "make_byte_backend",
-    "missing_backends",
-    "reference_of",
-    "stands_in",
-    "takes_bytes",
-]
-
 _HERE = "blockseg.inference.backends"
 _EVERY: tuple[Precision, ...] = ("float16", "float32", "float64")
 

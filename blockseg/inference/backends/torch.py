@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.base import Network
 
-__all__ = ["TorchBackend", "on_device", "torch_device"]
-
 
 class TorchBackend:
     """The reference engine; norms folded, channels last.

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.axes import Index
 
-__all__ = [
-    "LARGE_CHUNK",
-    "OPENING_ERRORS",
-    "BeginRead",
-    "ReadLimits",
-    "open_read_only",
-]
-
 BeginRead: TypeAlias = "Callable[[Index], Callable[[], NDArray[Any]]]"
 """Begins to read the part of a stored array (C order) under a tuple of slices, and
 returns what waits for it."""

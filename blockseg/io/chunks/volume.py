@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from blockseg.io.chunks.tensorstores import BeginRead, ReadLimits
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["ChunkedVolume", "one_line"]
-
 _SIDE_BY_SIDE = 32 * 2**20  # bytes of chunks that one read decodes at a time
 
 

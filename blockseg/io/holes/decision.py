@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.core.holes import HoleRule
     from blockseg.io.protocol import Volume
 
-__all__ = ["HoleJudge"]
-
 _TOGETHER = 128  # voxels along what is judged at a time
 _COUNTS = 512  # pieces of which faces are kept, 12 KiB each
 _VERDICTS = 128  # pieces of which verdicts are kept, 256 KiB each

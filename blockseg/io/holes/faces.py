@@ -15,8 +15,6 @@ from blockseg.io.holes.flat import SQUARE, opened, widened
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["AROUND", "PIECE", "along_axes", "face_counts", "straight_share"]
-
 PIECE = 64
 """Most voxels along an axis of which faces are counted together."""
 

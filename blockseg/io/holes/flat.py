@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.holes import HoleRule
 
-__all__ = [
-    "SQUARE",
-    "bits_of",
-    "flat_voxels",
-    "holes_of",
-    "opened",
-    "widened",
-]
-
 SQUARE = 8
 """Edge of the least square that is flat, in voxels."""
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.io.protocol import Volume
 
-__all__ = ["AROUND_HOLES", "MendedVolume", "Seen", "looked_at"]
-
 AROUND_HOLES = 128
 """Voxels around a region that may say what of it is a hole, and how it is filled."""
 

@@ -13,8 +13,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DEPTH", "REACH", "mirrored"]
-
 DEPTH = 32
 """Voxels up to which a hole is filled from its rim; deeper, it stays as it is."""
 

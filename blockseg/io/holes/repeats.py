@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["repeated_voxels"]
-
 _POINTS = ((0, 0), (1, 2), (2, 1), (3, 3), (0, 3), (3, 0))  # of a tile
 _AT_LEAST = 16  # voxels that a tile at the volume's end is judged by
 _SLIVER = 4  # voxels across below which such a tile joins the one before it

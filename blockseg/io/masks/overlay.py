@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.io.protocol import Volume
 
-__all__ = ["Overlay", "beyond_words", "overlay_doubts"]
-
 _STRAIGHT = (0, 1, 2)
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.io.protocol import Volume
 
-__all__ = ["MaskSampler"]
-
 _LARGEST = 2**31  # voxels of a mask that is read before a run
 _SLAB = 2**25  # mask voxels held at once
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["Tissue", "coarser_levels", "tissue_cubes"]
-
 _COARSEST = 4  # voxels of the coarse level along a cube, at least
 _LARGEST = 2**30  # voxels of a level that is read before a run
 _SLAB = 2**25  # of these, held at once

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
 
-__all__ = ["WRONG", "Claim", "Compared", "compare"]
-
 WRONG = 0.0005
 """Cubes that are taken to be outside by mistake, over those taken for tissue: at most,
 with 95 % confidence."""

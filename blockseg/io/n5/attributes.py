@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["N5Attributes", "N5Transform", "perhaps_attributes", "read_attributes"]
-
 _FACTORS = ("downsamplingFactors", "scales")
 _SETTINGS = {
     "gzip": ("level", "useZlib"),

@@ -10,8 +10,6 @@ from blockseg.io.chunks.stored_files import why_no_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["block_shape_of", "why_no_voxels"]
-
 _KINDS = {1: "of variable length", 2: "of objects"}
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.n5.attributes import N5Attributes
 
-__all__ = ["n5_container", "n5_image", "n5_images"]
-
 _LEVEL = re.compile(r"s(\d+)")
 _DEPTH = 6  # groups below the root in which datasets are looked for
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.n5.attributes import N5Attributes, N5Transform
 
-__all__ = ["n5_space"]
-
 
 def n5_space(
     lineage: Sequence[N5Attributes],

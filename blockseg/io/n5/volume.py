@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.io.chunks.tensorstores import BeginRead
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["open_n5"]
-
 _CODECS = ("raw", "gzip", "bzip2", "xz", "blosc", "zstd")
 
 

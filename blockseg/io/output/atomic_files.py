@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["replace_file", "replacing"]
-
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from blockseg.core.errors import ConfigError
 
-__all__ = ["DEFAULT_CODEC", "Codec", "codec_named", "codec_names"]
-
 DEFAULT_CODEC = "blosc-zstd"
 
 

@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.output.pyramid import PyramidSpec
 
-__all__ = [
-    "create_output",
-    "has_data",
-    "missing_files",
-    "predicted_files",
-    "remove_stale_locks",
-]
-
 _LOCK = ".__lock"
 _METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 

@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 
-__all__ = [
-    "array_file",
-    "array_text",
-    "bare_group",
-    "group_files",
-    "image_files",
-    "label_files",
-    "labels_files",
-]
-
 _METHODS: dict[str, str] = {"max": "maximum", "mean": "mean"}
 _DESCRIPTIONS: dict[str, str] = {
     "max": "maximum of each 2x2x2 voxels: a thin axon must stay visible",

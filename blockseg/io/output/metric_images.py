@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["predicted_metric_files", "write_metric_images"]
-
 _EDGE = 64  # of a shard
 
 

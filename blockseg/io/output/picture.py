@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["as_grey", "panels", "save_png"]
-
 _GAP = 8
 _CAPTION = 18
 _WHITE = 255

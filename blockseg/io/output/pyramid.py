@@ -19,8 +19,6 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.io.output.codecs import DEFAULT_CODEC, codec_named
 
-__all__ = ["OutputDtype", "PyramidLevel", "PyramidSpec", "Reduction"]
-
 OutputDtype: TypeAlias = Literal["uint8", "uint16", "uint32", "int16", "float32"]
 Reduction: TypeAlias = Literal["max", "mean"]
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.output.pyramid import Reduction
 
-__all__ = ["halve"]
-
 
 def halve(data: NDArray[Any], reduce: Reduction) -> NDArray[Any]:
     """Return ``data`` at half the resolution, of the same type.

@@ -14,8 +14,6 @@ from blockseg.core.errors import (
     VolumeError,
 )
 
-__all__ = ["is_corrupt", "write_error"]
-
 _GONE = (errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
 
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from blockseg.core.stored_file import StoredFile
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 
-__all__ = ["BlockWritten", "PyramidWriter"]
-
 _WAITING = 8  # threads that only wait for the disk, and burn nothing
 
 

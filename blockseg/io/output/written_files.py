@@ -19,8 +19,6 @@ from blockseg.core.stored_file import StoredFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["DamagedFile", "damaged_files", "stored_below", "stored_file"]
-
 _PIECE = 2**20  # bytes read at a time
 _BATCH = 256  # files that a thread looks at before it answers
 _WAITING = 4  # threads that ask for sizes: they wait for the disk and burn little

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["Plausible", "doubts_of", "find_plausible"]
-
 Check: TypeAlias = (
     "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"
 )

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.protocol import Volume
 
-__all__ = ["Remark", "chunks_are_stored", "refuse_misplaced"]
-
 _SAMPLED = 256
 _OPENED = 16  # blocks of N5 whose header is read
 _THREADS = 16  # that look at files at the same time

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.core.choices import SourceChoices
     from blockseg.core.specs import VolumeSpec
 
-__all__ = ["lacks_levels"]
-
 
 def lacks_levels(uri: str, spec: VolumeSpec, choices: SourceChoices) -> Iterator[str]:
     """Yield a line for each level that is missing beside the one that is read.

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.zarr.chunk_keys import KeyStyle
 
-__all__ = ["misplaced"]
-
 _ENTRIES = 6000
 _FOLDERS = 400
 _FAN = 3

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["has_sizes_that_fit"]
-
 _MOST_VOXELS = 10**16
 """A human brain at half a micrometre; more is a slip of the pen."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["uneven_slices"]
-
 
 def uneven_slices(
     spec: VolumeSpec,

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["is_of_no_microscope", "states_no_unit"]
-
 _LEAST, _MOST = 0.01, 100.0  # µm, of a voxel of level 0
 
 

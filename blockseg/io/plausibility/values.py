@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["are_of_another_type", "doubtful_type"]
-
 _BOX = (32, 128, 128)  # voxels read at a place
 _PLACES = (0.5, 0.2, 0.8)  # of the volume along each axis, 27 in all
 _OF_UINT16 = 3  # of these: where bytes are wrong it shows everywhere

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.slice_names.numbers import Field
 
-__all__ = ["FEW", "beside", "plane_counter", "rather_no_planes"]
-
 FEW = 5
 """Planes; fewer may be channels, tiles or time points."""
 

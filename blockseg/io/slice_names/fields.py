@@ -29,8 +29,6 @@ from blockseg.io.slice_names.numbers import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TIFF_SUFFIX", "NameFields", "name_fields", "skeleton"]
-
 TIFF_SUFFIX = re.compile(r"\.(?:tiff?|btf|tf8)$", re.IGNORECASE)
 
 

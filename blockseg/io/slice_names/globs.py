@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["glob_of"]
-
 _PIECES = re.compile(r"([0-9]+)")
 
 

@@ -15,18 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "NUMBER",
-    "STAMP",
-    "Field",
-    "common_start",
-    "is_signed",
-    "label_of",
-    "measures",
-    "read_column",
-    "varying",
-]
-
 Kind: TypeAlias = Literal["number", "clock", "word"]
 
 # A sign or a fraction belongs to a number only where the names as a whole say so.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.slice_names.numbers import Field
 
-__all__ = ["Arranged", "arrange", "other_axis"]
-
 _NAMED = 3
 _FARTHEST = 1000  # times as many planes as slices: no gap, but a number of another kind
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Steps", "steps_of"]
-
 _JITTER = 0.25  # of a step; positions of a stage vary so much
 _SPARSEST = 3  # times as many planes as numbers, and they still show their step
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["SourceFiles"]
-
 _Lister: TypeAlias = Callable[[Deadline], Iterator[tuple[int, int, int]]]
 
 _FEW = 1000

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["Fingerprint", "array_layout", "differences", "evenly", "fingerprint"]
-
 Fingerprint: TypeAlias = "dict[str, str | int | list[str] | list[int]]"
 
 _SAMPLED = 64

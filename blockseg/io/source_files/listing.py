@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.layout import ArrayLayout
 
-__all__ = [
-    "THREADS",
-    "Deadline",
-    "Row",
-    "TooSlowError",
-    "array_rows",
-    "file_row",
-    "rows_of",
-]
-
 Row: TypeAlias = tuple[int, int, int]
 """Number, size in bytes (``ABSENT`` if there is none) and time in ns of a file."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ABSENT", "FileTable"]
-
 ABSENT = -1
 """Size of a file that does not exist."""
 

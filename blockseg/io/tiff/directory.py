@@ -21,8 +21,6 @@ from blockseg.core.errors import VolumeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TiffPageInfo", "is_tiff", "walk_pages"]
-
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Sizes of the field types by code; 0 stands for codes that are not assigned.
 _TYPE_SIZE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.decoded_cache import DecodedCache
 
-__all__ = ["Page", "PageReader", "page_chunk", "require_codec"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:

@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Space
 
-__all__ = [
-    "TiffImage",
-    "image_series",
-    "open_tiff_file",
-    "read_image",
-    "series_axes",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class TiffImage:

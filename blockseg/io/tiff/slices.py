@@ -18,16 +18,6 @@ from blockseg.io.tiff.directory import TiffPageInfo, is_tiff, walk_pages
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = [
-    "check_file",
-    "check_slices",
-    "is_glob",
-    "require_planes",
-    "slice_doubt",
-    "slice_files",
-    "tiff_files",
-]
-
 _THREADS = 8  # slices opened at once; network file systems answer slowly
 _BATCH = 64  # slices a thread looks at in one go; handing over costs as much as one
 

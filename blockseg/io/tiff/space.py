@@ -15,8 +15,6 @@ from blockseg.io.units import micrometres, space_of
 if TYPE_CHECKING:
     import tifffile
 
-__all__ = ["tiff_space"]
-
 _NOWHERE = (0.0, 0.0, 0.0)
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-__all__ = ["open_tiff"]
-
 _SLICES_KNOWN = 512  # descriptions of slices kept; about 10 kB each
 
 

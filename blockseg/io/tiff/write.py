@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Space
 
-__all__ = ["write_tiff"]
-
 
 def write_tiff(path: Path, data: NDArray[np.generic], space: Space) -> None:
     """Write a stack in one step: a reader sees all of it or nothing.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["KeyStyle", "key_style", "names_in", "orders_of", "spellings_of"]
-
 _METADATA = frozenset({".zarray", ".zgroup", "zarr.json", "attributes.json"})
 _CHUNK = re.compile(r"(?:[^/]+/)*?(?:c[./])?\d+(?:[./]\d+)+")
 _DEEPEST = 7  # folders below the array's: five axes, a prefix, and one to spare

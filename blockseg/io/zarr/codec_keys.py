@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["plain_metadata", "unknown_codec_keys"]
-
 _MAY_BE_NULL = ("dimension_separator", "consolidated_metadata")
 _BLOSC = {"clevel": 5, "blocksize": 0}
 _BLOSC_NAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")

@@ -10,8 +10,6 @@ from blockseg.io.zarr.layout import zarr_images
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
 
-__all__ = ["label_paths"]
-
 
 def label_paths(image: VolumeSpec) -> dict[str, str]:
     """Return the label images of an image: their paths in its container, by name.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from blockseg.io.zarr.ome import Dataset
 
-__all__ = ["zarr_container", "zarr_image", "zarr_images", "zarr_kind"]
-
 _XARRAY = "_ARRAY_DIMENSIONS"  # attribute in which xarray names axes
 _DEPTH = 5  # groups below the root in which images are looked for
 

@@ -15,8 +15,6 @@ from blockseg.io.zarr.ome_transforms import NoScaleError, Transformation, compos
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Dataset", "read_multiscales"]
-
 _LETTERS = {"time": "t", "channel": "c"}
 
 

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["NoScaleError", "ScaleLike", "Transformation", "compose"]
-
 _ARRAY_AXIS = re.compile(r"dim_(\d+)")
 _STORED = " (--axes says in which order they are stored)"
 _TINY = 1e-9  # of the largest entry of a matrix: rounding, and no shear

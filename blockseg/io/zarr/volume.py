@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.io.chunks.tensorstores import BeginRead
     from blockseg.io.layout import ArrayLayout
 
-__all__ = ["open_zarr"]
-
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
     """Open a Zarr array read-only.

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
 
-__all__ = ["ActorPlugin", "BatchResult", "run_blocks", "running_blocks"]
-
 _TEARDOWN_SECONDS = 20.0
 
 _FLUSH_SECONDS = 0.05

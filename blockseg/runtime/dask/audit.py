@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.runtime.dask.tasks import TasksInFlight
 
-__all__ = ["Audit"]
-
 
 class Audit:
     """Ask the workers, now and then, for tasks that have been in flight for long.

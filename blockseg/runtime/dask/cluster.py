@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from blockseg.runtime.memory import Layout
 
-__all__ = ["Cluster", "connect", "local_cluster"]
-
 _LOOPBACK = "127.0.0.1"
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.runtime.memory import Layout
 
-__all__ = ["cuda_cluster"]
-
 
 def cuda_cluster(
     layout: Layout, gpus: Sequence[str], **options: Any

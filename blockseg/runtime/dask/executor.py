@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.dask.watch import WorkerDied
     from blockseg.runtime.events import Event
 
-__all__ = ["DaskExecutor"]
-
 _SPARE_TASKS = 2
 _RECALL_SECONDS = 0.5
 _STILLBORN_LIMIT = 5

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.events import OnEvent
 
-__all__ = ["plugin_prefix", "settle_predecessor", "still_running"]
-
 
 def plugin_prefix(run_id: str) -> str:
     """Return how the names of all plugins of a run begin, whichever driver it has."""

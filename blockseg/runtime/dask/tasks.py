@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
 
-__all__ = ["Task", "TasksInFlight"]
-
 _annotate = dask.annotate  # type: ignore[attr-defined]
 
 _GATHER_SECONDS = 0.005

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-__all__ = ["WorkerDied", "WorkerWatch", "bounded", "devices_used"]
-
 _REFRESH_SECONDS = 10.0
 _RPC_SECONDS = 15.0
 

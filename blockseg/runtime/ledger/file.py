@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = [
-    "check_ledger_there",
-    "errors_of",
-    "open_to_read",
-    "open_to_write",
-    "rows_of",
-    "transaction",
-]
-
 _BUSY_SECONDS = 60.0
 _PRIMARY_CODE = 0xFF
 _NO_SPACE_BYTES = 2**20

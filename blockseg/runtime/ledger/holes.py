@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import BlockReport
 
-__all__ = ["HOLES", "enter_holes", "known_holes"]
-
 HOLES = """
     CREATE TABLE IF NOT EXISTS holes (
         phase TEXT NOT NULL,

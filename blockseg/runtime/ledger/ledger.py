@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport
     from blockseg.core.holes import Hole
 
-__all__ = ["STATE_CODES", "Ledger"]
-
 _OF_BLOCKS = ("blocks", "payloads", "files", "holes")
 """Tables of which a row belongs to one block, and goes with it."""
 

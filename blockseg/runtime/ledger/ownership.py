@@ -11,8 +11,6 @@ from blockseg.runtime.ledger.file import errors_of, open_to_read
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["discard_ledger", "refuse_taken", "tells_of_blocks"]
-
 _COMPANIONS = ("-wal", "-shm", "-journal")
 
 

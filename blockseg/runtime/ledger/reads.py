@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import BlockReport
 
-__all__ = ["SOURCE_TABLES", "SourceRows", "enter_reads"]
-
 SOURCE_TABLES = (
     """
     CREATE TABLE IF NOT EXISTS reads (

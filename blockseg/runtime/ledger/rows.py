@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.blocks import BlockReport
 
-__all__ = [
-    "ADDED",
-    "COLUMNS",
-    "SCHEMA",
-    "SUMMED",
-    "VERSION",
-    "BlockSums",
-    "FailedBlock",
-    "PhaseSummary",
-    "to_row",
-]
-
 VERSION = "2"
 """Version of the schema; a ledger of another one is refused."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FILES", "FileRows", "enter_files"]
-
 FILES = """
     CREATE TABLE IF NOT EXISTS files (
         phase TEXT NOT NULL,

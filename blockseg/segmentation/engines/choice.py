@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import BackendSpec
     from blockseg.segmentation.engines.process import Evaluators
 
-__all__ = [
-    "choose_engine",
-    "engines_of",
-    "evaluation_lines",
-    "evaluators_for",
-    "measured_speed",
-    "trial_of",
-]
-
 
 def choose_engine(
     inputs: Inputs, planned: Decisions, evaluators: Evaluators

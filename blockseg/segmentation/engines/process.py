@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.inference.devices import Device
     from blockseg.io.protocol import Volume
 
-__all__ = ["EvaluatorHere", "EvaluatorProcess", "Evaluators"]
-
 _DIED = "its process died while it was tried: a crash in native code, or out of memory"
 
 

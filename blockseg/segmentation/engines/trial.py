@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["EngineCriteria", "EngineEvaluator", "engine_for"]
-
 _NOTHING_READ = "no window of the volume could be read to check it on"
 
 

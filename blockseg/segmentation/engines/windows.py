@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["read_samples", "trial_windows"]
-
 _PLACES = 4  # along each axis
 _LOOK = (32, 96, 96)  # voxels in the middle of a window that are looked at
 _BRIGHT = 99.0  # percentile of them that tells how much signal there is

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
 
-__all__ = ["what_it_holds"]
-
 
 def what_it_holds(
     foreground: NDArray[np.bool_],

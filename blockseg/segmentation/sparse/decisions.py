@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
 
-__all__ = ["sparse_decisions", "surveyed"]
-
-
 _AGAIN = 3
 """Number of times that as many cubes are inferred again, at most."""
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Inputs
     from blockseg.inference.skip_calibration import Inferred
 
-__all__ = ["Group", "Survey"]
-
 _GROUP = 2  # edge, in cubes, of what is read together
 _FEWEST_GROUPS, _MOST_GROUPS = 32, 128  # read, of 2 million voxels each; between them:
 _GROUP_SHARE = 2  # one in so many of the volume

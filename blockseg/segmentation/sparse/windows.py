@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.segmentation.sparse.survey import Survey
 
-__all__ = ["Cover", "cheapest_window"]
-
 _EDGES = tuple(TILE * n for n in (1, 2, 3, 4, 8))  # of windows, in voxels
 _COUNTED = 24  # groups at most
 _CALL = 50_000

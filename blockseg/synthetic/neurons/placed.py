@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from blockseg.synthetic.neurons.reconstruction import Reconstruction
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["Placed"]
-
 _PAGE = 512  # edge length of what is looked through at once, in voxels
 _HALO = 64  # around it: of tiles, their points and their spread
 _CACHED_PAGES = 16

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.synthetic.neurons.reconstruction import Reconstruction
 
-__all__ = ["Drawn", "Found", "PlacedNeuron", "SiteOfNeurons", "balls", "touch"]
-
 
 @dataclass(frozen=True, slots=True)
 class SiteOfNeurons:

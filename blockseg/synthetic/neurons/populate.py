@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["Numbers", "crossing", "populate"]
-
 
 @dataclass(frozen=True, slots=True)
 class Numbers:

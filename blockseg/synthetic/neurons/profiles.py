@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.synthetic.params import Optics, SnrBin, SynthParams
 
-__all__ = ["THINNEST", "draw_snr", "log_uniform", "profile", "tube_peak"]
-
 THINNEST = 0.35
 """Smallest radius of a neurite, in voxels."""
 

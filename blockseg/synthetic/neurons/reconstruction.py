@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from blockseg.morphology.swc import Tree
 
-__all__ = ["Reconstruction", "Stretch", "read_reconstruction", "smooth_path"]
-
 _SOMA = 1
 _LONGEST = 100.0  # µm: so that little of a neuron is drawn for a small region
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["SITE", "Neurites", "TiledNeurites", "Whole", "ample", "neurites"]
-
 SITE = 256
 """Edge length of a site, in voxels."""
 

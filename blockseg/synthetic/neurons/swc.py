@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from blockseg.synthetic.neurons.tracing import Tracing
 
-__all__ = ["BranchRow", "NeuronSwc", "neuron_swc"]
-
 
 @dataclass(frozen=True, slots=True)
 class BranchRow:

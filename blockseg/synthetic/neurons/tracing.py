@@ -12,19 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "AT_SOMA",
-    "AXON",
-    "DENDRITE",
-    "FREE",
-    "VESSEL",
-    "Branches",
-    "Points",
-    "Somata",
-    "Tracing",
-    "stacked",
-]
-
 AXON, DENDRITE, VESSEL = 2, 3, 9
 """Kinds of branches; the first two as in SWC."""
 

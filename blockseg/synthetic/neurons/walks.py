@@ -14,17 +14,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.synthetic.params import Morphology
 
-__all__ = [
-    "MARGIN",
-    "STEP",
-    "Domain",
-    "Path",
-    "deflected",
-    "grow",
-    "unit_vector",
-    "walk",
-]
-
 STEP = 0.6
 """Distance of two points of a path, in voxels."""
 

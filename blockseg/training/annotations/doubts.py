@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from blockseg.training.data.scan import AnnotationIndex, Scan
     from blockseg.training.data.volume_source import OpenAnnotation
 
-__all__ = ["LabelDoubts", "swapped"]
-
 _VOXELS = 2**19  # looked at, where most neurites are
 _MUCH = 0.5  # share of neurites that is doubted
 _MOST = 0.9  # and refused

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OTHERS", "RING", "LabelCodes", "listed", "ringed", "spelt"]
-
 RING = 2
 """Background next to a neurite, where annotators differ: counts less."""
 

@@ -11,8 +11,6 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TURNED", "Orientation"]
-
 _SWAP = 2  # axes that change places; three go round
 
 

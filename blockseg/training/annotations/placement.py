@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["Placement", "Verdict", "local_contrast", "placement"]
-
 Verdict: TypeAlias = Literal["fits", "dark", "turned", "moved", "nowhere", "unknown"]
 
 _SURROUNDINGS = (

@@ -19,8 +19,6 @@ from blockseg.normalization.background import estimate_background
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PseudoRules", "pseudo_labels"]
-
 _EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
 _HATS = (
     (7, 1.0),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.annotations.labels import LabelCodes
 
-__all__ = ["ValuesSeen", "likely_meanings", "likely_neurites", "refusal"]
-
 _MANY = 6  # values without a meaning that are ids, and not kinds
 _GREYS = 16  # values that may be grey levels
 _VARIED = 0.3  # share of neighbours of two values: within an object they have one

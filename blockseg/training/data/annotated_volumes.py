@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.plausibility.checks import Plausible
 
-__all__ = ["FoundImages", "LabelledImage", "find_annotated"]
-
 _ENDINGS = (".tif", ".tiff")
 _ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
 _LAYOUT = "a folder with image/NAME.tif and label/NAME.tif"

@@ -18,19 +18,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import Affine
 
-__all__ = [
-    "AUGMENTATIONS",
-    "Augmentation",
-    "Scale",
-    "augmented",
-    "blurred",
-    "misjudged",
-    "noisy",
-    "published",
-    "toned",
-    "turned",
-]
-
 Augmentation: TypeAlias = Literal["default", "simulated", "published", "none"]
 """``simulated`` is the default without what synthetic brains vary themselves."""
 

@@ -11,8 +11,6 @@ from blockseg.normalization.background import Background, estimate_background
 if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
 
-__all__ = ["background_of"]
-
 
 def background_of(volume: Volume, where: str) -> Background:
     """Estimate level and SD of a volume's background, as a run does before it starts.

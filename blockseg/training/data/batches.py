@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.data.data import PatchSource
 
-__all__ = ["batches", "numbers", "worker_death"]
-
 _Item: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint8]] | BlocksegError"
 _Batch: TypeAlias = "tuple[Tensor, Tensor] | BlocksegError"
 

@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = [
-    "CLIP",
-    "GAIN",
-    "DataConfig",
-    "MixedPatches",
-    "NumberedPatches",
-    "PatchSource",
-    "SourceNote",
-    "TrainingData",
-    "ValidationVolume",
-]
-
 GAIN = 1.0
 """Input of the network for one SD of the background."""
 

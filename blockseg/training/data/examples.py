@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.data.data import ValidationVolume
 
-__all__ = ["Example", "make_example"]
-
 _EDGE = 320  # voxels of a picture at most
 _DEPTH = 32  # planes that are projected at most
 _GREY = 90  # where nothing counts

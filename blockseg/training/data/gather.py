@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     )
     from blockseg.training.data.split import Cut
 
-__all__ = ["open_data"]
-
 _NO_BACKGROUND = (
     "no annotation holds background (0): what is learned will call everything a neurite; "
     "annotate some, add synth:random to DATA, or give --allow-labels"

@@ -13,8 +13,6 @@ from blockseg.core.labels import IGNORE
 if TYPE_CHECKING:
     from blockseg.training.data.scan import AnnotationIndex, Codes
 
-__all__ = ["capped_shape", "validation_box"]
-
 _PLACES = 32  # boxes that are compared
 _SOME = 4096  # voxels of which the middle one is sought
 

@@ -25,8 +25,6 @@ from blockseg.synthetic.presets import preset
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["cluttered", "random_params"]
-
 _PRESET_SHARE = 0.45
 """Share of the brains; the rest varies in everything."""
 

@@ -12,8 +12,6 @@ from blockseg.core.labels import IGNORE
 if TYPE_CHECKING:
     from blockseg.training.data.scan import AnnotationIndex, Codes
 
-__all__ = ["Sampler"]
-
 _TRIES = 8
 """Places that are looked at before the best of them is taken."""
 

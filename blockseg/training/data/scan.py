@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.training.annotations.labels import LabelCodes
 
-__all__ = ["AnnotationIndex", "Codes", "Scan", "look", "restricted", "scan"]
-
 Codes: TypeAlias = Callable[[Roi], "NDArray[np.uint8]"]
 """Reads what an annotation says of a region: 0, 1 or ``IGNORE``."""
 

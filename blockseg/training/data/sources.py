@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.data.data import DataConfig
 
-__all__ = ["AnnotatedVolume", "DataSource", "hold_out", "no_neurites", "open_source"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedVolume:

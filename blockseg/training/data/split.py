@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.data.scan import Scan
 
-__all__ = ["Cut", "cut_volume", "held_out"]
-
 _KEPT = 0.75
 """Share of the annotation before the held-out planes that the guard must leave."""
 

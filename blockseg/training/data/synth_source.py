@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine
     from blockseg.synthetic.params import SynthParams
 
-__all__ = ["KINDS", "Brain", "SynthPatches", "held_out_brain", "make_brain", "parse"]
-
 KINDS = (*PRESETS, "random")
 """Kinds of brains to train on: the presets, and one drawn anew for each brain."""
 

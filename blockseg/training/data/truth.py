@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Roi
     from blockseg.synthetic.brain import SyntheticBrain
 
-__all__ = ["INVISIBLE_SNR", "truth"]
-
 INVISIBLE_SNR = 1.4
 """Neurites fainter than this are neither foreground nor background."""
 

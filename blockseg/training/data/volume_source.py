@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.training.data.annotated_volumes import LabelledImage
     from blockseg.training.data.scan import AnnotationIndex
 
-__all__ = ["OpenAnnotation", "TrainingRegion", "VolumePatches"]
-
 _HELD = 2**28  # bytes of small volumes that a process keeps decoded
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["make_soft_cldice"]
-
 _ITERATIONS = 3
 """Erosions of the soft skeleton: neurites up to 7 voxels thick become lines."""
 

@@ -16,8 +16,6 @@ from blockseg.core.errors import BackendError, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ProcessGroup", "open_process_group"]
-
 # The others wait while the first one validates and writes.
 _PATIENCE = timedelta(hours=2)
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.networks.base import Network
 
-__all__ = ["training_heads"]
-
 
 def training_heads(network: Network, x: Tensor) -> tuple[Tensor, ...]:
     """Return what ``network.heads(x)`` returns, arranged for a fast backward pass.

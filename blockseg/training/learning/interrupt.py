@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["interrupts"]
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.training.learning.losses import Loss
     from blockseg.training.reports.watcher import Watcher
 
-__all__ = ["train"]
-
 
 def train(
     network: Network,

@@ -21,17 +21,6 @@ from blockseg.training.annotations.labels import RING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "RING_WEIGHT",
-    "Loss",
-    "LossConfig",
-    "bce_dice",
-    "dice_ce",
-    "make_loss",
-    "published",
-    "skeleton_recall",
-]
-
 RING_WEIGHT = 0.3
 """Weight of the background voxels that touch a neurite."""
 

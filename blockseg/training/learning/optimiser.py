@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from blockseg.training.config import TrainingConfig
 
-__all__ = ["make_optimiser", "rate_at", "set_rate"]
-
 _START, _END = 1 / 25, 1 / 25e4  # of the peak, as torch's OneCycleLR
 _CALM, _BUSY = 0.95, 0.85  # first moment of AdamW at low and at the highest rate
 

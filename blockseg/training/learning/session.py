@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.training.learning.trainer import Trainer
     from blockseg.training.reports.watcher import Watcher
 
-__all__ = ["Session"]
-
 _CHECKPOINT_SECONDS = 300.0
 _PACE = 20  # log rows over which the remaining time is foretold
 

@@ -13,8 +13,6 @@ from blockseg.morphology.scores import Agreement
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["THRESHOLDS", "TOLERANCE", "curve"]
-
 THRESHOLDS = tuple(i / 20 for i in range(1, 20))
 """Probabilities at which a training is scored."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.losses import Loss
 
-__all__ = ["Trainer", "arithmetic"]
-
 _HOPELESS = 50  # skipped steps in a row: halving the scale that often left nothing
 _TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 

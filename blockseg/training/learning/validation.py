@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.training.data.data import ValidationVolume
     from blockseg.training.learning.losses import Loss
 
-__all__ = ["VolumeScore", "predicted", "together", "validate"]
-
 _CORE = 128  # voxels: edge of a tile's core; a multiple of every network's alignment
 _DEFAULT = THRESHOLDS.index(0.5)
 

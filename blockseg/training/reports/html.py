@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from blockseg.training.events import TrainingResult
     from blockseg.training.history import Row
 
-__all__ = ["Report", "ReportFacts"]
-
 _PICTURES = 4
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"
 _STYLE = """

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.training.history import Row
     from blockseg.training.learning.validation import VolumeScore
 
-__all__ = ["TensorBoard"]
-
 _PICTURES = 3
 _TAGS = {
     "loss": "loss/training",

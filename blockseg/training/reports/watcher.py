@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.training.history import Row
     from blockseg.training.learning.validation import VolumeScore
 
-__all__ = ["Watcher"]
-
 
 class Watcher:
     """Told what a training finds; this one does nothing with it."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.device.streams import DeviceNetwork
     from blockseg.networks.base import Network
 
-__all__ = ["FusedCudaBackend", "TorchCudaBackend"]
-
 OLDEST = (8, 0)
 """Least compute capability with the matrix products that our kernels need."""
 

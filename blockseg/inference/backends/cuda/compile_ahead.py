@@ -19,8 +19,6 @@ from triton.compiler import ASTSource
 if TYPE_CHECKING:
     from blockseg.inference.backends.cuda.fused import Launch
 
-__all__ = ["Resources", "resources"]
-
 WARP = 32
 
 _POINTERS = {

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.cuda.plan import Layer, Map
 
-__all__ = ["H100", "Card", "LayerCost", "layer_costs", "predicted_seconds"]
-
 
 @dataclass(frozen=True, slots=True)
 class Card:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.cuda.plan import Layer, Source
     from blockseg.networks.sdasn import SDASN
 
-__all__ = ["FusedNetwork", "Launch"]
-
 Argument: TypeAlias = Tensor | int | float
 """Argument of a kernel."""
 

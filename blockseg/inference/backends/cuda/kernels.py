@@ -20,16 +20,6 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-__all__ = [
-    "activated",
-    "grey_summed",
-    "inside_only",
-    "keep_logits",
-    "keep_map",
-    "keep_pooled",
-    "summed",
-]
-
 
 @triton.jit
 def summed(

@@ -19,8 +19,6 @@ from blockseg.inference.backends.cuda.kernels import (
     summed,
 )
 
-__all__ = ["one_layer", "two_layers"]
-
 _SIZES = [
     *("raw_y", "raw_x", "a_y", "a_x", "b_y", "b_x", "target_y", "target_x"),
     *("pooled_y", "pooled_x", "tiles_z", "tiles_y", "tiles_x", "items", "depth"),

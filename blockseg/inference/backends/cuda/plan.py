@@ -18,17 +18,6 @@ from blockseg.networks.receptive_field import REACH, STRIDE
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
 
-__all__ = [
-    "ON_CHIP",
-    "WIDEST",
-    "Layer",
-    "Map",
-    "Source",
-    "device_bytes",
-    "layers",
-    "maps",
-]
-
 WIDEST = 16
 """Greatest width for which a tile's sums fit into the registers."""
 

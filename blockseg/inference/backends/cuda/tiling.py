@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Tiling", "depth", "stages_for", "tiling_for"]
-
 SUMS = 16384
 """float32 sums of one program: 64 registers of each of 256 threads."""
 

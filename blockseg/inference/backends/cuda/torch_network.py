@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from blockseg.networks.base import Network
     from blockseg.networks.layers import AxisVectors
 
-__all__ = ["TorchNetwork"]
-
 HALF_MAX = 65504.0
 """Largest finite fp16."""
 

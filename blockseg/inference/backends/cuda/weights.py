@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.cuda.plan import Layer, Map
     from blockseg.networks.sdasn import SDASN
 
-__all__ = ["Matrices", "heads", "matrices"]
-
 HALF_MAX = 65504.0
 """Largest finite fp16."""
 

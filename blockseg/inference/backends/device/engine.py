@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.inference.block_input import BlockInput
     from blockseg.inference.window_layout import Window
 
-__all__ = ["ByteEngine"]
-
 
 class ByteEngine:
     """One backend of a device, any number of blocks and of threads.

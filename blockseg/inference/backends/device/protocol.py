@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.receptive_field import Field
 
-__all__ = ["ByteBackend", "RawWindow"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawWindow:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.device.protocol import RawWindow
 
-__all__ = ["DeviceNetwork", "StreamBackend", "Streams", "bounds", "device_errors"]
-
 SLOTS = 3
 """Windows on their way: one copied in, one computed, one copied back."""
 

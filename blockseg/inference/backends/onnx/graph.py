@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.networks.base import Network
 
-__all__ = ["export_graph"]
-
 _SCALAR = np.array([1], np.int64)
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.onnx.writer import GraphWriter
     from blockseg.networks.base import Network
 
-__all__ = ["logits_of"]
-
 
 def logits_of(
     network: Network, writer: GraphWriter, tile: Map, inside: tuple[Map, ...] = ()

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from blockseg.inference.backends.onnx.writer import GraphWriter
 
-__all__ = ["Cutter", "Map"]
-
 
 @dataclass(frozen=True, slots=True)
 class Map:

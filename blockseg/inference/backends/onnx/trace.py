@@ -17,8 +17,6 @@ from blockseg.networks.layers import Convolution, Up
 if TYPE_CHECKING:
     from blockseg.networks.base import Network
 
-__all__ = ["behind_activations", "traced"]
-
 _ACTIVATIONS = (functional.leaky_relu_, torch.relu_, functional.max_pool3d)
 
 _LEAVES = (Convolution, Up, nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.Identity)

@@ -1,7 +1,5 @@
 """Version of the graph that is exported, and the precisions that it comes in."""
 
-__all__ = ["GRAPH_VERSION", "PRECISIONS"]
-
 GRAPH_VERSION = 1
 """Changes with every change of the graph that an equal network gets."""
 

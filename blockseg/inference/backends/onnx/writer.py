@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["IR_VERSION", "OPSET", "GraphWriter"]
-
 OPSET = 18
 """Operators as of this set: what TensorRT 10 and everything later reads."""
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.base import Network
 
-__all__ = ["OpenVinoBackend"]
-
 _GRAPHS = 3
 """Number that is kept: a row of windows has those at its start, end and between. Also
 one that does not run holds some memory, of the size of its window."""

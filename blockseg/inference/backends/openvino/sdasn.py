@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from blockseg.inference.boundary_padding import BoundaryPadding
     from blockseg.networks.sdasn_arrays import Arrays
 
-__all__ = ["sdasn_graph"]
-
 _LEVELS = 3
 
 

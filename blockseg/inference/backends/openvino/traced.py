@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.networks.base import Network
 
-__all__ = ["traced_graph"]
-
 
 def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> Any:
     """Return the cropped form of a network, behind it the sigmoid.

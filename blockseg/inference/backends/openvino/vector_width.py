@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fitting_vectors", "halves_vectors"]
-
 _VARIABLE = "ONEDNN_MAX_CPU_ISA"
 _NARROW = 8
 """Channels that fill a register of AVX2."""

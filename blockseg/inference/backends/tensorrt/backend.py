@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.tensorrt.file import EngineKey
     from blockseg.inference.backends.tensorrt.library import EngineLibrary, LoadedEngine
 
-__all__ = ["TensorRtBackend", "run_once"]
-
 _HALF_LIMIT = float(np.finfo(np.float16).max)
 
 

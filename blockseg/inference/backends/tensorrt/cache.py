@@ -29,8 +29,6 @@ from blockseg.inference.backends.tensorrt.file import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EngineCache", "Entry", "cache_folder"]
-
 _log = logging.getLogger("blockseg.tensorrt")
 
 _PATIENCE_SECONDS = 0.2

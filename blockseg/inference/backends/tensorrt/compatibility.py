@@ -30,8 +30,6 @@ if TYPE_CHECKING:
         Shapes,
     )
 
-__all__ = ["LIBRARIES", "find_library", "installed_libraries"]
-
 LIBRARIES = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}
 """Modules, the preferred one first, and the extras that bring them."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.tensorrt.library import EngineLibrary, LoadedEngine
     from blockseg.networks.weights_info import WeightsInfo
 
-__all__ = ["EngineOrder", "Engines", "order_engines"]
-
 _log = logging.getLogger("blockseg.tensorrt")
 
 

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = [
-    "EngineKey",
-    "Header",
-    "read_engine",
-    "write_atomically",
-    "write_engine",
-]
-
 MAGIC = b"blockseg engine 1\n"
 
 HEADER_LIMIT = 65536

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
 
-__all__ = ["Built", "Card", "EngineLibrary", "LoadedEngine", "Shapes"]
-
 
 @dataclass(frozen=True, slots=True)
 class Card:

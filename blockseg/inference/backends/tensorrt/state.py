@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.tensorrt.file import EngineKey
     from blockseg.inference.backends.tensorrt.library import Card, EngineLibrary
 
-__all__ = ["State", "parity_problem", "state_of"]
-
 State: TypeAlias = Literal["valid", "elsewhere", "stale", "damaged", "wrong"]
 """``elsewhere``: sound, but for another card or a library that is not here; ``wrong``:
 the library refuses it, or it gives other bytes than the network."""
