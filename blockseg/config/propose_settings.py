@@ -13,6 +13,7 @@ from blockseg.config.values import (
     parse_shape,
     parse_switch,
     parse_text,
+    parse_texts,
 )
 from blockseg.core.errors import ConfigError
 
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 
 RULE_NAMES = ("dhpr", "published", "entropy", "random", "foreground-random")
 """Rules that a user may name; what they do is in the table of rules."""
-
-
-def _folders(name: str, value: Any) -> tuple[str, ...]:
-    several = value if isinstance(value, list | tuple) else (value,)
-    return tuple(parse_text(name, str(one)) for one in several)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ class ProposeSettings:
 
     exclude: tuple[str, ...] = option(
         (),
-        _folders,
+        parse_texts,
         "Keep away from these; repeatable.",
         metavar="PICKS",
         several=True,

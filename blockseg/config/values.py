@@ -38,9 +38,9 @@ def parse_text(name: str, value: Any) -> str:
 
 
 def parse_texts(name: str, value: Any) -> tuple[str, ...]:
-    """Return a string, or each of a list, as it stands."""
+    """Return a string or path, or each of a list, as it stands."""
     several = value if isinstance(value, list | tuple) else (value,)
-    return tuple(parse_text(name, item) for item in several)
+    return tuple(parse_text(name, str(item)) for item in several)
 
 
 def parse_int(low: int) -> Callable[[str, Any], int]:
