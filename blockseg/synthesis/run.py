@@ -27,16 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from blockseg.blockwise.job import JobResult
-    from blockseg.io.output.pyramid import OutputDtype
     from blockseg.synthetic.params import SynthParams
 
 _BYTES_A_VOXEL = 60  # of the generator at work, measured
 _BYTES_HELD = 2**27  # textures, cells, tiles
-_LABELS: tuple[tuple[str, OutputDtype], ...] = (
-    ("neurons", "uint32"),
-    ("branches", "uint32"),
-    ("truth", "uint8"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +113,12 @@ def synth(
         reduce="mean",
         checked=begun.checked,
     )
-    neurons, branches, truth = (
-        replace(
-            image,
-            uri=str(target / "labels" / name),
-            dtype=dtype,
-            reduce="max",  # an id stays an id, and thin neurites stay
-            name=name,
-            within=f"labels/{name}",
-        )
-        for name, dtype in _LABELS
-    )
     tables = TruthTables(Paths(target))
     within = tables.swc.relative_to(target).as_posix()
     units = brain.neurites.units
     voxels = grid.numbered(0).write_roi.size
     job = begun.job(
-        Synthesis(recipe, grid, image, neurons, branches, truth),
+        Synthesis(recipe, grid, image),
         layout_for(settings, Need(_BYTES_A_VOXEL * voxels, _BYTES_HELD)),
         decisions=SynthesisDecisions(brain.params),
         then=(Centrelines(recipe, units, str(target), within, size),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.stored_file import StoredFile
-    from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.io.output.pyramid import OutputDtype, PyramidSpec
     from blockseg.synthetic.neurons.sources import Neurites
 
 
@@ -77,28 +77,32 @@ class Synthesis:
     """Its blocks."""
 
     image: PyramidSpec
-    """uint16 grey levels."""
-
-    neurons: PyramidSpec
-    """uint32, one id a neuron, 0 for none."""
-
-    branches: PyramidSpec
-    """uint32, one id a branch, 0 for none."""
-
-    truth: PyramidSpec
-    """uint8, 1 on neurites."""
+    """uint16 grey levels; what its voxels belong to is written beside them."""
 
     def open(self, cache_bytes: int) -> _Synthesising:  # noqa: ARG002
         """Get ready to draw."""
         return _Synthesising(self)
 
     def stores(self) -> tuple[Stored, ...]:
-        """Return the image and its labels."""
+        """Return the image, ids of neurons and of branches (0 for none), and the truth."""
+
+        def label(name: str, dtype: OutputDtype, column: str | None) -> Stored:
+            within = f"labels/{name}"
+            image = replace(
+                self.image,
+                uri=f"{self.image.uri}/{within}",
+                dtype=dtype,
+                reduce="max",  # an id stays an id, and thin neurites stay
+                name=name,
+                within=within,
+            )
+            return Stored(image, column=column)
+
         return (
             Stored(self.image),
-            Stored(self.neurons, column=None),
-            Stored(self.branches, column=None),
-            Stored(self.truth, column="foreground"),
+            label("neurons", "uint32", None),
+            label("branches", "uint32", None),
+            label("truth", "uint8", "foreground"),
         )
 
     def reads(self) -> None:
