@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from blockseg.config.evaluate_settings import EvaluateSettings, evaluate_settings_from
+from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.merging import read_settings
 
 from .options import click_options, without_config
 
@@ -34,7 +35,7 @@ def evaluate(
 
     from .scores import bar, print_scores
 
-    settings = evaluate_settings_from(options)
+    settings = read_settings(EvaluateSettings, options, automatic=False)
     for file in filter(None, (json_file, csv_file)):
         check_report(file)
     with bar(quiet=quiet) as on_block:

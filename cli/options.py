@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blockseg.config.declare import Declared, declared
+from blockseg.config.merging import read_settings
 from blockseg.config.presets import load_config
-from blockseg.config.settings import RunSettings, settings_from
+from blockseg.config.settings import RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -97,4 +98,6 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 def settings_of(config: tuple[str, ...], options: dict[str, Any]) -> RunSettings:
     """Merge presets, files and the command line, the later over the earlier."""
-    return settings_from(*(load_config(name) for name in config), given(options))
+    return read_settings(
+        RunSettings, *(load_config(name) for name in config), given(options)
+    )

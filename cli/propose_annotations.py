@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blockseg.config.propose_settings import ProposeSettings, propose_settings_from
+from blockseg.config.merging import read_settings
+from blockseg.config.propose_settings import ProposeSettings
 from blockseg.core.choices import SourceChoices
 
 from .options import click_options, options_of, settings_of, without_config
@@ -44,7 +45,8 @@ def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -
 
     names = {"scheduler", *(field.name for field in fields(SourceChoices))}
     of_source = {name: options.pop(name) for name in names}
-    settings, measuring = propose_settings_from(options), settings_of((), of_source)
+    settings = read_settings(ProposeSettings, options)
+    measuring = settings_of((), of_source)
     check_source(source, settings, measuring)
     labelled = is_labelled(source)
     measured = source if labelled else _measured(source, folder, measuring, quiet)

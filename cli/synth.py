@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from blockseg.config.declare import declared
+from blockseg.config.merging import read_settings
 from blockseg.config.presets import load_config
-from blockseg.config.settings import settings_from
-from blockseg.config.synth_settings import SynthSettings, synth_settings_from
+from blockseg.config.settings import RunSettings
+from blockseg.config.synth_settings import SynthSettings
 
 from .options import click_options, given, options_of, with_options, without_config
 
@@ -40,8 +41,12 @@ def synth(
     from .report import print_result
 
     layers = [*(load_config(name) for name in config), given(options)]
-    brain = synth_settings_from(*(_of(layer, brain=True) for layer in layers))
-    settings = settings_from(*(_of(layer, brain=False) for layer in layers))
+    brain = read_settings(
+        SynthSettings, *(_of(layer, brain=True) for layer in layers), automatic=False
+    )
+    settings = read_settings(
+        RunSettings, *(_of(layer, brain=False) for layer in layers)
+    )
     recipe = Recipe(brain.shape, brain.preset, brain.seed, brain.swc)
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=False) as watch:

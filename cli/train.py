@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from blockseg.config.declare import declared
+from blockseg.config.merging import read_settings
 from blockseg.config.presets import load_config
-from blockseg.config.train_settings import TrainSettings, train_settings_from
+from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import NoSpaceError
 
 from .options import click_options, given, placed, with_options
@@ -58,7 +59,7 @@ def train(
     from .train_progress import print_result, watcher
 
     layers = [load_config(name) for name in config]
-    settings = train_settings_from(*layers, given(options))
+    settings = read_settings(TrainSettings, *layers, given(options))
     command = click.get_current_context().obj
     if os.environ.get("RANK", "0") != "0":
         quiet, as_json = True, False  # of those that torchrun started one talks

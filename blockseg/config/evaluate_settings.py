@@ -6,9 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from blockseg.config.declare import option, readers
+from blockseg.config.declare import option
 from blockseg.config.values import (
     parse_choice,
     parse_float,
@@ -182,23 +182,3 @@ class EvaluateSettings:
 
     draws: int = 1000
     """Draws of the bootstrap."""
-
-
-def evaluate_settings_from(given: Mapping[str, Any]) -> EvaluateSettings:
-    """Return the values that are not None, read, as settings.
-
-    Unlike in a run, ``auto`` is a value of its own here, which most options refuse.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range.
-    """
-    read = readers(EvaluateSettings)
-    return EvaluateSettings(
-        **{
-            name: read[name](name.replace("_", "-"), value)
-            for name, value in given.items()
-            if value is not None
-        }
-    )

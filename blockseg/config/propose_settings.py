@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from blockseg.config.declare import option, readers
-from blockseg.config.merging import merged
+from blockseg.config.declare import option
 from blockseg.config.values import (
     parse_int,
     parse_label_map,
@@ -123,10 +122,3 @@ class ProposeSettings:
         if self.pick_shape is not None and min(self.pick_shape) < 1:
             message = f"--pick-shape {self.pick_shape}: at least one voxel on each axis"
             raise ConfigError(message)
-
-
-def propose_settings_from(given: Mapping[str, Any]) -> ProposeSettings:
-    """Return raw values as settings; see :func:`~blockseg.config.merging.merged`."""
-    return ProposeSettings(
-        **merged((given,), readers(ProposeSettings), ProposeSettings)
-    )

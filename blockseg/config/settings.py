@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from blockseg.config.declare import option, part, readers
-from blockseg.config.merging import merged
+from blockseg.config.declare import option, part
 from blockseg.config.values import (
     parse_axes,
     parse_bytes,
@@ -24,8 +23,6 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.specs import ROBUST, Normalization
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
 
@@ -360,8 +357,3 @@ EXECUTION = frozenset(
 )
 """Settings that leave every byte of the segmentation alone: a resumed run may change
 them."""
-
-
-def settings_from(*layers: Mapping[str, Any]) -> RunSettings:
-    """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
-    return RunSettings(**merged(layers, readers(RunSettings), RunSettings))

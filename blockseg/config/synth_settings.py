@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from blockseg.config.declare import option, readers
-from blockseg.config.merging import merged
+from blockseg.config.declare import option
 from blockseg.config.values import parse_int, parse_shape, parse_text, parse_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from blockseg.core.geometry import Zyx
 
 
@@ -40,8 +37,3 @@ class SynthSettings:
         several=True,
     )
     """Files and folders of reconstructed neurons to place; procedural ones if empty."""
-
-
-def synth_settings_from(*layers: Mapping[str, Any]) -> SynthSettings:
-    """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
-    return SynthSettings(**merged(layers, readers(SynthSettings), SynthSettings))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from blockseg.config.declare import option, part, readers, same
-from blockseg.config.merging import merged
+from blockseg.config.declare import option, part, same
 from blockseg.config.settings import RunSettings
 from blockseg.config.values import (
     parse_choice,
@@ -321,8 +320,3 @@ TRAIN_EXECUTION = frozenset(
     }
 )
 """Settings that a resumed training may change."""
-
-
-def train_settings_from(*layers: Mapping[str, Any]) -> TrainSettings:
-    """Return layers of raw values as settings; see :func:`~blockseg.config.merging.merged`."""
-    return TrainSettings(**merged(layers, readers(TrainSettings), TrainSettings))

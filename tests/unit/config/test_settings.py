@@ -1,9 +1,10 @@
 import pytest
 
 from blockseg.config.declare import readers
+from blockseg.config.merging import read_settings
 from blockseg.config.presets import load_config, preset, preset_command, preset_names
-from blockseg.config.settings import RunSettings, settings_from
-from blockseg.config.train_settings import train_settings_from
+from blockseg.config.settings import RunSettings
+from blockseg.config.train_settings import TrainSettings
 from blockseg.config.values import parse_normalization
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi
@@ -15,15 +16,19 @@ def test_every_setting_has_a_reader_and_nothing_else_has():
 
 
 def test_later_layers_win_over_earlier_ones():
-    assert settings_from({"halo": 40}, {"halo": 48}).halo == 48
+    assert read_settings(RunSettings, {"halo": 40}, {"halo": 48}).halo == 48
 
 
 def test_hyphens_and_underscores_name_the_same_setting():
-    assert settings_from({"zarr-format": 2}) == settings_from({"zarr_format": "2"})
+    assert read_settings(RunSettings, {"zarr-format": 2}) == read_settings(
+        RunSettings, {"zarr_format": "2"}
+    )
 
 
 def test_auto_leaves_the_choice_open():
-    settings = settings_from({"block": "auto", "workers": None, "backend": "auto"})
+    settings = read_settings(
+        RunSettings, {"block": "auto", "workers": None, "backend": "auto"}
+    )
     assert settings.block is None
     assert settings.workers is None
     assert settings.backend == "auto"
@@ -31,14 +36,14 @@ def test_auto_leaves_the_choice_open():
 
 def test_an_unknown_setting_names_its_nearest_neighbour():
     with pytest.raises(ConfigError, match="'blok'; did you mean 'block'"):
-        settings_from({"blok": 64})
+        read_settings(RunSettings, {"blok": 64})
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_can_be_used_and_opens_with_its_command(name):
     command = preset_command(name)
     training = name.startswith("train-")
-    (train_settings_from if training else settings_from)(preset(name))
+    read_settings(TrainSettings if training else RunSettings, preset(name))
     assert command.startswith("blockseg train " if training else "blockseg run ")
     assert f"--config {name}" in command
 
@@ -64,20 +69,21 @@ def test_every_preset_can_be_used_and_opens_with_its_command(name):
 )
 def test_a_bad_value_is_told_with_its_option(values, said):
     with pytest.raises(ConfigError) as caught:
-        settings_from(values)
+        read_settings(RunSettings, values)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_values_are_read_as_users_write_them():
-    settings = settings_from(
+    settings = read_settings(
+        RunSettings,
         {
             "block": "64,128,128",
             "roi": "0:10,5:20,7:8",
             "voxel-size": [1, 0.35, 0.35],
             "memory": "1.5GiB",
             "normalization": [170, 6.5],
-        }
+        },
     )
     assert settings.block == (64, 128, 128)
     assert settings.roi == Roi((0, 5, 7), (10, 20, 8))
@@ -110,7 +116,7 @@ def test_a_config_that_is_no_mapping_is_refused(tmp_path):
 def test_an_empty_config_changes_nothing(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("# nothing\n")
-    assert settings_from(load_config(str(path))) == RunSettings()
+    assert read_settings(RunSettings, load_config(str(path))) == RunSettings()
 
 
 @pytest.mark.parametrize("text", ["published", "robust", "field", " Robust "])

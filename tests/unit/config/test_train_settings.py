@@ -1,11 +1,8 @@
 import pytest
 
 from blockseg.config.declare import declared
-from blockseg.config.train_settings import (
-    TRAIN_EXECUTION,
-    TrainSettings,
-    train_settings_from,
-)
+from blockseg.config.merging import read_settings
+from blockseg.config.train_settings import TRAIN_EXECUTION, TrainSettings
 from blockseg.core.errors import ConfigError
 
 
@@ -15,11 +12,12 @@ def test_what_a_resumed_training_may_change_are_options_of_it():
 
 def test_an_unknown_setting_of_a_training_names_its_nearest_neighbour():
     with pytest.raises(ConfigError, match="'pacience'; did you mean 'patience'"):
-        train_settings_from({"pacience": 3})
+        read_settings(TrainSettings, {"pacience": 3})
 
 
 def test_values_of_a_training_are_read_as_users_write_them():
-    settings = train_settings_from(
+    settings = read_settings(
+        TrainSettings,
         {
             "time": "1h30m",
             "label-map": {0: 255, 2: 1},
@@ -27,7 +25,7 @@ def test_values_of_a_training_are_read_as_users_write_them():
             "clip": [-5, 20],
             "rate": "6e-3",
             "width": "auto",
-        }
+        },
     )
     assert settings.time == 5400
     assert settings.label_map == {0: 255, 2: 1}
@@ -42,7 +40,7 @@ def test_values_of_a_training_are_read_as_users_write_them():
     [("90s", 90), ("10m", 600), ("2h", 7200), (45, 45), ("1.5m", 90)],
 )
 def test_durations_are_seconds(text, seconds):
-    assert train_settings_from({"time": text}).time == seconds
+    assert read_settings(TrainSettings, {"time": text}).time == seconds
 
 
 @pytest.mark.parametrize(
@@ -61,6 +59,6 @@ def test_durations_are_seconds(text, seconds):
 )
 def test_a_bad_value_of_a_training_is_told_with_its_option(values, said):
     with pytest.raises(ConfigError) as caught:
-        train_settings_from(values)
+        read_settings(TrainSettings, values)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)

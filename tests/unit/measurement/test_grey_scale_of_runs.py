@@ -7,7 +7,8 @@ import pytest
 from blockseg.blockwise.record.record import RunRecord
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.inputs import Inputs, memory_source
-from blockseg.config.settings import settings_from
+from blockseg.config.merging import read_settings
+from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.measurement.grey_scale import (
     MeasuredCubes,
@@ -19,7 +20,7 @@ from blockseg.normalization.finding import finding_from
 
 def scale_of(image, tmp_path, asked="robust"):
     source = memory_source(image)
-    settings = settings_from({"backend": "fake", "normalization": asked})
+    settings = read_settings(RunSettings, {"backend": "fake", "normalization": asked})
     roi = Roi.whole(image.shape)
     inputs = Inputs(source, tmp_path, roi, None, None, settings)
     found = normalization(inputs).found

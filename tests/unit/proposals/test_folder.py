@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from blockseg.config.propose_settings import ProposeSettings, propose_settings_from
+from blockseg.config.merging import read_settings
+from blockseg.config.propose_settings import ProposeSettings
 from blockseg.core.errors import ConfigError, LedgerError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
@@ -56,17 +57,17 @@ def test_settings_that_make_no_sense_are_refused(values, said):
 
 def test_settings_are_read_as_users_write_them():
     given = {"count": "20", "pick-shape": "128", "exclude": "a", "mask": None}
-    assert propose_settings_from(given) == ProposeSettings(
+    assert read_settings(ProposeSettings, given) == ProposeSettings(
         count=20, pick_shape=(128, 128, 128), exclude=("a",)
     )
     several = {"exclude": ("a", "b"), "pick_shape": (64, 64, 128), "update": True}
-    assert propose_settings_from(several) == ProposeSettings(
+    assert read_settings(ProposeSettings, several) == ProposeSettings(
         exclude=("a", "b"), pick_shape=(64, 64, 128), update=True
     )
     with pytest.raises(ConfigError, match="did you mean 'count'"):
-        propose_settings_from({"counts": 3})
+        read_settings(ProposeSettings, {"counts": 3})
     with pytest.raises(ConfigError, match="--margin 'wide': expected a whole number"):
-        propose_settings_from({"margin": "wide"})
+        read_settings(ProposeSettings, {"margin": "wide"})
 
 
 def test_what_only_says_how_to_go_on_is_no_part_of_a_request():

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from blockseg.config.train_settings import train_settings_from
+from blockseg.config.merging import read_settings
+from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import LedgerError
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.training.data.data import SourceNote
@@ -16,7 +17,8 @@ from blockseg.training.record import (
     TrainSession,
 )
 
-SETTINGS = train_settings_from(
+SETTINGS = read_settings(
+    TrainSettings,
     {
         "label-map": "0:255,-2:1,others:0",
         "shares": "0.7,0.3",
@@ -24,7 +26,7 @@ SETTINGS = train_settings_from(
         "normalization": "200, 6",
         "time": "10m",
         "threads": 2,
-    }
+    },
 )
 NOTES = (
     SourceNote("blocks/a", "folder", (8, 16, 16), 2048, 80, 200.0, 8.5),
