@@ -14,7 +14,7 @@ from blockseg.blockwise.events import JobStarted, OnJobEvent, ignore
 from blockseg.blockwise.execute import execute
 from blockseg.blockwise.job import Job
 from blockseg.blockwise.ledger_place import ledger_place
-from blockseg.blockwise.output_lock import earlier_record
+from blockseg.blockwise.record.earlier import earlier_record
 from blockseg.blockwise.record.plain import BlockDecision
 from blockseg.blockwise.record.record import (
     Paths,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.events import ignore
-from blockseg.blockwise.output_lock import refuse_lost_record
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.sparse_plan import sparse_from
+from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.skipping import SparseOutcome, sparse_outcome
 from blockseg.blockwise.sources.damage import find_damage

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blockseg.dhpr.grey_scale import GreyScale
 
 _MARK = b"cells2"
-_EARLIER = b"cells1"  # without the last sum, which was 0 of all that was counted then
+_LACKS = {_MARK: 0, b"cells1": 1}  # by mark, how many of the last sums are not there
 _PLACE = 9  # index, start and stop
 _HEAD = _PLACE + len(SUMS)
 _COUNTS = len(HISTOGRAMS) * CODES
@@ -46,20 +46,23 @@ def cubes_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CubeT
     scale, predicted
         As in :class:`CubeTable`.
 
+    Returns
+    -------
+    CubeTable
+        Sums that were not counted when the bytes were written are 0.
+
     Raises
     ------
     LedgerError
         If the bytes are damaged or of another version of blockseg.
     """
     try:
-        if not data.startswith((_MARK, _EARLIER)):
-            raise ValueError  # noqa: TRY301 - one message for all that is wrong
-        width = _HEAD if data.startswith(_MARK) else _HEAD - 1
+        width = _HEAD - _LACKS[data[: len(_MARK)]]
         plain = zlib.decompress(data[len(_MARK) :])
         rows, rest = divmod(len(plain), 8 * width + 4 * _COUNTS)
         if rest:
-            raise ValueError  # noqa: TRY301
-    except (ValueError, zlib.error) as error:
+            raise ValueError  # noqa: TRY301 - one message for all that is wrong
+    except (KeyError, ValueError, zlib.error) as error:
         message = (
             "the metrics of a block in the ledger are damaged or of another version of "
             "blockseg; read them with the one that wrote them, or start anew with "

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.output_lock import refuse_lost_record
 from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.dhpr.cube_bytes import cubes_from_bytes

@@ -106,6 +106,14 @@ def test_broken_yaml_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_config_that_is_no_text_is_one_line(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"SQLite format 3\x00\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read as text in UTF-8") as caught:
+        load_config(str(path))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_config_that_is_no_mapping_is_refused(tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n- 2\n")

@@ -29,7 +29,7 @@ def test_a_hole_counts_for_nothing_but_its_size():
     roi = Roi.whole(voxels.shape)
     table = count_cubes(voxels, nothing, roi, SCALE, inside=inside, missing=missing)
     part = count_cubes(voxels, nothing, roi, SCALE, inside=inside & ~missing)
-    for name in SUMS[:-1]:
+    for name in set(SUMS) - {"nodata"}:
         np.testing.assert_array_equal(table.sum(name), part.sum(name))
     np.testing.assert_array_equal(table.histograms, part.histograms)
     assert table.sum("nodata").tolist() == [0, (missing & inside).sum()]
@@ -54,10 +54,10 @@ def test_cells_counted_before_holes_were_known_are_read():
     table = count_cubes(noise(), None, Roi((0, 0, 0), (64, 64, 128)), SCALE)
     data = cubes_to_bytes(table)
     plain = zlib.decompress(data[6:])
-    rows, columns = len(table), 9 + len(SUMS)
+    rows, columns, known = len(table), 9 + len(SUMS), SUMS.index("nodata")
     octets = np.frombuffer(plain[: 8 * rows * columns], np.uint8)
     head = np.ascontiguousarray(octets.reshape(8, -1).T).view("<i8")
-    earlier = np.ascontiguousarray(head.reshape(rows, columns)[:, :-1])
+    earlier = np.ascontiguousarray(head.reshape(rows, columns)[:, : 9 + known])
     shuffled = earlier.view(np.uint8).reshape(-1, 8).T.tobytes()
     old = b"cells1" + zlib.compress(shuffled + plain[8 * rows * columns :])
     again = cubes_from_bytes(old, SCALE, predicted=False)

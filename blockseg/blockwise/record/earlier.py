@@ -1,0 +1,71 @@
+"""Record of an earlier start on the same output, and whether this one may go on with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
+from blockseg.blockwise.record.request import what_differs
+from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.io.output.create import has_data
+from blockseg.runtime.ledger.ownership import tells_of_blocks
+
+if TYPE_CHECKING:
+    from blockseg.blockwise.record.request import Request
+
+
+def earlier_record(
+    paths: Paths, request: Request, *, overwrite: bool
+) -> RunRecord | None:
+    """Return the record of a run to resume, or None to start afresh.
+
+    Raises
+    ------
+    LedgerError
+        If OUT holds the result of another request, and names what differs; or a
+        result of which the record is damaged or gone.
+    VolumeError
+        If OUT holds something that blockseg did not make.
+    """
+    if not paths.out.exists():
+        return None
+    ours = paths.folder.is_dir()
+    if not ours and (not paths.out.is_dir() or any(paths.out.iterdir())):
+        message = (
+            f"OUT {paths.out} exists and was not made by blockseg; "
+            "choose another place or remove it yourself"
+        )
+        raise VolumeError(message)
+    if overwrite:
+        return None
+    record = RunRecord.of(paths)
+    if record is None:
+        refuse_lost_record(paths)
+        return None
+    if found := what_differs(record.request, request.to_plain()):
+        message = (
+            f"OUT {paths.out} belongs to another run: {'; '.join(found)}; "
+            "use the same settings to resume it, name another OUT, or --overwrite to "
+            "start anew"
+        )
+        raise LedgerError(message)
+    return record
+
+
+def refuse_lost_record(paths: Paths) -> None:
+    """Refuse an output without a record that holds a result all the same.
+
+    A run that was killed before its first block left neither.
+
+    Raises
+    ------
+    LedgerError
+        Names both ways out.
+    """
+    if tells_of_blocks(paths.ledger) or has_data(paths.out, FOLDER):
+        message = (
+            f"OUT {paths.out} holds a result, but {paths.record} is gone: put that file "
+            "back from a copy to go on, or delete the result and start anew with "
+            "--overwrite"
+        )
+        raise LedgerError(message)
