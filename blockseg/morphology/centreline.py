@@ -92,7 +92,7 @@ def skeleton_length(mask: NDArray[np.bool_]) -> int:
 
     Twice the voxels of the centreline of the mask's 2×2×2 maxima: a fifth of the time of
     thinning the mask itself, whose voxels are most of the cost. On cells full of neurites
-    it is 0.86 to 1.0 of it (``benchmarks/dhpr/bench_cells.py``).
+    it is 0.86 to 1.0 of it (``benchmarks/dhpr/bench_cubes.py``).
 
     Parameters
     ----------

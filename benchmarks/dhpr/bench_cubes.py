@@ -1,13 +1,13 @@
 """What measuring a block costs beside inferring it: CPU time of one core.
 
-    python -m benchmarks.dhpr.bench_cells [--shape 128,256,256] [--backend NAME] [--repeat 3]
+    python -m benchmarks.dhpr.bench_cubes [--shape 128,256,256] [--backend NAME] [--repeat 3]
 
 A block of each kind of synthetic brain, and of the dense and the sparse brain of
 `bench_run.py`, is segmented as one window with the shipped weights; its cells are counted
 from what came out and packed as for the ledger. Required: 5 % at most. Also how long
 centrelines are by half the resolution, over those of the masks themselves.
 
-Writes benchmarks/dhpr/results/cells.json.
+Writes benchmarks/dhpr/results/cubes.json.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--backend", default=default_backend("cpu"))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/blockseg-bench"))
-    parser.add_argument("--json", type=Path, default=RESULTS / "cells.json")
+    parser.add_argument("--json", type=Path, default=RESULTS / "cubes.json")
     given = parser.parse_args()
     shape = to_zyx(int(n) for n in given.shape.split(","))
     info = load_info(default_weights())
