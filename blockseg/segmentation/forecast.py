@@ -122,7 +122,7 @@ class Forecast:
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        sparse = None if self.sparse is None else self.sparse.summary()
+        sparse = None if self.sparse is None else self.sparse.summary_to_plain()
         return asdict(self) | {"sparse": sparse}
 
     def lines(self) -> list[str]:

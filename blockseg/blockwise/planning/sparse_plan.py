@@ -86,7 +86,7 @@ class SparsePlan:
         """Return it as JSON values."""
         return {_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
-    def summary(self) -> dict[str, Any]:
+    def summary_to_plain(self) -> dict[str, Any]:
         """Return the same without the mask of the tissue, which says nothing to a reader."""
         return {k: value for k, value in self.to_plain().items() if k != "tissue"}
 

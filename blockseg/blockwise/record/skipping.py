@@ -44,7 +44,7 @@ class SparseOutcome:
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values, with the plan's in the same table."""
         counts = {name: value for name, value in asdict(self).items() if name != "plan"}
-        return self.plan.summary() | counts
+        return self.plan.summary_to_plain() | counts
 
 
 def sparse_outcome(
