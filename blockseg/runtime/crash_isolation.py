@@ -27,7 +27,7 @@ class CrashIsolation:
         Returns
         -------
         BlockReport or None
-            The block's failure, if it was alone and under suspicion before.
+            The block's failure, if it was alone and had been in flight at a death before.
         """
         if len(blocks) == 1 and blocks[0] in self._blocks:
             error = (
@@ -46,5 +46,5 @@ class CrashIsolation:
         return bool(self._blocks)
 
     def covers(self, blocks: Iterable[int]) -> bool:
-        """Return whether any of these blocks is under suspicion."""
+        """Return whether any of these blocks is in isolation."""
         return not self._blocks.isdisjoint(blocks)

@@ -1,7 +1,7 @@
 """Decoding that workers will do who read blocks in a given order.
 
 Counted block by block as their caches would do it, where that takes no time; else from
-what bars share with each other.
+what columns share with each other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Order in which a volume is read, what is kept of it, and what that decodes.
 
-A block reads its neighbours' voxels too, in whole chunks. Workers do blocks bar by bar
-(:class:`~blockseg.core.traversal.TraversalOrder`) and keep the chunks of the last two planes: each bar is
-then decoded once. The thicker the bars, the less is decoded twice and the more is kept.
+A block reads its neighbours' voxels too, in whole chunks. Workers do blocks column by column
+(:class:`~blockseg.core.traversal.TraversalOrder`) and keep the chunks of the last two planes: each column is
+then decoded once. The thicker the columns, the less is decoded twice and the more is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MANY = 4.0
 """Number of times."""
 
 _THICKEST = 8
-"""Blocks along a side of a bar's plane, at most."""
+"""Blocks along a side of a column's plane, at most."""
 
 _FEW = 1024
 """Blocks; of more most are alike in whatever order."""
@@ -49,19 +49,21 @@ class Reading:
     cache_bytes: int
     """Decoded chunks that each worker keeps; 0 where none of use would fit."""
 
-    bar_voxels: float
+    column_voxels: float
     """Voxels decoded by one worker that does all blocks in order."""
 
     cut_voxels: float
-    """Voxels decoded once more where one worker's stretch of blocks ends in the middle
-    of a bar and another's begins."""
+    """Voxels decoded once more where one worker's range of blocks ends in the middle
+    of a column and another's begins."""
 
     block_voxels: float
     """Voxels decoded where nothing is kept from one block to the next."""
 
     def decoded(self, workers: int) -> float:
         """Return the voxels that so many workers decode for all blocks together."""
-        return min(self.bar_voxels + (workers - 1) * self.cut_voxels, self.block_voxels)
+        return min(
+            self.column_voxels + (workers - 1) * self.cut_voxels, self.block_voxels
+        )
 
 
 def plan_reading(
@@ -73,9 +75,9 @@ def plan_reading(
     *,
     kinds: bool = False,
 ) -> Reading:
-    """Choose the bars that need least memory, of those with which little is read twice.
+    """Choose the columns that need least memory, of those with which little is read twice.
 
-    With ``kinds``, of those the bars with which blocks change their kind least often.
+    With ``kinds``, of those the columns with which blocks change their kind least often.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def plan_reading(
     memory
         Bytes that a worker may keep.
     workers
-        Each with its own memory, and its own stretch of blocks.
+        Each with its own memory, and its own range of blocks.
     kinds
         Whether it costs something to go from a block inside the volume to one at its
         ends: engines have a graph for each kind of window.
@@ -99,10 +101,10 @@ def plan_reading(
     best = _nothing_kept(grid, axes, of_axes)
     if chunk[0] == chunk[1] == 1:
         return best
-    every = list(_bars(grid, axes, itemsize, of_axes))
+    every = list(_columns(grid, axes, itemsize, of_axes))
     for limit in (min(memory, _MODEST), memory):
-        fitting = [reading for reading in every if reading.cache_bytes <= limit]
-        best = _best([best, *fitting], _ENOUGH * grid.region.size, workers)
+        small = [reading for reading in every if reading.cache_bytes <= limit]
+        best = _best([best, *small], _ENOUGH * grid.region.size, workers)
         if best.decoded(workers) <= _MANY * grid.region.size:
             break
     return best
@@ -175,12 +177,12 @@ def _nothing_kept(grid: BlockGrid, axes: list[_Axis], kinds: _Kinds) -> Reading:
     return Reading(traversal, 0, voxels, 0.0, voxels)
 
 
-def _bars(
+def _columns(
     grid: BlockGrid, axes: list[_Axis], itemsize: int, kinds: _Kinds
 ) -> Iterator[Reading]:
     each_by_itself = _nothing_kept(grid, axes, kinds).block_voxels
     thickest = [range(1, min(n, _THICKEST) + 1) for n in grid.counts]
-    # The longest axis first: stretches of blocks are then cut where least is cut.
+    # The longest axis first: ranges of blocks are then cut where least is cut.
     for along in sorted(range(3), key=lambda axis: -grid.region.shape[axis]):
         first, second = (axis for axis in range(3) if axis != along)
         (length,) = axes[along].groups(len(grid))
@@ -192,7 +194,7 @@ def _bars(
             yield Reading(
                 traversal=TraversalOrder(grid.counts, along, to_zyx(plane), kinds),
                 cache_bytes=math.prod(map(max, sides)) * axes[along].two * itemsize,
-                bar_voxels=float(across * length),
+                column_voxels=float(across * length),
                 cut_voxels=across / math.prod(map(len, sides)) * axes[along].shared,
                 block_voxels=each_by_itself,
             )
