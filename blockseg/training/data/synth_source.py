@@ -192,7 +192,7 @@ class SynthPatches:
         """
         if rng.uniform() < _BLANK:
             return self._blank(rng)
-        brain = self._brain(self._number_of_brain(number, rng))
+        brain = self._brains.get(self._number_of_brain(number, rng), self._made)
         corner = self._corner(brain, rng)
         roi = Roi(corner, to_zyx(a + self._patch for a in corner))
         by = affine(self._normalization, brain.background, self._gain, (-1e6, 1e6))
@@ -218,9 +218,6 @@ class SynthPatches:
             if not neurites or brain.target[roi.slices()].any():
                 break
         return corner
-
-    def _brain(self, number: int) -> Brain:
-        return self._brains.get(number, lambda: self._made(number))
 
     def _made(self, number: int) -> Brain:
         rng = stream(self._seed, 22, number)
