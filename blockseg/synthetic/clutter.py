@@ -81,4 +81,5 @@ def clumps(tile: Zyx, params: SynthParams, seed: int) -> Clump:
         for dz, dy, dx in product((-1, 0, 1), repeat=3)
     )
     low, high = np.array(tile) * TILE - 24, (np.array(tile) + 1) * TILE + 24
-    return found.chosen(((found.position >= low) & (found.position < high)).all(axis=1))
+    near = np.all((found.position >= low) & (found.position < high), axis=1)
+    return found.chosen(np.asarray(near))

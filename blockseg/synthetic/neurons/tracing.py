@@ -24,7 +24,7 @@ class Rows:
     """Arrays of one length: a row of all of them stands for one thing."""
 
     dtypes: ClassVar[tuple[type[np.generic], ...]] = ()
-    """Of the arrays, in the order of the fields."""
+    """Data type of each array, in the order of the fields."""
 
     @classmethod
     def none(cls) -> Self:
