@@ -163,7 +163,7 @@ def joined(tables: Sequence[CubeTable]) -> CubeTable:
         if (other.scale, other.predicted, other.edge, other.origin) != same:
             message = "tables of cells of two runs, or of two sizes, cannot be joined"
             raise GeometryError(message)
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(table, name) for table in tables])
         for name in _COLUMNS
     }

@@ -87,9 +87,9 @@ def as_csv(evaluation: Evaluation) -> str:
     for block in evaluation.blocks:
         place = (*block.index, *block.roi.start, *block.roi.stop)
         writer.writerow([*place, *_row(evaluation, block.scores)])
-    place = ("total", "", "", *evaluation.roi.start, *evaluation.roi.stop)
+    roi = evaluation.roi
     whole = _row(evaluation, evaluation.total, evaluation.components)
-    writer.writerow([*place, *whole])
+    writer.writerow(["total", "", "", *roi.start, *roi.stop, *whole])
     return text.getvalue()
 
 
