@@ -148,6 +148,7 @@ class TracedTruth:
 
 
 Truth: TypeAlias = MaskTruth | TracedTruth
+"""Truth that predictions are compared with."""
 
 
 def open_truth(
