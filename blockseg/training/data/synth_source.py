@@ -201,10 +201,8 @@ class SynthPatches:
         return series * LANES + lane
 
     def _roi(self, brain: Brain, rng: np.random.Generator) -> Roi:
-        neurites, patch = (
-            not brain.full and rng.uniform() >= _EMPTY_KEPT,
-            self._config.patch,
-        )
+        patch = self._config.patch
+        neurites = not brain.full and rng.uniform() >= _EMPTY_KEPT
         for _ in range(_TRIES):
             corner = to_zyx(rng.integers(0, n - patch + 1) for n in brain.image.shape)
             roi = Roi(corner, to_zyx(a + patch for a in corner))
