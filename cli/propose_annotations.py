@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +15,9 @@ from blockseg.core.choices import SourceChoices
 from .options import click_options, options_of, settings_of, without_config
 
 if TYPE_CHECKING:
+    from blockseg.blockwise.job import JobResult
     from blockseg.config.settings import RunSettings
-    from blockseg.proposals.proposed import Proposed
+    from blockseg.proposals.folder import Proposed
 
 _CORRECT = "Correct the drafts in {}, then"
 
@@ -37,50 +39,39 @@ def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -
     --rule published. PICKS gets image/ and label/ with drafts to correct, a manifest and a
     report, and is what blockseg train takes. More: docs/propose.md.
     """
-    from blockseg.proposals.labelled import is_labelled, propose_labelled
-    from blockseg.proposals.run import propose
-    from blockseg.proposals.source import check_source
+    from blockseg.proposals.labelled import is_labelled
+    from blockseg.proposals.source import propose_source
 
     from .scores import bar
 
     names = {"scheduler", *(field.name for field in fields(SourceChoices))}
     of_source = {name: options.pop(name) for name in names}
-    settings = read_settings(ProposeSettings, options)
-    measuring = settings_of((), of_source)
-    check_source(source, settings, measuring)
-    labelled = is_labelled(source)
-    measured = source if labelled else _measured(source, folder, measuring, quiet)
-    with bar(quiet=quiet, what="Writing picks") as on_pick:
-        if labelled:
-            result = propose_labelled(
-                source, folder, settings, measuring.choices, on_volume=on_pick
-            )
-        else:
-            result = propose(measured, folder, settings, on_pick=on_pick)
+    result = propose_source(
+        source,
+        folder,
+        read_settings(ProposeSettings, options),
+        settings_of((), of_source),
+        measure=partial(_measure, quiet),
+        picking=bar(quiet=quiet, what="Writing picks"),
+    )
     if not quiet:
-        _print(result, "Copied; to train on them" if labelled else _CORRECT)
+        _print(result, "Copied; to train on them" if is_labelled(source) else _CORRECT)
 
 
-def _measured(source: str, folder: str, measuring: RunSettings, quiet: bool) -> str:
-    """Return the output to pick from; a bare source is measured first."""
-    from blockseg.proposals.brain import is_measured
-
-    if is_measured(source):
-        return source
-    from blockseg.blockwise.outputs import writable
+def _measure(quiet: bool, source: str, out: None, settings: RunSettings) -> JobResult:
+    """Measure a source in sight of the user, to whom what is missing is told."""
     from blockseg.measurement.run import metrics
 
     from .progress import watcher
     from .report import print_result
 
-    writable(folder, "PICKS")  # before hours of measuring
-    command = click.get_current_context().obj
+    context = click.get_current_context()
     with watcher(quiet=quiet, as_json=False) as watch:
-        result = metrics(source, None, measuring, on_event=watch, command=command)
+        result = metrics(source, out, settings, on_event=watch, command=context.obj)
     if not result.complete:
         print_result(result)
-        click.get_current_context().exit(3)
-    return str(result.out)
+        context.exit(3)
+    return result
 
 
 def _print(result: Proposed, next_step: str) -> None:

@@ -24,7 +24,7 @@ from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.params import Morphology, SynthParams, Tissue
 from blockseg.synthetic.presets import preset
-from blockseg.training.data.truth import truth
+from blockseg.training.data.synth_source import truth
 
 EDGE = 32  # voxels of a block
 REGIONS = 10

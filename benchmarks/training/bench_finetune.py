@@ -38,7 +38,7 @@ from blockseg.synthetic.params import (
     Optics,
     SynthParams,
 )
-from blockseg.training.data.truth import truth
+from blockseg.training.data.synth_source import truth
 
 KIND = SynthParams(
     optics=Optics(4.2, 9.0),

@@ -127,14 +127,14 @@ def _counted(
     sums["extent"] = raw.size
     sums["voxels"] = raw.size - int(every[_OUTSIDE])
     sums["nodata"] = nodata
+    histograms = np.zeros((len(HISTOGRAMS), CODES), np.int64)
     if not sums["voxels"]:
-        return _nothing(sums) if nodata else None
+        return (list(sums.values()), histograms) if nodata else None
     if raw.dtype.kind == "f":
         infinite = ~np.isfinite(raw) if inside is None else ~np.isfinite(raw) & inside
         sums["nonfinite"] = int(np.count_nonzero(infinite))
     sums["filled"] = int(every[NOT_COUNTED]) - sums["nonfinite"]
     sums["saturated"] = _saturated(raw, inside, every, scale)
-    histograms = np.zeros((len(HISTOGRAMS), CODES), np.int64)
     histograms[0] = every[:CODES]
     gaps = bool(every[NOT_COUNTED:].any())
     if probability is None:
@@ -143,13 +143,12 @@ def _counted(
         _measure(sums, histograms, codes[at], bright[at], bright[at])
     else:
         at = _surrounded(probability >= min(PLUS, threshold))
-        _measure_predicted(sums, histograms, codes[at], probability[at], threshold)
+        p = probability[at]
+        plus = linked(p >= min(PLUS, threshold), p >= threshold)
+        _measure(sums, histograms, codes[at], p >= threshold, plus)
+        sums["entropy"] = int(_ENTROPY[p[plus]].sum(dtype=np.int64))
     sums |= texture(codes, start, gaps=gaps)
     return list(sums.values()), histograms
-
-
-def _nothing(sums: dict[str, int]) -> tuple[list[int], NDArray[np.int64]]:
-    return list(sums.values()), np.zeros((len(HISTOGRAMS), CODES), np.int64)
 
 
 def _surrounded(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
@@ -163,19 +162,6 @@ def _surrounded(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
         # An even start: centrelines are those of pairs of voxels of the cube.
         box.append(slice(first - first % 2, int(found[-1]) + AROUND + 1))
     return tuple(box)
-
-
-def _measure_predicted(
-    sums: dict[str, int],
-    histograms: NDArray[np.int64],
-    codes: NDArray[np.uint8],
-    probability: NDArray[np.uint8],
-    threshold: int,
-) -> None:
-    foreground = probability >= threshold
-    plus = linked(probability >= min(PLUS, threshold), foreground)
-    _measure(sums, histograms, codes, foreground, plus)
-    sums["entropy"] = int(_ENTROPY[probability[plus]].sum(dtype=np.int64))
 
 
 def _measure(

@@ -8,19 +8,19 @@ nothing to do with each other, so a box of cubes has, to the last bit, the metri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.core.errors import GeometryError
+from blockseg.core.geometry import Zyx, to_zyx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
 
 CUBE = 64
@@ -54,6 +54,8 @@ SUMS = (
     "nodata",  # voxels inside the mask that are a hole, and count for nothing else
 )
 """Whole numbers that add up over cubes, by name."""
+
+_COLUMNS = ("index", "start", "stop", "sums", "histograms")  # of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +112,7 @@ class CubeTable:
 
     def select(self, rows: NDArray[Any] | slice) -> CubeTable:
         """Return some rows: rising numbers, a slice, or a mask of shape (n,)."""
-        return CubeTable(
-            self.scale,
-            self.predicted,
-            self.edge,
-            self.origin,
-            self.index[rows],
-            self.start[rows],
-            self.stop[rows],
-            self.sums[rows],
-            self.histograms[rows],
-        )
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def boxes(self, cubes: Zyx, origin: Zyx = (0, 0, 0)) -> CubeTable:
         """Return the boxes of a grid that have at least one row.
@@ -142,10 +134,11 @@ class CubeTable:
             raise GeometryError(message)
         to = np.array(cubes)
         index = (self.index - np.array(origin)) // to
-        z, y, x = (int(e * n) for e, n in zip(self.edge, cubes, strict=True))
-        first = np.array(self.origin) + np.array(origin) * np.array(self.edge)
-        z0, y0, x0 = (int(n) for n in first)
-        return _grouped(self, index, (z, y, x), (z0, y0, x0))
+        edge = np.array(self.edge)
+        first = np.array(self.origin) + np.array(origin) * edge
+        return _grouped(
+            replace(self, edge=to_zyx(edge * to), origin=to_zyx(first)), index
+        )
 
 
 def joined(tables: Sequence[CubeTable]) -> CubeTable:
@@ -170,41 +163,28 @@ def joined(tables: Sequence[CubeTable]) -> CubeTable:
         if (other.scale, other.predicted, other.edge, other.origin) != same:
             message = "tables of cells of two runs, or of two sizes, cannot be joined"
             raise GeometryError(message)
-    everything = CubeTable(
-        first.scale,
-        first.predicted,
-        first.edge,
-        first.origin,
-        *(
-            np.concatenate([getattr(table, name) for table in tables])
-            for name in ("index", "start", "stop", "sums", "histograms")
-        ),
-    )
-    return _grouped(everything, everything.index, first.edge, first.origin)
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables])
+        for name in _COLUMNS
+    }
+    return _grouped(replace(first, **columns), columns["index"])
 
 
-def _grouped(
-    table: CubeTable, index: NDArray[np.int64], edge: Zyx, origin: Zyx
-) -> CubeTable:
-    """Add up the rows that have the same index."""
+def _grouped(table: CubeTable, index: NDArray[np.int64]) -> CubeTable:
+    """Add up the rows that have the same index among those given."""
     order = np.lexsort(index.T[::-1])
     index = index[order]
     new = np.ones(len(index), bool)
     new[1:] = (index[1:] != index[:-1]).any(axis=1)
     heads = np.flatnonzero(new)
     if len(heads) == len(index):
-        same = table.select(order)
-        parts = (same.start, same.stop, same.sums, same.histograms)
-        return CubeTable(table.scale, table.predicted, edge, origin, index, *parts)
+        return replace(table.select(order), index=index)
     wide = table.histograms[order].astype(np.int64, copy=False)
-    return CubeTable(
-        table.scale,
-        table.predicted,
-        edge,
-        origin,
-        index[heads],
-        np.minimum.reduceat(table.start[order], heads),
-        np.maximum.reduceat(table.stop[order], heads),
-        np.add.reduceat(table.sums[order], heads),
-        np.add.reduceat(wide, heads),
+    return replace(
+        table,
+        index=index[heads],
+        start=np.minimum.reduceat(table.start[order], heads),
+        stop=np.maximum.reduceat(table.stop[order], heads),
+        sums=np.add.reduceat(table.sums[order], heads),
+        histograms=np.add.reduceat(wide, heads),
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from blockseg.morphology.measures import share_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -119,12 +121,12 @@ def dhpr_features(table: CubeTable) -> NDArray[np.float64]:
         grey = (scale.levels() - scale.level) / scale.sd
         columns = [_quantile(every, grey, q) for q in (0.1, 0.5, 0.9, 0.99)]
         columns += [
-            _share(rows.sum(f"steps_{axis}"), rows.sum(f"pairs_{axis}"), 0.0)
+            share_of(rows.sum(f"steps_{axis}"), rows.sum(f"pairs_{axis}"), 0.0)
             for axis in "zyx"
         ]
         count = rows.sum("squares")
-        mean = _share(rows.sum("square_sum"), count, 0.0)
-        square = _share(rows.sum("square_square"), count, 0.0)
+        mean = share_of(rows.sum("square_sum"), count, 0.0)
+        square = share_of(rows.sum("square_square"), count, 0.0)
         columns.append(np.sqrt(np.maximum(square - mean**2, 0)) / _VOXELS_A_SUBCUBE)
         found.append(np.nan_to_num(np.stack(columns, axis=1), nan=0.0))
     return np.concatenate(found)
@@ -157,17 +159,17 @@ def _metrics(table: CubeTable, flavour: Flavour) -> dict[str, NDArray[np.float64
         "density": np.clip(foreground / full, 0, 1),
         "level": level,
         "sd": sd,
-        "low_snr": _share((bright * low).sum(axis=1), bright.sum(axis=1), np.nan),
+        "low_snr": share_of((bright * low).sum(axis=1), bright.sum(axis=1), np.nan),
         **snr,
-        "entropy": _share(table.sum("entropy"), known, np.nan) / _BIT,
+        "entropy": share_of(table.sum("entropy"), known, np.nan) / _BIT,
         "fragmentation": 100
-        * _share(table.sum("components"), table.sum("skeleton"), np.nan),
+        * share_of(table.sum("components"), table.sum("skeleton"), np.nan),
         "foreground": foreground.astype(np.float64),
         "foreground_plus": table.sum("plus").astype(np.float64),
-        "saturated": _share(table.sum("saturated"), voxels, 0.0),
-        "nonfinite": _share(table.sum("nonfinite"), voxels, 0.0),
-        "empty": _share(table.sum("filled"), voxels, 0.0),
-        "nodata": _share(table.sum("nodata"), voxels + table.sum("nodata"), 0.0),
+        "saturated": share_of(table.sum("saturated"), voxels, 0.0),
+        "nonfinite": share_of(table.sum("nonfinite"), voxels, 0.0),
+        "empty": share_of(table.sum("filled"), voxels, 0.0),
+        "nodata": share_of(table.sum("nodata"), voxels + table.sum("nodata"), 0.0),
     }
 
 
@@ -175,13 +177,13 @@ def _background(
     histogram: NDArray[np.int64], values: NDArray[np.float64], clip: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and SD of what is at most the mean of all plus ``clip``."""
-    first = _share(histogram @ values, histogram.sum(axis=1), np.nan)
+    first = share_of(histogram @ values, histogram.sum(axis=1), np.nan)
     with np.errstate(invalid="ignore"):
         kept = np.where(values <= first[:, None] + clip, histogram, 0)
     count = kept.sum(axis=1)
-    level = _share(kept @ values, count, np.nan)
+    level = share_of(kept @ values, count, np.nan)
     spread = np.where(kept > 0, (values - level[:, None]) ** 2, 0.0)
-    return level, np.sqrt(_share((kept * spread).sum(axis=1), count, np.nan))
+    return level, np.sqrt(share_of((kept * spread).sum(axis=1), count, np.nan))
 
 
 def _quantile(
@@ -192,11 +194,3 @@ def _quantile(
     total = below[:, -1:]
     found = values[np.argmax(below >= share * total, axis=1)]
     return np.where(total[:, 0] > 0, found, np.nan)
-
-
-def _share(
-    part: NDArray[np.number], whole: NDArray[np.number], otherwise: float
-) -> NDArray[np.float64]:
-    share = np.full(np.shape(whole), otherwise, np.float64)
-    np.divide(part, whole, out=share, where=np.asarray(whole) > 0)
-    return share

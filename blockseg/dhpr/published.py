@@ -105,14 +105,8 @@ def published_metrics(image: NDArray[Any], label: NDArray[Any]) -> PublishedMetr
     part = image[roi.slices()]
     foreground = label[roi.slices()] > 0
     background = part[~foreground].astype(np.float64)
-    level = noise = low = np.nan
-    if background.size:
-        kept = background[background <= background.mean() + _CLIP]
-        level, noise = float(kept.mean()), float(kept.std())
     bright = part[foreground].astype(np.float64)
-    if bright.size and background.size:
-        snr = (bright - level) / (min(noise, _CAP) + _TINY) / 2
-        low = float((snr < 2).mean())
+    level, noise, low = noise_and_snr(background, bright)
     return PublishedMetrics(
         roi=roi,
         density=min(bright.size / _FULL, 1.0),
@@ -120,6 +114,24 @@ def published_metrics(image: NDArray[Any], label: NDArray[Any]) -> PublishedMetr
         noise=noise,
         low_snr=low,
     )
+
+
+def noise_and_snr(
+    background: NDArray[np.float64], bright: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return m, s and L as in :func:`published_metrics`; NaN where one is not known.
+
+    Parameters
+    ----------
+    background, bright
+        Grey levels of the background's and of the foreground's voxels, shape (n,).
+    """
+    if not background.size:
+        return np.nan, np.nan, np.nan
+    kept = background[background <= background.mean() + _CLIP]
+    level, noise = float(kept.mean()), float(kept.std())
+    snr = (bright - level) / (min(noise, _CAP) + _TINY) / 2
+    return level, noise, float((snr < 2).mean()) if bright.size else np.nan
 
 
 def published_picks(

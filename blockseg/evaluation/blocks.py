@@ -166,23 +166,19 @@ def score_blocks(
                 counter.join((block.write_roi.start[0] - 1) * plane)
         counters[0].add(outcome.predicted_piece)
         counters[1].add(outcome.true_piece)
-        _take(tally, outcome)
+        tally.counted += outcome.scores.counted
+        tally.nonfinite += outcome.predicted.nonfinite
+        tally.greatest = max(tally.greatest, outcome.predicted.greatest)
+        tally.levels |= outcome.predicted.levels
+        tally.labels |= outcome.labels
+        tally.unsure = max(tally.unsure, outcome.unsure)
+        if outcome.scores.blocks:
+            found = ScoredBlock(block.index, block.write_roi, outcome.scores)
+            tally.blocks.append(found)
         if on_block is not None:
             on_block(done, len(grid))
     tally.components = (counters[0].join(), counters[1].join())
     return tally
-
-
-def _take(tally: Tally, outcome: _Outcome) -> None:
-    block, scores, predicted = outcome.block, outcome.scores, outcome.predicted
-    tally.counted += scores.counted
-    tally.nonfinite += predicted.nonfinite
-    tally.greatest = max(tally.greatest, predicted.greatest)
-    tally.levels |= predicted.levels
-    tally.labels |= outcome.labels
-    tally.unsure = max(tally.unsure, outcome.unsure)
-    if scores.blocks:
-        tally.blocks.append(ScoredBlock(block.index, block.write_roi, scores))
 
 
 def _in_order(comparison: Comparison, workers: int) -> Iterator[_Outcome]:

@@ -82,21 +82,14 @@ def as_csv(evaluation: Evaluation) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    rows = [
-        [
-            *block.index,
-            *block.roi.start,
-            *block.roi.stop,
-            *_row(evaluation, block.scores),
-        ]
-        for block in evaluation.blocks
-    ]
-    roi = evaluation.roi
-    whole = _row(evaluation, evaluation.total, evaluation.components)
-    rows.append(["total", "", "", *roi.start, *roi.stop, *whole])
     places = [f"{what}_{axis}" for what in ("block", "start", "stop") for axis in "zyx"]
     writer.writerow([*places, *_columns(evaluation)])
-    writer.writerows(rows)
+    for block in evaluation.blocks:
+        place = (*block.index, *block.roi.start, *block.roi.stop)
+        writer.writerow([*place, *_row(evaluation, block.scores)])
+    roi = evaluation.roi
+    whole = _row(evaluation, evaluation.total, evaluation.components)
+    writer.writerow(["total", "", "", *roi.start, *roi.stop, *whole])
     return text.getvalue()
 
 
@@ -142,11 +135,13 @@ def _columns(evaluation: Evaluation) -> list[str]:
     names += ["components_predicted", "components_true"]
     for k in range(len(evaluation.total.by_snr)):
         names += [f"snr_{k}_true", f"snr_{k}_found"]
-    return names + [m.name for m in evaluation.measures if not _across(m.name)]
+    return names + _shown(evaluation)
 
 
-def _across(name: str) -> bool:
-    return name.startswith("snr_") or name == "betti0_error_a_block"
+def _shown(evaluation: Evaluation) -> list[str]:
+    """Return the measures that a single block has."""
+    names = [m.name for m in evaluation.measures if not m.name.startswith("snr_")]
+    return [name for name in names if name != "betti0_error_a_block"]
 
 
 def _row(
@@ -162,5 +157,4 @@ def _row(
     for snr in scores.by_snr:
         row += [snr.true, snr.found]
     values = measures(scores.row())
-    shown = [m.name for m in evaluation.measures if not _across(m.name)]
-    return row + [f"{float(values[name]):.6g}" for name in shown]
+    return row + [f"{float(values[name]):.6g}" for name in _shown(evaluation)]

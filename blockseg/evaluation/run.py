@@ -199,13 +199,7 @@ def _block(shape: Zyx) -> Zyx:
 
 
 def _check_truth(truth: Truth, grid: BlockGrid, names: Sequence[str]) -> None:
-    """Look for a first true voxel.
-
-    Raises
-    ------
-    VolumeError
-        If there is none.
-    """
+    """Look for a first true voxel; raise VolumeError if there is none."""
     counted, ignored = False, False
     for block in grid:
         found = truth.read(block.write_roi)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -51,32 +51,12 @@ class TrueBlock:
     """Largest label, where 255 might mean unknown and might be a neuron."""
 
 
-class Truth(Protocol):
-    """Truth that predictions are compared with."""
-
-    @property
-    def traced(self) -> bool:
-        """Whether only centrelines are known."""
-        ...
-
-    @property
-    def has_snr(self) -> bool:
-        """Whether the SNR of neurites is known."""
-        ...
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Notes for the user, a line each."""
-        ...
-
-    def read(self, roi: Roi) -> TrueBlock:
-        """Return a region, in voxels of the prediction."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class MaskTruth:
     """An annotation."""
+
+    traced: ClassVar[bool] = False
+    """Whether only centrelines are known."""
 
     volume: Volume
     """Labels, or a mask."""
@@ -108,13 +88,8 @@ class MaskTruth:
     """Notes for the user, a line each."""
 
     @property
-    def traced(self) -> bool:
-        """No: whole neurites are known."""
-        return False
-
-    @property
     def has_snr(self) -> bool:
-        """Whether there is a table."""
+        """Whether the SNR of neurites is known."""
         return self.table is not None
 
     def read(self, roi: Roi) -> TrueBlock:
@@ -148,6 +123,9 @@ class MaskTruth:
 class TracedTruth:
     """Centrelines of neurons; what they do not pass is background."""
 
+    traced: ClassVar[bool] = True
+    """Whether only centrelines are known."""
+
     voxels: TracedVoxels
     """The voxels that they pass."""
 
@@ -156,11 +134,6 @@ class TracedTruth:
 
     notes: tuple[str, ...] = ()
     """Notes for the user, a line each."""
-
-    @property
-    def traced(self) -> bool:
-        """Yes."""
-        return True
 
     def read(self, roi: Roi) -> TrueBlock:
         """Return a region, in voxels of the prediction."""
@@ -172,6 +145,10 @@ class TracedTruth:
             snr = np.full(roi.shape, np.nan, np.float32)
             snr[tuple(places.T)] = known
         return TrueBlock(mask, np.ones(roi.shape, dtype=bool), snr)
+
+
+Truth: TypeAlias = MaskTruth | TracedTruth
+"""Truth that predictions are compared with."""
 
 
 def open_truth(
@@ -283,13 +260,7 @@ def _meaning(volume: Volume, settings: EvaluateSettings) -> dict[int, int]:
 def _offset(
     name: str, volume: Volume, prediction: Prediction
 ) -> tuple[Zyx, tuple[str, ...]]:
-    """Return where the prediction lies in the truth.
-
-    Raises
-    ------
-    GeometryError
-        If their shapes do not fit.
-    """
+    """Return where the prediction lies in the truth, if their shapes fit."""
     shape, roi = prediction.volume.shape, prediction.source_roi
     if volume.shape == shape:
         return (0, 0, 0), ()
@@ -299,12 +270,12 @@ def _offset(
     )
     if roi is not None and Roi.whole(volume.shape).contains(roi):
         return roi.start, (f"PRED is the region {roi} of its source: scored there",)
-    if roi is not None:
+    if roi is None:
+        message += "; score a prediction with its own annotation"
+    else:
         message += (
             f"; PRED is the region {roi} of its source, which TRUTH does not hold"
         )
-    else:
-        message += "; score a prediction with its own annotation"
     raise GeometryError(message)
 
 

@@ -125,9 +125,6 @@ def cl_dice_counts(
     predicted_line, true_line
         Their centrelines, as far as they count.
     """
-    return Agreement(
-        predicted=int(np.count_nonzero(predicted_line)),
-        right=int(np.count_nonzero(predicted_line & true)),
-        true=int(np.count_nonzero(true_line)),
-        found=int(np.count_nonzero(true_line & predicted)),
+    return Agreement.of(
+        predicted_line, predicted_line & true, true_line, true_line & predicted
     )

@@ -60,13 +60,13 @@ def measures(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     found: dict[str, NDArray[np.float64]] = {}
     for k, names in enumerate(_GROUPS):
         p, right, t, hit = (c[..., _HEAD + 4 * k + i] for i in range(4))
-        precision, recall = _share(right, p, 1.0), _share(hit, t, 1.0)
+        precision, recall = share_of(right, p, 1.0), share_of(hit, t, 1.0)
         rates = (precision, recall, _harmonic(precision, recall))
         found |= dict(zip(names, rates, strict=True))
-    found["betti0_error_a_block"] = _share(c[..., 4], c[..., 1], np.nan)
+    found["betti0_error_a_block"] = share_of(c[..., 4], c[..., 1], np.nan)
     first = _HEAD + 4 * len(_GROUPS)
     for k in range((c.shape[-1] - first) // 2):
-        recall = _share(c[..., first + 2 * k + 1], c[..., first + 2 * k], np.nan)
+        recall = share_of(c[..., first + 2 * k + 1], c[..., first + 2 * k], np.nan)
         found[f"snr_recall_{k}"] = recall
         found[f"snr_f1_{k}"] = _harmonic(found["centreline_precision"], recall)
     return found
@@ -124,9 +124,10 @@ def _ends(values: NDArray[np.float64]) -> Sequence[float]:
     return (float(low), float(high))
 
 
-def _share(
-    part: NDArray[np.int64], whole: NDArray[np.int64], otherwise: float
+def share_of(
+    part: NDArray[np.number], whole: NDArray[np.number], otherwise: float
 ) -> NDArray[np.float64]:
+    """Return part over whole, both of one shape, and ``otherwise`` where whole is 0."""
     share = np.full(np.shape(whole), otherwise, np.float64)
     np.divide(part, whole, out=share, where=np.asarray(whole) > 0)
     return share

@@ -37,6 +37,11 @@ class Agreement:
     found: int = 0
     """Those of them at or near a predicted one."""
 
+    @classmethod
+    def of(cls, *masks: NDArray[np.bool_]) -> Agreement:
+        """Return the counts of four masks, in the order of the fields."""
+        return cls(*(int(np.count_nonzero(mask)) for mask in masks))
+
     def __add__(self, other: Agreement) -> Agreement:
         """Return the counts of two regions together."""
         return Agreement(
@@ -81,10 +86,8 @@ def voxel_agreement(
         If the shapes differ.
     """
     p, t, c = _masks(predicted, true, counts)
-    both = int(np.count_nonzero(p & t & c))
-    return Agreement(
-        int(np.count_nonzero(p & c)), both, int(np.count_nonzero(t & c)), both
-    )
+    both = p & t & c
+    return Agreement.of(p & c, both, t & c, both)
 
 
 def tolerant_agreement(
@@ -118,12 +121,7 @@ def tolerant_agreement(
     p, t, c = _masks(predicted, true, counts)
     right = near(p & c, t, tolerance, voxel_size)
     found = near(t & c, p, tolerance, voxel_size)
-    return Agreement(
-        int(np.count_nonzero(p & c)),
-        int(np.count_nonzero(right)),
-        int(np.count_nonzero(t & c)),
-        int(np.count_nonzero(found)),
-    )
+    return Agreement.of(p & c, right, t & c, found)
 
 
 def _masks(

@@ -103,18 +103,9 @@ def normalize(
     # Plane by plane, so that all steps but the first find it in the cache.
     both = zip(raw, out, strict=True)
     for (plane, target), (offset, scale) in zip(both, levels, strict=False):
-        _scaled(plane, offset, scale, target)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.subtract(plane, offset, out=target, dtype=out.dtype, casting="unsafe")
+            np.divide(target, scale, out=target)
         np.clip(target, by.low, by.high, out=target)
         if raw.dtype.kind == "f":
             target[~np.isfinite(plane)] = 0
-
-
-def _scaled(
-    raw: npt.NDArray[Any],
-    offset: float | npt.NDArray[Any],
-    scale: float | npt.NDArray[Any],
-    out: npt.NDArray[np.floating[Any]],
-) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.subtract(raw, offset, out=out, dtype=out.dtype, casting="unsafe")
-        np.divide(out, scale, out=out)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.labels import IGNORE
 from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.foreground import bright_foreground
-from blockseg.io.output.picture import as_grey
+from blockseg.io.output.picture import as_grey, png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +92,7 @@ def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, 
     ignored = (label == IGNORE).all(axis=0)
     shown = np.where(neurite, 255, np.where(ignored, _GREY, 0)).astype(np.uint8)
     # The greatest of what has a grey level, as NaN is greater than nothing.
-    return _png(as_grey(np.fmax.reduce(image, axis=0))), _png(shown)
+    return _small(as_grey(np.fmax.reduce(image, axis=0))), _small(shown)
 
 
 def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.uint8]:
@@ -115,11 +113,8 @@ def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.ui
     return found
 
 
-def _png(plane: NDArray[np.uint8]) -> bytes:
+def _small(plane: NDArray[np.uint8]) -> bytes:
     step = -(-max(plane.shape) // _EDGE)
-    small = plane
     for axis, n in enumerate(plane.shape):
-        small = np.maximum.reduceat(small, np.arange(0, n, step), axis=axis)
-    file = io.BytesIO()
-    Image.fromarray(small).save(file, format="PNG", optimize=True)
-    return file.getvalue()
+        plane = np.maximum.reduceat(plane, np.arange(0, n, step), axis=axis)
+    return png(plane)

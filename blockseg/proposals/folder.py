@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from blockseg.blockwise.record.record import FOLDER
+from blockseg.blockwise.record.record import FOLDER, Paths
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
 from blockseg.evaluation.report import write_report
 from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.manifest import ManifestRow, manifest_csv
+from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from blockseg.core.geometry import Zyx
     from blockseg.core.space import Space
     from blockseg.proposals.manifest import Origin
     from blockseg.proposals.request import PicksRequest
 
 _FORMAT = 1
 _ENDINGS = (".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """Picks of a call."""
+
+    folder: Path
+    """``PICKS``."""
+
+    names: tuple[str, ...]
+    """Names of the picks of this call, best first."""
+
+    kept: int
+    """Labels that were there before and are as they were."""
+
+    candidates: int
+    """Blocks that the rule chose from."""
+
+    blocks: int
+    """Blocks of the brain."""
+
+    shape: Zyx
+    """Voxels of a pick along (z, y, x), at most."""
+
+    notes: tuple[str, ...]
+    """Notes for the user, a line each."""
 
 
 @dataclass(slots=True)
@@ -107,8 +136,9 @@ class PicksFolder:
             raise LedgerError(message)
         return folder
 
-    def make(self) -> None:
-        """Make the folder, so that it can be locked.
+    @contextmanager
+    def locked(self, request: PicksRequest) -> Iterator[None]:
+        """Make and hold the folder; what is asked is entered before the first pick.
 
         Raises
         ------
@@ -116,14 +146,13 @@ class PicksFolder:
             If it cannot be made.
         """
         _make(self.record.parent)
-
-    def begin(self, request: PicksRequest) -> None:
-        """Enter what is asked, before the first pick is written."""
-        if len(self._rounds) < self.number:
-            self._rounds.append({"request": request.to_plain(), "complete": False})
-        for part in ("image", "label"):
-            _make(self.root / part)
-        self._save()
+        with RunLock(Paths(self.root).lock):
+            if len(self._rounds) < self.number:
+                self._rounds.append({"request": request.to_plain(), "complete": False})
+            for part in ("image", "label"):
+                _make(self.root / part)
+            self._save()
+            yield
 
     def image(self, name: str) -> Path:
         """Return where the image of a pick is."""
@@ -237,12 +266,11 @@ def _existing(folder: Path, name: str) -> Path:
 
 def _differing(was: dict[str, Any], now: dict[str, Any]) -> str:
     """Name what differs between two requests, for a user to read."""
-    found = [
+    return "; ".join(
         f"{name} was {_said(was.get(name))}, now {_said(now.get(name))}"
         for name in sorted({*was, *now})
         if was.get(name) != now.get(name)
-    ]
-    return "; ".join(found)
+    )
 
 
 def _said(value: Any) -> str:

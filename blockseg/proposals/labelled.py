@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.outputs import writable
-from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.sources.doubts import say
 from blockseg.core.errors import ConfigError, VolumeError
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.places import local_path
-from blockseg.dhpr.published import published_metrics, published_picks
+from blockseg.dhpr.published import noise_and_snr, published_metrics, published_picks
 from blockseg.evaluation.report import write_report
 from blockseg.io.open import open_volume
 from blockseg.proposals.crops import thumbnails
-from blockseg.proposals.folder import PicksFolder
+from blockseg.proposals.folder import PicksFolder, Proposed
 from blockseg.proposals.manifest import ManifestRow, Origin
-from blockseg.proposals.proposed import Proposed
 from blockseg.proposals.report import ReportFacts, report
 from blockseg.proposals.request import LabelledRequest
-from blockseg.runtime.run_lock import RunLock
 from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import OTHERS, LabelCodes
 from blockseg.training.data.annotated_volumes import find_annotated
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
 
 _DRAWS = 10
 _DRAWN = 80_000  # background voxels that the original draws
-_CLIP, _CAP, _TINY = 60.0, 6.5, 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +61,7 @@ def propose_labelled(
     source: str,
     folder: str,
     settings: ProposeSettings,
-    choices: SourceChoices | None = None,
-    *,
+    choices: SourceChoices,
     on_volume: Callable[[int, int], None] | None = None,
 ) -> Proposed:
     """Pick volumes by the published rule, and copy them.
@@ -84,7 +79,7 @@ def propose_labelled(
     settings
         Count, label map, and the rule, which must be ``published``.
     choices
-        Choices of the user for the images; none if not given.
+        Choices of the user for the images.
     on_volume
         Told how many volumes are measured.
 
@@ -102,12 +97,14 @@ def propose_labelled(
         source, choices=choices, label_channel=settings.label_channel
     ).images
     say([doubt for case in cases for doubt in case.doubts])
-    root = writable(folder, "PICKS")
-    if root == Path(local_path(source)).expanduser().absolute():
+    root, data = writable(folder, "PICKS"), Path(local_path(source)).expanduser()
+    if root == data.absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
         raise ConfigError(message)
-    data = str(Path(local_path(source)).expanduser().absolute())
-    request = LabelledRequest(settings, data, tuple(case.name for case in cases))
+    origin = Origin(str(data.absolute()))
+    request = LabelledRequest(
+        settings, origin.source, tuple(case.name for case in cases)
+    )
     picks = PicksFolder.open(root, request, update=False)
     # The original knows 0 and 1 only; 255 is what nobody judged.
     codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
@@ -117,41 +114,37 @@ def propose_labelled(
         measured.append(_measure(case, codes, labels))
         if on_volume is not None:
             on_volume(number, len(cases))
-    columns = _columns([one.measures for one in measured])
-    chosen = published_picks(*columns, settings.count)
-    notes = _notes(measured, chosen, settings.count)
+    columns = {
+        name: np.array([one.measures[name] for one in measured])
+        for name in ("density", "level", "sd", "low_snr")
+    }
+    density, noise = columns["density"], columns["sd"]
+    chosen = published_picks(density, noise, columns["low_snr"], settings.count)
+    notes = _notes(measured, density, noise, chosen, settings.count)
     if not len(chosen):
         message = (
             f"the rule published picks none of the {len(cases)} volumes of {source}: "
             f"{notes[-1] if notes else 'none is noisier than the median'}"
         )
         raise ConfigError(message)
-    picks.make()
-    with RunLock(Paths(root).lock):
-        picks.begin(request)
+    with picks.locked(request):
         rows = [_row(rank, measured[number]) for rank, number in enumerate(chosen, 1)]
         pictures, kept = _copy(picks, [measured[n].case for n in chosen], rows)
-        picks.finish(rows, Origin(data))
-        metrics = {
-            name: np.array([one.measures[name] for one in measured])
-            for name in ("density", "level", "sd", "low_snr")
-        }
+        picks.finish(rows, origin)
         facts = ReportFacts(
-            title=f"{Path(local_path(source)).name}: volumes by the published rule",
+            title=f"{data.name}: volumes by the published rule",
             state=f"{len(rows)} of {len(cases)} labelled volumes.",
             notes=tuple(notes),
-            blocks=metrics,
+            blocks=columns,
         )
         write_report(str(root / "report.html"), report(rows, pictures, facts))
-    shapes = np.array([one.case.shape for one in measured])
-    z, y, x = (int(n) for n in shapes.max(axis=0))
     return Proposed(
         folder=root,
         names=tuple(row.name for row in rows),
         kept=kept,
         candidates=len(cases),
         blocks=len(cases),
-        shape=(z, y, x),
+        shape=to_zyx(np.max([case.shape for case in cases], axis=0)),
         notes=tuple(notes),
     )
 
@@ -211,25 +204,17 @@ def _drawn(
         sample = background
         if background.size > _DRAWN:
             sample = rng.choice(background, _DRAWN, replace=False)
-        kept = sample[sample <= sample.mean() + _CLIP]
-        snr = (bright - kept.mean()) / (min(kept.std(), _CAP) + _TINY) / 2
-        found[seed] = kept.std(), (snr < 2).mean()
+        found[seed] = noise_and_snr(sample, bright)[1:]
     return found
 
 
-def _columns(
-    rows: Sequence[dict[str, float]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    density, noise, low = (
-        np.array([row[name] for row in rows]) for name in ("density", "sd", "low_snr")
-    )
-    return density, noise, low
-
-
 def _notes(
-    measured: Sequence[_Measured], chosen: NDArray[np.int64], count: int
+    measured: Sequence[_Measured],
+    density: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    count: int,
 ) -> list[str]:
-    density, noise, _ = _columns([one.measures for one in measured])
     unknown = [one.case.name for one in measured if math.isnan(one.measures["sd"])]
     if unknown:
         return [
@@ -260,9 +245,9 @@ def _notes(
 
 
 def _row(rank: int, one: _Measured) -> ManifestRow:
-    found = one.measures
+    found, file = one.measures, Path(one.case.image.uri).name
     return ManifestRow(
-        name=_name(one.case),
+        name=re.sub(r"\.tiff?$", "", file, flags=re.IGNORECASE),
         rank=rank,
         round=1,
         rule="published",
@@ -271,10 +256,6 @@ def _row(rank: int, one: _Measured) -> ManifestRow:
         source=one.case.image.uri,
         measures={k: v if math.isfinite(v) else None for k, v in found.items()},
     )
-
-
-def _name(case: LabelledImage) -> str:
-    return re.sub(r"\.tiff?$", "", Path(case.image.uri).name, flags=re.IGNORECASE)
 
 
 def _copy(

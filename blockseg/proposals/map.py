@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from blockseg.core.errors import BlocksegError
 from blockseg.core.geometry import Roi
 from blockseg.dhpr.cubes import CUBE
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
+from blockseg.io.output.picture import png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,18 +58,14 @@ def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
     plane = None
     with contextlib.suppress(BlocksegError):
         level = open_volume(find(str(out / "blocks" / "level")))
-        plane = _highest(level.read(Roi.whole(level.shape)))
+        cubes = level.read(Roi.whole(level.shape)).astype(np.float64)
+        plane = np.fmax.reduce(cubes, axis=0)
     if plane is None:
-        around = region
-        plane = _from_blocks(region, table)
+        around, plane = region, _from_blocks(region, table)
     step = -(-max(plane.shape) // _SIDE)
-    file = io.BytesIO()
-    Image.fromarray(_grey(plane[::step, ::step])).save(file, "PNG", optimize=True)
-    return BrainMap(
-        file.getvalue(),
-        (around.start[1], around.start[2]),
-        (around.shape[1], around.shape[2]),
-    )
+    (_, *start), (_, *extent) = around.start, around.shape
+    grey = _grey(plane[::step, ::step])
+    return BrainMap(png(grey), (start[0], start[1]), (extent[0], extent[1]))
 
 
 def _from_blocks(region: Roi, table: BlockTable) -> NDArray[np.float64]:
@@ -84,10 +79,6 @@ def _from_blocks(region: Roi, table: BlockTable) -> NDArray[np.float64]:
         ]
         np.fmax(part, table.level[row], out=part)
     return plane
-
-
-def _highest(cubes: NDArray[np.generic]) -> NDArray[np.float64]:
-    return np.asarray(np.fmax.reduce(cubes.astype(np.float64), axis=0))
 
 
 def _grey(plane: NDArray[np.float64]) -> NDArray[np.uint8]:

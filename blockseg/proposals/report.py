@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.io.output.picture import png_uri
 from blockseg.proposals.charts import Axis, scatter
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def report(
         high, wide = facts.place.extent
         style += (
             f".place {{ aspect-ratio: {wide} / {high}; "
-            f"background-image: url({_uri(facts.place.png)}); }}"
+            f"background-image: url({png_uri(facts.place.png)}); }}"
         )
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in facts.notes)
     parts = [
@@ -221,7 +221,7 @@ def _table(
         entries = [_entry(row.rank)]
         entries += [_entry(row.round)] if rounds else []
         entries += [
-            f"<td><img alt='{what}' loading='lazy' src='{_uri(png)}'></td>"
+            f"<td><img alt='{what}' loading='lazy' src='{png_uri(png)}'></td>"
             for what, png in zip(("image", "label"), pictures[row.name], strict=True)
         ]
         entries += [_spot(row, facts)] if facts.place else []
@@ -266,7 +266,3 @@ def _spot(row: ManifestRow, facts: ReportFacts) -> str:
         f"<td><div class='place'><i style='left:{left:.1f}%;top:{top:.1f}%;"
         f"width:{wide:.1f}%;height:{high:.1f}%'></i></div></td>"
     )
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

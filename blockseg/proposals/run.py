@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.outputs import writable
-from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.sources.inputs import open_mask
-from blockseg.config.propose_settings import ProposeSettings
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.labels import IGNORE
@@ -25,20 +23,19 @@ from blockseg.io.open import open_volume
 from blockseg.proposals.boxes import measured_boxes, pick_cubes
 from blockseg.proposals.brain import open_brain
 from blockseg.proposals.crops import context, draft, image_of, thumbnails
-from blockseg.proposals.folder import PicksFolder, earlier_rows
+from blockseg.proposals.folder import PicksFolder, Proposed, earlier_rows
 from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.map import brain_map
 from blockseg.proposals.points import napari_points, neuroglancer_points
-from blockseg.proposals.proposed import Proposed
 from blockseg.proposals.report import ReportFacts, report
 from blockseg.proposals.request import BrainRequest
-from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from blockseg.config.propose_settings import ProposeSettings
     from blockseg.core.space import Space, Vector
     from blockseg.dhpr.selection.choice import Selection
     from blockseg.io.protocol import Volume
@@ -49,8 +46,7 @@ if TYPE_CHECKING:
 def propose(
     out: str,
     folder: str,
-    settings: ProposeSettings | None = None,
-    *,
+    settings: ProposeSettings,
     on_pick: Callable[[int, int], None] | None = None,
 ) -> Proposed:
     """Pick blocks of a brain and write them for annotation.
@@ -63,7 +59,7 @@ def propose(
         ``PICKS``; made if missing. The same call again goes on where it was stopped; a
         label that is there is never written again.
     settings
-        Settings of the picks; their defaults if not given.
+        Settings of the picks.
     on_pick
         Told how many of the picks are written.
 
@@ -72,7 +68,6 @@ def propose(
     BlocksegError
         Of the kind that fits, with one line, before anything is written.
     """
-    settings = settings or ProposeSettings()
     brain = open_brain(out, allow_partial=settings.allow_partial)
     root = writable(folder, "PICKS")
     excluded = [row for name in settings.exclude for row in earlier_rows(Path(name))]
@@ -84,13 +79,11 @@ def propose(
         excluded=hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
     )
     picks = PicksFolder.open(root, request, update=settings.update)
-    cubes = pick_cubes(brain.grid.region.shape, settings.count, settings.pick_shape)
-    mask = _over(brain, settings.mask, "--mask")
     boxes = measured_boxes(
         brain,
-        cubes,
+        pick_cubes(brain.grid.region.shape, settings.count, settings.pick_shape),
         flavour="published" if settings.rule == "published" else "extended",
-        mask=mask,
+        mask=_over(brain, settings.mask, "--mask"),
         regions=_over(brain, settings.regions, "--regions"),
     )
     earlier = [*picks.earlier, *excluded]
@@ -110,9 +103,7 @@ def propose(
     )
     chosen = select(boxes.table, choice)
     notes += chosen.notes
-    picks.make()
-    with RunLock(Paths(root).lock):
-        picks.begin(request)
+    with picks.locked(request):
         rows = _rows(brain, boxes, chosen, picks, settings)
         pictures, kept = _write(brain, picks, rows, settings, on_pick)
         picks.finish(rows, Origin(brain.spec.uri, str(brain.out), brain.space))
@@ -146,7 +137,10 @@ def _rows(
     taken = {row.name: row.source for row in picks.earlier}
     rows = []
     for rank, pick in enumerate(chosen.picks, 1):
-        box = Roi(to_zyx(table.start[pick.index]), to_zyx(table.stop[pick.index]))
+        at = pick.index
+        box = Roi(to_zyx(table.start[at]), to_zyx(table.stop[at]))
+        level, sd = brain.background(box)
+        found = {name: float(column[at]) for name, column in boxes.metrics.items()}
         z, y, x = box.start
         name = f"{brain.name}_z{z:05d}_y{y:05d}_x{x:05d}"
         if taken.get(name, brain.spec.uri) != brain.spec.uri:
@@ -160,9 +154,11 @@ def _rows(
             box=box,
             source=brain.spec.uri,
             measures={
-                **_measures(brain, boxes, pick.index, box),
-                "region": int(table.region[pick.index]),
-                "hardness": float(hardness[pick.index]),
+                "background_level": level,
+                "background_sd": sd,
+                **{k: v if math.isfinite(v) else None for k, v in found.items()},
+                "region": int(table.region[at]),
+                "hardness": float(hardness[at]),
             },
             image_start=context(brain, box, settings.margin).start,
             centre=_centre(brain.space, box),
@@ -181,18 +177,6 @@ def _centre(space: Space, box: Roi) -> Vector | None:
         )
     )
     return (z, y, x)
-
-
-def _measures(
-    brain: Brain, boxes: Boxes, index: int, box: Roi
-) -> dict[str, float | None]:
-    level, sd = brain.background(box)
-    found = {name: float(column[index]) for name, column in boxes.metrics.items()}
-    return {
-        "background_level": level,
-        "background_sd": sd,
-        **{k: v if math.isfinite(v) else None for k, v in found.items()},
-    }
 
 
 def _write(
@@ -251,11 +235,10 @@ def _accompany(
         if row.name not in pictures:
             pictures[row.name] = _pictures(picks, row.name)
     among = boxes.table.candidates
-    shape = times(boxes.shape)
     facts = ReportFacts(
         title=f"{brain.name}: blocks to annotate",
         state=(
-            f"{len(chosen.picks)} picks of {shape} voxels by the rule {rule} from "
+            f"{len(chosen.picks)} picks of {times(boxes.shape)} voxels by the rule {rule} from "
             f"{chosen.candidates} of {len(boxes.table)} blocks."
         ),
         notes=tuple(notes),

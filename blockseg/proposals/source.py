@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,12 @@ from blockseg.proposals.labelled import is_labelled, propose_labelled
 from blockseg.proposals.run import propose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blockseg.blockwise.job import JobResult
     from blockseg.config.propose_settings import ProposeSettings
     from blockseg.config.settings import RunSettings
-    from blockseg.proposals.proposed import Proposed
+    from blockseg.proposals.folder import Proposed
 
 _OF_LABELS = ("label_map", "label_channel", "allow_labels")
 _OF_FOLDERS = ("level", "dataset", "voxel_size")
@@ -29,6 +33,9 @@ def propose_source(
     folder: str,
     settings: ProposeSettings,
     measuring: RunSettings,
+    *,
+    measure: Callable[..., JobResult] = metrics,
+    picking: AbstractContextManager[Callable[[int, int], None] | None] | None = None,
 ) -> Proposed:
     """Pick blocks, and measure what nobody has measured yet.
 
@@ -43,43 +50,42 @@ def propose_source(
     measuring
         How a bare volume is read and measured; of this, what is said of images counts for
         labelled ones too.
+    measure
+        Measures a bare volume, called as :func:`~blockseg.measurement.run.metrics`.
+    picking
+        Entered when picking begins; gives what is told how many are done, and of how many.
 
     Raises
     ------
     BlocksegError
         Of the kind that fits, with one line, before PICKS is touched.
     """
-    check_source(source, settings, measuring)
-    if is_labelled(source):
-        return propose_labelled(source, folder, settings, measuring.choices)
-    if is_measured(source):
-        return propose(source, folder, settings)
-    writable(folder, "PICKS")
-    result = metrics(source, None, measuring)
-    if not result.complete:
-        message = (
-            f"{result.blocks - result.done} of {result.blocks} blocks of {source} were not "
-            f"measured{f' ({result.stopped})' if result.stopped else ''}; the same call "
-            "goes on"
-        )
-        raise LedgerError(message)
-    return propose(str(result.out), folder, settings)
+    _check_source(source, settings, measuring)
+    labelled, out = is_labelled(source), source
+    if not labelled and not is_measured(source):
+        writable(folder, "PICKS")  # before hours of measuring
+        result = measure(source, None, measuring)
+        if not result.complete:
+            message = (
+                f"{result.blocks - result.done} of {result.blocks} blocks of {source} were "
+                f"not measured{f' ({result.stopped})' if result.stopped else ''}; the same "
+                "call goes on"
+            )
+            raise LedgerError(message)
+        out = str(result.out)
+    with picking or nullcontext() as on_pick:
+        if labelled:
+            return propose_labelled(out, folder, settings, measuring.choices, on_pick)
+        return propose(out, folder, settings, on_pick)
 
 
-def check_source(
+def _check_source(
     source: str, settings: ProposeSettings, measuring: RunSettings
 ) -> None:
     """Refuse what is said of a source that is of another kind.
 
     What may mislead about the source of an output is said; of a volume that is to be
     measured, measuring says it.
-
-    Raises
-    ------
-    ConfigError
-        With one line, if an option would have no effect.
-    VolumeError
-        If something is surely wrong with the source of an output.
     """
     given = [
         field.name

@@ -268,7 +268,7 @@ class SyntheticBrain:
             yield (z, y, x), tile_roi((z, y, x)).intersection(roi)
 
     def _scene(self, tile: Zyx) -> Scene:
-        return self._scenes.get(tile, lambda: self._make_scene(tile))
+        return self._scenes.get(tile, self._make_scene)
 
 
 def _labels(scene: Scene, here: tuple[slice, ...]) -> NDArray[np.uint32]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from blockseg.synthetic.fields import tile_generator
 from blockseg.synthetic.lattice import TILE
+from blockseg.synthetic.neurons.tracing import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +23,10 @@ _PURPOSE = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Clump:
+class Clump(Rows):
     """Balls that are not neurites."""
+
+    dtypes = (np.float32, np.float32, np.float32)
 
     position: NDArray[np.float32]
     """(n, 3), (z, y, x) in voxels."""
@@ -72,17 +75,11 @@ def clumps(tile: Zyx, params: SynthParams, seed: int) -> Clump:
     """Return all spots that may reach into a tile: its own and its neighbours'."""
     clutter = params.clutter
     if clutter.puncta <= 0 and clutter.cells <= 0 and clutter.holes <= 0:
-        empty = np.zeros(0, np.float32)
-        return Clump(np.zeros((0, 3), np.float32), empty, empty)
-    parts = [
+        return Clump.none()
+    found = Clump.joined(
         _own((tile[0] + dz, tile[1] + dy, tile[2] + dx), params, seed)
         for dz, dy, dx in product((-1, 0, 1), repeat=3)
-    ]
-    position = np.concatenate([part.position for part in parts])
-    low, high = np.array(tile) * TILE, (np.array(tile) + 1) * TILE
-    near = np.all((position >= low - 24) & (position < high + 24), axis=1)
-    return Clump(
-        position[near],
-        np.concatenate([part.radius for part in parts])[near],
-        np.concatenate([part.amplitude for part in parts])[near],
     )
+    low, high = np.array(tile) * TILE - 24, (np.array(tile) + 1) * TILE + 24
+    near = np.all((found.position >= low) & (found.position < high), axis=1)
+    return found.chosen(np.asarray(near))

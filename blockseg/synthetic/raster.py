@@ -117,11 +117,7 @@ class Canvas:
         owner
             (n,), numbers to write into ``owner`` within :func:`label_radius`.
         """
-        wide = (
-            radius + 0.5
-            if owner is None
-            else np.maximum(radius + 0.5, label_radius(radius))
-        )
+        wide = radius + 0.5 if owner is None else label_radius(radius)
         reach = np.ceil(wide).astype(np.int64)
         for r in np.unique(reach):
             members = np.flatnonzero(reach == r)
@@ -167,7 +163,7 @@ class Canvas:
             & valid[2][:, None, None, :]
         )
         r = radius[:, None, None, None]
-        wide = r + 0.5 if owner is None else np.maximum(r + 0.5, label_radius(r))
+        wide = r + 0.5 if owner is None else label_radius(r)
         keep &= distance < wide
         voxel = (
             index[0][:, :, None, None] * shape[1] + index[1][:, None, :, None]

@@ -35,12 +35,12 @@ class Recent(Generic[_Key, _Value]):
     def __reduce__(self) -> tuple[object, ...]:
         return (Recent, (self._most, self._size))
 
-    def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
-        """Return the value of a key, made if it is not kept."""
+    def get(self, key: _Key, make: Callable[[_Key], _Value]) -> _Value:
+        """Return the value of a key, made of it if it is not kept."""
         size = self._size or (lambda _: 1)
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = value = make()
+                self._kept[key] = value = make(key)
                 self._held += size(value)
                 while self._held > self._most and len(self._kept) > 1:
                     _, old = self._kept.popitem(last=False)

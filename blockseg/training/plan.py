@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from blockseg.config.declare import part
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import ceil_to
+from blockseg.networks.registry import build
+from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
@@ -17,7 +21,6 @@ from blockseg.training.data.gather import open_data
 from blockseg.training.learning.losses import LossConfig, make_loss
 from blockseg.training.learning.trainer import arithmetic
 from blockseg.training.record import TrainRequest
-from blockseg.training.start import first_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from blockseg.training.learning.losses import Loss
 
 _MOST_WORKERS = 8
+_RARE = -3.0  # first logit of everything: neurites are rare
+_LAST_BIASES = ("head02.bias", "mixes.3.bias", "head.bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,7 @@ def make_plan(
         With one line, if data or settings are bad.
     """
     _refuse_own_weights(settings.init, out)
-    network, init = first_network(
-        settings.network, settings.width, settings.init, settings.seed
-    )
+    network, init = _first_network(settings)
     if settings.patch % network.alignment:
         message = (
             f"--patch {settings.patch}: {network.architecture} takes multiples of "
@@ -131,6 +134,35 @@ def _refuse_own_weights(init: str | None, out: Path) -> None:
             "copy the file elsewhere, or choose another RUN"
         )
         raise ConfigError(message)
+
+
+def _first_network(settings: TrainSettings) -> tuple[Network, WeightsInfo | None]:
+    """Return the network to train, and the header of the weights that it has."""
+    if settings.init is None:
+        torch.manual_seed(settings.seed)
+        network = build(settings.network or "sdasn", settings.width)
+        _expect_background(network)
+        return network, None
+    network, info = load_weights(settings.init)
+    for name, asked, found in (
+        ("network", settings.network, info.architecture),
+        ("width", settings.width, info.width),
+    ):
+        if asked not in (None, found):
+            message = f"--{name} {asked}: {settings.init} is of {name} {found}; leave --{name} out"
+            raise ConfigError(message)
+    return network, info
+
+
+@torch.no_grad()
+def _expect_background(network: Network) -> None:
+    state = network.state_dict()
+    for name in _LAST_BIASES:
+        if name in state:
+            bias = state[name]
+            # Of two classes the second is the neurite's.
+            spread = [_RARE] if bias.numel() == 1 else [-_RARE / 2, _RARE / 2]
+            bias.copy_(torch.tensor(spread))
 
 
 def _input(

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from blockseg.dhpr.selection.choice import Choice
 from blockseg.dhpr.selection.coverage import Cover, lazy_greedy, standardised
-from blockseg.dhpr.selection.dhpr_rule import feature_columns
-from blockseg.dhpr.selection.quotas import quotas
+from blockseg.dhpr.selection.dhpr_rule import feature_columns, quotas
 from blockseg.dhpr.selection.rules import select
 from blockseg.dhpr.selection.table import BlockTable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,18 @@ def _captioned(text: str, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     strip = Image.new("L", (plane.shape[1], _CAPTION), _WHITE)
     ImageDraw.Draw(strip).text((4, 3), text, fill=0)
     return np.concatenate([np.asarray(strip), plane])
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """Return a picture as the smallest PNG, shape (y, x) or (y, x, 3)."""
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="PNG", optimize=True)
+    return encoded.getvalue()
+
+
+def png_uri(encoded: bytes) -> str:
+    """Return a PNG as the address of an image within a page."""
+    return "data:image/png;base64," + base64.b64encode(encoded).decode()
 
 
 def save_png(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -19,7 +19,6 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.neurons.placement import (
-    Drawn,
     Found,
     PlacedNeuron,
     SiteOfNeurons,
@@ -44,8 +43,6 @@ from blockseg.synthetic.recent import Recent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from blockseg.core.geometry import Zyx
     from blockseg.synthetic.neurons.reconstruction import Reconstruction
     from blockseg.synthetic.params import SynthParams
@@ -54,7 +51,7 @@ _PAGE = 512  # edge length of what is looked through at once, in voxels
 _HALO = 64  # around it: of tiles, their points and their spread
 _CACHED_PAGES = 16
 _CACHED_SITES = 64
-_CACHED_POINTS = 2_000_000  # of stretches that were drawn last: about 50 MB
+_CACHED_POINTS = 2_000_000  # of stretches that were drawn last: about 65 MB
 _THICKEST = 6.0  # voxels
 _VESSEL = np.uint32(0xFFFFFFFF)  # all of them: nobody asks which
 
@@ -122,8 +119,8 @@ class Placed:
         self._vessels = neurites(shape, replace(params, morphology=bare), seed)
         self._sites: Recent[Zyx, SiteOfNeurons] = Recent(_CACHED_SITES)
         self._pages: Recent[Zyx, list[Found]] = Recent(_CACHED_PAGES)
-        self._drawn: Recent[tuple[int, int], Drawn] = Recent(
-            _CACHED_POINTS, lambda drawn: len(drawn.radius)
+        self._drawn: Recent[tuple[int, int], Tracing] = Recent(
+            _CACHED_POINTS, lambda drawn: len(drawn.points.radius)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -138,15 +135,15 @@ class Placed:
             neuron = found.neuron
             for number in found.stretches[touch(found.centre, found.radius, low, high)]:
                 drawn = self._stretch(neuron, int(number))
-                place = drawn.position
+                place = drawn.points.position
                 kept = np.all((place >= low) & (place < high), axis=1)
                 if kept.any():
-                    parts.append(self._part(neuron, int(number), drawn, kept))
+                    parts.append(replace(drawn, points=drawn.points.chosen(kept)))
             soma = neuron.soma()
             if touch(
                 soma.position, glow, np.array(roi.start), np.array(roi.stop)
             ).any():
-                parts.append(Tracing.of_somata(soma))
+                parts.append(Tracing(Points.none(), Branches.none(), soma))
         dark = self._vessels.near(roi, reach)
         number = np.full(len(dark.branches.number), _VESSEL)
         parts.append(replace(dark, branches=replace(dark.branches, number=number)))
@@ -163,15 +160,16 @@ class Placed:
             for i in found.stretches:
                 number = int(i)
                 drawn = self._stretch(neuron, number)
-                n = len(drawn.position)
-                parts.append(self._part(neuron, number, drawn, np.ones(n, bool)))
-                parts[-1].points.parent[:] = np.arange(n) - 1
+                n = len(drawn.points.radius)
+                chain = replace(drawn.points, parent=np.arange(n) - 1)
+                parts.append(replace(drawn, points=chain))
                 stretch = neuron.form.stretches[number]
                 begin = AT_SOMA if stretch.at_soma else FREE
                 roots[points] = last.get(stretch.parent, begin)
                 points += n
                 last[number] = points - 1
-            whole = Tracing.joined([*parts, Tracing.of_somata(neuron.soma())])
+            parts.append(Tracing(Points.none(), Branches.none(), neuron.soma()))
+            whole = Tracing.joined(parts)
             for point, parent in roots.items():
                 whole.points.parent[point] = parent
             yield whole
@@ -188,7 +186,7 @@ class Placed:
         needed = roi.grown((far, far, far))
         if not box.contains(needed):
             return self._search(needed)
-        return self._pages.get(page, lambda: self._search(box))
+        return self._pages.get(page, lambda _: self._search(box))
 
     def _search(self, roi: Roi) -> list[Found]:
         """Return all neurons that may come near a region, by ascending label."""
@@ -202,7 +200,7 @@ class Placed:
 
     def _find(self, index: Zyx, roi: Roi) -> Iterator[Found]:
         """Yield the neurons of one site that may come near a region."""
-        site = self._site(index)
+        site = self._sites.get(index, self._settled)
         low, high = np.array(roi.start), np.array(roi.stop)
         near = touch(site.place, self._reach[site.form], low, high)
         glow = self._params.clutter.glow_reach
@@ -222,9 +220,6 @@ class Placed:
                     centre[close],
                     radius[close],
                 )
-
-    def _site(self, index: Zyx) -> SiteOfNeurons:
-        return self._sites.get(index, lambda: self._settled(index))
 
     def _settled(self, index: Zyx) -> SiteOfNeurons:
         """Return where the neurons of a site lie."""
@@ -261,12 +256,12 @@ class Placed:
             soma_light=max(light, 2 * snr),
         )
 
-    def _stretch(self, neuron: PlacedNeuron, number: int) -> Drawn:
-        """Return a smooth stretch with its radius and brightness."""
+    def _stretch(self, neuron: PlacedNeuron, number: int) -> Tracing:
+        """Return a smooth stretch with its radius and brightness; no point has a parent."""
         key = (neuron.number, number)
-        return self._drawn.get(key, lambda: self._draw(neuron, number))
+        return self._drawn.get(key, lambda _: self._draw(neuron, number))
 
-    def _draw(self, neuron: PlacedNeuron, number: int) -> Drawn:
+    def _draw(self, neuron: PlacedNeuron, number: int) -> Tracing:
         form = neuron.form
         stretch = form.stretches[number]
         nodes = neuron.voxels(form.position[stretch.node])
@@ -285,29 +280,15 @@ class Placed:
             points, radius = points[1:], radius[1:]
         snr = neuron.snr if stretch.kind == AXON else neuron.dendrite_snr
         rng = stream(self._seed, 17, neuron.number, number)
-        return Drawn(
-            points, *profile(points, radius, stretch.kind, snr, self._params, rng)
-        )
-
-    def _part(
-        self, neuron: PlacedNeuron, number: int, drawn: Drawn, kept: NDArray[np.bool_]
-    ) -> Tracing:
-        """Return some points of one stretch."""
-        kind = neuron.form.stretches[number].kind
+        thin, light, own = profile(points, radius, stretch.kind, snr, self._params, rng)
         branch = (neuron.number - 1) * self._branches + number + 1
-        n = int(kept.sum())
+        n = len(points)
         return Tracing(
-            Points(
-                drawn.position[kept],
-                drawn.radius[kept],
-                drawn.amplitude[kept],
-                np.zeros(n, np.uint32),
-                np.full(n, FREE),
-            ),
+            Points(points, thin, light, np.zeros(n, np.uint32), np.full(n, FREE)),
             Branches(
                 np.array([neuron.number], np.uint32),
-                np.array([kind], np.uint8),
-                np.array([drawn.snr], np.float32),
+                np.array([stretch.kind], np.uint8),
+                np.array([own], np.float32),
                 np.array([branch], np.uint32),
             ),
             Somata.none(),

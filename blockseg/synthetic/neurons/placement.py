@@ -100,23 +100,6 @@ class Found:
     """(n,), of the balls, in voxels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A smooth stretch."""
-
-    position: NDArray[np.float32]
-    """(n, 3), (z, y, x) in voxels."""
-
-    radius: NDArray[np.float32]
-    """(n,), in voxels."""
-
-    amplitude: NDArray[np.float32]
-    """(n,), in grey levels."""
-
-    snr: float
-    """SNR of the branch."""
-
-
 def touch(
     centre: NDArray[Any], radius: Any, low: NDArray[Any], high: NDArray[Any]
 ) -> NDArray[np.bool_]:

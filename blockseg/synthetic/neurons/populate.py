@@ -18,7 +18,6 @@ from blockseg.synthetic.neurons.tracing import (
     Points,
     Somata,
     Tracing,
-    stacked,
 )
 from blockseg.synthetic.neurons.walks import Domain, Path, grow, unit_vector, walk
 
@@ -53,10 +52,7 @@ class _Population:
     domain: Domain
     rng: np.random.Generator
     numbers: Numbers
-    position: list[NDArray[np.float32]] = field(default_factory=list)
-    radius: list[NDArray[np.float32]] = field(default_factory=list)
-    amplitude: list[NDArray[np.float32]] = field(default_factory=list)
-    parent: list[NDArray[np.int64]] = field(default_factory=list)
+    stretches: list[Points] = field(default_factory=list)
     branches: list[tuple[int, int, float]] = field(default_factory=list)
     somata: list[tuple[NDArray[np.float64], float, float, int]] = field(
         default_factory=list
@@ -97,10 +93,8 @@ class _Population:
         n = len(points)
         parent = np.arange(self.points - 1, self.points + n - 1)
         parent[0] = root
-        self.position.append(points)
-        self.radius.append(radius)
-        self.amplitude.append(amplitude)
-        self.parent.append(parent)
+        branch = np.full(n, len(self.stretches), np.uint32)
+        self.stretches.append(Points(points, radius, amplitude, branch, parent))
         self.points += n
 
     def place(self) -> NDArray[np.float64]:
@@ -214,19 +208,12 @@ class _Population:
     def tracing(self) -> Tracing:
         """Return everything as flat arrays."""
         most = self.numbers.branches
-        lengths = [len(path) for path in self.position[:most]]
         rows = np.array(self.branches[:most], dtype=np.float64).reshape(-1, 3)
         bodies = np.array([(*c, r, a, n) for c, r, a, n in self.somata]).reshape(-1, 6)
         neuron = bodies[:, 5].astype(np.uint32)
         alone = self.domain.reach is None
         return Tracing(
-            Points(
-                stacked(self.position[:most], (0, 3), np.float32),
-                stacked(self.radius[:most], (0,), np.float32),
-                stacked(self.amplitude[:most], (0,), np.float32),
-                np.repeat(np.arange(len(lengths)), lengths).astype(np.uint32),
-                stacked(self.parent[:most], (0,), np.int64),
-            ),
+            Points.joined(self.stretches[:most]),
             Branches(
                 rows[:, 0].astype(np.uint32),
                 rows[:, 1].astype(np.uint8),

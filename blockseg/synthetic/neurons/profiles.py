@@ -26,7 +26,7 @@ def draw_snr(bins: Sequence[SnrBin], rng: np.random.Generator) -> float:
     """Draw from a mixture of log-uniform distributions."""
     weights = np.array([weight for weight, _, _ in bins])
     _, low, high = bins[rng.choice(len(bins), p=weights / weights.sum())]
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
+    return log_uniform(low, high, rng)
 
 
 def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:

@@ -8,8 +8,9 @@ that any region needs 27 populations, however large the brain is.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.neurons.populate import Numbers, crossing, populate
-from blockseg.synthetic.neurons.tracing import Points, Tracing
+from blockseg.synthetic.neurons.tracing import Tracing
 from blockseg.synthetic.neurons.walks import Domain
 from blockseg.synthetic.raster import TileIndex
 from blockseg.synthetic.recent import Recent
@@ -84,12 +85,7 @@ def neurites(shape: Zyx, params: SynthParams, seed: int) -> Whole | TiledNeurite
 class Whole:
     """Neurites of a brain that is small enough to hold them all.
 
-    Parameters
-    ----------
-    shape
-        Voxels along (z, y, x).
-    params, seed
-        Of the brain.
+    Its parameters are those of :func:`neurites`.
     """
 
     def __init__(self, shape: Zyx, params: SynthParams, seed: int) -> None:
@@ -116,17 +112,10 @@ class TiledNeurites:
 
     Parameters
     ----------
-    shape
-        Voxels along (z, y, x).
-    params, seed
-        Of the brain.
+    shape, params, seed
+        Those of :func:`neurites`, which says what it raises.
     site
         Edge length of a site, in voxels.
-
-    Raises
-    ------
-    GeometryError
-        If the brain has more neurites than ids.
     """
 
     def __init__(
@@ -147,10 +136,6 @@ class TiledNeurites:
                 raise GeometryError(message)
         self._sites: Recent[Zyx, tuple[Tracing, TileIndex]] = Recent(_CACHED)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        site = self.units.block_shape[0]
-        return (TiledNeurites, (self._shape, self._params, self._seed, site))
-
     def near(self, roi: Roi, reach: float) -> Tracing:
         """Return the points within ``reach`` voxels of a region, and its somata."""
         glow = self._params.clutter.glow_reach
@@ -165,19 +150,16 @@ class TiledNeurites:
         ]
         parts = []
         for z, y, x in product(*ranges):
-            tracing, index = self._site((z, y, x))
+            tracing, index = self._sites.get((z, y, x), self._populated)
             parts.append(_near_points(tracing, index, roi, reach, glow))
         return Tracing.joined(parts)
 
     def owned(self, index: Zyx) -> Iterator[Tracing]:
         """Yield the neurons that began in one site."""
-        yield self._site(index)[0]
+        yield self._sites.get(index, self._populated)[0]
 
     def _domain(self, index: Zyx) -> Domain:
         return Domain(self._shape, self.units.block(index).write_roi, self._reach)
-
-    def _site(self, index: Zyx) -> tuple[Tracing, TileIndex]:
-        return self._sites.get(index, lambda: self._populated(index))
 
     def _populated(self, index: Zyx) -> tuple[Tracing, TileIndex]:
         number = self.units.id_of(index)
@@ -195,33 +177,18 @@ class TiledNeurites:
 def _near_points(
     tracing: Tracing, index: TileIndex, roi: Roi, reach: float, glow: float
 ) -> Tracing:
-    """Return the part of a tracing that lies near a region.
-
-    Parameters
-    ----------
-    tracing, index
-        Everything, and its points sorted by place.
-    roi
-        The region.
-    reach, glow
-        How far from it points and somata count, in voxels.
-    """
+    """Return the points within ``reach`` of a region, and the somata within ``glow``."""
     points, branches, somata = tracing.points, tracing.branches, tracing.somata
     chosen = index.near(roi, reach)
     rows, branch = np.unique(points.branch[chosen], return_inverse=True)
     low, high = np.array(roi.start) - glow, np.array(roi.stop) + glow
     bodies = np.all((somata.position >= low) & (somata.position < high), axis=1)
-    return Tracing(
-        Points(
-            points.position[chosen],
-            points.radius[chosen],
-            points.amplitude[chosen],
-            branch.astype(np.uint32),
-            np.full(len(chosen), -1),
-        ),
-        branches.chosen(rows),
-        somata.chosen(bodies),
+    kept = replace(
+        points.chosen(chosen),
+        branch=branch.astype(np.uint32),
+        parent=np.full(len(chosen), -1),
     )
+    return Tracing(kept, branches.chosen(rows), somata.chosen(bodies))
 
 
 def _capacities(params: SynthParams, millions: float, trunk: float) -> tuple[int, int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,8 +20,36 @@ AT_SOMA, FREE = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class Rows:
+    """Arrays of one length: a row of all of them stands for one thing."""
+
+    dtypes: ClassVar[tuple[type[np.generic], ...]] = ()
+    """Data type of each array, in the order of the fields."""
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no rows."""
+        columns = zip((field.name for field in fields(cls)), cls.dtypes, strict=True)
+        shapes = (((0, 3) if name == "position" else 0, of) for name, of in columns)
+        return cls(*(np.zeros(shape, of) for shape, of in shapes))
+
+    def chosen(self, rows: NDArray[Any]) -> Self:
+        """Return some of them: numbers, or a mask of shape (n,)."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Return the rows of all parts, one part after the other."""
+        every = [cls.none(), *parts]
+        names = (field.name for field in fields(cls))
+        return cls(*(np.concatenate([getattr(p, n) for p in every]) for n in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Points(Rows):
     """Centreline points, sorted by branch."""
+
+    dtypes = (np.float32, np.float32, np.float32, np.uint32, np.int64)
 
     position: NDArray[np.float32]
     """(n, 3), (z, y, x) in voxels."""
@@ -40,8 +68,10 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Branches:
+class Branches(Rows):
     """One row for each unbranched stretch."""
+
+    dtypes = (np.uint32, np.uint8, np.float32, np.uint32)
 
     neuron: NDArray[np.uint32]
     """Label of the neuron, from 1; 0 for vessels."""
@@ -55,20 +85,16 @@ class Branches:
     number: NDArray[np.uint32]
     """Id in the whole brain, from 1; ascending."""
 
-    def chosen(self, rows: NDArray[np.uint32]) -> Branches:
-        """Return some of them."""
-        return Branches(
-            self.neuron[rows], self.kind[rows], self.snr[rows], self.number[rows]
-        )
-
     def rows(self, number: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return the rows of branches that are in this table, by their ids."""
         return np.searchsorted(self.number, number)
 
 
 @dataclass(frozen=True, slots=True)
-class Somata:
+class Somata(Rows):
     """Cell bodies as balls."""
+
+    dtypes = (np.float32, np.float32, np.float32, np.uint32, np.int64)
 
     position: NDArray[np.float32]
     """(n, 3), (z, y, x) in voxels."""
@@ -85,22 +111,6 @@ class Somata:
     number: NDArray[np.int64]
     """(n,), of the soma in the whole brain; what its shape is drawn from."""
 
-    @classmethod
-    def none(cls) -> Somata:
-        """Return no somata."""
-        few = np.zeros(0, np.float32)
-        return cls(few.reshape(0, 3), few, few, few.astype(np.uint32), few.astype(int))
-
-    def chosen(self, rows: NDArray[np.bool_]) -> Somata:
-        """Return some of them."""
-        return Somata(
-            self.position[rows],
-            self.radius[rows],
-            self.amplitude[rows],
-            self.neuron[rows],
-            self.number[rows],
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
@@ -115,14 +125,6 @@ class Tracing:
     somata: Somata
     """Cell bodies."""
 
-    @classmethod
-    def of_somata(cls, somata: Somata) -> Tracing:
-        """Return somata without neurites."""
-        few = np.zeros(0, np.float32)
-        none = few.astype(np.uint32)
-        points = Points(few.reshape(0, 3), few, few, none, few.astype(np.int64))
-        return cls(points, Branches(none, few.astype(np.uint8), few, none), somata)
-
     def neurons(self) -> list[int]:
         """Return the labels of its neurons, ascending."""
         every = np.union1d(self.branches.neuron, self.somata.neuron)
@@ -133,43 +135,18 @@ class Tracing:
         """Return several as one; branches must come in the order of their ids."""
         first_point = np.cumsum([0, *(len(t.points.radius) for t in parts)])
         first_branch = np.cumsum([0, *(len(t.branches.snr) for t in parts)])
-        parent = [
-            np.where(t.points.parent < 0, t.points.parent, t.points.parent + start)
-            for t, start in zip(parts, first_point, strict=False)
+        points = [
+            replace(
+                p,
+                branch=p.branch + np.uint32(branch),
+                parent=np.where(p.parent < 0, p.parent, p.parent + point),
+            )
+            for p, point, branch in zip(
+                (t.points for t in parts), first_point, first_branch, strict=False
+            )
         ]
-        branch = [
-            t.points.branch + np.uint32(start)
-            for t, start in zip(parts, first_branch, strict=False)
-        ]
-        points = [t.points for t in parts]
-        branches = [t.branches for t in parts]
-        somata = [t.somata for t in parts]
         return cls(
-            Points(
-                stacked([p.position for p in points], (0, 3), np.float32),
-                stacked([p.radius for p in points], (0,), np.float32),
-                stacked([p.amplitude for p in points], (0,), np.float32),
-                stacked(branch, (0,), np.uint32),
-                stacked(parent, (0,), np.int64),
-            ),
-            Branches(
-                stacked([b.neuron for b in branches], (0,), np.uint32),
-                stacked([b.kind for b in branches], (0,), np.uint8),
-                stacked([b.snr for b in branches], (0,), np.float32),
-                stacked([b.number for b in branches], (0,), np.uint32),
-            ),
-            Somata(
-                stacked([s.position for s in somata], (0, 3), np.float32),
-                stacked([s.radius for s in somata], (0,), np.float32),
-                stacked([s.amplitude for s in somata], (0,), np.float32),
-                stacked([s.neuron for s in somata], (0,), np.uint32),
-                stacked([s.number for s in somata], (0,), np.int64),
-            ),
+            Points.joined(points),
+            Branches.joined(t.branches for t in parts),
+            Somata.joined(t.somata for t in parts),
         )
-
-
-def stacked(
-    parts: Sequence[NDArray[Any]], empty: tuple[int, ...], dtype: type
-) -> NDArray[Any]:
-    """Return arrays one after the other; one of the shape ``empty`` if there are none."""
-    return np.concatenate([np.zeros(empty, dtype), *parts]).astype(dtype, copy=False)

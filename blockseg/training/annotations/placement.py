@@ -10,7 +10,7 @@ them only by chance, and one that is shifted, transposed or mirrored fits better
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from scipy import fft, ndimage
@@ -135,8 +135,8 @@ def placement(
         return Placement("dark", middle, score)
     other, best = None, -np.inf
     for orientation in orientations:
-        seen = _seen(contrast, orientation, turned)
-        if seen is None:
+        seen = turned(orientation) if turned else orientation.turned(contrast)
+        if seen is None or seen.shape != contrast.shape:
             continue
         found = (float(np.vdot(seen, weight)) - chance) / spread
         if found > best:
@@ -185,15 +185,3 @@ def _shift(place: int, shape: tuple[int, ...]) -> Zyx:
         for k, n in zip(np.unravel_index(place, shape), shape, strict=True)
     )
     return (z, y, x)
-
-
-def _seen(
-    contrast: NDArray[np.float32],
-    orientation: Orientation,
-    turned: Callable[[Orientation], Any] | None,
-) -> NDArray[np.float32] | None:
-    if turned is not None:
-        found: NDArray[np.float32] | None = turned(orientation)
-        return found
-    seen = orientation.turned(contrast)
-    return seen if seen.shape == contrast.shape else None

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import VolumeSpec
-    from blockseg.io.plausibility.checks import Plausible
 
 _ENDINGS = (".tif", ".tiff")
 _ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
@@ -58,33 +57,6 @@ class LabelledImage:
 
     remarks: tuple[str, ...] = ()
     """Remarks on it, a line each."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Choices:
-    """Choices of the user for the files of a source."""
-
-    image: SourceChoices
-    """Choices for images; voxels count, and not what they measure."""
-
-    label_channel: int | None
-    """Channel of annotations."""
-
-    def open_image(self, path: str | Path) -> Plausible:
-        return find_plausible(path, self.image)
-
-    def find_labels(self, path: str | Path, dataset: str | None = None) -> VolumeSpec:
-        axes = self.image.axes
-        if axes is not None and self.label_channel is None:
-            axes = axes.replace("c", "").replace("t", "")
-        return find(
-            path,
-            dataset=dataset,
-            channel=self.label_channel,
-            axes=axes,
-            mask=True,
-            channel_option="--label-channel",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +102,42 @@ def find_annotated(
     """
     path = Path(local_path(source)).expanduser()
     images = replace(choices or SourceChoices(), voxel_size=_ANY)
-    said = _Choices(images, label_channel)
     if (path / "image").is_dir() or (path / "label").is_dir():
-        return _folder(path, said)
+        return _folder(path, images, label_channel)
     if path.suffix.lower() in _ENDINGS:
         message = f"{source} is one TIFF file; give {_LAYOUT}"
         raise VolumeError(message)
     if path.is_dir() and any(p.suffix.lower() in _ENDINGS for p in path.iterdir()):
         message = f"{source} holds TIFF files, but no image/ and label/; give {_LAYOUT}"
         raise VolumeError(message)
-    return FoundImages("zarr", (_zarr(str(path), label_name, said),))
+    one = _zarr(str(path), label_name, images, label_channel)
+    return FoundImages("zarr", (one,))
 
 
-def _zarr(source: str, label_name: str | None, said: _Choices) -> LabelledImage:
-    opened = said.open_image(source)
+def _labels(
+    path: str | Path,
+    images: SourceChoices,
+    channel: int | None,
+    within: str | None = None,
+) -> VolumeSpec:
+    """Find an annotation; its axes are those of its image."""
+    axes = images.axes
+    if axes is not None and channel is None:
+        axes = axes.replace("c", "").replace("t", "")
+    return find(
+        path,
+        dataset=within,
+        channel=channel,
+        axes=axes,
+        mask=True,
+        channel_option="--label-channel",
+    )
+
+
+def _zarr(
+    source: str, label_name: str | None, images: SourceChoices, channel: int | None
+) -> LabelledImage:
+    opened = find_plausible(source, images)
     image = opened.spec
     found = label_paths(image)
     if not found:
@@ -160,7 +154,7 @@ def _zarr(source: str, label_name: str | None, said: _Choices) -> LabelledImage:
     if name not in found:
         message = f"{source} has no labels {name!r}; --label-name may be {known}"
         raise ConfigError(message)
-    labels = said.find_labels(image.uri, found[name])
+    labels = _labels(image.uri, images, channel, found[name])
     shape = _shape(image, labels)
     name = Path(source).name
     return LabelledImage(
@@ -168,7 +162,7 @@ def _zarr(source: str, label_name: str | None, said: _Choices) -> LabelledImage:
     )
 
 
-def _folder(folder: Path, said: _Choices) -> FoundImages:
+def _folder(folder: Path, choices: SourceChoices, channel: int | None) -> FoundImages:
     for part in ("image", "label"):
         if not (folder / part).is_dir():
             message = f"{folder} has no folder {part}/; give {_LAYOUT}"
@@ -191,7 +185,8 @@ def _folder(folder: Path, said: _Choices) -> FoundImages:
         raise VolumeError(message)
     annotated = []
     for name in sorted(labels):
-        opened, label = said.open_image(images[name]), said.find_labels(labels[name])
+        opened = find_plausible(images[name], choices)
+        label = _labels(labels[name], choices, channel)
         annotated.append(
             LabelledImage(
                 f"{folder.name}/{name}",

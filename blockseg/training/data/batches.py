@@ -69,7 +69,7 @@ def batches(
     """
     loader: DataLoader[_Item] = DataLoader(
         _Patches(source),
-        batch_sampler=_Sampler(first, batch, rank, size),
+        batch_sampler=(numbers(step, batch, rank, size) for step in count(first)),
         num_workers=workers,
         # Libraries that read Zarr do not survive a fork.
         multiprocessing_context="spawn" if workers else None,
@@ -105,16 +105,6 @@ def _death(error: RuntimeError) -> TrainingError:
     reason = " ".join(str(error).split())
     message = f"a process that makes patches died: {reason}; try --workers 0"
     return TrainingError(message)
-
-
-class _Sampler:
-    def __init__(self, first: int, batch: int, rank: int, size: int) -> None:
-        self._given = first, batch, rank, size
-
-    def __iter__(self) -> Iterator[list[int]]:
-        first, batch, rank, size = self._given
-        for step in count(first):
-            yield numbers(step, batch, rank, size)
 
 
 class _Patches(Dataset[_Item]):

@@ -38,11 +38,7 @@ class PatchSource(Protocol):
     def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return a normalised image and its target, each (1, z, y, x).
 
-        Parameters
-        ----------
-        number
-            From 0. The same patch for any number of processes, in any order; cheapest
-            where numbers come nearly in order.
+        Numbers from 0; the same patch in any process and order, cheapest nearly in order.
         """
         ...
 

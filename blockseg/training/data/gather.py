@@ -150,35 +150,14 @@ def _affine(
 
 
 def _patches(source: DataSource, share: float, config: DataConfig) -> NumberedPatches:
-    simulated = config.augmentation == "default"
     if source.synth:
-        return synth_source.SynthPatches(
-            source.synth,
-            seed=config.seed,
-            patch=config.patch,
-            batch=config.batch,
-            share=share,
-            clutter=config.clutter,
-            augmentation="simulated" if simulated else config.augmentation,
-            normalization=config.normalization,
-            gain=config.gain,
-            clip=config.clip,
-        )
+        return synth_source.SynthPatches(source.synth, config, share)
     regions = [
         _region(volume, config)
         for volume in source.volumes
         if volume.use != "validation"
     ]
-    return VolumePatches(
-        regions,
-        label_map=config.label_map,
-        patch=config.patch,
-        background_share=config.background_share,
-        min_foreground=config.min_foreground,
-        augmentation=config.augmentation,
-        clip=config.clip,
-        ring=config.ring,
-    )
+    return VolumePatches(regions, config)
 
 
 def _region(volume: AnnotatedVolume, config: DataConfig) -> TrainingRegion:

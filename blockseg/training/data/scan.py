@@ -119,7 +119,8 @@ def scan(
     while math.prod(-(-n // edge) for n in shape) > most_tiles:
         edge *= 2
     planes = [[np.zeros(n, np.int64) for n in shape] for _ in range(2)]
-    rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
+    none = np.zeros(0, np.int64)
+    rows = [(np.zeros((0, 3), np.int32), none, none)]
     counts: Counter[float] = Counter()
     nonfinite = 0
     checked = image.dtype.kind == "f" or math.prod(shape) <= _IMAGE_READ
@@ -144,9 +145,10 @@ def scan(
                 others = tuple(a for a in range(3) if a != axis)
                 totals[axis][place] += np.count_nonzero(mask, axis=others)
         rows.append(_tiles(known, positive, roi.start, edge))
+    columns = (np.concatenate(column) for column in zip(*rows, strict=True))
     return Scan(
         shape,
-        _joined(rows, edge),
+        AnnotationIndex(edge, *columns),
         tuple(planes[0]),
         tuple(planes[1]),
         nonfinite,
@@ -234,16 +236,3 @@ def _counted(mask: NDArray[np.bool_], edge: int) -> NDArray[np.int64]:
     for axis, n in enumerate(mask.shape):
         counts = np.add.reduceat(counts, range(0, n, edge), axis=axis)
     return counts
-
-
-def _joined(
-    rows: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]],
-    edge: int,
-) -> AnnotationIndex:
-    if not rows:
-        none = np.zeros(0, np.int64)
-        return AnnotationIndex(edge, np.zeros((0, 3), np.int32), none, none)
-    tiles, labelled, foreground = (
-        np.concatenate(column) for column in zip(*rows, strict=True)
-    )
-    return AnnotationIndex(edge, tiles, labelled, foreground)

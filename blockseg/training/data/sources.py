@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
-from blockseg.normalization.background import Background
+from blockseg.io.sample import sample_planes
+from blockseg.normalization.background import Background, estimate_background
 from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import LabelCodes, listed, spelt
 from blockseg.training.annotations.values import likely_neurites
 from blockseg.training.data import synth_source
 from blockseg.training.data.annotated_volumes import LabelledImage, find_annotated
-from blockseg.training.data.background import background_of
 from blockseg.training.data.scan import Scan, look, scan
 from blockseg.training.data.split import Cut, cut_volume, held_out
 from blockseg.training.data.volume_source import OpenAnnotation
@@ -23,6 +23,7 @@ from blockseg.training.data.volume_source import OpenAnnotation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.io.protocol import Volume
     from blockseg.training.data.data import DataConfig
 
 
@@ -146,7 +147,7 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
             )
         if not config.allow_labels and (doubt := labels.of(image.name, opened, seen)):
             doubts.append(doubt)
-        background = background_of(opened.image, image.name)
+        background = _background(opened.image, image.name)
         if image.background is not None:
             level, sd = image.background
             background = Background(level, sd, background.voxels)
@@ -158,6 +159,24 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
         )
         raise VolumeError(message)
     return DataSource(name, share, None, tuple(volumes), tuple(remarks), tuple(doubts))
+
+
+def _background(volume: Volume, where: str) -> Background:
+    """Estimate level and SD of a volume's background, as a run does before it starts."""
+    sample = sample_planes(volume)
+    if sample.unreadable:
+        roi, reason = sample.unreadable[0]
+        message = f"{where} cannot be read at {roi}: {reason}"
+        raise VolumeError(message)
+    background = estimate_background(sample.patches, volume.dtype)
+    if not background.voxels:
+        message = (
+            f"{where} holds no tissue: {background.zero} sampled voxels are 0, "
+            f"{background.constant} in constant regions, {background.saturated} saturated, "
+            f"{background.nonfinite} NaN or infinite; leave it out"
+        )
+        raise VolumeError(message)
+    return background
 
 
 def no_neurites(volumes: Sequence[AnnotatedVolume]) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.core.specs import ROBUST, Normalization
+from blockseg.core.labels import IGNORE
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.normalization.affine import affine, normalize
@@ -19,15 +20,16 @@ from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.presets import PRESETS, preset
 from blockseg.synthetic.recent import Recent
-from blockseg.training.data.augment import Augmentation, Scale, augmented
+from blockseg.training.annotations.labels import RING
+from blockseg.training.data.augment import Scale, augmented
 from blockseg.training.data.randomised import cluttered, random_params
-from blockseg.training.data.truth import truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.specs import Affine
     from blockseg.synthetic.params import SynthParams
+    from blockseg.training.data.data import DataConfig
 
 KINDS = (*PRESETS, "random")
 """Kinds of brains to train on: the presets, and one drawn anew for each brain."""
@@ -43,6 +45,9 @@ USES = 4
 
 HELD_OUT_SEEDS = 20_000
 """First seed of the validation brains; training uses seeds from 2³² on."""
+
+INVISIBLE_SNR = 1.4
+"""Neurites fainter than this are neither foreground nor background."""
 
 _TILE = 64
 _SHAPES = ((1, 2, 2), (2, 1, 2), (1, 1, 2))  # of brains, in tiles
@@ -92,6 +97,24 @@ def parse(source: str) -> str:
     return kind
 
 
+def truth(brain: SyntheticBrain, roi: Roi) -> NDArray[np.uint8]:
+    """Return the training target of a region, shape (z, y, x).
+
+    Somata are background, as the network shall not paint them; around them, where
+    dendrites leave, nothing counts.
+    """
+    branch, soma = brain.branches(roi), brain.somata(roi) > 0
+    snr = np.concatenate([np.zeros(1, np.float32), brain.tracing.branches.snr])[branch]
+    mask = branch > 0
+    ball = generate_binary_structure(3, 1)
+    target = mask.astype(np.uint8)
+    target[binary_dilation(mask, ball) & ~mask] = RING
+    if soma.any():
+        target[binary_dilation(soma, ball, iterations=2) & ~soma] = IGNORE
+    target[mask & (snr < INVISIBLE_SNR)] = IGNORE
+    return target
+
+
 def make_brain(
     shape: Zyx, params: SynthParams, seed: int, *, full: bool = False, step: int = 1
 ) -> Brain:
@@ -136,46 +159,14 @@ class SynthPatches:
     ----------
     kind
         One of ``KINDS``.
-    seed
-        Of all brains.
-    patch
-        Edge of a patch, in voxels.
-    batch
-        Patches of a batch, which one process makes.
+    config
+        What patches are like; their default augmentation is ``simulated``.
     share
         Of all patches that come from here: brains follow each other so much slower.
-    clutter
-        Share of the brains that are full of spots and round cells, 0 to 1.
-    augmentation
-        How patches are varied.
-    normalization, gain, clip
-        What the network sees.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        *,
-        seed: int,
-        patch: int,
-        batch: int,
-        share: float = 1.0,
-        clutter: float = 0.0,
-        augmentation: Augmentation = "simulated",
-        normalization: Normalization = ROBUST,
-        gain: float,
-        clip: tuple[float, float],
-    ) -> None:
-        self._kind = kind
-        self._seed = seed
-        self._patch = patch
-        self._batch = batch
-        self._share = share
-        self._clutter = clutter
-        self._augmentation: Augmentation = augmentation
-        self._normalization = normalization
-        self._gain = gain
-        self._clip = clip
+    def __init__(self, kind: str, config: DataConfig, share: float = 1.0) -> None:
+        self._kind, self._config, self._share = kind, config, share
         self._brains: Recent[int, Brain] = Recent(LANES * WINDOW)
 
     def patch(
@@ -192,46 +183,45 @@ class SynthPatches:
         """
         if rng.uniform() < _BLANK:
             return self._blank(rng)
-        brain = self._brain(self._number_of_brain(number, rng))
-        corner = self._corner(brain, rng)
-        roi = Roi(corner, to_zyx(a + self._patch for a in corner))
-        by = affine(self._normalization, brain.background, self._gain, (-1e6, 1e6))
-        image, target = brain.normalised(roi, by)
+        brain = self._brains.get(self._number_of_brain(number, rng), self._made)
+        config, kind = self._config, self._config.augmentation
+        by = affine(config.normalization, brain.background, config.gain, (-1e6, 1e6))
+        image, target = brain.normalised(self._roi(brain, rng), by)
         scale = Scale.of(by, brain.background.sd)
-        image, target = augmented(self._augmentation, image, target, scale, rng)
-        return np.clip(image, *self._clip), target
+        image, target = augmented(
+            "simulated" if kind == "default" else kind, image, target, scale, rng
+        )
+        return np.clip(image, *config.clip), target
 
     def _number_of_brain(self, number: int, rng: np.random.Generator) -> int:
-        turn, lane = divmod(number // self._batch, LANES)
-        progress = math.floor((turn * self._batch + number % self._batch) * self._share)
+        batch = self._config.batch
+        turn, lane = divmod(number // batch, LANES)
+        progress = math.floor((turn * batch + number % batch) * self._share)
         series = max(0, progress // USES - int(rng.integers(WINDOW)))
         return series * LANES + lane
 
-    def _corner(self, brain: Brain, rng: np.random.Generator) -> Zyx:
+    def _roi(self, brain: Brain, rng: np.random.Generator) -> Roi:
+        patch = self._config.patch
         neurites = not brain.full and rng.uniform() >= _EMPTY_KEPT
         for _ in range(_TRIES):
-            corner = to_zyx(
-                rng.integers(0, n - self._patch + 1) for n in brain.image.shape
-            )
-            roi = Roi(corner, to_zyx(a + self._patch for a in corner))
+            corner = to_zyx(rng.integers(0, n - patch + 1) for n in brain.image.shape)
+            roi = Roi(corner, to_zyx(a + patch for a in corner))
             # Empty patches teach little; some of them suffice.
             if not neurites or brain.target[roi.slices()].any():
                 break
-        return corner
-
-    def _brain(self, number: int) -> Brain:
-        return self._brains.get(number, lambda: self._made(number))
+        return roi
 
     def _made(self, number: int) -> Brain:
-        rng = stream(self._seed, 22, number)
-        least = -(-self._patch // _TILE)
+        config = self._config
+        rng = stream(config.seed, 22, number)
+        least = -(-config.patch // _TILE)
         tiles = _SHAPES[int(rng.integers(len(_SHAPES)))]
         params = _params(self._kind, rng)
-        full = rng.uniform() < self._clutter
+        full = rng.uniform() < config.clutter
         if full:
             params = cluttered(params, rng)
         shape = to_zyx(max(n, least) * _TILE for n in tiles)
-        seed = ((self._seed + 1) << 32) + number
+        seed = ((config.seed + 1) << 32) + number
         return make_brain(shape, params, seed, full=full, step=_step(self._kind, rng))
 
     def _blank(
@@ -239,9 +229,9 @@ class SynthPatches:
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return an image of one value, as outside of a brain or in glare: background."""
         values = [0.0, rng.normal(0, 3), rng.uniform(-60, 5), rng.uniform(3, 60)]
-        value = rng.choice(values) * self._gain
-        shape = (self._patch,) * 3
-        image = np.full(shape, np.clip(value, *self._clip), np.float32)
+        value = rng.choice(values) * self._config.gain
+        shape = (self._config.patch,) * 3
+        image = np.full(shape, np.clip(value, *self._config.clip), np.float32)
         return image, np.zeros(shape, np.uint8)
 
 

@@ -14,16 +14,18 @@ from blockseg.io.open import open_volume
 from blockseg.io.protocol import MemoryVolume, Volume
 from blockseg.normalization.affine import normalize
 from blockseg.training.annotations.labels import LabelCodes, ringed
-from blockseg.training.data.augment import Augmentation, Scale, augmented
+from blockseg.training.data.augment import augmented
 from blockseg.training.data.sampling import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from blockseg.core.specs import Affine
     from blockseg.training.data.annotated_volumes import LabelledImage
+    from blockseg.training.data.augment import Scale
+    from blockseg.training.data.data import DataConfig
     from blockseg.training.data.scan import AnnotationIndex
 
 _HELD = 2**28  # bytes of small volumes that a process keeps decoded
@@ -108,50 +110,22 @@ class VolumePatches:
     ----------
     regions
         Where to draw from; each with annotated voxels.
-    label_map
-        What the values of annotations mean.
-    patch
-        Edge of a patch, in voxels.
-    background_share
-        Share of the patches that shall hold no neurite, 0 to 1.
-    min_foreground
-        Neurite voxels that the others shall hold.
-    augmentation
-        How patches are varied.
-    clip
-        What the network sees at least and at most.
-    ring
-        Whether background that touches a neurite becomes ``RING``.
+    config
+        What annotations mean, and what patches are like.
     """
 
-    def __init__(
-        self,
-        regions: Sequence[TrainingRegion],
-        *,
-        label_map: Mapping[int | str, int] | None,
-        patch: int,
-        background_share: float,
-        min_foreground: int,
-        augmentation: Augmentation,
-        clip: tuple[float, float],
-        ring: bool,
-    ) -> None:
-        self._regions = tuple(regions)
-        self._codes = LabelCodes(label_map)
-        self._patch = patch
-        self._augmentation = augmentation
-        self._clip = clip
-        self._ring = ring
+    def __init__(self, regions: Sequence[TrainingRegion], config: DataConfig) -> None:
+        self._regions, self._config = tuple(regions), config
+        self._codes = LabelCodes(config.label_map)
         self._samplers = [
             Sampler(
                 region.index,
                 region.domain,
-                patch=patch,
-                min_foreground=min_foreground,
+                patch=config.patch,
+                min_foreground=config.min_foreground,
             )
             for region in self._regions
         ]
-        self._background_share = background_share
         self._any = range(len(self._regions))
         holding = [n for n in self._any if self._samplers[n].has_neurites]
         self._holding = holding or self._any
@@ -172,7 +146,8 @@ class VolumePatches:
             Draws it.
         """
         del number
-        empty = rng.uniform() < self._background_share
+        config = self._config
+        empty = rng.uniform() < config.background_share
         among = self._any if empty else self._holding
         chosen = among[int(rng.integers(len(among)))]
         region, opened = self._regions[chosen], self._open(chosen)
@@ -181,13 +156,13 @@ class VolumePatches:
         # Clipped only after augmentation, which moves what the clip would cut.
         image, target = opened.read(inside, region.affine)
         image, target = augmented(
-            self._augmentation,
-            _padded(image, self._patch, 0),
-            _padded(target, self._patch, IGNORE),
+            config.augmentation,
+            _padded(image, config.patch, 0),
+            _padded(target, config.patch, IGNORE),
             region.scale,
             rng,
         )
-        return np.clip(image, *self._clip), ringed(target) if self._ring else target
+        return np.clip(image, *config.clip), ringed(target) if config.ring else target
 
     def _open(self, number: int) -> OpenAnnotation:
         if self._process != os.getpid():  # files do not survive a fork
@@ -213,7 +188,4 @@ def _held(volume: Volume) -> Volume:
 
 def _padded(part: NDArray[Any], edge: int, value: int) -> NDArray[Any]:
     """Return a cube of which a smaller part is given, at its lower corner."""
-    missing = [(0, edge - n) for n in part.shape]
-    if not any(n for _, n in missing):
-        return part
-    return np.pad(part, missing, constant_values=value)
+    return np.pad(part, [(0, edge - n) for n in part.shape], constant_values=value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +14,12 @@ from blockseg.core.errors import BlocksegError, NoSpaceError, TrainingError
 from blockseg.training.data.batches import batches, worker_death
 from blockseg.training.events import TrainingMessage, ignore
 from blockseg.training.learning.distributed import ProcessGroup
-from blockseg.training.learning.interrupt import interrupts
 from blockseg.training.learning.session import Session
 from blockseg.training.learning.trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from blockseg.networks.base import Network
     from blockseg.training.config import TrainingConfig
@@ -92,7 +95,7 @@ def train(
     )
     try:
         training.resume()
-        with interrupts() as interrupted:
+        with _interrupts() as interrupted:
             _run(training, interrupted)
         result = training.result(complete=True, stopped=training.state.ended or "")
         for watcher in watchers:
@@ -106,6 +109,32 @@ def train(
             raise
         raise _at_step(training, died) from error
     return result
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C or SIGTERM asks for an end.
+
+    A second signal ends at once, with KeyboardInterrupt. In a thread, where Python
+    delivers no signals, nobody can ask.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, note) for number in signals}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _at_step(training: Session, error: TrainingError) -> TrainingError:

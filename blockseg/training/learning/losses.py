@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from blockseg.core.errors import ConfigError
+from blockseg.core.errors import ConfigError, MissingExtraError
 from blockseg.core.labels import IGNORE
 from blockseg.training.annotations.labels import RING
 
@@ -31,6 +31,7 @@ _SMOOTH = 100.0  # voxels: keeps the Dice term of an empty batch calm
 _SPARSE = 200.0  # voxels: a patch with few known voxels does not count as much as one
 _MOST = 16.0  # a known voxel of a patch counts at most as much as so many
 _EPSILON = 1e-5
+_EROSIONS = 3  # of the soft skeleton: neurites up to 7 voxels thick become lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class LossConfig:
     """:func:`bce_dice`, :func:`published` or :func:`dice_ce`; its weight is 1."""
 
     cldice: float = 0.0
-    """Weight of :func:`~blockseg.training.learning.cldice.soft_cldice`; needs extra ``train``."""
+    """Weight of :func:`make_soft_cldice`; needs extra ``train``."""
 
     skeleton_recall: float = 0.0
     """Weight of :func:`skeleton_recall`."""
@@ -87,8 +88,6 @@ def make_loss(config: LossConfig) -> Loss:
         main = partial(bce_dice, positive=config.positive)
     extras: list[tuple[float, Callable[[Tensor, Tensor], Tensor]]] = []
     if config.cldice:
-        from blockseg.training.learning.cldice import make_soft_cldice
-
         extras.append((config.cldice, make_soft_cldice()))
     if config.skeleton_recall:
         extras.append((config.skeleton_recall, skeleton_recall))
@@ -182,6 +181,44 @@ def skeleton_recall(logits: Tensor, target: Tensor) -> Tensor:
     """
     line = _centreline(target).to(logits.dtype)
     return ((1 - torch.sigmoid(logits)) * line).sum() / line.sum().clamp(min=1)
+
+
+def make_soft_cldice() -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the centreline Dice as a loss; imports MONAI, which takes seconds.
+
+    1 less the harmonic mean of topological precision (share of the prediction's
+    skeleton that lies in the truth) and sensitivity (share of the truth's skeleton that
+    is predicted), by patch. After Shit et al. 2021, clDice. Parameters as of
+    :func:`bce_dice`.
+
+    Raises
+    ------
+    MissingExtraError
+        If MONAI is not installed.
+    """
+    try:
+        from monai.losses.cldice import soft_skel
+    except ImportError as error:
+        raise MissingExtraError("MONAI", "train") from error  # noqa: EM101
+    skeleton: Any = soft_skel
+
+    def soft_cldice(logits: Tensor, target: Tensor) -> Tensor:
+        counted = (target != IGNORE).to(logits.dtype)
+        truth = (target == 1).to(logits.dtype)
+        # Ignored voxels see no gradient: their logits must not shape the skeleton.
+        p = torch.sigmoid(logits) * counted
+        precision = _share(skeleton(p, _EROSIONS) * counted, truth)
+        sensitivity = _share(skeleton(truth, _EROSIONS), p)
+        score = 2 * precision * sensitivity / (precision + sensitivity)
+        return 1 - score.mean()
+
+    return soft_cldice
+
+
+def _share(line: Tensor, inside: Tensor) -> Tensor:
+    """Return the share of each patch's line that lies inside; of no line 1."""
+    covered = (line * inside).flatten(1).sum(1)
+    return (covered + 1) / (line.flatten(1).sum(1) + 1)
 
 
 def _centreline(target: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,17 +31,6 @@ if TYPE_CHECKING:
 
 _CHECKPOINT_SECONDS = 300.0
 _PACE = 20  # log rows over which the remaining time is foretold
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """Wall time of all sessions."""
-
-    started: float
-    before: float
-
-    def __call__(self) -> float:
-        return self.before + time.monotonic() - self.started
 
 
 class Session:
@@ -72,8 +61,7 @@ class Session:
         self.voxels = 0  # of a patch
         self.state = Standing()
         self.rows: list[Row] = []
-        self.clock = _Clock(time.monotonic(), 0.0)
-        self.saved_at = time.monotonic()
+        self.began = self.saved_at = time.monotonic()  # as if in one session
         self.pace: deque[tuple[float, float, int]] = deque(maxlen=_PACE)
 
     def resume(self) -> None:
@@ -83,14 +71,18 @@ class Session:
             self.trainer.load(found.learner)
             torch.set_rng_state(found.random)
             self.rows = list(found.rows)
-            self.clock = _Clock(time.monotonic(), found.seconds)
+            self.began = time.monotonic() - found.seconds
             self.state = found.standing
         if self.ranks.first:
             self.folder.write_log(self.rows)
 
     def share(self) -> float:
         """Return how much of the training is done, 0 to 1."""
-        return self.config.share(self.state.step, self.clock())
+        return self.config.share(self.state.step, self.seconds())
+
+    def seconds(self) -> float:
+        """Return the wall time of all sessions."""
+        return time.monotonic() - self.began
 
     def save(self) -> None:
         """Write a checkpoint and the weights that belong to it."""
@@ -99,7 +91,7 @@ class Session:
         self.trainer.check()
         checkpoint = Checkpoint(
             self.state,
-            seconds=self.clock(),
+            seconds=self.seconds(),
             learner=self.trainer.state(),
             random=torch.get_rng_state(),
             rows=tuple(self.rows),
@@ -161,7 +153,7 @@ class Session:
             complete=complete,
             stopped=stopped,
             step=state.step,
-            seconds=self.clock(),
+            seconds=self.seconds(),
             skipped=self.trainer.skipped,
             best_step=state.best_step,
             best_f1=None if state.best_step is None else state.best_f1,

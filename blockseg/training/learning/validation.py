@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -74,17 +74,7 @@ def together(scores: Sequence[VolumeScore]) -> VolumeScore:
     for agreements in zip(*(score.curve for score in scores), strict=True):
         both = Agreement()
         for agreement, scale in zip(agreements, scales, strict=True):
-            both += Agreement(
-                *(
-                    round(n * scale)
-                    for n in (
-                        agreement.predicted,
-                        agreement.right,
-                        agreement.true,
-                        agreement.found,
-                    )
-                )
-            )
+            both += Agreement(*(round(n * scale) for n in astuple(agreement)))
         pooled.append(both)
     return VolumeScore(
         "together",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from blockseg.io.output.atomic_files import replace_file
+from blockseg.io.output.picture import png, png_uri
 from blockseg.training.data.examples import Example, make_example
 from blockseg.training.learning.validation import VolumeScore, together
 from blockseg.training.reports.charts import Curve, chart
@@ -227,7 +224,7 @@ def _pictures(examples: Sequence[Example]) -> str:
             ("comparison", example.overlay),
         )
         figures = "".join(
-            f"<figure><img alt='{what}' src='{_png(plane)}'>"
+            f"<figure><img alt='{what}' src='{png_uri(png(plane))}'>"
             f"<figcaption>{what}</figcaption></figure>"
             for what, plane in shown
         )
@@ -235,12 +232,6 @@ def _pictures(examples: Sequence[Example]) -> str:
             f"<b>{html.escape(example.name)}</b><div class='row'>{figures}</div>"
         )
     return "".join(parts)
-
-
-def _png(plane: NDArray[np.uint8]) -> str:
-    file = io.BytesIO()
-    Image.fromarray(plane).save(file, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _score_table(scores: Sequence[VolumeScore]) -> str:

@@ -11,8 +11,7 @@ from blockseg.config.propose_settings import RULE_NAMES
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.dhpr.selection.choice import Choice
 from blockseg.dhpr.selection.coverage import Cover, lazy_greedy, standardised
-from blockseg.dhpr.selection.dhpr_rule import reserve_size
-from blockseg.dhpr.selection.quotas import quotas
+from blockseg.dhpr.selection.dhpr_rule import quotas, reserve_size
 from blockseg.dhpr.selection.rules import RULES, select
 from blockseg.dhpr.selection.table import BlockTable, ranks
 

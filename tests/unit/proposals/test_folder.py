@@ -96,7 +96,8 @@ def test_a_folder_grows_by_rounds_and_knows_what_was_asked(tmp_path):
     root = tmp_path / "picks"
     first = PicksFolder.open(root, request(2, "x"), update=False)
     assert not root.exists()
-    first.begin(request(2, "x"))
+    with first.locked(request(2, "x")):
+        pass
     first.finish([row("a"), row("b", 2)], Origin("brain"))
     assert [r.name for r in earlier_rows(root)] == ["a", "b"]
     lines = (root / "manifest.csv").read_text().splitlines()
@@ -109,7 +110,8 @@ def test_a_folder_grows_by_rounds_and_knows_what_was_asked(tmp_path):
 
     more = PicksFolder.open(root, request(2, "y"), update=True)
     assert (more.number, [r.name for r in more.earlier]) == (2, ["a", "b"])
-    more.begin(request(2, "y"))
+    with more.locked(request(2, "y")):
+        pass
     with pytest.raises(LedgerError, match=r"did not finish .* run was y, now z"):
         PicksFolder.open(root, request(2, "z"), update=True)
     more.finish([row("c", 1, 2)], Origin("brain"))

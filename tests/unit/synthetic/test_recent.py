@@ -10,7 +10,7 @@ class Counted:
         self.asked: list[str] = []
 
     def of(self, recent: Recent[str, str], key: str) -> str:
-        return recent.get(key, lambda: self(key))
+        return recent.get(key, self)
 
     def __call__(self, key: str) -> str:
         self.asked.append(key)

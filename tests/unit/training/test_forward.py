@@ -5,7 +5,7 @@ import torch
 
 from blockseg.networks.receptive_field import ARCHITECTURES
 from blockseg.networks.registry import build
-from blockseg.training.learning.forward import training_heads
+from blockseg.training.learning.trainer import training_heads
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -12,6 +12,7 @@ from blockseg.core.specs import Affine
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.presets import preset
 from blockseg.training.annotations.labels import RING
+from blockseg.training.data.data import DataConfig
 from blockseg.training.data.synth_source import (
     HELD_OUT_SEEDS,
     LANES,
@@ -24,9 +25,7 @@ from blockseg.training.data.synth_source import (
 
 
 def patches(kind: str = "clean", seed: int = 1, batch: int = 2) -> SynthPatches:
-    return SynthPatches(
-        kind, seed=seed, patch=16, batch=batch, gain=1.0, clip=(-5.0, 20.0)
-    )
+    return SynthPatches(kind, DataConfig(seed=seed, patch=16, batch=batch))
 
 
 def test_a_patch_depends_on_seed_and_number_and_not_on_what_was_asked_before() -> None:
@@ -65,9 +64,7 @@ def test_random_brains_are_of_one_to_three_planes_a_step_and_presets_of_one() ->
 
 
 def brains(numbers: list[int], batch: int, share: float = 1.0) -> set[int]:
-    source = SynthPatches(
-        "clean", seed=1, patch=16, batch=batch, share=share, gain=1.0, clip=(-5.0, 20.0)
-    )
+    source = SynthPatches("clean", DataConfig(patch=16, batch=batch), share)
     return {source._number_of_brain(n, stream(9, n)) for n in numbers}
 
 
@@ -105,7 +102,7 @@ def test_held_out_brains_are_the_same_for_every_training_and_never_trained_on() 
 
 
 def test_patches_larger_than_a_tile_get_a_brain_that_holds_them() -> None:
-    source = SynthPatches("clean", seed=1, patch=72, batch=1, gain=1.0, clip=(-5, 20))
+    source = SynthPatches("clean", DataConfig(patch=72, batch=1))
     assert source.patch(0, stream(1, 0))[0].shape == (72, 72, 72)
 
 

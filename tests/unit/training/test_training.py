@@ -12,7 +12,7 @@ from blockseg.synthetic.fields import stream
 from blockseg.synthetic.params import Morphology
 from blockseg.synthetic.presets import preset
 from blockseg.training.data.randomised import cluttered, random_params
-from blockseg.training.data.truth import truth
+from blockseg.training.data.synth_source import truth
 from blockseg.training.learning.losses import bce_dice
 
 INFO = WeightsInfo(name="test", gain=1.0, width=2)
