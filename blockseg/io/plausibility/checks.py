@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-Check: TypeAlias = (
-    "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"
-)
+Check: TypeAlias = "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str]]"
 """Yields a line for each doubt, a Remark for what is none; raises VolumeError for what is
 surely wrong."""
 
@@ -113,5 +111,5 @@ def _judged(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return doubts and remarks."""
     lines = [line for check in _CHECKS for line in check(spec, volume, choices)]
-    doubts = tuple(line for line in lines if isinstance(line, str))
-    return doubts, tuple(line.text for line in lines if isinstance(line, Remark))
+    doubts = tuple(line for line in lines if not isinstance(line, Remark))
+    return doubts, tuple(str(line) for line in lines if isinstance(line, Remark))

@@ -33,12 +33,13 @@ _THREADS = 16  # that look at files at the same time
 _ENTRIES = 20_000  # of folders, where no sampled chunk is there
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A plain line on a source for ``info``, for ``plan`` and for the end of a run."""
+class Remark(str):
+    """A plain line on a source for ``info``, for ``plan`` and for the end of a run.
 
-    text: str
-    """Without a full stop."""
+    Without a full stop.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
