@@ -19,9 +19,12 @@ from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.find import find
 from blockseg.io.plausibility.chunks import Remark, chunks_are_stored
 from blockseg.io.plausibility.levels import lacks_levels
-from blockseg.io.plausibility.sizes import has_sizes_that_fit
-from blockseg.io.plausibility.slices import uneven_slices
-from blockseg.io.plausibility.units import is_of_no_microscope, states_no_unit
+from blockseg.io.plausibility.metadata import (
+    has_sizes_that_fit,
+    is_of_no_microscope,
+    states_no_unit,
+    uneven_slices,
+)
 from blockseg.io.plausibility.values import are_of_another_type
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
 from blockseg.io.source_files.fingerprint import array_layout
-from blockseg.io.zarr.chunk_keys import key_style, names_in
+from blockseg.io.zarr.chunk_keys import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -128,7 +128,7 @@ def _look(layout: ArrayLayout, selection: AxisSelection) -> _Sample:
 
 def _any_stored(layout: ArrayLayout, selection: AxisSelection) -> bool:
     """Say whether any chunk of a volume is there, by looking through its folders."""
-    style = key_style(layout)
+    style = layout.keys
     counts = [range(n) for n in layout.file_counts]
     for axis, index in selection.fixed:
         place = index // layout.files[axis]

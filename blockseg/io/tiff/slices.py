@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
+from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.slice_names.fields import TIFF_SUFFIX, skeleton
 from blockseg.io.slice_names.order import arrange, other_axis
 from blockseg.io.tiff.directory import TiffPageInfo, check_file, is_tiff
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
 _THREADS = 8  # slices opened at once; network file systems answer slowly
 _BATCH = 64  # slices a thread looks at in one go; handing over costs as much as one
-
-
-def is_glob(text: str) -> bool:
-    """Say whether a path holds wildcards."""
-    return glob.has_magic(text)
 
 
 def tiff_files(uri: str) -> list[str]:
@@ -125,11 +121,8 @@ def check_slices(files: Sequence[str | None]) -> TiffPageInfo:
         from most others in shape or type.
     """
     stored = [file for file in files if file is not None]
-    batches = (stored[i : i + _BATCH] for i in range(0, len(stored), _BATCH))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        checked = [
-            pages for found in pool.map(_check_files, batches) for pages in found
-        ]
+    found = map_ahead(_check_files, batches(stored, _BATCH), _THREADS)
+    checked = [pages for some in found for pages in some]
     for file, pages in zip(stored, checked, strict=True):
         if len(pages) > 1:
             message = (
@@ -155,7 +148,7 @@ def _check_files(paths: Sequence[str]) -> list[list[TiffPageInfo]]:
 
 def _look(uri: str) -> tuple[list[str], list[str]]:
     """Return files meant to be TIFF, and names like theirs that are no regular files."""
-    strict = is_glob(uri) and not Path(uri).exists()
+    strict = glob.has_magic(uri) and not Path(uri).exists()
     seen = list(_matches(uri) if strict else _entries(uri))
     files = [path for path, regular in seen if regular and TIFF_SUFFIX.search(path)]
     others = [
