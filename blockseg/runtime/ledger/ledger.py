@@ -19,6 +19,7 @@ from blockseg.core.errors import BlocksegError, LedgerError
 from blockseg.runtime.ledger.file import (
     check_ledger_there,
     errors_of,
+    forget,
     open_to_read,
     open_to_write,
     transaction,
@@ -136,9 +137,8 @@ class Ledger:
             raise LedgerError(message)
         with errors_of(path):
             connection = open_to_read(path)
-        if fingerprint is None:
-            return cls(path, connection)._checked()
-        return cls(path, connection)._checked(fingerprint=fingerprint)
+        expected = {} if fingerprint is None else {"fingerprint": fingerprint}
+        return cls(path, connection)._checked(**expected)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -329,10 +329,7 @@ class Ledger:
                     cursor.execute(f"DELETE FROM {table} WHERE phase = ?", (phase,))
                 return
             for table in _OF_BLOCKS:
-                cursor.executemany(
-                    f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
-                    ((phase, int(i)) for i in ids),
-                )
+                forget(cursor, table, phase, ids)
 
     def summary(self, phase: str) -> PhaseSummary:
         """Return what a phase's blocks add up to."""
