@@ -119,6 +119,13 @@ class Roi:
         return ",".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True))
 
 
+def tiles(roi: Roi, shape: Zyx) -> Iterator[Zyx]:
+    """Yield the places, in C order, of the tiles of ``shape`` voxels that a box touches."""
+    triples = zip(roi.start, roi.stop, shape, strict=True)
+    z, y, x = (range(a // n, -(-b // n)) for a, b, n in triples)
+    return product(z, y, x)
+
+
 def pieces(roi: Roi, edge: int) -> Iterator[Roi]:
     """Yield a box cut at multiples of ``edge`` voxels, in C order."""
     axes = [

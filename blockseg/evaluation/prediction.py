@@ -17,7 +17,7 @@ from blockseg.core.places import local_path
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.chunks import refuse_misplaced
-from blockseg.io.zarr.labels import label_paths
+from blockseg.io.zarr.layout import label_paths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

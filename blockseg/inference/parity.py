@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import DeviceMemoryError
-from blockseg.inference.backends.table import make_backend, reference_of
+from blockseg.inference.backends.table import REFERENCE, make_backend, stands_in
 from blockseg.inference.engine import Engine
 from blockseg.inference.window_memory import halved
 
@@ -139,8 +139,14 @@ def compared(
 
 
 def reference_spec(spec: BackendSpec) -> BackendSpec:
-    """Return the reference of an engine, on the same device; the fake's is the fake."""
-    return reference_of(spec, _REFERENCE_EDGE)
+    """Return the reference of an engine, on the same device.
+
+    What stands in for a network has itself on the CPU.
+    """
+    name, precision = REFERENCE
+    if stands_in(spec.name):
+        return replace(spec, device="cpu", precision=precision, core=(32,) * 3)
+    return replace(spec, name=name, precision=precision, core=(_REFERENCE_EDGE,) * 3)
 
 
 def reference_probability(

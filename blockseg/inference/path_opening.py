@@ -94,7 +94,7 @@ def _near(
     near = best[_between(axis, start, start + (count * parts + 1) * part)]
     near = _blocks(near, axis, part)
     inner = _blocks(near[_between(axis, None, -1)], axis, parts)
-    last = near[(slice(None),) * axis + (slice(parts, None, parts),)]
+    last = near[_between(axis, parts, None, parts)]
     return np.maximum(inner, last)
 
 
@@ -176,21 +176,20 @@ def _averaged(
         np.clip(part, -_MOST * _STEPS, _MOST * _STEPS, out=part)
         np.rint(part, out=part)
         out[start : start + len(part)] = part
-    missing = [
-        ((a * edge - SEEN) // -2 + k // 2, 0)
+    before = [
+        (a * edge - SEEN) // -2 + k // 2
         for a, k in zip(cubes.start, known.start, strict=True)
     ]
-    needed = [n * edge // 2 + SEEN for n in cubes.shape]
     missing = [
-        (before, n - before - have)
-        for (before, _), n, have in zip(missing, needed, out.shape, strict=True)
+        (first, n * edge // 2 + SEEN - first - have)
+        for first, n, have in zip(before, cubes.shape, out.shape, strict=True)
     ]
     return np.pad(out, missing, mode="edge") if any(map(max, missing)) else out
 
 
 def _halved(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     """Add up pairs of neighbours along an axis; the last of an odd number counts twice."""
-    even, odd = values[_every_other(axis, 0)], values[_every_other(axis, 1)]
+    even, odd = (values[_between(axis, start, None, 2)] for start in (0, 1))
     if even.shape != odd.shape:
         odd = np.concatenate([odd, even[_between(axis, -1, None)]], axis)
     added: NDArray[np.float32] = even + odd
@@ -207,9 +206,7 @@ def _running(
     return pick(found[_between(axis, None, -1)], last)
 
 
-def _between(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
-    return (slice(None),) * axis + (slice(start, stop),)
-
-
-def _every_other(axis: int, start: int) -> tuple[slice, ...]:
-    return (slice(None),) * axis + (slice(start, None, 2),)
+def _between(
+    axis: int, start: int | None, stop: int | None, step: int | None = None
+) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (slice(start, stop, step),)

@@ -210,14 +210,7 @@ def infer_filtered(
         probability[chosen.roi.slices(write_roi.start)] = segmented.probability
     if core.missing is not None:
         probability[core.missing] = 0
-    return FilteredBlock(
-        probability,
-        core,
-        computed,
-        chosen.skipped,
-        read,
-        note,
-    )
+    return FilteredBlock(probability, core, computed, chosen.skipped, read, note)
 
 
 def blocks_with_tissue(criteria: SkipCriteria, grid: BlockGrid) -> NDArray[np.bool_]:

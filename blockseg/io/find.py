@@ -15,13 +15,9 @@ from blockseg.io.locate import locate
 from blockseg.io.n5.layout import n5_image, n5_images
 from blockseg.io.open import open_volume
 from blockseg.io.protocol import ConstantVolume
+from blockseg.io.tiff.directory import check_file
 from blockseg.io.tiff.series import open_tiff_file, read_image
-from blockseg.io.tiff.slices import (
-    check_file,
-    check_slices,
-    require_planes,
-    slice_files,
-)
+from blockseg.io.tiff.slices import check_slices, require_planes, slice_files
 from blockseg.io.zarr.layout import zarr_image, zarr_images
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ PRECOMPUTED = (
 _Other = tuple[str, str]
 """Name of a format, and what to do."""
 
-_MAGIC: tuple[tuple[int, bytes, _Other], ...] = (
+_MAGIC: tuple[tuple[int, bytes | tuple[bytes, ...], _Other], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", ("an HDF5 file", _HDF5)),
     (0, b"\xda\xce\xbe\x0a", ("a Nikon ND2 file", _BIO)),
     (0, b"\x70\x00\x00\x00", ("a Leica LIF file", _BIO)),
@@ -61,17 +61,14 @@ _MAGIC: tuple[tuple[int, bytes, _Other], ...] = (
     (0, b"# Avizo", ("an Avizo file", _BIO)),
     (0, b"# vtk DataFile", ("a VTK file", _VTK)),
     (0, b"OMAS_BF", ("an Imspector OBF or MSR file", _BIO)),
-    (0, b"\tics_version", ("an ICS file", _BIO)),
-    (0, b"ics_version", ("an ICS file", _BIO)),
-    (0, b"\0\0\0\x0cjP  ", ("a JPEG 2000 file", _BIO)),
-    (0, b"\xff\x4f\xff\x51", ("a JPEG 2000 file", _BIO)),
+    (0, (b"\tics_version", b"ics_version"), ("an ICS file", _BIO)),
+    (0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), ("a JPEG 2000 file", _BIO)),
     (0, b"\x89PNG", ("a PNG image", _FIJI)),
     (0, b"\xff\xd8\xff", ("a JPEG image", _FIJI)),
     (0, b"GIF8", ("a GIF image", _FIJI)),
     (0, b"BM", ("a BMP image", _FIJI)),
     (0, b"MATLAB 5.0", ("a MATLAB file", "write it from MATLAB as TIFF")),
-    (0, b"CDF\x01", ("a NetCDF file", "write it with xarray to Zarr")),
-    (0, b"CDF\x02", ("a NetCDF file", "write it with xarray to Zarr")),
+    (0, (b"CDF\x01", b"CDF\x02"), ("a NetCDF file", "write it with xarray to Zarr")),
     (0, b"SIMPLE  =", ("a FITS file", _BIO)),
     (0, b"PK\x03\x04", ("a ZIP archive", _UNPACK)),
     (0, b"PK\x05\x06", ("an empty ZIP archive", _UNPACK)),
@@ -87,9 +84,8 @@ _MAGIC: tuple[tuple[int, bytes, _Other], ...] = (
     (0, b"\x1aE\xdf\xa3", ("a film", _TIFF_SLICES)),
 )
 # By name, where the content has no mark, or is one of several formats.
-_ENDINGS: tuple[tuple[str, _Other], ...] = (
-    (".nii.gz", ("a NIfTI file", _BIO)),
-    (".nii", ("a NIfTI file", _BIO)),
+_ENDINGS: tuple[tuple[str | tuple[str, ...], _Other], ...] = (
+    ((".nii.gz", ".nii"), ("a NIfTI file", _BIO)),
     (".nd2", ("a Nikon ND2 file", _BIO)),
     (".lif", ("a Leica LIF file", _BIO)),
     (".lof", ("a Leica LOF file", _BIO)),
@@ -102,19 +98,15 @@ _ENDINGS: tuple[tuple[str, _Other], ...] = (
     (".vsi", ("an Olympus VSI file", _BIO)),
     (".ets", ("the pixels of an Olympus VSI file", _BIO)),
     (".ims", ("an Imaris file (HDF5)", _HDF5)),
-    (".h5", ("an HDF5 file", _HDF5)),
-    (".hdf5", ("an HDF5 file", _HDF5)),
+    ((".h5", ".hdf5"), ("an HDF5 file", _HDF5)),
     (".klb", ("a Keller Lab Block file (KLB)", _BIO)),
     (".mgz", ("a FreeSurfer MGZ file", _FREESURFER)),
     (".mgh", ("a FreeSurfer MGH file", _FREESURFER)),
     (".mrc", ("an MRC file", _BIO)),
-    (".dm3", ("a Gatan Digital Micrograph file", _BIO)),
-    (".dm4", ("a Gatan Digital Micrograph file", _BIO)),
+    ((".dm3", ".dm4"), ("a Gatan Digital Micrograph file", _BIO)),
     (".dv", ("a DeltaVision file", _BIO)),
-    (".sld", ("a SlideBook file", _BIO)),
-    (".sldy", ("a SlideBook file", _BIO)),
-    (".mhd", ("a MetaImage file", _FIJI)),
-    (".mha", ("a MetaImage file", _FIJI)),
+    ((".sld", ".sldy"), ("a SlideBook file", _BIO)),
+    ((".mhd", ".mha"), ("a MetaImage file", _FIJI)),
     (".nhdr", ("an NRRD header", _BIO)),
     (".ics", ("an ICS file", _BIO)),
     (".ids", ("the pixels of an ICS file", _BIO)),
@@ -125,8 +117,7 @@ _ENDINGS: tuple[tuple[str, _Other], ...] = (
     (".v3draw", ("a Vaa3D v3draw file", _VAA3D)),
     (".v3dpbd", ("a Vaa3D v3dpbd file", _VAA3D)),
     (".b2nd", ("a Blosc2 array", "write it with the blosc2 package and zarr to Zarr")),
-    (".raw", ("raw voxels", "import it into Fiji (File > Import > Raw) and save TIFF")),
-    (".bin", ("raw voxels", "import it into Fiji (File > Import > Raw) and save TIFF")),
+    ((".raw", ".bin"), ("raw voxels", "import it into Fiji (File > Import > Raw) and save TIFF")),
 )  # fmt: skip
 _ENOUGH = 512  # bytes that hold every mark
 _LOOKED_AT = 16  # files, or folders, of a folder
@@ -209,8 +200,8 @@ def _by_content(path: Path, start: bytes) -> _Other | None:
     text = start.lstrip(b"\xef\xbb\xbf \r\n\t")
     if text.startswith(b"<"):
         return _xml(start)
-    for offset, mark, other in _MAGIC:
-        if start[offset : offset + len(mark)] != mark:
+    for offset, marks, other in _MAGIC:
+        if not start.startswith(marks, offset):
             continue
         ending = _by_ending(path)
         if "ZIP" in other[0]:
@@ -222,7 +213,7 @@ def _by_content(path: Path, start: bytes) -> _Other | None:
 
 def _by_ending(path: Path) -> _Other | None:
     name = path.name.lower()
-    return next((other for end, other in _ENDINGS if name.endswith(end)), None)
+    return next((other for ends, other in _ENDINGS if name.endswith(ends)), None)
 
 
 def _xml(start: bytes) -> _Other | None:

@@ -25,6 +25,36 @@ metadata call uint8."""
 
 
 @dataclass(frozen=True, slots=True)
+class KeyStyle:
+    """Spelling of chunk keys of an array."""
+
+    order: tuple[int, ...]
+    """Axis, in C order, of each number."""
+
+    prefix: str = ""
+    """Beginning of each."""
+
+    separator: str = "/"
+    """Separator between the numbers."""
+
+    def key(self, place: tuple[int, ...]) -> str:
+        """Return the key of the chunk at a place of the grid."""
+        return self.prefix + self.separator.join(
+            str(place[axis]) for axis in self.order
+        )
+
+    def place(self, key: str) -> tuple[int, ...] | None:
+        """Return the place of the chunk with a key; None if it is spelled otherwise."""
+        if not key.startswith(self.prefix):
+            return None
+        numbers = key.removeprefix(self.prefix).split(self.separator)
+        if len(numbers) != len(self.order) or not all(map(_is_plain, numbers)):
+            return None
+        along = dict(zip(self.order, map(int, numbers), strict=True))
+        return tuple(along[axis] for axis in range(len(numbers)))
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayLayout:
     """One chunked array of a Zarr or N5 container; all axes in C order."""
 
@@ -58,17 +88,11 @@ class ArrayLayout:
     axes: tuple[str, ...]
     """One letter for each axis."""
 
+    keys: KeyStyle
+    """How its metadata say that its chunks are named."""
+
     axis_names: AxisNames | None = None
     """Names of axes by the array itself; None where an image says them for it."""
-
-    key_prefix: str = ""
-    """Beginning of chunk keys."""
-
-    key_separator: str = "/"
-    """Separator between the numbers of a chunk key."""
-
-    reversed_keys: bool = False
-    """Whether chunk keys count the last axis first, as in N5."""
 
     space: Space = field(default_factory=Space)
     """Voxel size and place."""
@@ -135,9 +159,7 @@ class ArrayLayout:
 
     def chunk_file(self, position: tuple[int, ...]) -> Path:
         """Return where the chunk file (the shard) at ``position`` of its grid lies."""
-        order = reversed(position) if self.reversed_keys else position
-        key = self.key_separator.join(str(n) for n in order)
-        return self.folder / f"{self.key_prefix}{key}"
+        return self.folder / self.keys.key(position)
 
     def file_of_chunk(self, position: tuple[int, ...]) -> Path:
         """Return the file that holds the chunk at ``position`` of the chunk grid."""
@@ -168,6 +190,10 @@ class ImageLayout:
 
     absent: tuple[AbsentLevel, ...] = ()
     """Levels that are declared, but not on disk."""
+
+
+def _is_plain(number: str) -> bool:
+    return number.isdecimal() and (number == "0" or number[0] != "0")
 
 
 def joined(*parts: str) -> str:

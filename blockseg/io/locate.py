@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from blockseg.io.foreign_formats import (
 )
 from blockseg.io.n5.layout import n5_container, n5_images
 from blockseg.io.tiff.directory import is_tiff
-from blockseg.io.tiff.slices import is_glob, tiff_files
+from blockseg.io.tiff.slices import tiff_files
 from blockseg.io.zarr.layout import zarr_container, zarr_images, zarr_kind
 
 Kind: TypeAlias = Literal["zarr", "n5", "tiff", "slices"]
@@ -63,7 +64,7 @@ def locate(text: str) -> Located:
             return _folder(path)
         if path.exists():
             return _file(path)
-        if is_glob(text):
+        if glob.has_magic(text):
             return _slices(str(path))
         message = _missing(path)
     except OSError as error:

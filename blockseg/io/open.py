@@ -33,7 +33,7 @@ def open_volume(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
         If the source is gone, damaged, or encoded as no library here can read.
     """
     volume = _open(spec, limits or ReadLimits())
-    return Reinterpreted.of(volume, spec.stored_as) if spec.stored_as else volume
+    return Reinterpreted(volume, spec.stored_as) if spec.stored_as else volume
 
 
 def _open(spec: VolumeSpec, limits: ReadLimits) -> Volume:

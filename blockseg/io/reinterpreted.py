@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,30 +11,27 @@ from blockseg.core.errors import VolumeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Roi, Zyx
-    from blockseg.core.space import Space
+    from blockseg.core.geometry import Roi
     from blockseg.io.protocol import Volume
 
 
-@dataclass(frozen=True, slots=True)
 class Reinterpreted:
-    """The same bits, read as another integer type of the same size."""
+    """The same bits, read as another integer type of the same size.
 
-    volume: Volume
-    """Volume as it is stored."""
+    Parameters
+    ----------
+    volume
+        As it is stored.
+    name
+        Of the integer type that its bits are.
 
-    dtype: np.dtype[Any]
-    """Type that its bits are."""
+    Raises
+    ------
+    VolumeError
+        If the stored type is no integer of that size.
+    """
 
-    @classmethod
-    def of(cls, volume: Volume, name: str) -> Self:
-        """Return a volume read as the integer type ``name``.
-
-        Raises
-        ------
-        VolumeError
-            If the stored type is no integer of that size.
-        """
+    def __init__(self, volume: Volume, name: str) -> None:
         dtype = np.dtype(name)
         stored = volume.dtype
         if stored.kind not in "iu" or stored.itemsize != dtype.itemsize:
@@ -44,22 +40,9 @@ class Reinterpreted:
                 f"{name}; leave it out"
             )
             raise VolumeError(message)
-        return cls(volume, dtype)
-
-    @property
-    def shape(self) -> Zyx:
-        """Voxels along (z, y, x)."""
-        return self.volume.shape
-
-    @property
-    def chunk_shape(self) -> Zyx:
-        """Voxels that storage decodes as a whole."""
-        return self.volume.chunk_shape
-
-    @property
-    def space(self) -> Space:
-        """Voxel size and place."""
-        return self.volume.space
+        self.volume, self.dtype = volume, dtype
+        self.shape, self.chunk_shape = volume.shape, volume.chunk_shape
+        self.space = volume.space
 
     def read(self, roi: Roi) -> NDArray[Any]:
         """Return a region; see :meth:`Volume.read`."""

@@ -12,35 +12,21 @@ if TYPE_CHECKING:
 
     from blockseg.core.space import Vector
 
-_MICROMETRES = {
-    "angstrom": 1e-4,
-    "picometer": 1e-6,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "decimeter": 1e5,
-    "meter": 1e6,
-    "kilometer": 1e9,
-    "inch": 25_400.0,
-    "foot": 304_800.0,
+_NAMES = {
+    1e-6: ("picometer", "pm"),
+    1e-4: ("angstrom", "å", "ångström"),
+    1e-3: ("nanometer", "nm"),
+    # The micro sign; the Greek letter is folded to it below.
+    1.0: ("micrometer", "um", "µm", "micron"),
+    1e3: ("millimeter", "mm"),
+    1e4: ("centimeter", "cm"),
+    25_400.0: ("inch", "in"),
+    1e5: ("decimeter", "dm"),
+    304_800.0: ("foot", "ft"),
+    1e6: ("meter", "m"),
+    1e9: ("kilometer", "km"),
 }
-_ALIASES = {
-    "å": "angstrom",
-    "ångström": "angstrom",
-    "pm": "picometer",
-    "nm": "nanometer",
-    "um": "micrometer",
-    "µm": "micrometer",  # the micro sign; the Greek letter is folded to it below
-    "micron": "micrometer",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "dm": "decimeter",
-    "m": "meter",
-    "km": "kilometer",
-    "in": "inch",
-    "ft": "foot",
-}
+_MICROMETRES = {name: length for length, names in _NAMES.items() for name in names}
 
 
 def micrometres(unit: object) -> float | None:
@@ -53,10 +39,7 @@ def micrometres(unit: object) -> float | None:
         return None
     name = unit.strip().replace("\\u00B5", "µ").replace("\\u00b5", "µ")
     name = name.lower().replace("μ", "µ").replace("metre", "meter")
-    name = _ALIASES.get(name, name)
-    if name not in _MICROMETRES and name.endswith("s"):
-        name = _ALIASES.get(name[:-1], name[:-1])
-    return _MICROMETRES.get(name)
+    return _MICROMETRES.get(name, _MICROMETRES.get(name.removesuffix("s")))
 
 
 def space_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,11 +50,8 @@ class Stopwatch:
         """Count the time inside the context under ``activity``."""
         start = time.perf_counter()
         try:
-            if self._inner is None:
+            with nullcontext() if self._inner is None else self._inner(activity):
                 yield
-            else:
-                with self._inner(activity):
-                    yield
         finally:
             spent = time.perf_counter() - start
             self._seconds[activity] = self._seconds.get(activity, 0.0) + spent
@@ -83,28 +80,13 @@ def attempt(
     """
     watch = Stopwatch(meter)
     with noting_reads() as reads:
-        report = _attempt(process, block_id, watch)
+        try:
+            report = process(block_id, watch)
+            if report.block_id != block_id:
+                _refuse(report.block_id, block_id)
+        except Exception as error:  # noqa: BLE001 - an actor may raise anything
+            report = _failed(block_id, error)
     return replace(report, reads=tuple(reads), seconds=report.seconds or watch.seconds)
-
-
-def _attempt(
-    process: Callable[[int, Meter], BlockReport], block_id: int, watch: Stopwatch
-) -> BlockReport:
-    try:
-        report = process(block_id, watch)
-        if report.block_id != block_id:
-            _refuse(report.block_id, block_id)
-    except Exception as error:  # noqa: BLE001 - an actor may raise anything
-        return BlockReport(
-            block_id,
-            error=one_line(error),
-            traceback=_short_traceback(error),
-            retry=not isinstance(error, _FOR_GOOD),
-            fatal=_stops_all(error),
-            broken=isinstance(error, DeviceLostError),
-            damaged=error.file if isinstance(error, VolumeError) else "",
-        )
-    return report
 
 
 def _refuse(reported: int, block_id: int) -> None:
@@ -112,14 +94,17 @@ def _refuse(reported: int, block_id: int) -> None:
     raise ValueError(message)
 
 
-def _short_traceback(error: BaseException) -> str:
+def _failed(block_id: int, error: Exception) -> BlockReport:
+    disk_full = isinstance(error, OSError) and error.errno in DISK_FULL
     text = "".join(traceback.format_exception(error))
-    # The end tells most, and a report must stay small.
-    return text[-_TRACEBACK_CHARACTERS:]
-
-
-def _stops_all(error: BaseException) -> bool:
-    """Say whether no other block can be written either."""
-    return isinstance(error, NoSpaceError | OutputGoneError) or (
-        isinstance(error, OSError) and error.errno in DISK_FULL
+    return BlockReport(
+        block_id,
+        error=one_line(error),
+        # The end tells most, and a report must stay small.
+        traceback=text[-_TRACEBACK_CHARACTERS:],
+        retry=not isinstance(error, _FOR_GOOD),
+        # No other block can be written either.
+        fatal=disk_full or isinstance(error, NoSpaceError | OutputGoneError),
+        broken=isinstance(error, DeviceLostError),
+        damaged=error.file if isinstance(error, VolumeError) else "",
     )

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockState
@@ -23,7 +23,6 @@ from blockseg.runtime.events import (
     PhaseDone,
     PhaseStarted,
 )
-from blockseg.runtime.rereads import Rereads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +104,40 @@ def drive(
     outcome = PhaseDone(phase, loop.done, loop.failed, left, loop.stopped, seconds)
     on_event(outcome)
     return outcome
+
+
+@dataclass(slots=True)
+class Rereads:
+    """Reads of unfinished blocks earlier, in this session or another."""
+
+    sums: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Checksums of what each read, in order; as many as it came to before it failed."""
+
+    def judged(self, report: BlockReport) -> BlockReport:
+        """Return a report, as that of a failed block if it read something else.
+
+        What a failed attempt read is kept for the next one.
+        """
+        before = self.sums.get(report.block_id, ())
+        common = min(len(before), len(report.reads))
+        if before[:common] != report.reads[:common]:
+            return replace(
+                report,
+                error=(
+                    "the source changed while the run went on: the block was read "
+                    "before, and other voxels then; put the source back as it was and "
+                    "run again, or start anew with --overwrite"
+                ),
+                retry=False,
+                reads=before,
+                payload=b"",
+            )
+        longest = max(before, report.reads, key=len)
+        if report.error:
+            self.sums[report.block_id] = longest
+        else:
+            self.sums.pop(report.block_id, None)
+        return report
 
 
 @dataclass(slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from blockseg.runtime.attempt import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from blockseg.core.blocks import BlockReport, ProcessBlock, ProcessorFactory
     from blockseg.runtime.events import Event
@@ -30,13 +30,13 @@ class Room:
 class Collected:
     """Results of an executor since it was last asked."""
 
-    reports: Sequence[BlockReport] = ()
+    reports: list[BlockReport] = field(default_factory=list)
     """Reports of blocks that ran, and of those known to have killed a worker."""
 
-    returned: Sequence[int] = ()
+    returned: list[int] = field(default_factory=list)
     """Blocks that are to be handed out again though they did nothing wrong."""
 
-    events: Sequence[Event] = ()
+    events: list[Event] = field(default_factory=list)
     """Other events."""
 
 
@@ -109,7 +109,7 @@ class SerialExecutor:
             return Collected()
         report = attempt(self._process, self._waiting.popleft())
         # There is no other process to go on in: the run stops, and can be resumed.
-        return Collected((replace(report, fatal=report.fatal or report.broken),))
+        return Collected([replace(report, fatal=report.fatal or report.broken)])
 
     def end(self) -> None:
         """Forget waiting blocks and close the actor."""

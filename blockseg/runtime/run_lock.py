@@ -14,7 +14,6 @@ from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 _PATIENCE_SECONDS = 0.3
 """Longer than somebody who only looks whether the lock is held has it."""
@@ -88,12 +87,7 @@ class RunLock:
     def __enter__(self) -> Self:
         return self.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def _refusal(self, error: Exception) -> LedgerError | NoSpaceError:

@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from blockseg.core.space import Space
-from blockseg.io.output.codecs import codec_names
+from blockseg.io.output.codecs import CODECS
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import OutputDtype, PyramidSpec
 from blockseg.io.output.reduction import halve
@@ -95,7 +95,7 @@ def test_zarr_python_and_tensorstore_read_the_same_voxels(
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("codec", codec_names())
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "int16", "float32"])
 def test_every_codec_and_type_is_read_by_zarr_python(
     tmp_path: Path, zarr_format: Format, codec: str, dtype: OutputDtype
@@ -149,7 +149,7 @@ def as_read_by(reader: str, path: str) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("reader", ["zarr", "tensorstore"])
-@pytest.mark.parametrize("codec", codec_names())
+@pytest.mark.parametrize("codec", CODECS)
 def test_every_flipped_byte_of_a_shard_is_noticed_by_readers_and_healed_by_a_writer(
     tmp_path: Path, codec: str, reader: str
 ) -> None:

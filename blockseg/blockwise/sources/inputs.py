@@ -194,7 +194,7 @@ def memory_source(
     doubts: tuple[str, ...] = ()
     if choices is not None:
         if choices.stored_as is not None:
-            volume = Reinterpreted.of(volume, choices.stored_as)
+            volume = Reinterpreted(volume, choices.stored_as)
             spec = replace(spec, stored_as=choices.stored_as)
         # An array has no metadata that a voxel size might be missing from.
         told = replace(choices, voxel_size=choices.voxel_size or (1.0, 1.0, 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import to_zyx
 from blockseg.networks.receptive_field import REACH, Field
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ class Backend(Protocol):
 
 def window_shape(core: Zyx, reach: int = REACH) -> Zyx:
     """Return the shape of the window that a core is computed from."""
-    z, y, x = (n + 2 * reach for n in core)
-    return (z, y, x)
+    return to_zyx(n + 2 * reach for n in core)
 
 
 def check_core(core: Zyx, alignment: int) -> None:

@@ -7,7 +7,7 @@ only where a name is not in this table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -203,16 +203,7 @@ def takes_bytes(spec: BackendSpec) -> bool:
 def make_byte_backend(spec: BackendSpec, affine: Affine | AffineField) -> ByteBackend:
     """Build a backend that normalises, infers and rounds on its device.
 
-    Raises
-    ------
-    ConfigError
-        If the backend is unknown, or cannot do what the specification asks for.
-    MissingExtraError
-        If its library is not installed.
-    WeightsError
-        If the weights cannot be read.
-    BackendError
-        If the device is missing or the backend cannot be built.
+    Raises as :func:`make_backend` does.
     """
     row = _checked(spec)
     if not isinstance(affine, Affine):
@@ -223,17 +214,6 @@ def make_byte_backend(spec: BackendSpec, affine: Affine | AffineField) -> ByteBa
         raise ConfigError(message)
     made: ByteBackend = loaded(row.on_device)(spec, affine)
     return made
-
-
-def reference_of(spec: BackendSpec, edge: int) -> BackendSpec:
-    """Return what a backend must agree with, in windows of ``edge`` voxels.
-
-    On the same device; what stands in for a network has itself on the CPU.
-    """
-    if stands_in(spec.name):
-        return replace(spec, device="cpu", precision=REFERENCE[1], core=(32,) * 3)
-    name, precision = REFERENCE
-    return replace(spec, name=name, precision=precision, core=(edge,) * 3)
 
 
 def _checked(spec: BackendSpec) -> BackendRow:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import CorruptDataError, VolumeError
-from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.geometry import Roi, Zyx, tiles, to_zyx
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.chunks.tensorstores import LARGE_CHUNK
 from blockseg.io.decoded_cache import DecodedCache, count_decoded
@@ -22,12 +22,11 @@ from blockseg.io.n5.blocks import why_no_voxels
 from blockseg.io.protocol import check_roi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.chunks.tensorstores import BeginRead, ReadLimits
     from blockseg.io.layout import ArrayLayout
@@ -51,6 +50,13 @@ class ChunkedVolume:
     limits
         Memory and threads.
 
+    Attributes
+    ----------
+    shape, dtype, chunk_shape, space
+        See :class:`~blockseg.io.protocol.Volume`; of shards, the inner chunks count.
+    decoded_bytes
+        Size of a decoded chunk, with the other channels and times that it holds.
+
     Raises
     ------
     VolumeError
@@ -68,39 +74,18 @@ class ChunkedVolume:
         self._spec = spec
         self._layout = layout.renamed(spec.axes)
         self._selection = layout.selection(spec)
-        self._dtype = _number_type(layout)
+        self.shape = self._selection.pick(layout.shape)
+        self.dtype = _number_type(layout)
+        self.chunk_shape = self._selection.pick(layout.chunks)
+        self.decoded_bytes = layout.chunk_bytes
+        self.space = self._layout.space
         self._begin_read = open_array(layout, limits.for_chunks(layout.chunk_bytes))
         self._reopen = reopen
         self._cache = DecodedCache(limits.cache_bytes)
-        self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
+        self._chunk_bytes = math.prod(self.chunk_shape) * self.dtype.itemsize
         self._side_by_side = max(2, _SIDE_BY_SIDE // layout.chunk_bytes)
         if layout.chunk_bytes > LARGE_CHUNK:
             self._side_by_side = 1
-
-    @property
-    def shape(self) -> Zyx:
-        """Voxels along (z, y, x)."""
-        return self._selection.pick(self._layout.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a voxel, in native byte order."""
-        return self._dtype
-
-    @property
-    def chunk_shape(self) -> Zyx:
-        """Voxels of one chunk; of an inner chunk where the array has shards."""
-        return self._selection.pick(self._layout.chunks)
-
-    @property
-    def decoded_bytes(self) -> int:
-        """Size of a decoded chunk, with the other channels and times that it holds."""
-        return self._layout.chunk_bytes
-
-    @property
-    def space(self) -> Space:
-        """Voxel size and place."""
-        return self._layout.space
 
     def read(self, roi: Roi) -> NDArray[Any]:
         """Return a region; see :meth:`Volume.read`."""
@@ -119,7 +104,7 @@ class ChunkedVolume:
         return self._reopen, (self._spec,)
 
     def _read_chunks(self, roi: Roi) -> NDArray[Any]:
-        out = np.empty(roi.shape, self._dtype)
+        out = np.empty(roi.shape, self.dtype)
         # Plain slices: a block may have thousands of chunks.
         places = list(
             itertools.product(*map(_overlaps, roi.start, roi.stop, self.chunk_shape))
@@ -128,29 +113,26 @@ class ChunkedVolume:
         for first in range(0, len(places), few):
             some = places[first : first + few]
             keys = [(z[0], y[0], x[0]) for z, y, x in some]
-            pieces = self._cache.get_all(keys, self._begin_chunk)
+            pieces = self._cache.get_all(keys, lambda at: self._begin(self._box(at)))
             for (z, y, x), piece in zip(some, pieces, strict=True):
                 out[z[1], y[1], x[1]] = piece[z[2], y[2], x[2]]
         return out
 
     def _read_at_once(self, roi: Roi) -> NDArray[Any]:
-        voxels = sum(box.size for _, box in self._chunks(roi))
-        count_decoded(voxels * self._dtype.itemsize)
+        voxels = sum(self._box(at).size for at in tiles(roi, self.chunk_shape))
+        count_decoded(voxels * self.dtype.itemsize)
         return self._begin(roi)()
-
-    def _begin_chunk(self, place: Zyx) -> Callable[[], NDArray[Any]]:
-        return self._begin(self._box(place))
 
     def _begin(self, roi: Roi) -> Callable[[], NDArray[Any]]:
         self._check_files(roi)
         wait = self._begin_read(self._selection.index(roi))
-        return lambda: self._selection.to_zyx(wait()).astype(self._dtype, copy=False)
+        return lambda: self._selection.to_zyx(wait()).astype(self.dtype, copy=False)
 
     def _check_files(self, roi: Roi) -> None:
         """Refuse to open what is no file: the libraries read a folder as missing."""
         files = self._selection.pick(self._layout.files)
-        for place in itertools.product(*_touched(roi, files)):
-            position = self._selection.position(to_zyx(place), self._layout.files)
+        for place in tiles(roi, files):
+            position = self._selection.position(place, self._layout.files)
             file = self._layout.chunk_file(position)
             what = why_no_file(file)
             if what and what != MISSING:
@@ -162,9 +144,9 @@ class ChunkedVolume:
 
     def _blame(self, roi: Roi) -> None:
         """Read the chunks under a region one by one; raise for the first bad one."""
-        for chunk, box in self._chunks(roi):
+        for chunk in tiles(roi, self.chunk_shape):
             try:
-                self._begin(box)()
+                self._begin(self._box(chunk))()
             except CorruptDataError:
                 raise
             except Exception as error:
@@ -190,11 +172,6 @@ class ChunkedVolume:
             )
             raise VolumeError(message) from error
 
-    def _chunks(self, roi: Roi) -> Iterator[tuple[Zyx, Roi]]:
-        for place in itertools.product(*_touched(roi, self.chunk_shape)):
-            chunk = to_zyx(place)
-            yield chunk, self._box(chunk)
-
     def _box(self, chunk: Zyx) -> Roi:
         """Return the voxels of a chunk inside the volume."""
         start = to_zyx(n * c for n, c in zip(chunk, self.chunk_shape, strict=True))
@@ -217,12 +194,6 @@ def _number_type(layout: ArrayLayout) -> np.dtype[Any]:
         remedy = "; export its scalar labels (paintera-convert to-scalar)"
     message = f"{layout.name} is of type {layout.stored_dtype}, not of numbers{remedy}"
     raise VolumeError(message)
-
-
-def _touched(roi: Roi, shape: Zyx) -> list[range]:
-    """Return the numbers, along each axis, of the boxes of a shape that meet a region."""
-    triples = zip(roi.start, roi.stop, shape, strict=True)
-    return [range(a // n, -(-b // n)) for a, b, n in triples]
 
 
 def _overlaps(start: int, stop: int, chunk: int) -> list[tuple[int, slice, slice]]:

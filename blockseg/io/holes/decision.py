@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from itertools import product
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.core.cubes import box_around, by_cube, cube_box, spread
-from blockseg.core.geometry import Roi, floor_to, pieces, to_zyx
+from blockseg.core.geometry import Roi, floor_to, pieces, tiles, to_zyx
 from blockseg.io.holes.faces import AROUND, PIECE, along_axes, face_counts
 from blockseg.io.holes.flat import SQUARE, flat_voxels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
@@ -54,8 +50,8 @@ class HoleJudge:
     def __init__(self, volume: Volume, rule: HoleRule) -> None:
         self._volume = volume
         self._rule = rule
-        self._counts = _Kept(_COUNTS)
-        self._verdicts = _Kept(_VERDICTS)
+        self._counts = lru_cache(_COUNTS)(self._count)
+        self._verdicts = lru_cache(_VERDICTS)(self._judge)
 
     def holes(self, flat: NDArray[np.bool_], roi: Roi) -> NDArray[np.bool_]:
         """Return which voxels (z, y, x) of a region, of those that are flat, are a hole."""
@@ -64,7 +60,7 @@ class HoleJudge:
             at = piece.slices(roi.start)
             if flat[at].any():
                 start = to_zyx(floor_to(n, _TOGETHER) for n in piece.start)
-                judged = self._verdicts.get(start, self._judge)
+                judged = self._verdicts(start)
                 bits = np.unpackbits(judged).view(bool).reshape((_TOGETHER,) * 3)
                 hole[at] = bits[piece.slices(start)]
         return hole
@@ -122,17 +118,10 @@ class HoleJudge:
         found = np.zeros((3, *wide.shape), np.int64)
         count = PIECE // SQUARE
         inside = wide.intersection(cube_box(Roi.whole(self._volume.shape), SQUARE))
-        for index in product(
-            *(
-                range(a // count, -(-b // count))
-                for a, b in zip(inside.start, inside.stop, strict=True)
-            )
-        ):
-            piece = Roi.whole((count,) * 3).shifted(count * k for k in index)
+        for place in tiles(inside, (count,) * 3):
+            piece = Roi.whole((count,) * 3).shifted(count * k for k in place)
             common = piece.intersection(inside)
-            place = to_zyx(index)
-            counts = self._counts.get(place, self._count)
-            found[(slice(None), *common.slices(wide.start))] = counts[
+            found[(slice(None), *common.slices(wide.start))] = self._counts(place)[
                 (slice(None), *common.slices(piece.start))
             ]
         for axis in (1, 2, 3):
@@ -155,24 +144,3 @@ class HoleJudge:
             return np.zeros((3, *(PIECE // SQUARE,) * 3), np.int64)
         at, inner = sure.slices(wide.start), piece.slices(sure.start)
         return face_counts(raw[at], flat[at], inner, self._rule.level)
-
-
-class _Kept:
-    """The last of what was found out of pieces; may be shared by threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._found: OrderedDict[Zyx, NDArray[Any]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, place: Zyx, find: Callable[[Zyx], NDArray[Any]]) -> NDArray[Any]:
-        with self._lock:
-            if place in self._found:
-                self._found.move_to_end(place)
-                return self._found[place]
-        found = find(place)
-        with self._lock:
-            self._found[place] = found
-            if len(self._found) > self._most:
-                self._found.popitem(last=False)
-        return found

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.holes import HoleRule
-    from blockseg.core.space import Space
     from blockseg.io.protocol import Volume
 
 AROUND_HOLES = 128
@@ -82,26 +81,8 @@ class MendedVolume:
         self._volume = volume
         self._rule = rule
         self._judge = None if rule is None else HoleJudge(volume, rule)
-
-    @property
-    def shape(self) -> Zyx:
-        """Voxels along (z, y, x)."""
-        return self._volume.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a voxel."""
-        return self._volume.dtype
-
-    @property
-    def chunk_shape(self) -> Zyx:
-        """Voxels that storage decodes as a whole."""
-        return self._volume.chunk_shape
-
-    @property
-    def space(self) -> Space:
-        """Voxel size and place."""
-        return self._volume.space
+        self.shape, self.dtype = volume.shape, volume.dtype
+        self.chunk_shape, self.space = volume.chunk_shape, volume.space
 
     def read(self, roi: Roi) -> NDArray[Any]:
         """Return a region with its holes filled; see :meth:`Volume.read`."""

@@ -18,6 +18,7 @@ from blockseg.io.layout import (
     AbsentLevel,
     ArrayLayout,
     ImageLayout,
+    KeyStyle,
     joined,
 )
 from blockseg.io.n5.attributes import perhaps_attributes, read_attributes
@@ -154,7 +155,7 @@ def _array(container: Path, path: str, attributes: N5Attributes) -> ArrayLayout:
         codecs=(codec,),
         axes=axes,
         axis_names=axis_names,
-        reversed_keys=True,
+        keys=KeyStyle(tuple(reversed(range(len(shape))))),
         level=level,
         metadata_files=files,
     )

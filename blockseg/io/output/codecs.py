@@ -30,18 +30,14 @@ class Codec:
 
 
 # Level 5 of Blosc takes several times as long for a few per cent fewer bytes.
-_CODECS = {
+CODECS = {
     "blosc-zstd": Codec("blosc", 1, "zstd"),
     "blosc-lz4": Codec("blosc", 1, "lz4"),
     "zstd": Codec("zstd", 5),
     "gzip": Codec("gzip", 5),
     "raw": Codec(""),
 }
-
-
-def codec_names() -> tuple[str, ...]:
-    """Return the names that ``--codec`` takes."""
-    return tuple(_CODECS)
+"""By the names that ``--codec`` takes."""
 
 
 def codec_named(name: str) -> Codec:
@@ -52,9 +48,9 @@ def codec_named(name: str) -> Codec:
     ConfigError
         If there is none; names the nearest.
     """
-    if name in _CODECS:
-        return _CODECS[name]
-    near = difflib.get_close_matches(name, _CODECS, n=1, cutoff=0.4)
+    if name in CODECS:
+        return CODECS[name]
+    near = difflib.get_close_matches(name, CODECS, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
-    message = f"no codec {name!r}; {hint}choose from {', '.join(_CODECS)}"
+    message = f"no codec {name!r}; {hint}choose from {', '.join(CODECS)}"
     raise ConfigError(message)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import ConfigError, VolumeError
-from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.geometry import Roi
 from blockseg.core.stored_file import StoredFile
+from blockseg.io.affordable import chunks_of
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.metadata import (
     array_file,
@@ -66,9 +67,10 @@ def create_output(
     """
     documents = _documents(image, labels)
     root = Path(image.uri)
-    files = {path: _as_stored(root, path, text) for path, text in documents.items()}
-    known = set(ours)
+    known, files = set(ours), {}
     for path, text in documents.items():
+        name, data = path.relative_to(root).as_posix(), text.encode()
+        files[path] = StoredFile(name, len(data), zlib.crc32(data))
         array = path.name in ("zarr.json", ".zarray")
         if array and files[path] not in known and _is_other_array(path, text):
             message = (
@@ -92,11 +94,10 @@ def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
     blocks = len(spec.grid) if blocks is None else blocks
     files = len(group_files(spec.zarr_format))
     for level in spec.levels:
-        whole = Roi.whole(level.shape)
         unit = spec.file_shape(level)
-        stored = _count(whole, unit)
+        stored = chunks_of(Roi.whole(level.shape), unit).size
         if level.inline:
-            stored = min(stored, blocks * _count(Roi.whole(level.shard), unit))
+            stored = min(stored, blocks * chunks_of(Roi.whole(level.shard), unit).size)
         files += 1 + stored
     return files
 
@@ -225,11 +226,6 @@ def _is_other_array(path: Path, text: str) -> bool:
     return isinstance(found, dict) and "shape" in found and found != json.loads(text)
 
 
-def _as_stored(root: Path, path: Path, text: str) -> StoredFile:
-    data = text.encode()
-    return StoredFile(path.relative_to(root).as_posix(), len(data), zlib.crc32(data))
-
-
 def _replace(path: Path, text: str) -> None:
     data = text.encode()
     try:
@@ -246,8 +242,3 @@ def _names(folder: str) -> frozenset[str]:
         return frozenset(os.listdir(folder))  # noqa: PTH208  names, not paths
     except FileNotFoundError:
         return frozenset()
-
-
-def _count(roi: Roi, unit: Iterable[int]) -> int:
-    counts = to_zyx(-(-n // u) for n, u in zip(roi.shape, unit, strict=True))
-    return counts[0] * counts[1] * counts[2]

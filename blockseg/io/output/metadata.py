@@ -16,6 +16,7 @@ from blockseg.io.output.codecs import codec_named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.io.output.codecs import Codec
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 
 _METHODS: dict[str, str] = {"max": "maximum", "mean": "mean"}
@@ -129,15 +130,9 @@ def _zarr3_codecs(spec: PyramidSpec) -> list[dict[str, Any]]:
     chain: list[dict[str, Any]] = [{"name": "bytes"}]
     if itemsize > 1:
         chain[0]["configuration"] = {"endian": "little"}
-    settings: dict[str, Any] = {"level": codec.level}
+    settings = _settings(codec, "shuffle")
     if codec.name == "blosc":
-        settings = {
-            "typesize": itemsize,
-            "cname": codec.inner,
-            "clevel": codec.level,
-            "shuffle": "shuffle",
-            "blocksize": 0,
-        }
+        settings = {"typesize": itemsize, **settings}
     elif codec.name == "zstd":
         settings["checksum"] = False
     if codec.name:
@@ -147,15 +142,7 @@ def _zarr3_codecs(spec: PyramidSpec) -> list[dict[str, Any]]:
 
 def _zarr2(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
     codec = codec_named(spec.codec)
-    compressor: dict[str, Any] = {"id": codec.name, "level": codec.level}
-    if codec.name == "blosc":
-        compressor = {
-            "id": codec.name,
-            "cname": codec.inner,
-            "clevel": codec.level,
-            "shuffle": 1,
-            "blocksize": 0,
-        }
+    compressor = {"id": codec.name, **_settings(codec, 1)}
     return {
         "zarr_format": 2,
         "shape": list(level.shape),
@@ -167,6 +154,13 @@ def _zarr2(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
         "filters": None,
         "dimension_separator": "/",
     }
+
+
+def _settings(codec: Codec, shuffle: str | int) -> dict[str, Any]:
+    if not codec.inner:
+        return {"level": codec.level}
+    blosc = {"cname": codec.inner, "clevel": codec.level}
+    return {**blosc, "shuffle": shuffle, "blocksize": 0}
 
 
 def _zero(spec: PyramidSpec) -> float:

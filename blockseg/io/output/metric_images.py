@@ -89,10 +89,6 @@ def predicted_metric_files(
     return 1 + images * predicted_files(spec)
 
 
-def _shard(shape: Zyx) -> Zyx:
-    return to_zyx(min(n, _EDGE) for n in shape)
-
-
 def _spec(
     path: Path,
     shape: tuple[int, ...],
@@ -104,7 +100,7 @@ def _spec(
     return PyramidSpec(
         uri=str(path),
         shape=zyx,
-        block=_shard(zyx),
+        block=to_zyx(min(n, _EDGE) for n in zyx),
         dtype="float32",
         space=space,
         zarr_format=zarr_format,

@@ -76,15 +76,7 @@ def png_uri(encoded: bytes) -> str:
 
 
 def save_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a picture in one step: a reader sees all of it or nothing.
-
-    Raises
-    ------
-    NoSpaceError
-        If the disk is full.
-    VolumeError
-        If it cannot be written for another reason.
-    """
+    """Write a picture in one step; errors as of :func:`replace_file`."""
     encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, format="PNG")
     replace_file(path, encoded.getvalue())

@@ -7,14 +7,13 @@ ones come from a *second pass* over the level below, one shard at a time.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from blockseg.core.errors import ConfigError, GeometryError
-from blockseg.core.geometry import Roi, Zyx, ceil_to, to_zyx
+from blockseg.core.geometry import Roi, Zyx, ceil_to, tiles, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.io.output.codecs import DEFAULT_CODEC, codec_named
@@ -209,13 +208,8 @@ class PyramidSpec:
             In voxels of that level.
         """
         folder, shape = str(self.data_folder(level)), self.file_shape(level)
-        spans = [
-            range(a // n, math.ceil(b / n))
-            for a, b, n in zip(roi.start, roi.stop, shape, strict=True)
-        ]
         # A path made of one text costs a third of one made of parts.
-        places = itertools.product(*spans)
-        return [Path(f"{folder}/{z}/{y}/{x}") for z, y, x in places]
+        return [Path(f"{folder}/{z}/{y}/{x}") for z, y, x in tiles(roi, shape)]
 
 
 def _next_level(finer: PyramidLevel) -> PyramidLevel:

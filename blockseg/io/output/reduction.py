@@ -61,10 +61,5 @@ def _pairwise(combine: np.ufunc, data: NDArray[Any], axis: int) -> NDArray[Any]:
 
 
 def _group_sizes(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    sizes = np.ones((1, 1, 1))
-    for axis, extent in enumerate(shape):
-        along = np.full((extent + 1) // 2, 2.0)
-        if extent % 2:
-            along[-1] = 1.0
-        sizes = sizes * np.expand_dims(along, [a for a in range(3) if a != axis])
-    return sizes
+    z, y, x = (np.minimum(n - np.arange(0.0, n, 2), 2) for n in shape)
+    return np.asarray(z[:, None, None] * y[:, None] * x)

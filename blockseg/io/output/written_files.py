@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import stat
 import zlib
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.stored_file import StoredFile
+from blockseg.io.ahead import batches, map_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -94,38 +91,19 @@ def damaged_files(
         Told after every few files how many more were looked at.
     """
     threads = min(_MOST_READING, 2 * (os.cpu_count() or 1)) if contents else _WAITING
-    look = partial(_batch, str(root), contents)
-    batches = _batches(files, 16 if contents else _BATCH)
-    with ThreadPoolExecutor(threads, "files") as pool:
-        waiting = deque(
-            (len(batch), pool.submit(look, batch))
-            for batch in itertools.islice(batches, 4 * threads)
-        )
-        while waiting:
-            count, found = waiting.popleft()
-            yield from found.result()
-            if on_progress is not None:
-                on_progress(count)
-            for batch in itertools.islice(batches, 1):
-                waiting.append((len(batch), pool.submit(look, batch)))
 
+    def look(some: list[tuple[int, StoredFile]]) -> tuple[int, list[DamagedFile]]:
+        return len(some), [
+            DamagedFile(file.path, what, block_id)
+            for block_id, file in some
+            if (what := _damage(f"{root}/{file.path}", file, contents))
+        ]
 
-def _batches(
-    files: Iterable[tuple[int, StoredFile]], size: int
-) -> Iterator[list[tuple[int, StoredFile]]]:
-    rest = iter(files)
-    while batch := list(itertools.islice(rest, size)):
-        yield batch
-
-
-def _batch(
-    root: str, contents: bool, files: list[tuple[int, StoredFile]]
-) -> list[DamagedFile]:
-    return [
-        DamagedFile(file.path, what, block_id)
-        for block_id, file in files
-        if (what := _damage(f"{root}/{file.path}", file, contents))
-    ]
+    size = 16 if contents else _BATCH
+    for count, found in map_ahead(look, batches(files, size), threads):
+        yield from found
+        if on_progress is not None:
+            on_progress(count)
 
 
 def _damage(path: str, file: StoredFile, contents: bool) -> str:

@@ -19,9 +19,12 @@ from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.find import find
 from blockseg.io.plausibility.chunks import Remark, chunks_are_stored
 from blockseg.io.plausibility.levels import lacks_levels
-from blockseg.io.plausibility.sizes import has_sizes_that_fit
-from blockseg.io.plausibility.slices import uneven_slices
-from blockseg.io.plausibility.units import is_of_no_microscope, states_no_unit
+from blockseg.io.plausibility.metadata import (
+    has_sizes_that_fit,
+    is_of_no_microscope,
+    states_no_unit,
+    uneven_slices,
+)
 from blockseg.io.plausibility.values import are_of_another_type
 
 if TYPE_CHECKING:
@@ -31,9 +34,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
-Check: TypeAlias = (
-    "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str | Remark]]"
-)
+Check: TypeAlias = "Callable[[VolumeSpec, Volume, SourceChoices], Iterable[str]]"
 """Yields a line for each doubt, a Remark for what is none; raises VolumeError for what is
 surely wrong."""
 
@@ -113,5 +114,5 @@ def _judged(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return doubts and remarks."""
     lines = [line for check in _CHECKS for line in check(spec, volume, choices)]
-    doubts = tuple(line for line in lines if isinstance(line, str))
-    return doubts, tuple(line.text for line in lines if isinstance(line, Remark))
+    doubts = tuple(line for line in lines if not isinstance(line, Remark))
+    return doubts, tuple(str(line) for line in lines if isinstance(line, Remark))

@@ -17,7 +17,7 @@ from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
 from blockseg.io.source_files.fingerprint import array_layout
-from blockseg.io.zarr.chunk_keys import key_style, names_in
+from blockseg.io.zarr.chunk_keys import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,12 +33,13 @@ _THREADS = 16  # that look at files at the same time
 _ENTRIES = 20_000  # of folders, where no sampled chunk is there
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A plain line on a source for ``info``, for ``plan`` and for the end of a run."""
+class Remark(str):
+    """A plain line on a source for ``info``, for ``plan`` and for the end of a run.
 
-    text: str
-    """Without a full stop."""
+    Without a full stop.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _look(layout: ArrayLayout, selection: AxisSelection) -> _Sample:
 
 def _any_stored(layout: ArrayLayout, selection: AxisSelection) -> bool:
     """Say whether any chunk of a volume is there, by looking through its folders."""
-    style = key_style(layout)
+    style = layout.keys
     counts = [range(n) for n in layout.file_counts]
     for axis, index in selection.fixed:
         place = index // layout.files[axis]

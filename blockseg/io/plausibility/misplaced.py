@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.text import times
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
-from blockseg.io.zarr.chunk_keys import key_style, names_in, orders_of, spellings_of
+from blockseg.io.zarr.chunk_keys import names_in, orders_of, spellings_of
 
 if TYPE_CHECKING:
-    from blockseg.io.layout import ArrayLayout
-    from blockseg.io.zarr.chunk_keys import KeyStyle
+    from blockseg.io.layout import ArrayLayout, KeyStyle
 
 _ENTRIES = 6000
 _FOLDERS = 400
@@ -34,7 +33,7 @@ def misplaced(layout: ArrayLayout, *, alone: bool) -> str:
     -------
     Empty if nothing there looks like a chunk in a wrong place.
     """
-    style = key_style(layout)
+    style = layout.keys
     names = names_in(layout.folder, entries=_ENTRIES, folders=_FOLDERS, fan=_FAN)
     names = names[:: max(1, len(names) // _JUDGED)]
     strays = [name for name in names if not _in_grid(style, name, layout)]
@@ -73,12 +72,10 @@ _STATES = {
 
 
 def _line(layout: ArrayLayout, there: KeyStyle, name: str, remedy: str) -> str:
-    place = there.place(name)
-    if place is None or not _inside(place, layout):
-        place = (0,) * len(layout.shape)
+    place = _in_grid(there, name, layout) or (0,) * len(layout.shape)
     return (
         f"{layout.name}: its chunks are not where its metadata look for them; "
-        f"{key_style(layout).key(place)} is expected, {name} is there: {remedy}"
+        f"{layout.keys.key(place)} is expected, {name} is there: {remedy}"
     )
 
 
@@ -127,15 +124,14 @@ def _explains(style: KeyStyle, names: list[str], layout: ArrayLayout) -> bool:
 
 
 def _is_lost(style: KeyStyle, name: str, layout: ArrayLayout) -> bool:
-    place = style.place(name)
-    if place is None or not _inside(place, layout):
-        return False
-    return why_no_file(layout.chunk_file(place)) == MISSING
+    place = _in_grid(style, name, layout)
+    return place is not None and why_no_file(layout.chunk_file(place)) == MISSING
 
 
-def _in_grid(style: KeyStyle, name: str, layout: ArrayLayout) -> bool:
+def _in_grid(style: KeyStyle, name: str, layout: ArrayLayout) -> tuple[int, ...] | None:
+    """Return the place of a chunk's name; None if it is none of the grid."""
     place = style.place(name)
-    return place is not None and _inside(place, layout)
+    return place if place is not None and _inside(place, layout) else None
 
 
 def _inside(place: tuple[int, ...], layout: ArrayLayout) -> bool:

@@ -19,6 +19,8 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
 from blockseg.io.n5.layout import n5_image
 from blockseg.io.open import open_volume
+from blockseg.io.source_files.listing import file_row
+from blockseg.io.source_files.table import ABSENT
 from blockseg.io.tiff.slices import slice_files
 from blockseg.io.zarr.layout import zarr_image
 
@@ -173,14 +175,8 @@ def _stats(files: Sequence[Path], root: Path) -> list[str]:
 
 def _stat(file: Path, root: Path) -> str:
     name = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
-    try:
-        status = file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return f"{name}: absent"
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror or error}"
-        raise VolumeError(message) from error
-    return f"{name}: {status.st_size} bytes, {status.st_mtime_ns} ns"
+    _, size, time = file_row(0, file)
+    return f"{name}: absent" if size == ABSENT else f"{name}: {size} bytes, {time} ns"
 
 
 def _changed_files(key: str, before: object, after: object) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from blockseg.core.errors import VolumeError
+from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.source_files.table import ABSENT
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def rows_of(files: Sequence[tuple[int, Path]], deadline: Deadline) -> Iterator[R
     def look(some: Sequence[tuple[int, Path]]) -> list[Row]:
         return [file_row(number, path) for number, path in some]
 
-    return _in_threads(look, _batches(files), deadline)
+    return _in_threads(look, batches(files, _TOGETHER), deadline)
 
 
 def array_rows(
@@ -131,9 +129,6 @@ def array_rows(
     TooSlowError
         If the time is over.
     """
-    axes = list(range(len(layout.shape)))
-    if layout.reversed_keys:
-        axes.reverse()
     # What each part of a key adds; parts that are not here are of no wanted file.
     steps = [
         {
@@ -142,11 +137,11 @@ def array_rows(
                 [fixed[axis]] if axis in fixed else range(layout.file_counts[axis])
             )
         }
-        for axis in axes
+        for axis in layout.keys.order
     ]
-    if layout.key_separator != "/":
+    if layout.keys.separator != "/":
         return _flat(layout, steps, deadline)
-    top = os.path.join(layout.folder, layout.key_prefix.rstrip("/"))  # noqa: PTH118
+    top = os.path.join(layout.folder, layout.keys.prefix.rstrip("/"))  # noqa: PTH118
     leaves: Iterator[tuple[str, int]] = iter([(top, 0)])
     for step in steps[:-1]:
         leaves = _inside(leaves, step, deadline)
@@ -162,12 +157,12 @@ def _flat(
     layout: ArrayLayout, steps: Sequence[dict[str, int]], deadline: Deadline
 ) -> Iterator[Row]:
     """Yield the rows of chunk files that all lie in one folder."""
-    folder, prefix = str(layout.folder), layout.key_prefix
+    folder, prefix = str(layout.folder), layout.keys.prefix
 
     def look(names: Sequence[str]) -> list[Row]:
         found = []
         for name in names:
-            parts = name[len(prefix) :].split(layout.key_separator)
+            parts = name[len(prefix) :].split(layout.keys.separator)
             if name.startswith(prefix) and len(parts) == len(steps):
                 each = [step.get(part) for step, part in zip(steps, parts, strict=True)]
                 if None not in each:
@@ -175,7 +170,7 @@ def _flat(
                     found.append(file_row(number, f"{folder}/{name}"))
         return found
 
-    return _in_threads(look, _batches(_names(folder)), deadline)
+    return _in_threads(look, batches(_names(folder), _TOGETHER), deadline)
 
 
 def _inside(
@@ -221,15 +216,9 @@ def _unreadable(path: str, error: OSError) -> VolumeError:
     return VolumeError(f"{path} cannot be read: {error.strerror or error}", path)
 
 
-def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, _TOGETHER)):
-        yield batch
-
-
 def _in_threads(
     look: Callable[[Sequence[_T]], list[Row]],
-    batches: Iterable[Sequence[_T]],
+    some: Iterable[Sequence[_T]],
     deadline: Deadline,
 ) -> Iterator[Row]:
     """Yield what is found in batches, a few ahead: a time that is over ends it at once."""
@@ -238,13 +227,7 @@ def _in_threads(
         deadline.check()
         return look(batch)
 
-    rest = iter(batches)
-    with ThreadPoolExecutor(THREADS) as pool:
-        first = islice(rest, 4 * THREADS)
-        ahead = deque(pool.submit(in_time, batch) for batch in first)
-        while ahead:
-            rows = ahead.popleft().result()
-            deadline.found += len(rows)
-            deadline.check()
-            yield from rows
-            ahead.extend(pool.submit(in_time, batch) for batch in islice(rest, 1))
+    for rows in map_ahead(in_time, some, THREADS):
+        deadline.found += len(rows)
+        deadline.check()
+        yield from rows

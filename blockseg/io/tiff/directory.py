@@ -73,8 +73,8 @@ def is_tiff(path: str | os.PathLike[str]) -> bool:
         raise VolumeError(message) from error
 
 
-def walk_pages(path: str | os.PathLike[str]) -> Iterator[TiffPageInfo]:
-    """Yield the pages of a TIFF file, each one checked to lie in the file.
+def check_file(path: str | os.PathLike[str]) -> list[TiffPageInfo]:
+    """Return the pages of a TIFF file, each one checked to lie in the file.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def walk_pages(path: str | os.PathLike[str]) -> Iterator[TiffPageInfo]:
     """
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - many slices, called often
-            yield from _walk(_File(os.fspath(path), stream.fileno()))
+            return list(_walk(_File(os.fspath(path), stream.fileno())))
     except OSError as error:
         message = f"{os.fspath(path)} cannot be read: {error.strerror or error}"
         raise VolumeError(message) from error

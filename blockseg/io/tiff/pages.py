@@ -248,12 +248,8 @@ class PageReader:
 
 def _pread(descriptor: int, offset: int, count: int) -> bytes:
     """Read like os.pread, which stops at 2 GiB."""
-    raw = os.pread(descriptor, count, offset)
-    if len(raw) == count or not raw:
-        return raw
-    parts = [raw]
-    done = len(raw)
-    while done < count and parts[-1]:
-        parts.append(os.pread(descriptor, count - done, offset + done))
-        done += len(parts[-1])
+    parts: list[bytes] = []
+    while count and (part := os.pread(descriptor, count, offset)):
+        parts.append(part)
+        count, offset = count - len(part), offset + len(part)
     return b"".join(parts)

@@ -6,25 +6,20 @@ import glob
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
+from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.slice_names.fields import TIFF_SUFFIX, skeleton
 from blockseg.io.slice_names.order import arrange, other_axis
-from blockseg.io.tiff.directory import TiffPageInfo, is_tiff, walk_pages
+from blockseg.io.tiff.directory import TiffPageInfo, check_file, is_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _THREADS = 8  # slices opened at once; network file systems answer slowly
 _BATCH = 64  # slices a thread looks at in one go; handing over costs as much as one
-
-
-def is_glob(text: str) -> bool:
-    """Say whether a path holds wildcards."""
-    return glob.has_magic(text)
 
 
 def tiff_files(uri: str) -> list[str]:
@@ -39,7 +34,7 @@ def tiff_files(uri: str) -> list[str]:
     VolumeError
         If a file cannot be read, or a glob names one that is no TIFF.
     """
-    return list(_look(uri).files)
+    return _look(uri)[0]
 
 
 def slice_files(uri: str, *, allow_gaps: bool | None = False) -> list[str | None]:
@@ -58,20 +53,19 @@ def slice_files(uri: str, *, allow_gaps: bool | None = False) -> list[str | None
         If the names hold two counters, a number twice or gaps, or something that is no
         file is named like a slice.
     """
-    found = _look(uri)
-    if not found.files:
+    files, strange = _look(uri)
+    if not files:
         return []
-    if found.strange:
+    if strange:
         message = (
-            f"{found.strange[0]} is named like a slice but is no regular file; restore it "
+            f"{strange[0]} is named like a slice but is no regular file; restore it "
             "from a copy, or move it away"
         )
         raise VolumeError(message)
-    root, names = _relative(found.files)
-    arranged = arrange(
-        names, root, allow_gaps=allow_gaps, others=_beside(found.files, root)
-    )
-    return [None if i is None else found.files[i] for i in arranged.order]
+    root, names = _relative(files)
+    others = _beside(files, root)
+    arranged = arrange(names, root, allow_gaps=allow_gaps, others=others)
+    return [None if i is None else files[i] for i in arranged.order]
 
 
 def slice_doubt(uri: str) -> str:
@@ -82,7 +76,7 @@ def slice_doubt(uri: str) -> str:
     VolumeError
         As :func:`slice_files`.
     """
-    root, names = _relative(_look(uri).files)
+    root, names = _relative(_look(uri)[0])
     return arrange(names, root).doubt
 
 
@@ -112,17 +106,6 @@ def require_planes(files: Sequence[str | None], uri: str) -> None:
         raise VolumeError(message)
 
 
-def check_file(path: str) -> list[TiffPageInfo]:
-    """Return the pages of a TIFF file, all of them complete.
-
-    Raises
-    ------
-    VolumeError
-        If the file is truncated, or damaged.
-    """
-    return list(walk_pages(path))
-
-
 def check_slices(files: Sequence[str | None]) -> TiffPageInfo:
     """Check that slices are complete and alike; return what each of them holds.
 
@@ -138,11 +121,8 @@ def check_slices(files: Sequence[str | None]) -> TiffPageInfo:
         from most others in shape or type.
     """
     stored = [file for file in files if file is not None]
-    batches = (stored[i : i + _BATCH] for i in range(0, len(stored), _BATCH))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        checked = [
-            pages for found in pool.map(_check_files, batches) for pages in found
-        ]
+    found = map_ahead(_check_files, batches(stored, _BATCH), _THREADS)
+    checked = [pages for some in found for pages in some]
     for file, pages in zip(stored, checked, strict=True):
         if len(pages) > 1:
             message = (
@@ -166,19 +146,9 @@ def _check_files(paths: Sequence[str]) -> list[list[TiffPageInfo]]:
     return [check_file(path) for path in paths]
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Contents of a folder, or matches of a glob."""
-
-    files: tuple[str, ...] = field(repr=False)
-    """Regular files that are meant to be TIFF."""
-
-    strange: tuple[str, ...]
-    """Names like theirs that are no regular files."""
-
-
-def _look(uri: str) -> _Seen:
-    strict = is_glob(uri) and not Path(uri).exists()
+def _look(uri: str) -> tuple[list[str], list[str]]:
+    """Return files meant to be TIFF, and names like theirs that are no regular files."""
+    strict = glob.has_magic(uri) and not Path(uri).exists()
     seen = list(_matches(uri) if strict else _entries(uri))
     files = [path for path, regular in seen if regular and TIFF_SUFFIX.search(path)]
     others = [
@@ -196,11 +166,9 @@ def _look(uri: str) -> _Seen:
         return skeleton(_name(path)) in kinds
 
     strange = [path for path, regular in seen if not regular]
-    return _Seen(
-        tuple(files + [path for path in others if fits(path)]),
-        tuple(
-            path for path in sorted(strange) if TIFF_SUFFIX.search(path) or fits(path)
-        ),
+    return (
+        files + [path for path in others if fits(path)],
+        [path for path in sorted(strange) if TIFF_SUFFIX.search(path) or fits(path)],
     )
 
 

@@ -161,13 +161,9 @@ class _Stack:
         self.dtype = image.dtype.newbyteorder("=")
         numbers = np.arange(planes).reshape([*leading[:-2], 1, 1])
         fixed = {a: i for a, i in selection.fixed if image.axes[a] != "s"}
-        shifted = {self._without_samples(image.axes, a): i for a, i in fixed.items()}
+        shifted = {a - image.axes[:a].count("s"): i for a, i in fixed.items()}
         index = tuple(shifted.get(a, slice(None)) for a in range(len(flat)))
         self._planes = numbers[index].ravel()
-
-    @staticmethod
-    def _without_samples(axes: Sequence[str], axis: int) -> int:
-        return sum(name != "s" for name in axes[:axis])
 
     @property
     def first(self) -> Page:
@@ -186,7 +182,12 @@ class _Slices:
         self._known = lru_cache(_SLICES_KNOWN)(_first_page)
         self.first = self._known(next(file for file in files if file is not None))
         key = self.first.key
-        self._samples(self.first)
+        if key.samplesperpixel > 1:
+            message = (
+                f"{self.first.file} has colour pixels of {key.samplesperpixel} samples; "
+                "convert the slices to one grey channel"
+            )
+            raise VolumeError(message)
         self.shape = (len(files), key.imagelength, key.imagewidth)
         self.dtype = _dtype(self.first)
 
@@ -205,15 +206,6 @@ class _Slices:
             )
             raise VolumeError(message)
         return page, 0
-
-    @staticmethod
-    def _samples(page: Page) -> None:
-        if page.key.samplesperpixel > 1:
-            message = (
-                f"{page.file} has colour pixels of {page.key.samplesperpixel} samples; "
-                "convert the slices to one grey channel"
-            )
-            raise VolumeError(message)
 
 
 class _PagedTiff:

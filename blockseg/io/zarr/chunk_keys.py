@@ -5,60 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from blockseg.io.layout import ArrayLayout
+    from blockseg.io.layout import KeyStyle
 
 _METADATA = frozenset({".zarray", ".zgroup", "zarr.json", "attributes.json"})
 _CHUNK = re.compile(r"(?:[^/]+/)*?(?:c[./])?\d+(?:[./]\d+)+")
 _DEEPEST = 7  # folders below the array's: five axes, a prefix, and one to spare
 _SPELLINGS = (("", "."), ("", "/"), ("c/", "/"), ("c.", "."), ("c/", "."))
-
-
-@dataclass(frozen=True, slots=True)
-class KeyStyle:
-    """Spelling of chunk keys of an array."""
-
-    prefix: str
-    """Beginning of each."""
-
-    separator: str
-    """Separator between the numbers."""
-
-    order: tuple[int, ...]
-    """Axis, in C order, of each number."""
-
-    def key(self, place: tuple[int, ...]) -> str:
-        """Return the key of the chunk at a place of the grid."""
-        return self.prefix + self.separator.join(
-            str(place[axis]) for axis in self.order
-        )
-
-    def place(self, key: str) -> tuple[int, ...] | None:
-        """Return the place of the chunk with a key; None if it is spelled otherwise."""
-        if not key.startswith(self.prefix):
-            return None
-        numbers = key.removeprefix(self.prefix).split(self.separator)
-        if len(numbers) != len(self.order) or not all(map(_is_plain, numbers)):
-            return None
-        along = dict(zip(self.order, map(int, numbers), strict=True))
-        return tuple(along[axis] for axis in range(len(numbers)))
-
-
-def _is_plain(number: str) -> bool:
-    return number.isdecimal() and (number == "0" or number[0] != "0")
-
-
-def key_style(layout: ArrayLayout) -> KeyStyle:
-    """Return how an array's metadata say that its chunks are named."""
-    axes = range(len(layout.shape))
-    order = tuple(reversed(axes) if layout.reversed_keys else axes)
-    return KeyStyle(layout.key_prefix, layout.key_separator, order)
 
 
 def spellings_of(style: KeyStyle) -> Iterator[KeyStyle]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from blockseg.io.layout import (
     AbsentLevel,
     ArrayLayout,
     ImageLayout,
+    KeyStyle,
     joined,
     load_json,
 )
@@ -21,8 +23,8 @@ from blockseg.io.zarr.ome import read_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from blockseg.core.specs import VolumeSpec
     from blockseg.io.zarr.ome import Dataset
 
 _XARRAY = "_ARRAY_DIMENSIONS"  # attribute in which xarray names axes
@@ -109,6 +111,30 @@ def zarr_images(container: Path, path: str = "") -> list[str]:
     return sorted(_search(container, path, _DEPTH))
 
 
+def label_paths(image: VolumeSpec) -> dict[str, str]:
+    """Return the label images of an image: their paths in its container, by name.
+
+    Parameters
+    ----------
+    image
+        From :func:`blockseg.io.find`; the labels lie in ``labels/`` of the nearest
+        group around it that has one.
+
+    Raises
+    ------
+    VolumeError
+        If metadata are damaged.
+    """
+    if image.format not in ("zarr2", "zarr3"):
+        return {}
+    for group in PurePosixPath("/", image.path).parents or (PurePosixPath("/"),):
+        labels = str(group / "labels").lstrip("/")
+        if (Path(image.uri) / labels).is_dir():
+            found = zarr_images(Path(image.uri), labels)
+            return {path.removeprefix(f"{labels}/"): path for path in found}
+    return {}
+
+
 def _search(container: Path, path: str, depth: int) -> Iterator[str]:
     node = _node(container / path)
     if node is None:
@@ -178,7 +204,10 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
         codecs=tuple(codecs),
         axes=names.letters,
         axis_names=names,
-        key_separator=metadata.get("dimension_separator") or ".",
+        keys=KeyStyle(
+            tuple(range(len(shape))),
+            separator=metadata.get("dimension_separator") or ".",
+        ),
         metadata_files=node.files,
         fill=_fill(metadata),
     )
@@ -223,8 +252,9 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
         codecs=tuple(names),
         axes=axes.letters,
         axis_names=axes,
-        key_prefix=f"c{separator}" if default else "",
-        key_separator=separator,
+        keys=KeyStyle(
+            tuple(range(len(shape))), f"c{separator}" if default else "", separator
+        ),
         metadata_files=node.files,
         fill=_fill(metadata),
     )

@@ -9,6 +9,7 @@ import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
@@ -17,11 +18,9 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.core.text import one_line
-from blockseg.runtime.dask.cuda_cluster import cuda_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from blockseg.runtime.memory import Layout
 
@@ -125,12 +124,7 @@ class Cluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -262,6 +256,38 @@ def _started(layout: Layout, gpus: Sequence[str]) -> SpecCluster:
         name="blockseg",
         silence_logs=logging.CRITICAL,
     )
+
+
+def cuda_cluster(
+    layout: Layout, gpus: Sequence[str], **options: Any
+) -> SpecCluster | None:
+    """Start one worker a GPU with dask-cuda; None where that is not what it does.
+
+    It binds a worker to the cores next to its GPU, which we do not.
+
+    Parameters
+    ----------
+    layout
+        How many workers, with how many threads and how much memory.
+    gpus
+        Devices as ``CUDA_VISIBLE_DEVICES`` names them: numbers, UUIDs or MIG slices.
+    options
+        Of Dask's ``LocalCluster``.
+    """
+    if layout.workers != len(gpus) or find_spec("dask_cuda") is None:
+        return None
+    from dask_cuda import LocalCUDACluster
+
+    cluster: SpecCluster = LocalCUDACluster(
+        CUDA_VISIBLE_DEVICES=list(gpus),
+        n_workers=layout.workers,
+        threads_per_worker=layout.threads_per_worker,
+        memory_limit=layout.memory_limit,
+        data=dict,  # tasks hold no arrays that could be spilled
+        resources={"GPU": 1},
+        **options,
+    )
+    return cluster
 
 
 def _end(cluster: SpecCluster) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.dask.actor import BatchResult
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.dask.watch import WorkerDied
-    from blockseg.runtime.events import Event
 
 _SPARE_TASKS = 2
 _RECALL_SECONDS = 0.5
@@ -52,15 +50,6 @@ _REGISTER_SECONDS = 60.0
 _END_SECONDS = 60.0
 _ABANDON_SECONDS = 5.0
 _MEND_SECONDS = 5.0
-
-
-@dataclass(slots=True)
-class _Harvest:
-    """Findings of a call of collect() so far."""
-
-    reports: list[BlockReport] = field(default_factory=list)
-    returned: list[int] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
 
 
 class DaskExecutor:
@@ -147,8 +136,10 @@ class DaskExecutor:
 
     def collect(self, timeout: float) -> Collected:
         """Send the refill and wait for results."""
-        self._send()
-        harvest = _Harvest()
+        refill, self._refill = self._refill, {}
+        if refill:
+            self._tasks.send(refill)
+        harvest = Collected()
         ended = self._tasks.wait(timeout)
         ended = list(dict.fromkeys(ended + self._audit.ended(self._tasks)))
         deaths, changed = self._watch.poll()
@@ -163,10 +154,12 @@ class DaskExecutor:
             harvest.events.append(used)
         self._come_back(harvest)
         self._watch.check()
-        self._mend()
+        if time.monotonic() - self._mended > _MEND_SECONDS:
+            self._mended = time.monotonic()
+            self._cluster.mend()
         if self._unbuilt and self._watch.addresses <= self._unbuilt.keys():
             raise BackendError(next(iter(self._unbuilt.values())))
-        return Collected(harvest.reports, harvest.returned, harvest.events)
+        return harvest
 
     def end(self) -> None:
         """Cancel what is in flight and close the actors; never raises."""
@@ -198,11 +191,6 @@ class DaskExecutor:
             else:
                 return
 
-    def _send(self) -> None:
-        refill, self._refill = self._refill, {}
-        if refill:
-            self._tasks.send(refill)
-
     def _in_flight(self) -> int:
         refill = sum(map(len, self._refill.values()))
         return len(self._tasks) + refill + len(self._recalled)
@@ -213,7 +201,7 @@ class DaskExecutor:
         has = self._tasks.of_worker(worker) + len(self._refill.get(worker, ()))
         return wanted - has
 
-    def _take(self, ended: list[str], harvest: _Harvest) -> None:
+    def _take(self, ended: list[str], harvest: Collected) -> None:
         finished = []
         for key in ended:
             if key not in self._tasks:
@@ -232,7 +220,7 @@ class DaskExecutor:
             else:
                 self._recall(key)
 
-    def _result(self, result: BatchResult, harvest: _Harvest) -> None:
+    def _result(self, result: BatchResult, harvest: Collected) -> None:
         if result.unbuilt and result.worker not in self._unbuilt:
             self._unbuilt[result.worker] = result.unbuilt
             text = f"worker {result.worker} is left out: {result.unbuilt}"
@@ -245,7 +233,7 @@ class DaskExecutor:
         harvest.reports.extend(result.reports)
         harvest.returned.extend(result.left)
 
-    def _task_failed(self, key: str, harvest: _Harvest) -> None:
+    def _task_failed(self, key: str, harvest: Collected) -> None:
         """Take a task that ended otherwise than by returning."""
         task = self._tasks[key]
         error = task.future.exception()  # type: ignore[no-untyped-call]
@@ -259,7 +247,7 @@ class DaskExecutor:
         text = f"its task failed: {one_line(error)}"
         harvest.reports.extend(BlockReport(block, error=text) for block in task.blocks)
 
-    def _mourn(self, death: WorkerDied, harvest: _Harvest) -> None:
+    def _mourn(self, death: WorkerDied, harvest: Collected) -> None:
         victims = [key for key in death.keys if key in self._tasks]
         blocks = sum(len(self._tasks[key].blocks) for key in victims)
         harvest.events.append(WorkerLost(death.worker, blocks, death.why))
@@ -296,7 +284,7 @@ class DaskExecutor:
             if task.worker and task.worker not in self._watch.addresses:
                 self._recall(key)
 
-    def _come_back(self, harvest: _Harvest) -> None:
+    def _come_back(self, harvest: Collected) -> None:
         # A scheduler that allows failures starts a dead worker's tasks elsewhere at
         # once, sooner than we can cancel them: let those end first.
         due = time.monotonic() - _RECALL_SECONDS
@@ -312,9 +300,3 @@ class DaskExecutor:
                 harvest.returned.append(block)
             else:
                 harvest.reports.append(verdict)
-
-    def _mend(self) -> None:
-        now = time.monotonic()
-        if now - self._mended > _MEND_SECONDS:
-            self._mended = now
-            self._cluster.mend()

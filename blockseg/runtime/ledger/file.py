@@ -12,7 +12,7 @@ from blockseg.core.errors import LedgerError, NoSpaceError, OutputGoneError
 from blockseg.runtime.filesystem import filesystem_type, is_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _BUSY_SECONDS = 60.0
@@ -81,6 +81,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
         with suppress(sqlite3.Error):
             cursor.execute("ROLLBACK")
         raise
+
+
+def forget(
+    cursor: sqlite3.Cursor, table: str, phase: str, blocks: Iterable[int]
+) -> None:
+    """Delete the rows of some blocks, in a transaction."""
+    query = f"DELETE FROM {table} WHERE phase = ? AND block_id = ?"
+    cursor.executemany(query, ((phase, int(block)) for block in blocks))
 
 
 @contextmanager

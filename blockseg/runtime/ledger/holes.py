@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import Hole
-from blockseg.runtime.ledger.file import rows_of
+from blockseg.runtime.ledger.file import forget, rows_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,10 +32,7 @@ def enter_holes(
 ) -> None:
     """Enter the holes of blocks in place of those known of them before."""
     for report in reports:
-        cursor.execute(
-            "DELETE FROM holes WHERE phase = ? AND block_id = ?",
-            (phase, report.block_id),
-        )
+        forget(cursor, "holes", phase, [report.block_id])
         cursor.executemany(
             "INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (

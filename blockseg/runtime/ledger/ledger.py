@@ -19,6 +19,7 @@ from blockseg.core.errors import BlocksegError, LedgerError
 from blockseg.runtime.ledger.file import (
     check_ledger_there,
     errors_of,
+    forget,
     open_to_read,
     open_to_write,
     transaction,
@@ -40,7 +41,6 @@ from blockseg.runtime.ledger.written import FileRows, enter_files
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -137,9 +137,8 @@ class Ledger:
             raise LedgerError(message)
         with errors_of(path):
             connection = open_to_read(path)
-        if fingerprint is None:
-            return cls(path, connection)._checked()
-        return cls(path, connection)._checked(fingerprint=fingerprint)
+        expected = {} if fingerprint is None else {"fingerprint": fingerprint}
+        return cls(path, connection)._checked(**expected)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -149,12 +148,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -335,10 +329,7 @@ class Ledger:
                     cursor.execute(f"DELETE FROM {table} WHERE phase = ?", (phase,))
                 return
             for table in _OF_BLOCKS:
-                cursor.executemany(
-                    f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
-                    ((phase, int(i)) for i in ids),
-                )
+                forget(cursor, table, phase, ids)
 
     def summary(self, phase: str) -> PhaseSummary:
         """Return what a phase's blocks add up to."""

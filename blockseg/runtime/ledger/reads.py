@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from blockseg.runtime.ledger.file import errors_of, rows_of, transaction
+from blockseg.runtime.ledger.file import errors_of, forget, rows_of, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -133,7 +133,4 @@ class SourceRows:
                 ("blocks", pending),
                 ("payloads", pending),
             ):
-                cursor.executemany(
-                    f"DELETE FROM {table} WHERE phase = ? AND block_id = ?",
-                    ((phase, int(block)) for block in blocks),
-                )
+                forget(cursor, table, phase, blocks)

@@ -8,7 +8,7 @@ import numpy as np
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.stored_file import StoredFile
-from blockseg.runtime.ledger.file import errors_of, rows_of, transaction
+from blockseg.runtime.ledger.file import errors_of, forget, rows_of, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,10 +35,7 @@ def enter_files(
 ) -> None:
     """Enter what blocks wrote, in place of what they wrote before."""
     known = list(reports)
-    cursor.executemany(
-        "DELETE FROM files WHERE phase = ? AND block_id = ?",
-        ((phase, report.block_id) for report in known),
-    )
+    forget(cursor, "files", phase, (report.block_id for report in known))
     cursor.executemany(
         "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
         (

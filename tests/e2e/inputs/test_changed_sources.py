@@ -16,9 +16,9 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from blockseg.config.settings import RunSettings
 from blockseg.conversion import convert
 from blockseg.core.blocks import BlockReport
+from blockseg.runtime.driver import Rereads
 from blockseg.runtime.events import BlockDone
 from blockseg.runtime.ledger.ledger import Ledger
-from blockseg.runtime.rereads import Rereads
 from blockseg.segmentation.run import prepare
 
 SHAPE = (64, 64, 128)

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from blockseg.io.find import find
-from blockseg.io.zarr.labels import label_paths
+from blockseg.io.zarr.layout import label_paths
 
 SCALES = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
 MULTISCALES: Any = [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from blockseg.runtime.dask.cuda_cluster import cuda_cluster
+from blockseg.runtime.dask.cluster import cuda_cluster
 from blockseg.runtime.dask.watch import devices_used
 from blockseg.runtime.events import DevicesUsed
 from blockseg.runtime.memory import Layout
@@ -49,7 +49,7 @@ def test_where_workers_share_a_device_we_pin_them_ourselves(asked):
 
 def test_without_dask_cuda_we_pin_them_ourselves(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask_cuda", None)
-    monkeypatch.setattr("blockseg.runtime.dask.cuda_cluster.find_spec", lambda _: None)
+    monkeypatch.setattr("blockseg.runtime.dask.cluster.find_spec", lambda _: None)
     assert cuda_cluster(Layout(2, 1, 1, 2**30), GPUS) is None
 
 

@@ -118,19 +118,7 @@ class FusedNetwork:
         self._ring = torch.zeros(self._ring_size(), dtype=torch.half, device=device)
 
     def run(self, raw: Tensor, bounds: Tensor, out: Tensor, edge: bool) -> None:
-        """Put a whole window into the current stream.
-
-        Parameters
-        ----------
-        raw
-            int16 ``(z, y, x)`` of the window: the bits of uint16.
-        bounds
-            int32 ``(12,)``: as :func:`~blockseg.inference.backends.device.streams.bounds` makes it.
-        out
-            uint8 ``(z, y, x)`` of the core; takes the result.
-        edge
-            Whether part of the window lies beyond the volume.
-        """
+        """Put a whole window into the current stream; see ``DeviceNetwork``."""
         for launch in self.launches(raw, bounds, out, edge):
             launch.run()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from blockseg.core.errors import ConfigError
-from blockseg.core.geometry import ceil_to
+from blockseg.core.geometry import ceil_to, to_zyx
 from blockseg.networks.receptive_field import REACH, STRIDE
 
 if TYPE_CHECKING:
@@ -54,13 +54,11 @@ class Map:
 
     def shape(self, core: Zyx) -> Zyx:
         """Return its voxels (z, y, x), even: one more than is used may be there."""
-        z, y, x = (ceil_to(n // STRIDE**self.level + 2 * self.margin, 2) for n in core)
-        return (z, y, x)
+        return to_zyx(ceil_to(n, 2) for n in self.used(core))
 
     def used(self, core: Zyx) -> Zyx:
         """Return how many voxels (z, y, x) of it count."""
-        z, y, x = (n // STRIDE**self.level + 2 * self.margin for n in core)
-        return (z, y, x)
+        return to_zyx(n // STRIDE**self.level + 2 * self.margin for n in core)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +126,13 @@ class Layer:
     @property
     def seen(self) -> Zyx:
         """Return the voxels of the sources that a tile sees (z, y, x)."""
-        z, y, x = self.step
-        more = 1 if self.kind == "up" else 2
-        return (z + more, y + more, x + more)
+        return to_zyx(n + (1 if self.kind == "up" else 2) for n in self.step)
 
     def tiles(self, core: Zyx) -> Zyx:
         """Return how many tiles (z, y, x) cover the target."""
         shape = self.target.shape(core)
         # The last voxel of an odd number of pooled ones is no tile's: it stays 0.
-        z, y, x = (n // size for n, size in zip(shape, (*self.tile, 2), strict=True))
-        return (z, y, x)
+        return to_zyx(n // k for n, k in zip(shape, (*self.tile, 2), strict=True))
 
 
 def maps(width: int) -> dict[str, Map]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from blockseg.inference.backends.cuda.weights import HALF_MAX
 from blockseg.inference.backends.torch import on_device
 from blockseg.networks.folding import folded
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from blockseg.core.specs import Affine
     from blockseg.networks.base import Network
     from blockseg.networks.layers import AxisVectors
-
-HALF_MAX = 65504.0
-"""Largest finite fp16."""
 
 
 class TorchNetwork:

@@ -263,17 +263,9 @@ class StreamBackend:
         self._streams: Streams | None = None
 
     def stream(self, windows: Iterable[RawWindow]) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield 255 p of each window's core, rounded half to even, in their order.
+        """Yield the bytes of each window's core; see ``ByteBackend.stream``.
 
-        Up to two more windows are read ahead. A result is valid until the next one is
-        asked for.
-
-        Raises
-        ------
-        DeviceMemoryError
-            If the device has too little memory for a window of this shape.
-        BackendError
-            If the device fails, or the backend is closed.
+        Up to two more windows are read ahead. Raises BackendError too if it was closed.
         """
         if self._streams is None:
             message = "the engine was closed; build another"

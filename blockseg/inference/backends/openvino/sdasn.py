@@ -96,7 +96,7 @@ class _Builder:
         up01 = self._up(self._cut(x10, x11.start, x11.stop), "up01")
         up02 = self._up(x11, "up02")
         x00 = self._cut(x00, up02.start, up02.stop)
-        x02 = self._conv(self._conv_of_joined((x00, up01, up02), "x02.0"), "x02.1")
+        x02 = self._conv("x02.1", self._conv("x02.0", x00, up01, up02))
         start = [0 if boundary else reach for boundary in self._low]
         stop = [
             n - (0 if boundary else reach)
@@ -137,14 +137,11 @@ class _Builder:
     def _node(self, x: _Map, name: str) -> _Map:
         place = 0
         while f"{name}.{place}.weight" in self._arrays:
-            x = self._conv(x, f"{name}.{place}")
+            x = self._conv(f"{name}.{place}", x)
             place += 1
         return x
 
-    def _conv(self, x: _Map, name: str) -> _Map:
-        return self._conv_of_joined((x,), name)
-
-    def _conv_of_joined(self, maps: Sequence[_Map], name: str) -> _Map:
+    def _conv(self, name: str, *maps: _Map) -> _Map:
         """Write the convolution of maps of as many channels, joined, without joining them.
 
         Each adds to the sum in place. At full resolution the joined map would be the
@@ -181,7 +178,7 @@ class _Builder:
         after = [0 if boundary else STRIDE for boundary in self._high]
         node = self._ops.convolution_backprop_data(
             fewer.node,
-            self._constant(f"{name}.weight"),
+            self._ops.constant(self._arrays[f"{name}.weight"]),
             [STRIDE] * 3,
             pads_begin=[KERNEL // 2] * 3,
             pads_end=after,
@@ -243,9 +240,6 @@ class _Builder:
             self._ops.constant(np.array(axes, np.int64) + 2),
         )
         return _Map(node, tuple(start), tuple(stop), x.level)
-
-    def _constant(self, name: str) -> Any:
-        return self._ops.constant(self._arrays[name])
 
     def _mask(self, level: int) -> Any:
         """Return ``(1, 1, z, y, x)`` of a level, the product of three axes."""

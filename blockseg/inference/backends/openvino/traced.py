@@ -34,7 +34,6 @@ def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> A
     """
     field = FIELDS[network.architecture]
     model = folded(network.float())
-    module: nn.Module = _Edge(model) if edge else _Interior(model)
     # Traced on the smallest window there is, then set to the shape of this run.
     step, inputs = field.alignment, 4 if edge else 1
     smallest = _shapes((step, step, step), field.reach)[:inputs]
@@ -44,7 +43,7 @@ def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> A
         # The tracer warns of sizes that it takes as constants; they are.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-            module, example, check_trace=False
+            _Probability(model), example, check_trace=False
         )
         return openvino.convert_model(traced, example_input=example, input=shapes)
 
@@ -54,19 +53,14 @@ def _shapes(core: Zyx, reach: int) -> list[tuple[int, ...]]:
     return [(1, 1, *window), *((1, n) for n in window)]
 
 
-class _Interior(nn.Module):
+class _Probability(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, tile: Tensor) -> Tensor:
-        return self.network.core_logits(tile).sigmoid()
-
-
-class _Edge(nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tile: Tensor, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        return self.network.core_logits(tile, (z, y, x)).sigmoid()
+    def forward(self, tile: Tensor, *inside: Tensor) -> Tensor:
+        masks = None
+        if inside:
+            z, y, x = inside
+            masks = (z, y, x)
+        return self.network.core_logits(tile, masks).sigmoid()

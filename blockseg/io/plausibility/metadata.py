@@ -1,10 +1,17 @@
-"""Voxel sizes that are not stated, not readable, or of no microscope."""
+"""Doubts about what the metadata state: sizes, units, numbers of slices."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
+from blockseg.io.chunk_memory import chunk_bytes
+from blockseg.io.tiff.slices import slice_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +21,35 @@ if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
 
+_MOST_VOXELS = 10**16
+"""A human brain at half a micrometre; more is a slip of the pen."""
+
+_GIB = 2**30
 _LEAST, _MOST = 0.01, 100.0  # µm, of a voxel of level 0
+
+
+def has_sizes_that_fit(
+    spec: VolumeSpec, volume: Volume, choices: SourceChoices
+) -> Iterator[str]:
+    """Refuse shapes and chunks that no machine, or not this one, can read."""
+    del choices
+    shape = times(volume.shape)
+    if math.prod(volume.shape) > _MOST_VOXELS:
+        message = (
+            f"{spec.uri} states {shape} voxels, more than {_MOST_VOXELS:.0e}: its metadata "
+            "are damaged; write them anew"
+        )
+        raise VolumeError(message)
+    memory, needed = psutil.virtual_memory().total, chunk_bytes(volume)
+    if needed > memory:
+        chunk = times(volume.chunk_shape)
+        message = (
+            f"{spec.uri} is stored in chunks of {chunk} voxels, each of which takes "
+            f"{needed / _GIB:.1f} GiB to decode, and this machine has {memory / _GIB:.1f} GiB; "
+            "write it anew in smaller chunks, on a larger machine"
+        )
+        raise VolumeError(message)
+    yield from ()
 
 
 def states_no_unit(
@@ -54,6 +89,19 @@ def is_of_no_microscope(
             f"{spec.uri} states voxels of {_by(space.voxel_size)} µm, which is not the "
             "size of a microscope's; if the unit is wrong, give --voxel-size Z,Y,X in µm"
         )
+
+
+def uneven_slices(
+    spec: VolumeSpec,
+    volume: Volume,  # noqa: ARG001 - names tell
+    choices: SourceChoices,
+) -> Iterator[str]:
+    """Yield a line where the numbers of slices go in no equal steps."""
+    if spec.format != "tiff" or choices.allow_gaps or Path(spec.uri).is_file():
+        return
+    doubt = slice_doubt(spec.uri)
+    if doubt:
+        yield doubt
 
 
 def _by(size: Vector) -> str:
