@@ -153,32 +153,32 @@ class BlockQueue:
         Ids of the blocks to do, in the order in which to do them.
     max_attempts
         How often a block is tried before it is quarantined.
-    lanes
+    workers
         How many workers are expected to take blocks.
     """
 
     pending: Sequence[int] | NDArray[np.int64]
     max_attempts: int = 3
-    lanes: int = 1
+    workers: int = 1
     _fresh: WorkRanges = field(init=False)
     _again: deque[int] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        self._fresh = WorkRanges(len(self.pending), self.lanes)
+        self._fresh = WorkRanges(len(self.pending), self.workers)
 
-    def take(self, count: int, lane: str = "") -> list[int]:
+    def take(self, count: int, worker: str = "") -> list[int]:
         """Return up to ``count`` blocks for one task.
 
-        Those of one lane, a worker say, follow each other in the order of ``pending``.
+        Those of one worker follow each other in the order of ``pending``.
 
         A block that failed before comes by itself: if it takes a worker down
         with it, no other block pays for that.
         """
         if self._stopped or count < 1:
             return []
-        places = self._fresh.take(lane, count)
+        places = self._fresh.take(worker, count)
         if places:
             return [int(b) for b in self.pending[places.start : places.stop]]
         return [self._again.popleft()] if self._again else []

@@ -73,12 +73,12 @@ class TraversalOrder:
         keys = (*reversed(within), along, column[1], column[0])
         return np.asarray(blocks, np.int64)[np.lexsort(keys)]
 
-    def changes(self, lanes: int) -> int:
+    def changes(self, workers: int) -> int:
         """Return how often a block is of another kind than the one before, or the first.
 
         Parameters
         ----------
-        lanes
+        workers
             Each does its own work range of the order, as
             :class:`~blockseg.core.work_ranges.WorkRanges` gives them out at first.
         """
@@ -87,5 +87,5 @@ class TraversalOrder:
         of_axes = [np.asarray(of)[at] for of, at in zip(self.kinds, index, strict=True)]
         kinds = np.stack(of_axes, axis=1)
         new = np.any(kinds[1:] != kinds[:-1], axis=1)
-        new[[cut - 1 for cut in cuts(len(order), lanes)[1:-1]]] = True
+        new[[cut - 1 for cut in cuts(len(order), workers)[1:-1]]] = True
         return 1 + int(new.sum())

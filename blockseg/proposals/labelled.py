@@ -46,7 +46,7 @@ _DRAWN = 80_000  # background voxels that the original draws
 class _Measured:
     """D, s and L of a labelled volume."""
 
-    case: LabelledImage
+    labelled: LabelledImage
     measures: dict[str, float]
     drawn: NDArray[np.float64]  # s and L of each seeded draw, shape (draws, 2)
 
@@ -93,27 +93,27 @@ def propose_labelled(
         If something cannot be read or written.
     """
     _check(settings)
-    cases = find_annotated(
+    images = find_annotated(
         source, choices=choices, label_channel=settings.label_channel
     ).images
-    say([doubt for case in cases for doubt in case.doubts])
+    say([doubt for labelled in images for doubt in labelled.doubts])
     root, data = writable(folder, "PICKS"), Path(local_path(source)).expanduser()
     if root == data.absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
         raise ConfigError(message)
     origin = Origin(str(data.absolute()))
     request = LabelledRequest(
-        settings, origin.source, tuple(case.name for case in cases)
+        settings, origin.source, tuple(labelled.name for labelled in images)
     )
     picks = PicksFolder.open(root, request, update=False)
     # The original knows 0 and 1 only; 255 is what nobody judged.
     codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
     labels = None if settings.allow_labels else LabelDoubts()
     measured = []
-    for number, case in enumerate(cases, 1):
-        measured.append(_measure(case, codes, labels))
+    for number, labelled in enumerate(images, 1):
+        measured.append(_measure(labelled, codes, labels))
         if on_volume is not None:
-            on_volume(number, len(cases))
+            on_volume(number, len(images))
     columns = {
         name: np.array([one.measures[name] for one in measured])
         for name in ("density", "level", "sd", "low_snr")
@@ -123,17 +123,17 @@ def propose_labelled(
     notes = _notes(measured, density, noise, chosen, settings.count)
     if not len(chosen):
         message = (
-            f"the rule published picks none of the {len(cases)} volumes of {source}: "
+            f"the rule published picks none of the {len(images)} volumes of {source}: "
             f"{notes[-1] if notes else 'none is noisier than the median'}"
         )
         raise ConfigError(message)
     with picks.locked(request):
         rows = [_row(rank, measured[number]) for rank, number in enumerate(chosen, 1)]
-        pictures, kept = _copy(picks, [measured[n].case for n in chosen], rows)
+        pictures, kept = _copy(picks, [measured[n].labelled for n in chosen], rows)
         picks.finish(rows, origin)
         facts = ReportFacts(
             title=f"{data.name}: volumes by the published rule",
-            state=f"{len(rows)} of {len(cases)} labelled volumes.",
+            state=f"{len(rows)} of {len(images)} labelled volumes.",
             notes=tuple(notes),
             blocks=columns,
         )
@@ -142,9 +142,9 @@ def propose_labelled(
         folder=root,
         names=tuple(row.name for row in rows),
         kept=kept,
-        candidates=len(cases),
-        blocks=len(cases),
-        shape=to_zyx(np.max([case.shape for case in cases], axis=0)),
+        candidates=len(images),
+        blocks=len(images),
+        shape=to_zyx(np.max([labelled.shape for labelled in images], axis=0)),
         notes=tuple(notes),
     )
 
@@ -164,19 +164,19 @@ def _check(settings: ProposeSettings) -> None:
 
 
 def _measure(
-    case: LabelledImage, codes: LabelCodes, labels: LabelDoubts | None
+    labelled: LabelledImage, codes: LabelCodes, labels: LabelDoubts | None
 ) -> _Measured:
-    opened, whole = OpenAnnotation(case, codes).held(), Roi.whole(case.shape)
+    opened, whole = OpenAnnotation(labelled, codes).held(), Roi.whole(labelled.shape)
     grey, mask = opened.image.read(whole), opened.codes(whole) == 1
     if not mask.any():
         message = (
-            f"the label of {case.name} has no foreground, for which the published rule "
+            f"the label of {labelled.name} has no foreground, for which the published rule "
             "has no answer; leave the volume out"
         )
         raise VolumeError(message)
     if labels is not None:
-        seen = scan(opened.image, opened.labels, codes, case.name)
-        if doubt := labels.of(case.name, opened, seen):
+        seen = scan(opened.image, opened.labels, codes, labelled.name)
+        if doubt := labels.of(labelled.name, opened, seen):
             say([doubt])
     found = published_metrics(grey, mask)
     part, inside = grey[found.roi.slices()], mask[found.roi.slices()]
@@ -189,7 +189,7 @@ def _measure(
         "low_snr": found.low_snr,
         "foreground": float(bright.size),
     }
-    return _Measured(case, row, _drawn(background, bright))
+    return _Measured(labelled, row, _drawn(background, bright))
 
 
 def _drawn(
@@ -215,7 +215,7 @@ def _notes(
     chosen: NDArray[np.int64],
     count: int,
 ) -> list[str]:
-    unknown = [one.case.name for one in measured if math.isnan(one.measures["sd"])]
+    unknown = [one.labelled.name for one in measured if math.isnan(one.measures["sd"])]
     if unknown:
         return [
             (
@@ -245,27 +245,27 @@ def _notes(
 
 
 def _row(rank: int, one: _Measured) -> ManifestRow:
-    found, file = one.measures, Path(one.case.image.uri).name
+    found, file = one.measures, Path(one.labelled.image.uri).name
     return ManifestRow(
         name=re.sub(r"\.tiff?$", "", file, flags=re.IGNORECASE),
         rank=rank,
         round=1,
         rule="published",
         reason=f"D + L = {found['density'] + found['low_snr']:.3f}",
-        box=Roi.whole(one.case.shape),
-        source=one.case.image.uri,
+        box=Roi.whole(one.labelled.shape),
+        source=one.labelled.image.uri,
         measures={k: v if math.isfinite(v) else None for k, v in found.items()},
     )
 
 
 def _copy(
-    picks: PicksFolder, cases: Sequence[LabelledImage], rows: Sequence[ManifestRow]
+    picks: PicksFolder, images: Sequence[LabelledImage], rows: Sequence[ManifestRow]
 ) -> tuple[dict[str, tuple[bytes, bytes]], int]:
     pictures: dict[str, tuple[bytes, bytes]] = {}
     kept = 0
-    for case, row in zip(cases, rows, strict=True):
-        volume, whole = open_volume(case.image), Roi.whole(case.shape)
-        image, label = volume.read(whole), open_volume(case.labels).read(whole)
+    for labelled, row in zip(images, rows, strict=True):
+        volume, whole = open_volume(labelled.image), Roi.whole(labelled.shape)
+        image, label = volume.read(whole), open_volume(labelled.labels).read(whole)
         kept += picks.keep(row.name, image, label, volume.space)
         pictures[row.name] = thumbnails(image, label)
     return pictures, kept

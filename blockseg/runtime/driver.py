@@ -164,11 +164,11 @@ class _Loop:
     def step(self) -> bool:
         """Refill the window and take what came back; False when nothing is left."""
         while room := self.executor.room(self.queue.waiting):
-            batch = self.queue.take(room.blocks, room.lane)
+            batch = self.queue.take(room.blocks, room.worker)
             if not batch:
                 break
             self.in_flight.update(batch)
-            self.executor.submit(batch, room.lane)
+            self.executor.submit(batch, room.worker)
         if not self.in_flight:
             return False
         collected = self.executor.collect(_POLL_SECONDS)

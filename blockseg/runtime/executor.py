@@ -22,7 +22,7 @@ class Room:
     blocks: int
     """At most, in one batch."""
 
-    lane: str = ""
+    worker: str = ""
     """Where they will run: blocks near each other share what they read there."""
 
 
@@ -63,8 +63,8 @@ class Executor(Protocol):
         """
         ...
 
-    def submit(self, blocks: list[int], lane: str = "") -> None:
-        """Take one batch, for the lane that had room."""
+    def submit(self, blocks: list[int], worker: str = "") -> None:
+        """Take one batch, for the worker that had room."""
         ...
 
     def collect(self, timeout: float) -> Collected:
@@ -99,7 +99,7 @@ class SerialExecutor:
         """One block at a time."""
         return Room(1) if waiting and not self._waiting else None
 
-    def submit(self, blocks: list[int], lane: str = "") -> None:  # noqa: ARG002
+    def submit(self, blocks: list[int], worker: str = "") -> None:  # noqa: ARG002
         """Keep the blocks until they are collected."""
         self._waiting.extend(blocks)
 

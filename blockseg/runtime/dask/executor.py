@@ -130,9 +130,9 @@ class DaskExecutor:
             return None
         return Room(self._pace.batch(waiting, self._watch.threads), worker)
 
-    def submit(self, blocks: list[int], lane: str = "") -> None:
+    def submit(self, blocks: list[int], worker: str = "") -> None:
         """Take a batch for the next refill of a worker."""
-        self._refill.setdefault(lane, []).append(blocks)
+        self._refill.setdefault(worker, []).append(blocks)
 
     def collect(self, timeout: float) -> Collected:
         """Send the refill and wait for results."""

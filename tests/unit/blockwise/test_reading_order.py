@@ -20,7 +20,7 @@ BENCH = (256, 512, 512)
 def decoded_by(grid, chunk, reading, workers, itemsize=2):
     """Voxels that workers decode which take turns, each keeping the latest chunks."""
     order = reading.traversal.ordered(np.arange(len(grid), dtype=np.int64))
-    queue = BlockQueue(order, lanes=workers)
+    queue = BlockQueue(order, workers=workers)
     caches: list[OrderedDict[tuple[int, ...], int]] = [
         OrderedDict() for _ in range(workers)
     ]

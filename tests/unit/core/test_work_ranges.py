@@ -41,13 +41,13 @@ def test_what_a_lane_that_is_gone_had_before_it_is_done_by_the_others():
 
 
 def test_the_lanes_that_are_expected_get_equal_stretches():
-    work_ranges = WorkRanges(9, lanes=3)
-    assert [work_ranges.take(lane, 1).start for lane in "abc"] == [0, 3, 6]
+    work_ranges = WorkRanges(9, workers=3)
+    assert [work_ranges.take(worker, 1).start for worker in "abc"] == [0, 3, 6]
     assert list(work_ranges.take("d", 1)) == [2]
 
 
 def test_stretches_of_lanes_that_never_come_are_done_by_the_others():
-    work_ranges = WorkRanges(9, lanes=3)
+    work_ranges = WorkRanges(9, workers=3)
     taken = [place for _ in range(5) for place in work_ranges.take("a", 2)]
     assert taken == [0, 1, 2, 3, 4, 5, 6, 7]
 
@@ -65,12 +65,12 @@ def test_nothing_is_left_of_what_was_all_taken(count):
     st.integers(1, 5),
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 9)), min_size=1),
 )
-def test_every_place_is_taken_exactly_once_and_none_asks_in_vain(count, lanes, steps):
-    work_ranges = WorkRanges(count, lanes)
+def test_every_place_is_taken_exactly_once_and_none_asks_in_vain(count, workers, steps):
+    work_ranges = WorkRanges(count, workers)
     taken: list[int] = []
-    for lane, size in (*steps, *((lane, 5) for lane in "abcd" * 20)):
+    for worker, size in (*steps, *((worker, 5) for worker in "abcd" * 20)):
         left = work_ranges.left
-        some = work_ranges.take(lane, size)
+        some = work_ranges.take(worker, size)
         assert len(some) <= size
         assert bool(some) == bool(left)
         assert list(some) == list(range(some.start, some.stop))
