@@ -25,6 +25,7 @@ from blockseg.blockwise.record.record import (
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.task import Phase, coarse_phases
+from blockseg.core.errors import LedgerError
 from blockseg.runtime.dask.cluster import connect, local_cluster
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.settle import settle_predecessor
@@ -120,8 +121,16 @@ class OpenedJob:
         Raises
         ------
         LedgerError
-            If a source changed where blocks have read it.
+            If OUT holds the result of another task, or a source changed where blocks have
+            read it.
         """
+        if self.earlier is not None and self.earlier.phases[0].name != task.name:
+            message = (
+                f"OUT {self.paths.out} holds the result of another task, "
+                f"{self.earlier.phases[0].name}: name another OUT, or --overwrite to start "
+                "anew"
+            )
+            raise LedgerError(message)
         if candidates is None:
             candidates = np.arange(len(task.grid), dtype=np.int64)
         main = Phase(task, traversal, layout.workers, layout.cache_bytes)

@@ -3,7 +3,22 @@
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import zarr
+
+from blockseg.blockwise.planning.light_tasks import plain_grid, reading_layout
+from blockseg.blockwise.record.request import READING, Request, deciding
+from blockseg.blockwise.run import open_job
+from blockseg.blockwise.sources.inputs import open_source
+from blockseg.config.settings import RunSettings
+from blockseg.conversion import Copy, convert
+from blockseg.core.errors import LedgerError
+from blockseg.io.output.pyramid import PyramidSpec
 
 PAGE = Path(__file__).parents[2] / "docs" / "block-task.md"
 
@@ -28,3 +43,42 @@ def test_the_capability_of_the_documentation_passes_its_test(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """A task that would write zeros over what another task of the same request wrote."""
+
+    copy: Copy
+    name: ClassVar[str] = "emptied"
+
+    @property
+    def grid(self):
+        return self.copy.grid
+
+    def stores(self):
+        return self.copy.stores()
+
+    def reads(self):
+        return self.copy.reads()
+
+    def open(self, cache_bytes):
+        raise AssertionError(cache_bytes)
+
+
+def test_the_output_of_another_task_is_refused_though_its_request_is_the_same(tmp_path):
+    brain = np.arange(32**3, dtype=np.uint16).reshape(32, 32, 32)
+    zarr.create_array(tmp_path / "brain.zarr", data=brain, chunks=(16, 16, 16))
+    source, out = str(tmp_path / "brain.zarr"), tmp_path / "out.zarr"
+    settings = RunSettings(scheduler="serial", block=(16,) * 3, voxel_size=(1,) * 3)
+    assert convert(source, str(out), settings).complete
+    opened = open_source(source, settings)
+    request = Request(deciding(settings, READING), opened)
+    begun = open_job(out, request, settings, overwrite=False)
+    grid = plain_grid(opened.volume, settings)
+    image = PyramidSpec(str(out), grid.region.shape, grid.block_shape, "uint16")
+    task = Emptied(Copy(opened.spec, grid, image))
+    layout = reading_layout(settings, grid, opened.volume, copies=1)
+    with pytest.raises(LedgerError, match="holds the result of another task, copy"):
+        begun.job(task, *layout)
+    np.testing.assert_array_equal(zarr.open_array(out / "0", mode="r")[:], brain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Normalization, VolumeSpec
 from blockseg.io.source_files.fingerprint import differences
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from blockseg.blockwise.sources.inputs import Source
-    from blockseg.config.settings import RunSettings
 
 READING = frozenset(
     {
@@ -96,7 +96,7 @@ def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
     Files that hold voxels aside: what of them may differ, :mod:`blockseg.blockwise.sources.watch` says.
     """
-    found = which_settings_differ(old["settings"], new["settings"])
+    found = which_settings_differ(old["settings"], _known_to(old, new["settings"]))
     if old["weights"] != new["weights"]:
         found.append(
             f"weights were {str(old['weights'])[:12]}…, now {str(new['weights'])[:12]}…"
@@ -116,6 +116,17 @@ def what_differs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             changed = _changed(was["fingerprint"], now_["fingerprint"])
             found += [f"the {what} changed: {line}" for line in changed]
     return found
+
+
+def _known_to(old: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without those that came after ``old`` and have their default."""
+    defaults = {field.name: field.default for field in fields(RunSettings)}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in old["settings"]
+        or value != _plain(defaults.get(name.replace("-", "_"), MISSING))
+    }
 
 
 def which_settings_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

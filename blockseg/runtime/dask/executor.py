@@ -1,14 +1,14 @@
 """Executor of blocks on a Dask cluster: a bounded window of small tasks.
 
 The driver owns the queue and the ledger; Dask runs what it is given and forgets it.
-Each refill of a worker is one small graph, each task a batch of block ids that its
+All refills of a moment are one small graph, each task a batch of block ids that an
 actor does one after the other. A task is bound to its worker: neighbouring blocks go to
 the one that has their chunks in memory. What is known of a task ends with its
 result, so neither scheduler nor driver grows with the number of blocks.
 
-When a worker dies, what it had in flight is under suspicion and comes back one by
-one, at most as many as there are workers, so that each has a worker to itself. The
-block that takes a second worker with it did it.
+When a worker dies, what it had in flight comes back one by one after all other
+blocks, at most as many as there are workers, so that each has a worker to itself. A
+block during which a worker dies again has failed once.
 """
 
 from __future__ import annotations

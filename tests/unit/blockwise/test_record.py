@@ -117,3 +117,14 @@ def test_a_run_from_before_half_precision_goes_on_without_its_being_named():
     assert what_differs(before, now) == []
     assert what_differs(now, before) == ["--precision was auto, now float32"]
     assert what_differs(half, now) == ["--precision was float16, now auto"]
+
+
+def test_an_option_that_came_later_differs_only_where_it_is_used():
+    before = {"threshold": 0.5, "block": None}
+
+    def differences(inexact):
+        asked = {**REQUEST, "settings": {**before, "inexact": inexact}}
+        return what_differs({**REQUEST, "settings": before}, asked)
+
+    assert differences(False) == []
+    assert differences(True) == ["--inexact was auto, now True"]

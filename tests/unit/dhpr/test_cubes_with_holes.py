@@ -61,5 +61,7 @@ def test_cells_counted_before_holes_were_known_are_read():
     shuffled = earlier.view(np.uint8).reshape(-1, 8).T.tobytes()
     old = b"cells1" + zlib.compress(shuffled + plain[8 * rows * columns :])
     again = cubes_from_bytes(old, SCALE, predicted=False)
-    np.testing.assert_array_equal(again.sums, table.sums)
+    np.testing.assert_array_equal(
+        again.sums[:, : known + 1], table.sums[:, : known + 1]
+    )
     np.testing.assert_array_equal(again.histograms, table.histograms)
