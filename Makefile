@@ -25,8 +25,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## segment a small synthetic brain and look at the result
 	$(BIN)/python demo.py
 
+# In the order of folders: the long tests begin first, and both workers end together.
 test: $(READY) ## run all tests that need no GPU
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 gpu-tests: $(if $(GPU_PYTHON),,$(READY)) ## what needs an NVIDIA GPU: its tests, then its benchmark
 	$(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu -p no:xdist

@@ -57,6 +57,12 @@ def blockseg(tmp_path, blockseg_command):
         process.stdout.close()
 
 
+@pytest.fixture(scope="module")
+def shared_blockseg(tmp_path_factory, blockseg_command):
+    """The command, in a folder that the tests of a module share."""
+    return Blockseg(tmp_path_factory.mktemp("shared"), blockseg_command)
+
+
 @pytest.fixture(scope="session")
 def brain(tmp_path_factory, blockseg_command):
     """A clean synthetic brain of 128×192×256 voxels, as OME-Zarr."""

@@ -28,10 +28,16 @@ def a_worker_of(process):
     return max(workers, key=lambda child: child.memory_info().rss)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(shared_blockseg, brain, content_of):
+    """The content of a run that nobody disturbs."""
+    shared_blockseg("run", brain, "whole.zarr", *SMALL)
+    return content_of(shared_blockseg.folder / "whole.zarr")
+
+
 def test_after_killing_driver_and_worker_the_store_is_the_same_to_the_byte(
-    blockseg, brain, content_of, events_of
+    blockseg, brain, content_of, events_of, undisturbed
 ):
-    blockseg("run", brain, "whole.zarr", *SMALL)
     total = 2 * 3 * 4
 
     first = blockseg.start("run", brain, "killed.zarr", *SMALL)
@@ -48,16 +54,14 @@ def test_after_killing_driver_and_worker_the_store_is_the_same_to_the_byte(
     assert len(before) == 7
     assert len(after) == len(set(after)), "a block was written twice in one session"
     assert not set(before) & set(after), "a finished block was done again"
-    whole, killed = (
-        content_of(blockseg.folder / n) for n in ("whole.zarr", "killed.zarr")
-    )
-    assert whole == killed
+    assert content_of(blockseg.folder / "killed.zarr") == undisturbed
     status = blockseg("status", "killed.zarr").stdout
     assert "killed.zarr: complete" in status
 
 
-def test_an_interrupted_run_says_so_and_goes_on(blockseg, brain, content_of, events_of):
-    blockseg("run", brain, "whole.zarr", *SMALL)
+def test_an_interrupted_run_says_so_and_goes_on(
+    blockseg, brain, content_of, events_of, undisturbed
+):
     first = blockseg.start("run", brain, "stopped.zarr", *SMALL)
     assert len(done_blocks(first, events_of, 3)) == 3
     first.send_signal(signal.SIGINT)
@@ -67,10 +71,7 @@ def test_an_interrupted_run_says_so_and_goes_on(blockseg, brain, content_of, eve
     assert "stopped.zarr: stopped" in blockseg("status", "stopped.zarr").stdout
 
     blockseg("run", brain, "stopped.zarr", *SMALL)
-    whole, stopped = (
-        content_of(blockseg.folder / n) for n in ("whole.zarr", "stopped.zarr")
-    )
-    assert whole == stopped
+    assert content_of(blockseg.folder / "stopped.zarr") == undisturbed
 
 
 def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(
