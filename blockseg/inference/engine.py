@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from blockseg.core.errors import WeightsError
-from blockseg.core.geometry import Roi
-from blockseg.inference.backends.protocol import window_shape
+from blockseg.core.geometry import Roi, to_zyx
+from blockseg.inference.backends.protocol import SlabBackend, window_shape
 from blockseg.inference.block_input import nonfinite_voxels
 from blockseg.inference.window_layout import windows
 from blockseg.normalization.affine import normalize
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from blockseg.core.geometry import Zyx
     from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.backends.protocol import Backend
     from blockseg.inference.block_input import BlockInput
+    from blockseg.inference.window_layout import Window
 
 _SLAB = 2**18  # voxels that are turned into bytes at once
 
@@ -88,8 +90,9 @@ class Engine:
         self.backend = backend
         self.affine = affine
         self._lock = Lock()
+        shape = window_shape(backend.core, backend.field.reach)
         self._window: npt.NDArray[Any] = np.empty(
-            window_shape(backend.core, backend.field.reach), backend.dtype
+            (0, 0, 0) if isinstance(backend, SlabBackend) else shape, backend.dtype
         )
 
     def probability(self, block: BlockInput) -> npt.NDArray[Any]:
@@ -130,21 +133,40 @@ class Engine:
         laid = windows(block, backend.field, backend.core, backend.dtype)
         # Those at the volume's edge run in another graph, and to change it costs time.
         for window in sorted(laid, key=lambda one: one.inside is not None):
-            self._fill(block, window.whole)
-            part = backend.infer(self._window, window.inside)
-            region = window.core.intersection(block.write_roi)
-            part = part[region.slices(window.core.start)]
-            if part.size and np.isnan(part.max()):  # NaN if any of them is
-                raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
-            yield region, part
+            for start, whole in self._inferred(block, window):
+                stop = to_zyx(a + n for a, n in zip(start, whole.shape, strict=True))
+                region = Roi(start, stop).intersection(block.write_roi)
+                part = whole[region.slices(start)]
+                if part.size and np.isnan(part.max()):  # NaN if any of them is
+                    raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
+                yield region, part
 
-    def _fill(self, block: BlockInput, window: Roi) -> None:
-        """Normalise what is known of a window; the rest is background."""
-        known = window.intersection(block.read_roi)
-        inner = known.slices(window.start)
-        _clear_around(self._window, inner)
+    def _inferred(
+        self, block: BlockInput, window: Window
+    ) -> Iterator[tuple[Zyx, npt.NDArray[Any]]]:
+        """Yield parts of a window's core, each with its first voxel in the volume."""
+        backend, start = self.backend, window.core.start
+        if not isinstance(backend, SlabBackend):
+            self._fill(block, window.whole, self._window)
+            yield start, backend.infer(self._window, window.inside)
+            return
+        whole = window.whole
+        for slab in backend.slabs(window.inside):
+            z = whole.start[0] + slab.start
+            planes = Roi((z, *whole.start[1:]), (z + len(slab.tile), *whole.stop[1:]))
+            self._fill(block, planes, slab.tile)
+            slab.compute()
+            if slab.result.size:
+                first = zip(start, slab.result_start, strict=True)
+                yield to_zyx(a + b for a, b in first), slab.result
+
+    def _fill(self, block: BlockInput, box: Roi, to: npt.NDArray[Any]) -> None:
+        """Normalise what is known of a box; the rest is background."""
+        known = box.intersection(block.read_roi)
+        inner = known.slices(box.start)
+        _clear_around(to, inner)
         voxels = block.voxels[known.slices(block.read_roi.start)]
-        normalize(voxels, self.affine, self._window[inner], known.start)
+        normalize(voxels, self.affine, to[inner], known.start)
 
 
 def _no_number(count: int, region: Roi) -> WeightsError:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import to_zyx
 from blockseg.networks.receptive_field import REACH, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy as np
     import numpy.typing as npt
 
@@ -63,6 +66,44 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release the device; the backend cannot be used any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """Some planes of a window, for whoever fills them."""
+
+    start: int
+    """First of them, in planes of the window."""
+
+    tile: npt.NDArray[Any]
+    """Memory for them, ``(z, y, x)``; y and x are the window's."""
+
+    compute: Callable[[], None]
+    """To be called once ``tile`` is filled."""
+
+    result_start: Zyx
+    """First voxel of ``result``, in voxels of the core."""
+
+    result: npt.NDArray[Any]
+    """Probability that is completed, ``(z, y, x)``; there may be none. Valid until the
+    next slab is computed."""
+
+
+@runtime_checkable
+class SlabBackend(Backend, Protocol):
+    """A backend that never needs a whole window at a time."""
+
+    def slabs(self, inside: AxisMasks | None) -> Iterator[Slab]:
+        """Yield the slabs of one window, in order; each is to be computed before the next.
+
+        What of the core no result covers lies beyond the volume.
+
+        Parameters
+        ----------
+        inside
+            As for :meth:`infer`.
+        """
         ...
 
 

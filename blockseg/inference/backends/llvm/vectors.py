@@ -1,0 +1,87 @@
+"""Vector registers of the CPU, and how many channels of a layer fill them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blockseg.inference.backends.llvm.compiler import library
+
+_MOST_CHANNELS = 8
+_MOST_VECTORS = 3
+
+_BUSY = {32: 20, 16: 10}
+"""Sums at a time, by the number of registers, that keep a CPU's multipliers busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Registers to write kernels for."""
+
+    lanes: int
+    """Float32 numbers in one."""
+
+    registers: int
+    """How many there are."""
+
+    cpu: str = ""
+    """Name of the CPU as LLVM spells it; this one's if empty."""
+
+    features: str | None = None
+    """Its features; this one's if None."""
+
+
+AVX512 = Vectors(16, 32)
+AVX = Vectors(8, 16)
+SHORT = Vectors(4, 16)
+"""Of SSE, and of Arm's NEON, which has more registers."""
+
+
+def host_vectors() -> Vectors:
+    """Return the registers of this CPU."""
+    features = library().get_host_cpu_features()
+    if features.get("avx512f"):
+        return AVX512
+    return AVX if features.get("avx") else SHORT
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """How a layer's sums are laid into registers."""
+
+    channels: int
+    """Channels at a time."""
+
+    vectors: int
+    """Vectors along x at a time."""
+
+    blocks: int
+    """Times that ``channels`` go into the layer's, rounded up."""
+
+
+def convolution_blocking(channels: int, vectors: Vectors) -> Blocking:
+    """Return the blocking of a convolution with this number of output channels.
+
+    One register holds a weight, and one each vector of inputs.
+    """
+
+    def value(found: Blocking) -> float:
+        sums = found.channels * found.vectors
+        used = channels / (found.channels * found.blocks)
+        return used * min(1, sums / _BUSY[vectors.registers]) + sums * 1e-6
+
+    return max(
+        (
+            Blocking(n, v, -(-channels // n))
+            for n in range(1, min(channels, _MOST_CHANNELS) + 1)
+            for v in range(1, _MOST_VECTORS + 1)
+            if n * v + v + 1 <= vectors.registers
+        ),
+        key=value,
+    )
+
+
+def transposed_blocking(channels: int, vectors: Vectors) -> Blocking:
+    """Return the blocking of a transposed convolution: two sums a channel."""
+    most = min(channels, _MOST_CHANNELS, (vectors.registers - 3) // 2)
+    blocks = -(-channels // most)
+    return Blocking(-(-channels // blocks), 1, blocks)
