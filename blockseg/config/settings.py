@@ -31,6 +31,11 @@ BackendName: TypeAlias = Literal[
 ]
 """Backends that a user may name; their rows are in the table of backends."""
 
+PrecisionName: TypeAlias = Literal[
+    "auto", "fast", "bfloat16", "float16", "float32", "float64"
+]
+"""Precisions that a user may name."""
+
 
 _OF_SOURCES = ("info", "metrics", "convert", "propose-annotations")
 _OF_IMAGES = (*_OF_SOURCES, "train")
@@ -178,13 +183,14 @@ class RunSettings:
     )
     """Engine that runs the network."""
 
-    precision: Literal["auto", "float16", "float32", "float64"] = option(
+    precision: PrecisionName = option(
         "auto",
-        parse_choice("auto", "float16", "float32", "float64"),
-        "auto, float16, float32 or float64.",
+        parse_choice(*get_args(PrecisionName)),
+        "auto, fast, bfloat16, float16, float32 or float64.",
         metavar="NAME",
     )
-    """Precision of the arithmetic: float16 on a GPU and float32 on the CPU if not given."""
+    """Precision of the arithmetic: float16 on a GPU and float32 on the CPU if not given.
+    ``fast`` may also choose bfloat16, on CPUs that have AMX; see ``docs/precision.md``."""
 
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto",

@@ -14,7 +14,21 @@ if TYPE_CHECKING:
 
 Format: TypeAlias = Literal["zarr2", "zarr3", "n5", "tiff", "memory"]
 
-Precision: TypeAlias = Literal["float16", "float32", "float64"]
+Precision: TypeAlias = Literal["bfloat16", "float16", "float32", "float64"]
+"""Precision of an engine's arithmetic."""
+
+
+def array_type(precision: str) -> str:
+    """Return the type of the arrays that a backend takes and gives on the CPU.
+
+    An engine that computes in bfloat16 rounds by itself: NumPy knows no such numbers.
+
+    Parameters
+    ----------
+    precision
+        Of the arithmetic.
+    """
+    return "float32" if precision == "bfloat16" else precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +174,8 @@ class BackendSpec:
     """Voxels along (z, y, x) that one call of the engine writes; one shape a run."""
 
     precision: Precision = "float32"
-    """Precision of the arithmetic; float64 only on torch, float16 only on a device."""
+    """Precision of the arithmetic: float64 only on torch, float16 only on a device,
+    bfloat16 only on a CPU."""
 
     threads: int = 1
     """Threads of one inference."""

@@ -43,13 +43,19 @@ class Tolerance:
     """Share of the voxels whose foreground differs; must stay below. Up to three
     flips are never held against an engine: in a small sample each weighs too much."""
 
+    of_foreground: float = 0.0
+    """Share of the foreground that may differ, where that is more."""
+
 
 TOLERANCES: Mapping[str, Tolerance] = {
     "float16": Tolerance(0.01),
     "float32": Tolerance(0.001),
     "float64": Tolerance(0.001),
+    "bfloat16": Tolerance(0.25, 1e-4, 0.005),
 }
-"""By precision. Half precision has 11 bits, of logits up to about 16."""
+"""By precision. Half precision has 11 bits, of logits up to about 16; bfloat16 has 8,
+which move what was doubtful: there masks are judged, and probabilities only so far that
+an engine that is wrong is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +71,45 @@ class Agreement:
     flips: int = 0
     """Voxels that are foreground in one of the two only."""
 
+    foreground: int = 0
+    """Voxels that are foreground by the reference."""
+
     def __add__(self, other: Agreement) -> Agreement:
         """Return that of both parts together."""
         return Agreement(
             self.voxels + other.voxels,
             max(self.difference, other.difference),
             self.flips + other.flips,
+            self.foreground + other.foreground,
         )
 
-    def problem(self, allowed: Tolerance) -> str:
-        """Return why that is too much, in one line; empty if it is not."""
+    def problem(self, allowed: Tolerance, reference: str = "torch float32") -> str:
+        """Return why that is too much, in one line; empty if it is not.
+
+        Parameters
+        ----------
+        allowed
+            Difference that an engine of its precision may have.
+        reference
+            Name of what it was compared with.
+        """
         if not self.difference <= allowed.difference:
             return (
-                f"probabilities differ from torch float32 by up to {self.difference:.2g} "
+                f"probabilities differ from {reference} by up to {self.difference:.2g} "
                 f"on {self.voxels:,} sampled voxels, more than {allowed.difference:g}"
             )
-        if self.flips > _FEW_FLIPS and self.flips >= allowed.flips * self.voxels:
+        of_voxels = allowed.flips * self.voxels
+        of_foreground = allowed.of_foreground * self.foreground
+        if self.flips > _FEW_FLIPS and self.flips >= max(of_voxels, of_foreground):
+            also = ""
+            if allowed.of_foreground:
+                also = (
+                    f" and {allowed.of_foreground:.1%} or more of the {self.foreground:,} "
+                    "in the foreground"
+                )
             return (
-                f"the foreground differs from torch float32 in {self.flips:,} of "
-                f"{self.voxels:,} sampled voxels, {allowed.flips:g} of them or more"
+                f"the foreground differs from {reference} in {self.flips:,} of "
+                f"{self.voxels:,} sampled voxels, {allowed.flips:g} of them or more{also}"
             )
         return ""
 
@@ -104,8 +130,10 @@ def agreement(
     """
     exact = expected * np.float32(255)
     off = float(np.abs(found - exact).max(initial=0)) - 0.5
-    flipped = (found >= threshold) != (np.rint(exact) >= threshold)
-    return Agreement(found.size, max(off, 0.0) / 255, int(np.count_nonzero(flipped)))
+    foreground = np.rint(exact) >= threshold
+    flipped = int(np.count_nonzero((found >= threshold) != foreground))
+    count = int(np.count_nonzero(foreground))
+    return Agreement(found.size, max(off, 0.0) / 255, flipped, count)
 
 
 def compared(

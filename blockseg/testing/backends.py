@@ -22,7 +22,7 @@ ROW = BackendRow(
     "fake",
     windows="blockseg.testing.backends:made",
     on_device="blockseg.testing.devices:made",
-    precisions=("float16", "float32", "float64"),
+    precisions=("bfloat16", "float16", "float32", "float64"),
     memory="blockseg.testing.backends:window_memory",
     reference=False,
 )

@@ -14,6 +14,7 @@ from blockseg.blockwise.planning.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.core.specs import array_type
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.window_memory import host_bytes, window_memory
@@ -196,7 +197,7 @@ def _layout(
         here = replace(here, gpus=len(devices.cuda_devices()))
         engine = host_bytes(tiling.window, dtype.itemsize, inputs.info)
     else:
-        itemsize = np.dtype(precision).itemsize
+        itemsize = np.dtype(array_type(precision)).itemsize
         shape = inputs.source.volume.shape
         engine = window_memory(tiling.window, backend, itemsize, inputs.info, shape)
     grown = 2 * inputs.halo + inputs.field.alignment

@@ -16,6 +16,7 @@ from blockseg.core.errors import ConfigError
 from blockseg.core.specs import Affine
 from blockseg.inference.backends.protocol import check_core
 from blockseg.networks.receptive_field import ALIGNMENT
+from blockseg.networks.weights_info import load_info
 
 if TYPE_CHECKING:
     from blockseg.core.specs import AffineField, BackendSpec, Precision
@@ -45,7 +46,14 @@ class BackendRow:
     """Precisions in which it takes grey levels on a device; windows in others."""
 
     precisions: tuple[Precision, ...] = ("float16", "float32")
-    """Precisions of its arithmetic; float16 on devices only."""
+    """Precisions of its arithmetic; float16 on devices only, bfloat16 on CPUs only."""
+
+    architectures: tuple[str, ...] = ()
+    """Networks that it runs; empty for all."""
+
+    tiles_gain: float = 1.0
+    """Speed in bfloat16 over that in float32 on a CPU with AMX, as
+    ``docs/precision.md`` has it."""
 
     library: str = ""
     """Module that must be installed."""
@@ -76,6 +84,11 @@ class BackendRow:
         """Whether its library is there."""
         return not self.library or find_spec(self.library) is not None
 
+    def serves(self, architecture: str) -> bool:
+        """Return whether it runs a network; an empty name stands for any."""
+        known = self.architectures
+        return not known or not architecture or architecture in known
+
 
 _ROWS = (
     BackendRow("tensorrt", on_device=f"{_HERE}.tensorrt.backend:TensorRtBackend"),
@@ -87,7 +100,7 @@ _ROWS = (
     BackendRow(
         "openvino",
         windows=f"{_HERE}.openvino.backend:OpenVinoBackend",
-        precisions=("float32",),
+        precisions=("float32", "bfloat16"),
         library="openvino",
         title="OpenVINO",
         extra="cpu",
@@ -147,23 +160,59 @@ def loaded(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def available_backends() -> tuple[str, ...]:
-    """Return the backends of the CPU that can be built here, the preferred one first."""
+def available_backends(
+    architecture: str = "", precision: Precision = "float32"
+) -> tuple[str, ...]:
+    """Return the backends of the CPU that can be built here, the preferred one first.
+
+    Parameters
+    ----------
+    architecture
+        Network that they must run; any if empty.
+    precision
+        Precision that they must compute in.
+    """
     return tuple(
         row.name
         for row in (*_ROWS, loaded(_FAKE))
-        if "cpu" in row.devices and row.installed
+        if "cpu" in row.devices
+        and row.installed
+        and row.serves(architecture)
+        and precision in row.precisions
     )
 
 
-def default_backend(device: str = "cpu") -> str:
-    """Return the backend to use on ``device``: the fastest that is installed on CPUs."""
-    return REFERENCE[0] if device != "cpu" else available_backends()[0]
+def default_backend(device: str = "cpu", architecture: str = "") -> str:
+    """Return the backend to use on ``device``: the fastest that is installed on CPUs.
+
+    Parameters
+    ----------
+    device
+        ``cpu`` or ``cuda``.
+    architecture
+        Network that it must run; any if empty.
+    """
+    return REFERENCE[0] if device != "cpu" else available_backends(architecture)[0]
 
 
-def missing_backends() -> tuple[BackendRow, ...]:
-    """Return the backends of the CPU whose library is not installed."""
-    return tuple(row for row in _ROWS if "cpu" in row.devices and not row.installed)
+def missing_backends(
+    architecture: str = "", precision: Precision = "float32"
+) -> tuple[BackendRow, ...]:
+    """Return the backends of the CPU whose library is not installed.
+
+    Parameters
+    ----------
+    architecture, precision
+        As for :func:`available_backends`.
+    """
+    return tuple(
+        row
+        for row in _ROWS
+        if "cpu" in row.devices
+        and not row.installed
+        and row.serves(architecture)
+        and precision in row.precisions
+    )
 
 
 def make_backend(spec: BackendSpec) -> Backend:
@@ -216,12 +265,45 @@ def make_byte_backend(spec: BackendSpec, affine: Affine | AffineField) -> ByteBa
     return made
 
 
+def check_network(row: BackendRow, architecture: str) -> None:
+    """Raise ConfigError unless a backend runs a network."""
+    if not row.serves(architecture):
+        message = (
+            f"backend {row.name} runs {', '.join(row.architectures)} only, not "
+            f"{architecture}; leave --backend out"
+        )
+        raise ConfigError(message)
+
+
+def check_bfloat16(row: BackendRow, device: str) -> None:
+    """Raise ConfigError unless a backend computes in bfloat16 on a device."""
+    if device != "cpu":
+        message = (
+            "--precision bfloat16 is for CPUs; on a GPU leave it out to compute in "
+            "float16, or choose --device cpu"
+        )
+        raise ConfigError(message)
+    if "bfloat16" not in row.precisions:
+        able = [other for other in _ROWS if "bfloat16" in other.precisions]
+        names = " or ".join(other.name for other in able)
+        extras = " or ".join(f"pip install 'blockseg[{one.extra}]'" for one in able)
+        message = (
+            f"--precision bfloat16 needs backend {names}, not {row.name}; leave "
+            f"--backend out, and install one if there is none: {extras}"
+        )
+        raise ConfigError(message)
+
+
 def _checked(spec: BackendSpec) -> BackendRow:
     row = backend_row(spec.name)
     check_core(spec.core, ALIGNMENT)  # no network needs less
     if spec.precision == "float64" and "float64" not in row.precisions:
         message = f"precision float64 needs backend torch; {spec.name} has no such"
         raise ConfigError(message)
+    if spec.precision == "bfloat16":
+        check_bfloat16(row, spec.device)
+    if row.architectures and spec.weights:
+        check_network(row, load_info(spec.weights).architecture)
     if spec.device == "cpu" and (
         spec.precision == "float16" or "cpu" not in row.devices
     ):

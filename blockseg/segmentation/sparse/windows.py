@@ -11,6 +11,7 @@ import numpy as np
 
 from blockseg.core.cubes import TILE
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.specs import array_type
 from blockseg.inference.cover import cover
 from blockseg.inference.window_memory import window_memory
 
@@ -65,7 +66,7 @@ def cheapest_window(
     left = [group.tiles > least for group in survey.groups]
     occupied = [tiles for tiles in left if tiles.any()]
     every = -(-len(occupied) // _COUNTED)
-    itemsize = np.dtype(decisions.precision).itemsize
+    itemsize = np.dtype(array_type(decisions.precision)).itemsize
 
     def work(window: Zyx) -> float:
         return math.prod(n + 2 * margin for n in window) + _CALL

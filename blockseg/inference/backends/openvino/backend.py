@@ -16,6 +16,7 @@ from blockseg.inference.backends.openvino.sdasn import sdasn_graph
 from blockseg.inference.backends.openvino.vector_width import fitting_vectors
 from blockseg.inference.backends.protocol import check_core, window_shape
 from blockseg.inference.boundary_padding import BoundaryPadding, boundary_padding
+from blockseg.networks.bfloat16 import rounded_arrays
 from blockseg.networks.receptive_field import FIELDS
 from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
 from blockseg.networks.weights_info import load_info
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 _GRAPHS = 3
 """Number that is kept: a row of windows has those at its start, end and between. Also
 one that does not run holds some memory, of the size of its window."""
+
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+"""By precision. In bfloat16 weights and maps are rounded; what goes in and comes out is
+float32."""
 
 
 class OpenVinoBackend:
@@ -70,7 +76,7 @@ class OpenVinoBackend:
         self._pads_boundary = name == "sdasn"
         self._graph = self._source(spec, network)
         self._settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": _HINTS[spec.precision],
             "INFERENCE_NUM_THREADS": spec.threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
@@ -169,6 +175,8 @@ class OpenVinoBackend:
         if self._pads_boundary:
             found = load_arrays(spec.weights) if network is None else _arrays(network)
             arrays = folded_arrays(found)
+            if spec.precision == "bfloat16":
+                arrays = rounded_arrays(arrays)
             whole = window_shape(core, reach)
 
             def written(padding: BoundaryPadding | None) -> Any:
@@ -183,7 +191,13 @@ class OpenVinoBackend:
         own = load_weights(spec.weights)[0] if network is None else network
 
         def traced(padding: BoundaryPadding | None) -> Any:
-            return traced_graph(self._openvino, own, core, edge=padding is None)
+            return traced_graph(
+                self._openvino,
+                own,
+                core,
+                edge=padding is None,
+                bfloat16=spec.precision == "bfloat16",
+            )
 
         return traced
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from blockseg.inference.backends.protocol import window_shape
+from blockseg.networks.bfloat16 import rounded_weights
 from blockseg.networks.folding import folded
 from blockseg.networks.receptive_field import FIELDS
 
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
     from blockseg.networks.base import Network
 
 
-def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> Any:
+def traced_graph(
+    openvino: Any,
+    network: Network,
+    core: Zyx,
+    *,
+    edge: bool,
+    bfloat16: bool = False,
+) -> Any:
     """Return the cropped form of a network, behind it the sigmoid.
 
     Parameters
@@ -31,9 +40,13 @@ def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> A
     edge
         For windows that reach beyond the volume: three more inputs, ``(1, n)`` along
         z, y, x: 1 inside the volume, 0 beyond.
+    bfloat16
+        Rounds the weights to numbers that bfloat16 holds.
     """
     field = FIELDS[network.architecture]
     model = folded(network.float())
+    if bfloat16:
+        model = _rounded(model)
     # Traced on the smallest window there is, then set to the shape of this run.
     step, inputs = field.alignment, 4 if edge else 1
     smallest = _shapes((step, step, step), field.reach)[:inputs]
@@ -46,6 +59,19 @@ def traced_graph(openvino: Any, network: Network, core: Zyx, *, edge: bool) -> A
             _Probability(model), example, check_trace=False
         )
         return openvino.convert_model(traced, example_input=example, input=shapes)
+
+
+def _rounded(network: Network) -> Network:
+    """Return a copy whose kernels are made of numbers that bfloat16 holds."""
+    copy = deepcopy(network)
+    for layer in copy.modules():
+        if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
+            transposed = isinstance(layer, nn.ConvTranspose3d)
+            found = rounded_weights(
+                layer.weight.detach().numpy(), transposed=transposed
+            )
+            layer.weight.data = torch.from_numpy(found)
+    return copy
 
 
 def _shapes(core: Zyx, reach: int) -> list[tuple[int, ...]]:
