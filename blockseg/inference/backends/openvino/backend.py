@@ -12,6 +12,7 @@ import numpy as np
 
 from blockseg.core.errors import BackendError, MissingExtraError
 from blockseg.core.text import first_line
+from blockseg.inference.backends.openvino.float32_layers import in_float32
 from blockseg.inference.backends.openvino.sdasn import sdasn_graph
 from blockseg.inference.backends.openvino.vector_width import fitting_vectors
 from blockseg.inference.backends.protocol import check_core, window_shape
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from blockseg.core.specs import BackendSpec
     from blockseg.inference.backends.protocol import AxisMasks
     from blockseg.networks.base import Network
+
+_FLOAT32 = ("x00.0", "head")
+"""Layers of SDASN that stay in float32 under bfloat16: the first, of one channel, of
+which tiles are nearly empty, so that it is slower in bfloat16, and the heads, which are
+cheap. Half of what rounding does to masks comes from these."""
 
 _GRAPHS = 3
 """Number that is kept: a row of windows has those at its start, end and between. Also
@@ -181,7 +187,10 @@ class OpenVinoBackend:
 
             def written(padding: BoundaryPadding | None) -> Any:
                 shape = padding.roi.shape if padding else whole
-                return sdasn_graph(self._openvino, arrays, shape, reach, padding)
+                graph = sdasn_graph(self._openvino, arrays, shape, reach, padding)
+                if spec.precision == "bfloat16":
+                    graph = in_float32(self._openvino, _core(), graph, _FLOAT32)
+                return graph
 
             return written
         # With torch, which a process that runs SDASN can do without.
