@@ -70,14 +70,14 @@ def decide(
     _check_window(settings.window, inputs.field.alignment)
     if device == "cpu":
         return _decided(inputs, device, LARGEST_WINDOW)
-    precision = _precision(settings, device)
+    precision, network = _precision(settings, device), inputs.info.architecture
     on_event(Message(_TRYING))
     with evaluators or evaluators_for(inputs) as tried:
         free = min((found.free for found in tried.devices()), default=0)
         largest = _LARGEST_WINDOW_CUDA
         if free:
             largest = largest_edge(
-                free, _backend(settings, device)[0], precision, inputs.info
+                free, _backend(settings, device, network)[0], precision, inputs.info
             )
         planned = _decided(inputs, device, largest)
         found, chosen = choose_engine(inputs, planned, tried)
@@ -109,7 +109,7 @@ def _on_cpu(inputs: Inputs, trial: EngineTrials) -> Decisions:
 
 def _decided(inputs: Inputs, device: str, largest: int) -> Decisions:
     settings = inputs.settings
-    backend, note = _backend(settings, device)
+    backend, note = _backend(settings, device, inputs.info.architecture)
     precision = _precision(settings, device)
     tiling, fit = tiling_for(inputs, backend, device, precision, largest)
     normal = normalization(inputs)
@@ -159,17 +159,17 @@ def _device(settings: RunSettings) -> str:
     return "cpu"
 
 
-def _backend(settings: RunSettings, device: str) -> tuple[str, str]:
+def _backend(settings: RunSettings, device: str, network: str) -> tuple[str, str]:
     backend: str = settings.backend
     note = ""
     if backend == "auto":
         exact = settings.precision == "float64"
-        backend = REFERENCE[0] if exact else default_backend(device)
+        backend = REFERENCE[0] if exact else default_backend(device, network)
         if backend == REFERENCE[0] and device == "cpu" and not exact:
             note = "; ".join(
                 f"{row.title} is not installed, so {backend} runs the network, more "
                 f"slowly; pip install 'blockseg[{row.extra}]'"
-                for row in missing_backends()
+                for row in missing_backends(network)
             )
     if device == "cpu" and "cpu" not in backend_row(backend).devices:
         message = (

@@ -21,6 +21,15 @@ _OPENVINO_OTHERS = (700 * 2**20, 480)
 """Bytes in all, and bytes a float32 voxel of the window, of the networks other than SDASN
 at width 32. OpenVINO's graph is made from a small window."""
 
+_LLVM_PLANES = 60
+"""Planes at full resolution of SDASN's width that its maps amount to while a window streams."""
+
+_LLVM_SLABS = 66
+"""Planes of a window and of its result that are there at a time."""
+
+_LLVM_FIXED = 40 * 2**20
+"""LLVM itself, kernels, and the rows of numbers that they work through."""
+
 _TORCH_OTHERS = (100 * 2**20, 480)
 _TORCH = (-40 * 2**20, 100)
 """The same for SDASN of width 8 on torch."""
@@ -62,6 +71,21 @@ def openvino_window(
         return linear(core, itemsize, info, fixed, _scaled(per_voxel, info))
     width = field.width if info is None else info.width
     return _SDASN_FIXED + int(_SDASN_SPARE * _sdasn_maps(core, volume, field, width))
+
+
+def llvm_window(
+    core: Zyx, itemsize: int, info: WeightsInfo | None, volume: Zyx | None
+) -> int:
+    """Return the bytes of a window on kernels of our own, which hold a few of its planes."""
+    del itemsize
+    field = _field(info)
+    width = field.width if info is None else info.width
+    _, *plane = (
+        n if volume is not None and n >= volume[axis] else n + 2 * field.reach
+        for axis, n in enumerate(core)
+    )
+    whole, planes = math.prod(plane), min(core[0] + 2 * field.reach, _LLVM_PLANES)
+    return _LLVM_FIXED + whole * (4 * width * planes + 4 * _LLVM_SLABS)
 
 
 def torch_window(

@@ -98,6 +98,16 @@ _ROWS = (
         device_memory=f"{_HERE}.memory:fused_maps",
     ),
     BackendRow(
+        "llvm",
+        windows=f"{_HERE}.llvm.backend:LlvmBackend",
+        precisions=("float32", "bfloat16"),
+        architectures=("sdasn",),
+        library="llvmlite",
+        title="llvmlite",
+        extra="cpu",
+        memory=f"{_HERE}.memory:llvm_window",
+    ),
+    BackendRow(
         "openvino",
         windows=f"{_HERE}.openvino.backend:OpenVinoBackend",
         precisions=("float32", "bfloat16"),

@@ -214,7 +214,7 @@ def test_threads_that_share_an_engine_do_not_disturb_each_other():
         assert abs(result - fake_oracle(volume)).max() < 1e-6
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.parametrize("name", ["torch", "openvino", "llvm"])
 def test_windows_of_one_shape_agree_bit_for_bit_wherever_they_start(weights_file, name):
     if name not in available_backends():
         pytest.skip(f"{name} is not installed")

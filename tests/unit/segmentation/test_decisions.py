@@ -87,13 +87,13 @@ def test_all_workers_have_as_many_blocks(cores, tmp_path, a_machine_of):
 
 def test_less_memory_makes_smaller_windows_not_fewer_workers(tmp_path, a_machine_of):
     windows = []
-    for gib in (4, 6, 24):
+    for gib in (2, 3, 24):
         a_machine_of(2, gib)
         inputs = inputs_of((512, 1024, 1024), tmp_path)
         chosen = decide(inputs)
         assert plan_resources(inputs, chosen).workers == 2
         windows.append(math.prod(chosen.window))
-    assert windows[0] < windows[1] < windows[2]
+    assert windows[0] < windows[1] <= windows[2]
 
 
 def test_a_machine_too_small_for_any_window_is_refused(tmp_path, a_machine_of):

@@ -178,12 +178,12 @@ def _interleaved(f: Function, rows: Sequence[Value]) -> list[Value]:
         half = len(values) // 2
         places = [n // 2 + n % 2 * length for n in range(2 * length)]
         values = [
-            f.shuffle("i16", length, values[n], values[n + half], places)
+            f.shuffle("i16", length, values[n :: half], places)
             for n in range(half)
         ]
         length *= 2
     return [
-        f.shuffle("i16", length, *values * 2, range(n, n + _SHORTS))
+        f.shuffle("i16", length, values * 2, range(n, n + _SHORTS))
         for n in range(0, length, _SHORTS)
     ]
 
@@ -216,7 +216,7 @@ def pooling(name: str, channels: int) -> str:
                 for n in range(_SHORTS)
             ],
         ]
-        even, odd = (f.shuffle("i16", _SHORTS, *halves, one) for one in pairs)
+        even, odd = (f.shuffle("i16", _SHORTS, halves, one) for one in pairs)
         result = _ordered(f, _larger(f, even, odd))
         to = f.add(f.mul(y.index, f["out_y"]), f.mul(x.index, BF16))
         mask = f.first_lanes(f.sub(f["nx"], x.index), _SHORTS)

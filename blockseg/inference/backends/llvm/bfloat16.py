@@ -28,6 +28,7 @@ from blockseg.inference.backends.llvm.float32 import (
 from blockseg.inference.backends.llvm.layers import LAYERS
 from blockseg.inference.backends.llvm.program import Call, Plane, Shape
 from blockseg.inference.backends.llvm.vectors import AVX512
+from blockseg.networks.bfloat16 import rounded_arrays
 from blockseg.networks.receptive_field import KERNEL, STRIDE
 
 if TYPE_CHECKING:
@@ -112,9 +113,14 @@ class TiledBfloat16:
             )
             raise BackendError(message)
         ask_for_tiles()
+        arrays = rounded_arrays(arrays) | {
+            name: arrays[name] for name in ("x00.0.weight", "x00.0.bias")
+        }
         self.kernels = _kernels()
         self._eight = _configuration([amx.ROW] * 8)
-        self._three = _configuration([amx.HEAD_VOXELS * planar.F32, amx.ROW, _HEAD_STEP])
+        self._three = _configuration(
+            [amx.HEAD_VOXELS * planar.F32, amx.ROW, _HEAD_STEP]
+        )
         weight, bias = arrays["x00.0.weight"], arrays["x00.0.bias"]
         self._first = (
             kept(_filled(weight, CHANNELS, 1).transpose(1, 2, 3, 4, 0)),

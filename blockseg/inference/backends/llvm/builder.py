@@ -217,10 +217,11 @@ class Function:
         )
 
     def shuffle(
-        self, kind: str, count: int, a: Value, b: Value, places: Iterable[int]
+        self, kind: str, count: int, pair: Sequence[Value], places: Iterable[int]
     ) -> Value:
         """Return numbers of two vectors of ``count``, by their places in the two."""
         vector = f"<{count} x {kind}>"
+        a, b = pair
         numbers = [f"i32 {n}" for n in places]
         order = f"<{len(numbers)} x i32> <{', '.join(numbers)}>"
         return self.emit(f"shufflevector {vector} {a}, {vector} {b}, {order}")

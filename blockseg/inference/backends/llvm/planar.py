@@ -15,7 +15,7 @@ from blockseg.inference.backends.llvm.sigmoid import sigmoid
 from blockseg.networks.receptive_field import KERNEL, SLOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from blockseg.inference.backends.llvm.builder import Value
 
@@ -118,7 +118,7 @@ def transposed(name: str, channels: int, lanes: int) -> str:
                     lanes * (n % 2) + n // 2
                     for n in range(half * lanes, (half + 1) * lanes)
                 ]
-                value = f.shuffle("float", lanes, *pair, places)
+                value = f.shuffle("float", lanes, pair, places)
                 there = f.at(row, half * lanes * F32)
                 f.store_masked("float", lanes, value, there, mask)
     return f.text()
@@ -142,7 +142,7 @@ def pooling(name: str, lanes: int) -> str:
                     best = f.largest(best, voxels) if best else voxels
             halves.append(best)
         even, odd = (
-            f.shuffle("float", lanes, *halves, range(start, 2 * lanes, 2))
+            f.shuffle("float", lanes, halves, range(start, 2 * lanes, 2))
             for start in (0, 1)
         )
         to = f.add(f.mul(c.index, f["out_c"]), f.mul(y.index, f["out_y"]))
@@ -161,7 +161,7 @@ def heads(name: str, lanes: int) -> str:
         at = f.mul(x.index, F32)
         with f.loop(f["ni"], carried=((f.vector, bias),)) as term:
             row = f.mul(y.index, f.table("in_y", term.index))
-            here = f.at(f.pointer(f.table("in", term.index), f.add(row, at)))
+            here = f.at(f.pointer(f.table("in", term.index)), f.add(row, at))
             weight = f.same(f.load("float", f.at(weights, f.mul(term.index, F32))))
             term.after = [f.fma(f.load(f.vector, here), weight, term.carried[0])]
         there = f.at(first, f.add(f.mul(y.index, f["out_y"]), at))
