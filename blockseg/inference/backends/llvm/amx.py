@@ -178,8 +178,7 @@ def _interleaved(f: Function, rows: Sequence[Value]) -> list[Value]:
         half = len(values) // 2
         places = [n // 2 + n % 2 * length for n in range(2 * length)]
         values = [
-            f.shuffle("i16", length, values[n :: half], places)
-            for n in range(half)
+            f.shuffle("i16", length, values[n::half], places) for n in range(half)
         ]
         length *= 2
     return [

@@ -1,0 +1,356 @@
+"""Kernels of our own on the CPU, against torch."""
+
+import hashlib
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from blockseg.core.errors import BackendError, MissingExtraError, WeightsError
+from blockseg.core.specs import BackendSpec
+from blockseg.inference.backends.llvm import amx_permission, compiler, planar
+from blockseg.inference.backends.llvm.backend import LlvmBackend
+from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
+from blockseg.inference.backends.llvm.compiler import ROW, Kernels
+from blockseg.inference.backends.llvm.float32 import PlanarFloat32
+from blockseg.inference.backends.llvm.vectors import (
+    AVX,
+    AVX512,
+    SHORT,
+    Vectors,
+    convolution_blocking,
+    transposed_blocking,
+)
+from blockseg.inference.backends.protocol import AxisMasks, SlabBackend, window_shape
+from blockseg.inference.backends.torch import TorchBackend
+from blockseg.inference.processor import processor
+from blockseg.networks.bfloat16 import nearest, rounded_arrays
+from blockseg.networks.registry import build
+from blockseg.networks.sdasn_arrays import Arrays, folded_arrays
+from blockseg.networks.weights import save_weights
+from blockseg.networks.weights_info import WeightsInfo
+
+pytest.importorskip("llvmlite")
+
+CORE = (8, 12, 16)
+
+needs_amx = pytest.mark.skipif(not processor().tiles, reason="the CPU has no AMX")
+
+
+def window(core=CORE, seed: int = 0) -> NDArray[Any]:
+    shape = window_shape(core)
+    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
+
+
+def ending(core, *ends: tuple[int, int]) -> tuple[NDArray[Any], AxisMasks]:
+    """Return a window of which only start to stop along each axis is in the volume."""
+    tile = window(core, 3)
+    masks = [np.zeros(n, "f4") for n in tile.shape]
+    for axis, (mask, (start, stop)) in enumerate(zip(masks, ends, strict=True)):
+        mask[start : mask.size - stop] = 1
+        tile *= np.expand_dims(mask, tuple({0, 1, 2} - {axis}))
+    return tile, (masks[0], masks[1], masks[2])
+
+
+def arrays_of(network) -> Arrays:
+    state = {k: v.detach().numpy() for k, v in network.state_dict().items()}
+    return folded_arrays(state)
+
+
+@pytest.fixture
+def spec(weights_file):
+    return BackendSpec("llvm", str(weights_file), CORE)
+
+
+def saved(path, network):
+    info = WeightsInfo("w", 1.0, architecture=network.architecture, width=network.width)
+    save_weights(path, network, info)
+
+
+def wide(width: int) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(width)
+        network = build("sdasn", width)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv3d | torch.nn.ConvTranspose3d):
+                torch.nn.init.kaiming_normal_(module.weight, a=0.2)
+    return network.eval()
+
+
+@pytest.mark.parametrize("vectors", [AVX512, AVX, SHORT], ids=["16", "8", "4"])
+@pytest.mark.parametrize("width", [2, 5, 8, 11])
+def test_any_width_and_any_length_of_vectors_agree_with_torch(
+    spec, tmp_path, width, vectors
+):
+    network = wide(width)
+    path = tmp_path / "w.safetensors"
+    saved(path, network)
+    own = replace(spec, weights=str(path))
+    form = PlanarFloat32(arrays_of(network), vectors)
+    tile, masks = ending(CORE, (32, 0), (0, 0), (0, 28))
+    wanted = TorchBackend(own, network).infer(tile, masks)
+    backend = LlvmBackend(own, form)
+    got = backend.infer(tile, masks)
+    backend.close()
+    assert wanted.std() > 0.05
+    assert abs(got - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("core", [(4, 4, 4), (40, 8, 64), (12, 100, 4)])
+def test_windows_of_any_shape_agree_with_torch(spec, network, core):
+    own = replace(spec, core=core)
+    for tile, masks in (
+        (window(core), None),
+        ending(core, (32, 32), (32, 32), (32, 32)),
+    ):
+        wanted = TorchBackend(own, network).infer(tile, masks)
+        got = LlvmBackend(own).infer(tile, masks)
+        assert wanted.std() > 0.05
+        assert abs(got - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_change_no_bit(spec, threads):
+    core = (8, 40, 12)
+    one = LlvmBackend(replace(spec, core=core))
+    several = LlvmBackend(replace(spec, core=core, threads=threads))
+    for tile, masks in ((window(core), None), ending(core, (8, 0), (32, 4), (0, 40))):
+        assert np.array_equal(one.infer(tile, masks), several.infer(tile, masks))
+    several.close()
+
+
+def test_slabs_are_a_window_plane_by_plane(spec):
+    core = (40, 8, 8)
+    backend = LlvmBackend(replace(spec, core=core))
+    assert isinstance(backend, SlabBackend)
+    tile, masks = ending(core, (32, 0), (0, 32), (0, 36))
+    whole = backend.infer(tile, masks).copy()
+    seen, found = np.zeros(tile.shape[0], int), np.full(core, np.nan, np.float32)
+    for slab in backend.slabs(masks):
+        assert len(slab.tile) <= 32
+        rows = slice(slab.start, slab.start + len(slab.tile))
+        slab.tile[...] = tile[rows]
+        seen[rows] += 1
+        slab.compute()
+        z, y, x = slab.result_start
+        d, h, w = slab.result.shape
+        assert np.isnan(found[z : z + d, y : y + h, x : x + w]).all()
+        found[z : z + d, y : y + h, x : x + w] = slab.result
+    assert seen.max() == 1
+    assert not seen[:32].any()  # beyond the volume
+    assert np.array_equal(found[:, :, :4], whole[:, :, :4])
+    assert np.isnan(found[:, :, 4:]).all()
+    backend.close()
+
+
+def test_a_window_beyond_the_volume_is_zero(spec):
+    tile, masks = ending(CORE, (0, 0), (0, 44), (0, 0))
+    backend = LlvmBackend(spec)
+    assert list(backend.slabs(masks)) == []
+    assert not backend.infer(tile, masks).any()
+
+
+def test_weights_that_are_no_numbers_give_no_number(spec, network):
+    arrays = dict(arrays_of(network))
+    arrays["x10.1.weight"] = np.full_like(arrays["x10.1.weight"], np.nan)
+    got = LlvmBackend(spec, PlanarFloat32(arrays)).infer(window(), None)
+    assert np.isnan(got).all()
+
+
+def test_weights_of_another_network_are_refused(spec, tmp_path):
+    path = tmp_path / "w.safetensors"
+    saved(path, build("voxresnet", 4))
+    with pytest.raises(WeightsError, match="not of sdasn"):
+        LlvmBackend(replace(spec, weights=str(path)))
+
+
+# bfloat16.
+
+
+def rounded_forward(arrays: Arrays, tile: NDArray[Any]) -> NDArray[Any]:
+    """Return what maps and weights rounded to bfloat16 give; sums are float32."""
+
+    def kernel(name):
+        return torch.from_numpy(arrays[f"{name}.weight"].astype(np.float32))
+
+    def active(x, name):
+        bias = torch.from_numpy(arrays[f"{name}.bias"]).reshape(1, -1, 1, 1, 1)
+        y = functional.leaky_relu(x + bias, 0.2)
+        return torch.from_numpy(nearest(y.numpy()))
+
+    def conv(x, name):
+        return active(functional.conv3d(x, kernel(name), padding=1), name)
+
+    def up(x, name):
+        y = functional.conv_transpose3d(
+            x, kernel(name), stride=2, padding=1, output_padding=1
+        )
+        return active(y, name)
+
+    def node(x, name):
+        place = 0
+        while f"{name}.{place}.weight" in arrays:
+            x = conv(x, f"{name}.{place}")
+            place += 1
+        return x
+
+    x00 = node(torch.from_numpy(tile)[None, None], "x00")
+    x10 = node(functional.max_pool3d(x00, 2), "x10")
+    x20 = node(functional.max_pool3d(x10, 2), "x20")
+    x11 = node(torch.cat([x10, up(x20, "up11")], 1), "x11")
+    up01 = up(x10, "up01")
+    x02 = node(torch.cat([x00, up01, up(x11, "up02")], 1), "x02")
+    logits = sum(
+        functional.conv3d(x, kernel(name), torch.from_numpy(arrays[f"{name}.bias"]))
+        for x, name in (
+            (x00, "head00"),
+            (torch.cat([x00, up01], 1), "head01"),
+            (x02, "head02"),
+        )
+    )
+    return logits.sigmoid()[0, 0].numpy()
+
+
+@needs_amx
+@pytest.mark.parametrize("width", [4, 8])
+def test_bfloat16_rounds_maps_and_weights_and_nothing_else(tmp_path, width):
+    network = wide(width)
+    path = tmp_path / "w.safetensors"
+    saved(path, network)
+    core = (16, 36, 40)
+    arrays = arrays_of(network)
+    first = {name: arrays[name] for name in ("x00.0.weight", "x00.0.bias")}
+    # The volume ends on all sides, where the network pads.
+    tile, masks = ending(core, (32, 32), (32, 32), (32, 32))
+    inside = tuple(slice(32, -32) for _ in core)
+    wanted = rounded_forward(rounded_arrays(arrays) | first, tile[inside].copy())
+    own = BackendSpec("llvm", str(path), core, "bfloat16")
+    got = LlvmBackend(own).infer(tile, masks)
+    exact = TorchBackend(replace(own, precision="float32"), network).infer(tile, masks)
+    assert wanted.std() > 0.05
+    # A sum that lies nearly halfway between two bfloat16 goes either way, and what
+    # comes of it goes on from layer to layer.
+    assert abs(got - wanted).mean() < 0.7 * abs(got - exact).mean()
+    assert abs(got - exact).max() < 0.1
+
+
+@needs_amx
+@pytest.mark.parametrize("core", [(4, 4, 4), (8, 12, 100), (40, 4, 8)])
+def test_bfloat16_windows_of_any_shape_agree_with_float32(spec, core):
+    own = replace(spec, core=core)
+    half = LlvmBackend(replace(own, precision="bfloat16", threads=2))
+    for tile, masks in (
+        (window(core), None),
+        ending(core, (32, 32), (32, 32), (32, 32)),
+        ending(core, (0, 0), (32, 0), (4, 8)),
+    ):
+        wanted = LlvmBackend(own).infer(tile, masks)
+        got = half.infer(tile, masks).copy()
+        assert wanted.std() > 0.05
+        assert abs(got - wanted).max() < 0.4
+        assert abs(got - wanted).mean() < 0.01
+        assert np.array_equal(got, half.infer(tile, masks))
+    half.close()
+
+
+def test_bfloat16_is_for_cpus_with_tiles(spec, monkeypatch):
+    class Without:
+        @staticmethod
+        def get_host_cpu_features():
+            return {"avx512f": True}
+
+    amx_permission.ask_for_tiles.cache_clear()
+    monkeypatch.setattr(amx_permission, "library", Without)
+    with pytest.raises(BackendError, match="no AMX for bfloat16; compute in float32"):
+        LlvmBackend(replace(spec, precision="bfloat16"))
+    amx_permission.ask_for_tiles.cache_clear()
+
+
+def test_bfloat16_is_for_networks_that_fit_the_tiles():
+    with pytest.raises(BackendError, match="width 8 or less, not 9"):
+        TiledBfloat16(arrays_of(build("sdasn", 9)))
+
+
+# Kernels.
+
+
+def test_the_sigmoid_is_that_of_float64_within_float32():
+    kernels = Kernels({"heads": planar.heads("heads", 4)})
+    special = [0, -0.0, np.inf, -np.inf, np.nan, 1e-30, 88.7, -88.7]
+    x = np.concatenate([np.linspace(-110, 110, 4001), special]).astype(np.float32)
+    padded, out = np.zeros(x.size + 64, np.float32), np.zeros(x.size, np.float32)
+    padded[: x.size] = x
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    inputs, rows = np.array([padded.ctypes.data]), np.zeros(1, np.int64)
+    row = np.zeros(ROW, np.int64)
+    row[:10] = (
+        *(kernels.address["heads"], out.ctypes.data, 0, 1, x.size, 1),
+        *(array.ctypes.data for array in (inputs, rows, one, zero)),
+    )
+    kernels.run(row.ctypes.data, 1)
+    with np.errstate(over="ignore"):
+        wanted = 1 / (1 + np.exp(-x.astype(np.float64)))
+    numbers = ~np.isnan(x)
+    assert np.isnan(out[~numbers]).all()
+    assert abs(out - wanted)[numbers].max() < 3e-7
+    assert ((out >= 0) & (out <= 1))[numbers].all()
+
+
+def test_code_is_kept_for_the_next_process_and_a_damaged_file_made_anew(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BLOCKSEG_CACHE", str(tmp_path))
+    compiled = []
+    own = compiler._compiled
+    monkeypatch.setattr(
+        compiler, "_compiled", lambda *given: compiled.append(1) or own(*given)
+    )
+    texts = {"copy": planar.copying("copy", 4)}
+    Kernels(texts)
+    Kernels(texts)
+    assert len(compiled) == 1
+    (path,) = (tmp_path / "kernels").iterdir()
+    content = path.read_bytes()
+    assert hashlib.sha256(content[32:]).digest() == content[:32]
+    path.write_bytes(content[:-1])
+    Kernels(texts)
+    assert len(compiled) == 2
+    assert path.read_bytes() == content
+    Kernels(texts | {"other": planar.copying("other", 4)})
+    assert len(compiled) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BLOCKSEG_CACHE", str(tmp_path / "file"))
+    assert Kernels({"copy": planar.copying("copy", 4)}).address["copy"]
+
+
+def test_what_llvm_cannot_compile_is_told_in_one_line():
+    with pytest.raises(BackendError, match="LLVM cannot compile the kernels"):
+        Kernels({"broken": "define void @broken("})
+
+
+def test_without_llvmlite_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    compiler.library.cache_clear()
+    with pytest.raises(MissingExtraError, match=r"blockseg\[cpu\]"):
+        compiler.library()
+    compiler.library.cache_clear()
+
+
+@pytest.mark.parametrize("vectors", [AVX512, AVX, SHORT, Vectors(4, 32)])
+@pytest.mark.parametrize("channels", range(1, 40))
+def test_sums_fit_the_registers_and_cover_the_channels(channels, vectors):
+    found = convolution_blocking(channels, vectors)
+    inputs_and_weight = found.vectors + 1
+    assert found.channels * found.vectors + inputs_and_weight <= vectors.registers
+    assert 0 <= found.channels * found.blocks - channels < found.channels
+    found = transposed_blocking(channels, vectors)
+    assert 2 * found.channels + 3 <= vectors.registers
+    assert 0 <= found.channels * found.blocks - channels < found.channels
