@@ -25,6 +25,8 @@ def engines(shape: Any, decisions: Any, workers: int, weights: str) -> dict[str,
         "block": decisions["block"],
         "window": decisions["window"],
         "threads": decisions["threads"],
+        "backend": decisions["backend"],
+        "precision": decisions["precision"],
         "workers": workers,
     }
     words = [sys.executable, "-m", "benchmarks.run.run_engines", weights]
@@ -48,13 +50,14 @@ def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import BackendSpec
-    from blockseg.inference.backends.table import default_backend, make_backend
+    from blockseg.inference.backends.protocol import SlabBackend
+    from blockseg.inference.backends.table import make_backend
     from blockseg.inference.block_input import BlockInput
     from blockseg.inference.window_layout import windows
 
     core = tuple(task["window"])
     backend = make_backend(
-        BackendSpec(default_backend(), weights, core, threads=task["threads"])
+        BackendSpec(task["backend"], weights, core, task["precision"], task["threads"])
     )
     field = backend.field
     shape = tuple(task["shape"])
@@ -78,10 +81,19 @@ def engine(task: dict[str, Any], weights: str) -> dict[str, Any]:
         [n + 2 * field.reach for n in core], np.float32
     )
     tile *= np.float32(0.03)
-    backend.infer(tile, mine[0].inside)
+
+    def infer(inside: Any) -> None:
+        if not isinstance(backend, SlabBackend):
+            backend.infer(tile, inside)
+            return
+        for slab in backend.slabs(inside):
+            slab.tile[...] = tile[slab.start : slab.start + len(slab.tile)]
+            slab.compute()
+
+    infer(mine[0].inside)
     start, before = time.perf_counter(), os.times()
     for window in mine:
-        backend.infer(tile, window.inside)
+        infer(window.inside)
     seconds, after = time.perf_counter() - start, os.times()
     return {
         "seconds": seconds,

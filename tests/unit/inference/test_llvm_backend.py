@@ -42,12 +42,12 @@ CORE = (8, 12, 16)
 needs_amx = pytest.mark.skipif(not processor().tiles, reason="the CPU has no AMX")
 
 
-def window(core=CORE, seed: int = 0) -> NDArray[Any]:
+def window(core: Any = CORE, seed: int = 0) -> NDArray[Any]:
     shape = window_shape(core)
     return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
 
 
-def ending(core, *ends: tuple[int, int]) -> tuple[NDArray[Any], AxisMasks]:
+def ending(core: Any, *ends: tuple[int, int]) -> tuple[NDArray[Any], AxisMasks]:
     """Return a window of which only start to stop along each axis is in the volume."""
     tile = window(core, 3)
     masks = [np.zeros(n, "f4") for n in tile.shape]
@@ -57,7 +57,7 @@ def ending(core, *ends: tuple[int, int]) -> tuple[NDArray[Any], AxisMasks]:
     return tile, (masks[0], masks[1], masks[2])
 
 
-def arrays_of(network) -> Arrays:
+def arrays_of(network: Any) -> Arrays:
     state = {k: v.detach().numpy() for k, v in network.state_dict().items()}
     return folded_arrays(state)
 
@@ -67,7 +67,7 @@ def spec(weights_file):
     return BackendSpec("llvm", str(weights_file), CORE)
 
 
-def saved(path, network):
+def saved(path: Any, network: Any) -> None:
     info = WeightsInfo("w", 1.0, architecture=network.architecture, width=network.width)
     save_weights(path, network, info)
 
@@ -205,14 +205,15 @@ def rounded_forward(arrays: Arrays, tile: NDArray[Any]) -> NDArray[Any]:
     x11 = node(torch.cat([x10, up(x20, "up11")], 1), "x11")
     up01 = up(x10, "up01")
     x02 = node(torch.cat([x00, up01, up(x11, "up02")], 1), "x02")
-    logits = sum(
+    every = [
         functional.conv3d(x, kernel(name), torch.from_numpy(arrays[f"{name}.bias"]))
         for x, name in (
             (x00, "head00"),
             (torch.cat([x00, up01], 1), "head01"),
             (x02, "head02"),
         )
-    )
+    ]
+    logits = every[0] + every[1] + every[2]
     return logits.sigmoid()[0, 0].numpy()
 
 
@@ -305,11 +306,14 @@ def test_code_is_kept_for_the_next_process_and_a_damaged_file_made_anew(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("BLOCKSEG_CACHE", str(tmp_path))
-    compiled = []
+    compiled: list[int] = []
     own = compiler._compiled
-    monkeypatch.setattr(
-        compiler, "_compiled", lambda *given: compiled.append(1) or own(*given)
-    )
+
+    def counted(texts: Any, machine: Any) -> bytes:
+        compiled.append(len(texts))
+        return own(texts, machine)
+
+    monkeypatch.setattr(compiler, "_compiled", counted)
     texts = {"copy": planar.copying("copy", 4)}
     Kernels(texts)
     Kernels(texts)
