@@ -114,7 +114,9 @@ class TiledBfloat16:
         ask_for_tiles()
         self.kernels = _kernels()
         self._eight = _configuration([amx.ROW] * 8)
-        self._three = _configuration([amx.HEAD_VOXELS * planar.F32, amx.ROW, _HEAD_STEP])
+        self._three = _configuration(
+            [amx.HEAD_VOXELS * planar.F32, amx.ROW, _HEAD_STEP]
+        )
         weight, bias = arrays["x00.0.weight"], arrays["x00.0.bias"]
         self._first = (
             kept(_filled(weight, CHANNELS, 1).transpose(1, 2, 3, 4, 0)),
