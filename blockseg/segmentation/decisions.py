@@ -115,7 +115,7 @@ def _on_this_cpu(
     on_event(Message(_TRYING_BFLOAT16))
     planned = exact
     if name != exact.backend:
-        other = replace(settings, backend=name)
+        other = replace(settings, backend=name)  # type: ignore[arg-type]
         planned = _decided(replace(inputs, settings=other), "cpu", LARGEST_WINDOW)
     planned = replace(planned, precision="bfloat16")
     with evaluators or evaluators_for(inputs) as tried:

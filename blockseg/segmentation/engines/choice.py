@@ -114,10 +114,14 @@ def measured_speed(decisions: Decisions) -> float:
 def evaluation_lines(decisions: Decisions) -> tuple[str, ...]:
     """Return what came of each engine that was tried, for a user to read."""
     return tuple(
-        f"{one.backend} {one.precision}: "
-        + (one.why_not or f"{one.voxels_per_second / 1e6:.4g} million voxels/s")
+        f"{one.backend} {one.precision}: " + (one.why_not or _speed_of(one))
         for one in _tried(decisions)
     )
+
+
+def _speed_of(one: EngineEvaluation) -> str:
+    speed = one.voxels_per_second
+    return f"{speed / 1e6:.4g} million voxels/s" if speed else "not timed"
 
 
 def _tried(decisions: Decisions) -> tuple[EngineEvaluation, ...]:

@@ -109,11 +109,11 @@ def with_bfloat16(
     here = processor()
     if not here.bfloat16:
         return replace(planned, trial=EngineTrials(windows, (), (), spare))
-    small = {"core": core, "threads": _threads(planned)}
+    threads = min(planned.threads, _MOST_THREADS)
     base, judged = evaluators.beside(
         trial,
-        replace(planned.engine(weights), **small),
-        replace(exact.engine(weights), **small),
+        replace(planned.engine(weights), core=core, threads=threads),
+        replace(exact.engine(weights), core=core, threads=threads),
     )
     if inputs.settings.precision == "fast":
         judged = _if_faster(judged, base)
@@ -141,10 +141,6 @@ def gain_line(settings: RunSettings, decisions: Decisions, architecture: str) ->
         f"this CPU has AMX: --precision fast computes about {gain:.2g} times as fast, in "
         "bfloat16, if masks agree with those of float32 (docs/precision.md)"
     )
-
-
-def _threads(planned: Decisions) -> int:
-    return min(planned.threads, _MOST_THREADS)
 
 
 def _if_faster(judged: EngineEvaluation, base: EngineEvaluation) -> EngineEvaluation:

@@ -217,8 +217,10 @@ def _engine_of_cpu(
     exact = others[0]
     why = NO_BFLOAT16
     if here.bfloat16:
-        small = {"core": trial_core(planned.core)}
-        _, found = evaluator.beside(replace(planned, **small), replace(exact, **small))
+        core = trial_core(planned.core)
+        _, found = evaluator.beside(
+            replace(planned, core=core), replace(exact, core=core)
+        )
         why = found.why_not
         evaluator.forget()
     if not why:
