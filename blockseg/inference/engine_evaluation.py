@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import BackendSpec
     from blockseg.inference.block_input import BlockInput
-    from blockseg.inference.engine import Segmenter
+    from blockseg.inference.engine import Engine, Segmenter
 
 _SOME_SECONDS = 1e-9
 
@@ -125,6 +125,70 @@ def evaluate_engine(
             return replace(tried, why_not=problem)
         short = short or problem
         spec = replace(spec, core=smaller)
+
+
+def evaluate_beside(
+    spec: BackendSpec,
+    reference: BackendSpec,
+    make: Callable[[BackendSpec], Engine],
+    samples: Sequence[BlockInput],
+    threshold: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[EngineEvaluation, EngineEvaluation]:
+    """Compare an engine with another, and time both; for CPUs, where trials must be short.
+
+    Each computes every sample once, and the first a second time, by the clock.
+
+    Parameters
+    ----------
+    spec
+        Engine to be judged.
+    reference
+        Engine that it is compared with.
+    make
+        Builds either.
+    samples
+        Windows of the volume, at least one, that with most signal first.
+    threshold
+        Smallest byte that is foreground.
+    clock
+        Tells the time in seconds.
+
+    Returns
+    -------
+    The reference's outcome and that of the engine, as from :func:`evaluate_engine`.
+    """
+    tried = [
+        EngineEvaluation(one.name, one.precision, one.device, one.core)
+        for one in (reference, spec)
+    ]
+    try:
+        with closing(make(reference)) as engine:
+            expected = [engine.probability(sample) for sample in samples]
+            speed = _speed(engine, samples[:1], clock)
+        tried[0] = replace(tried[0], voxels_per_second=speed)
+        with closing(make(spec)) as engine:
+            found = compared(engine, samples, expected, threshold)
+            why_not = found.problem(TOLERANCES[spec.precision], named(reference))
+            speed = 0.0 if why_not else _speed(engine, samples[:1], clock)
+    except (BlocksegError, RuntimeError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        unsuited = isinstance(error, ConfigError | MissingExtraError)
+        return tried[0], replace(tried[1], why_not=text, unsuited=unsuited)
+    judged = replace(
+        tried[1],
+        why_not=why_not,
+        voxels_per_second=speed,
+        difference=found.difference,
+        flips=found.flips,
+        voxels=found.voxels,
+    )
+    return tried[0], judged
+
+
+def named(spec: BackendSpec) -> str:
+    """Return the name of an engine for a user to read."""
+    return f"{spec.name} {spec.precision}"
 
 
 def fastest(tried: Sequence[EngineEvaluation]) -> EngineEvaluation | None:

@@ -77,8 +77,7 @@ class FallbackEngine:
         """Departure from the plan in computing; empty if as planned."""
         if self.spec == self._planned:
             return ""
-        by = times(self.spec.core)
-        return f"computed by {_name(self.spec)} with windows of {by}: {self._reasons()}"
+        return _note(self.spec, self._reasons())
 
     def segment(self, block: BlockInput) -> Segmented:
         """Return the write ROI of a block as bytes, with a note if computed otherwise.
@@ -179,6 +178,42 @@ class FallbackEngine:
         if len(self._why) == 1:
             return next(iter(self._why.values()))
         return "; ".join(f"{name}: {why}" for name, why in self._why.items())
+
+
+class OtherEngine:
+    """An engine that stands in for the planned one from the start, and says so.
+
+    Parameters
+    ----------
+    engine
+        What computes.
+    spec
+        Of what computes.
+    why
+        Why the planned one does not, in one line.
+    """
+
+    def __init__(self, engine: Segmenter, spec: BackendSpec, why: str) -> None:
+        self._engine = engine
+        self.note = _note(spec, why)
+
+    @property
+    def depth(self) -> int:
+        """Blocks that it takes at the same time."""
+        return self._engine.depth
+
+    def segment(self, block: BlockInput) -> Segmented:
+        """Return the write ROI of a block as bytes, with a note."""
+        return replace(self._engine.segment(block), note=self.note)
+
+    def close(self) -> None:
+        """Close the engine, once no block is being computed."""
+        self._engine.close()
+
+
+def _note(spec: BackendSpec, why: str) -> str:
+    by = times(spec.core)
+    return f"computed by {_name(spec)} with windows of {by}: {why}"
 
 
 def _name(spec: BackendSpec) -> str:

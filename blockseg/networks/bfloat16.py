@@ -111,7 +111,8 @@ def _on_the_other_side(
     bits += np.where(away, _UNIT, -_UNIT)
     found = bits.astype(np.uint32).view(np.float32).astype(np.float64)
     exact = (now == wanted) | (now == 0)
-    return np.where(exact, now, found)
+    other: npt.NDArray[np.float64] = np.where(exact, now, found)
+    return other
 
 
 def _alike(shape: tuple[int, ...], *, transposed: bool) -> npt.NDArray[np.float64]:

@@ -17,6 +17,8 @@ from blockseg.inference import devices
 from blockseg.inference.backends.table import (
     REFERENCE,
     backend_row,
+    check_bfloat16,
+    check_network,
     default_backend,
     missing_backends,
     stands_in,
@@ -24,6 +26,11 @@ from blockseg.inference.backends.table import (
 from blockseg.inference.window_memory import largest_edge
 from blockseg.runtime.events import Message
 from blockseg.segmentation.engines.choice import choose_engine, evaluators_for
+from blockseg.segmentation.engines.cpu_precision import (
+    bfloat16_backend,
+    wants_bfloat16,
+    with_bfloat16,
+)
 
 if TYPE_CHECKING:
     from blockseg.blockwise.planning.engine_trials import EngineTrials
@@ -37,6 +44,7 @@ _TRYING = (
     "trying engines on windows of the volume; one that TensorRT still has to build takes "
     "minutes, the first time"
 )
+_TRYING_BFLOAT16 = "trying bfloat16 on windows of the volume"
 _LARGEST_WINDOW_CUDA = 256  # where a device's memory is not known
 
 
@@ -52,7 +60,7 @@ def decide(
     inputs
         Of the run.
     evaluators
-        Where engines for a device are tried; found out if not given.
+        Where engines are tried; found out if not given.
     on_event
         Told before what takes long.
 
@@ -69,15 +77,15 @@ def decide(
         make_grid(inputs, settings.block)  # refuses blocks that do not fit the network
     _check_window(settings.window, inputs.field.alignment)
     if device == "cpu":
-        return _decided(inputs, device, LARGEST_WINDOW)
-    precision, network = _precision(settings, device), inputs.info.architecture
+        return _on_this_cpu(inputs, evaluators, on_event)
+    precision = _precision(settings, device)
     on_event(Message(_TRYING))
     with evaluators or evaluators_for(inputs) as tried:
         free = min((found.free for found in tried.devices()), default=0)
         largest = _LARGEST_WINDOW_CUDA
         if free:
             largest = largest_edge(
-                free, _backend(settings, device, network)[0], precision, inputs.info
+                free, _backend(settings, device)[0], precision, inputs.info
             )
         planned = _decided(inputs, device, largest)
         found, chosen = choose_engine(inputs, planned, tried)
@@ -91,6 +99,27 @@ def decide(
         trial=found,
         note="; ".join(said for said in (planned.note, *found.notes) if said),
     )
+
+
+def _on_this_cpu(
+    inputs: Inputs, evaluators: Evaluators | None, on_event: OnJobEvent
+) -> Decisions:
+    """Decide for the CPU: in float32, unless bfloat16 is asked for and may be used."""
+    settings, architecture = inputs.settings, inputs.info.architecture
+    name = ""
+    if wants_bfloat16(settings):
+        name = bfloat16_backend(settings, architecture)
+    exact = _decided(inputs, "cpu", LARGEST_WINDOW)
+    if not name:
+        return exact
+    on_event(Message(_TRYING_BFLOAT16))
+    planned = exact
+    if name != exact.backend:
+        other = replace(settings, backend=name)  # type: ignore[arg-type]
+        planned = _decided(replace(inputs, settings=other), "cpu", LARGEST_WINDOW)
+    planned = replace(planned, precision="bfloat16")
+    with evaluators or evaluators_for(inputs) as tried:
+        return with_bfloat16(inputs, exact, planned, tried)
 
 
 def _on_cpu(inputs: Inputs, trial: EngineTrials) -> Decisions:
@@ -159,17 +188,19 @@ def _device(settings: RunSettings) -> str:
     return "cpu"
 
 
-def _backend(settings: RunSettings, device: str, network: str) -> tuple[str, str]:
+def _backend(
+    settings: RunSettings, device: str, architecture: str = ""
+) -> tuple[str, str]:
     backend: str = settings.backend
     note = ""
     if backend == "auto":
         exact = settings.precision == "float64"
-        backend = REFERENCE[0] if exact else default_backend(device, network)
+        backend = REFERENCE[0] if exact else default_backend(device, architecture)
         if backend == REFERENCE[0] and device == "cpu" and not exact:
             note = "; ".join(
                 f"{row.title} is not installed, so {backend} runs the network, more "
                 f"slowly; pip install 'blockseg[{row.extra}]'"
-                for row in missing_backends(network)
+                for row in missing_backends(architecture)
             )
     if device == "cpu" and "cpu" not in backend_row(backend).devices:
         message = (
@@ -177,6 +208,7 @@ def _backend(settings: RunSettings, device: str, network: str) -> tuple[str, str
             "it out to run on the CPU, or install a torch that was built with CUDA"
         )
         raise ConfigError(message)
+    check_network(backend_row(backend), architecture)
     if settings.precision == "float64" and backend != REFERENCE[0]:
         message = (
             f"--precision float64 runs on torch only, not on {backend}; "
@@ -190,6 +222,8 @@ def _precision(settings: RunSettings, device: str) -> Precision:
     if settings.precision == "float16" and device == "cpu":
         message = "--precision float16 needs a GPU; leave it out to compute in float32"
         raise ConfigError(message)
-    if settings.precision != "auto":
+    if settings.precision == "bfloat16" and device != "cpu":
+        check_bfloat16(settings.backend, device)
+    if settings.precision in ("float16", "float32", "float64"):
         return settings.precision
     return "float16" if device == "cuda" else "float32"

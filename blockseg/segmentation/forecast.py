@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +18,13 @@ from blockseg.blockwise.planning.resources import (
 from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
+from blockseg.core.specs import array_type
 from blockseg.core.text import times
 from blockseg.inference.backends.table import make_backend
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
+from blockseg.segmentation.engines.cpu_precision import gain_line
 from blockseg.segmentation.run import prepare
 
 if TYPE_CHECKING:
@@ -120,6 +122,9 @@ class Forecast:
     remarks: tuple[str, ...] = ()
     """Remarks on the source, a line each."""
 
+    gain: str = ""
+    """What ``--precision fast`` would gain here, in one line; empty if nothing."""
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
         sparse = None if self.sparse is None else self.sparse.summary_to_plain()
@@ -150,6 +155,7 @@ class Forecast:
         ]
         lines[1:1] = [f"source     {line}" for line in self.remarks]
         lines += [f"tried      {line}" for line in self.tried]
+        lines += [f"precision  {line}" for line in (self.gain,) if line]
         lines += [f"sparse     {line}" for line in sparse_forecast(self.sparse)]
         if self.hours:
             lines.append(
@@ -217,6 +223,7 @@ def plan(
         sparse=found,
         tried=evaluation_lines(decisions),
         remarks=inputs.source.remarks,
+        gain=_gain(inputs, decisions, rate / layout.workers),
     )
 
 
@@ -287,12 +294,24 @@ def _speed(inputs: Inputs, decisions: Decisions) -> float:
         return measured_speed(decisions)
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     shape = tuple(n + 2 * inputs.field.reach for n in decisions.window)
-    tile = np.random.default_rng(0).standard_normal(shape).astype(decisions.precision)
+    kind = array_type(decisions.precision)
+    tile = np.random.default_rng(0).standard_normal(shape).astype(kind)
     with closing(make_backend(decisions.engine(weights))) as backend:
         backend.infer(tile * np.float32(0.03), None)
         start = time.perf_counter()
         backend.infer(tile * np.float32(0.03), None)
         return math.prod(decisions.window) / (time.perf_counter() - start)
+
+
+def _gain(inputs: Inputs, decisions: Decisions, rate: float) -> str:
+    """Return what ``--precision fast`` would gain, measured like the speed itself."""
+    if not gain_line(inputs.settings, decisions, inputs.info.architecture):
+        return ""
+    gain = _speed(inputs, replace(decisions, precision="bfloat16")) / rate
+    return (
+        f"--precision fast: {gain:.2f} times as fast on a window of noise here, in "
+        "bfloat16; it is taken if masks agree with those of float32"
+    )
 
 
 def _bytes(count: float) -> str:

@@ -43,6 +43,7 @@ from blockseg.measurement.images import write_cube_images
 from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
+from blockseg.segmentation.engines.cpu_precision import gain_line
 from blockseg.segmentation.record import SegmentationFacts, segmentation_request
 from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.task import Segmentation
@@ -102,7 +103,11 @@ def run(
         job,
         on_event,
         engine=_engine(decisions),
-        notes=(*_notes(decisions), *_unmeasured(job, inputs.settings)),
+        notes=(
+            *_notes(decisions),
+            *_gain(inputs, decisions),
+            *_unmeasured(job, inputs.settings),
+        ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
     )
     if not result.stopped:
@@ -258,12 +263,20 @@ def _candidates(
     return np.flatnonzero(chosen).astype(np.int64)
 
 
+def _gain(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
+    line = gain_line(inputs.settings, decisions, inputs.info.architecture)
+    return (line,) if line else ()
+
+
 def _engine(decisions: Decisions) -> str:
     by = times(decisions.window)
     if decisions.device == "cuda":
         return f"{decisions.backend} {decisions.precision} on CUDA, windows of {by}"
     threads = f"{decisions.threads} thread{'s' * (decisions.threads > 1)}"
-    return f"{decisions.backend} on {decisions.device}, windows of {by}, {threads}"
+    name = decisions.backend
+    if decisions.precision == "bfloat16":
+        name += " bfloat16"
+    return f"{name} on {decisions.device}, windows of {by}, {threads}"
 
 
 def _notes(decisions: Decisions) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.core.specs import array_type
 from blockseg.inference.backends.memory import linear
 from blockseg.inference.backends.table import BackendRow
 from blockseg.networks.receptive_field import FIELDS, REACH
@@ -71,7 +72,7 @@ class FakeBackend:
 
 def made(spec: BackendSpec) -> FakeBackend:
     """Build the fake that a specification asks for."""
-    return FakeBackend(spec.core, np.dtype(spec.precision))
+    return FakeBackend(spec.core, np.dtype(array_type(spec.precision)))
 
 
 def window_memory(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HERE = "blockseg.inference.backends"
 _EVERY: tuple[Precision, ...] = ("float16", "float32", "float64")
+_ALSO_BFLOAT16: tuple[Precision, ...] = (*_EVERY, "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ _ROWS = (
         windows=f"{_HERE}.torch:TorchBackend",
         on_device=f"{_HERE}.cuda.backend:TorchCudaBackend",
         bytes_in=("float16",),
-        precisions=_EVERY,
+        precisions=_ALSO_BFLOAT16,
     ),
 )
 
@@ -285,21 +286,31 @@ def check_network(row: BackendRow, architecture: str) -> None:
         raise ConfigError(message)
 
 
-def check_bfloat16(row: BackendRow, device: str) -> None:
-    """Raise ConfigError unless a backend computes in bfloat16 on a device."""
+def check_bfloat16(name: str, device: str) -> None:
+    """Raise ConfigError unless a backend computes in bfloat16 on a device.
+
+    Parameters
+    ----------
+    name
+        Of the backend, or ``auto``.
+    device
+        ``cpu`` or ``cuda``.
+    """
     if device != "cpu":
         message = (
             "--precision bfloat16 is for CPUs; on a GPU leave it out to compute in "
             "float16, or choose --device cpu"
         )
         raise ConfigError(message)
-    if "bfloat16" not in row.precisions:
+    if name != "auto" and "bfloat16" not in backend_row(name).precisions:
         able = [other for other in _ROWS if "bfloat16" in other.precisions]
         names = " or ".join(other.name for other in able)
-        extras = " or ".join(f"pip install 'blockseg[{one.extra}]'" for one in able)
+        extras = " or ".join(
+            f"pip install 'blockseg[{one.extra}]'" for one in able if one.extra
+        )
         message = (
-            f"--precision bfloat16 needs backend {names}, not {row.name}; leave "
-            f"--backend out, and install one if there is none: {extras}"
+            f"--precision bfloat16 needs backend {names}, not {name}; leave --backend "
+            f"out, and if none is installed: {extras}"
         )
         raise ConfigError(message)
 
@@ -311,7 +322,7 @@ def _checked(spec: BackendSpec) -> BackendRow:
         message = f"precision float64 needs backend torch; {spec.name} has no such"
         raise ConfigError(message)
     if spec.precision == "bfloat16":
-        check_bfloat16(row, spec.device)
+        check_bfloat16(spec.name, spec.device)
     if row.architectures and spec.weights:
         check_network(row, load_info(spec.weights).architecture)
     if spec.device == "cpu" and (

@@ -1,4 +1,4 @@
-"""Networks on torch: CPU and CUDA, float32 and float64."""
+"""Networks on torch: CPU and CUDA, float32 and float64; bfloat16 on CPUs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from blockseg.core.errors import BackendError, DeviceMemoryError
+from blockseg.core.specs import array_type
 from blockseg.inference.backends.protocol import check_core, window_shape
+from blockseg.networks.bfloat16 import rounded_weights
 from blockseg.networks.convolution import convolution_for
 from blockseg.networks.folding import folded
 from blockseg.networks.layers import Convolution
@@ -51,7 +54,7 @@ class TorchBackend:
 
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
         self.core = spec.core
-        self.dtype = np.dtype(spec.precision)
+        self.dtype = np.dtype(array_type(spec.precision))
         self._device = torch_device(spec.device)
         if network is None:
             network, _ = load_weights(spec.weights)
@@ -59,8 +62,8 @@ class TorchBackend:
         check_core(spec.core, self.field.alignment)
         if self._device.type == "cpu":
             torch.set_num_threads(spec.threads)
-        dtype = getattr(torch, spec.precision)
-        self._network = on_device(network, self._device, dtype)
+        self._type = getattr(torch, spec.precision)
+        self._network = on_device(network, self._device, self._type)
 
     def infer(
         self, tile: npt.NDArray[Any], inside: AxisMasks | None
@@ -93,7 +96,7 @@ class TorchBackend:
         masks = None
         if inside is not None:
             z, y, x = (self._tensor(vector)[None] for vector in inside)
-            masks = (z, y, x)
+            masks = (z.to(self._type), y.to(self._type), x.to(self._type))
         window = self._tensor(tile)[None, None]
         with torch.inference_mode(), self._exact():
             logits = self._network.core_logits(window, masks)
@@ -113,8 +116,14 @@ class TorchBackend:
 
 
 def on_device(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
-    """Return a copy of ``network`` for inference: folded, channels last."""
-    copy = folded(deepcopy(network).to(device, dtype))
+    """Return a copy of ``network`` for inference: folded, channels last.
+
+    In bfloat16 it takes float32 images and gives float32 logits.
+    """
+    if dtype == torch.bfloat16:
+        copy = _in_bfloat16(folded(deepcopy(network).to(device)))
+    else:
+        copy = folded(deepcopy(network).to(device, dtype))
     convolve = convolution_for(device, dtype)
     for layer in copy.modules():
         if isinstance(layer, Convolution):
@@ -123,6 +132,37 @@ def on_device(network: Network, device: torch.device, dtype: torch.dtype) -> Net
         if parameter.dim() == 5:
             parameter.data = parameter.contiguous(memory_format=torch.channels_last_3d)
     return copy
+
+
+def _in_bfloat16(network: Network) -> Network:
+    """Convert a folded network but for what takes the image and what gives logits.
+
+    Those of one channel and of kernels of one voxel stay in float32: they take little
+    time, and half of what rounding does to masks comes from them.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.ConvTranspose3d | nn.Conv3d):
+            if isinstance(layer, nn.Conv3d) and layer.in_channels == 1:
+                layer.register_forward_hook(_narrowed)
+            elif layer.kernel_size == (1, 1, 1):
+                layer.register_forward_pre_hook(_widened)
+            else:
+                transposed = isinstance(layer, nn.ConvTranspose3d)
+                weights = layer.weight.detach().numpy()
+                found = rounded_weights(weights, transposed=transposed)
+                layer.weight.data = torch.from_numpy(found)
+                layer.to(torch.bfloat16)
+        elif isinstance(layer, nn.BatchNorm3d):
+            layer.to(torch.bfloat16)
+    return network
+
+
+def _narrowed(_: nn.Module, __: Any, found: torch.Tensor) -> torch.Tensor:
+    return found.bfloat16()
+
+
+def _widened(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (given[0].float(), *given[1:])
 
 
 def torch_device(name: str) -> torch.device:

@@ -84,16 +84,20 @@ def evaluators_for(inputs: Inputs) -> Evaluators:
 
 
 def trial_of(inputs: Inputs, decisions: Decisions) -> EngineCriteria:
-    """Return what workers judge their device by."""
+    """Return what workers judge their device by, or their CPU."""
     trial = decisions.trial
     windows = () if trial is None else trial.windows
-    return EngineCriteria(windows, inputs.field, decisions.affine, decisions.threshold)
+    judged_on = () if trial is None else trial.devices
+    return EngineCriteria(
+        windows, inputs.field, decisions.affine, decisions.threshold, judged_on
+    )
 
 
 def engines_of(decisions: Decisions, weights: str) -> tuple[BackendSpec, ...]:
     """Return the engine that was chosen, and what may take its place in a worker."""
     planned = decisions.engine(weights)
-    if planned.device == "cpu" or decisions.trial is None:
+    judged = planned.device != "cpu" or planned.precision == "bfloat16"
+    if decisions.trial is None or not judged:
         return (planned,)
     return (planned, *(_as(planned, *engine) for engine in decisions.trial.spare))
 
@@ -110,10 +114,14 @@ def measured_speed(decisions: Decisions) -> float:
 def evaluation_lines(decisions: Decisions) -> tuple[str, ...]:
     """Return what came of each engine that was tried, for a user to read."""
     return tuple(
-        f"{one.backend} {one.precision}: "
-        + (one.why_not or f"{one.voxels_per_second / 1e6:.4g} million voxels/s")
+        f"{one.backend} {one.precision}: " + (one.why_not or _speed_of(one))
         for one in _tried(decisions)
     )
+
+
+def _speed_of(one: EngineEvaluation) -> str:
+    speed = one.voxels_per_second
+    return f"{speed / 1e6:.4g} million voxels/s" if speed else "not timed"
 
 
 def _tried(decisions: Decisions) -> tuple[EngineEvaluation, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Protocol, Self
@@ -51,6 +52,12 @@ class Evaluators(Protocol):
         """Try an engine on the first device; see :meth:`EngineEvaluator.evaluate`."""
         ...
 
+    def beside(
+        self, trial: EngineCriteria, spec: BackendSpec, reference: BackendSpec
+    ) -> tuple[EngineEvaluation, EngineEvaluation]:
+        """Compare two engines of the CPU; see :meth:`EngineEvaluator.beside`."""
+        ...
+
 
 class EvaluatorHere:
     """Tries engines in the process that is to infer.
@@ -81,9 +88,18 @@ class EvaluatorHere:
 
     def evaluate(self, trial: EngineCriteria, spec: BackendSpec) -> EngineEvaluation:
         """Try an engine."""
+        return self._of(trial).evaluate(spec)
+
+    def beside(
+        self, trial: EngineCriteria, spec: BackendSpec, reference: BackendSpec
+    ) -> tuple[EngineEvaluation, EngineEvaluation]:
+        """Compare two engines of the CPU; see :meth:`EngineEvaluator.beside`."""
+        return self._of(trial).beside(spec, reference)
+
+    def _of(self, trial: EngineCriteria) -> EngineEvaluator:
         if self._evaluator is None or self._evaluator.trial != trial:
             self._evaluator = EngineEvaluator(trial, self._volume)
-        return self._evaluator.evaluate(spec)
+        return self._evaluator
 
 
 class EvaluatorProcess:
@@ -129,6 +145,21 @@ class EvaluatorProcess:
                 spec.name, spec.precision, spec.device, spec.core, _DIED
             )
 
+    def beside(
+        self, trial: EngineCriteria, spec: BackendSpec, reference: BackendSpec
+    ) -> tuple[EngineEvaluation, EngineEvaluation]:
+        """Compare two engines of the CPU; a crash is the judged one's."""
+        try:
+            job = self._started().submit(_beside, trial, self._source, spec, reference)
+            return job.result()
+        except BrokenProcessPool:
+            self._end()
+            base, judged = (
+                EngineEvaluation(one.name, one.precision, one.device, one.core)
+                for one in (reference, spec)
+            )
+            return base, replace(judged, why_not=_DIED)
+
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(1, get_context("spawn"))
@@ -148,6 +179,15 @@ def _tried(
     trial: EngineCriteria, source: VolumeSpec, spec: BackendSpec
 ) -> EngineEvaluation:
     return _evaluator(trial, source).evaluate(spec)
+
+
+def _beside(
+    trial: EngineCriteria,
+    source: VolumeSpec,
+    spec: BackendSpec,
+    reference: BackendSpec,
+) -> tuple[EngineEvaluation, EngineEvaluation]:
+    return _evaluator(trial, source).beside(spec, reference)
 
 
 @lru_cache(maxsize=1)

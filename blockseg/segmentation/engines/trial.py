@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import BlocksegError
-from blockseg.inference.backends.table import REFERENCE
-from blockseg.inference.engine_evaluation import EngineEvaluation, evaluate_engine
-from blockseg.inference.fallback import FallbackEngine
+from blockseg.inference.backends.table import REFERENCE, make_backend
+from blockseg.inference.engine import Engine
+from blockseg.inference.engine_evaluation import (
+    EngineEvaluation,
+    evaluate_beside,
+    evaluate_engine,
+)
+from blockseg.inference.fallback import FallbackEngine, OtherEngine
 from blockseg.inference.make_engine import make_engine
 from blockseg.inference.parity import (
     TOLERANCES,
@@ -17,7 +22,8 @@ from blockseg.inference.parity import (
     reference_probability,
     reference_spec,
 )
-from blockseg.segmentation.engines.windows import read_samples
+from blockseg.inference.processor import processor
+from blockseg.segmentation.engines.windows import read_samples, trial_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.networks.receptive_field import Field
 
+NO_BFLOAT16 = "this CPU has no instructions for bfloat16"
 _NOTHING_READ = "no window of the volume could be read to check it on"
 
 
@@ -50,6 +57,9 @@ class EngineCriteria:
 
     threshold: int
     """Smallest probability byte that is foreground."""
+
+    processors: tuple[str, ...] = ()
+    """Kinds of CPU that an engine in bfloat16 has been judged on."""
 
     def first(self, count: int) -> EngineCriteria:
         """Return the same with fewer windows."""
@@ -113,6 +123,38 @@ class EngineEvaluator:
             spec, step, self.make, samples, answers, trial.threshold, clock
         )
 
+    def beside(
+        self, spec: BackendSpec, reference: BackendSpec
+    ) -> tuple[EngineEvaluation, EngineEvaluation]:
+        """Compare two engines of the CPU, and time both; raises nothing of theirs.
+
+        Parameters
+        ----------
+        spec
+            To be judged.
+        reference
+            What it is compared with, in float32.
+
+        Returns
+        -------
+        The reference's outcome and that of the engine.
+        """
+        if self._samples is None:
+            trial = self.trial
+            self._samples = read_samples(self._volume, trial.windows, trial.field)
+        if not self._samples:
+            base, judged = (
+                EngineEvaluation(one.name, one.precision, one.device, one.core)
+                for one in (reference, spec)
+            )
+            return base, replace(judged, why_not=_NOTHING_READ)
+        return evaluate_beside(
+            spec, reference, self._windowed, self._samples, self.trial.threshold
+        )
+
+    def _windowed(self, spec: BackendSpec) -> Engine:
+        return Engine(make_backend(spec), self.trial.affine)
+
     def forget(self) -> None:
         """Keep no window in memory; they are read again if they are needed again."""
         self._samples = None
@@ -137,15 +179,16 @@ def engine_for(
 ) -> Segmenter:
     """Build the engine of an actor.
 
-    On a device the first of ``specs`` that agrees with the reference there; what it
-    computes otherwise than planned, its blocks say.
+    On a device the first of ``specs`` that agrees with the reference there, and so in
+    bfloat16 on a CPU of a kind that nobody judged it on; what it computes otherwise than
+    planned, its blocks say.
 
     Parameters
     ----------
     specs
-        The planned engine, and on a device what may take its place.
+        The planned engine, and what may take its place on a device or of bfloat16.
     trial
-        What a device is judged by.
+        What they are judged by.
     volume
         The source.
 
@@ -156,12 +199,33 @@ def engine_for(
     """
     evaluator = EngineEvaluator(trial, volume)
     if specs[0].device == "cpu":
-        return evaluator.make(specs[0])
+        return _engine_of_cpu(specs, evaluator)
     engine = FallbackEngine(
         specs, trial.field.alignment, evaluator.make, evaluator.accepts
     )
     evaluator.forget()
     return engine
+
+
+def _engine_of_cpu(
+    specs: Sequence[BackendSpec], evaluator: EngineEvaluator
+) -> Segmenter:
+    planned, *others = specs
+    here, judged_on = processor(), evaluator.trial.processors
+    if planned.precision != "bfloat16" or here.kind in judged_on or not others:
+        return evaluator.make(planned)
+    exact = others[0]
+    why = NO_BFLOAT16
+    if here.bfloat16:
+        core = trial_core(planned.core)
+        _, found = evaluator.beside(
+            replace(planned, core=core), replace(exact, core=core)
+        )
+        why = found.why_not
+        evaluator.forget()
+    if not why:
+        return evaluator.make(planned)
+    return OtherEngine(evaluator.make(exact), exact, why)
 
 
 def _is_reference(spec: BackendSpec) -> bool:

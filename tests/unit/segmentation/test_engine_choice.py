@@ -85,6 +85,9 @@ class Scripted:
     def devices(self):
         return self.found
 
+    def beside(self, trial, spec, reference):
+        return self.evaluate(trial, reference), self.evaluate(trial, spec)
+
     def evaluate(self, trial, spec):
         assert trial.windows
         self.asked.append((spec.name, spec.precision))
