@@ -4,10 +4,9 @@
 
 1. Paints small synthetic brains from seeds and infers each whole with the shipped weights;
    FOLDER keeps them, so that a second start goes on. Nothing else is learnt from.
-2. Learns from patches of them, the same ones in the same order for the same seed: a logit
-   for each cell of 4×4×4 voxels, whether pieces of 8 voxels or more lie in it, and the
-   largest logit of each tile, whether any lie in that. Tiles with more voxels of them weigh
-   more.
+2. Learns from patches of them, the same ones in the same order for the same seed: the
+   largest probability that the weights answer in each cell of 4×4×4 voxels, and in each
+   tile. Where pieces of 8 voxels or more lie, that weighs more.
 3. Says for brains that it did not learn from which share of the tiles is left at which
    loss, and with the score of which tiles the logit of 0 begins.
 
@@ -95,6 +94,9 @@ class Example:
     cells: NDArray[np.uint8]
     """Voxels of long pieces in each cell."""
 
+    likely: NDArray[np.uint8]
+    """Largest probability in each cell, as a byte."""
+
     path: NDArray[np.float32]
     """Score of each tile by the path opening."""
 
@@ -113,7 +115,7 @@ def example(folder: Path, number: int) -> Example:
         )
     with np.load(file) as kept:
         affine = Affine(*map(float, kept["affine"]))
-        return as_seen(kept["img"], kept["prob"] >= int(kept["thr"]), affine)
+        return as_seen(kept["img"], kept["prob"], int(kept["thr"]), affine)
 
 
 def inferred(raw: NDArray[Any]) -> tuple[NDArray[np.uint8], Affine, int]:
@@ -130,18 +132,20 @@ def inferred(raw: NDArray[Any]) -> tuple[NDArray[np.uint8], Affine, int]:
 
 
 def as_seen(
-    raw: NDArray[Any], foreground: NDArray[np.bool_], affine: Affine
+    raw: NDArray[Any], probability: NDArray[np.uint8], threshold: int, affine: Affine
 ) -> Example:
     """Return a volume as the scout sees it; what is left beside whole tiles goes."""
     z, y, x = (n // TILE * TILE for n in raw.shape)
-    raw, foreground = raw[:z, :y, :x], foreground[:z, :y, :x]
+    raw, probability = raw[:z, :y, :x], probability[:z, :y, :x]
     roi = Roi.whole((z, y, x))
-    pieces, _ = long_components(foreground, roi, raw.shape)
-    c = CELL
-    cells = (pieces > 0).reshape(z // c, c, y // c, c, x // c, c).sum((1, 3, 5))
-    image = averaged_image(raw, roi, cube_box(roi, TILE), affine, raw.shape, TILE)
-    path = path_opening_score(raw, roi, roi, affine, raw.shape, TILE)
-    return Example(image, cells.astype(np.uint8), path)
+    pieces, _ = long_components(probability >= threshold, roi, raw.shape)
+    split, inner = (z // CELL, CELL, y // CELL, CELL, x // CELL, CELL), (1, 3, 5)
+    return Example(
+        averaged_image(raw, roi, cube_box(roi, TILE), affine, raw.shape, TILE),
+        (pieces > 0).reshape(split).sum(inner).astype(np.uint8),
+        probability.reshape(split).max(inner),
+        path_opening_score(raw, roi, roi, affine, raw.shape, TILE),
+    )
 
 
 def network() -> nn.Sequential:
@@ -172,47 +176,51 @@ def folded(scout: nn.Sequential) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     return [*found, (head.weight.detach().numpy(), head.bias.detach().numpy())]
 
 
-def patch(
-    brain: Example, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw a patch, rather one with neurites, mirrored, turned, its contrast varied."""
+def patch(brain: Example, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Draw image, cells and probabilities, rather where there are neurites.
+
+    Mirrored, turned about z, and with another contrast, as the background may be misjudged.
+    """
     for _ in range(3):
         start = [
-            int(rng.integers(0, (n * CELL - m) // CELL + 1))
+            int(rng.integers(0, n - m // CELL + 1))
             for n, m in zip(brain.cells.shape, PATCH, strict=True)
         ]
-        cells = brain.cells[
-            tuple(slice(a, a + m // CELL) for a, m in zip(start, PATCH, strict=True))
-        ]
-        if cells.any() or rng.uniform() < 0.25:
+        here = tuple(slice(a, a + m // CELL) for a, m in zip(start, PATCH, strict=True))
+        if brain.cells[here].any() or rng.uniform() < 0.25:
             break
-    image = brain.image[
-        tuple(
-            slice(a * 2, a * 2 + m // 2 + SEEN)
-            for a, m in zip(start, PATCH, strict=True)
-        )
-    ]
-    mirrored = [axis for axis in range(3) if rng.uniform() < 0.5]
-    image, cells = np.flip(image, mirrored), np.flip(cells, mirrored)
-    if rng.uniform() < 0.5:
-        image, cells = image.swapaxes(1, 2), cells.swapaxes(1, 2)
-    seen = image.astype(np.float32) / STEPS
-    seen = seen * math.exp(rng.normal(0, 0.12)) + rng.normal(0, 0.1)
-    return np.float32(seen), np.ascontiguousarray(cells, np.float32)
-
-
-def loss(logits: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-    """Return the cross-entropy of tiles and of cells; what holds more weighs more."""
-    tiles = functional.max_pool3d(logits, TILE // CELL)
-    held = functional.avg_pool3d(cells, TILE // CELL) * (TILE // CELL) ** 3
-    weight = torch.where(
-        held > 0, 2 + held.clamp(max=60) / 15, torch.ones(()).expand_as(held)
+    seen = tuple(
+        slice(a * 2, a * 2 + m // 2 + SEEN) for a, m in zip(start, PATCH, strict=True)
     )
+    mirrored = [axis for axis in range(3) if rng.uniform() < 0.5]
+    turned = rng.uniform() < 0.5
+    gain, shift = math.exp(rng.normal(0, 0.12)), rng.normal(0, 0.1)
+    found = []
+    for values, scale, added in (
+        (brain.image[seen], gain / STEPS, shift),
+        (brain.cells[here], 1.0, 0.0),
+        (brain.likely[here], 1 / 255, 0.0),
+    ):
+        part = np.flip(values, mirrored)
+        part = part.swapaxes(1, 2) if turned else part
+        found.append(np.float32(part) * np.float32(scale) + np.float32(added))
+    return found
+
+
+def loss(
+    logits: torch.Tensor, cells: torch.Tensor, likely: torch.Tensor
+) -> torch.Tensor:
+    """Return the cross-entropy of tiles and of cells; what holds neurites weighs more."""
+    edge = TILE // CELL
+    tiles = functional.max_pool3d(logits, edge)
+    held = functional.avg_pool3d(cells, edge) * edge**3
+    weight = 1 + (held > 0) * (3 + held.clamp(max=60) / 15)
     entropy = functional.binary_cross_entropy_with_logits
-    of_tiles = entropy(tiles, (held > 0).float(), reduction="none") * weight
-    of_cells = entropy(logits, (cells > 0).float(), reduction="none")
-    heavier = torch.where(cells > 0, 1 + cells / 4, torch.ones(()).expand_as(cells))
-    return of_tiles.sum() / weight.sum() + (of_cells * heavier).mean()
+    of_tiles = entropy(tiles, functional.max_pool3d(likely, edge), reduction="none")
+    of_cells = entropy(logits, likely, reduction="none")
+    return (of_tiles * weight).sum() / weight.sum() + (
+        of_cells * (1 + (cells > 0) * cells / 4)
+    ).mean()
 
 
 def trained(brains: list[Example], steps: int, seed: int) -> nn.Sequential:
@@ -233,11 +241,11 @@ def trained(brains: list[Example], steps: int, seed: int) -> nn.Sequential:
                 if isinstance(layer, nn.BatchNorm3d):
                     layer.eval()  # as it will be used
         drawn = [patch(brains[rng.integers(len(brains))], rng) for _ in range(BATCH)]
-        image, cells = (
+        image, cells, likely = (
             torch.from_numpy(np.stack(part))[:, None]
             for part in zip(*drawn, strict=True)
         )
-        value = loss(scout(image), cells)
+        value = loss(scout(image), cells, likely)
         optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(scout.parameters(), 1.0)

@@ -20,6 +20,7 @@ import numpy as np
 
 from blockseg.core.cubes import TILE, cube_box
 from blockseg.core.errors import WeightsError
+from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import ScoutSpec
 from blockseg.inference.averaged_image import SEEN, STEPS, averaged_image
 from blockseg.networks.scout import CELL, SCOUT_STRIDE, default_scout, load_scout
@@ -133,12 +134,12 @@ class Scout:
         cells = np.empty((z, y, x), np.float32)
         with self._lock:
             for start in product(*(range(0, n, _CELLS) for n in (z, y, x))):
-                self._look(image, cells, start)
+                self._look(image, cells, to_zyx(start))
         for axis, count in enumerate(tiles.shape):
             split = (*cells.shape[:axis], count, each, *cells.shape[axis + 1 :])
             cells = cells.reshape(split).max(axis + 1)
         above = np.rint((cells - np.float32(self._weights.zero)) * np.float32(_FINE))
-        return np.maximum(above, 0) / np.float32(_FINE)
+        return np.asarray(np.maximum(above, 0) / np.float32(_FINE))
 
     def _look(
         self, image: NDArray[np.int16], cells: NDArray[np.float32], start: Zyx
