@@ -33,9 +33,9 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.cubes import TILE, cube_box
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.specs import Affine
-from blockseg.inference.averaged_image import SEEN, STEPS, averaged_image
 from blockseg.inference.components import long_components
-from blockseg.inference.path_opening import path_opening_score
+from blockseg.inference.tile_scores.averaged_image import SEEN, STEPS, averaged_image
+from blockseg.inference.tile_scores.path_opening import path_opening_score
 from blockseg.networks.scout import CELL, SCOUT_STRIDE, save_scout
 from blockseg.networks.weights_info import SHIPPED
 from blockseg.segmentation.decisions import decide

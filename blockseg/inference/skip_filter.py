@@ -11,9 +11,9 @@ import numpy as np
 from blockseg.core.cubes import box_around, by_cube, cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.reads import note_read
-from blockseg.inference.averaged_image import SEEN
 from blockseg.inference.block_input import BlockInput, InferenceMask
-from blockseg.inference.tile_score import tile_score
+from blockseg.inference.tile_scores.averaged_image import SEEN
+from blockseg.inference.tile_scores.choice import tile_score
 from blockseg.io.holes.mended_volume import looked_at
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.engine import Segmenter
-    from blockseg.inference.tile_score import TileScore
+    from blockseg.inference.tile_scores.choice import TileScore
     from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
 

@@ -11,7 +11,6 @@ import numpy as np
 from blockseg.blockwise.planning.sparse_plan import SparsePlan
 from blockseg.blockwise.planning.tiling import block_shape
 from blockseg.core.cubes import EDGE, TILE, CubeMask, cube_counts
-from blockseg.inference.scout import shipped_scout
 from blockseg.inference.skip_calibration import (
     FEWEST,
     LOSS,
@@ -19,6 +18,7 @@ from blockseg.inference.skip_calibration import (
     SkipCalibration,
     choose_threshold,
 )
+from blockseg.inference.tile_scores.scout import shipped_scout
 from blockseg.io.masks.tissue import tissue_cubes
 from blockseg.segmentation.sparse.survey import Survey
 from blockseg.segmentation.sparse.windows import Cover, cheapest_window

@@ -15,10 +15,10 @@ from blockseg.core.cubes import TILE, by_cube, cube_box, cube_counts, spread, vo
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.inference.averaged_image import SEEN
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.make_engine import make_engine
-from blockseg.inference.tile_score import tile_score
+from blockseg.inference.tile_scores.averaged_image import SEEN
+from blockseg.inference.tile_scores.choice import tile_score
 from blockseg.io.chunk_memory import readers
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.segmentation.sparse.cube import what_it_holds

@@ -8,8 +8,8 @@ import pytest
 from blockseg.core.errors import WeightsError
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, ScoutSpec
-from blockseg.inference.averaged_image import SEEN
-from blockseg.inference.scout import Scout, shipped_scout
+from blockseg.inference.tile_scores.averaged_image import SEEN
+from blockseg.inference.tile_scores.scout import Scout, shipped_scout
 from blockseg.networks.scout import default_scout, load_scout, save_scout
 from blockseg.networks.weights_info import default_weights
 

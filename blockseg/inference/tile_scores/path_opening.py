@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.cubes import EDGE, cube_box
-from blockseg.inference.averaged_image import STEPS, averaged_image
+from blockseg.inference.tile_scores.averaged_image import STEPS, averaged_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 A tiny network (:mod:`blockseg.networks.scout`) looks at the image at half resolution and
 answers a logit for each cell of 4×4×4 voxels. The score of a tile is the largest of its
 cells', counted from a logit that hardly any neurite lies below, so that scores begin at 0
-as those of :mod:`blockseg.inference.path_opening` do; an odds ratio, on a logarithmic
+as those of :mod:`blockseg.inference.tile_scores.path_opening` do; an odds ratio, on a logarithmic
 scale.
 
 Windows have one shape, whatever a block is like, and scores are rounded to 1/16: a tile has
@@ -22,7 +22,7 @@ from blockseg.core.cubes import TILE, cube_box
 from blockseg.core.errors import WeightsError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import ScoutSpec
-from blockseg.inference.averaged_image import SEEN, STEPS, averaged_image
+from blockseg.inference.tile_scores.averaged_image import SEEN, STEPS, averaged_image
 from blockseg.networks.scout import CELL, SCOUT_STRIDE, default_scout, load_scout
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from blockseg.inference.path_opening import path_opening_score
-from blockseg.inference.scout import Scout
+from blockseg.inference.tile_scores.path_opening import path_opening_score
+from blockseg.inference.tile_scores.scout import Scout
 
 if TYPE_CHECKING:
     import numpy as np
