@@ -189,7 +189,7 @@ class OpenVinoBackend:
                 shape = padding.roi.shape if padding else whole
                 graph = sdasn_graph(self._openvino, arrays, shape, reach, padding)
                 if spec.precision == "bfloat16":
-                    graph = in_float32(self._openvino, _core(), graph, _FLOAT32)
+                    graph = in_float32(self._openvino, openvino_core(), graph, _FLOAT32)
                 return graph
 
             return written
