@@ -104,10 +104,10 @@ class ScoutSpec:
     """SHA-256 of its weights file."""
 
     engine: str
-    """What computes it: ``openvino`` or ``torch``."""
+    """Library that computes it: ``openvino`` or ``torch``."""
 
     gain: float
-    """What the run's normalisation makes of one SD of the background."""
+    """Value that the run's normalisation makes of one SD of the background."""
 
 
 @dataclass(frozen=True, slots=True)
