@@ -44,7 +44,6 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.specs import Affine
 from blockseg.inference.components import LENGTH, long_components
-from blockseg.inference.path_opening import SEEN, path_opening_score
 from blockseg.inference.skip_calibration import (
     FEWEST,
     LOSS,
@@ -52,6 +51,7 @@ from blockseg.inference.skip_calibration import (
     SkipCalibration,
     choose_threshold,
 )
+from blockseg.inference.tile_scores.path_opening import SEEN, path_opening_score
 from blockseg.networks.cost import margin_cost
 from blockseg.networks.weights_info import default_weights
 from blockseg.normalization.affine import normalize

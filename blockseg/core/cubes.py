@@ -18,6 +18,8 @@ from blockseg.core.geometry import Roi, Zyx, ceil_to, floor_to, to_zyx
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.specs import ScoutSpec
+
 EDGE = 64
 """Edge of a cube, in voxels: what is tissue or not, and what a sample is made of."""
 
@@ -149,3 +151,6 @@ class SkipCriteria:
 
     tile: int = TILE
     """Edge of a tile, in voxels; divides that of a cube."""
+
+    scout: ScoutSpec | None = None
+    """Network that gives tiles their score; None where the path opening does."""

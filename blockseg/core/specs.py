@@ -97,6 +97,20 @@ ROBUST = Normalization("robust")
 
 
 @dataclass(frozen=True, slots=True)
+class ScoutSpec:
+    """Network that tells under ``--sparse`` which tiles may hold something."""
+
+    sha256: str
+    """SHA-256 of its weights file."""
+
+    engine: str
+    """Library that computes it: ``openvino`` or ``torch``."""
+
+    gain: float
+    """Value that the run's normalisation makes of one SD of the background."""
+
+
+@dataclass(frozen=True, slots=True)
 class Affine:
     """Normalisation of raw intensities: ``(I - offset) / scale``, clipped."""
 

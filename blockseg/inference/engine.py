@@ -105,7 +105,7 @@ class Engine:
         """
         out = np.zeros(block.write_roi.shape, self.backend.dtype)
         with self._lock:
-            for region, part in self._parts(block):
+            for region, part in self._parts(block, self._laid(block)):
                 out[region.slices(block.write_roi.start)] = part
         return block.masked(out)
 
@@ -113,13 +113,12 @@ class Engine:
         """Return the write ROI of a block as bytes; errors of :meth:`probability`."""
         write_roi = block.write_roi
         out = np.zeros(write_roi.shape, np.uint8)
-        count = 0
+        laid = self._laid(block)
         with self._lock:
-            for region, part in self._parts(block):
+            for region, part in self._parts(block, laid):
                 _to_bytes(part, out[region.slices(write_roi.start)])
-                count += 1
         inner = block.voxels[write_roi.slices(block.read_roi.start)]
-        computed = count * Roi.whole(self.backend.core).size
+        computed = len(laid) * Roi.whole(self.backend.core).size
         return Segmented(block.masked(out), computed, nonfinite_voxels(inner))
 
     def close(self) -> None:
@@ -127,17 +126,27 @@ class Engine:
         with self._lock:
             self.backend.close()
 
-    def _parts(self, block: BlockInput) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
-        """Yield what each window adds to the write ROI, and where."""
+    def _laid(self, block: BlockInput) -> list[Window]:
+        """Return the windows of a block.
+
+        Those at the volume's edge run in another graph, and to change it costs time.
+        """
         backend = self.backend
         laid = windows(block, backend.field, backend.core, backend.dtype)
-        # Those at the volume's edge run in another graph, and to change it costs time.
-        for window in sorted(laid, key=lambda one: one.inside is not None):
+        return sorted(laid, key=lambda one: one.inside is not None)
+
+    def _parts(
+        self, block: BlockInput, laid: list[Window]
+    ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
+        """Yield what each window adds to the write ROI, and where."""
+        for window in laid:
             for start, whole in self._inferred(block, window):
                 stop = to_zyx(a + n for a, n in zip(start, whole.shape, strict=True))
                 region = Roi(start, stop).intersection(block.write_roi)
                 part = whole[region.slices(start)]
-                if part.size and np.isnan(part.max()):  # NaN if any of them is
+                if not part.size:  # a slab of a window that overhangs the block
+                    continue
+                if np.isnan(part.max()):  # NaN if any of them is
                     raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
                 yield region, part
 

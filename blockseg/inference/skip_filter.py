@@ -12,7 +12,8 @@ from blockseg.core.cubes import box_around, by_cube, cube_box, spread, voxels_of
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.reads import note_read
 from blockseg.inference.block_input import BlockInput, InferenceMask
-from blockseg.inference.path_opening import SEEN, path_opening_score
+from blockseg.inference.tile_scores.averaged_image import SEEN
+from blockseg.inference.tile_scores.choice import tile_score
 from blockseg.io.holes.mended_volume import looked_at
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.grid import BlockGrid
     from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.engine import Segmenter
+    from blockseg.inference.tile_scores.choice import TileScore
     from blockseg.io.holes.mended_volume import Seen
     from blockseg.io.protocol import Volume
 
@@ -91,6 +93,7 @@ class SkipFilter:
         self._criteria = criteria
         self._shape = volume_shape
         self._affine = affine
+        self._score: TileScore | None = None
         self._tissue = None if criteria.tissue is None else criteria.tissue.array()
 
     def place(self, write_roi: Roi) -> Roi:
@@ -132,13 +135,10 @@ class SkipFilter:
             keep &= by_cube(inside, write_roi, criteria.tile)
         skipped = 0
         if criteria.threshold is not None and keep.any():
-            found = path_opening_score(
-                raw,
-                self.place(write_roi),
-                self._tiles(write_roi),
-                self._affine,
-                self._shape,
-                criteria.tile,
+            if self._score is None:  # not before there is something to look at
+                self._score = tile_score(criteria.scout, self._affine, self._shape)
+            found = self._score(
+                raw, self.place(write_roi), self._tiles(write_roi), criteria.tile
             )
             empty = keep & (found <= criteria.threshold)
             empty_voxels = spread(empty, tiles, write_roi, criteria.tile)

@@ -12,9 +12,9 @@ from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
-from blockseg.inference.path_opening import path_opening_score
 from blockseg.inference.reference import reference_inference
 from blockseg.inference.skip_filter import SkipFilter, infer_filtered
+from blockseg.inference.tile_scores.path_opening import path_opening_score
 from blockseg.io.protocol import MemoryVolume
 from blockseg.networks.receptive_field import ALIGNMENT, FIELDS, REACH
 from blockseg.networks.registry import build

@@ -7,6 +7,7 @@ from typing import Any
 
 from blockseg.core.cubes import CubeMask, SkipCriteria
 from blockseg.core.geometry import to_zyx
+from blockseg.core.specs import ScoutSpec
 
 _KEYS = {"threshold": "bound"}
 """Keys in JSON that are not the fields' names."""
@@ -73,13 +74,21 @@ class SparsePlan:
     note: str = ""
     """Why everything is inferred; empty if it is not."""
 
+    scout: ScoutSpec | None = None
+    """Network that gives tiles their score; None where the path opening does, as in runs
+    of earlier versions."""
+
     @property
     def criteria(self) -> SkipCriteria | None:
         """Criteria of what workers need not infer; None if everything is inferred."""
         if self.threshold is None and self.tissue is None:
             return None
         return SkipCriteria(
-            self.edge, self.threshold, self.tissue, self.tile or self.edge
+            self.edge,
+            self.threshold,
+            self.tissue,
+            self.tile or self.edge,
+            self.scout,
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -102,4 +111,6 @@ def sparse_from(data: dict[str, Any] | None) -> SparsePlan | None:
     if values.get("tissue") is not None:
         tissue = values["tissue"]
         values["tissue"] = CubeMask(to_zyx(tissue["counts"]), tissue["bits"])
+    if values.get("scout") is not None:
+        values["scout"] = ScoutSpec(**values["scout"])
     return SparsePlan(**values)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from blockseg.core.block_reach import BlockReach
 from blockseg.core.errors import VolumeError
 from blockseg.core.reads import note_read, noting_reads
-from blockseg.inference.path_opening import SEEN
 from blockseg.inference.skip_filter import SkipFilter, infer_filtered
+from blockseg.inference.tile_scores.averaged_image import SEEN
 from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.holes.mended_volume import AROUND_HOLES, MendedVolume
 from blockseg.io.masks.sampler import MaskSampler

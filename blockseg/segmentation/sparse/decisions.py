@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,21 +18,28 @@ from blockseg.inference.skip_calibration import (
     SkipCalibration,
     choose_threshold,
 )
+from blockseg.inference.tile_scores.scout import shipped_scout
 from blockseg.io.masks.tissue import tissue_cubes
 from blockseg.segmentation.sparse.survey import Survey
-from blockseg.segmentation.sparse.windows import cheapest_window
+from blockseg.segmentation.sparse.windows import Cover, cheapest_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.core.specs import ScoutSpec
+    from blockseg.io.masks.tissue import Tissue
 
 _AGAIN = 3
 """Number of times that as many cubes are inferred again, at most."""
 
 _MUCH = 0.5
 """Share of the volume that is skipped, from which on no more of it is looked for."""
+
+_FULL = 0.75
+"""Share of the inferred cubes with foreground from which on a volume is full of it: of
+those that are drawn first most hold some anywhere, of the others few."""
 
 _CLEAR = 0.75
 """Share of the volume with a lower score than all foreground, from which on it pays."""
@@ -125,36 +132,24 @@ def sparse_decisions(
         decisions = replace(decisions, note=_joined(decisions.note, tissue.doubt))
         found = replace(found, untrusted=tissue.doubt)
         tissue = None
-    inside = None if tissue is None else tissue.mask
-    survey = Survey(inputs, decisions, edge, inside)
-    found = replace(found, seen=survey.seen)
-    cubes, chosen = surveyed(survey, workers, 0.0 if tissue is None else tissue.wrong)
-    found = replace(found, inferred=len(cubes), with_foreground=chosen.with_foreground)
-    if chosen.with_foreground < FEWEST:
-        return off(
-            f"only {chosen.with_foreground} of {len(cubes)} sampled cubes of {edge}³ "
-            f"voxels hold foreground, too few to tell what would be lost (it takes "
-            f"{FEWEST}); all of the volume is inferred"
-        )
-    if chosen.threshold is None:
-        return off(
-            f"what {len(cubes)} sampled cubes of {edge}³ voxels hold is too faint to "
-            f"skip any for less than {LOSS:.1%} of the foreground; all of the volume is "
-            "inferred"
-        )
-    # Minus infinity: what is outside of the tissue may be skipped, and nothing else.
-    threshold = None if math.isinf(chosen.threshold) else chosen.threshold
-    cover = cheapest_window(survey, threshold, inputs, decisions)
-    if not cover.pays:
-        return off("too little of the volume is surely empty for skipping it to pay")
+    tried = _best_score(inputs, decisions, workers, edge, tissue)
     found = replace(
         found,
-        threshold=threshold,
-        empty=survey.empty(threshold),
-        computed=cover.computed,
-        lost=chosen.lost,
-        lost_at_most=chosen.at_most,
-        specks=chosen.specks,
+        seen=tried.survey.seen,
+        inferred=len(tried.cubes),
+        with_foreground=tried.chosen.with_foreground,
+    )
+    if tried.cover is None:
+        return off(_why_not(tried, edge))
+    found = replace(
+        found,
+        threshold=tried.threshold,
+        empty=tried.survey.empty(tried.threshold),
+        computed=tried.cover.computed,
+        lost=tried.chosen.lost,
+        lost_at_most=tried.chosen.at_most,
+        specks=tried.chosen.specks,
+        scout=tried.scout,
     )
     if tissue is not None:
         found = replace(
@@ -167,6 +162,83 @@ def sparse_decisions(
     return replace(
         decisions,
         block=inputs.settings.block or block_shape(inputs.roi.shape),
-        window=inputs.settings.window or cover.window,
+        window=inputs.settings.window or tried.cover.window,
         sparse=found,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    """A score of tiles, and what may be skipped by it."""
+
+    scout: ScoutSpec | None
+    """That gives it; None for the path opening."""
+
+    survey: Survey
+
+    cubes: list[Inferred]
+
+    chosen: SkipCalibration
+
+    threshold: float | None = None
+    """None where nothing of the tissue may be skipped."""
+
+    cover: Cover | None = None
+    """Windows over what is left; None where nothing may be skipped, or it does not pay."""
+
+
+def _best_score(
+    inputs: Inputs, decisions: Decisions, workers: int, edge: int, tissue: Tissue | None
+) -> _Tried:
+    """Return what the scout may skip; where that is nothing, what the path opening may.
+
+    A volume that is full of foreground is not looked at twice.
+    """
+    first = _tried(
+        shipped_scout(inputs.info.gain), inputs, decisions, workers, edge, tissue
+    )
+    if first.cover is not None and first.threshold is not None:
+        return first
+    if first.chosen.with_foreground > _FULL * len(first.cubes):
+        return first
+    second = _tried(None, inputs, decisions, workers, edge, tissue)
+    return first if second.cover is None and first.cover is not None else second
+
+
+def _tried(
+    scout: ScoutSpec | None,
+    inputs: Inputs,
+    decisions: Decisions,
+    workers: int,
+    edge: int,
+    tissue: Tissue | None,
+) -> _Tried:
+    """Survey a volume by one score."""
+    inside, wrong = (None, 0.0) if tissue is None else (tissue.mask, tissue.wrong)
+    threads = workers * decisions.threads
+    survey = Survey(inputs, decisions, edge, inside, scout, threads)
+    cubes, chosen = surveyed(survey, workers, wrong)
+    found = _Tried(scout, survey, cubes, chosen)
+    if chosen.with_foreground < FEWEST or chosen.threshold is None:
+        return found
+    # Minus infinity: what is outside of the tissue may be skipped, and nothing else.
+    threshold = None if math.isinf(chosen.threshold) else chosen.threshold
+    cover = cheapest_window(survey, threshold, inputs, decisions)
+    return replace(found, threshold=threshold, cover=cover if cover.pays else None)
+
+
+def _why_not(tried: _Tried, edge: int) -> str:
+    """Return why everything is inferred."""
+    count, holding = len(tried.cubes), tried.chosen.with_foreground
+    if holding < FEWEST:
+        return (
+            f"only {holding} of {count} sampled cubes of {edge}³ voxels hold foreground, "
+            f"too few to tell what would be lost (it takes {FEWEST}); all of the volume "
+            "is inferred"
+        )
+    if tried.chosen.threshold is None:
+        return (
+            f"what {count} sampled cubes of {edge}³ voxels hold is too faint to skip any "
+            f"for less than {LOSS:.1%} of the foreground; all of the volume is inferred"
+        )
+    return "too little of the volume is surely empty for skipping it to pay"

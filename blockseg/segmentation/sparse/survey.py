@@ -17,7 +17,8 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.make_engine import make_engine
-from blockseg.inference.path_opening import SEEN, path_opening_score
+from blockseg.inference.tile_scores.averaged_image import SEEN
+from blockseg.inference.tile_scores.choice import tile_score
 from blockseg.io.chunk_memory import readers
 from blockseg.io.holes.mended_volume import MendedVolume
 from blockseg.segmentation.sparse.cube import what_it_holds
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.planning.decisions import Decisions
     from blockseg.blockwise.sources.inputs import Inputs
+    from blockseg.core.specs import ScoutSpec
     from blockseg.inference.skip_calibration import Inferred
 
 _GROUP = 2  # edge, in cubes, of what is read together
@@ -81,6 +83,10 @@ class Survey:
         Of a cube, in voxels.
     tissue
         Cubes (z, y, x) that may be tissue; None if that is not known.
+    scout
+        Network that gives tiles their score; None for the path opening.
+    threads
+        That it works with.
     """
 
     def __init__(
@@ -89,6 +95,8 @@ class Survey:
         decisions: Decisions,
         edge: int,
         tissue: NDArray[np.bool_] | None,
+        scout: ScoutSpec | None = None,
+        threads: int = 1,
     ) -> None:
         self._volume = MendedVolume(inputs.source.volume, decisions.holes)
         self._weights = "" if inputs.weights is None else str(inputs.weights.path)
@@ -97,6 +105,7 @@ class Survey:
         self.edge = edge
         counts = cube_counts(self._volume.shape, edge)
         self._tissue = np.ones(counts, bool) if tissue is None else tissue
+        self._score = tile_score(scout, decisions.affine, self._volume.shape, threads)
         self._rng = np.random.default_rng(_SEED)
         self._left: list[tuple[list[tuple[Zyx, float]], int]] = []
         self._inferred: set[Zyx] = set()
@@ -214,7 +223,7 @@ class Survey:
             raw = self._volume.read(seen)
         except VolumeError:
             return None
-        found = path_opening_score(raw, seen, roi, self._decisions.affine, shape, TILE)
+        found = self._score(raw, seen, roi, TILE)
         outside = np.where(inside, -np.inf, self._best(found, tiles)).astype(np.float32)
         found[~spread(inside, cubes, tiles, self.edge // TILE)] = -np.inf
         return Group(cubes, self._best(found, tiles), found, outside)
@@ -222,6 +231,13 @@ class Survey:
     def _best(self, found: NDArray[np.float32], tiles: Roi) -> NDArray[np.float32]:
         """Return the most that the tiles of each cube show."""
         return by_cube(found, tiles, self.edge // TILE, np.maximum)
+
+    def _near(self, place: Zyx) -> NDArray[np.float32]:
+        """Return the score of each tile of a cube that was looked at."""
+        group = next(g for g in self.groups if g.box.contains(_one(place)))
+        each = self.edge // TILE
+        first = [(a - b) * each for a, b in zip(place, group.box.start, strict=True)]
+        return group.tiles[tuple(slice(a, a + each) for a in first)]
 
     def _drawn(self) -> tuple[list[tuple[Zyx, float, int]], list[float]]:
         """Draw cubes to infer: position, score and stratum of each."""
@@ -295,8 +311,7 @@ class Survey:
             make_engine(spec, self._decisions.affine, self._volume.dtype)
         ) as engine:
             for place, value, stratum in drawn:
-                box = Roi(place, to_zyx(n + 1 for n in place))
-                cube = voxels_of(box, shape, self.edge)
+                cube = voxels_of(_one(place), shape, self.edge)
                 around = cube.grown((self._reach,) * 3)
                 around = around.intersection(Roi.whole(shape))
                 try:
@@ -308,12 +323,13 @@ class Survey:
                 foreground = done.probability >= self._decisions.threshold
                 if seen.missing is not None:
                     foreground &= ~seen.missing[cube.slices(around.start)]
-                near = None
-                if value > -math.inf:
-                    near = path_opening_score(
-                        raw, around, cube, self._decisions.affine, shape, TILE
-                    )
+                near = None if value == -math.inf else self._near(place)
                 found.append(
                     what_it_holds(foreground, cube, shape, value, near, stratum)
                 )
         return found
+
+
+def _one(place: Zyx) -> Roi:
+    """Return the box of one cube."""
+    return Roi(place, to_zyx(n + 1 for n in place))

@@ -76,19 +76,33 @@ def cheapest_window(
 
     allowed = max(memory(decisions.window), memory((TILE,) * 3))
     voxels = TILE**3 * sum(tiles.size for tiles in left)
-    scale = len(occupied) / max(len(occupied[:: every or 1]), 1)
-    choices = {}
-    for window in map(to_zyx, product(_EDGES, repeat=3)):
-        if memory(window) <= allowed:
-            needed = sum(_needed(tiles, window) for tiles in occupied[::every])
-            choices[window] = needed * scale
-    window = min(choices, key=lambda shape: (choices[shape] * work(shape), shape))
+    counted = occupied[:: every or 1]
+    scale = len(occupied) / max(len(counted), 1)
+    shapes = [
+        shape
+        for shape in map(to_zyx, product(_EDGES, repeat=3))
+        if memory(shape) <= allowed
+    ]
+    best = (math.inf, (TILE,) * 3, 0)
+    # Counting windows takes a second in all; most can be told to be no better before.
+    for fewest, shape in sorted((_fewest(counted, n) * work(n), n) for n in shapes):
+        if fewest > best[0]:
+            break
+        needed = sum(_needed(tiles, shape) for tiles in counted)
+        best = min(best, (needed * work(shape), shape, needed))
+    total, window, needed = best
     exhaustive = work(decisions.window) / math.prod(decisions.window) * voxels
     return Cover(
         window,
-        computed=choices[window] * math.prod(window) / max(voxels, 1),
-        pays=choices[window] * work(window) < exhaustive,
+        computed=needed * scale * math.prod(window) / max(voxels, 1),
+        pays=total * scale < exhaustive,
     )
+
+
+def _fewest(groups: list[NDArray[np.bool_]], window: Zyx) -> int:
+    """Return a number of windows that no cover of all groups falls below."""
+    held = math.prod(n // TILE for n in window)
+    return sum(-(-int(tiles.sum()) // held) for tiles in groups)
 
 
 def _needed(tiles: NDArray[np.bool_], window: Zyx) -> int:

@@ -74,10 +74,12 @@ def by_onnxruntime(model, inputs):
 def by_openvino(model, inputs):
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO is not installed")
-    from blockseg.inference.backends.openvino.backend import _core
+    from blockseg.inference.backends.openvino.backend import openvino_core
 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    compiled = _core().compile_model(_core().read_model(model), "CPU", settings)
+    compiled = openvino_core().compile_model(
+        openvino_core().read_model(model), "CPU", settings
+    )
     return compiled(inputs)[0]
 
 

@@ -7,7 +7,8 @@ from scipy import ndimage
 from blockseg.core.cubes import TILE
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, AffineField
-from blockseg.inference.path_opening import SEEN, path_opening_score
+from blockseg.inference.tile_scores.averaged_image import SEEN
+from blockseg.inference.tile_scores.path_opening import path_opening_score
 
 NOISE = Affine(200.0, 10.0)
 

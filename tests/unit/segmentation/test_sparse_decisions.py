@@ -16,7 +16,9 @@ from blockseg.inference.backends.table import make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.skip_calibration import choose_threshold
 from blockseg.inference.skip_filter import SkipFilter, infer_filtered
+from blockseg.inference.tile_scores import scout
 from blockseg.io.masks.tissue import Tissue
+from blockseg.networks.scout import default_scout, save_scout
 from blockseg.networks.weights_info import sha256
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.sparse import decisions as sparse
@@ -137,7 +139,9 @@ def test_where_nothing_stands_out_no_more_cubes_are_inferred(
 
     monkeypatch.setattr(sparse, "choose_threshold", never)
     sparse_of(inputs_of(neurites(), weights, tmp_path))
-    assert len(asked) == 4, "three times again, where foreground is clear"
+    assert len(asked) == 8, (
+        "three times again by either score, where foreground is clear"
+    )
     asked.clear()
     sparse_of(inputs_of(full_of_neurites(), weights, tmp_path))
     assert len(asked) == 1, "a volume full of it"
@@ -213,3 +217,52 @@ def test_a_run_of_an_earlier_version_goes_on_with_whole_cubes():
     assert (criteria.edge, criteria.tile, criteria.threshold) == (64, 64, 1.5)
     newer: Any = again({"edge": 64, "cubes": 8, "bound": 1.5, "tile": 16}).criteria
     assert (newer.edge, newer.tile) == (64, 16)
+
+
+def untrained(path, seed):
+    """Write a scout whose answers mean nothing; of seed 0 always the same one."""
+    rng = np.random.default_rng(seed)
+    size = 0.0 if seed == 0 else 0.3
+    layers = [
+        (rng.normal(0, size, (8, 1, 6, 6, 6)), rng.normal(0, size, 8)),
+        *((rng.normal(0, size, (8, 8, 3, 3, 3)), np.zeros(8)) for _ in range(3)),
+        (rng.normal(0, size, (1, 8, 1, 1, 1)), np.zeros(1)),
+    ]
+    save_scout(path, layers, -6.0, {})
+    return path
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_scout_that_knows_nothing_makes_nothing_be_lost(
+    weights, tmp_path, monkeypatch, seed
+):
+    path = untrained(tmp_path / "scout.safetensors", seed)
+    monkeypatch.setattr(scout, "default_scout", lambda: path)
+    image = neurites()
+    decided, found = sparse_of(inputs_of(image, weights, tmp_path))
+    bright = image.astype(float) >= 200 + 10 * 6
+    assert found.threshold is not None, "the path opening takes its place at the least"
+    criteria: Any = decided.criteria
+    if seed == 0:
+        assert found.scout is None
+    roi = Roi.whole(image.shape)
+    with closing(
+        Engine(make_backend(decided.engine(str(weights.path))), decided.affine)
+    ) as engine:
+        skip_filter = SkipFilter(criteria, image.shape, decided.affine)
+        done = infer_filtered(skip_filter, engine, memory_source(image).volume, roi, 32)
+    assert np.count_nonzero(bright & (done.probability < 128)) <= 0.001 * bright.sum()
+
+
+def test_a_record_says_by_which_scout_tiles_are_skipped_and_older_ones_have_none(
+    found_whole,
+):
+    _, found = found_whole
+    assert found.scout is not None
+    assert found.scout.sha256 == sha256(default_scout())
+    plain = found.to_plain()
+    assert again(plain).criteria == found.criteria
+    del plain["scout"]
+    older = again(plain).criteria
+    assert older is not None
+    assert (older.scout, older.threshold) == (None, found.threshold)

@@ -71,7 +71,7 @@ class OpenVinoBackend:
     """
 
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
-        self._openvino = _import_openvino()
+        self._openvino = import_openvino()
         told = network or load_info(spec.weights)
         name = told.architecture
         self._channels = told.width
@@ -163,7 +163,7 @@ class OpenVinoBackend:
     def _build(self, padding: BoundaryPadding | None) -> Any:
         try:
             with fitting_vectors(self._channels):
-                return _core().compile_model(
+                return openvino_core().compile_model(
                     self._graph(padding), "CPU", self._settings
                 )
         except RuntimeError as error:
@@ -189,7 +189,7 @@ class OpenVinoBackend:
                 shape = padding.roi.shape if padding else whole
                 graph = sdasn_graph(self._openvino, arrays, shape, reach, padding)
                 if spec.precision == "bfloat16":
-                    graph = in_float32(self._openvino, _core(), graph, _FLOAT32)
+                    graph = in_float32(self._openvino, openvino_core(), graph, _FLOAT32)
                 return graph
 
             return written
@@ -216,16 +216,30 @@ def _arrays(network: Network) -> dict[str, npt.NDArray[Any]]:
 
 
 @cache
-def _core() -> Any:
+def openvino_core() -> Any:
     """Return OpenVINO's entry point, one for the whole life of the process.
 
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+
+    Notes
+    -----
     Each one gives the thread that makes it another stack for signal handlers, and
     the last of several to go leaves one that is gone: the next Ctrl-C would crash.
     """
-    return _import_openvino().Core()
+    return import_openvino().Core()
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
+    """Return the module.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
     try:
         with _no_telemetry():
             import openvino  # type: ignore[import-untyped,unused-ignore]

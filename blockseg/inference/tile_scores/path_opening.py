@@ -15,32 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.cubes import EDGE, cube_box, voxels_of
-from blockseg.core.geometry import Roi
-from blockseg.normalization.affine import normalize
+from blockseg.core.cubes import EDGE, cube_box
+from blockseg.inference.tile_scores.averaged_image import STEPS, averaged_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Zyx
+    from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.specs import Affine, AffineField
-
-SEEN = 16
-"""Voxels around a cube that its score depends on."""
 
 # All in averaged voxels:
 _PATCH = 5
 _HALF = 2  # steps of a path, to either side of its voxel that has to be near
 _NEAR = 2
 _KEPT = 4  # of SEEN, once the opening took what it needs
-
-_PLANES = 32  # normalised at once
-
-# Of two bytes, which all that follows passes twice as fast as four:
-_STEPS = 256  # of averaged intensities, in SDs of the background
-_MOST = 60.0  # either way the same, beyond which more makes no difference
 
 
 def path_opening_score(
@@ -77,11 +67,11 @@ def path_opening_score(
     float32 array, one value a cube (z, y, x), in the units of the normalised image; from 0
     """
     cubes = cube_box(roi, edge)
-    averaged = _averaged(raw, read, cubes, affine, volume_shape, edge)
+    averaged = averaged_image(raw, read, cubes, affine, volume_shape, edge)
     best = _paths(_lines(averaged))
     for axis, count in enumerate(cubes.shape):
         best = _near(best, axis, count, edge)
-    return best.astype(np.float32) / np.float32(_STEPS)
+    return best.astype(np.float32) / np.float32(STEPS)
 
 
 def _near(
@@ -146,54 +136,6 @@ def _walked(values: NDArray[np.int16]) -> NDArray[np.int16]:
             across = aside
         reached = np.minimum(across, values[len(values) - len(across) :])
     return reached
-
-
-def _averaged(
-    raw: NDArray[Any],
-    read: Roi,
-    cubes: Roi,
-    affine: Affine | AffineField,
-    volume_shape: Zyx,
-    edge: int,
-) -> NDArray[np.int16]:
-    """Return cubes and SEEN voxels around, normalised, averaged over 2×2×2 voxels.
-
-    In 1/_STEPS of what normalised images are in.
-    """
-    seen = voxels_of(cubes, volume_shape, edge).grown((SEEN,) * 3)
-    known = seen.intersection(Roi.whole(volume_shape))
-    z, y, x = (-(-n // 2) for n in known.shape)
-    out = np.empty((z, y, x), np.int16)
-    for first in range(known.start[0], known.stop[0], _PLANES):
-        last = min(first + _PLANES, known.stop[0])
-        slab = Roi((first, *known.start[1:]), (last, *known.stop[1:]))
-        part = np.empty(slab.shape, np.float32)
-        normalize(raw[slab.slices(read.start)], affine, part, slab.start)
-        for axis in range(3):  # whole planes first: faster
-            part = _halved(part, axis)
-        start = (first - known.start[0]) // 2
-        part *= np.float32(_STEPS / 8)
-        np.clip(part, -_MOST * _STEPS, _MOST * _STEPS, out=part)
-        np.rint(part, out=part)
-        out[start : start + len(part)] = part
-    before = [
-        (a * edge - SEEN) // -2 + k // 2
-        for a, k in zip(cubes.start, known.start, strict=True)
-    ]
-    missing = [
-        (first, n * edge // 2 + SEEN - first - have)
-        for first, n, have in zip(before, cubes.shape, out.shape, strict=True)
-    ]
-    return np.pad(out, missing, mode="edge") if any(map(max, missing)) else out
-
-
-def _halved(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Add up pairs of neighbours along an axis; the last of an odd number counts twice."""
-    even, odd = (values[_between(axis, start, None, 2)] for start in (0, 1))
-    if even.shape != odd.shape:
-        odd = np.concatenate([odd, even[_between(axis, -1, None)]], axis)
-    added: NDArray[np.float32] = even + odd
-    return added
 
 
 def _running(

@@ -1,0 +1,1 @@
+"""Scores of tiles: how much each looks as if it held a neurite."""
