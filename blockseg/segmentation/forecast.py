@@ -123,7 +123,7 @@ class Forecast:
     """Remarks on the source, a line each."""
 
     gain: str = ""
-    """What ``--precision fast`` would gain here, in one line; empty if nothing."""
+    """Gain of ``--precision fast`` here, in one line; empty if none."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""

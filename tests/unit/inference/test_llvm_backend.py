@@ -29,6 +29,7 @@ from blockseg.inference.backends.llvm.vectors import (
 from blockseg.inference.backends.protocol import AxisMasks, SlabBackend, window_shape
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.inference.processor import processor
+from blockseg.inference.window_memory import window_memory
 from blockseg.networks.bfloat16 import nearest, rounded_arrays
 from blockseg.networks.registry import build
 from blockseg.networks.sdasn_arrays import Arrays, folded_arrays
@@ -358,3 +359,14 @@ def test_sums_fit_the_registers_and_cover_the_channels(channels, vectors):
     found = transposed_blocking(channels, vectors)
     assert 2 * found.channels + 3 <= vectors.registers
     assert 0 <= found.channels * found.blocks - channels < found.channels
+
+
+@pytest.mark.parametrize("core", [(64, 64, 64), (256, 96, 128), (32, 200, 200)])
+def test_the_memory_of_a_window_is_foreseen(spec, core):
+    backend = LlvmBackend(replace(spec, core=core))
+    next(backend.slabs(None))
+    (part,) = backend._parts
+    taken = part._arena.size + backend._tile.nbytes + backend._out.nbytes
+    bytes_each = [window_memory(one, "llvm") for one in (core, (4, 4, 4))]
+    foreseen = bytes_each[0] - bytes_each[1] + 68**2 * 2664
+    assert 0.8 * foreseen < taken < 1.25 * foreseen

@@ -146,7 +146,7 @@ class LlvmBackend:
 
 
 class _Part:
-    """What one thread computes of each window, and its memory."""
+    """Share of one thread of each window, and its memory."""
 
     def __init__(self, form: Form) -> None:
         self._form = form

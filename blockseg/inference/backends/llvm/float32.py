@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 F32 = planar.F32
 
 TAPS = (((0, 1),), ((0, 2), (1, 0)))
-"""What a transposed convolution adds up for an even and for an odd voxel along an axis: from
-how many voxels further on, and with which of its three weights."""
+"""Terms of an even and of an odd voxel of a transposed convolution along an axis: how many
+voxels further on its input is, and which of the three weights it has."""
 
 _BEHIND = 3
 """Vectors behind a row: some kernels read that far beyond its end."""
@@ -42,7 +42,7 @@ _BEHIND = 3
 class _Weights:
     blocking: Blocking
     parts: dict[tuple[int, int], npt.NDArray[np.float32]]
-    """Of a transposed convolution by parity along z and y; of others one."""
+    """Weights by parity along z and y of a transposed convolution; of others one."""
     bias: npt.NDArray[np.float32]
 
 

@@ -76,7 +76,7 @@ class Plane:
     """A plane of a map."""
 
     address: int
-    """Of its first byte."""
+    """Address of its first byte."""
 
     shape: Shape
 

@@ -26,7 +26,7 @@ class Step:
     """One plane to compute."""
 
     layer: Layer
-    """What computes it."""
+    """Layer that computes it."""
 
     z: int
     """Its place along z, in voxels of its level."""

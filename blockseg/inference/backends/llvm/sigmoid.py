@@ -14,7 +14,7 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 """Natural logarithm of 2 in two parts: a small integer times the first is exact."""
 
 _TAYLOR = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
-"""Of exp on half of log 2 to both sides of 0; what is left out is below 4e-9 of it."""
+"""Series of exp on half of log 2 to both sides of 0; its rest is below 4e-9 of it."""
 
 _FARTHEST = 87.0  # exp beyond it leaves the normal numbers of float32
 

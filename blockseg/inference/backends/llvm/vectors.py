@@ -33,7 +33,7 @@ class Vectors:
 AVX512 = Vectors(16, 32)
 AVX = Vectors(8, 16)
 SHORT = Vectors(4, 16)
-"""Of SSE, and of Arm's NEON, which has more registers."""
+"""Registers of SSE, and those of Arm's NEON, of which there are more."""
 
 
 def host_vectors() -> Vectors:
