@@ -37,12 +37,16 @@ def run(
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.
     """
+    from blockseg.segmentation.workers import prepare_workers
+
+    settings = settings_of(config, options)
+    prepare_workers(settings)  # which takes as long as what follows
+
     from blockseg.segmentation.run import run as segment
 
     from .progress import watcher
     from .report import print_result, result_as_json
 
-    settings = settings_of(config, options)
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=as_json) as watch:
         result = segment(

@@ -106,7 +106,7 @@ def peaks(run: subprocess.Popen[bytes]) -> tuple[dict[int, int], int]:
         try:
             main = max(main, high_water(driver))
             for child in driver.children(recursive=True):
-                if "spawn_main" in " ".join(child.cmdline()):
+                if child.ppid() != run.pid:  # forked by a template
                     workers[child.pid] = max(
                         workers.get(child.pid, 0), high_water(child)
                     )

@@ -55,7 +55,7 @@ class Watched:
 
 def kill_a_worker(run: subprocess.Popen[str]) -> None:
     children = psutil.Process(run.pid).children(recursive=True)
-    workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+    workers = [c for c in children if c.ppid() != run.pid]  # forked by a template
     max(workers, key=lambda child: child.memory_info().rss).kill()
 
 

@@ -24,7 +24,7 @@ def done_blocks(process, events_of, until):
 
 def a_worker_of(process):
     children = psutil.Process(process.pid).children(recursive=True)
-    workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+    workers = [c for c in children if c.ppid() != process.pid]  # forked by a template
     return max(workers, key=lambda child: child.memory_info().rss)
 
 

@@ -66,7 +66,9 @@ def normalization(inputs: Inputs) -> Normalized:
         return Normalized(given, BackgroundFinding(asked.kind), holes=told.rule)
     _doubt_type(inputs, sample)
     limit = saturation(told.patches, volume.dtype)
-    background = estimate_background(told.patches, volume.dtype, limit)
+    background = told.background or estimate_background(
+        told.patches, volume.dtype, limit
+    )
     found = BackgroundFinding(asked.kind, background, limit, sample.unreadable)
     whole = affine(asked, background, info.gain, info.clip)
     if asked.kind == "robust":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, floor_to
 from blockseg.core.holes import HoleRule
 from blockseg.io.holes.faces import straight_share
-from blockseg.io.holes.flat import SQUARE, flat_voxels
+from blockseg.io.holes.flat import SQUARE, flat_voxels, maybe_flat
 from blockseg.io.holes.repeats import repeated_voxels
 from blockseg.normalization.background import estimate_background
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
     from blockseg.io.sample import PlaneSample
+    from blockseg.normalization.background import Background
 
 _MOST = 0.5  # share of the sample from which on a value is the background
 _FAR = 4.0  # noise SDs from the background, where noise hardly comes
@@ -41,6 +43,9 @@ class Told:
     patches: tuple[NDArray[Any], ...]
     """The sample's, with 0, which counts as no background, for values of holes."""
 
+    background: Background | None = None
+    """Background of these patches, where it is known already."""
+
 
 def told_holes(volume: Volume, sample: PlaneSample) -> Told:
     """Decide what may be a hole of a volume, from its sample.
@@ -52,8 +57,8 @@ def told_holes(volume: Volume, sample: PlaneSample) -> Told:
     patches = sample.patches
     background = estimate_background(patches, volume.dtype)
     if not background.voxels:
-        return Told(None, patches)
-    flat = [flat_voxels(patch[None], HoleRule()) for patch in patches]
+        return Told(None, patches, background)
+    flat = _flat(patches)
     values = _values(patches, flat)
     total = sum(patch.size for patch in patches)
     usual = {
@@ -70,13 +75,27 @@ def told_holes(volume: Volume, sample: PlaneSample) -> Told:
         repeats=not _repeats_as_a_rule(volume),
     )
     if not (rule.flat or rule.repeats):
-        return Told(None, patches)
+        return Told(None, patches, background)
     holes = _hole_values(patches, flat, rule) if rule.flat else set()
     # A patch may cut off a hole's edge; but noise has none of values so far away.
     far = [v for v in holes if abs(v - background.level) > _FAR * background.sd]
-    if any(far):
-        patches = tuple(np.where(np.isin(patch, far), 0, patch) for patch in patches)
+    if not any(far):
+        return Told(rule, patches, background)
+    patches = tuple(np.where(np.isin(patch, far), 0, patch) for patch in patches)
     return Told(rule, patches)
+
+
+def _flat(patches: Sequence[NDArray[Any]]) -> list[NDArray[np.bool_] | None]:
+    """Return the flat voxels of each patch, shape (1, y, x); None where none is."""
+    found: list[NDArray[np.bool_] | None] = []
+    for _, run in groupby(patches, key=lambda patch: (patch.shape, patch.dtype)):
+        alike = list(run)
+        maybe = maybe_flat(np.stack(alike))
+        found += [
+            flat_voxels(patch[None], HoleRule()) if some else None
+            for patch, some in zip(alike, maybe, strict=True)
+        ]
+    return found
 
 
 def _values(

@@ -25,6 +25,13 @@ SQUARE = 8
 
 _STEP = SQUARE // 2  # of the lattice: every square holds a whole small square of it
 _FEW = 8  # one of them in so many
+_CORNERS = (
+    (3, 3),
+    (1, 1),
+    (2, 2),
+    (0, 3),
+    (3, 0),
+)  # of a small square, after its first
 _PLANES = ((1, 2), (0, 2), (0, 1))
 
 
@@ -65,6 +72,28 @@ def flat_voxels(raw: NDArray[Any], rule: HoleRule) -> NDArray[np.bool_] | None:
     found = np.zeros(raw.shape, bool)
     found[at] = flat
     return found
+
+
+def maybe_flat(planes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which planes may have flat voxels, by a few voxels a square: quick of noise.
+
+    Parameters
+    ----------
+    planes
+        Grey levels (n, y, x), of which each is looked at alone.
+    """
+    if min(planes.shape[1:]) < SQUARE:
+        return np.zeros(len(planes), bool)
+    bits = bits_of(planes)
+    rows, columns = ((n - _STEP) // _STEP + 1 for n in planes.shape[1:])
+
+    def each(y: int, x: int) -> NDArray[Any]:
+        return bits[:, y::_STEP, x::_STEP][:, :rows, :columns]
+
+    same = each(0, 0) == each(*_CORNERS[0])
+    for y, x in _CORNERS[1:]:
+        same &= each(0, 0) == each(y, x)
+    return np.asarray(same.any(axis=(1, 2)))
 
 
 def holes_of(missing: NDArray[np.bool_], start: Zyx) -> Iterator[tuple[Roi, int]]:
@@ -112,9 +141,9 @@ def _small_squares(
         return bits[tuple(at)]
 
     first = shifted(0, 0)
-    same = first == shifted(3, 3)
+    same = first == shifted(*_CORNERS[0])
     few = np.flatnonzero(same)
-    every = ((1, 1), (2, 2), (0, 3), (3, 0), *np.ndindex(_STEP, _STEP))
+    every = (*_CORNERS[1:], *np.ndindex(_STEP, _STEP))
     if _FEW * few.size < same.size:  # as of noise: looked at one by one
         for a, b in every:
             if few.size:

@@ -18,6 +18,13 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.core.text import one_line
+from blockseg.runtime.dask.dashboard import LazyDashboard
+from blockseg.runtime.dask.template import (
+    FORKS,
+    MALLOC,
+    THREAD_VARIABLES,
+    start_template,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,18 +34,7 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-_MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20),
-}
-"""Dask's own trim threshold of 64 KiB makes glibc give every array of more than 128 KiB
-back at once and take it anew: a page fault for each 4 KiB of each temporary."""
+_METHOD = "distributed.worker.multiprocessing-method"
 _QUIET = ("distributed", "bokeh", "tornado", "asyncio")
 _QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
 
@@ -144,7 +140,8 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
     ClusterError
         If the workers cannot be started.
     """
-    environment = dict.fromkeys(_THREAD_VARIABLES, str(layout.inference_threads))
+    start_template()
+    environment = dict.fromkeys(THREAD_VARIABLES, str(layout.inference_threads))
     environment["BLOCKSEG_LOCAL_WORKER"] = "1"
     with ExitStack() as resources:
         resources.enter_context(
@@ -154,9 +151,10 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
                     # Libraries read these when the worker imports them.
                     "distributed.nanny.pre-spawn-environ": {
                         **dask.config.get("distributed.nanny.pre-spawn-environ"),
-                        **{k: os.environ.get(k, v) for k, v in _MALLOC.items()},
+                        **{k: os.environ.get(k, v) for k, v in MALLOC.items()},
                         **environment,
                     },
+                    **({_METHOD: "forkserver"} if FORKS and not gpus else {}),
                 }
             )
         )
@@ -246,16 +244,19 @@ def _started(layout: Layout, gpus: Sequence[str]) -> SpecCluster:
         "options": {
             "host": _LOOPBACK,
             "port": 0,
-            "dashboard": True,
+            "dashboard": False,
             "dashboard_address": dashboard,
         },
     }
-    return SpecCluster(  # type: ignore[no-untyped-call]
+    cluster = SpecCluster(  # type: ignore[no-untyped-call]
         workers=workers,
         scheduler=scheduler,
         name="blockseg",
         silence_logs=logging.CRITICAL,
     )
+    running: Any = cluster.scheduler
+    running.http_application.add_application(LazyDashboard(running))
+    return cluster
 
 
 def cuda_cluster(
@@ -308,6 +309,9 @@ def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
         "dashboard": False,
         "silence_logs": logging.CRITICAL,
     }
+    if FORKS:  # what was set since the template was started
+        ours = dask.config.get("distributed.nanny.pre-spawn-environ")
+        options["env"] = {k: v for k, v in os.environ.items() if k not in ours}
     if gpus:
         options["env"] = {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
         options["resources"] = {"GPU": 1}

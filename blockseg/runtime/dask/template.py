@@ -1,0 +1,93 @@
+"""Template of our own workers: a process that has imported what they need, forked for each.
+
+A worker that is spawned imports everything anew, at the same time as its siblings and
+after the driver has. The template imports it once, on a core that is idle while the driver
+itself starts, and its copies share the pages. It starts no thread that a fork would lose.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20),
+}
+"""Dask's own trim threshold of 64 KiB makes glibc give every array of more than 128 KiB
+back at once and take it anew: a page fault for each 4 KiB of each temporary."""
+
+FORKS = sys.platform == "linux"
+"""Whether there are templates here; elsewhere workers are spawned."""
+
+_WORKERS = ("distributed.nanny", "distributed.worker", "blockseg.runtime.dask.actor")
+
+
+def start_template(modules: Sequence[str] = ()) -> None:
+    """Begin to start the template, if none is there; returns at once.
+
+    Parameters
+    ----------
+    modules
+        What it imports beside Dask's workers; passed over where they cannot be imported.
+    """
+    if not FORKS:
+        return
+    resource_tracker.ensure_running()
+    # Of variables that libraries read when they are loaded, the user's own count.
+    once = {**MALLOC, **dict.fromkeys(THREAD_VARIABLES, "1"), **os.environ}
+    with _environment(once), _interrupts_ignored():
+        forkserver.set_forkserver_preload([*_WORKERS, *modules])
+        forkserver.ensure_running()
+    atexit.unregister(_end)
+    atexit.register(_end, os.getpid())
+
+
+def _end(owner: int) -> None:
+    """End the template at once: it may be importing, and holds our standard output."""
+    server: object = vars(forkserver).get("_forkserver")
+    pid = getattr(server, "_forkserver_pid", None)
+    if pid is not None and os.getpid() == owner:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, which a process that is started inherits."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables.keys() - before.keys():
+            del os.environ[name]
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let a process that is started ignore Ctrl-C, which reaches all of a terminal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,23 @@
+"""Workers of a run, begun before the driver knows what they will do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blockseg.runtime.dask.template import start_template
+
+if TYPE_CHECKING:
+    from blockseg.config.settings import RunSettings
+
+_MODULES = (
+    "blockseg.segmentation.task",
+    "cc3d",
+    "skimage.morphology",
+)
+"""What workers import, and that starts no threads."""
+
+
+def prepare_workers(settings: RunSettings) -> None:
+    """Begin to start what our own workers are forked from, where a run will have any."""
+    if settings.scheduler is None:
+        start_template(_MODULES)
