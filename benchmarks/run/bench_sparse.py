@@ -3,6 +3,7 @@
     python -m benchmarks.run.bench_sparse            # ten synthetic brains, 200 draws each
     python -m benchmarks.run.bench_sparse --brains 1 # one of them anew; what is kept stays
     python -m benchmarks.run.bench_sparse --quick    # a tiny one in cubes of 32, to see it work
+    python -m benchmarks.run.bench_sparse --score path-opening   # instead of the scout
 
 1. Voxels/s of CPU time that the score passes, beside a white top-hat, in turns.
 2. How well the score and top-hats tell cubes with any foreground, by the
@@ -42,7 +43,7 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.cubes import EDGE, TILE, cube_counts, voxels_of
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.core.specs import Affine
+from blockseg.core.specs import Affine, ScoutSpec
 from blockseg.inference.components import LENGTH, long_components
 from blockseg.inference.skip_calibration import (
     FEWEST,
@@ -51,7 +52,8 @@ from blockseg.inference.skip_calibration import (
     SkipCalibration,
     choose_threshold,
 )
-from blockseg.inference.tile_scores.path_opening import SEEN, path_opening_score
+from blockseg.inference.tile_scores.path_opening import path_opening_score
+from blockseg.inference.tile_scores.scout import Scout, shipped_scout
 from blockseg.networks.cost import margin_cost
 from blockseg.networks.weights_info import default_weights
 from blockseg.normalization.affine import normalize
@@ -145,7 +147,9 @@ def speeds(edge: int, repeat: int) -> dict[str, Any]:
         normalize(raw, affine, normal, roi.start)
         ndimage.white_tophat(normal, 5)
 
+    scout = Scout(shipped_scout(1.0), affine, raw.shape)
     ways: dict[str, Callable[[], object]] = {
+        "scout": lambda: scout.score(raw, roi, roi),
         "evidence": lambda: path_opening_score(raw, roi, roi, affine, raw.shape),
         "normalise, top-hat 5³": top_hat,
     }
@@ -210,11 +214,11 @@ class KnownSurvey(Survey):
         decisions: Decisions,
         edge: int,
         foreground: NDArray[np.bool_],
+        scout: ScoutSpec | None,
     ) -> None:
         self._seen: dict[Zyx, Group | None] = {}
-        super().__init__(inputs, decisions, edge, None)
+        super().__init__(inputs, decisions, edge, None, scout)
         volume = inputs.source.volume
-        whole = Roi.whole(volume.shape)
         counts = cube_counts(volume.shape, edge)
         self.tiles = np.empty(cube_counts(volume.shape, TILE), np.float32)
         """Evidence of all tiles."""
@@ -232,10 +236,10 @@ class KnownSurvey(Survey):
                 place = to_zyx(np.add(index, group.box.start))
                 one = Roi(place, to_zyx(i + 1 for i in place))
                 cube = voxels_of(one, volume.shape, edge)
-                seen = cube.grown((SEEN,) * 3).intersection(whole)
-                near = path_opening_score(
-                    volume.read(seen), seen, cube, decisions.affine, volume.shape, TILE
-                )
+                each = edge // TILE
+                near = group.tiles[
+                    tuple(slice(i * each, (i + 1) * each) for i in index)
+                ]
                 found = foreground[cube.slices()]
                 value = float(group.cubes[index])
                 self.cubes[place] = what_it_holds(
@@ -264,7 +268,7 @@ class KnownSurvey(Survey):
 
 
 def brain_row(
-    brain: Brain, edge: int, draws: int, settings: RunSettings
+    brain: Brain, edge: int, draws: int, settings: RunSettings, score: str
 ) -> dict[str, Any]:
     """Infer a brain, and return how well its cubes are told and what is lost."""
     raw, neurites = brain.made()
@@ -273,7 +277,8 @@ def brain_row(
     inputs = Inputs(memory_source(raw), Path(), roi, weights, None, settings)
     decisions = decide(inputs)
     foreground = predict(raw, settings) >= decisions.threshold
-    survey = KnownSurvey(inputs, decisions, edge, foreground)
+    scout = shipped_scout(inputs.info.gain) if score == "scout" else None
+    survey = KnownSurvey(inputs, decisions, edge, foreground, scout)
     places = list(np.ndindex(cube_counts(raw.shape, edge)))
     cubes = [survey.cubes[place] for place in places]
     pieces, _ = long_components(foreground, roi, raw.shape)
@@ -294,6 +299,7 @@ def brain_row(
             columns.setdefault(name, []).append(value)
     return {
         **asdict(brain),
+        "score": score,
         "foreground": round(float(foreground.mean()), 7),
         "cubes": len(cubes),
         "cubes_with_foreground": int(np.count_nonzero(in_cube["foreground"])),
@@ -428,6 +434,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--score", choices=["scout", "path-opening"], default="scout")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--weights", type=Path, default=default_weights())
     parser.add_argument("--json", type=Path)
@@ -465,10 +472,10 @@ def main() -> None:
         every if options.brains is None else [every[n] for n in options.brains]
     ):
         begun = time.process_time()
-        row = brain_row(brain, edge, draws, settings)
+        row = brain_row(brain, edge, draws, settings, options.score)
         if _digest(options.weights) != data["weights"]:
             parser.error(f"{options.weights} was replaced meanwhile; run it again")
-        same = json.loads(json.dumps(asdict(brain))).items()
+        same = json.loads(json.dumps(asdict(brain) | {"score": options.score})).items()
         rows = [old for old in rows if not same <= old.items()]
         rows.append({**row, "cpu_seconds": round(time.process_time() - begun, 1)})
         keep("brains", rows)

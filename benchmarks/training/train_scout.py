@@ -1,6 +1,6 @@
 """Train the scout of `blockseg run --sparse`: which tiles hold what the shipped weights find.
 
-    python -m benchmarks.training.train_scout FOLDER [--steps 3000] [--out WEIGHTS]
+    python -m benchmarks.training.train_scout FOLDER [--steps 6000] [--out WEIGHTS]
 
 1. Paints small synthetic brains from seeds and infers each whole with the shipped weights;
    FOLDER keeps them, so that a second start goes on. Nothing else is learnt from.
@@ -294,7 +294,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--brains", type=int, default=48)
     parser.add_argument("--held-out", type=int, default=6, help="the last ones")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--zero", type=float, default=-6.0)
     parser.add_argument("--out", type=Path, default=Path("scout.safetensors"))

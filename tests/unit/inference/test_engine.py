@@ -1,4 +1,5 @@
 import threading
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,22 @@ def test_windows_of_one_shape_agree_bit_for_bit_wherever_they_start(weights_file
     low, high = results
     assert low.std() > 0.05
     assert np.array_equal(low[:, 4:], high[:, :-4])
+
+
+def test_a_window_of_which_whole_slabs_lie_beyond_its_block_counts_once(weights_file):
+    shape = (160, 40, 40)
+    raw = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+    read, write = block(Roi((32, 0, 0), (48, 40, 40)), shape)
+    found = {}
+    for name in set(available_backends()) - {"fake"}:
+        spec = BackendSpec(name, str(weights_file), core=(96, 40, 40))
+        with closing(Engine(make_backend(spec), PLAIN)) as engine:
+            done = engine.segment(BlockInput(raw[read.slices()], read, write, shape))
+        assert done.computed == 96 * 40 * 40, name
+        found[name] = done.probability
+    assert found["torch"].any()
+    for name, probability in found.items():
+        assert np.abs(probability.astype(int) - found["torch"]).max() <= 1, name
 
 
 def test_windows_inside_of_the_volume_come_before_those_at_its_edge():
