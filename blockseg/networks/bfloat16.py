@@ -124,6 +124,8 @@ def _alike(shape: tuple[int, ...], *, transposed: bool) -> npt.NDArray[np.float6
         distance /= STRIDE**2
         phase = taps % STRIDE
         together = (phase[:, None] == phase).all(-1).astype(np.float64)
-    found = _ALIKE * together * np.exp(-distance / (2 * _REACH**2))
+    found: npt.NDArray[np.float64] = (
+        _ALIKE * together * np.exp(-distance / (2 * _REACH**2))
+    )
     np.fill_diagonal(found, 1.0)
     return found

@@ -128,6 +128,8 @@ class EngineEvaluator:
     ) -> tuple[EngineEvaluation, EngineEvaluation]:
         """Compare two engines of the CPU, and time both; raises nothing of theirs.
 
+        Time is that of the processor, which other programs do not stretch.
+
         Parameters
         ----------
         spec
@@ -149,7 +151,12 @@ class EngineEvaluator:
             )
             return base, replace(judged, why_not=_NOTHING_READ)
         return evaluate_beside(
-            spec, reference, self._windowed, self._samples, self.trial.threshold
+            spec,
+            reference,
+            self._windowed,
+            self._samples,
+            self.trial.threshold,
+            time.process_time,
         )
 
     def _windowed(self, spec: BackendSpec) -> Engine:
