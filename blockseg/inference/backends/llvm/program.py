@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from blockseg.inference.backends.llvm.compiler import ROW
 from blockseg.inference.backends.llvm.layers import LAYERS, spans
 from blockseg.inference.backends.llvm.schedule import ZERO, schedule
+from blockseg.networks.receptive_field import STRIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -237,44 +238,85 @@ class Program:
     def _calls(self, step: Step, segment: Segment) -> Sequence[Call]:
         layer = step.layer
         if layer.kind == "input":
-            sources = [[_moved(self._tile, step.z - segment.planes[0])]]
-        else:
-            sources = [
-                [self._plane(name, slot) for slot in slots]
-                for name, slots in zip(layer.sources, step.planes, strict=True)
-            ]
-        if layer.kind == "head":
-            to = _moved(self._out, step.z - segment.results[0])
-        else:
+            above = _moved(self._tile, step.z - segment.planes[0])
+            to = self._plane(layer.name, step.slot)
+            return self._form.calls(layer, step.z, to, [[above]])
+        sources = [
+            [self._plane(name, slot) for slot in slots]
+            for name, slots in zip(layer.sources, step.planes, strict=True)
+        ]
+        to = self._out
+        if layer.kind != "head":
             to = self._plane(layer.name, step.slot)
         return self._form.calls(layer, step.z, to, sources)
 
     def _write(self, plan: Schedule) -> None:
-        calls: list[Call] = []
+        table = _Rows(self._form.kernels.address)
         self._rows_of = []
         for segment in self._segments:
-            start = len(calls)
+            start = len(table)
             for step in plan.steps[slice(*segment.steps)]:
-                calls += self._calls(step, segment)
-            self._rows_of.append((start, len(calls)))
-        tables: list[int] = []
-        places: dict[tuple[int, ...], int] = {}
-        rows = np.zeros((len(calls), ROW), np.int64)
-        pointers: list[tuple[int, int, int]] = []
-        address = self._form.kernels.address
-        for n, call in enumerate(calls):
-            rows[n, 0] = address[call.kernel]
-            rows[n, 1 : 1 + len(call.numbers)] = call.numbers
+                # Slots come round again, and with them all that a row says but the
+                # places in the window and in the result.
+                key: Any = (step.layer.name, step.z % STRIDE, step.slot, step.planes)
+                if step.layer.kind == "input":
+                    key = (step.layer.name, step.z - segment.planes[0], step.slot)
+                elif step.layer.kind == "head":
+                    key = (step.layer.name, step.planes)
+                if not table.again(key):
+                    table.add(key, self._calls(step, segment))
+                if step.layer.kind == "head":
+                    beyond = step.z - segment.results[0]
+                    table.move_output(beyond * self._out.shape.bytes)
+            self._rows_of.append((start, len(table)))
+        self._rows, self._tables = table.written()
+
+
+class _Rows:
+    """Rows of numbers that are being written, and the tables that they point to."""
+
+    def __init__(self, address: Mapping[str, int]) -> None:
+        self._address = address
+        self._rows: list[list[int]] = []
+        self._known: dict[Any, list[tuple[list[int], list[tuple[int, int]]]]] = {}
+        self._tables: list[int] = []
+        self._pointers: list[tuple[int, int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def again(self, key: Any) -> bool:
+        """Write the rows of a key once more; return whether it is known."""
+        known = self._known.get(key)
+        for row, tables in known or ():
+            self._pointers += [(len(self._rows), *where) for where in tables]
+            self._rows.append(row)
+        return known is not None
+
+    def add(self, key: Any, calls: Sequence[Call]) -> None:
+        """Write the rows of calls, and remember them."""
+        self._known[key] = found = []
+        for call in calls:
+            row = [self._address[call.kernel], *call.numbers]
+            row += [0] * (ROW - len(row))
+            tables = []
             for place, numbers in call.tables:
-                key = tuple(numbers)
-                if key not in places:
-                    places[key] = len(tables)
-                    tables += key
-                pointers.append((n, place + 1, places[key]))
-        self._rows, self._tables = rows, np.array(tables, np.int64)
-        first = self._tables.ctypes.data
-        for n, place, start in pointers:
-            rows[n, place] = first + 8 * start
+                tables.append((place + 1, len(self._tables)))
+                self._tables += numbers
+            found.append((row, tables))
+        self.again(key)
+
+    def move_output(self, distance: int) -> None:
+        """Let the last row write somewhere else."""
+        kernel, out, *others = self._rows[-1]
+        self._rows[-1] = [kernel, out + distance, *others]
+
+    def written(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return all rows, and the tables in memory that they hold addresses of."""
+        rows, tables = np.array(self._rows, np.int64), np.array(self._tables, np.int64)
+        number, place, start = np.array(self._pointers, np.int64).T
+        rows[number, place] = tables.ctypes.data + 8 * start
+        return rows, tables
 
 
 @lru_cache(maxsize=8)
