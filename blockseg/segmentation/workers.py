@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
 
 _MODULES = (
+    "blockseg.inference.backends.llvm.backend",
+    "blockseg.inference.backends.llvm.bfloat16",
+    "blockseg.segmentation.engines.process",
     "blockseg.segmentation.task",
+    "llvmlite.binding",
     "cc3d",
     "skimage.morphology",
 )

@@ -13,11 +13,12 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, get_context, resource_tracker
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from multiprocessing.context import BaseContext
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -57,6 +58,13 @@ def start_template(modules: Sequence[str] = ()) -> None:
         forkserver.ensure_running()
     atexit.unregister(_end)
     atexit.register(_end, os.getpid())
+
+
+def child_context() -> BaseContext:
+    """Return how to start a process of our own: from the template where there is one."""
+    server: object = vars(forkserver).get("_forkserver")
+    there = FORKS and getattr(server, "_forkserver_pid", None) is not None
+    return get_context("forkserver" if there else "spawn")
 
 
 def _end(owner: int) -> None:

@@ -14,6 +14,7 @@ from blockseg.inference.backends.table import (
     missing_backends,
 )
 from blockseg.inference.processor import processor
+from blockseg.runtime.memory import machine
 from blockseg.segmentation.engines.trial import NO_BFLOAT16, EngineCriteria
 from blockseg.segmentation.engines.windows import trial_core, trial_windows
 
@@ -109,7 +110,7 @@ def with_bfloat16(
     here = processor()
     if not here.bfloat16:
         return replace(planned, trial=EngineTrials(windows, (), (), spare))
-    threads = min(planned.threads, _MOST_THREADS)
+    threads = min(machine().cores, _MOST_THREADS)  # nothing else runs yet
     base, judged = evaluators.beside(
         trial,
         replace(planned.engine(weights), core=core, threads=threads),

@@ -17,9 +17,12 @@ from blockseg.core.errors import BackendError
 from blockseg.inference import devices
 from blockseg.inference.engine_evaluation import EngineEvaluation
 from blockseg.io.open import open_volume
+from blockseg.runtime.dask.template import child_context
 from blockseg.segmentation.engines.trial import EngineCriteria, EngineEvaluator
 
 if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
     from blockseg.core.specs import BackendSpec, VolumeSpec
     from blockseg.inference.devices import Device
     from blockseg.io.protocol import Volume
@@ -162,8 +165,12 @@ class EvaluatorProcess:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+            self._pool = ProcessPoolExecutor(1, self._context())
         return self._pool
+
+    def _context(self) -> BaseContext:
+        """Return how to start the process; one that will use a card is not forked."""
+        return get_context("spawn") if devices.cuda_devices() else child_context()
 
     def _end(self) -> None:
         pool, self._pool = self._pool, None
