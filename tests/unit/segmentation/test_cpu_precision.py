@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,8 +132,8 @@ def test_by_default_a_cpu_computes_in_float32_and_nothing_is_tried(inputs):
 
 
 def test_fast_takes_bfloat16_where_it_agrees_and_gains(inputs):
-    said = []
-    evaluators = Scripted()
+    said: list[Any] = []
+    evaluators: Any = Scripted()
     found = decide(inputs(precision="fast"), evaluators, said.append)
     assert evaluators.asked == ASKED
     assert evaluators.windows
@@ -143,6 +144,7 @@ def test_fast_takes_bfloat16_where_it_agrees_and_gains(inputs):
     )
     assert found.note == ""
     assert ["bfloat16" in event.text for event in said] == [True]
+    assert found.trial is not None
     assert found.trial.devices == ("with tiles",)
     assert [one.precision for one in engines_of(found, "w")] == ["bfloat16", "float32"]
     assert evaluation_lines(found) == (
@@ -364,12 +366,12 @@ def test_without_a_window_to_judge_by_bfloat16_is_not_used(on, shifted):
 @pytest.mark.parametrize("off", [0.0, 0.3])
 def test_predict_takes_bfloat16_where_it_agrees(on, monkeypatch, shifted, off):
     on(TILES)
-    shifted(off)
+    build = shifted(off)
     made = []
 
     def recorded(evaluator, spec):
         made.append(spec.precision)
-        return Engine(engine_trial.make_backend(spec), evaluator.trial.affine)
+        return Engine(build(spec), evaluator.trial.affine)
 
     monkeypatch.setattr(engine_trial.EngineEvaluator, "make", recorded)
     settings = RunSettings(
