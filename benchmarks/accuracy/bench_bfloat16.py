@@ -140,7 +140,10 @@ def speed(backend: str) -> dict[str, dict[str, float]]:
                     least[place] = min(least[place], took)
         for one in made:
             one.close()
-        found[architecture] = dict(zip(PRECISIONS, least, strict=True))
+        found[architecture] = {
+            str(precision): seconds
+            for precision, seconds in zip(PRECISIONS, least, strict=True)
+        }
     return found
 
 
