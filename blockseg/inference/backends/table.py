@@ -103,6 +103,7 @@ _ROWS = (
         windows=f"{_HERE}.llvm.backend:LlvmBackend",
         precisions=("float32", "bfloat16"),
         architectures=("sdasn",),
+        tiles_gain=4.0,
         library="llvmlite",
         title="llvmlite",
         extra="cpu",

@@ -14,7 +14,6 @@ from blockseg.inference.backends.table import (
     missing_backends,
 )
 from blockseg.inference.processor import processor
-from blockseg.runtime.memory import machine
 from blockseg.segmentation.engines.trial import NO_BFLOAT16, EngineCriteria
 from blockseg.segmentation.engines.windows import trial_core, trial_windows
 
@@ -29,7 +28,7 @@ _WORTH_IT = 1.1
 """Speed over that of float32 from which ``fast`` takes bfloat16: less is no gain for
 masks that are not quite the same."""
 
-_MOST_THREADS = 4  # of a trial: its windows are too small for more
+_SMALL = 2**26  # voxels of a region that takes seconds: two windows are enough for it
 
 
 def wants_bfloat16(settings: RunSettings) -> bool:
@@ -105,16 +104,18 @@ def with_bfloat16(
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     core = trial_core(planned.window)
     windows = trial_windows(inputs.source.volume, inputs.roi, core, inputs.field)
+    if inputs.roi.size < _SMALL:
+        windows = windows[:2]
     trial = EngineCriteria(windows, inputs.field, exact.affine, exact.threshold)
     spare = ((exact.backend, exact.precision),)
     here = processor()
     if not here.bfloat16:
         return replace(planned, trial=EngineTrials(windows, (), (), spare))
-    threads = min(machine().cores, _MOST_THREADS)  # nothing else runs yet
+    # One thread: several wait for each other, which the processor's time counts too.
     base, judged = evaluators.beside(
         trial,
-        replace(planned.engine(weights), core=core, threads=threads),
-        replace(exact.engine(weights), core=core, threads=threads),
+        replace(planned.engine(weights), core=core, threads=1),
+        replace(exact.engine(weights), core=core, threads=1),
     )
     if inputs.settings.precision == "fast":
         judged = _if_faster(judged, base)
