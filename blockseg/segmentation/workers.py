@@ -18,7 +18,7 @@ _MODULES = (
     "cc3d",
     "skimage.morphology",
 )
-"""What workers import, and that starts no threads."""
+"""Modules that workers import, and that start no threads."""
 
 
 def prepare_workers(settings: RunSettings) -> None:
