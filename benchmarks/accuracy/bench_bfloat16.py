@@ -35,7 +35,7 @@ from benchmarks.infer.infer_machine import machine
 from benchmarks.infer.infer_volume import normalisation, segmented
 from blockseg.core.specs import BackendSpec, Precision
 from blockseg.inference.backends.protocol import window_shape
-from blockseg.inference.backends.table import make_backend
+from blockseg.inference.backends.table import backend_row, make_backend
 from blockseg.inference.parity import TOLERANCES
 from blockseg.inference.processor import processor
 from blockseg.morphology.measures import measure
@@ -116,6 +116,8 @@ def speed(backend: str) -> dict[str, dict[str, float]]:
         ("voxresnet", (32, 32, 32)),
         ("unet3d", (32, 32, 32)),
     ):
+        if not backend_row(backend).serves(architecture):
+            continue
         with TemporaryDirectory() as folder:
             weights = str(default_weights())
             if architecture != "sdasn":
@@ -191,7 +193,11 @@ def main() -> int:
         sets[name] = [with_mask(image, label)]
     if given.brains:
         sets |= synthetic_sets(given.brains)
+    path = given.json or RESULTS / f"bfloat16_{given.backend}.json"
+    path.parent.mkdir(exist_ok=True)
     results = {"machine": machine(), "backend": given.backend, "sets": {}}
+    if path.exists():  # rows that were not asked for stay
+        results["sets"] = json.loads(path.read_text())["sets"]
     for name, scenes in sets.items():
         results["sets"][name] = one = row(scenes, given.backend, given.weights)
         sys.stdout.write(
@@ -204,9 +210,7 @@ def main() -> int:
             sys.stdout.write(f"; F1 {one['f1_float32']:.4f}, {one['f1_bfloat16']:.4f}")
         sys.stdout.write("\n")
         sys.stdout.flush()
-    path = given.json or RESULTS / f"bfloat16_{given.backend}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
+        path.write_text(json.dumps(results, indent=1) + "\n")
     return 0
 
 
