@@ -36,6 +36,7 @@ def _calls_cost_nothing():
     """As if windows were large: those of such small volumes are mostly calls."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sparse_window, "_CALL", 0)
+        patch.setattr(sparse_window, "_LOOK", 0)
         yield
 
 
