@@ -177,10 +177,15 @@ def _measure(
     sums["plus"] = int(np.count_nonzero(plus))
     sums["components"] = labelled(foreground)[1]
     sums["skeleton"] = skeleton_length(foreground)
-    parts = (surroundings(plus), plus & ~foreground, foreground)
-    for row, part in enumerate(parts, start=1):
-        histograms[row] = np.bincount(codes[part], minlength=256)[:CODES]
-        histograms[0] -= histograms[row]
+    # Which of the other histograms a voxel is in, 0 for the background's.
+    row = surroundings(plus).view(np.uint8)
+    row[plus] = HISTOGRAMS.index("doubtful")
+    row[foreground] = HISTOGRAMS.index("foreground")
+    places = np.flatnonzero(row)
+    found = row.ravel()[places].astype(np.intp) * 256 + codes.ravel()[places]
+    counted = np.bincount(found, minlength=len(HISTOGRAMS) * 256)
+    histograms[1:] = counted.reshape(-1, 256)[1:, :CODES]
+    histograms[0] -= histograms[1:].sum(axis=0)
 
 
 def _saturated(

@@ -38,10 +38,13 @@ def linked(weak: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.boo
     if np.array_equal(weak, strong):
         return strong
     labels, count = labelled(weak)
+    # Few voxels of a cube are weak: a look at each of them is less than one at all.
+    places = np.flatnonzero(weak)
+    of_weak = labels.ravel()[places]
     touched = np.zeros(count + 1, bool)
-    touched[labels[strong]] = True
-    touched[0] = False
-    found: NDArray[np.bool_] = touched.take(labels)
+    touched[of_weak[strong.ravel()[places]]] = True
+    found = np.zeros_like(weak)
+    found.ravel()[places[touched[of_weak]]] = True
     return found
 
 

@@ -42,9 +42,7 @@ def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out = np.zeros(mask.shape, dtype=bool)
     if not mask.any():
         return out
-    others = ((1, 2), (0, 2), (0, 1))
-    inside = [np.flatnonzero(mask.any(axis=axes)) for axes in others]
-    box = tuple(slice(n[0], n[-1] + 1) for n in inside)
+    box = _box(mask)
     inner = np.ascontiguousarray(mask[box])
     line = _thinned(inner)
     labels, count = labelled(inner)
@@ -55,9 +53,11 @@ def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if not missing.any():
             break
         lost = missing[labels]
+        at = _box(lost)
+        lost = lost[at]
         again = _thinned(_thicker(lost, axes))[tuple(map(slice, lost.shape))] & lost
-        line |= again
-        missing[labels[again]] = False
+        line[at] |= again
+        missing[labels[at][again]] = False
     if missing.any():
         voxels = np.flatnonzero(missing[labels])
         voxels = voxels[np.argsort(labels.ravel()[voxels], kind="stable")]
@@ -67,6 +67,13 @@ def skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         line.ravel()[voxels[first + size // 2]] = True
     out[box] = line
     return out
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Index the box around what a mask holds; it must hold something."""
+    others = ((1, 2), (0, 2), (0, 1))
+    inside = [np.flatnonzero(mask.any(axis=axes)) for axes in others]
+    return tuple(slice(n[0], n[-1] + 1) for n in inside)
 
 
 def _thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -51,3 +51,19 @@ def test_the_command_runs_as_a_module():
         check=True,
     )
     assert "version 0.1.0" in done.stdout
+
+
+def test_a_command_looks_for_garbage_seldom_and_another_program_as_before():
+    script = (
+        "import gc, sys; from blockseg_cli.main import main\n"
+        "sys.argv = ['blockseg', 'configs', 'list']\n"
+        "before = gc.get_threshold()[0]\n"
+        "for words in (['configs', 'list'], None):\n"
+        "    try: main(words)\n"
+        "    except SystemExit: print(gc.get_threshold()[0] > before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    told = [line for line in done.stdout.splitlines() if line in ("True", "False")]
+    assert told == ["False", "True"]
