@@ -14,6 +14,7 @@ from blockseg.core.errors import ConfigError, TrainingError
 from blockseg.networks.sdasn import SDASN
 from blockseg.training.checkpoint import LearnerState
 from blockseg.training.learning.optimiser import make_optimiser, set_rate
+from blockseg.training.learning.sdasn_bfloat16 import bfloat16_heads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,11 +84,13 @@ def _head(head: nn.Conv3d, x: Tensor) -> Tensor:
 class _Heads(nn.Module):
     """The part of a step that several processes share."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, arranged: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._arranged = network, arranged
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        if self._arranged and isinstance(self.network, SDASN):
+            return bfloat16_heads(self.network, image)
         return training_heads(self.network, image)
 
 
@@ -119,7 +122,10 @@ class Trainer:
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.network = network.train()
         self.mean = copy.deepcopy(network).eval()
-        self._heads: nn.Module = _Heads(network)
+        self._heads: nn.Module = _Heads(
+            network,
+            arranged=self.precision == "bfloat16" and ranks.device.type == "cpu",
+        )
         if ranks.size > 1:
             # Norm statistics are averaged after each step, in place of broadcasts.
             self._heads = DistributedDataParallel(
