@@ -107,7 +107,8 @@ def _as_channels(x: Tensor) -> Tensor:
 
 
 def _tiled(values: Tensor, x: Tensor) -> Tensor:
-    return values.repeat(x.shape[1] * x.shape[4] // len(values))
+    times = x.shape[1] * x.shape[4] // len(values)
+    return values.expand(times, -1).reshape(-1)
 
 
 def _affine(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:

@@ -65,8 +65,8 @@ def _folded(image: Tensor, fold: int) -> Tensor:
 
 def _node(node: Node, maps: Sequence[Tensor], fold: int = 1) -> Tensor:
     """Return a node's map of several maps' channels, all folded alike."""
-    x = torch.cat(list(maps), 1) if len(maps) > 1 else maps[0]
     parts = len(maps)
+    x: Tensor = _Joined.apply(*maps) if parts > 1 else maps[0]
     for layer in node:
         weight = _folded_weight(layer.conv.weight, parts, fold).to(_HALF)
         bias = layer.conv.bias.repeat(fold).to(_HALF)
@@ -121,6 +121,24 @@ def _up(up: Up, x: Tensor, fold: int = 1) -> Tensor:
     fine = split.permute(0, 1, 4, 2, 5, 3, 6)
     z, y_, x_ = (STRIDE * n for n in shape)
     return fine.reshape(batch, z, y_, x_ // fold, -1).permute(0, 4, 1, 2, 3)
+
+
+class _Joined(torch.autograd.Function):
+    """All maps' channels; gradients are copied out of it, as what adds them up later
+    is many times slower where they lie apart."""
+
+    @staticmethod
+    def forward(ctx: Any, *maps: Tensor) -> Tensor:
+        ctx.channels = [x.shape[1] for x in maps]
+        return torch.cat(maps, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
+        return tuple(
+            part.contiguous(memory_format=torch.channels_last_3d)
+            for part in dy.split(ctx.channels, 1)
+        )
 
 
 def _pooled(x: Tensor, fold: int = 1) -> Tensor:
