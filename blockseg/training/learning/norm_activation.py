@@ -8,20 +8,17 @@ over the columns afterwards, in float32.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _sums_and_gradient = torch.ops.aten.native_batch_norm_backward.default
 
 
-def norm_activation(x: Tensor, norm: nn.BatchNorm3d, slope: float) -> Tensor:
+def norm_activation(x: Tensor, norm: nn.Module, slope: float) -> Tensor:
     """Return the activation of a norm, whose running statistics move as torch's do.
 
     Statistics, sums and the gradients of scale and shift are float32.
@@ -32,14 +29,22 @@ def norm_activation(x: Tensor, norm: nn.BatchNorm3d, slope: float) -> Tensor:
         ``(batch, n × channel, z, y, x)``, channels last, bfloat16; n channels after
         another, each as the norm has them, count as so many voxels.
     norm
-        With scale, shift and running statistics in float32.
+        ``BatchNorm3d`` with scale, shift and running statistics in float32.
     slope
         Of the activation below zero.
+
+    Raises
+    ------
+    TypeError
+        If the norm is another one, or has no statistics.
     """
+    if not isinstance(norm, nn.BatchNorm3d):
+        message = f"{norm} is no batch norm"
+        raise TypeError(message)
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
-        message = "the norm has no running statistics"
-        raise ValueError(message)
+        message = f"{norm} keeps no statistics"
+        raise TypeError(message)
     if norm.training:
         here, spread = _statistics(x, mean)
         count = x.numel() // norm.num_features
@@ -50,7 +55,7 @@ def norm_activation(x: Tensor, norm: nn.BatchNorm3d, slope: float) -> Tensor:
             norm.num_batches_tracked.add_(1)
         mean, variance = here, spread
     inverse = torch.rsqrt(variance + norm.eps)
-    y: Tensor = _NormActivation.apply(
+    y: Tensor = _NormActivation.apply(  # type: ignore[no-untyped-call]
         x, norm.weight, norm.bias, mean, inverse, slope, norm.training
     )
     return y

@@ -9,7 +9,9 @@ step lays them out anew, and gradients come back the same way.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from functools import cache, reduce
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -20,11 +22,11 @@ from blockseg.networks.receptive_field import KERNEL, SLOPE, STRIDE
 from blockseg.training.learning.norm_activation import norm_activation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import nn
 
-    from blockseg.networks.layers import Node, Up
+    from blockseg.networks.layers import Conv, Node, Up
     from blockseg.networks.sdasn import SDASN
 
 _HALF = torch.bfloat16
@@ -65,14 +67,17 @@ def _folded(image: Tensor, fold: int) -> Tensor:
 
 def _node(node: Node, maps: Sequence[Tensor], fold: int = 1) -> Tensor:
     """Return a node's map of several maps' channels, all folded alike."""
-    parts = len(maps)
-    x: Tensor = _Joined.apply(*maps) if parts > 1 else maps[0]
-    for layer in node:
+    x, parts = _joined(maps), len(maps)
+    for layer in cast("Iterable[Conv]", node):
         weight = _folded_weight(layer.conv.weight, parts, fold).to(_HALF)
-        bias = layer.conv.bias.repeat(fold).to(_HALF)
+        bias = _repeated(layer.conv.bias, fold)
         x = functional.conv3d(x, weight, bias, padding=KERNEL // 2)
         x, parts = norm_activation(x, layer.norm, SLOPE), 1
     return x
+
+
+def _repeated(bias: Tensor | None, times: int) -> Tensor | None:
+    return None if bias is None else bias.repeat(times).to(_HALF)
 
 
 def _folded_weight(weight: Tensor, parts: int, fold: int) -> Tensor:
@@ -89,16 +94,33 @@ def _folded_weight(weight: Tensor, parts: int, fold: int) -> Tensor:
     """
     if fold == 1:
         return weight
-    taps = torch.zeros(fold, fold, KERNEL, KERNEL)
-    for to, of, column, tap in torch.cartesian_prod(
-        *(torch.arange(n) for n in taps.shape)
-    ).tolist():
-        offset = fold * (column - KERNEL // 2) + of - to
-        taps[to, of, column, tap] = float(tap - KERNEL // 2 == offset)
     out, channels = weight.shape[:2]
-    split = weight.unflatten(1, (parts, channels // parts))
-    laid = torch.einsum("onizyk,pqxk->ponqizyx", split, taps)
+    split = weight.reshape(out, parts, channels // parts, *weight.shape[2:])
+    laid = torch.einsum("onizyk,pqxk->ponqizyx", split, _fold_taps(fold))
     return laid.reshape(fold * out, fold * channels, *weight.shape[2:4], KERNEL)
+
+
+@cache
+def _fold_taps(fold: int) -> Tensor:
+    """Return which tap of a kernel leads from a folded voxel to another: 0 or 1.
+
+    Axes: neighbour in the column of the result, in that of the input; column of the
+    folded kernel, tap of the kernel.
+    """
+    taps = torch.zeros(fold, fold, KERNEL, KERNEL)
+    for to, of, column in product(range(fold), range(fold), range(KERNEL)):
+        tap = fold * (column - KERNEL // 2) + of - to + KERNEL // 2
+        if 0 <= tap < KERNEL:
+            taps[to, of, column, tap] = 1
+    return taps
+
+
+@cache
+def _up_taps() -> Tensor:
+    """Return which tap leads to an even and an odd voxel from the two coarse ones."""
+    taps = torch.zeros(STRIDE, 2, KERNEL)
+    taps[0, 0, 1] = taps[1, 0, 2] = taps[1, 1, 0] = 1
+    return taps
 
 
 def _up(up: Up, x: Tensor, fold: int = 1) -> Tensor:
@@ -107,13 +129,10 @@ def _up(up: Up, x: Tensor, fold: int = 1) -> Tensor:
     A fine voxel sees at most two coarse ones along each axis, so that all eight of a
     coarse voxel come of one convolution with a kernel of two.
     """
-    taps = torch.zeros(STRIDE, 2, KERNEL)
-    taps[0, 0, 1] = taps[1, 0, 2] = taps[1, 1, 0] = 1
-    weight = torch.einsum("iozyx,ptz,quy,rvx->pqroituv", up.conv.weight, taps, taps, taps)
+    taps = (_up_taps(),) * 3
+    weight = torch.einsum("iozyx,ptz,quy,rvx->pqroituv", up.conv.weight, *taps)
     weight = weight.flatten(0, 3).to(_HALF)
-    bias = up.conv.bias
-    if bias is not None:
-        bias = bias.repeat(STRIDE**3).to(_HALF)
+    bias = _repeated(up.conv.bias, STRIDE**3)
     y = functional.conv3d(functional.pad(x, (0, 1) * 3), weight, bias)
     y = norm_activation(y, up.norm, SLOPE)
     batch, _, *shape = y.shape
@@ -123,9 +142,18 @@ def _up(up: Up, x: Tensor, fold: int = 1) -> Tensor:
     return fine.reshape(batch, z, y_, x_ // fold, -1).permute(0, 4, 1, 2, 3)
 
 
+def _joined(maps: Sequence[Tensor]) -> Tensor:
+    if len(maps) == 1:
+        return maps[0]
+    joined: Tensor = _Joined.apply(*maps)  # type: ignore[no-untyped-call]
+    return joined
+
+
 class _Joined(torch.autograd.Function):
-    """All maps' channels; gradients are copied out of it, as what adds them up later
-    is many times slower where they lie apart."""
+    """All channels of several maps; each map's gradient is copied out of theirs.
+
+    As a view, what adds it to the map's other gradients would take eight times as long.
+    """
 
     @staticmethod
     def forward(ctx: Any, *maps: Tensor) -> Tensor:
@@ -137,12 +165,12 @@ class _Joined(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
         return tuple(
             part.contiguous(memory_format=torch.channels_last_3d)
-            for part in dy.split(ctx.channels, 1)
+            for part in torch.split(dy, ctx.channels, 1)
         )
 
 
 def _pooled(x: Tensor, fold: int = 1) -> Tensor:
-    pooled: Tensor = _Pool.apply(x, fold)
+    pooled: Tensor = _Pool.apply(x, fold)  # type: ignore[no-untyped-call]
     return pooled
 
 
@@ -187,11 +215,13 @@ def _head(head: nn.Conv3d, maps: Sequence[Tensor], shape: Sequence[int]) -> Tens
     once for each of so many voxels is one.
     """
     voxels = math.gcd(shape[4], _TILE)
-    logits = None
-    for x, weight in zip(maps, head.weight.flatten(1).chunk(len(maps), 1), strict=True):
-        matrix = torch.kron(torch.eye(voxels), weight.reshape(-1, 1)).to(_HALF)
-        part = x.permute(0, 2, 3, 4, 1).reshape(-1, matrix.shape[0]) @ matrix
-        logits = part.float() if logits is None else logits + part.float()
+    weights = head.weight.flatten().chunk(len(maps))
+    parts = []
+    for x, weight in zip(maps, weights, strict=True):
+        matrix = torch.kron(torch.eye(voxels), weight[:, None]).to(_HALF)
+        rows = x.permute(0, 2, 3, 4, 1).reshape(-1, len(matrix))
+        parts.append((rows @ matrix).float())
+    logits = reduce(torch.add, parts)
     if head.bias is not None:
         logits = logits + head.bias
     return logits.reshape(tuple(shape))

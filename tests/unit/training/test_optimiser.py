@@ -5,8 +5,8 @@ import torch
 
 from blockseg.core.errors import ConfigError
 from blockseg.training.config import TrainingConfig
+from blockseg.training.learning.arithmetic import arithmetic
 from blockseg.training.learning.optimiser import make_optimiser, rate_at, set_rate
-from blockseg.training.learning.trainer import arithmetic
 
 CYCLE = TrainingConfig(rate=1.0, warm_share=0.2)
 
