@@ -6,8 +6,9 @@
 TREE is a checkout of another commit with an environment in TREE/.venv; it learns in
 float32. Every row is a process of its own that learns from patches made beforehand: the
 loop with forward pass, loss, backward pass, optimiser, running mean and log, without
-checkpoints. Rows take turns in each round, so that a machine that others use slows all
-of them; medians over the rounds count, as do the ratios of the same run.
+checkpoints. The processes take turns step by step, so that a machine that others use
+slows all of them alike. Of a row counts the median over the rounds of the median over a
+round's steps, as do the ratios of the same run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,15 +57,15 @@ class Made:
         return self._patches[number % len(self._patches)]
 
 
-def voxels_per_second(given: argparse.Namespace, precision: str) -> float:
-    """Learn in this process, by this build of blockseg."""
+def learn(given: argparse.Namespace, precision: str) -> None:
+    """Learn in this process: one step for each line that is read, and its time."""
     torch.manual_seed(0)
     network = build(given.network, None)
     info = WeightsInfo(
         "bench", 1.0, width=network.width, architecture=network.architecture
     )
     config = TrainingConfig(
-        steps=WARM + given.steps,
+        steps=10**6,
         batch=given.batch,
         threads=given.threads,
         log_every=1,
@@ -71,11 +73,15 @@ def voxels_per_second(given: argparse.Namespace, precision: str) -> float:
         validate_every=10**9,
         precision=precision,  # type: ignore[arg-type]
     )
-    ends: list[float] = []
+    began = time.perf_counter()
 
     def note(event: object) -> None:
+        nonlocal began
         if isinstance(event, Progress):
-            ends.append(time.perf_counter())
+            print(time.perf_counter() - began, flush=True)
+            if not sys.stdin.readline():
+                raise KeyboardInterrupt
+            began = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder, open_process_group("cpu") as ranks:
         train(
@@ -87,25 +93,43 @@ def voxels_per_second(given: argparse.Namespace, precision: str) -> float:
             ranks=ranks,
             on_event=note,
         )
-    # The last step saves; the one before it is the last that is counted.
-    steps = np.diff(ends[WARM - 1 : -1])
-    return float(given.batch * given.patch**3 / np.median(steps))
 
 
-def measured(given: argparse.Namespace, precision: str, tree: Path | None) -> float:
-    """Learn in a process of its own, by the build of ``tree`` where one is given."""
-    words = [f"--{name}={getattr(given, name)}" for name in OPTIONS]
-    python = sys.executable if tree is None else str(tree / ".venv" / "bin" / "python")
-    done = subprocess.run(
-        [python, str(Path(__file__).resolve()), *words, "--one", precision],
-        cwd=Path(__file__).parents[2] if tree is None else tree,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    return float(done.stdout.split()[-1])
+class Row:
+    """A process that learns by one build of blockseg, a step when it is told to."""
+
+    def __init__(
+        self, given: argparse.Namespace, precision: str, tree: Path | None
+    ) -> None:
+        words = [f"--{name}={getattr(given, name)}" for name in OPTIONS]
+        python = sys.executable if tree is None else f"{tree}/.venv/bin/python"
+        self._process = subprocess.Popen(
+            [python, str(Path(__file__).resolve()), *words, "--one", precision],
+            cwd=Path(__file__).parents[2] if tree is None else tree,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._line()  # of the first step
+
+    def step(self) -> float:
+        """Return how long the next step takes."""
+        self._process.stdin.write("\n")  # type: ignore[union-attr]
+        self._process.stdin.flush()  # type: ignore[union-attr]
+        return float(self._line())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()  # type: ignore[union-attr]
+        self._process.wait()
+
+    def _line(self) -> str:
+        line: str = self._process.stdout.readline()  # type: ignore[union-attr]
+        if not line:
+            message = f"a row ended with code {self._process.wait()}"
+            raise SystemExit(message)
+        return line
 
 
 OPTIONS = ("network", "patch", "batch", "steps", "threads")
@@ -125,7 +149,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS / "precision.json")
     given = parser.parse_args()
     if given.one:
-        print(voxels_per_second(given, given.one))
+        with suppress(KeyboardInterrupt):
+            learn(given, given.one)
         return
     from benchmarks.infer.infer_machine import machine
 
@@ -135,10 +160,19 @@ def main() -> None:
     }
     if given.earlier:
         rows = {EARLIER: ("float32", given.earlier.resolve()), **rows}
-    said, rounds = machine(), {name: [] for name in rows}  # type: ignore[var-annotated]
-    for _ in range(given.rounds):
-        for name, (precision, tree) in rows.items():
-            rounds[name].append(measured(given, precision, tree))
+    said, voxels = machine(), given.batch * given.patch**3
+    learners = {name: Row(given, *how) for name, how in rows.items()}
+    rounds: dict[str, list[float]] = {name: [] for name in rows}
+    for number in range(given.rounds + 1):
+        steps: dict[str, list[float]] = {name: [] for name in rows}
+        for _ in range(given.steps if number else WARM):
+            for name, row in learners.items():
+                steps[name].append(row.step())
+        for name, taken in steps.items():
+            if number:
+                rounds[name].append(voxels / statistics.median(taken))
+    for row in learners.values():
+        row.close()
     medians = {name: statistics.median(found) for name, found in rounds.items()}
     first = next(iter(medians))
     found: dict[str, Any] = {
