@@ -8,13 +8,16 @@ float32. Every row is a process of its own that learns from patches made beforeh
 loop with forward pass, loss, backward pass, optimiser, running mean and log, without
 checkpoints. The processes take turns step by step, so that a machine that others use
 slows all of them alike. Of a row counts the median over the rounds of the median over a
-round's steps, as do the ratios of the same run.
+round's steps, as do the ratios of the same run. With ONEDNN_MAX_CPU_ISA in the
+environment (AVX512_CORE_BF16, AVX512_CORE, AVX2) it is measured what a CPU without AMX
+would do; such rows are kept beside the others.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -183,7 +186,8 @@ def main() -> None:
         "machine": said,
     }
     held = json.loads(given.json.read_text()) if given.json.exists() else {}
-    held[given.network] = found
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    held[given.network + (f", {limit}" if limit else "")] = found
     given.json.parent.mkdir(exist_ok=True)
     given.json.write_text(json.dumps(held, indent=1) + "\n")
     print(f"{said['processor']}, {given.threads} threads, {given.network}")

@@ -97,18 +97,18 @@ def ends(rows: list[Any]) -> dict[str, float]:
 def summary(runs: dict[str, Any]) -> dict[str, Any]:
     """Return the ends by precision, their distances, and those between seeds."""
     found: dict[str, Any] = {}
-    seeds = sorted({name.split()[1] for name in runs})
+    every = {name.split()[1] for name in runs}
+    seeds = sorted(s for s in every if all(f"{p} {s}" in runs for p in PRECISIONS))
+    if not seeds:
+        return {}
     for what in ("training loss", "validation loss", "F1"):
-        by = {
-            p: [ends(runs[f"{p} {s}"])[what] for s in seeds if f"{p} {s}" in runs]
-            for p in PRECISIONS
-        }
+        by = {p: [ends(runs[f"{p} {s}"])[what] for s in seeds] for p in PRECISIONS}
         one, other = (by[p] for p in PRECISIONS)
-        pairs = [abs(a - b) for a, b in zip(one, other, strict=False)]
+        pairs = [abs(a - b) for a, b in zip(one, other, strict=True)]
         found[what] = {
             **by,
-            "mean": {p: statistics.mean(v) for p, v in by.items() if v},
-            "largest distance of one seed's precisions": max(pairs, default=None),
+            "mean": {p: statistics.mean(v) for p, v in by.items()},
+            "largest distance of one seed's precisions": max(pairs),
             "range of float32 over seeds": max(one) - min(one),
         }
     return found
@@ -121,10 +121,13 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=48)
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, default=RESULTS / "precision_curves.json")
     given = parser.parse_args()
-    asked = {k: v for k, v in vars(given).items() if k not in ("json", "seeds")}
+    asked = {
+        k: v for k, v in vars(given).items() if k not in ("json", "seeds", "precisions")
+    }
     held: dict[str, Any] = {"machine": machine(), "given": asked, "runs": {}}
     if given.json.exists():
         earlier = json.loads(given.json.read_text())
@@ -135,7 +138,7 @@ def main() -> None:
         data = Path(name) / "data"
         annotate(data, given.blocks)
         for seed in given.seeds:
-            for precision in PRECISIONS:
+            for precision in given.precisions:
                 key = f"{precision} {seed}"
                 if key not in runs:
                     began, run = time.monotonic(), Path(name) / key.replace(" ", "-")
@@ -143,7 +146,7 @@ def main() -> None:
                     runs[key] = learn(data, run, given, **how)
                     took = time.monotonic() - began
                     print(f"{key}: {took:.0f} s, {ends(runs[key])}", flush=True)
-                held["ends"] = summary(runs) if f"bfloat16 {seed}" in runs else {}
+                held["ends"] = summary(runs)
                 given.json.parent.mkdir(exist_ok=True)
                 given.json.write_text(json.dumps(held, indent=1) + "\n")
     for what, found in held["ends"].items():

@@ -101,7 +101,7 @@ def test_training_learns_and_keeps_the_best_weights(tiny):
 def test_every_network_learns_in_bfloat16_and_begins_as_in_float32(tiny, architecture):
     losses = {}
     for precision in ("float32", "bfloat16"):
-        rows = []
+        rows: list[float] = []
 
         def note(event, rows=rows):
             if isinstance(event, Progress):
