@@ -67,8 +67,9 @@ class TrainingConfig:
     log_every: int = 10
     """Steps between rows of the log."""
 
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Precision of the arithmetic; ``auto`` mixes where the device gains by it."""
+    precision: Literal["auto", "fast", "float32", "float16", "bfloat16"] = "auto"
+    """Precision of the arithmetic; ``auto`` mixes where a GPU gains by it, ``fast`` also
+    where a CPU does."""
 
     threads: int | None = None
     """Threads of torch; its own choice if None."""

@@ -10,7 +10,7 @@ from blockseg.blockwise.record.record import machine_facts
 from blockseg.core.text import times
 from blockseg.core.version import __version__
 from blockseg.training.events import TrainingStarted
-from blockseg.training.learning.trainer import arithmetic
+from blockseg.training.learning.arithmetic import arithmetic
 from blockseg.training.record import DECIDING, TrainFacts
 from blockseg.training.reports.html import ReportFacts
 

@@ -18,8 +18,8 @@ from blockseg.runtime.memory import machine
 from blockseg.training.config import TrainingConfig
 from blockseg.training.data.data import CLIP, GAIN, DataConfig
 from blockseg.training.data.gather import open_data
+from blockseg.training.learning.arithmetic import arithmetic
 from blockseg.training.learning.losses import LossConfig, make_loss
-from blockseg.training.learning.trainer import arithmetic
 from blockseg.training.record import TrainRequest
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from blockseg.config.train_settings import TrainSettings
     from blockseg.networks.base import Network
     from blockseg.training.data.data import TrainingData
+    from blockseg.training.learning.arithmetic import Asked
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.learning.losses import Loss
 
@@ -66,9 +67,16 @@ class TrainPlan:
 
 
 def make_plan(
-    sources: Sequence[str], out: Path, settings: TrainSettings, ranks: ProcessGroup
+    sources: Sequence[str],
+    out: Path,
+    settings: TrainSettings,
+    ranks: ProcessGroup,
+    begun_in: Asked | None = None,
 ) -> TrainPlan:
     """Check everything and decide what is open; nothing is written.
+
+    ``begun_in`` is the precision of the training that this one goes on with: where
+    ``fast`` would be another one on this machine, that of the first steps is kept.
 
     Raises
     ------
@@ -85,7 +93,11 @@ def make_plan(
         raise ConfigError(message)
     gain, clip = _input(settings, init)
     config = _config(settings, fine=init is not None, ranks=ranks)
-    arithmetic(config.precision, ranks.device)
+    asked = config.precision
+    if asked == "fast" and begun_in is not None:
+        asked = begun_in
+    precision = arithmetic(asked, ranks.device)
+    config = replace(config, precision=precision)
     loss = make_loss(part(LossConfig, settings, name=settings.loss))
     how = part(
         DataConfig,
@@ -114,6 +126,7 @@ def make_plan(
         steps=config.steps if config.seconds is None else None,
         gain=gain,
         clip=clip,
+        precision=precision,
     )
     request = TrainRequest(
         settings,

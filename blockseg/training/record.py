@@ -33,7 +33,10 @@ DECIDING = tuple(
 """Settings that decide the result: a resumed training has the same."""
 
 # What a user may leave open, in the record's order.
-_OPEN = ("network", "width", "rate", "frozen_share", "steps", "gain", "clip")
+_OPEN = (
+    *("network", "width", "rate", "frozen_share", "steps", "gain", "clip"),
+    "precision",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from blockseg.training.checkpoint import load_checkpoint
 from blockseg.training.events import ignore
 from blockseg.training.facts import record_facts, report_facts, started
 from blockseg.training.folder import RunFolder
+from blockseg.training.learning.arithmetic import arithmetic, arithmetic_note
 from blockseg.training.learning.distributed import ProcessGroup, open_process_group
 from blockseg.training.learning.loop import train as loop
 from blockseg.training.plan import make_plan
@@ -83,7 +84,8 @@ def train(
             folder.refuse_foreign()
             if resume:
                 folder.refuse_nothing()
-        plan = make_plan(sources, folder.path, settings, ranks)
+        begun_in = folder.begun_in(overwrite=overwrite)
+        plan = make_plan(sources, folder.path, settings, ranks, begun_in)
         files = RunFolder(folder.path, plan.info)
         watchers: list[Watcher] = []
         if ranks.first:
@@ -133,6 +135,9 @@ def _watchers(
             notes.append(f"No TensorBoard files: {error}.")
     if plan.settings.time is not None:
         notes.append("The clock ends it: a second training will differ from this one.")
+    decided = arithmetic(plan.config.precision, ranks.device)
+    if note := arithmetic_note(plan.settings.precision, decided, ranks.device):
+        notes.append(note)
     if not plan.data.validation:
         notes.append("Nothing is held out: best.safetensors will be the last weights.")
     return watchers, tuple(notes)

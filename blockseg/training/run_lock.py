@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from blockseg.training.learning.arithmetic import Asked
     from blockseg.training.record import TrainFacts, TrainRequest, TrainSession
 
 _BEFORE_RECORD = (".lock", "train.json.part")
@@ -84,6 +85,12 @@ class TrainFolder:
             )
             raise LedgerError(message)
         return False
+
+    def begun_in(self, *, overwrite: bool) -> Asked | None:
+        """Return the precision of an earlier training that is gone on with, if known."""
+        if overwrite or not self.record.is_file():
+            return None
+        return TrainRecord.load(self.record).facts.decided.precision
 
     @contextmanager
     def locked(self, *, fresh: bool) -> Iterator[None]:

@@ -11,7 +11,9 @@ import pytest
 import tifffile
 import torch
 
+from blockseg.inference.processor import Processor
 from blockseg.networks.weights import load_weights
+from blockseg.training.learning.session import Session
 
 TINY = ("--width", "2", "--patch", "16", "--batch", "1", "--threads", "1",
         "--workers", "0", "--no-tensorboard", "--validate-every", "4")  # fmt: skip
@@ -63,6 +65,33 @@ def test_a_training_leaves_weights_log_and_report_and_knows_that_it_is_done(
     record = json.loads((run / "train.json").read_text())
     assert record["request"]["settings"]["rate"] == 0.5
     assert [s["outcome"] for s in record["sessions"]] == ["complete"]
+
+
+def test_a_training_goes_on_in_the_precision_that_it_began_with(
+    blockseg, mine, monkeypatch
+):
+    here = "blockseg.training.learning.arithmetic.processor"
+    command = ("train", mine, "-o", "run", "--steps", "6", "--precision", "fast", *TINY)
+    monkeypatch.setattr(here, lambda: Processor("another", "amx"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "save_if_due", interrupt)
+        assert "cpu, bfloat16" in blockseg(*command, code=130).output
+    record = json.loads((blockseg.folder / "run" / "train.json").read_text())
+    assert record["request"]["settings"]["precision"] == "fast"
+    assert record["facts"]["decided"]["precision"] == "bfloat16"
+
+    monkeypatch.setattr(here, lambda: Processor("this one", ""))
+    other = blockseg(*command, "--precision", "float32", code=1)
+    assert "--precision was fast, now float32" in other.output
+    done = blockseg(*command).output
+    assert "cpu, bfloat16" in done
+    assert "Note: This CPU has no AMX: bfloat16 takes longer" in done
+    assert "cpu, float32" in blockseg(*command, "--overwrite").output
+
+
+def interrupt(session):
+    session.save()
+    raise KeyboardInterrupt
 
 
 def test_a_killed_training_goes_on_with_the_same_command(blockseg, mine):

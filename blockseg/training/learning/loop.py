@@ -14,6 +14,7 @@ from blockseg.core.errors import BlocksegError, NoSpaceError, TrainingError
 from blockseg.training.data.batches import batches, worker_death
 from blockseg.training.events import TrainingMessage, ignore
 from blockseg.training.learning.distributed import ProcessGroup
+from blockseg.training.learning.kept_memory import kept_memory
 from blockseg.training.learning.session import Session
 from blockseg.training.learning.trainer import Trainer
 
@@ -95,7 +96,7 @@ def train(
     )
     try:
         training.resume()
-        with _interrupts() as interrupted:
+        with kept_memory(), _interrupts() as interrupted:
             _run(training, interrupted)
         result = training.result(complete=True, stopped=training.state.ended or "")
         for watcher in watchers:

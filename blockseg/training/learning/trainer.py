@@ -10,10 +10,12 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from blockseg.core.errors import ConfigError, TrainingError
+from blockseg.core.errors import TrainingError
 from blockseg.networks.sdasn import SDASN
 from blockseg.training.checkpoint import LearnerState
+from blockseg.training.learning.arithmetic import arithmetic
 from blockseg.training.learning.optimiser import make_optimiser, set_rate
+from blockseg.training.learning.sdasn_bfloat16 import bfloat16_heads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,24 +27,6 @@ if TYPE_CHECKING:
 
 _HOPELESS = 50  # skipped steps in a row: halving the scale that often left nothing
 _TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-def arithmetic(precision: str, device: torch.device) -> str:
-    """Return the arithmetic of the forward pass: float32, float16 or bfloat16.
-
-    Raises
-    ------
-    ConfigError
-        If a CPU shall train in float16, for which torch has no kernels there.
-    """
-    if precision == "float16" and device.type == "cpu":
-        message = "--precision float16 needs a GPU; use float32 or bfloat16"
-        raise ConfigError(message)
-    if precision != "auto":
-        return precision
-    if device.type == "cpu":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
 def training_heads(network: Network, x: Tensor) -> tuple[Tensor, ...]:
@@ -81,13 +65,18 @@ def _head(head: nn.Conv3d, x: Tensor) -> Tensor:
 
 
 class _Heads(nn.Module):
-    """The part of a step that several processes share."""
+    """The part of a step that several processes share.
 
-    def __init__(self, network: Network) -> None:
+    ``arranged`` takes the pass that is made for bfloat16 on a CPU, where there is one.
+    """
+
+    def __init__(self, network: Network, *, arranged: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._arranged = network, arranged
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        if self._arranged and isinstance(self.network, SDASN):
+            return bfloat16_heads(self.network, image)
         return training_heads(self.network, image)
 
 
@@ -119,7 +108,10 @@ class Trainer:
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.network = network.train()
         self.mean = copy.deepcopy(network).eval()
-        self._heads: nn.Module = _Heads(network)
+        self._heads: nn.Module = _Heads(
+            network,
+            arranged=self.precision == "bfloat16" and ranks.device.type == "cpu",
+        )
         if ranks.size > 1:
             # Norm statistics are averaged after each step, in place of broadcasts.
             self._heads = DistributedDataParallel(

@@ -58,13 +58,14 @@ class Tiny:
     """A training of the smallest network."""
 
     path: Path
+    architecture: str = "sdasn"
 
     def __call__(self, patches=None, *, volumes=2, watchers=(), on_event=None, **how):
         self.path.mkdir(exist_ok=True)
         torch.manual_seed(3)
         usual = {"steps": 12, "batch": 1, "rate": 0.02, "threads": 1, "log_every": 3}
         return train(
-            build("sdasn", 2),
+            build(self.architecture, 2),
             line_data(patches, volumes),
             make_loss(LossConfig()),
             TrainingConfig(**{**usual, "validate_every": 4, **how}),
@@ -75,7 +76,8 @@ class Tiny:
 
     @property
     def folder(self):
-        return RunFolder(self.path, WeightsInfo(name="tiny", gain=1.0, width=2))
+        made = WeightsInfo("tiny", 1.0, width=2, architecture=self.architecture)
+        return RunFolder(self.path, made)
 
     def state(self):
         """All of a checkpoint but the time that it took."""
@@ -86,7 +88,7 @@ class Tiny:
 
 @pytest.fixture
 def tiny(tmp_path):
-    return lambda name="run": Tiny(tmp_path / name)
+    return lambda name="run", *network: Tiny(tmp_path / name, *network)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from blockseg.core.errors import CorruptDataError, TrainingError
+from blockseg.networks.receptive_field import ARCHITECTURES
 from blockseg.networks.weights import load_weights
 from blockseg.training.data.batches import batches, numbers
 from blockseg.training.events import Progress, Saved, Validated
@@ -25,19 +26,23 @@ def same(one, other):
     return one == other
 
 
-@pytest.mark.parametrize("step", [3, 6])
-def test_a_training_that_was_stopped_ends_bit_for_bit_like_one_that_was_not(tiny, step):
+@pytest.mark.parametrize(
+    ("step", "precision"), [(3, "float32"), (6, "float32"), (6, "bfloat16")]
+)
+def test_a_training_that_was_stopped_ends_bit_for_bit_like_one_that_was_not(
+    tiny, step, precision
+):
     whole, stopped = tiny("whole"), tiny("stopped")
-    whole(patience=2)
+    whole(patience=2, precision=precision)
 
     def stop(event):
         if isinstance(event, Progress) and event.step == step:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        stopped(patience=2, on_event=stop)
+        stopped(patience=2, precision=precision, on_event=stop)
     assert stopped.state()["step"] < 12
-    stopped(patience=2)
+    stopped(patience=2, precision=precision)
     assert same(whole.state(), stopped.state())
     for name in ("best.safetensors", "last.safetensors", "log.csv"):
         assert (whole.path / name).read_bytes() == (stopped.path / name).read_bytes()
@@ -90,6 +95,33 @@ def test_training_learns_and_keeps_the_best_weights(tiny):
     network, info = load_weights(run.folder.best)
     assert info.name == f"tiny-{best.step}"
     assert not network.training
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_network_learns_in_bfloat16_and_begins_as_in_float32(tiny, architecture):
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        rows: list[float] = []
+
+        def note(event, rows=rows):
+            if isinstance(event, Progress):
+                rows.append(event.loss)
+
+        how = {"precision": precision, "volumes": 0, "on_event": note}
+        tiny(precision, architecture)(steps=20, log_every=4, batch=2, **how)
+        losses[precision] = rows
+    for rows in losses.values():
+        assert rows[-1] < 0.8 * rows[0]
+    assert losses["bfloat16"] != losses["float32"]
+    # Rounding goes its own way after a while, but the first steps are nearly the same.
+    assert losses["bfloat16"][0] == pytest.approx(losses["float32"][0], rel=0.1)
+
+
+def test_the_default_is_float32_to_the_last_bit(tiny):
+    default, asked = tiny("default"), tiny("asked")
+    default()
+    asked(precision="float32")
+    assert same(default.state(), asked.state())
 
 
 def test_early_stopping_counts_validations_without_improvement(tiny):

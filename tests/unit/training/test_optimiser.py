@@ -3,10 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from blockseg.core.errors import ConfigError
 from blockseg.training.config import TrainingConfig
 from blockseg.training.learning.optimiser import make_optimiser, rate_at, set_rate
-from blockseg.training.learning.trainer import arithmetic
 
 CYCLE = TrainingConfig(rate=1.0, warm_share=0.2)
 
@@ -73,11 +71,3 @@ def test_validations_fall_evenly_and_on_the_last_step():
         8,
         10,
     ]
-
-
-def test_a_cpu_trains_in_float32_and_refuses_float16():
-    cpu = torch.device("cpu")
-    assert arithmetic("auto", cpu) == "float32"
-    assert arithmetic("bfloat16", cpu) == "bfloat16"
-    with pytest.raises(ConfigError, match="float16 needs a GPU"):
-        arithmetic("float16", cpu)
