@@ -21,11 +21,11 @@ _PLACES = 4  # along each axis
 _LOOK = (32, 96, 96)  # voxels in the middle of a window that are looked at
 _BRIGHT = 99.0  # percentile of them that tells how much signal there is
 _READERS = 4
-_LONGEST = 64  # a multiple of every network's alignment
+_LONGEST = 48  # a multiple of every network's alignment
 
 
 def trial_core(core: Zyx) -> Zyx:
-    """Return the window for trials on a CPU: that of the run, at most 64 voxels long."""
+    """Return the window for trials on a CPU: that of the run, at most 48 voxels long."""
     return to_zyx(min(n, _LONGEST) for n in core)
 
 
