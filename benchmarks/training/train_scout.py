@@ -165,6 +165,8 @@ def folded(scout: nn.Sequential) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     found = []
     layers = [layer for layer in scout if not isinstance(layer, nn.ReLU)]
     for conv, norm in zip(layers[0:-1:2], layers[1:-1:2], strict=True):
+        assert isinstance(conv, nn.Conv3d)
+        assert isinstance(norm, nn.BatchNorm3d)
         scale, shift, mean, variance = (
             getattr(norm, name).detach().double().numpy()
             for name in ("weight", "bias", "running_mean", "running_var")
@@ -173,6 +175,8 @@ def folded(scout: nn.Sequential) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         weight = conv.weight.detach().double().numpy()
         found.append((weight * gain.reshape(-1, 1, 1, 1, 1), shift - mean * gain))
     head = layers[-1]
+    assert isinstance(head, nn.Conv3d)
+    assert head.bias is not None
     return [*found, (head.weight.detach().numpy(), head.bias.detach().numpy())]
 
 
@@ -195,15 +199,15 @@ def patch(brain: Example, rng: np.random.Generator) -> list[NDArray[np.float32]]
     mirrored = [axis for axis in range(3) if rng.uniform() < 0.5]
     turned = rng.uniform() < 0.5
     gain, shift = math.exp(rng.normal(0, 0.12)), rng.normal(0, 0.1)
-    found = []
+    found: list[NDArray[np.float32]] = []
     for values, scale, added in (
         (brain.image[seen], gain / STEPS, shift),
         (brain.cells[here], 1.0, 0.0),
         (brain.likely[here], 1 / 255, 0.0),
     ):
-        part = np.flip(values, mirrored)
+        part: NDArray[Any] = np.flip(values, tuple(mirrored))
         part = part.swapaxes(1, 2) if turned else part
-        found.append(np.float32(part) * np.float32(scale) + np.float32(added))
+        found.append(part.astype(np.float32) * np.float32(scale) + np.float32(added))
     return found
 
 
@@ -228,7 +232,10 @@ def trained(brains: list[Example], steps: int, seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     scout = network()
-    nn.init.constant_(scout[-1].bias, -4.0)
+    head = scout[-1]
+    assert isinstance(head, nn.Conv3d)
+    assert head.bias is not None
+    nn.init.constant_(head.bias, -4.0)
     optimiser = torch.optim.AdamW(scout.parameters(), lr=RATE, weight_decay=1e-3)
     total, begun = 0.0, time.process_time()
     for step in range(steps):
