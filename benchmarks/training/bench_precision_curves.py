@@ -1,6 +1,6 @@
 """Loss curves of one training in float32 and in bfloat16, several seeds of each.
 
-    python -m benchmarks.training.bench_precision_curves [--steps 300] [--seeds 1 2 3]
+    python -m benchmarks.training.bench_precision_curves [--steps 160] [--seeds 1 2 3]
                                         [--json FILE]
 
 Twelve synthetic brains of 64×96×96 voxels, no two of a kind, are written as an
@@ -117,7 +117,7 @@ def summary(runs: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Print a table of where each training ended."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=160)
     parser.add_argument("--patch", type=int, default=48)
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])

@@ -27,7 +27,7 @@ class Patches:
         return image.astype(np.float32), (image > 1).astype(np.uint8)
 
 
-def main(folder, steps):
+def main(folder, steps, precision):
     patches = Patches()
     note = SourceNote("noise", "folder", (8, 8, 8), 512, 80, 0.0, 1.0)
     torch.manual_seed(1)
@@ -37,7 +37,9 @@ def main(folder, steps):
             network,
             TrainingData(patches, (), (note,)),
             make_loss(LossConfig()),
-            TrainingConfig(steps=steps, batch=2, threads=1, log_every=2),
+            TrainingConfig(
+                steps=steps, batch=2, threads=1, log_every=2, precision=precision
+            ),
             RunFolder(folder, WeightsInfo(name="two", gain=1.0, width=2)),
             ranks=ranks,
         )
@@ -49,4 +51,4 @@ def main(folder, steps):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from blockseg.networks.weights import load_weights
 
 DRIVER = Path(__file__).with_name("ranks_driver.py")
@@ -18,7 +20,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def run_together(folder, size, steps):
+def run_together(folder, size, steps, precision):
     port = str(free_port())
     processes = []
     for rank in range(size):
@@ -27,7 +29,7 @@ def run_together(folder, size, steps):
                   "OMP_NUM_THREADS": "1"}  # fmt: skip
         with (folder / f"said{rank}").open("w") as said:
             process = subprocess.Popen(
-                [sys.executable, str(DRIVER), str(folder), str(steps)],
+                [sys.executable, str(DRIVER), str(folder), str(steps), precision],
                 env={**os.environ, **joined},
                 stdout=said,
                 stderr=said,
@@ -44,8 +46,9 @@ def run_together(folder, size, steps):
     return [json.loads((folder / f"rank{n}.json").read_text()) for n in range(size)]
 
 
-def test_two_processes_end_with_equal_weights_and_share_no_patch(tmp_path):
-    first, second = run_together(tmp_path, 2, 5)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_two_processes_end_with_equal_weights_and_share_no_patch(tmp_path, precision):
+    first, second = run_together(tmp_path, 2, 5, precision)
     assert first["state"] == second["state"]
     assert first["step"] == second["step"] == 5
     # The loader reads a patch in the order of its number, at most a batch ahead.
