@@ -5,9 +5,10 @@
 
 Twelve synthetic brains of 64×96×96 voxels, no two of a kind, are written as an
 annotator would leave them; `blockseg train` learns from some and is judged on the
-others, with each seed and precision. A seed decides the first weights and the patches,
-so that the same seed in both precisions sees the same. What float32 differs by from
-seed to seed is what a difference between the precisions is to be held against.
+others, with each seed and precision. A seed decides the first weights, the patches and
+what is held out, so that the same seed in both precisions sees the same. What a
+difference between the precisions is to be held against: how far float32 lies from
+itself on one thread, where only the order of sums is another, and from seed to seed.
 Trainings that FILE already holds are not done again.
 """
 
@@ -37,6 +38,7 @@ from blockseg.training.data.synth_source import truth
 RESULTS = Path(__file__).parent / "results"
 SHAPE = (64, 96, 96)
 PRECISIONS = ("float32", "bfloat16")
+ONE_THREAD = "float32 on one thread"
 LAST = 5  # rows of the log that make up a training loss
 
 
@@ -65,7 +67,6 @@ def learn(data: Path, run: Path, given: argparse.Namespace, **how: Any) -> list[
         str(run),
         steps=given.steps,
         patch=given.patch,
-        threads=given.threads,
         workers=0,
         validation_share=0.25,
         validate_every=max(given.steps // 4, 1),
@@ -97,7 +98,7 @@ def ends(rows: list[Any]) -> dict[str, float]:
 def summary(runs: dict[str, Any]) -> dict[str, Any]:
     """Return the ends by precision, their distances, and those between seeds."""
     found: dict[str, Any] = {}
-    every = {name.split()[1] for name in runs}
+    every = {name.rsplit(" ", 1)[1] for name in runs}
     seeds = sorted(s for s in every if all(f"{p} {s}" in runs for p in PRECISIONS))
     if not seeds:
         return {}
@@ -110,6 +111,11 @@ def summary(runs: dict[str, Any]) -> dict[str, Any]:
             "mean": {p: statistics.mean(v) for p, v in by.items()},
             "largest distance of one seed's precisions": max(pairs),
             "range of float32 over seeds": max(one) - min(one),
+            "distances of float32 on one thread": [
+                abs(ends(runs[f"{ONE_THREAD} {s}"])[what] - a)
+                for s, a in zip(seeds, one, strict=True)
+                if f"{ONE_THREAD} {s}" in runs
+            ],
         }
     return found
 
@@ -121,13 +127,12 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=48)
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--precisions", nargs="+", default=PRECISIONS)
+    every = (*PRECISIONS, ONE_THREAD)
+    parser.add_argument("--rows", nargs="+", choices=every, default=every)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, default=RESULTS / "precision_curves.json")
     given = parser.parse_args()
-    asked = {
-        k: v for k, v in vars(given).items() if k not in ("json", "seeds", "precisions")
-    }
+    asked = {k: v for k, v in vars(given).items() if k not in ("json", "seeds", "rows")}
     held: dict[str, Any] = {"machine": machine(), "given": asked, "runs": {}}
     if given.json.exists():
         earlier = json.loads(given.json.read_text())
@@ -138,11 +143,12 @@ def main() -> None:
         data = Path(name) / "data"
         annotate(data, given.blocks)
         for seed in given.seeds:
-            for precision in given.precisions:
-                key = f"{precision} {seed}"
+            for row in given.rows:
+                key = f"{row} {seed}"
                 if key not in runs:
                     began, run = time.monotonic(), Path(name) / key.replace(" ", "-")
-                    how = {"precision": precision, "seed": seed}
+                    how = {"precision": row.split()[0], "seed": seed}
+                    how["threads"] = 1 if row == ONE_THREAD else given.threads
                     runs[key] = learn(data, run, given, **how)
                     took = time.monotonic() - began
                     print(f"{key}: {took:.0f} s, {ends(runs[key])}", flush=True)
