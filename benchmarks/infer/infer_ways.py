@@ -14,10 +14,14 @@ import torch
 from torch import nn
 
 from blockseg.core.specs import BackendSpec
+from blockseg.inference.backends.llvm.backend import LlvmBackend
+from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
+from blockseg.inference.backends.llvm.float32 import PlanarFloat32
 from blockseg.inference.backends.openvino.backend import OpenVinoBackend
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.networks.receptive_field import FIELDS, Field
 from blockseg.networks.registry import build
+from blockseg.networks.sdasn_arrays import folded_arrays
 from blockseg.networks.weights import load_weights
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.inference.backends.protocol import AxisMasks, Backend
     from blockseg.networks.base import Network
+    from blockseg.networks.sdasn_arrays import Arrays
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,21 @@ def _openvino_int8(network: Network, core: Zyx, threads: int) -> Backend:
     return OpenVinoWith(network, core, threads, change=quantised(core, "all"))
 
 
+def _llvm(network: Network, core: Zyx, threads: int) -> Backend:
+    form = PlanarFloat32(_arrays(network))
+    return LlvmBackend(BackendSpec("llvm", "", core, threads=threads), form)
+
+
+def _llvm_bf16(network: Network, core: Zyx, threads: int) -> Backend:
+    form = TiledBfloat16(_arrays(network))
+    return LlvmBackend(BackendSpec("llvm", "", core, "bfloat16", threads), form)
+
+
+def _arrays(network: Network) -> Arrays:
+    state = network.state_dict()
+    return folded_arrays({key: value.numpy() for key, value in state.items()})
+
+
 WAYS = {
     "published-96": Way(
         "published: torch eager, no halo", _eager, core=96, exact=False
@@ -209,6 +229,8 @@ WAYS = {
     "openvino": Way("OpenVINO float32, static shape, cropped", _openvino),
     "openvino-bf16": Way("OpenVINO, bfloat16 asked for", _openvino_bf16, exact=False),
     "openvino-int8": Way("OpenVINO, int8 by NNCF", _openvino_int8, exact=False),
+    "llvm": Way("kernels of our own, float32", _llvm),
+    "llvm-bf16": Way("kernels of our own, bfloat16 on AMX", _llvm_bf16, exact=False),
     "onnxruntime": Way("onnxruntime float32, cropped", Onnx),
     "unet3d-eager": Way(
         "3-D U-Net, width 32: torch eager, no halo", _eager, "unet3d", 96

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from blockseg.core.specs import BackendSpec, Precision
+    from blockseg.core.specs import BackendSpec
     from blockseg.inference.backends.llvm.layers import Span
     from blockseg.inference.backends.llvm.program import Form, Spans
     from blockseg.inference.backends.protocol import AxisMasks
-    from blockseg.networks.sdasn_arrays import Arrays
 
 SLAB = 32
 """Planes of a window that are there at a time."""
@@ -42,7 +41,7 @@ class LlvmBackend:
     spec
         What to build.
     form
-        Kind of numbers and kernels; by ``spec.precision`` if not given.
+        Network, and the kind of numbers that computes it; by ``spec`` if not given.
 
     Raises
     ------
@@ -61,8 +60,7 @@ class LlvmBackend:
         check_core(spec.core, self.field.alignment)
         self.core = spec.core
         self.dtype = np.dtype(np.float32)
-        arrays = folded_arrays(load_arrays(spec.weights))
-        self._form = form or _form(arrays, spec.precision)
+        self._form = form or _form(spec)
         _, *plane = window_shape(self.core, self.field.reach)
         self._tile = np.empty((SLAB, *plane), np.float32)
         self._out = np.empty((0, 0, 0), np.float32)
@@ -174,8 +172,9 @@ class _Part:
         return self._programs[key]
 
 
-def _form(arrays: Arrays, precision: Precision) -> Form:
-    if precision == "bfloat16":
+def _form(spec: BackendSpec) -> Form:
+    arrays = folded_arrays(load_arrays(spec.weights))
+    if spec.precision == "bfloat16":
         from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
 
         return TiledBfloat16(arrays)
