@@ -152,5 +152,9 @@ def _summed(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     full = np.zeros((PIECE,) * 3, bool)
     full[tuple(slice(n) for n in mask.shape)] = mask
     count = PIECE // SQUARE
-    parts = full.reshape(count, SQUARE, count, SQUARE, count, SQUARE)
-    return np.asarray(parts.sum(axis=(1, 3, 5), dtype=np.int64))
+    if not full.any():
+        return np.zeros((count,) * 3, np.int64)
+    # Along the slowest axis first: whole rows are added, and little is left.
+    sums = full.view(np.uint8).reshape(count, SQUARE, PIECE, PIECE).sum(1, np.uint8)
+    sums = sums.reshape(count, count, SQUARE, PIECE).sum(2, np.uint8)
+    return np.asarray(sums.reshape((count,) * 3 + (SQUARE,)).sum(3, np.int64))

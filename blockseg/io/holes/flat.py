@@ -48,7 +48,9 @@ def flat_voxels(raw: NDArray[Any], rule: HoleRule) -> NDArray[np.bool_] | None:
         Which grey levels count.
     """
     bits = bits_of(raw)
-    if min(raw.shape) >= SQUARE and (bits == bits[0, 0, 0]).all():
+    first = bits[0, 0, 0]
+    constant = min(raw.shape) >= SQUARE and (bits[0] == first).all()
+    if constant and (bits == first).all():
         return np.ones(raw.shape, bool) if rule.holds(raw[:1, :1, :1]).all() else None
     corners = [
         _small_squares(bits, raw, rule, axes)
@@ -142,15 +144,20 @@ def _small_squares(
 
     first = shifted(0, 0)
     same = first == shifted(*_CORNERS[0])
-    few = np.flatnonzero(same)
-    every = (*_CORNERS[1:], *np.ndindex(_STEP, _STEP))
-    if _FEW * few.size < same.size:  # as of noise: looked at one by one
+    same &= first == shifted(
+        *_CORNERS[1]
+    )  # of noise, one in a hundred is left, or less
+    every = (*_CORNERS[2:], *np.ndindex(_STEP, _STEP))
+    if _FEW * np.count_nonzero(same) < same.size:  # as of noise: looked at one by one
+        few = np.nonzero(same)
+        values = first[few]
         for a, b in every:
-            if few.size:
-                few = few[_at(first, few) == _at(shifted(a, b), few)]
-        few = few[rule.holds(_at(raw[tuple(lattice)], few))]
+            equal = values == shifted(a, b)[few]
+            if not equal.all():
+                few, values = tuple(axis[equal] for axis in few), values[equal]
+        held = rule.holds(raw[tuple(lattice)][few])
         same[...] = False
-        same.reshape(-1)[few] = True
+        same[tuple(axis[held] for axis in few)] = True
         return _corners(same, axes)
     same &= rule.holds(raw[tuple(lattice)])
     for a, b in every:
@@ -171,11 +178,6 @@ def widened(mask: NDArray[np.bool_], first: int, second: int) -> NDArray[np.bool
     for axis in (first, second):
         grown = _running(np.logical_or, grown, axis, SQUARE)
     return grown
-
-
-def _at(values: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
-    """Return values by their places in C order, without a copy of the others."""
-    return np.asarray(values[np.unravel_index(places, values.shape)])
 
 
 def _corners(mask: NDArray[np.bool_], axes: tuple[int, int]) -> NDArray[np.int64]:

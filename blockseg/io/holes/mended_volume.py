@@ -128,16 +128,17 @@ class MendedVolume:
                 raise
             return raw, None
         at = roi.slices(wide.start)
-        missing = np.zeros(roi.shape, bool)
+        missing = None
         flat = flat_voxels(raw, rule)
         if flat is not None and flat[at].any():
             box = box_around(flat[at], roi.start)
             part = box.slices(roi.start)
+            missing = np.zeros(roi.shape, bool)
             missing[part] = judge.holes(flat[at][part], box)
         repeated = repeated_voxels(raw, wide.start) if rule.repeats else None
         if repeated is not None:
-            missing |= repeated[at]
-        return raw[at], missing if missing.any() else None
+            missing = repeated[at] if missing is None else missing | repeated[at]
+        return raw[at], missing if missing is not None and missing.any() else None
 
     def _filled(
         self, roi: Roi, raw: NDArray[Any], missing: NDArray[np.bool_]
