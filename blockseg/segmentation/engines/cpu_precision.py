@@ -139,8 +139,6 @@ def gain_line(settings: RunSettings, decisions: Decisions, architecture: str) ->
     ):
         return ""
     gain = backend_row(decisions.backend).tiles_gain
-    if gain <= 1:
-        return ""
     return (
         f"this CPU has AMX: --precision fast computes about {gain:.2g} times as fast, in "
         "bfloat16, if masks agree with those of float32 (docs/precision.md)"
