@@ -163,10 +163,8 @@ def main() -> int:
         found = network.logits(some, how)
         pairs = [(exact[volume], found[volume]) for volume in some]
         flips = sum(int(((a >= 0) != (b >= 0)).sum()) for a, b in pairs)
-        square = np.mean(
-            [((a - b)[np.abs(a) < DOUBTFUL] ** 2).mean() for a, b in pairs]
-        )
-        deviation = float(np.sqrt(square))
+        off = np.concatenate([(a - b)[np.abs(a) < DOUBTFUL] for a, b in pairs])
+        deviation = float(np.sqrt(np.square(off, dtype=np.float64).mean()))
         results["rows"][name] = {"flips": flips, "deviation": deviation}
         sys.stdout.write(
             f"{name:34}{flips:7,} flips, {flips / foreground:.2%} of the foreground; "

@@ -138,7 +138,7 @@ def _in_bfloat16(network: Network) -> Network:
     """Convert a folded network but for what takes the image and what gives logits.
 
     Those of one channel and of kernels of one voxel stay in float32: they take little
-    time, and half of what rounding does to masks comes from them.
+    time, and rounding them too would change more of the masks.
     """
     for layer in network.modules():
         if isinstance(layer, nn.ConvTranspose3d | nn.Conv3d):

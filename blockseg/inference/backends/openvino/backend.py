@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _FLOAT32 = ("x00.0", "head")
 """Layers of SDASN that stay in float32 under bfloat16: the first, of one channel, of
 which tiles are nearly empty, so that it is slower in bfloat16, and the heads, which are
-cheap. Half of what rounding does to masks comes from these."""
+cheap. Rounding these too would change more of the masks."""
 
 _GRAPHS = 3
 """Number that is kept: a row of windows has those at its start, end and between. Also
