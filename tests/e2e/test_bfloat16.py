@@ -2,6 +2,7 @@
 there are instructions for it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 import zarr
 
 from blockseg.inference import processor as processors
-from blockseg.inference.backends.table import available_backends
+from blockseg.inference.backends.table import available_backends, backend_row
 from blockseg.inference.processor import Processor, processor
 from blockseg.networks.registry import build
 from blockseg.networks.weights import save_weights
@@ -81,8 +82,14 @@ def test_a_run_in_bfloat16_is_tried_recorded_and_resumed_on_another_cpu(
     assert content_of(tmp_path / "quick.zarr") == content_of(tmp_path / "plain.zarr")
 
 
-def test_a_run_says_what_fast_would_gain_where_there_are_tiles(blockseg, volume, on):
+def test_a_run_says_what_fast_would_gain_where_there_are_tiles(
+    blockseg, volume, on, monkeypatch
+):
     on("amx")
+    # A fake gains nothing, of which nothing is said.
+    assert "--precision fast" not in blockseg("run", volume, "0.zarr", *FAKE).output
+    quicker = replace(backend_row("fake"), tiles_gain=2.0)
+    monkeypatch.setattr("blockseg.segmentation.run.backend_row", lambda _: quicker)
     said = blockseg("run", volume, "a.out.zarr", *FAKE).output
     assert said.count("--precision fast") == 1
     on("")
