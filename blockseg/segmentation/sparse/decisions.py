@@ -192,14 +192,16 @@ def _best_score(
 ) -> _Tried:
     """Return what the scout may skip; where that is nothing, what the path opening may.
 
-    A volume that is full of foreground is not looked at twice.
+    A volume is not looked at twice if it is full of foreground, or if the scout takes most
+    of it for empty and windows over the rest do not pay: the path opening leaves more.
     """
     first = _tried(
         shipped_scout(inputs.info.gain), inputs, decisions, workers, edge, tissue
     )
     if first.cover is not None and first.threshold is not None:
         return first
-    if first.chosen.with_foreground > _FULL * len(first.cubes):
+    told_apart = first.survey.empty(first.threshold) >= _MUCH
+    if told_apart or first.chosen.with_foreground > _FULL * len(first.cubes):
         return first
     second = _tried(None, inputs, decisions, workers, edge, tissue)
     return first if second.cover is None and first.cover is not None else second

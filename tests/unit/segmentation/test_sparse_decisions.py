@@ -242,10 +242,13 @@ def test_a_scout_that_knows_nothing_makes_nothing_be_lost(
     image = neurites()
     decided, found = sparse_of(inputs_of(image, weights, tmp_path))
     bright = image.astype(float) >= 200 + 10 * 6
-    assert found.threshold is not None, "the path opening takes its place at the least"
-    criteria: Any = decided.criteria
-    if seed == 0:
-        assert found.scout is None
+    criteria = decided.criteria
+    if seed < 3:
+        assert criteria is not None, "the path opening takes its place at the least"
+        assert seed or criteria.scout is None
+    if criteria is None:
+        assert "all of it is inferred" in found.note or "to pay" in found.note
+        return
     roi = Roi.whole(image.shape)
     with closing(
         Engine(make_backend(decided.engine(str(weights.path))), decided.affine)
