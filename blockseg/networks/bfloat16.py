@@ -2,7 +2,7 @@
 
 bfloat16 keeps 8 bits of a number. Rounded each to the nearest, the weights of a kernel
 err by themselves, and where a map is smooth, as feature maps are, what they err by adds
-up: of SDASN's deviation from float32 two thirds come from its weights. Here each weight
+up: SDASN's masks so change more by its weights than by all of its maps. Here each weight
 goes to one of its two neighbours, and of all such choices one is taken whose errors
 cancel as far as neighbouring voxels are alike. That takes nothing when the network runs
 (``benchmarks/accuracy/bfloat16_layers.py`` measures it).
