@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
 BackendName: TypeAlias = Literal[
-    "auto", "tensorrt", "cuda", "openvino", "torch", "fake"
+    "auto", "tensorrt", "cuda", "llvm", "openvino", "torch", "fake"
 ]
 """Backends that a user may name; their rows are in the table of backends."""
 
@@ -178,7 +178,7 @@ class RunSettings:
     backend: BackendName = option(
         "auto",
         parse_choice(*get_args(BackendName)),
-        "auto, tensorrt, cuda, torch, openvino or fake.",
+        "auto, tensorrt, cuda, llvm, openvino, torch or fake.",
         metavar="NAME",
     )
     """Engine that runs the network."""

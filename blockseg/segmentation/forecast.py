@@ -24,7 +24,7 @@ from blockseg.inference.backends.table import make_backend
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
-from blockseg.segmentation.engines.cpu_precision import gain_line
+from blockseg.segmentation.engines.cpu_precision import may_gain
 from blockseg.segmentation.run import prepare
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def _speed(inputs: Inputs, decisions: Decisions) -> float:
 
 def _gain(inputs: Inputs, decisions: Decisions, rate: float) -> str:
     """Return what ``--precision fast`` would gain, measured like the speed itself."""
-    if not gain_line(inputs.settings, decisions, inputs.info.architecture):
+    if not may_gain(inputs.settings, decisions, inputs.info.architecture):
         return ""
     gain = _speed(inputs, replace(decisions, precision="bfloat16")) / rate
     return (

@@ -32,7 +32,6 @@ from blockseg.blockwise.sources.restored import (
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
-from blockseg.inference.backends.table import backend_row
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.measurement.grey_scale import (
@@ -266,8 +265,6 @@ def _candidates(
 
 def _gain(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
     line = gain_line(inputs.settings, decisions, inputs.info.architecture)
-    if backend_row(decisions.backend).tiles_gain <= 1:
-        line = ""
     return (line,) if line else ()
 
 

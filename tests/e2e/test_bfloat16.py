@@ -89,7 +89,9 @@ def test_a_run_says_what_fast_would_gain_where_there_are_tiles(
     # A fake gains nothing, of which nothing is said.
     assert "--precision fast" not in blockseg("run", volume, "0.zarr", *FAKE).output
     quicker = replace(backend_row("fake"), tiles_gain=2.0)
-    monkeypatch.setattr("blockseg.segmentation.run.backend_row", lambda _: quicker)
+    monkeypatch.setattr(
+        "blockseg.segmentation.engines.cpu_precision.backend_row", lambda _: quicker
+    )
     said = blockseg("run", volume, "a.out.zarr", *FAKE).output
     assert said.count("--precision fast") == 1
     on("")

@@ -125,20 +125,24 @@ def with_bfloat16(
     return replace(chosen, trial=found, note="; ".join(said for said in notes if said))
 
 
+def may_gain(settings: RunSettings, decisions: Decisions, architecture: str) -> bool:
+    """Return whether a run in float32 could be one in bfloat16, by ``--precision fast``."""
+    return (
+        settings.precision == "auto"
+        and (decisions.device, decisions.precision) == ("cpu", "float32")
+        and processor().tiles
+        and decisions.backend in available_backends(architecture, "bfloat16")
+    )
+
+
 def gain_line(settings: RunSettings, decisions: Decisions, architecture: str) -> str:
     """Return what ``--precision fast`` may gain here, in one line; empty if nothing.
 
     Nothing is measured: the figure is that of the documents.
     """
-    able = available_backends(architecture, "bfloat16")
-    if (
-        settings.precision != "auto"
-        or (decisions.device, decisions.precision) != ("cpu", "float32")
-        or not processor().tiles
-        or decisions.backend not in able
-    ):
-        return ""
     gain = backend_row(decisions.backend).tiles_gain
+    if gain <= 1 or not may_gain(settings, decisions, architecture):
+        return ""
     return (
         f"this CPU has AMX: --precision fast computes about {gain:.2g} times as fast, in "
         "bfloat16, if masks agree with those of float32 (docs/precision.md)"

@@ -5,15 +5,17 @@ import warnings
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from blockseg.config.settings import BackendName
 from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
 from blockseg.core.specs import BackendSpec
+from blockseg.inference.backends import table
 from blockseg.inference.backends.openvino.backend import OpenVinoBackend
 from blockseg.inference.backends.protocol import AxisMasks, window_shape
 from blockseg.inference.backends.table import (
@@ -32,6 +34,11 @@ _BITS = list(product((0, 1), repeat=4))
 needs_openvino = pytest.mark.skipif(
     find_spec("openvino") is None, reason="OpenVINO is not installed"
 )
+
+
+def test_every_backend_of_the_table_can_be_named_by_a_user():
+    rows = {row.name for row in table._ROWS}
+    assert set(get_args(BackendName)) == rows | {"auto", "fake"}
 
 
 def tile(seed: int = 0, dtype: str = "f4") -> NDArray[Any]:
