@@ -67,3 +67,16 @@ def test_a_command_looks_for_garbage_seldom_and_another_program_as_before():
     )
     told = [line for line in done.stdout.splitlines() if line in ("True", "False")]
     assert told == ["False", "True"]
+
+
+def test_a_command_that_loaded_triton_ends_without_a_word():
+    pytest.importorskip("triton")
+    script = (
+        "import sys, triton._C.libtriton; from blockseg_cli.main import main\n"
+        "sys.argv = ['blockseg', 'configs', 'list']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
