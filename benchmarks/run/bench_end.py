@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shlex
 import shutil
 import statistics
@@ -31,6 +30,7 @@ from typing import Any
 import psutil
 
 from benchmarks.infer.infer_machine import machine
+from benchmarks.run.bench_run import with_bytecode
 
 _POLL = 0.1  # s
 
@@ -66,14 +66,11 @@ def run(build: str, source: str, folder: Path, options: list[str]) -> dict[str, 
     """Run one build, and return what it took."""
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
-    # Without its bytecode a build would be compiled anew by each of its processes.
-    environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
     words = [build, "-m", "blockseg_cli", "run", source, str(out), "--json", *options]
     marks: dict[str, float] = {}
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder
+        words, stdout=subprocess.PIPE, text=True, env=with_bytecode(), cwd=folder
     ) as command:
         followed = Followed(command.pid)
         for line in command.stdout or ():

@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,17 @@ TITLES = {
 }
 
 
+def with_bytecode() -> dict[str, str]:
+    """Return an environment in which builds keep their bytecode, as installed ones do.
+
+    Else each process of a build compiles its modules anew, where a machine says so.
+    """
+    place = Path(tempfile.gettempdir()) / "blockseg-bytecode"
+    environment = os.environ | {"PYTHONPYCACHEPREFIX": str(place)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
 class Watched:
     """A command, and what all its processes used."""
 
@@ -85,7 +97,7 @@ class Watched:
         start = time.perf_counter()
         with tempfile.TemporaryFile("w+") as said:
             with subprocess.Popen(
-                words, stdout=said, stderr=subprocess.STDOUT
+                words, stdout=said, stderr=subprocess.STDOUT, env=with_bytecode()
             ) as child:
                 self.root = child.pid
                 root = psutil.Process(child.pid)
