@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.picture import as_grey, panels, save_png
+from blockseg.normalization.interpolation import sampled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _LARGEST_SIDE = 1024
 _MOST_IMAGE_VOXELS = 2**31
+_PLANES = 16  # of a background field, of which the mean is drawn
 
 
 def preview(out: str, picture: str | None = None) -> Path:
@@ -39,7 +42,9 @@ def preview(out: str, picture: str | None = None) -> Path:
     -------
     Path
         The picture: projections along z of the image (where it is at hand and no
-        level needs more than 2 gigavoxels to be read), probability and mask.
+        level needs more than 2 gigavoxels to be read), probability and mask; where the
+        run saw its source by a background field, also the means of level and noise SD
+        along z, black at 0.
 
     Raises
     ------
@@ -59,6 +64,7 @@ def preview(out: str, picture: str | None = None) -> Path:
     image = _image(root, level)
     if image is not None:
         planes.insert(0, ("image", as_grey(_fitted(image, probability.shape))))
+    planes += _background(root, probability.shape)
     target = Path(picture) if picture else root / FOLDER / "preview.png"
     if not target.absolute().parent.is_dir():
         message = f"{target} cannot be written: there is no folder {target.parent}"
@@ -119,6 +125,37 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
         if 0 < region.size <= _MOST_IMAGE_VOXELS:
             return _project(volume, region)
     return None
+
+
+def _background(
+    root: Path, shape: tuple[int, ...]
+) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Draw the background field of a run; nothing where it has none."""
+    record = RunRecord.of(Paths(root))
+    if record is None or record.roi is None or "field" not in record.decisions:
+        return []
+    field = decisions_from(record.decisions).field
+    if field is None:
+        return []
+    first, last = record.roi.start, record.roi.stop
+    z = np.linspace(first[0], last[0] - 1, min(_PLANES, last[0] - first[0]))
+    y, x = (
+        a + (np.arange(n) + 0.5) * (b - a) / n - 0.5
+        for a, b, n in zip(first[1:], last[1:], shape, strict=True)
+    )
+    level, scale = (part.mean(axis=0) for part in sampled(field, z, y, x))
+    sd = scale * record.gain
+    return [
+        (f"{name}, at most {plane.max():.4g}", _up_from_zero(plane))
+        for name, plane in (("background level", level), ("noise SD", sd))
+    ]
+
+
+def _up_from_zero(plane: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return grey values from 0 to the brightest."""
+    top = max(float(plane.max()), 1e-12)
+    grey: NDArray[np.uint8] = np.rint(np.clip(plane / top, 0, 1) * 255).astype(np.uint8)
+    return grey
 
 
 def _dataset(spec: VolumeSpec) -> str | None:

@@ -2,8 +2,10 @@
 
     python -m benchmarks.training.default_training_data OUT --annotated IMAGE.tif LABEL.tif
         --below 56 --unlabelled chunk=IMAGE.tif --unlabelled dlmbmap=IMAGE.tif:6
+        --labelled bright=IMAGE.tif,LABEL.tif --halved dendrite=IMAGE.tif,MASK.tif
+        --negative meninges=IMAGE.tif
 
-Writes OUT/annotated/{image,label}/ and OUT/unlabelled/{image,label}/. Of the annotated
+Writes OUT/{annotated,unlabelled,labelled,negative}/{image,label}/. Of the annotated
 volume (TRAILMAP's: 1 background, 2 axon, else unknown) only the planes below --below are
 written, so that no training reads what lies above. Unlabelled volumes get labels of what
 is beyond doubt (blockseg.training.annotations.pseudo); :N says that somata are thicker than N voxels.
@@ -34,6 +36,8 @@ def main() -> None:
     parser.add_argument("--annotated", nargs=2, metavar=("IMAGE", "LABEL"))
     parser.add_argument("--below", type=int, default=56)
     parser.add_argument("--unlabelled", action="append", default=[])
+    for kind in ("labelled", "halved", "negative"):
+        parser.add_argument(f"--{kind}", action="append", default=[])
     given = parser.parse_args()
     if given.annotated:
         image, known = (
@@ -49,6 +53,26 @@ def main() -> None:
         image = tifffile.imread(path)
         label = pseudo_labels(image, PseudoRules(soma=int(soma or 0)))
         write(given.out / "unlabelled", name, image, label)
+    for item in (*given.labelled, *given.halved):
+        name, path = item.split("=", 1)
+        image, label = (tifffile.imread(one) for one in path.split(","))
+        if item in given.halved:
+            share = halved((label > 0).astype(np.float32))
+            label = np.where((share > 0) & (share < 1), IGNORE, share > 0)
+            image = np.rint(halved(image)).astype(image.dtype)
+        label = np.where(label > 1, IGNORE, label).astype(np.uint8)
+        write(given.out / "labelled", name, image, label)
+    for item in given.negative:
+        name, path = item.split("=", 1)
+        image = tifffile.imread(path)
+        write(given.out / "negative", name, image, np.zeros(image.shape, np.uint8))
+
+
+def halved(volume: np.ndarray) -> np.ndarray:
+    """Return the means over 2×2×2 voxels; a remainder is left out."""
+    z, y, x = (n // 2 for n in volume.shape)
+    whole = volume[: 2 * z, : 2 * y, : 2 * x]
+    return whole.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from blockseg.config.values import (
     parse_vector,
 )
 from blockseg.core.choices import SourceChoices
-from blockseg.core.specs import ROBUST, Normalization
+from blockseg.core.specs import AUTO, Normalization
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
@@ -158,14 +158,14 @@ class RunSettings:
     """Safetensors file; the shipped weights if not given."""
 
     normalization: Normalization = option(
-        ROBUST,
+        AUTO,
         parse_normalization,
-        "robust (default), field, published, or B,S in grey levels.",
+        "auto (default), robust, field, published, or B,S in grey levels.",
         metavar="HOW",
         unit="grey levels",
         also=_OF_METRICS,
     )
-    """``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
+    """``auto``, ``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
     threshold: float = option(
         0.5,

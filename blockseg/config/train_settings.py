@@ -20,7 +20,7 @@ from blockseg.config.values import (
     parse_text,
 )
 from blockseg.core.choices import SourceChoices
-from blockseg.core.specs import ROBUST, Normalization
+from blockseg.core.specs import AUTO, Normalization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,13 +230,13 @@ class TrainSettings:
     """Share of the synthetic brains that are full of spots and cells."""
 
     normalization: Normalization = option(
-        ROBUST,
+        AUTO,
         parse_normalization,
-        "robust (default), published, or B,S.",
+        "auto (default), robust, field, published, or B,S.",
         metavar="HOW",
         unit="grey levels",
     )
-    """``robust``, ``published`` or ``b,s`` in grey levels, as of a run."""
+    """``auto``, ``robust``, ``field``, ``published`` or ``b,s``, as of a run."""
 
     gain: float | None = option(
         None, parse_float(1e-6, 1e6), "What one background SD becomes. [1]", metavar="G"

@@ -143,10 +143,10 @@ def parse_roi(name: str, value: Any) -> Roi:
 
 
 def parse_normalization(name: str, value: Any) -> Normalization:
-    """Return ``published``, ``robust``, ``field`` or ``b,s`` (numbers in grey levels)."""
+    """Return ``auto``, ``robust``, ``field``, ``published`` or ``b,s`` in grey levels."""
     text = parse_text(name, value)
     match text.strip().lower():
-        case "published" | "robust" | "field" as kind:
+        case "auto" | "published" | "robust" | "field" as kind:
             return Normalization(kind, spelling=text)
         case pair:
             try:
@@ -156,7 +156,7 @@ def parse_normalization(name: str, value: Any) -> Normalization:
     if math.isfinite(level) and math.isfinite(sd) and sd > 0:
         return Normalization("given", level, sd, text)
     message = (
-        f"normalization {text!r} is neither 'published' nor 'robust' nor 'field' nor "
+        f"normalization {text!r} is none of 'auto', 'robust', 'field', 'published' and "
         "'b,s': background level and noise SD in grey levels, s above 0"
     )
     raise ConfigError(message)

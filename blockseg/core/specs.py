@@ -68,9 +68,10 @@ class VolumeSpec:
 class Normalization:
     """Normalisation that the user asks for."""
 
-    kind: Literal["published", "robust", "field", "given"]
-    """The published constants, estimated b and s, the same as a field over the volume
-    where it is large enough to have one, or b and s as given."""
+    kind: Literal["auto", "published", "robust", "field", "given"]
+    """The published constants, b and s estimated for the whole volume (``robust``) or as a
+    field over it where it is large enough to have one (``field``, and ``auto``, which
+    does not say so where it has none), or b and s as given."""
 
     level: float = 0.0
     """b in grey levels, where given."""
@@ -84,7 +85,12 @@ class Normalization:
     @property
     def measured(self) -> bool:
         """Whether b and s are estimated from the volume."""
-        return self.kind in ("robust", "field")
+        return self.kind == "robust" or self.varies
+
+    @property
+    def varies(self) -> bool:
+        """Whether b and s may vary over the volume."""
+        return self.kind in ("auto", "field")
 
     def __str__(self) -> str:
         """Return it as a user writes it."""
@@ -92,8 +98,11 @@ class Normalization:
         return self.spelling or given
 
 
-ROBUST = Normalization("robust")
+AUTO = Normalization("auto")
 """Normalisation of a run, or of a training, where the user asks for no other."""
+
+ROBUST = Normalization("robust")
+"""One level and one noise SD for the whole volume."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import ConfigError
+from blockseg.core.specs import Affine
 from blockseg.inference.backends.device.engine import ByteEngine
+from blockseg.inference.backends.device.grey_codes import GreyCodes
 from blockseg.inference.backends.table import (
     make_backend,
     make_byte_backend,
@@ -18,7 +20,7 @@ from blockseg.inference.engine import Engine
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from blockseg.core.specs import Affine, AffineField, BackendSpec
+    from blockseg.core.specs import AffineField, BackendSpec
     from blockseg.inference.engine import Segmenter
 
 
@@ -57,4 +59,7 @@ def make_engine(
             f"{kind.name}, which needs --backend torch --precision float32"
         )
         raise ConfigError(message)
-    return ByteEngine(make_byte_backend(spec, affine))
+    if isinstance(affine, Affine):
+        return ByteEngine(make_byte_backend(spec, affine))
+    codes = GreyCodes(affine)
+    return ByteEngine(make_byte_backend(spec, codes.affine), codes)

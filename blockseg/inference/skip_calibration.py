@@ -38,6 +38,7 @@ Of eight, one belongs to the fainter third of such cubes with a probability of
 """
 
 _CLEAR = 0.4  # of the score of the faintest component of foreground
+_UNSEEN = 8  # voxels: the shortest piece of foreground that counts
 _LOWER = 20  # thresholds to try below what any inferred cube shows
 
 _REPLICATES = 2000
@@ -108,8 +109,8 @@ def choose_threshold(
     Foreground in all is the sum over strata of their sizes times
     the mean of their cubes. What is lost is the larger of this sum and of the mean over
     all inferred cubes, as if it were as frequent everywhere as where cubes were drawn
-    most, and one more cube had been inferred that loses one voxel: none seen is not none
-    there. Only a threshold below 0.4 of what every component shows somewhere, in at
+    most, and one more cube had been inferred that loses the shortest piece that counts, 8
+    voxels: none seen is not none there. Only a threshold below 0.4 of what every component shows somewhere, in at
     least eight cubes, does without that cube.
 
     The percentile bootstrap (B. Efron and R. Tibshirani, *An Introduction to the
@@ -139,7 +140,8 @@ def choose_threshold(
     if counted >= SURE:
         clear = thresholds < _CLEAR * min(cube.faintest for cube in cubes)
     unseen = np.where(clear, 0, 1)
-    more = (drawn @ faint + unseen) / (drawn.sum(1, keepdims=True) + unseen)
+    found = drawn @ faint + unseen * _UNSEEN
+    more = found / (drawn.sum(1, keepdims=True) + unseen)
     lost = np.maximum(weighted @ faint, sum(sizes) * more)
     share = np.divide(lost, total, out=np.ones_like(lost), where=total > 0)
     upper = np.quantile(share[1:], CONFIDENCE, axis=0)

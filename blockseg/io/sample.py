@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
 
 _PLANES = 16
-_PATCHES = 8  # along each of y and x
+_PATCHES = 8  # along each of y and x, at least, where they have room
+_MOST_PATCHES = 24
+_APART = 256  # voxels between the centres of patches, in large planes
 _EDGE = 64  # voxels
 
 
@@ -42,7 +44,8 @@ def sample_planes(volume: Volume, threads: int = 4) -> PlaneSample:
     """Read 16 planes of 8 by 8 patches of 64 by 64 voxels, evenly spaced.
 
     Which voxels are taken depends on nothing but the volume's shape. Small
-    volumes give fewer or smaller patches, which never overlap.
+    volumes give fewer or smaller patches, which never overlap; axes longer than 2,304
+    voxels more patches, one in 256 voxels, and at most 24.
 
     Parameters
     ----------
@@ -96,7 +99,8 @@ def sample_rois(shape: Zyx) -> list[Roi]:
 def _spans(length: int) -> list[tuple[int, int]]:
     """Return the evenly spaced, disjoint pieces of an axis that are sampled."""
     edge = min(_EDGE, length)
-    count = min(_PATCHES, max(1, length // _EDGE))
+    most = max(_PATCHES, min(_MOST_PATCHES, length // _APART))
+    count = min(most, max(1, length // _EDGE))
     # Centres lie at least one edge apart, so pieces neither overlap nor stick out.
     starts = [(2 * i + 1) * length // (2 * count) - edge // 2 for i in range(count)]
     return [(start, start + edge) for start in starts]

@@ -15,22 +15,39 @@ from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.written_files import stored_below
 from blockseg.measurement.cube_source import CubeSource
 from blockseg.measurement.grey_scale import measured_cubes
+from blockseg.normalization.interpolation import sampled
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from blockseg.blockwise.job import Job
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
+    from blockseg.core.specs import AffineField
     from blockseg.core.stored_file import StoredFile
     from blockseg.dhpr.cubes import CubeTable
 
 _FOLDER = "blocks"
 
 
-def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
+BACKGROUND_IMAGES = {
+    "background_level": "b of the run's background field, in grey levels",
+    "background_sd": "s of the run's background field, in grey levels",
+}
+"""Names of the images of what the run took for background, for people."""
+
+
+def write_cube_images(
+    job: Job,
+    settings: RunSettings,
+    space: Space,
+    field: AffineField | None = None,
+    gain: float = 1.0,
+) -> None:
     """Write what the ledger knows of a job's cubes by now; nothing if that is nothing.
 
     Parameters
@@ -41,6 +58,10 @@ def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
         Format, codec and flavour.
     space
         Of the source.
+    field
+        Background field that the run saw its source by, drawn at the cubes' centres.
+    gain
+        Value that it makes of one SD of the background.
 
     Raises
     ------
@@ -62,6 +83,8 @@ def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
             image[at] = values[name]
     if not measured:
         return
+    if field is not None:
+        images |= _background_images(field, gain, cubes)
     write_metric_images(
         job.paths.out / _FOLDER,
         images,
@@ -73,6 +96,21 @@ def write_cube_images(job: Job, settings: RunSettings, space: Space) -> None:
     )
     with Ledger.open(source.ledger, source.fingerprint) as ledger:
         ledger.written.put(_FOLDER, _stored(job.paths.out))
+
+
+def _background_images(
+    field: AffineField, gain: float, cubes: Roi
+) -> dict[str, NDArray[np.float32]]:
+    centres = (
+        (np.arange(a, b) + 0.5) * CUBE - 0.5
+        for a, b in zip(cubes.start, cubes.stop, strict=True)
+    )
+    level, scale = sampled(field, *centres)
+    values = (level, scale * gain)
+    return {
+        name: image.astype(np.float32)
+        for name, image in zip(BACKGROUND_IMAGES, values, strict=True)
+    }
 
 
 def _stored(out: Path) -> tuple[StoredFile, ...]:
@@ -88,7 +126,7 @@ def predicted_cube_files(job: Job, settings: RunSettings) -> int:
         return 0
     return predicted_metric_files(
         _cubes(job.main.grid.region).shape,
-        len(DHPR_METRICS),
+        len(DHPR_METRICS) + len(BACKGROUND_IMAGES),
         settings.zarr_format,
         settings.codec,
     )

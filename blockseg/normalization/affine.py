@@ -43,9 +43,9 @@ def affine(
     Parameters
     ----------
     normalization
-        What was asked for.
+        What was asked for; one that may vary is taken for ``robust`` here.
     background
-        The estimate; needed for ``robust`` and ``field`` only.
+        The estimate; needed for ``auto``, ``robust`` and ``field`` only.
     gain
         What the weights see as one SD of the background
         (:attr:`blockseg.networks.weights.WeightsInfo.gain`).

@@ -27,6 +27,11 @@ INTEGER_FLOOR = 1 / math.sqrt(12)
 FLOAT_FLOOR = 1e-6
 """Least SD of floats, as a share of the absolute value of b."""
 
+_ZEROS = 0.25  # share of the sample from which on 0 may be its background
+_FULL_SQUARES = 0.5  # of the squares that hold anything, which would be tissue
+_FEW = 4096  # voxels that are too few to judge by, where they are also
+_FEW_SHARE = 0.01  # less than this share of the sample
+_BROAD = 1.0  # SD over level, which photons hardly give and signal often does
 _AT_ONCE = (
     2**18
 )  # voxels of patches that are looked at together: they stay in the cache
@@ -65,6 +70,34 @@ class Background:
     nonfinite: int = 0
     """Sampled voxels left out because they are NaN or infinite."""
 
+    clipped: bool = False
+    """Whether 0 itself is the background, as in denoised, clipped or thresholded data:
+    then b is 0 and s tells how bright the signal is, since no noise is left."""
+
+    @property
+    def doubt(self) -> str:
+        """Reason to look at b and s twice, as the end of a sentence; empty if none."""
+        if self.clipped:
+            return (
+                "most of what lies beside signal is exactly 0, so that no noise is left to "
+                f"measure: 0 counts as background, and {self.sd:.4g} grey levels, a part of "
+                "the signal's brightness, as one SD"
+            )
+        sampled = (
+            self.voxels + self.constant + self.zero + self.saturated + self.nonfinite
+        )
+        if self.voxels and self.voxels < min(_FEW, _FEW_SHARE * sampled):
+            return (
+                f"only {self.voxels:,} of {sampled:,} sampled voxels can be background; the "
+                "others are 0, constant, saturated or not finite"
+            )
+        if self.voxels and self.level > 0 and self.sd > _BROAD * self.level:
+            return (
+                f"what counts as background varies more ({self.sd:.4g}) than it is bright "
+                f"({self.level:.4g}), like signal"
+            )
+        return ""
+
 
 def estimate_background(
     patches: Iterable[npt.NDArray[Any]],
@@ -84,6 +117,11 @@ def estimate_background(
     constant volume, ``voxels`` is 0, b is that of all finite voxels and s the floor:
     every voxel of a constant volume is normalised to 0.
 
+    Where zeros are frequent and most squares that hold anything hold zeros too, 0 is no
+    filling but the background (``clipped``): b is 0, and s the lesser of 1/2 of the median
+    and 1/8 of the 0.9 quantile of what is brighter, so that a neurite of usual
+    brightness has some SDs.
+
     Parameters
     ----------
     patches
@@ -95,9 +133,10 @@ def estimate_background(
         the sample only; else that of :func:`saturation`.
     """
     sample = [np.asarray(patch) for patch in patches if np.asarray(patch).size]
-    integer = np.dtype(dtype).kind in "iu"
     if limit is None:
         limit = saturation(sample, dtype)
+    if _zero_is_background(sample):
+        return _clipped(sample, limit, float(least_sd(0.0, dtype)))
     counts = {"nonfinite": 0, "zero": 0, "saturated": 0, "constant": 0}
     kept, finite = [], []
     for group in _stacked(sample):
@@ -107,7 +146,7 @@ def estimate_background(
             ("nonfinite", known),
             ("zero", group != 0),
             ("saturated", group < limit),
-            ("constant", _varied(group)),
+            ("constant", varied(group)),
         ):
             counts[reason] += int(np.count_nonzero(left & ~good))
             left &= good
@@ -115,9 +154,79 @@ def estimate_background(
         kept.append(group[left])
     voxels = _joined(kept)
     level, sd = _centre(voxels if voxels.size else _joined(finite))
-    floor = INTEGER_FLOOR if integer else FLOAT_FLOOR * abs(level) or 1.0
+    floor = float(least_sd(level, dtype))
     sd = max(sd, floor) if voxels.size else floor
-    return Background(level, sd, int(voxels.size), **counts)
+    return Background(
+        level,
+        sd,
+        int(voxels.size),
+        constant=counts["constant"],
+        zero=counts["zero"],
+        saturated=counts["saturated"],
+        nonfinite=counts["nonfinite"],
+    )
+
+
+def least_sd(level: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[np.float64]:
+    """Return the least s that voxels of a type have at a level, in grey levels.
+
+    ``INTEGER_FLOOR`` for integers; for floats ``FLOAT_FLOOR`` times the absolute value of
+    the level, 1 where that is 0.
+
+    Parameters
+    ----------
+    level
+        In grey levels, of any shape.
+    dtype
+        Of the voxels.
+    """
+    of = np.asarray(level, np.float64)
+    if np.dtype(dtype).kind in "iu":
+        return np.full(of.shape, INTEGER_FLOOR)
+    return np.where(of == 0, 1.0, FLOAT_FLOOR * np.abs(of))
+
+
+def _zero_is_background(sample: Sequence[npt.NDArray[Any]]) -> bool:
+    """Say whether zeros lie between the signal, and not around the tissue.
+
+    Stitching fills what lies outside of a brain with 0 too; but inside no voxel is 0.
+    """
+    total = sum(patch.size for patch in sample)
+    zeros = sum(patch.size - int(np.count_nonzero(patch)) for patch in sample)
+    if zeros <= _ZEROS * total:
+        return False
+    holding = full = 0
+    for group in _stacked(sample):
+        count, height, width = group.shape
+        y, x = min(height, TILE), min(width, TILE)
+        rows, columns = height // y, width // x
+        inner = group[:, : rows * y, : columns * x] != 0
+        squares = inner.reshape(count, rows, y, columns, x)
+        holding += int(np.count_nonzero(squares.any(axis=(2, 4))))
+        full += int(np.count_nonzero(squares.all(axis=(2, 4))))
+    return holding > 0 and full < _FULL_SQUARES * holding
+
+
+def _clipped(
+    sample: Sequence[npt.NDArray[Any]], limit: float, floor: float
+) -> Background:
+    """Return 0 as the background, and an SD from the brightness of the signal."""
+    bright = []
+    voxels = saturated = nonfinite = 0
+    for patch in sample:
+        finite = np.isfinite(patch)
+        bright.append(patch[finite & (patch > 0)])
+        voxels += int(np.count_nonzero(finite & (patch < limit)))
+        saturated += int(np.count_nonzero(finite & (patch >= limit)))
+        nonfinite += patch.size - int(np.count_nonzero(finite))
+    signal = _joined(bright)
+    sd = floor
+    if signal.size:
+        middle, high = np.quantile(signal.astype(np.float64), (0.5, 0.9))
+        sd = max(float(min(middle / 2, high / 8)), floor)
+    return Background(
+        0.0, sd, voxels, saturated=saturated, nonfinite=nonfinite, clipped=True
+    )
 
 
 def saturation(sample: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> float:
@@ -145,7 +254,7 @@ def _stacked(
             yield np.stack(alike[first : first + step])
 
 
-def _varied(patches: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def varied(patches: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Mark the voxels in squares that neither are constant nor touch one that is.
 
     A remainder of a patch joins the last whole square: a sliver of one voxel

@@ -1,23 +1,28 @@
 """Level and noise of the background as smooth functions over the volume.
 
-The sample is cut into squares, so small that light hardly varies within one. Each is
+The sample is cut into squares, so small that light hardly varies within one, and each is
 judged by itself, by the rules of
-:func:`~blockseg.normalization.background.estimate_background`. A node takes the mean of all
-squares that show tissue, weighted by their voxels and by how near they lie.
+:func:`~blockseg.normalization.background.estimate_background`. A node takes the median of
+the squares around it: squares that neurites or a bright edge fill have no say as long as
+they are the fewer ones, and dark tissue is judged by what lies beside it, not by the
+brightest tissue of the volume.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt, maximum_filter
+from scipy.spatial import cKDTree
 
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
-from blockseg.normalization.affine import CEILING
-from blockseg.normalization.background import estimate_background, saturation
+from blockseg.normalization.affine import CEILING, affine
+from blockseg.normalization.background import least_sd, saturation, varied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,28 +31,40 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
+    from blockseg.core.specs import Affine, Normalization
+    from blockseg.normalization.background import Background
 
-NODES = 8
-"""Most nodes along an axis: the sample has 16 planes, and in each 8 by 8 patches."""
+NODES = 32
+"""Most nodes along an axis."""
 
-SPACING = 64
-"""Least distance of nodes in voxels: the edge of a patch of the sample."""
+SPACING = 32
+"""Least distance of nodes in voxels: the edge of a square."""
 
 SQUARE = 32
 """Edge of a square in voxels: a slope of light across it would count as noise."""
 
-DECAY = 64.0
-"""A square one node farther off counts this many times less."""
+REACH = 2.0
+"""Distance in nodes up to which squares have a say."""
+
+WIDTH = 1.2
+"""Distance in nodes at which a square counts 1/e as much as one at the node."""
 
 FEWEST = 128
 """Counted voxels below which a square has no say."""
 
-QUIETEST = 0.5
-"""Least noise of tissue, as a share of that of the brightest quarter of the squares:
-shot noise falls by half where three quarters of the light are gone."""
+FEWEST_SQUARES = 4
+"""Squares with a say below which a node has no values of its own."""
 
-LOUDEST = 3.0
-"""Greatest noise of tissue by the same measure; more is the tissue's edge."""
+STEEPEST = 0.5
+"""Least s of a node, as a share of the largest among its neighbours: between dark and
+bright tissue s would else rise later than the tissue's brightness."""
+
+BEND = 0.1
+"""Share of the bend of b at a node that counts as noise: where the light jumps, a line
+between two nodes is so far off."""
+
+_NEIGHBOURS = 192  # squares that a node looks at, at most
+_AT_ONCE = 4096  # squares that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +87,14 @@ class BackgroundField:
     """s at each node in C order, in grey levels; above 0."""
 
     squares: int
-    """Sampled squares that count as tissue."""
+    """Sampled squares that count."""
 
     left_out: int
-    """Sampled squares with too few voxels that count, or not the noise of tissue."""
+    """Sampled squares with too few voxels that may be background."""
+
+    filled: int = 0
+    """Nodes without enough squares around them, which take the values of the nearest
+    node that has."""
 
     def affine(
         self, gain: float, clip: tuple[float, float] = (-CEILING, CEILING)
@@ -99,11 +120,14 @@ def estimate_field(
 ) -> BackgroundField | None:
     """Estimate how the background varies over a volume.
 
-    Nodes are the centres of equal parts of each axis, at most ``NODES`` and at least
-    ``SPACING`` voxels each. Squares without the noise of tissue have no say: the
-    outside of a brain, where the camera's noise alone is left, and its edges.
-    Nodes there take the values of the nearest tissue, for else the tissue between
-    such a node and the next would be measured by what lies outside.
+    Nodes are the centres of equal parts of each axis, at most ``NODES`` of at least
+    ``SPACING`` voxels each, and no more than the sample has places for along that axis.
+    b and s of a node are the weighted medians of those of the squares within ``REACH``
+    nodes, a square at d nodes counting exp(-(d / ``WIDTH``)²) times its voxels. s is at
+    least ``STEEPEST`` times that of each neighbour; to its square comes that of ``BEND``
+    times the largest second difference of b along an axis. A node with fewer than
+    ``FEWEST_SQUARES`` squares around it, as in a region filled with 0, takes the values of
+    the nearest node that has more.
 
     Parameters
     ----------
@@ -119,46 +143,202 @@ def estimate_field(
     Returns
     -------
     BackgroundField or None
-        None where there would be one node only, or no square counts: one b and s
-        for the whole volume say all that is known.
+        None where there would be one node only, or no node has squares enough: one b
+        and s for the whole volume say all that is known.
     """
-    nodes = tuple(min(NODES, max(1, n // SPACING)) for n in shape)
+    nodes = _nodes(shape, rois)
     if max(nodes) == 1:
         return None
-    limit = saturation(patches, dtype)
-    squares = [
-        square
-        for patch, roi in zip(patches, rois, strict=True)
-        for square in _squares(patch, roi)
-    ]
-    found = [estimate_background([square], dtype, limit) for square, _ in squares]
-    voxels = np.array([one.voxels for one in found], float)
-    level = np.array([one.level for one in found])
-    sd = np.array([one.sd for one in found])
-    counts = _tissue(voxels, level, sd)
+    squares = _judged(patches, rois, dtype)
+    counts = squares.voxels >= FEWEST
     if not counts.any():
         return None
     step = np.array(shape) / nodes
     start = (step - 1) / 2  # a voxel's coordinate is that of its centre
-    place = ((np.array([centre for _, centre in squares]) - start) / step)[counts]
-    distance = np.sqrt(
-        sum(
-            (at.reshape(-1, 1) - along) ** 2
-            for at, along in zip(np.indices(nodes), place.T, strict=True)
+    found = _medians(squares, counts, (squares.centre - start) / step, nodes)
+    known = np.isfinite(found[0])
+    if not known.any():
+        return None
+    if not known.all():
+        nearest = distance_transform_edt(
+            ~known, return_distances=False, return_indices=True
         )
-    )
-    weight = voxels[counts] * DECAY**-distance
-    weight /= weight.sum(axis=1, keepdims=True)
-    z, y, x = nodes
+        found = found[:, *nearest]
+    level, sd = found
+    sd = np.maximum(sd, STEEPEST * maximum_filter(sd, size=3, mode="nearest"))
+    sd = np.hypot(sd, BEND * _bends(level))
     return BackgroundField(
-        (z, y, x),
+        nodes,
         _vector(start),
         _vector(step),
-        tuple((weight * level[counts]).sum(axis=1).tolist()),
-        tuple((weight * sd[counts]).sum(axis=1).tolist()),
+        tuple(level.ravel().tolist()),
+        tuple(sd.ravel().tolist()),
         squares=int(counts.sum()),
         left_out=int((~counts).sum()),
+        filled=int((~known).sum()),
     )
+
+
+def _bends(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the largest second difference of each node along an axis; 0 at the ends."""
+    most = np.zeros_like(level)
+    for axis in range(level.ndim):
+        if level.shape[axis] > 2:
+            inner = np.moveaxis(most, axis, 0)[1:-1]
+            bend = np.abs(np.diff(np.moveaxis(level, axis, 0), 2, axis=0))
+            np.maximum(inner, bend, out=inner)
+    return most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Squares:
+    """Squares of the sample, each judged by itself."""
+
+    centre: npt.NDArray[np.float64]
+    """Where they lie, shape (n, 3), in voxels."""
+
+    voxels: npt.NDArray[np.int64]
+    """Voxels that may be background, shape (n,)."""
+
+    level: npt.NDArray[np.float64]
+    """b, shape (n,), in grey levels."""
+
+    sd: npt.NDArray[np.float64]
+    """s, shape (n,), in grey levels."""
+
+
+def _nodes(shape: Zyx, rois: Sequence[Roi]) -> Zyx:
+    """Return how many nodes each axis has: no more than there are samples along it."""
+    places = (
+        len({roi.start[axis] for roi in rois}) * (1 if axis == 0 else 2)
+        for axis in range(3)
+    )
+    return to_zyx(
+        max(1, min(NODES, n // SPACING, found))
+        for n, found in zip(shape, places, strict=True)
+    )
+
+
+def _judged(
+    patches: Sequence[npt.NDArray[Any]], rois: Sequence[Roi], dtype: npt.DTypeLike
+) -> _Squares:
+    limit = saturation(patches, dtype)
+    alike: dict[tuple[int, ...], list[tuple[Any, Any, Vector]]] = defaultdict(list)
+    for patch, roi in zip(patches, rois, strict=True):
+        good = np.isfinite(patch) & (patch != 0) & (patch < limit)
+        good &= varied(patch[None])[0]
+        for part, centre in _parts(patch.shape, roi):
+            alike[patch[part].shape].append((patch[part], good[part], centre))
+    centres: list[Vector] = []
+    rows: list[npt.NDArray[np.float64]] = []
+    for same in alike.values():
+        for first in range(0, len(same), _AT_ONCE):
+            some = same[first : first + _AT_ONCE]
+            voxels, good = (np.stack([one[k] for one in some]) for k in (0, 1))
+            rows.append(_centres(voxels, good, dtype))
+            centres += [centre for _, _, centre in some]
+    counted, level, sd = np.concatenate(rows).T
+    return _Squares(np.array(centres), counted.astype(np.int64), level, sd)
+
+
+def _centres(
+    voxels: npt.NDArray[Any], good: npt.NDArray[np.bool_], dtype: npt.DTypeLike
+) -> npt.NDArray[np.float64]:
+    """Return counted voxels, b and s of each square, shape (n, 3)."""
+    number = len(voxels)
+    grey = voxels.reshape(number, -1).astype(np.float64)
+    grey[~good.reshape(number, -1)] = np.inf
+    grey.sort(axis=1)
+    count = np.count_nonzero(np.isfinite(grey), axis=1)
+    some = np.maximum(count, 1)
+    with np.errstate(invalid="ignore"):  # rows without a voxel that counts
+        away = np.abs(grey - _middle(grey, some)[:, None])
+        away[np.isnan(away)] = np.inf
+        away.sort(axis=1)
+        bound = _middle(grey, some) + 2 * _middle(away, some)
+        kept = np.count_nonzero(grey <= bound[:, None], axis=1)
+        kept = np.clip(kept, 1, some)
+        level = np.where(count > 0, _middle(grey, kept), 0.0)
+        inner = np.arange(grey.shape[1]) < np.where(count > 0, kept, 0)[:, None]
+        centred = np.where(inner, grey - level[:, None], 0.0)
+    mean = centred.sum(axis=1) / kept
+    variance = np.square(centred).sum(axis=1) / kept - mean**2
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    return np.stack([count, level, np.maximum(sd, least_sd(level, dtype))], axis=1)
+
+
+def _middle(
+    rising: npt.NDArray[np.float64], count: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """Return the median of the first values of each row, which rise."""
+    row = np.arange(len(rising))
+    middle: npt.NDArray[np.float64] = rising[row, (count - 1) // 2]
+    return (middle + rising[row, count // 2]) / 2
+
+
+def _medians(
+    squares: _Squares,
+    counts: npt.NDArray[np.bool_],
+    place: npt.NDArray[np.float64],
+    nodes: Zyx,
+) -> npt.NDArray[np.float64]:
+    """Return b and s of each node, shape (2, z, y, x); NaN where too little is known."""
+    at = np.indices(nodes).reshape(3, -1).T.astype(float)
+    near = min(_NEIGHBOURS, int(counts.sum()))
+    far, which = cKDTree(place[counts]).query(at, near, distance_upper_bound=REACH)
+    far, which = far.reshape(len(at), near), which.reshape(len(at), near)
+    there = np.isfinite(far)
+    which = np.where(there, which, 0)
+    weight = np.where(there, squares.voxels[counts][which], 0) * np.exp(
+        -np.square(np.where(there, far, 0) / WIDTH)
+    )
+    found = np.stack(
+        [
+            _weighted_median(values[counts][which], weight)
+            for values in (squares.level, squares.sd)
+        ]
+    )
+    found[:, there.sum(axis=1) < FEWEST_SQUARES] = np.nan
+    return found.reshape(2, *nodes)
+
+
+def _weighted_median(
+    values: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return of each row the least value that half of the weight does not exceed."""
+    order = np.argsort(values, axis=1, kind="stable")
+    sums = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+    first = np.argmax(sums >= sums[:, -1:] / 2, axis=1)
+    row = np.arange(len(values))
+    median: npt.NDArray[np.float64] = values[row, order[row, first]]
+    return median
+
+
+def affine_of_volume(
+    normalization: Normalization,
+    background: Background,
+    field: BackgroundField | None,
+    gain: float,
+    clip: tuple[float, float] = (-CEILING, CEILING),
+) -> Affine | AffineField:
+    """Return the normalisation of a volume, as a run would have it.
+
+    Parameters
+    ----------
+    normalization
+        What was asked for.
+    background
+        Level and noise SD of the whole volume.
+    field
+        The same as a field; None where it has none.
+    gain
+        What the weights see as one SD of the background.
+    clip
+        Least and greatest value that the weights were trained on.
+    """
+    if field is not None and normalization.varies:
+        return field.affine(gain, clip)
+    return affine(normalization, background, gain, clip)
 
 
 def field_to_plain(field: AffineField) -> dict[str, Any]:
@@ -192,29 +372,16 @@ def _rows(values: tuple[float, ...], length: int) -> list[str]:
     return [" ".join(repr(value) for value in row) for row in rows]
 
 
-def _squares(
-    patch: npt.NDArray[Any], roi: Roi
-) -> Iterator[tuple[npt.NDArray[Any], Vector]]:
+def _parts(
+    shape: tuple[int, ...], roi: Roi
+) -> Iterator[tuple[tuple[slice, slice], Vector]]:
     """Yield the squares of a patch and their centres; a remainder joins the last."""
     z, y, x = roi.start
-    edges = [[*range(0, max(n - SQUARE + 1, 1), SQUARE), n] for n in patch.shape]
+    edges = [[*range(0, max(n - SQUARE + 1, 1), SQUARE), n] for n in shape]
     for a, b in pairwise(edges[0]):
         for c, d in pairwise(edges[1]):
             centre = (float(z), y + (a + b - 1) / 2, x + (c + d - 1) / 2)
-            yield patch[a:b, c:d], centre
-
-
-def _tissue(
-    voxels: npt.NDArray[Any], level: npt.NDArray[Any], sd: npt.NDArray[Any]
-) -> npt.NDArray[np.bool_]:
-    """Mark the squares with the noise of tissue, which is brighter than the outside."""
-    enough = voxels >= FEWEST
-    if not enough.any():
-        return enough
-    bright = enough & (level >= np.quantile(level[enough], 0.75))
-    reference = np.median(sd[bright])
-    usual = (sd >= QUIETEST * reference) & (sd <= LOUDEST * reference)
-    return np.asarray(enough & usual)
+            yield (slice(a, b), slice(c, d)), centre
 
 
 def _vector(values: npt.NDArray[Any]) -> Vector:

@@ -28,6 +28,12 @@ class FieldSummary:
     sd: tuple[float, float]
     """Least and greatest s of the nodes, in grey levels."""
 
+    nodes: int = 0
+    """Nodes of the field; 0 in records of versions that did not count them."""
+
+    filled: int = 0
+    """Nodes without tissue around them, which take the values of the nearest."""
+
     @classmethod
     def of(cls, field: BackgroundField) -> FieldSummary:
         """Summarise a field."""
@@ -36,6 +42,8 @@ class FieldSummary:
             field.left_out,
             (min(field.level), max(field.level)),
             (min(field.sd), max(field.sd)),
+            len(field.level),
+            field.filled,
         )
 
 
@@ -43,7 +51,7 @@ class FieldSummary:
 class BackgroundFinding:
     """Origin of a run's offset and scale."""
 
-    kind: Literal["published", "robust", "field", "given"]
+    kind: Literal["auto", "published", "robust", "field", "given"]
     """Kind of the normalisation that was asked for."""
 
     estimate: Background | None = None
@@ -91,5 +99,7 @@ def finding_from(data: dict[str, Any]) -> BackgroundFinding:
             field["left_out"],
             (field["level"][0], field["level"][1]),
             (field["sd"][0], field["sd"][1]),
+            int(field.get("nodes", 0)),
+            int(field.get("filled", 0)),
         ),
     )

@@ -52,8 +52,36 @@ def planes(
         yield full[0], full[1]
 
 
+def sampled(
+    field: AffineField, z: npt.ArrayLike, y: npt.ArrayLike, x: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return offset and scale on a grid of places, each of shape (len(z), len(y), len(x)).
+
+    Parameters
+    ----------
+    field
+        Nodes and their values.
+    z, y, x
+        Positions along each axis, in voxels of the volume; fractions are allowed.
+    """
+    found = []
+    for values in (field.offset, field.scale):
+        grid = np.reshape(values, field.nodes)
+        for axis, along in enumerate((z, y, x)):
+            below, above, share = _places(
+                np.asarray(along, np.float64),
+                field.start[axis],
+                field.step[axis],
+                field.nodes[axis],
+            )
+            weights = share.reshape([-1 if k == axis else 1 for k in range(3)])
+            grid = _between(grid.take(below, axis), grid.take(above, axis), weights)
+        found.append(grid)
+    return found[0], found[1]
+
+
 def _places(
-    voxels: npt.NDArray[np.int64], first: float, step: float, nodes: int
+    voxels: npt.NDArray[Any], first: float, step: float, nodes: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the nodes before and after each voxel, and its share of the way."""
     place = np.clip((voxels - first) / step, 0, nodes - 1)

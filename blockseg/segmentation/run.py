@@ -111,7 +111,13 @@ def run(
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
     )
     if not result.stopped:
-        write_cube_images(job, inputs.settings, inputs.source.space)
+        write_cube_images(
+            job,
+            inputs.settings,
+            inputs.source.space,
+            decisions.field,
+            inputs.info.gain,
+        )
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),

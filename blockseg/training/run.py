@@ -85,6 +85,7 @@ def train(
             if resume:
                 folder.refuse_nothing()
         begun_in = folder.begun_in(overwrite=overwrite)
+        settings = folder.as_begun(settings, overwrite=overwrite)
         plan = make_plan(sources, folder.path, settings, ranks, begun_in)
         files = RunFolder(folder.path, plan.info)
         watchers: list[Watcher] = []

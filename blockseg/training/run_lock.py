@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import (
@@ -14,6 +14,7 @@ from blockseg.core.errors import (
     NoSpaceError,
     VolumeError,
 )
+from blockseg.core.specs import AUTO, ROBUST
 from blockseg.runtime.run_lock import RunLock
 from blockseg.training.record import TrainRecord
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from blockseg.config.train_settings import TrainSettings
     from blockseg.training.learning.arithmetic import Asked
     from blockseg.training.record import TrainFacts, TrainRequest, TrainSession
 
@@ -91,6 +93,18 @@ class TrainFolder:
         if overwrite or not self.record.is_file():
             return None
         return TrainRecord.load(self.record).facts.decided.precision
+
+    def as_begun(self, settings: TrainSettings, *, overwrite: bool) -> TrainSettings:
+        """Return settings with what an earlier version took where nothing was asked for.
+
+        One level and one noise SD for each volume were the default then.
+        """
+        if overwrite or not self.record.is_file() or settings.normalization != AUTO:
+            return settings
+        earlier = TrainRecord.load(self.record).request.settings.normalization
+        if earlier != ROBUST:
+            return settings
+        return replace(settings, normalization=earlier)
 
     @contextmanager
     def locked(self, *, fresh: bool) -> Iterator[None]:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 QUICK = ("--scheduler", "serial", "--backend", "fake", "--normalization", "field")
 
@@ -29,12 +30,34 @@ def test_a_resumed_run_keeps_its_field_to_the_byte(blockseg, uneven, content_of)
     blockseg(*run)
     out = blockseg.folder / "out.zarr"
     before, field = content_of(out), record(out)["decisions"]["field"]
-    assert field["nodes"] == [1, 2, 3]
+    assert field["nodes"] == [1, 4, 6]
     for shard in ("0/c/0/0/0", "0/c/0/1/2", "labels/foreground/0/c/0/0/1"):
         (out / shard).unlink()
     blockseg(*run)
     assert content_of(out) == before
     assert record(out)["decisions"]["field"] == field
+
+
+def test_the_field_is_drawn_beside_the_metrics_and_by_preview(blockseg, uneven):
+    import tensorstore as ts
+
+    blockseg("run", uneven, "out.zarr", *QUICK)
+    out = blockseg.folder / "out.zarr"
+    drawn = {}
+    for name in ("background_level", "background_sd"):
+        store = f"file://{out}/blocks/{name}/0/"
+        opened = ts.open({"driver": "zarr3", "kvstore": store}, open=True).result()
+        drawn[name] = opened.read().result()
+    level = drawn["background_level"][0, 0]
+    assert level == pytest.approx(200 * (1 + (np.arange(3) + 0.5) / 3), rel=0.05)
+    assert drawn["background_sd"] == pytest.approx(
+        # Light also rises by 33 grey levels within a square.
+        0.855 * np.hypot(8, 33 / np.sqrt(12)),
+        rel=0.2,
+    )
+    blockseg("preview", "out.zarr", "-o", "plain.png")
+    with Image.open(blockseg.folder / "plain.png") as picture:
+        assert picture.width > 5 * 192, "image, probability, mask, level and noise"
 
 
 def test_run_and_predict_agree_whatever_the_block(blockseg, uneven):

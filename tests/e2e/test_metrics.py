@@ -14,6 +14,7 @@ from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
 from blockseg.measurement.cube_source import load_cubes
+from blockseg.measurement.images import BACKGROUND_IMAGES
 
 FAKE = ("--scheduler", "serial", "--backend", "fake", "-q")
 
@@ -65,7 +66,8 @@ def test_a_run_counts_its_cells_from_what_it_writes(measured):
 
 def test_images_of_the_metrics_lie_over_the_brain(measured):
     found = images(measured / "out.zarr")
-    assert sorted(found) == sorted(DHPR_METRICS)
+    assert sorted(found) == sorted([*DHPR_METRICS, *BACKGROUND_IMAGES])
+    assert all((found.pop(name) > 0).all() for name in BACKGROUND_IMAGES)
     expected = dhpr_metrics(load_cubes(measured / "out.zarr"))
     for name, image in found.items():
         assert image.shape == (2, 2, 3)
@@ -180,7 +182,7 @@ def test_metrics_lie_beside_the_source_and_refuse_what_is_not_theirs(blockseg):
     assert found["nonfinite"][0, 0, 0] == np.float32(1 / (8 * 64 * 9))
     assert (found["sd"] == 0).all()
     other = blockseg("metrics", "c.ome.tif", *words, "--normalization", "9,1", code=1)
-    assert "--normalization was robust, now 9,1" in other.stderr
+    assert "--normalization was auto, now 9,1" in other.stderr
     wrong = blockseg("metrics", "c.ome.tif", "--dhpr", "new", code=1)
     assert "extended, published" in wrong.stderr
 

@@ -23,8 +23,11 @@ READING = frozenset(
 )
 """Settings that decide what a task without a network reads, and how OUT is stored."""
 
-_SINCE_GPUS = ("precision", "float32", "auto")
-# Once the only default there was; what was decided then stands in the record.
+_DEFAULTS_SINCE = [
+    ["precision", "float32", "auto"],
+    ["normalization", "robust", "auto"],
+]
+# Defaults of earlier versions; what was decided then stands in the record.
 _NOT_CHOSEN = {
     field.name: field.default
     for field in fields(VolumeSpec)
@@ -135,7 +138,7 @@ def which_settings_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]
         f"--{name} was {_said(old.get(name))}, now {_said(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
-        and (name, old.get(name), new.get(name)) != _SINCE_GPUS
+        and [name, old.get(name), new.get(name)] not in _DEFAULTS_SINCE
     ]
 
 

@@ -71,14 +71,17 @@ def normalization(inputs: Inputs) -> Normalized:
     )
     found = BackgroundFinding(asked.kind, background, limit, sample.unreadable)
     whole = affine(asked, background, info.gain, info.clip)
-    if asked.kind == "robust":
-        return Normalized(whole, found, holes=told.rule)
-    field = estimate_field(told.patches, sample.rois, volume.shape, volume.dtype)
+    note = background.doubt
+    field = None
+    if asked.varies and not background.clipped:
+        field = estimate_field(told.patches, sample.rois, volume.shape, volume.dtype)
     if field is None:
-        return Normalized(whole, found, note=_SAME_LEVELS, holes=told.rule)
+        if asked.kind == "field":
+            note = "; ".join(filter(None, (_SAME_LEVELS, note)))
+        return Normalized(whole, found, note=note, holes=told.rule)
     found = replace(found, field=FieldSummary.of(field))
     varying = field.affine(info.gain, info.clip)
-    return Normalized(whole, found, varying, holes=told.rule)
+    return Normalized(whole, found, varying, note, told.rule)
 
 
 def _doubt_type(inputs: Inputs, sample: PlaneSample) -> None:

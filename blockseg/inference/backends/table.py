@@ -13,13 +13,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError
-from blockseg.core.specs import Affine
 from blockseg.inference.backends.protocol import check_core
 from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.networks.weights_info import load_info
 
 if TYPE_CHECKING:
-    from blockseg.core.specs import AffineField, BackendSpec, Precision
+    from blockseg.core.specs import Affine, BackendSpec, Precision
     from blockseg.inference.backends.device.protocol import ByteBackend
     from blockseg.inference.backends.protocol import Backend
 
@@ -263,18 +262,12 @@ def takes_bytes(spec: BackendSpec) -> bool:
     )
 
 
-def make_byte_backend(spec: BackendSpec, affine: Affine | AffineField) -> ByteBackend:
+def make_byte_backend(spec: BackendSpec, affine: Affine) -> ByteBackend:
     """Build a backend that normalises, infers and rounds on its device.
 
     Raises as :func:`make_backend` does.
     """
     row = _checked(spec)
-    if not isinstance(affine, Affine):
-        message = (
-            f"backend {spec.name} in {spec.precision} has one offset and scale for the "
-            "whole volume; a background field needs --backend torch --precision float32"
-        )
-        raise ConfigError(message)
     made: ByteBackend = loaded(row.on_device)(spec, affine)
     return made
 

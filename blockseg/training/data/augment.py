@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from blockseg.core.specs import AffineField
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -41,8 +43,20 @@ class Scale:
     """One grey level of the volume."""
 
     @classmethod
-    def of(cls, affine: Affine, sd: float) -> Scale:
-        """Return the scale of a volume whose background has an SD, in grey levels."""
+    def of(cls, affine: Affine | AffineField, sd: float, gain: float) -> Scale:
+        """Return the scale of a volume.
+
+        Parameters
+        ----------
+        affine
+            Normalisation of the volume.
+        sd
+            SD of its background, in grey levels.
+        gain
+            What the SD becomes where it varies over the volume.
+        """
+        if isinstance(affine, AffineField):
+            return cls(gain, float(np.mean(1 / np.array(affine.scale))))
         return cls(sd / affine.scale, 1 / affine.scale)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError
-from blockseg.core.specs import ROBUST, Normalization
+from blockseg.core.specs import AUTO, Normalization
 from blockseg.synthetic.fields import stream
 from blockseg.training.annotations.labels import LabelCodes
 
@@ -192,8 +192,8 @@ class DataConfig:
     clutter: float = 0.0
     """Share of the synthetic brains that are full of spots and cells, 0 to 1."""
 
-    normalization: Normalization = ROBUST
-    """As of a run: ``robust``, ``published`` or ``b,s``."""
+    normalization: Normalization = AUTO
+    """As of a run: ``auto``, ``robust``, ``field``, ``published`` or ``b,s``."""
 
     gain: float = GAIN
     """Input of the network for one SD of the background, where robust."""

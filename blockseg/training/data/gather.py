@@ -12,7 +12,7 @@ from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
-from blockseg.normalization.affine import affine
+from blockseg.normalization.background_field import affine_of_volume
 from blockseg.training.annotations.labels import ringed
 from blockseg.training.data import synth_source
 from blockseg.training.data.augment import Scale
@@ -40,8 +40,7 @@ from blockseg.training.data.volume_source import TrainingRegion, VolumePatches
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blockseg.core.specs import Affine
-    from blockseg.normalization.background import Background
+    from blockseg.core.specs import Affine, AffineField
     from blockseg.training.data.data import (
         NumberedPatches,
     )
@@ -144,9 +143,13 @@ def _place(name: str) -> str:
 
 
 def _affine(
-    background: Background, config: DataConfig, clip: tuple[float, float]
-) -> Affine:
-    return affine(config.normalization, background, config.gain, clip)
+    of: AnnotatedVolume | synth_source.Brain,
+    config: DataConfig,
+    clip: tuple[float, float],
+) -> Affine | AffineField:
+    return affine_of_volume(
+        config.normalization, of.background, of.varying, config.gain, clip
+    )
 
 
 def _patches(source: DataSource, share: float, config: DataConfig) -> NumberedPatches:
@@ -165,8 +168,8 @@ def _region(volume: AnnotatedVolume, config: DataConfig) -> TrainingRegion:
     if volume.cut is not None:
         domain = volume.cut.training(volume.image.shape)
         index = restricted(index, domain, volume.opened.codes)
-    by = _affine(volume.background, config, _UNCLIPPED)
-    scale = Scale.of(by, volume.background.sd)
+    by = _affine(volume, config, _UNCLIPPED)
+    scale = Scale.of(by, volume.background.sd, config.gain)
     return TrainingRegion(volume.image, domain, index, by, scale)
 
 
@@ -181,7 +184,7 @@ def _validation(
         found = []
         for which in range(count):
             brain = synth_source.held_out_brain(source.synth, which, shape)
-            by = _affine(brain.background, config, config.clip)
+            by = _affine(brain, config, config.clip)
             image, target = brain.normalised(Roi.whole(shape), by)
             name = f"{source.text}, held-out brain {which}"
             found.append(ValidationVolume(name, image, target, source.share / count))
@@ -203,7 +206,7 @@ def _validation(
         read = box
         if volume.cut is not None:  # the guard is what the network sees beside it
             read = _with_guard(box, volume.cut)
-        by = _affine(volume.background, config, config.clip)
+        by = _affine(volume, config, config.clip)
         image, target = volume.opened.read(read, by)
         counted = np.full(target.shape, IGNORE, np.uint8)
         inner = box.slices(read.start)

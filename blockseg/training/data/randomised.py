@@ -25,8 +25,17 @@ from blockseg.synthetic.presets import preset
 if TYPE_CHECKING:
     import numpy as np
 
-_PRESET_SHARE = 0.45
+_PRESET_SHARE = 0.4
 """Share of the brains; the rest varies in everything."""
+
+_BRIGHT_SHARE = 0.2
+"""Share of the rest in which all neurites are bright: filled or well stained cells."""
+
+_MIXED = ((0.55, 1.4, 4.5), (0.22, 4.0, 12.0), (0.13, 12.0, 60.0), (0.1, 60.0, 200.0))
+"""SNR of neurites of brains drawn at random: 1 to 200, dim ones most often."""
+
+_BRIGHT = ((0.4, 12.0, 40.0), (0.6, 40.0, 200.0))
+"""SNR of neurites where all are bright."""
 
 _MOSTLY_DIM = ((0.25, 1.4, 2.5), (0.45, 2.0, 4.5), (0.3, 4.0, 30.0))
 """SNR of neurites: what is hard to see is seen often, as bright ones are soon learnt."""
@@ -47,11 +56,11 @@ def _optics(rng: np.random.Generator) -> Optics:
     return Optics(lateral, lateral * rng.uniform(1.0, 2.4))
 
 
-def _morphology(rng: np.random.Generator, negative: bool) -> Morphology:
+def _morphology(rng: np.random.Generator, negative: bool, bright: bool) -> Morphology:
     thin = _log(rng, 0.35, 0.8)
     # Dendrites at a fine pixel are ten voxels wide, and dim in each of them.
     thick = rng.uniform() < 0.35
-    widest = rng.uniform(2.0, 6.0) if thick else rng.uniform(1.2, 3.0)
+    widest = rng.uniform(2.0, 7.0) if thick else rng.uniform(1.2, 3.0)
     # Skeleton density 0.02 % to 2 %: sparse axons, meshes, bundles.
     axons = _log(rng, 400.0, 4000.0) / (1 + widest) if thick else _log(rng, 120.0, 5e3)
     return Morphology(
@@ -72,7 +81,7 @@ def _morphology(rng: np.random.Generator, negative: bool) -> Morphology:
         bead_spacing=_log(rng, 6, 40),
         bead_gain=rng.uniform(1.0, 2.5),
         fading=rng.uniform(0.05, 0.5),
-        snr=((0.6, 1.4, 4.5), (0.25, 4.0, 12.0), (0.15, 12.0, 100.0)),
+        snr=_BRIGHT if bright else _MIXED,
     )
 
 
@@ -111,17 +120,18 @@ def random_params(rng: np.random.Generator) -> SynthParams:
     texture = noise * _log(rng, 0.3, 3.5) if textured else 0.0
     fine = rng.uniform(0.9, 2.0)
     total = math.hypot(noise, texture)
-    uneven_grey = total * _log(rng, 0.2, 4.0)
+    uneven_grey = total * _log(rng, 0.2, 6.0)
+    bright = bool(rng.uniform() < _BRIGHT_SHARE)
     # Wide saturated edges look like nothing else, and are painted unless often seen.
     rim = _maybe(rng, 0.8, 3, 400) * total
     edged = rng.uniform() < (0.5 if negative else 0.35)
     return SynthParams(
         optics=_optics(rng),
-        morphology=_morphology(rng, negative),
+        morphology=_morphology(rng, negative, bright),
         clutter=_clutter(rng, negative),
         background=Background(
             level=level,
-            uneven=min(0.35, uneven_grey / (level - offset)),
+            uneven=min(0.6, uneven_grey / (level - offset)),
             uneven_scale=int(rng.integers(24, 120)),
             texture=texture,
             texture_scales=(

@@ -11,6 +11,7 @@ from blockseg.core.labels import IGNORE
 from blockseg.core.places import local_path
 from blockseg.io.sample import sample_planes
 from blockseg.normalization.background import Background, estimate_background
+from blockseg.normalization.background_field import BackgroundField, estimate_field
 from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import LabelCodes, listed, spelt
 from blockseg.training.annotations.values import likely_neurites
@@ -45,6 +46,9 @@ class AnnotatedVolume:
 
     background: Background
     """By which it is normalised."""
+
+    varying: BackgroundField | None = None
+    """Background where it varies; None where one level and SD serve."""
 
     use: Literal["training", "validation", "both"] = "training"
     """Use."""
@@ -147,11 +151,13 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
             )
         if not config.allow_labels and (doubt := labels.of(image.name, opened, seen)):
             doubts.append(doubt)
-        background = _background(opened.image, image.name)
+        background, varying = _background(opened.image, image.name)
         if image.background is not None:
             level, sd = image.background
-            background = Background(level, sd, background.voxels)
-        volumes.append(AnnotatedVolume(image, found.kind, opened, seen, background))
+            background, varying = Background(level, sd, background.voxels), None
+        volumes.append(
+            AnnotatedVolume(image, found.kind, opened, seen, background, varying)
+        )
     if not volumes:
         message = (
             f"nothing in {name} is annotated: every voxel is 255 (ignore); annotate "
@@ -161,8 +167,10 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
     return DataSource(name, share, None, tuple(volumes), tuple(remarks), tuple(doubts))
 
 
-def _background(volume: Volume, where: str) -> Background:
-    """Estimate level and SD of a volume's background, as a run does before it starts."""
+def _background(
+    volume: Volume, where: str
+) -> tuple[Background, BackgroundField | None]:
+    """Estimate a volume's background, as a run does before it starts."""
     sample = sample_planes(volume)
     if sample.unreadable:
         roi, reason = sample.unreadable[0]
@@ -176,7 +184,10 @@ def _background(volume: Volume, where: str) -> Background:
             f"{background.nonfinite} NaN or infinite; leave it out"
         )
         raise VolumeError(message)
-    return background
+    if background.clipped:
+        return background, None
+    field = estimate_field(sample.patches, sample.rois, volume.shape, volume.dtype)
+    return background, field
 
 
 def no_neurites(volumes: Sequence[AnnotatedVolume]) -> str:

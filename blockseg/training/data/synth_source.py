@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation, generate_binary_structure
+from scipy.ndimage import (
+    binary_dilation,
+    generate_binary_structure,
+    maximum_filter,
+)
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.labels import IGNORE
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
-from blockseg.normalization.affine import affine, normalize
+from blockseg.normalization.affine import normalize
 from blockseg.normalization.background import Background, estimate_background
+from blockseg.normalization.background_field import (
+    BackgroundField,
+    affine_of_volume,
+    estimate_field,
+)
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.presets import PRESETS, preset
@@ -23,11 +32,12 @@ from blockseg.synthetic.recent import Recent
 from blockseg.training.annotations.labels import RING
 from blockseg.training.data.augment import Scale, augmented
 from blockseg.training.data.randomised import cluttered, random_params
+from blockseg.training.data.recording import recorded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from blockseg.core.specs import Affine
+    from blockseg.core.specs import Affine, AffineField
     from blockseg.synthetic.params import SynthParams
     from blockseg.training.data.data import DataConfig
 
@@ -54,6 +64,7 @@ _SHAPES = ((1, 2, 2), (2, 1, 2), (1, 1, 2))  # of brains, in tiles
 _EMPTY_KEPT = 0.35  # chance that a patch without a neurite is used
 _TRIES = 4
 _STEPS = (0.6, 0.25, 0.15)  # chance that every, every second, third plane is imaged
+_GUESS = 0.7  # of the logarithm of an SD that is told from the signal
 _BLANK = 1 / 96  # share of patches of one value, as outside of a brain
 
 
@@ -61,7 +72,7 @@ _BLANK = 1 / 96  # share of patches of one value, as outside of a brain
 class Brain:
     """A small synthetic brain with its truth."""
 
-    image: NDArray[np.uint16]
+    image: NDArray[np.uint8] | NDArray[np.uint16]
     """Grey levels, shape (z, y, x)."""
 
     target: NDArray[np.uint8]
@@ -70,15 +81,19 @@ class Brain:
     background: Background
     """As a run would estimate it."""
 
+    varying: BackgroundField | None = None
+    """Background where it varies, as a run would estimate it; None for brains that are
+    too small."""
+
     full: bool = False
     """Whether it is full of clutter: patches without neurites are as good as others."""
 
     def normalised(
-        self, roi: Roi, by: Affine
+        self, roi: Roi, by: Affine | AffineField
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return a region of the image, normalised as a run does it, and its target."""
         image = np.empty(roi.shape, np.float32)
-        normalize(self.image[roi.slices()], by, image)
+        normalize(self.image[roi.slices()], by, image, roi.start)
         return image, self.target[roi.slices()]
 
 
@@ -116,7 +131,13 @@ def truth(brain: SyntheticBrain, roi: Roi) -> NDArray[np.uint8]:
 
 
 def make_brain(
-    shape: Zyx, params: SynthParams, seed: int, *, full: bool = False, step: int = 1
+    shape: Zyx,
+    params: SynthParams,
+    seed: int,
+    *,
+    full: bool = False,
+    step: int = 1,
+    recording: np.random.Generator | None = None,
 ) -> Brain:
     """Make a brain and estimate its background.
 
@@ -131,21 +152,34 @@ def make_brain(
     step
         Every so many planes of the brain are imaged: its voxels are that much longer
         along z than wide, so that neurites look flat and hardly blurred along z.
+    recording
+        Draws what becomes of the camera's image (:func:`recorded`); nothing if not given.
     """
     brain = SyntheticBrain(to_zyx((shape[0] * step, *shape[1:])), params, seed)
     whole = Roi.whole(brain.shape)
+    image: NDArray[np.uint8] | NDArray[np.uint16]
     image = np.ascontiguousarray(brain.image(whole)[::step])
+    if recording is not None:
+        image = recorded(image, recording)
     target = np.ascontiguousarray(truth(brain, whole)[::step])
     sample = sample_planes(MemoryVolume(image), threads=1)
     background = estimate_background(sample.patches, image.dtype)
-    return Brain(image, target, background, full)
+    if background.clipped:
+        # What was clipped away is not there to be found.
+        target[(target == 1) & (maximum_filter(image, 3) == 0)] = IGNORE
+    varying = None
+    if not background.clipped:
+        varying = estimate_field(sample.patches, sample.rois, image.shape, image.dtype)
+    return Brain(image, target, background, varying, full)
 
 
 def held_out_brain(kind: str, number: int, shape: Zyx) -> Brain:
     """Return a brain that no training ever sees, the same for every training."""
     seed = HELD_OUT_SEEDS + number
     rng = stream(seed, 22)
-    return make_brain(shape, _params(kind, rng), seed, step=_step(kind, rng))
+    params, step = _params(kind, rng), _step(kind, rng)
+    recording = rng if kind == "random" else None
+    return make_brain(shape, params, seed, step=step, recording=recording)
 
 
 class SynthPatches:
@@ -185,9 +219,14 @@ class SynthPatches:
             return self._blank(rng)
         brain = self._brains.get(self._number_of_brain(number, rng), self._made)
         config, kind = self._config, self._config.augmentation
-        by = affine(config.normalization, brain.background, config.gain, (-1e6, 1e6))
+        by = affine_of_volume(
+            config.normalization, brain.background, brain.varying, config.gain
+        )
         image, target = brain.normalised(self._roi(brain, rng), by)
-        scale = Scale.of(by, brain.background.sd)
+        if brain.background.clipped:
+            # What stands for the noise is a guess from the signal there.
+            image *= np.float32(math.exp(rng.uniform(-_GUESS, _GUESS)))
+        scale = Scale.of(by, brain.background.sd, config.gain)
         image, target = augmented(
             "simulated" if kind == "default" else kind, image, target, scale, rng
         )
@@ -222,7 +261,11 @@ class SynthPatches:
             params = cluttered(params, rng)
         shape = to_zyx(max(n, least) * _TILE for n in tiles)
         seed = ((config.seed + 1) << 32) + number
-        return make_brain(shape, params, seed, full=full, step=_step(self._kind, rng))
+        step = _step(self._kind, rng)
+        recording = rng if self._kind == "random" else None
+        return make_brain(
+            shape, params, seed, full=full, step=step, recording=recording
+        )
 
     def _blank(
         self, rng: np.random.Generator

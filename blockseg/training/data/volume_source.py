@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.core.specs import Affine
+    from blockseg.core.specs import Affine, AffineField
     from blockseg.training.data.annotated_volumes import LabelledImage
     from blockseg.training.data.augment import Scale
     from blockseg.training.data.data import DataConfig
@@ -44,7 +44,7 @@ class TrainingRegion:
     index: AnnotationIndex
     """Index of the annotation in the domain."""
 
-    affine: Affine
+    affine: Affine | AffineField
     """Normalisation of the volume."""
 
     scale: Scale
@@ -81,7 +81,7 @@ class OpenAnnotation:
         return self._codes.codes(self.labels.read(roi))
 
     def read(
-        self, roi: Roi, affine: Affine
+        self, roi: Roi, affine: Affine | AffineField
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return a region, normalised as a run does it, with its target.
 
@@ -90,7 +90,7 @@ class OpenAnnotation:
         """
         raw = self.image.read(roi)
         image = np.empty(roi.shape, np.float32)
-        normalize(raw, affine, image)
+        normalize(raw, affine, image, roi.start)
         target = self.codes(roi)
         if raw.dtype.kind == "f":
             target[~np.isfinite(raw)] = IGNORE

@@ -77,7 +77,7 @@ def arithmetic_note(
             )
         return None
     if decided == "bfloat16":
-        return "This CPU has no AMX: bfloat16 takes longer than float32 here."
+        return "This CPU has no AMX: bfloat16 may take longer than float32 here."
     if precision == "fast":
         return "This CPU has no AMX: --precision fast learns in float32 here."
     return None

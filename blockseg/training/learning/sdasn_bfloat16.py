@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from blockseg.networks.receptive_field import KERNEL, SLOPE, STRIDE
 from blockseg.training.learning.norm_activation import norm_activation
+from blockseg.training.learning.shallow_maps import convolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +72,7 @@ def _node(node: Node, maps: Sequence[Tensor], fold: int = 1) -> Tensor:
     for layer in cast("Iterable[Conv]", node):
         weight = _folded_weight(layer.conv.weight, parts, fold).to(_HALF)
         bias = _repeated(layer.conv.bias, fold)
-        x = functional.conv3d(x, weight, bias, padding=KERNEL // 2)
+        x = convolved(x, weight, bias, KERNEL // 2)
         x, parts = norm_activation(x, layer.norm, SLOPE), 1
     return x
 

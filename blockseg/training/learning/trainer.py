@@ -16,6 +16,7 @@ from blockseg.training.checkpoint import LearnerState
 from blockseg.training.learning.arithmetic import arithmetic
 from blockseg.training.learning.optimiser import make_optimiser, set_rate
 from blockseg.training.learning.sdasn_bfloat16 import bfloat16_heads
+from blockseg.training.learning.shallow_maps import guard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,6 +109,8 @@ class Trainer:
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.network = network.train()
         self.mean = copy.deepcopy(network).eval()
+        if self.precision == "bfloat16" and ranks.device.type == "cpu":
+            guard(self.network)
         self._heads: nn.Module = _Heads(
             network,
             arranged=self.precision == "bfloat16" and ranks.device.type == "cpu",

@@ -8,7 +8,7 @@ import pytest
 from blockseg.core.errors import BackendError, ConfigError, DeviceMemoryError
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
-from blockseg.core.specs import Affine, AffineField, BackendSpec
+from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.table import make_byte_backend, takes_bytes
 from blockseg.inference.block_input import BlockInput, InferenceMask
@@ -213,9 +213,6 @@ def test_what_a_device_cannot_take_is_refused_in_one_line(monkeypatch):
     spec = BackendSpec("fake", "", CORE, device="cuda")
     with pytest.raises(ConfigError, match="takes uint8 and uint16, not int16"):
         make_engine(spec, BY, np.int16)
-    field = AffineField((1, 1, 1), (0, 0, 0), (1, 1, 1), (1.0,), (1.0,))
-    with pytest.raises(ConfigError, match="a background field needs --backend torch"):
-        make_byte_backend(spec, field)
     monkeypatch.setenv("BLOCKSEG_FAKE_DEVICE", "memory=much")
     with pytest.raises(ConfigError, match="'memory=much' cannot be read"):
         make_byte_backend(spec, BY)

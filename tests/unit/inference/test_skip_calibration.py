@@ -66,6 +66,14 @@ def test_with_few_cubes_inferred_none_seen_is_not_none_there():
     assert few.with_foreground == 7
 
 
+@pytest.mark.parametrize(("empty_cubes", "skipped"), [(950, False), (450, True)])
+def test_a_piece_of_8_voxels_may_be_lost_in_the_next_cube(empty_cubes, skipped):
+    chosen = choose_threshold(separate(7), [50, empty_cubes])
+    expected = 8 * (50 + empty_cubes) / 38 / (50 * 3030)
+    assert (expected < 0.0008) == skipped
+    assert (chosen.threshold is not None) == skipped
+
+
 @pytest.mark.parametrize(
     ("occupied", "faintest", "most"), [(8, 3.0, 1.11), (8, 2.62, 1.04), (7, 3.0, None)]
 )

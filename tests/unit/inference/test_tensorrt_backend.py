@@ -13,7 +13,7 @@ from blockseg.core.errors import (
     MissingExtraError,
 )
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import Affine, AffineField, BackendSpec
+from blockseg.core.specs import Affine, BackendSpec
 from blockseg.inference.backends.device.engine import ByteEngine
 from blockseg.inference.backends.device.protocol import RawWindow
 from blockseg.inference.backends.protocol import window_shape
@@ -214,11 +214,6 @@ def test_a_window_that_fails_is_an_error_of_the_backend(small, tmp_path):
     [
         ({"precision": "float64"}, AFFINE, "float16 or float32, not in float64"),
         ({"core": (8, 8, 6)}, AFFINE, "no multiple of 4"),
-        (
-            {},
-            AffineField((1, 1, 1), (0, 0, 0), (1, 1, 1), (1,), (1,)),
-            "--backend torch",
-        ),
     ],
 )
 def test_what_tensorrt_cannot_do_is_refused_before_anything_is_built(

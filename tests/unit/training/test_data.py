@@ -4,6 +4,7 @@ import operator
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.labels import IGNORE
 from blockseg.core.space import Space
-from blockseg.core.specs import Affine
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
@@ -218,10 +218,10 @@ def test_training_sees_a_volume_as_a_run_does(tmp_path: Path) -> None:
     decided = decide(gather(source, str(tmp_path / "out.zarr"), settings))
     note = data.sources[0]
     assert (note.level, note.sd) == (decided.whole.offset, decided.whole.scale)
+    assert decided.field is not None
     seen = np.empty(image.shape, np.float32)
-    normalize(
-        image, Affine(decided.whole.offset, decided.whole.scale, *PLAIN.clip), seen
-    )
+    low, high = PLAIN.clip
+    normalize(image, replace(decided.field, low=low, high=high), seen)
     np.testing.assert_array_equal(data.validation[0].image, seen)
 
 

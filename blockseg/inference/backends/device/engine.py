@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from blockseg.inference.backends.device.grey_codes import GreyCodes
     from blockseg.inference.backends.device.protocol import ByteBackend
     from blockseg.inference.block_input import BlockInput
     from blockseg.inference.window_layout import Window
@@ -40,12 +41,15 @@ class ByteEngine:
     ----------
     backend
         Belongs to the engine from now on, which closes it. Used in one thread only.
+    codes
+        Makes what the backend takes for grey levels; these themselves if not given.
     """
 
     depth = 2  # one is computed while windows of the next are copied
 
-    def __init__(self, backend: ByteBackend) -> None:
+    def __init__(self, backend: ByteBackend, codes: GreyCodes | None = None) -> None:
         self.backend = backend
+        self._codes = codes
         self._jobs: deque[_Job] = deque()
         self._change = Condition()
         self._closed = False
@@ -66,6 +70,8 @@ class ByteEngine:
         todo = deque(windows(block, backend.field, backend.core))
         computed = len(todo) * Roi.whole(backend.core).size
         native = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+        if self._codes is not None:
+            native = self._codes.encode(voxels, block.read_roi.start)
         job = _Job(replace(block, voxels=native), todo)
         if todo:
             self._wait_for(job)

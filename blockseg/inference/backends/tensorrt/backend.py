@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blockseg.core.errors import BackendError, ConfigError
-from blockseg.core.specs import Affine
+from blockseg.core.errors import BackendError
 from blockseg.inference.backends.device.streams import (
     StreamBackend,
     Streams,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from blockseg.core.geometry import Zyx
-    from blockseg.core.specs import AffineField, BackendSpec
+    from blockseg.core.specs import Affine, BackendSpec
     from blockseg.inference.backends.device.protocol import RawWindow
     from blockseg.inference.backends.tensorrt.file import EngineKey
     from blockseg.inference.backends.tensorrt.library import EngineLibrary, LoadedEngine
@@ -61,7 +60,7 @@ class TensorRtBackend(StreamBackend):
     ------
     ConfigError
         If the core is no multiple of the network's alignment, the precision is
-        another, the normalisation a field, or the library has no such target.
+        another, or the library has no such target.
     MissingExtraError
         If no library, or no ``onnx`` to build with, is installed.
     WeightsError
@@ -75,18 +74,12 @@ class TensorRtBackend(StreamBackend):
     def __init__(
         self,
         spec: BackendSpec,
-        affine: Affine | AffineField,
+        affine: Affine,
         *,
         cache: Path | None = None,
         library: EngineLibrary | None = None,
         device: torch.device | None = None,
     ) -> None:
-        if not isinstance(affine, Affine):
-            message = (
-                "backend tensorrt has one offset and scale for the whole volume; a "
-                "background field needs --backend torch --precision float32"
-            )
-            raise ConfigError(message)
         super().__init__(torch.device("cuda") if device is None else device)
         order = order_engines(spec.weights, spec.core, spec.precision)
         self.field = order.info.field
