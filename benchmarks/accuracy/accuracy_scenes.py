@@ -39,10 +39,13 @@ class Scene:
     """Where the truth is known."""
     snr: NDArray[np.float32] | None
     """Of each true voxel."""
+    planes: bool = False
+    """Whether the truth is known in single planes only."""
 
     def rows(self, predicted: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
         """Return the counts of each block with anything in it."""
         found: list[NDArray[np.int64]] = []
+        annotated = np.asarray(self.counts.any(axis=(1, 2))) if self.planes else None
         halo = SKELETON_HALO + int(TOLERANCE)
         for corner in product(
             *(range(0, n, b) for n, b in zip(self.true.shape, BLOCK, strict=True))
@@ -68,6 +71,7 @@ class Scene:
                 TOLERANCE,
                 snr=None if self.snr is None else self.snr[box],
                 snr_edges=SNR_EDGES,
+                annotated=None if annotated is None else annotated[box[0]],
             )
             if scores.blocks:
                 found.append(scores.row())
@@ -157,7 +161,7 @@ def annotated(image: str, label: str, slices: tuple[int, ...]) -> Scene:
     for z in range(len(counts)):
         if z not in slices:
             counts[z] = False
-    return Scene(volume, (labels == 2) & counts, counts, None)
+    return Scene(volume, (labels == 2) & counts, counts, None, planes=True)
 
 
 def negative(image: str) -> Scene:

@@ -23,7 +23,13 @@ from blockseg.evaluation.truth import open_truth
 from blockseg.morphology.block_scores import nothing_scored
 from blockseg.morphology.centreline import SKELETON_HALO
 from blockseg.morphology.distance import reach_of
-from blockseg.morphology.measures import Measure, measure, measures
+from blockseg.morphology.measures import (
+    OF_PLANES,
+    OF_SURFACES,
+    Measure,
+    measure,
+    measures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,14 +44,6 @@ _LARGEST_REACH = 64  # voxels of the largest tolerance: as much is read around b
 _MUCH = 0.5  # share of neurites that no brain has
 _ENOUGH = 20  # blocks for an interval
 _OF_MASKS = ("voxel_", "near_", "topology_", "cl_dice")
-_OF_PLANES = (
-    "precision_in_plane",
-    "recall_in_plane",
-    "f1_in_plane",
-    "recall_3d",
-    "misses_painted_beside",
-)
-_OF_SURFACES = ("surface_mean", "surface_95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +269,8 @@ def _measures(
     outlined = not traced and not np.isnan(share)
     absent = (
         "painted_share",
-        *(() if planes else _OF_PLANES),
-        *(() if outlined and not planes else _OF_SURFACES),
+        *(() if planes else OF_PLANES),
+        *(() if outlined and not planes else OF_SURFACES),
         *(_OF_MASKS if traced else ()),
     )
     kept = tuple(m for m in found if not m.name.startswith(absent))

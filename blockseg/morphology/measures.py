@@ -24,6 +24,12 @@ _GROUPS = (
     ("topology_precision", "topology_sensitivity", "cl_dice"),
     ("precision_in_plane", "recall_in_plane", "f1_in_plane"),
 )
+OF_PLANES = (*_GROUPS[-1], "recall_3d", "misses_painted_beside")
+"""Measures of a truth that is known in single planes."""
+
+OF_SURFACES = ("surface_mean", "surface_95")
+"""Measures of a truth that is known in 3-D."""
+
 _HEAD = 5  # counts before those of the groups, see BlockScores.row
 _BATCH = 2**22
 
@@ -92,7 +98,7 @@ def _of_surfaces(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     # The least distance within which 95 % lie, in whole numbers.
     enough = 100 * np.cumsum(counts, axis=-1) >= 95 * number[..., None]
     last = np.where(number > 0, distance[enough.argmax(axis=-1)], np.nan)
-    return {"surface_mean": mean, "surface_95": np.asarray(last)}
+    return dict(zip(OF_SURFACES, (mean, np.asarray(last)), strict=True))
 
 
 def measure(
