@@ -68,11 +68,12 @@ def _below(result: Evaluation) -> Iterator[str]:
     names = {measure.name for measure in result.measures}
     if result.planes:
         within = result.total.planes.within
+        missed, beside = within.true - within.found, result.total.planes.beside
         yield (
-            f"in {result.planes:,} annotated plane{'s' * (result.planes != 1)}: "
-            f"{within.true - within.found:,} of {within.true:,} true voxels are missed in "
-            f"the plane; {_percent(result, 'misses_painted_beside')} of these are painted "
-            "in a plane beside"
+            f"in {result.planes:,} annotated plane{'s' * (result.planes != 1)}: of "
+            f"{within.true:,} true centreline voxels {missed:,} have nothing painted near "
+            f"them in the plane; {beside:,} of these have in a plane beside"
+            + (f" ({_percent(result, 'misses_painted_beside')})" if missed else "")
         )
     if "surface_mean" in names:
         yield (
@@ -106,13 +107,7 @@ def _table(result: Evaluation) -> Table:
     if not result.traced:
         _row(result, table, "voxels (F1: Dice)", "voxel", "dice")
         _row(result, table, "voxels, tolerant", "near", "f1")
-    if result.planes:
-        names = ("precision_in_plane", "recall_in_plane", "f1_in_plane")
-        cells = (_cell(result, name) for name in names)
-        table.add_row("centreline in plane", *cells)
-        table.add_row("centreline in 3-D", "", _cell(result, "recall_3d"), "")
-    else:
-        _row(result, table, "centreline", "centreline", "f1")
+    _row(result, table, "centreline", "centreline", "f1")
     for k, counts in enumerate(result.total.by_snr):
         if counts.true:
             table.add_row(
@@ -124,6 +119,10 @@ def _table(result: Evaluation) -> Table:
     if not result.traced:
         names = ("topology_precision", "topology_sensitivity", "cl_dice")
         table.add_row("clDice", *(_cell(result, name) for name in names))
+    if result.planes:
+        names = ("precision_in_plane", "recall_in_plane", "f1_in_plane")
+        table.add_row("painted in plane", *(_cell(result, name) for name in names))
+        table.add_row("painted in 3-D", "", _cell(result, "recall_3d"), "")
     return table
 
 

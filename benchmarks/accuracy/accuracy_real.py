@@ -103,6 +103,11 @@ def knows_background(scene: Scene) -> bool:
     return bool(scene.true.any() and (scene.counts & ~scene.true).any())
 
 
+def judged_by(scene: Scene) -> str:
+    """Return the name of the measure that says how good a prediction is."""
+    return "f1_in_plane" if scene.planes else "centreline_f1"
+
+
 def by_hand(method: Method, scene: Scene, default: float) -> dict[str, float]:
     """Return the best setting that a person could find, and what it gains in F1.
 
@@ -133,7 +138,7 @@ def by_hand(method: Method, scene: Scene, default: float) -> dict[str, float]:
 
 def _f1(scene: Scene, predicted: NDArray[np.bool_]) -> float:
     rows = np.array(scene.rows(predicted))
-    return next(m.value for m in measure(rows, draws=1) if m.name == "centreline_f1")
+    return next(m.value for m in measure(rows, draws=1) if m.name == judged_by(scene))
 
 
 def table(
@@ -151,42 +156,44 @@ def table(
     for kind, names in kinds.items():
         if names:
             yield ""
-            yield f"{_TITLES[kind]}"
+            yield _TITLES[kind]
         for name, (title, scores) in product(names, results.items()):
             if name in scores:
                 yield f"{name:24}{title:36.36}{_cells(kind, scores[name])}"
 
 
+_HAND = f"{'by hand':>28}"
 _TITLES = {
-    "planes": f"{'Annotated planes':60}F1 in plane         recall in plane, in 3-D   "
-    "misses painted beside  painted    by hand",
-    "masks": f"{'Masks':60}F1                  recall  surfaces: mean, 95 %  painted"
-    "    by hand",
-    "neurites": f"{'Some neurites, no background':60}recall  painted",
-    "nothing": f"{'Negatives':60}painted  false components in 100³ voxels",
+    "planes": f"{'Annotated planes':60}{'F1 in plane':19}{'recall':>7}{'in 3-D':>8}"
+    f"{'beside':>8}{'painted':>9}{_HAND}",
+    "masks": f"{'Masks':60}{'F1':19}{'recall':>7}{'surface':>8}{'95 %':>8}"
+    f"{'painted':>9}{_HAND}",
+    "neurites": f"{'Some neurites, no background':60}{'recall':>7}{'of all':>9} painted",
+    "nothing": f"{'Negatives':60}{'painted':>7}   false components in 100³ voxels",
 }
 
 
 def _cells(kind: str, of_set: dict[str, Any]) -> str:
-    share = "painted_of_volume" if kind == "neurites" else "painted_share"
-    painted = f"{of_set[share]:7.2%}"
     if kind == "nothing":
-        return f"{painted}  {of_set['false_per_100_cubed']:6.1f}"
+        false = of_set["false_per_100_cubed"]
+        return f"{of_set['painted_background']:7.2%}{false:8.1f}"
     if kind == "neurites":
-        return f"{of_set['centreline_recall']:6.3f}  {painted}"
-    low, high = of_set["interval"]
-    f1 = f"{of_set['centreline_f1']:.3f} ({low:.2f}-{high:.2f})   "
+        return f"{of_set['centreline_recall']:7.3f}{of_set['painted_of_volume']:9.2%}"
     if kind == "planes":
-        said = (
-            f"{of_set['recall_in_plane']:15.3f}{of_set['recall_3d']:8.3f}"
-            f"{of_set['misses_painted_beside']:25.0%}"
-        )
+        f1 = _interval(of_set["f1_in_plane"], *of_set["interval_in_plane"])
+        said = f"{of_set['recall_in_plane']:7.3f}{of_set['recall_3d']:8.3f}"
+        said += f"{of_set['misses_painted_beside']:8.0%}"
     else:
-        said = (
-            f"{of_set['centreline_recall']:8.3f}{of_set['surface_mean']:16.2f}"
-            f"{of_set['surface_95']:7.2f}"
-        )
-    return f"{f1}{said}{painted:>9}{_by_hand(of_set):>27}"
+        f1 = _interval(of_set["centreline_f1"], *of_set["interval"])
+        said = f"{of_set['centreline_recall']:7.3f}{of_set['surface_mean']:8.2f}"
+        said += f"{of_set['surface_95']:8.2f}"
+    return f"{f1:19}{said}{of_set['painted_background']:9.2%}{_by_hand(of_set):>28}"
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    if np.isnan(low):
+        return f"{value:.3f}"
+    return f"{value:.3f} ({low:.2f}-{high:.2f})"
 
 
 def _by_hand(of_set: dict[str, Any]) -> str:

@@ -45,7 +45,6 @@ class Scene:
     def rows(self, predicted: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
         """Return the counts of each block with anything in it."""
         found: list[NDArray[np.int64]] = []
-        annotated = np.asarray(self.counts.any(axis=(1, 2))) if self.planes else None
         halo = SKELETON_HALO + int(TOLERANCE)
         for corner in product(
             *(range(0, n, b) for n, b in zip(self.true.shape, BLOCK, strict=True))
@@ -71,7 +70,7 @@ class Scene:
                 TOLERANCE,
                 snr=None if self.snr is None else self.snr[box],
                 snr_edges=SNR_EDGES,
-                annotated=None if annotated is None else annotated[box[0]],
+                planes=self.planes,
             )
             if scores.blocks:
                 found.append(scores.row())

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.space import Vector
@@ -96,14 +93,13 @@ class Comparison:
     snr_edges: tuple[float, ...]
     """Where SNR bins meet; empty where no SNR is known."""
 
-    annotated: NDArray[np.bool_] | None = None
-    """Which planes of the volume hold known voxels, where only single ones do."""
+    planes: bool = False
+    """Whether the truth is known in single planes only."""
 
     def score(self, block: Block) -> _Outcome:
         """Read and compare one block."""
         read, own = block.read_roi, block.write_roi
         predicted, true = self.prediction.read(read, own), self.truth.read(read)
-        planes = read.slices()[0]
         scores = score_block(
             predicted.mask,
             true.mask,
@@ -114,7 +110,7 @@ class Comparison:
             traced=self.truth.traced,
             snr=true.snr,
             snr_edges=self.snr_edges,
-            annotated=None if self.annotated is None else self.annotated[planes],
+            planes=self.planes,
         )
         grown = own.grown((1, 1, 1)).intersection(self.grid.region)
         there = grown.slices(read.start)

@@ -159,7 +159,8 @@ def evaluate(
     edges = settings.snr_bins if known.has_snr else ()
     grid = BlockGrid(shape, block, halo, roi)
     distance = settings.tolerance.distance
-    comparison = Comparison(predicted, known, grid, distance, size, edges, annotated)
+    planes = 0 if annotated is None else int(annotated[roi.slices()[0]].sum())
+    comparison = Comparison(predicted, known, grid, distance, size, edges, planes > 0)
     tally = score_blocks(comparison, settings.workers, on_block)
     nothing = nothing_scored(edges=len(edges))
     total = reduce(add, (b.scores for b in tally.blocks), nothing)

@@ -52,7 +52,7 @@ class BlockScores:
     """Blocks with anything in either mask."""
 
     planes: PlaneAgreement = field(default_factory=PlaneAgreement)
-    """Centrelines of annotated planes; nothing where the truth is known in 3-D."""
+    """Those of single annotated planes; nothing where the truth is known in 3-D."""
 
     surface: tuple[int, ...] = NO_SURFACE
     """Surface voxels of both masks by their squared distance to the other surface;
@@ -101,7 +101,7 @@ def score_block(
     traced: bool = False,
     snr: NDArray[np.float32] | None = None,
     snr_edges: Sequence[float] = (),
-    annotated: NDArray[np.bool_] | None = None,
+    planes: bool = False,
 ) -> BlockScores:
     """Compare a block's prediction with its truth.
 
@@ -125,9 +125,8 @@ def score_block(
         Of true voxels, same shape as ``true``; NaN where not known.
     snr_edges
         Where SNR bins meet, rising: n edges make n + 1 bins.
-    annotated
-        Which planes of these hold a known voxel anywhere in the volume, if the truth is
-        known in single planes only; else it is known in 3-D, and has surfaces.
+    planes
+        Whether the truth is known in single planes only; else it is known in 3-D.
     """
     inside = counts[own]
     # Nothing far from the block matters, but its own voxels may be all empty.
@@ -163,13 +162,13 @@ def score_block(
         components=components,
         component_error=abs(components[0] - components[1]),
         blocks=1,
-        planes=PlaneAgreement()
-        if annotated is None
-        else plane_agreement(
-            predicted, true, counts, own, annotated, tolerance, voxel_size=voxel_size
-        ),
+        planes=plane_agreement(
+            predicted, true, counts, own, tolerance, voxel_size=voxel_size
+        )
+        if planes
+        else PlaneAgreement(),
         surface=NO_SURFACE
-        if traced or annotated is not None
+        if traced or planes
         else surface_counts(predicted, true, counts, mine),
     )
 

@@ -136,7 +136,7 @@ def test_a_prediction_two_planes_off_is_missed_in_the_plane_and_found_in_3d(
     counts = scores["counts"]["in_plane"]
     assert counts["found_beside"] == counts["true"] > 40
     assert "in 2 annotated planes" in done.output
-    assert "100 % of these are painted in a plane beside" in done.output
+    assert "of these have in a plane beside (100 %)" in done.output
     assert "surface_mean" not in scores["measures"]
     _, narrow = scored(
         blockseg, "shifted.tif", "sparse.tif", "--block", "16", "--tolerance", "0.5"
