@@ -191,14 +191,16 @@ def main() -> None:
     parser.add_argument("--annotated", action="append", default=[])
     parser.add_argument("--negative", action="append", default=[])
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="of real volumes")
-    parser.add_argument("--brains", type=int, default=3, help="of each preset, dense")
+    parser.add_argument(
+        "--brains", type=int, default=3, help="of each preset, dense; 0: none"
+    )
     parser.add_argument("--whole", type=int, default=4, help="of each preset, as made")
     parser.add_argument("--filters", choices=("all", "none"), default="all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    sets = synthetic_sets(given.brains, given.whole)
+    sets = synthetic_sets(given.brains, given.whole) if given.brains else {}
     for item in given.annotated:
         name, rest = item.split("=", 1)
         image, label, *slices = rest.split(",")
