@@ -182,7 +182,8 @@ def _cells(kind: str, of_set: dict[str, Any]) -> str:
     if kind == "planes":
         f1 = _interval(of_set["f1_in_plane"], *of_set["interval_in_plane"])
         said = f"{of_set['recall_in_plane']:7.3f}{of_set['recall_3d']:8.3f}"
-        said += f"{of_set['misses_painted_beside']:8.0%}"
+        beside = of_set["misses_painted_beside"]
+        said += f"{'–':>8}" if np.isnan(beside) else f"{beside:8.0%}"
     else:
         f1 = _interval(of_set["centreline_f1"], *of_set["interval"])
         said = f"{of_set['centreline_recall']:7.3f}{of_set['surface_mean']:8.2f}"

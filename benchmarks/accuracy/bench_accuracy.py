@@ -25,8 +25,9 @@ true centreline voxel is found if something is painted within 2 voxels of it, in
 in 3-D, and a predicted one is right within 2 voxels of the annotation; "beside" is the share
 of what is missed in the plane that is painted in a plane beside. Surface distances are in
 voxels, "painted" the share of the known background. Filters told by truth keep the threshold
-of ``lightsheet`` where there is no neurite. "By hand" is what adapting would still bring a
-network: its best F1 over gains × 0.5, 1, 2, 4, 8 and thresholds .3, .5, .7, less its own.
+of ``lightsheet`` where neurites or background are unknown. "By hand" is what adapting would
+still bring a network: its best F1 over gains × 0.5, 1, 2, 4, 8 and thresholds .3, .5, .7,
+less its own.
 """
 
 from __future__ import annotations
@@ -244,8 +245,10 @@ def main() -> None:
         sys.stdout.write(line(method.name, scores) + "\n")
         sys.stdout.flush()
         for name, scene in real.items():
-            scores[name] = of_set = score(method, [scene], told.get("lightsheet"))
-            if knows_background(scene):
+            judged = knows_background(scene)
+            by_preset = None if judged else told.get("lightsheet")
+            scores[name] = of_set = score(method, [scene], by_preset)
+            if judged:
                 of_set |= by_hand(method, scene, of_set[judged_by(scene)])
     for text in (*table(results, real), *absent):
         sys.stdout.write(f"{text}\n")

@@ -138,6 +138,8 @@ def test_a_prediction_two_planes_off_is_missed_in_the_plane_and_found_in_3d(
     assert "in 2 annotated planes" in done.output
     assert "of these have in a plane beside (100 %)" in done.output
     assert "surface_mean" not in scores["measures"]
+    _, whole = scored(blockseg, "shifted.tif", "sparse.tif", "--block", "24,32,40")
+    assert whole["counts"] == scores["counts"]
     _, narrow = scored(
         blockseg, "shifted.tif", "sparse.tif", "--block", "16", "--tolerance", "0.5"
     )
