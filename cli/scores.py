@@ -42,19 +42,55 @@ def print_scores(result: Evaluation) -> None:
     from rich.console import Console
 
     blocks = len(result.blocks)
+    intervals = "" if result.negative else "; 95 % intervals over blocks"
     click.echo(
         f"{result.counted:,} voxels, {blocks:,} block{'s' * (blocks != 1)} with "
-        f"foreground; tolerance {result.tolerance}; 95 % intervals over blocks"
+        f"foreground; tolerance {result.tolerance}{intervals}"
     )
-    Console(highlight=False).print(_table(result))
     predicted, true = result.components
-    a_block = _cell(result, "betti0_error_a_block")
-    click.echo(
-        f"components: {predicted:,} predicted, {true:,} true; Betti-0 error "
-        f"{result.betti0_error:,}, mean of blocks {a_block}"
-    )
+    if result.negative:
+        click.echo(f"{_painted(result)}, {predicted:,} components")
+    else:
+        Console(highlight=False).print(_table(result))
+        a_block = _cell(result, "betti0_error_a_block")
+        click.echo(
+            f"components: {predicted:,} predicted, {true:,} true; Betti-0 error "
+            f"{result.betti0_error:,}, mean of blocks {a_block}"
+        )
+        for line in _below(result):
+            click.echo(line)
     for note in result.notes:
         click.echo(f"Note: {note}")
+
+
+def _below(result: Evaluation) -> Iterator[str]:
+    """Yield what else the truth lets one say, a line each."""
+    names = {measure.name for measure in result.measures}
+    if result.planes:
+        within = result.total.planes.within
+        missed, beside = within.true - within.found, result.total.planes.beside
+        yield (
+            f"in {result.planes:,} annotated plane{'s' * (result.planes != 1)}: of "
+            f"{within.true:,} true centreline voxels {missed:,} have nothing painted near "
+            f"them in the plane; {beside:,} of these have in a plane beside"
+            + (f" ({_percent(result, 'misses_painted_beside')})" if missed else "")
+        )
+    if "surface_mean" in names:
+        yield (
+            f"surfaces: {result['surface_mean'].value:.2f} voxels apart in the mean, 95 % "
+            f"within {result['surface_95'].value:.2f}"
+        )
+    if "painted_share" in names:
+        yield _painted(result)
+
+
+def _painted(result: Evaluation) -> str:
+    return f"painted: {_percent(result, 'painted_share')} of the known background"
+
+
+def _percent(result: Evaluation, name: str) -> str:
+    value = result[name].value
+    return "–" if math.isnan(value) else f"{100 * value:.3g} %"
 
 
 def _table(result: Evaluation) -> Table:
@@ -83,6 +119,10 @@ def _table(result: Evaluation) -> Table:
     if not result.traced:
         names = ("topology_precision", "topology_sensitivity", "cl_dice")
         table.add_row("clDice", *(_cell(result, name) for name in names))
+    if result.planes:
+        names = ("precision_in_plane", "recall_in_plane", "f1_in_plane")
+        table.add_row("painted in plane", *(_cell(result, name) for name in names))
+        table.add_row("painted in 3-D", "", _cell(result, "recall_3d"), "")
     return table
 
 

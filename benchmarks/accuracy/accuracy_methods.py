@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,17 +13,26 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from blockseg.core.specs import ROBUST
+from blockseg.core.geometry import Roi
+from blockseg.core.specs import ROBUST, BackendSpec
+from blockseg.inference.backends.table import backend_row, make_backend
+from blockseg.inference.block_input import BlockInput
+from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
 from blockseg.networks.weights import load_weights
 from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background
 
 if TYPE_CHECKING:
+    from blockseg.core.specs import Affine, AffineField
+    from blockseg.inference.backends.protocol import Backend
     from blockseg.networks.base import Network
     from blockseg.networks.weights_info import WeightsInfo
 
 Response = Callable[[NDArray[np.generic]], NDArray[np.float32]]
+
+FIXED_SDS = 4.0
+"""SDs of its own background from which a top-hat's response is a neurite, in all volumes."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +44,63 @@ class Method:
     """High on neurites."""
     threshold: float | None
     """From which response on a voxel is a neurite; None: the best for each set, told by the truth."""
+    at_gain: Callable[[float], Response] | None = None
+    """The same at a multiple of its gain; None: it has none."""
+
+
+def normalised(image: NDArray[np.generic], info: WeightsInfo) -> Affine | AffineField:
+    """Return the normalisation of a whole volume, as ``blockseg run`` finds it."""
+    background = estimate_background(image, image.dtype)
+    return affine(ROBUST, background, info.gain, info.clip)
 
 
 def probability(
     network: Network, image: NDArray[np.generic], info: WeightsInfo
 ) -> NDArray[np.float32]:
-    """Return the probability of each voxel, normalised robustly, in one pass."""
-    background = estimate_background(image, image.dtype)
-    by = affine(ROBUST, background, info.gain, info.clip)
-    return reference_inference(image, network, by, "float32")
+    """Return the probability of each voxel in one pass of the network in torch."""
+    by = normalised(image, info)
+    found: NDArray[np.float32] = reference_inference(image, network, by, "float32")
+    return found
+
+
+@cache
+def _backend(path: str, threads: int) -> Backend:
+    core = (128, 128, 128)
+    return make_backend(BackendSpec("llvm", path, core, threads=threads))
 
 
 def weights(
-    path: str, name: str | None = None, gain: float = 1.0, threshold: float = 0.5
+    path: str,
+    name: str | None = None,
+    gain: float = 1.0,
+    threshold: float = 0.5,
+    threads: int = 2,
 ) -> Method:
-    """Return a network, else at the default threshold of ``blockseg run``."""
+    """Return a network, else at the default threshold of ``blockseg run``.
+
+    SDASN goes through the kernels of ``--backend llvm`` where they are installed, else in
+    one pass through torch: the answers differ by rounding.
+    """
     network, info = load_weights(path)
-    info = replace(info, gain=info.gain * gain)
-    title = name or info.name
-    return Method(title, lambda image: probability(network, image, info), threshold)
+    row = backend_row("llvm")
+    quick = row.installed and row.serves(info.architecture)
+
+    def at_gain(factor: float) -> Response:
+        scaled = replace(info, gain=info.gain * gain * factor)
+
+        def response(image: NDArray[np.generic]) -> NDArray[np.float32]:
+            if not quick:
+                return probability(network, image, scaled)
+            whole = Roi.whole(image.shape)
+            block = BlockInput(image, whole, whole, whole.shape)
+            backend = _backend(str(Path(path).resolve()), threads)
+            engine = Engine(backend, normalised(image, scaled))
+            found: NDArray[np.float32] = engine.probability(block)
+            return found
+
+        return response
+
+    return Method(name or info.name, at_gain(1.0), threshold, at_gain)
 
 
 def top_hat(size: int, sigma: float) -> Method:
@@ -65,6 +114,23 @@ def top_hat(size: int, sigma: float) -> Method:
         return hat
 
     return Method(f"top-hat {size}³, Gaussian {sigma:g}", response, None)
+
+
+def fixed(method: Method, sds: float = FIXED_SDS) -> Method:
+    """Return a filter with one rule for all volumes instead of a threshold told by truth.
+
+    A voxel is a neurite from b + ``sds``·s of the response on, where b and s are the
+    median of the volume's responses and 1.4826 times their median absolute deviation; s
+    is at least half a grey level, for where most of a volume is one value.
+    """
+
+    def response(image: NDArray[np.generic]) -> NDArray[np.float32]:
+        found = method.response(image)
+        level = np.median(found)
+        sd = max(1.4826 * float(np.median(np.abs(found - level))), 0.5)
+        return ((found - level) / sd).astype(np.float32)
+
+    return Method(f"{method.name}, b + {sds:g} s", response, sds)
 
 
 def difference_of_gaussians(narrow: float = 0.8, wide: float = 2.5) -> Method:
@@ -98,4 +164,5 @@ def intensity() -> Method:
 def classical() -> list[Method]:
     """Return everything that needs no training."""
     hats = [top_hat(size, sigma) for size in (3, 5, 7) for sigma in (0.0, 0.5, 1.0)]
-    return [*hats, difference_of_gaussians(), otsu(), intensity()]
+    by_rule = [fixed(hat) for hat in hats]
+    return [*hats, *by_rule, difference_of_gaussians(), otsu(), intensity()]

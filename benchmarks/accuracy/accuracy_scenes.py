@@ -39,6 +39,8 @@ class Scene:
     """Where the truth is known."""
     snr: NDArray[np.float32] | None
     """Of each true voxel."""
+    planes: bool = False
+    """Whether the truth is known in single planes only."""
 
     def rows(self, predicted: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
         """Return the counts of each block with anything in it."""
@@ -68,6 +70,7 @@ class Scene:
                 TOLERANCE,
                 snr=None if self.snr is None else self.snr[box],
                 snr_edges=SNR_EDGES,
+                planes=self.planes,
             )
             if scores.blocks:
                 found.append(scores.row())
@@ -157,7 +160,7 @@ def annotated(image: str, label: str, slices: tuple[int, ...]) -> Scene:
     for z in range(len(counts)):
         if z not in slices:
             counts[z] = False
-    return Scene(volume, (labels == 2) & counts, counts, None)
+    return Scene(volume, (labels == 2) & counts, counts, None, planes=True)
 
 
 def negative(image: str) -> Scene:

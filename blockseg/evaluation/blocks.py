@@ -93,6 +93,9 @@ class Comparison:
     snr_edges: tuple[float, ...]
     """Where SNR bins meet; empty where no SNR is known."""
 
+    planes: bool = False
+    """Whether the truth is known in single planes only."""
+
     def score(self, block: Block) -> _Outcome:
         """Read and compare one block."""
         read, own = block.read_roi, block.write_roi
@@ -107,6 +110,7 @@ class Comparison:
             traced=self.truth.traced,
             snr=true.snr,
             snr_edges=self.snr_edges,
+            planes=self.planes,
         )
         grown = own.grown((1, 1, 1)).intersection(self.grid.region)
         there = grown.slices(read.start)

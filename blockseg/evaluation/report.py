@@ -35,6 +35,8 @@ def as_json(evaluation: Evaluation) -> str:
         "roi": str(e.roi),
         "tolerance": e.tolerance,
         "truth_is_traced": e.traced,
+        "truth_is_negative": e.negative,
+        "annotated_planes": e.planes,
         "voxels_counted": e.counted,
         "block": list(e.block),
         "blocks_with_foreground": len(e.blocks),
@@ -46,10 +48,17 @@ def as_json(evaluation: Evaluation) -> str:
         "counts": {
             name: {part: getattr(getattr(e.total, name), part) for part in _PARTS}
             for name in _groups(e)
-        },
+        }
+        | (_of_planes(e) if e.planes else {}),
         "notes": list(e.notes),
     }
     return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+
+
+def _of_planes(evaluation: Evaluation) -> dict[str, dict[str, int]]:
+    planes = evaluation.total.planes
+    counts = {part: getattr(planes.within, part) for part in _PARTS}
+    return {"in_plane": counts | {"found_beside": planes.beside}}
 
 
 def _snr_bin(evaluation: Evaluation, k: int) -> dict[str, float | None]:

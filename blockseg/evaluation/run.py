@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -17,11 +17,19 @@ from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.labels import IGNORE
 from blockseg.evaluation.blocks import Comparison, ScoredBlock, Tally, score_blocks
+from blockseg.evaluation.planes import single_planes
 from blockseg.evaluation.prediction import open_prediction
 from blockseg.evaluation.truth import open_truth
+from blockseg.morphology.block_scores import nothing_scored
 from blockseg.morphology.centreline import SKELETON_HALO
 from blockseg.morphology.distance import reach_of
-from blockseg.morphology.measures import Measure, measure
+from blockseg.morphology.measures import (
+    OF_PLANES,
+    OF_SURFACES,
+    Measure,
+    measure,
+    measures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +64,12 @@ class Evaluation:
 
     traced: bool
     """Whether only centrelines of the truth were known."""
+
+    negative: bool
+    """Whether the truth holds no neurite."""
+
+    planes: int
+    """Annotated planes, where the truth was known in single planes only; else 0."""
 
     snr_edges: tuple[float, ...]
     """Where SNR bins meet; empty where no SNR was known."""
@@ -140,13 +154,19 @@ def evaluate(
     size = _sampling(predicted, settings)
     halo = _halo(settings, size)
     block = settings.block or _block(roi.shape)
-    _check_truth(known, BlockGrid(shape, block, roi=roi), names)
+    negative = _is_negative(known, BlockGrid(shape, block, roi=roi), names, settings)
+    annotated = None if negative else single_planes(known, shape, block, roi)
     edges = settings.snr_bins if known.has_snr else ()
     grid = BlockGrid(shape, block, halo, roi)
-    tally = score_blocks(
-        Comparison(predicted, known, grid, settings.tolerance.distance, size, edges),
-        settings.workers,
-        on_block,
+    distance = settings.tolerance.distance
+    planes = 0 if annotated is None else int(annotated[roi.slices()[0]].sum())
+    comparison = Comparison(predicted, known, grid, distance, size, edges, planes > 0)
+    tally = score_blocks(comparison, settings.workers, on_block)
+    nothing = nothing_scored(edges=len(edges))
+    total = reduce(add, (b.scores for b in tally.blocks), nothing)
+    total = replace(total, counted=tally.counted)
+    planes = (
+        0 if annotated is None else int(np.count_nonzero(annotated[roi.slices()[0]]))
     )
     return Evaluation(
         prediction=predicted.name,
@@ -154,14 +174,16 @@ def evaluate(
         roi=roi,
         tolerance=str(settings.tolerance),
         traced=known.traced,
+        negative=negative,
+        planes=planes,
         snr_edges=edges,
         block=block,
-        measures=_measures(tally, known, settings),
-        total=reduce(add, (b.scores for b in tally.blocks)),
+        measures=_measures(tally, total, settings, known.traced, negative, planes),
+        total=total,
         counted=tally.counted,
         components=tally.components,
         blocks=tuple(tally.blocks),
-        notes=(*predicted.notes, *known.notes, *_notes(tally, predicted)),
+        notes=(*predicted.notes, *known.notes, *_notes(tally, predicted, negative)),
     )
 
 
@@ -198,19 +220,27 @@ def _block(shape: Zyx) -> Zyx:
     return block
 
 
-def _check_truth(truth: Truth, grid: BlockGrid, names: Sequence[str]) -> None:
-    """Look for a first true voxel; raise VolumeError if there is none."""
+def _is_negative(
+    truth: Truth, grid: BlockGrid, names: Sequence[str], settings: EvaluateSettings
+) -> bool:
+    """Look for a first true voxel; return whether the truth holds none.
+
+    Raises
+    ------
+    VolumeError
+        If nothing is known, or all that is no background is ignored and nobody said so.
+    """
     counted, ignored = False, False
     for block in grid:
         found = truth.read(block.write_roi)
         if found.mask.any():
-            return
+            return False
         counted |= bool(found.counts.any())
         ignored |= not found.counts.all()
+    said = settings.label_map is not None or settings.ignore != "auto"
+    if counted and (said or not ignored):
+        return True
     where = f"TRUTH {', '.join(names)} in {grid.region}"
-    if not ignored:
-        message = f"{where} has no foreground; there is nothing to find"
-        raise VolumeError(message)
     what = "has no foreground beside what is ignored"
     message = (
         f"{where} {what if counted else 'is ignored everywhere'}; if 255 is its "
@@ -220,16 +250,35 @@ def _check_truth(truth: Truth, grid: BlockGrid, names: Sequence[str]) -> None:
 
 
 def _measures(
-    tally: Tally, truth: Truth, settings: EvaluateSettings
+    tally: Tally,
+    total: BlockScores,
+    settings: EvaluateSettings,
+    traced: bool,
+    negative: bool,
+    planes: int,
 ) -> tuple[Measure, ...]:
+    """Return the measures that the truth has."""
+    counts = measures(total.row())
+    share = float(counts["painted_share"])
+    # Blocks with nothing in them hold background too, and are not drawn from.
+    painted = (Measure("painted_share", share, np.nan, np.nan),)
+    if negative:
+        return painted
     rows = np.stack([block.scores.row() for block in tally.blocks])
     found = measure(rows, draws=settings.draws, seed=settings.seed)
-    return tuple(
-        m for m in found if not (truth.traced and m.name.startswith(_OF_MASKS))
+    # Neurites alone say nothing of their background, nor where they end.
+    outlined = not traced and not np.isnan(share)
+    absent = (
+        "painted_share",
+        *(() if planes else OF_PLANES),
+        *(() if outlined and not planes else OF_SURFACES),
+        *(_OF_MASKS if traced else ()),
     )
+    kept = tuple(m for m in found if not m.name.startswith(absent))
+    return kept + painted if outlined else kept
 
 
-def _notes(tally: Tally, prediction: Prediction) -> tuple[str, ...]:
+def _notes(tally: Tally, prediction: Prediction, negative: bool) -> tuple[str, ...]:
     notes = []
     if tally.nonfinite:
         notes.append(f"{tally.nonfinite} NaN or infinite voxels of PRED count as empty")
@@ -249,13 +298,19 @@ def _notes(tally: Tally, prediction: Prediction) -> tuple[str, ...]:
             "more than a byte; if it means unknown, give --ignore 255"
         )
     true = sum(block.scores.voxels.true for block in tally.blocks)
+    if negative:
+        notes.append("TRUTH holds no neurite: what is painted of it is the score")
     if true > _MUCH * tally.counted:
         notes.append(
             f"TRUTH calls {true / tally.counted:.1%} of its voxels neurites; if background "
             "and neurites are swapped, or 1 is background, give --label-map"
         )
+    if true == tally.counted:
+        notes.append(
+            "TRUTH knows no background: recall counts, precision and F1 do not"
+        )
     if (prediction.threshold or 0) > 1 and tally.greatest == 1:
         notes.append("PRED holds only 0 and 1; if it is a mask, leave --threshold out")
-    if len(tally.blocks) < 2:
+    if len(tally.blocks) < 2 and not negative:
         notes.append("a single block has anything in it: there are no intervals")
     return tuple(notes)

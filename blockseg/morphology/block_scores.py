@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blockseg.morphology.centreline import cl_dice_counts, skeleton
 from blockseg.morphology.distance import near
+from blockseg.morphology.planes import PlaneAgreement, plane_agreement
 from blockseg.morphology.scores import Agreement, tolerant_agreement, voxel_agreement
+from blockseg.morphology.surface import NO_SURFACE, surface_counts
 from blockseg.morphology.topology import component_count
 
 if TYPE_CHECKING:
@@ -49,6 +51,13 @@ class BlockScores:
     blocks: int
     """Blocks with anything in either mask."""
 
+    planes: PlaneAgreement = field(default_factory=PlaneAgreement)
+    """Those of single annotated planes; nothing where the truth is known in 3-D."""
+
+    surface: tuple[int, ...] = NO_SURFACE
+    """Surface voxels of both masks by their squared distance to the other surface;
+    nothing where the truth is not known in 3-D."""
+
     def __add__(self, other: BlockScores) -> BlockScores:
         """Return the counts of two regions together."""
         return BlockScores(
@@ -64,14 +73,18 @@ class BlockScores:
             ),
             self.component_error + other.component_error,
             self.blocks + other.blocks,
+            self.planes + other.planes,
+            tuple(a + b for a, b in zip(self.surface, other.surface, strict=True)),
         )
 
     def row(self) -> NDArray[np.int64]:
         """Return all counts in the order that :func:`blockseg.morphology.measures` reads."""
-        parts = (self.voxels, self.near, self.centreline, self.cl_dice)
+        within = self.planes.within
+        parts = (self.voxels, self.near, self.centreline, self.cl_dice, within)
         counts = [self.counted, self.blocks, *self.components, self.component_error]
         for a in parts:
             counts += [a.predicted, a.right, a.true, a.found]
+        counts += [self.planes.beside, *self.surface]
         for a in self.by_snr:
             counts += [a.true, a.found]
         return np.array(counts, np.int64)
@@ -88,6 +101,7 @@ def score_block(
     traced: bool = False,
     snr: NDArray[np.float32] | None = None,
     snr_edges: Sequence[float] = (),
+    planes: bool = False,
 ) -> BlockScores:
     """Compare a block's prediction with its truth.
 
@@ -111,11 +125,13 @@ def score_block(
         Of true voxels, same shape as ``true``; NaN where not known.
     snr_edges
         Where SNR bins meet, rising: n edges make n + 1 bins.
+    planes
+        Whether the truth is known in single planes only; else it is known in 3-D.
     """
     inside = counts[own]
     # Nothing far from the block matters, but its own voxels may be all empty.
     if not (predicted[own] & inside).any() and not (true[own] & inside).any():
-        return _empty(int(np.count_nonzero(inside)), len(snr_edges))
+        return nothing_scored(int(np.count_nonzero(inside)), len(snr_edges))
     mine = np.zeros(predicted.shape, dtype=bool)
     mine[own] = inside
     # In slices that are labelled alone, a neurite is its cut; so must its prediction be.
@@ -146,10 +162,27 @@ def score_block(
         components=components,
         component_error=abs(components[0] - components[1]),
         blocks=1,
+        planes=plane_agreement(
+            predicted, true, counts, own, tolerance, voxel_size=voxel_size
+        )
+        if planes
+        else PlaneAgreement(),
+        surface=NO_SURFACE
+        if traced or planes
+        else surface_counts(predicted, true, counts, mine),
     )
 
 
-def _empty(counted: int, edges: int) -> BlockScores:
+def nothing_scored(counted: int = 0, edges: int = 0) -> BlockScores:
+    """Return the counts of a region with nothing in either mask.
+
+    Parameters
+    ----------
+    counted
+        Voxels with a known truth.
+    edges
+        Number of places where SNR bins meet.
+    """
     nothing = Agreement()
     bins = (nothing,) * (edges + 1 if edges else 0)
     return BlockScores(counted, nothing, nothing, nothing, nothing, bins, (0, 0), 0, 0)

@@ -88,6 +88,38 @@ def within(
     return np.asarray(squared <= (tolerance * (1 + _SLACK)) ** 2)
 
 
+def squared_distances(
+    at: NDArray[np.bool_], of: NDArray[np.bool_], most: int
+) -> NDArray[np.int64]:
+    """Return the squared distance of each voxel of a mask to another mask, in voxels.
+
+    Parameters
+    ----------
+    at, of
+        Masks of one shape, one to three axes.
+    most
+        Greatest distance; farther voxels get this.
+    """
+    number, others = np.count_nonzero(at), np.count_nonzero(of)
+    if not number or not others:
+        return np.full(number, most**2, np.int64)
+    if number + others > _SPARSE * at.size:
+        import edt
+
+        squared: NDArray[Any] = edt.edtsq(
+            np.ascontiguousarray(~of), black_border=False, parallel=1
+        )[at]
+    else:
+        from scipy.spatial import cKDTree
+
+        distance, _ = cKDTree(np.argwhere(of)).query(
+            np.argwhere(at), distance_upper_bound=most + 0.5
+        )
+        squared = np.minimum(distance, most) ** 2
+    whole: NDArray[np.int64] = np.rint(np.minimum(squared, most**2)).astype(np.int64)
+    return whole
+
+
 def reach_of(tolerance: float, voxel_size: Sequence[float] = (1.0, 1.0, 1.0)) -> Zyx:
     """Return how many voxels along (z, y, x) a tolerance reaches."""
     return to_zyx(math.floor(tolerance * (1 + _SLACK) / size) for size in voxel_size)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.morphology.surface import SURFACE_BINS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -20,7 +22,14 @@ _GROUPS = (
     ("near_precision", "near_recall", "near_f1"),
     ("centreline_precision", "centreline_recall", "centreline_f1"),
     ("topology_precision", "topology_sensitivity", "cl_dice"),
+    ("precision_in_plane", "recall_in_plane", "f1_in_plane"),
 )
+OF_PLANES = (*_GROUPS[-1], "recall_3d", "misses_painted_beside")
+"""Measures of a truth that is known in single planes."""
+
+OF_SURFACES = ("surface_mean", "surface_95")
+"""Measures of a truth that is known in 3-D."""
+
 _HEAD = 5  # counts before those of the groups, see BlockScores.row
 _BATCH = 2**22
 
@@ -54,7 +63,7 @@ def measures(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     -------
     Arrays of shape (...) by name. As in :class:`Agreement`, the precision of no
     prediction and the recall of no truth are 1; the recall of an SNR bin without
-    truth is NaN. F1 of a bin takes its precision from the whole.
+    truth, the share of no background or no misses, the distance of no surface are NaN. F1 of a bin takes its precision from the whole.
     """
     c = np.asarray(counts)
     found: dict[str, NDArray[np.float64]] = {}
@@ -64,12 +73,32 @@ def measures(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         rates = (precision, recall, _harmonic(precision, recall))
         found |= dict(zip(names, rates, strict=True))
     found["betti0_error_a_block"] = share_of(c[..., 4], c[..., 1], np.nan)
-    first = _HEAD + 4 * len(_GROUPS)
+    known, voxels, first = c[..., 0], _HEAD, _HEAD + 4 * len(_GROUPS)
+    background = known - c[..., voxels + 2]
+    painted = c[..., voxels] - c[..., voxels + 1]
+    found["painted_share"] = share_of(painted, background, np.nan)
+    true, hit, beside = c[..., first - 2], c[..., first - 1], c[..., first]
+    found["recall_3d"] = share_of(hit + beside, true, 1.0)
+    found["misses_painted_beside"] = share_of(beside, true - hit, np.nan)
+    first += 1
+    found |= _of_surfaces(c[..., first : first + SURFACE_BINS])
+    first += SURFACE_BINS
     for k in range((c.shape[-1] - first) // 2):
         recall = share_of(c[..., first + 2 * k + 1], c[..., first + 2 * k], np.nan)
         found[f"snr_recall_{k}"] = recall
         found[f"snr_f1_{k}"] = _harmonic(found["centreline_precision"], recall)
     return found
+
+
+def _of_surfaces(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return mean and 95th percentile of distances of which the squares were counted."""
+    number = counts.sum(axis=-1)
+    distance = np.sqrt(np.arange(SURFACE_BINS))
+    mean = share_of(counts @ distance, number, np.nan)
+    # The least distance within which 95 % lie, in whole numbers.
+    enough = 100 * np.cumsum(counts, axis=-1) >= 95 * number[..., None]
+    last = np.where(number > 0, distance[enough.argmax(axis=-1)], np.nan)
+    return dict(zip(OF_SURFACES, (mean, np.asarray(last)), strict=True))
 
 
 def measure(

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +77,43 @@ def test_rules_are_compared_by_what_a_network_learns_and_a_row_is_trained_once(
     again = output_of("benchmarks.dhpr.bench_dhpr", *words)
     assert "0 rows to train" in again
     assert json.loads(file.read_text()) == found
+
+
+def test_real_volumes_are_scored_by_their_kind_of_truth_and_absent_ones_are_named(
+    tmp_path,
+):
+    real, file = tmp_path / "real", tmp_path / "accuracy.json"
+    rng = np.random.default_rng(0)
+    axon = np.zeros((80, 48, 48), dtype=bool)
+    axon[:, 20:23, 20:23] = True
+    axon[46:49, 8:11, :40] = True  # lies in the annotated plane 48
+    grey = rng.normal(200, 10, axon.shape)
+    for name in ("trailmap_train", "confocal_dendrite", "cellfinder_edge"):
+        (real / name).mkdir(parents=True)
+        bright = grey + 150 * axon * (name != "cellfinder_edge")
+        tifffile.imwrite(real / name / "image.tif", bright.astype(np.uint16))
+    labels = np.zeros(axon.shape, np.uint8)
+    for z in (17, 48, 77):
+        labels[z] = 1 + axon[z]
+    tifffile.imwrite(real / "trailmap_train" / "label_sparse_slices.tif", labels)
+    mask = axon.astype(np.uint8)
+    tifffile.imwrite(real / "confocal_dendrite" / "mask_otsu.tif", mask)
+    words = ("--brains", "0", "--whole", "0", "--filters", "none", "--threads", "1")
+    command = [sys.executable, "-m", "benchmarks.accuracy.bench_accuracy", *words]
+    done = subprocess.run(
+        [*command, "--real", real, "--json", file],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dlmb_B: left out, label.tif is absent" in done.stdout
+    (found,) = json.loads(file.read_text()).values()
+    planes, whole = found["trailmap_train"], found["confocal_dendrite"]
+    assert 0 < planes["f1_in_plane"] <= planes["best_by_hand"] <= 1
+    assert planes["recall_in_plane"] <= planes["recall_3d"]
+    assert planes["adapting_would_bring"] >= 0
+    assert 0 <= whole["surface_mean"] < 3
+    assert "best_gain" in found["confocal_dendrite, half"]
+    assert found["cellfinder_edge"]["painted_background"] < 0.01

@@ -117,6 +117,88 @@ def test_only_labelled_slices_count_where_the_rest_is_ignored(blockseg, masks):
     assert scores["counts"]["voxels"]["found"] == found
 
 
+def test_a_prediction_two_planes_off_is_missed_in_the_plane_and_found_in_3d(
+    blockseg, masks
+):
+    true, _ = masks
+    sparse = np.full(SHAPE, 255, np.uint8)
+    sparse[6], sparse[17] = true[6], true[17]
+    tifffile.imwrite(blockseg.folder / "sparse.tif", sparse)
+    shifted = np.zeros_like(true)
+    shifted[7:10], shifted[18:21] = true[5:8], true[16:19]
+    tifffile.imwrite(blockseg.folder / "shifted.tif", shifted)
+    done, scores = scored(blockseg, "shifted.tif", "sparse.tif", "--block", "16")
+    assert scores["annotated_planes"] == 2
+    assert value(scores, "recall_in_plane") == 0
+    assert value(scores, "f1_in_plane") == 0
+    assert value(scores, "recall_3d") == 1
+    assert value(scores, "misses_painted_beside") == 1
+    counts = scores["counts"]["in_plane"]
+    assert counts["found_beside"] == counts["true"] > 40
+    assert "in 2 annotated planes" in done.output
+    assert "of these have in a plane beside (100 %)" in done.output
+    assert "surface_mean" not in scores["measures"]
+    _, whole = scored(blockseg, "shifted.tif", "sparse.tif", "--block", "24,32,40")
+    assert whole["counts"] == scores["counts"]
+    _, narrow = scored(
+        blockseg, "shifted.tif", "sparse.tif", "--block", "16", "--tolerance", "0.5"
+    )
+    assert value(narrow, "recall_3d") == value(narrow, "misses_painted_beside") == 0
+    _, right = scored(blockseg, "true.tif", "sparse.tif")
+    assert value(right, "f1_in_plane") == value(right, "recall_3d") == 1
+    assert right["measures"]["misses_painted_beside"]["value"] is None
+
+
+def test_planes_that_are_scored_alone_are_single_ones_if_nothing_is_known_beside(
+    blockseg, masks
+):
+    true, _ = masks
+    sparse = np.full(SHAPE, 255, np.uint8)
+    sparse[6] = true[6]
+    tifffile.imwrite(blockseg.folder / "sparse.tif", sparse)
+    there = ("--roi", "6:7,0:32,0:40")
+    _, scores = scored(blockseg, "true.tif", "sparse.tif", *there)
+    assert scores["annotated_planes"] == 1
+    _, scores = scored(blockseg, "true.tif", "true.tif", *there)
+    assert scores["annotated_planes"] == 0
+    assert "recall_in_plane" not in scores["measures"]
+
+
+def test_a_truth_known_in_3d_says_how_far_surfaces_are_apart(blockseg, masks):
+    del masks
+    ball = sum((g - n / 2) ** 2 for g, n in zip(np.indices(SHAPE), SHAPE, strict=True))
+    tifffile.imwrite(blockseg.folder / "thick.tif", (ball <= 64).astype(np.uint8))
+    tifffile.imwrite(blockseg.folder / "thin.tif", (ball <= 36).astype(np.uint8))
+    done, scores = scored(blockseg, "thin.tif", "thick.tif", "--block", "16")
+    assert 1.6 < value(scores, "surface_mean") < 2.2
+    assert 2 <= value(scores, "surface_95") < 3
+    assert "voxels apart in the mean" in done.output
+    _, scores = scored(blockseg, "true.tif", "true.tif")
+    assert value(scores, "surface_mean") == value(scores, "surface_95") == 0
+    assert value(scores, "painted_share") == 0
+
+
+def test_of_a_volume_without_neurites_the_painted_share_is_the_score(blockseg, masks):
+    _, predicted = masks
+    tifffile.imwrite(blockseg.folder / "nothing.tif", np.zeros(SHAPE, np.uint8))
+    done, scores = scored(blockseg, "pred.tif", "nothing.tif", "--block", "16")
+    assert scores["truth_is_negative"]
+    assert list(scores["measures"]) == ["painted_share"]
+    share = predicted.mean()
+    assert value(scores, "painted_share") == pytest.approx(share, rel=1e-12)
+    assert f"painted: {100 * share:.3g} % of the known background" in done.output
+    assert "F1" not in done.output
+    done, scores = scored(blockseg, "nothing.tif", "nothing.tif", "--csv", "o.csv")
+    assert value(scores, "painted_share") == 0
+    assert "0 % of the known background" in done.output
+    ignored = np.zeros(SHAPE, np.uint8)
+    ignored[3:9] = 255
+    tifffile.imwrite(blockseg.folder / "partly.tif", ignored)
+    _, scores = scored(blockseg, "pred.tif", "partly.tif", "--ignore", "255")
+    known = ignored == 0
+    assert value(scores, "painted_share") == pytest.approx(predicted[known].mean())
+
+
 def test_labels_in_a_byte_that_nobody_explained_are_reported(blockseg, masks):
     true, _ = masks
     tifffile.imwrite(blockseg.folder / "codes.tif", true + 1)
@@ -297,7 +379,6 @@ def test_a_synthetic_brain_knows_its_truth_and_its_snr(blockseg):
     ("arguments", "message"),
     [
         (("pred.tif", "small.tif"), "has 24×32×40 voxels, TRUTH small.tif has 8×8×8"),
-        (("pred.tif", "nothing.tif"), "no foreground"),
         (("pred.tif", "white.tif"), "is ignored everywhere; if 255 is its foreground"),
         (("pred.tif", "mask.tif"), "beside what is ignored; if 255 is its foreground"),
         (("pred.tif", "gone.tif"), "does not exist"),
@@ -321,7 +402,6 @@ def test_bad_input_is_one_line_before_any_work(blockseg, masks, arguments, messa
     folder = blockseg.folder
     true, _ = masks
     tifffile.imwrite(folder / "small.tif", true[:8, :8, :8])
-    tifffile.imwrite(folder / "nothing.tif", np.zeros_like(true))
     tifffile.imwrite(folder / "white.tif", np.full_like(true, 255))
     tifffile.imwrite(folder / "mask.tif", true * np.uint8(255))
     tifffile.imwrite(folder / "float.tif", true.astype(np.float32))

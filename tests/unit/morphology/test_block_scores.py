@@ -7,6 +7,7 @@ from blockseg.morphology.block_scores import score_block
 from blockseg.morphology.centreline import skeleton
 from blockseg.morphology.distance import near, reach_of, within
 from blockseg.morphology.scores import Agreement
+from blockseg.morphology.surface import NO_SURFACE, SURFACE_REACH, surface
 
 WHOLE = (slice(None), slice(None), slice(None))
 
@@ -111,6 +112,44 @@ def test_centreline_voxels_are_found_by_snr() -> None:
     assert dim.found == 0
     assert 0 < bright.found < bright.true
     assert dim.true + bright.true == got.centreline.true
+
+
+def test_a_plane_annotated_alone_is_found_in_it_or_beside_it() -> None:
+    true, counts = np.zeros((9, 9, 24), dtype=bool), np.zeros((9, 9, 24), dtype=bool)
+    counts[2] = True
+    true[2, 3:6, 2:22] = True
+    predicted = np.zeros_like(true)
+    predicted[2, 3:6, :12] = True  # half in the plane, half two planes up
+    predicted[4, 3:6, 12:] = True
+    got = score_block(predicted, true, counts, WHOLE, 2, planes=True)
+    line, found = got.planes.within.true, got.planes.within.found
+    assert 0 < found < line
+    assert got.planes.beside == line - found
+    assert got.planes.within.right == got.planes.within.predicted > 0
+    assert got.surface == NO_SURFACE
+    less = score_block(predicted, true, counts, WHOLE, 1.9, planes=True)
+    assert less.planes.beside == 0
+
+
+def test_a_cube_has_a_surface_one_voxel_thick_but_none_at_the_volumes_end() -> None:
+    cube = np.zeros((8, 9, 10), dtype=bool)
+    cube[1:6, 2:7, 3:8] = True
+    assert surface(cube).sum() == 5**3 - 3**3
+    assert not surface(np.ones((4, 4, 4), dtype=bool)).any()
+    known = np.zeros_like(cube)
+    known[:, :, 8:] = True  # background is known on one side
+    assert surface(cube, ~cube & known).sum() == 25
+
+
+def test_surfaces_of_slabs_are_as_far_apart_as_they_lie() -> None:
+    true, predicted = (np.zeros((40, 5, 5), dtype=bool) for _ in range(2))
+    true[10:], predicted[13:] = True, True
+    counts = np.ones_like(true)
+    got = score_block(predicted, true, counts, WHOLE, 2).surface
+    assert got[9] == sum(got) == 2 * 25
+    predicted[13:35] = False
+    got = score_block(predicted, true, counts, WHOLE, 2).surface
+    assert got[SURFACE_REACH**2] == sum(got) == 2 * 25
 
 
 def test_traced_truth_is_its_own_centreline() -> None:

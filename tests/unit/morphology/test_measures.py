@@ -1,11 +1,15 @@
 """Measures against numbers computed by hand, and their intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from blockseg.morphology.block_scores import BlockScores
 from blockseg.morphology.measures import measure, measures
+from blockseg.morphology.planes import PlaneAgreement
 from blockseg.morphology.scores import Agreement
+from blockseg.morphology.surface import NO_SURFACE
 
 
 def scores(predicted: int, right: int, true: int, found: int) -> BlockScores:
@@ -43,6 +47,37 @@ def test_counts_of_blocks_add_up() -> None:
     assert total.blocks == 2
     rows = scores(10, 5, 8, 6).row() + scores(10, 10, 2, 2).row()
     np.testing.assert_array_equal(total.row(), rows)
+
+
+def test_misses_in_a_plane_are_shared_into_those_beside_and_the_rest() -> None:
+    planes = PlaneAgreement(Agreement(10, 5, 8, 6), 1)
+    got = measures(replace(scores(1, 1, 1, 1), planes=planes).row())
+    assert got["recall_in_plane"] == 0.75
+    assert got["precision_in_plane"] == 0.5
+    assert got["f1_in_plane"] == pytest.approx(0.6)
+    assert got["recall_3d"] == 7 / 8
+    assert got["misses_painted_beside"] == 0.5
+    nothing = measures(scores(1, 1, 1, 1).row())
+    assert nothing["recall_3d"] == 1
+    assert np.isnan(nothing["misses_painted_beside"])
+
+
+def test_distances_of_surfaces_are_of_all_their_voxels_together() -> None:
+    counts = list(NO_SURFACE)
+    counts[0], counts[4], counts[9] = 90, 5, 5
+    got = measures(replace(scores(1, 1, 1, 1), surface=tuple(counts)).row())
+    assert got["surface_mean"] == pytest.approx((5 * 2 + 5 * 3) / 100)
+    assert got["surface_95"] == 2
+    nothing = measures(scores(1, 1, 1, 1).row())
+    assert np.isnan(nothing["surface_mean"])
+    assert np.isnan(nothing["surface_95"])
+
+
+def test_the_painted_share_is_that_of_the_known_background() -> None:
+    got = measures(scores(10, 4, 20, 4).row())
+    assert got["painted_share"] == 6 / 80
+    everything = replace(scores(10, 10, 100, 10), counted=100)
+    assert np.isnan(measures(everything.row())["painted_share"])
 
 
 def test_an_snr_bin_takes_its_precision_from_the_whole() -> None:
