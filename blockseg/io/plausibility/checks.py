@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.io.chunk_memory import open_for_samples
+from blockseg.io.downsampled import Downsampled
 from blockseg.io.find import find
 from blockseg.io.plausibility.chunks import Remark, chunks_are_stored
 from blockseg.io.plausibility.levels import lacks_levels
@@ -89,9 +90,11 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
         axes=choices.axes,
         stored_as=choices.stored_as,
         allow_gaps=choices.allow_gaps,
+        downsample=choices.downsample,
     )
     volume = open_for_samples(spec)
-    doubts, remarks = _judged(spec, volume, choices)
+    stored = volume.volume if isinstance(volume, Downsampled) else volume
+    doubts, remarks = _judged(spec, stored, choices)
     lacking = lacks_levels(os.fspath(uri), spec, choices)
     return Plausible(spec, volume, (*lacking, *doubts), remarks)
 
