@@ -1,0 +1,146 @@
+"""Runs and copies on a coarser grid than the source has."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import blockseg as api
+from blockseg.core.geometry import Roi
+from blockseg.io.downsampled import cell_means
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+
+SERIAL = ("--scheduler", "serial")
+QUICK = (*SERIAL, "--backend", "fake", "--block", "64")
+HALF = ("--downsample", "2,2,2")
+SHAPE = (67, 130, 131)  # odd on two axes
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """A TIFF file of noise with a few bright lines."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(500, 20, SHAPE)
+    data[30:34, 40:44] += 800
+    data[:, 90:93, 20:24] += 800
+    file = tmp_path / "stack.tif"
+    tifffile.imwrite(file, data.astype(np.uint16))
+    return file
+
+
+def voxels(path, **how):
+    volume = open_volume(find(str(path), **how))
+    return volume.read(Roi.whole(volume.shape))
+
+
+def transforms(path):
+    """Return scale and translation of level 0."""
+    text = json.loads((path / "zarr.json").read_text())
+    image = text["attributes"]["ome"]["multiscales"][0]
+    first = image["datasets"][0]["coordinateTransformations"]
+    return [first[0]["scale"], first[1]["translation"]]
+
+
+def test_a_copy_holds_the_means_and_says_what_its_voxels_measure(blockseg, stack):
+    size = ("--voxel-size", "2,0.5,0.5")
+    blockseg("convert", stack, "half.zarr", "--downsample", "1,2,2", *size, *SERIAL)
+    expected = cell_means(tifffile.imread(stack), (1, 2, 2))
+    assert expected.shape == (67, 65, 66)
+    half = blockseg.folder / "half.zarr"
+    assert np.array_equal(voxels(half), expected)
+    assert transforms(half) == [[2.0, 1.0, 1.0], [0.0, 0.25, 0.25]]
+
+
+def test_a_run_equals_one_of_the_averaged_volume_byte_for_byte(
+    blockseg, stack, content_of
+):
+    size = ("--voxel-size", "1,0.5,0.5")
+    blockseg("convert", stack, "full.zarr", *size, *SERIAL)
+    blockseg("convert", "full.zarr", "half.zarr", *HALF, *SERIAL)
+    blockseg("run", "half.zarr", "a.zarr", *QUICK)
+    blockseg("run", "full.zarr", "b.zarr", *HALF, *QUICK)
+    blockseg("run", stack, "c.zarr", *HALF, *size, *QUICK)
+    a, b, c = (content_of(blockseg.folder / f"{name}.zarr") for name in "abc")
+    assert len(a) > 10
+    assert a == b == c
+    out = blockseg.folder / "b.zarr"
+    assert transforms(out) == [[2.0, 1.0, 1.0], [0.5, 0.25, 0.25]]
+    assert voxels(out).any()
+
+
+def test_a_region_is_in_coarse_voxels_and_a_part_of_the_whole(blockseg, stack):
+    blockseg("run", stack, "whole.zarr", *HALF, *QUICK)
+    roi = ("--roi", "8:34,0:64,32:66")
+    blockseg("run", stack, "part.zarr", *HALF, *QUICK, *roi)
+    whole, part = (voxels(blockseg.folder / f"{n}.zarr") for n in ("whole", "part"))
+    assert np.array_equal(part, whole[8:34, 0:64, 32:66])
+    beyond = ("--roi", "0:67,0:64,0:64")
+    refused = blockseg("run", stack, "other.zarr", *HALF, *QUICK, *beyond, code=1)
+    assert "34×65×66" in refused.stderr
+
+
+def test_a_mask_of_the_full_resolution_lies_where_it_should(blockseg, stack):
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[20:40, 30:60] = 1
+    tifffile.imwrite(blockseg.folder / "mask.tif", mask)
+    blockseg("run", stack, "whole.zarr", *HALF, *QUICK)
+    blockseg("run", stack, "part.zarr", *HALF, *QUICK, "--mask", "mask.tif")
+    whole, part = (voxels(blockseg.folder / f"{n}.zarr") for n in ("whole", "part"))
+    assert np.array_equal(part[10:20, 15:30], whole[10:20, 15:30])
+    inside = np.zeros(part.shape, bool)
+    inside[10:20, 15:30] = True
+    assert not part[~inside].any()
+
+
+def test_predict_in_python_takes_the_same_means(stack, blockseg):
+    data = tifffile.imread(stack)
+    fake = {"backend": "fake", "block": 64}
+    told = api.predict(data, downsample=2, **fake)
+    assert np.array_equal(told, api.predict(cell_means(data, (2, 2, 2)), **fake))
+
+
+@pytest.mark.parametrize("other", [(), ("--downsample", "1,2,2")])
+def test_another_factor_does_not_go_on(blockseg, stack, other):
+    blockseg("run", stack, "out.zarr", *HALF, *QUICK)
+    again = blockseg("run", stack, "out.zarr", *HALF, *QUICK)
+    assert "done before" in again.stdout
+    refused = blockseg("run", stack, "out.zarr", *QUICK, *other, code=1)
+    (line,) = [line for line in refused.stderr.splitlines() if "Error" in line]
+    now = other[1] if other else "1,1,1"
+    assert f"--downsample was 2,2,2, now {now}" in line
+
+
+@pytest.mark.parametrize("command", ["run", "convert", "metrics", "plan", "info"])
+@pytest.mark.parametrize("factors", ["0", "2,0,2", "1.5", "half", "2,2"])
+def test_what_is_no_factor_is_refused_in_one_line(blockseg, stack, command, factors):
+    out = () if command == "info" else ("out.zarr",)
+    done = blockseg(command, stack, *out, "--downsample", factors, code=1)
+    (line,) = [line for line in done.stderr.splitlines() if line.strip()]
+    assert line.startswith(f"Error: --downsample '{factors}'")
+    assert not (blockseg.folder / "out.zarr").exists()
+
+
+def test_plan_and_metrics_see_the_coarse_grid(blockseg, stack):
+    plan = json.loads(
+        blockseg("plan", stack, "out.zarr", *HALF, *QUICK[2:], "--json").stdout
+    )
+    assert plan["shape"] == [34, 65, 66]
+    blockseg("metrics", stack, "m.zarr", *HALF, *SERIAL)
+    record = json.loads((blockseg.folder / "m.zarr/.blockseg/run.json").read_text())
+    assert record["request"]["source"]["spec"]["downsample"] == [2, 2, 2]
+    assert record["request"]["source"]["fingerprint"]["shape"] == [34, 65, 66]
+
+
+def test_the_preview_shows_the_image_at_the_coarse_grid(blockseg, stack):
+    blockseg("run", stack, "out.zarr", *HALF, *QUICK)
+    blockseg("preview", "out.zarr")
+    with Image.open(blockseg.folder / "out.zarr/.blockseg/preview.png") as picture:
+        assert picture.width > 3 * 66  # image, probability and mask beside each other
+
+
+def test_info_says_what_would_be_read(blockseg, stack):
+    shown = blockseg("info", stack, *HALF, "--voxel-size", "1,0.5,0.5").stdout
+    assert "run would take all: 34×65×66 uint16, voxels of 2×1×1 µm" in shown
