@@ -95,7 +95,7 @@ def test_a_mask_of_the_full_resolution_lies_where_it_should(blockseg, stack):
     assert not part[~inside].any()
 
 
-def test_predict_in_python_takes_the_same_means(stack, blockseg):
+def test_predict_in_python_takes_the_same_means(stack):
     data = tifffile.imread(stack)
     fake = {"backend": "fake", "block": 64}
     told = api.predict(data, downsample=2, **fake)
@@ -144,3 +144,51 @@ def test_the_preview_shows_the_image_at_the_coarse_grid(blockseg, stack):
 def test_info_says_what_would_be_read(blockseg, stack):
     shown = blockseg("info", stack, *HALF, "--voxel-size", "1,0.5,0.5").stdout
     assert "run would take all: 34×65×66 uint16, voxels of 2×1×1 µm" in shown
+
+
+def tubes(radius):
+    """Tubes in a plane, of noise; uint16."""
+    shape = (48, 192, 192)
+    z, y, x = np.indices(shape)
+    off = (y - x + 32) % 64 - 32
+    data = np.random.default_rng(0).normal(1000, 10, shape)
+    data[off**2 / 2 + (z - 24) ** 2 <= radius**2] += 300
+    return data.astype(np.uint16)
+
+
+def shown(blockseg, *options):
+    """Return the last lines of info, and its figures."""
+    lines = blockseg("info", "tubes.tif", *options).stdout.splitlines()
+    return lines, json.loads(blockseg("info", "tubes.tif", *options, "--json").stdout)
+
+
+def test_info_finds_thin_neurites_well_resolved(blockseg):
+    tifffile.imwrite(blockseg.folder / "tubes.tif", tubes(1))
+    lines, plain = shown(blockseg)
+    assert "noise SDs above the background" in lines[-1]
+    assert lines[-1].endswith("; this resolution suits the shipped weights")
+    assert plain["downsample"] == [1, 1, 1]
+    assert 1 <= plain["structures"]["half_width"] <= 2
+
+
+def test_info_recommends_a_coarser_grid_for_thick_neurites(blockseg):
+    tifffile.imwrite(blockseg.folder / "tubes.tif", tubes(7))
+    lines, plain = shown(blockseg)
+    assert "bright structures: half-width" in lines[-2]
+    factors = plain["downsample"]
+    assert factors in ([2, 2, 2], [4, 4, 4])
+    option = ",".join(map(str, factors))
+    assert lines[-1].startswith(f"  recommended: --downsample {option}, which leaves")
+    lines, _ = shown(blockseg, "--voxel-size", "8,1,1")
+    assert f"--downsample 1,{factors[1]},{factors[2]}," in lines[-1]
+    lines, plain = shown(blockseg, "--downsample", option)
+    assert lines[-1].endswith("; this resolution suits the shipped weights")
+    assert plain["downsample"] == factors
+
+
+def test_info_recommends_nothing_where_nothing_stands_out(blockseg):
+    tifffile.imwrite(blockseg.folder / "tubes.tif", np.full((8, 64, 64), 7, np.uint16))
+    lines, plain = shown(blockseg)
+    assert "recommended" not in "\n".join(lines)
+    assert plain["structures"] is None
+    assert plain["downsample"] is None
