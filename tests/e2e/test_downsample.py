@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 import blockseg as api
@@ -192,3 +193,42 @@ def test_info_recommends_nothing_where_nothing_stands_out(blockseg):
     assert "recommended" not in "\n".join(lines)
     assert plain["structures"] is None
     assert plain["downsample"] is None
+
+
+def test_a_damaged_chunk_costs_the_blocks_over_it_until_it_is_put_back(
+    blockseg, stack, content_of
+):
+    data = tifffile.imread(stack)
+    zarr.create_array(
+        blockseg.folder / "brain.zarr", data=data, chunks=(32, 32, 32), zarr_format=3
+    )
+    small = (*SERIAL, "--backend", "fake", "--block", "16", *HALF)
+    chunk = blockseg.folder / "brain.zarr" / "c" / "1" / "2" / "3"
+    kept = chunk.read_bytes()
+    chunk.write_bytes(b"no voxels")
+    small = (*small, "--normalization", "500,20")  # a damaged sample is refused
+    blockseg("run", "brain.zarr", "out.zarr", *small, code=3)
+    chunk.write_bytes(kept)
+    blockseg("run", "brain.zarr", "out.zarr", *small)
+    blockseg("run", "brain.zarr", "clean.zarr", *small)
+    folders = (blockseg.folder / "out.zarr", blockseg.folder / "clean.zarr")
+    assert content_of(folders[0]) == content_of(folders[1])
+
+
+def test_a_chunk_that_finished_blocks_have_read_may_not_change(blockseg, stack):
+    data = tifffile.imread(stack)
+    zarr.create_array(blockseg.folder / "brain.zarr", data=data, chunks=(32, 32, 32))
+    blockseg("run", "brain.zarr", "out.zarr", *QUICK, *HALF)
+    chunk = blockseg.folder / "brain.zarr" / "c" / "2" / "4" / "4"
+    chunk.write_bytes(chunk.read_bytes() + b" ")
+    refused = blockseg("run", "brain.zarr", "out.zarr", *QUICK, *HALF, code=1)
+    assert "has read c/2/4/4" in refused.stderr
+
+
+def test_picks_of_a_coarse_run_are_on_its_grid(blockseg, stack):
+    blockseg("run", stack, "out.zarr", *HALF, *QUICK)
+    done = blockseg("propose-annotations", "out.zarr", "-o", "picks", "--count", "1")
+    assert "2,2,2 is written without one" in done.output
+    (image,) = (blockseg.folder / "picks" / "image").iterdir()
+    cells = cell_means(tifffile.imread(stack), (2, 2, 2))
+    assert np.array_equal(tifffile.imread(image), cells[:, :64, :64])

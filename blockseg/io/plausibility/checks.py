@@ -93,8 +93,7 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
         downsample=choices.downsample,
     )
     volume = open_for_samples(spec)
-    stored = volume.volume if isinstance(volume, Downsampled) else volume
-    doubts, remarks = _judged(spec, stored, choices)
+    doubts, remarks = _judged(spec, volume, choices)
     lacking = lacks_levels(os.fspath(uri), spec, choices)
     return Plausible(spec, volume, (*lacking, *doubts), remarks)
 
@@ -115,7 +114,8 @@ def doubts_of(
 def _judged(
     spec: VolumeSpec, volume: Volume, choices: SourceChoices
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return doubts and remarks."""
-    lines = [line for check in _CHECKS for line in check(spec, volume, choices)]
+    """Return doubts and remarks, on the volume as it is stored."""
+    stored = volume.volume if isinstance(volume, Downsampled) else volume
+    lines = [line for check in _CHECKS for line in check(spec, stored, choices)]
     doubts = tuple(line for line in lines if not isinstance(line, Remark))
     return doubts, tuple(str(line) for line in lines if isinstance(line, Remark))
