@@ -202,11 +202,12 @@ def test_a_damaged_chunk_costs_the_blocks_over_it_until_it_is_put_back(
     zarr.create_array(
         blockseg.folder / "brain.zarr", data=data, chunks=(32, 32, 32), zarr_format=3
     )
-    small = (*SERIAL, "--backend", "fake", "--block", "16", *HALF)
+    # b and s are given: a damaged sample is refused
+    given = ("--block", "16", "--normalization", "500,20")
+    small = (*SERIAL, "--backend", "fake", *given, *HALF)
     chunk = blockseg.folder / "brain.zarr" / "c" / "1" / "2" / "3"
     kept = chunk.read_bytes()
     chunk.write_bytes(b"no voxels")
-    small = (*small, "--normalization", "500,20")  # a damaged sample is refused
     blockseg("run", "brain.zarr", "out.zarr", *small, code=3)
     chunk.write_bytes(kept)
     blockseg("run", "brain.zarr", "out.zarr", *small)
