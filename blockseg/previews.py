@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,7 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
                     level=spec.level + further,
                     channel=spec.channel,
                     timepoint=spec.timepoint,
+                    downsample=spec.downsample,
                 )
             )
         except VolumeError:
@@ -122,7 +124,7 @@ def _image(root: Path, level: int) -> NDArray[np.generic] | None:
         )
         region = Roi((z[0], y[0], x[0]), (z[1], y[1], x[1]))
         region = region.intersection(Roi.whole(volume.shape))
-        if 0 < region.size <= _MOST_IMAGE_VOXELS:
+        if 0 < region.size * math.prod(spec.downsample) <= _MOST_IMAGE_VOXELS:
             return _project(volume, region)
     return None
 

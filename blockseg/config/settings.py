@@ -10,6 +10,7 @@ from blockseg.config.values import (
     parse_axes,
     parse_bytes,
     parse_choice,
+    parse_factors,
     parse_float,
     parse_int,
     parse_normalization,
@@ -59,6 +60,16 @@ class RunSettings:
         also=_OF_SOURCES,
     )
     """Resolution level of the source, 0 the finest."""
+
+    downsample: Zyx = option(
+        (1, 1, 1),
+        parse_factors,
+        "Read means over so many voxels. [1,1,1]",
+        metavar="Z,Y,X",
+        also=_OF_SOURCES,
+    )
+    """Voxels of the level along (z, y, x) over which each voxel is the mean; ``roi`` and
+    all else is in these coarser voxels, ``voxel_size`` that of the source."""
 
     dataset: str | None = option(
         None,

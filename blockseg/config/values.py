@@ -107,6 +107,21 @@ def parse_shape(name: str, value: Any) -> Zyx:
     return shape
 
 
+def parse_factors(name: str, value: Any) -> Zyx:
+    """Return factors along (z, y, x): ``2``, ``1,2,2`` or a list."""
+    parts = _parts(value)
+    try:
+        factors = to_zyx(
+            int(part) for part in (parts * 3 if len(parts) == 1 else parts)
+        )
+    except ValueError:
+        expected = "expected whole numbers Z,Y,X, or one for all axes"
+        raise _fail(name, value, expected) from None
+    if min(factors) < 1:
+        raise _fail(name, value, "must be at least 1 on each axis")
+    return factors
+
+
 def parse_axes(name: str, value: Any) -> str:
     """Return one letter for each axis: ``czyx``, or a list of letters."""
     letters = "".join(_parts(value)).lower()

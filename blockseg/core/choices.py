@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blockseg.core.space import Vector
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.space import Space, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,9 @@ class SourceChoices:
 
     level: int = 0
     """Resolution level, 0 the finest."""
+
+    downsample: Zyx = (1, 1, 1)
+    """Voxels of that level along (z, y, x) over which each voxel is the mean."""
 
     dataset: str | None = None
     """Path of an image inside the container; its number in a TIFF file."""
@@ -33,10 +37,17 @@ class SourceChoices:
     """Type that the stored bits are, where the source states another of the same size."""
 
     voxel_size: Vector | None = None
-    """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
+    """Edge lengths of a stored voxel along (z, y, x), in µm; else from the metadata."""
 
     allow_gaps: bool = False
     """Whether planes missing from a folder of slices are read as empty."""
 
     allow_empty: bool = False
     """Whether a source may have no stored voxels at all."""
+
+    def measured(self, space: Space) -> Space:
+        """Return the space of the volume, with the voxel size that the user gave, if any."""
+        if self.voxel_size is None:
+            return space
+        (z, y, x), (a, b, c) = self.voxel_size, self.downsample
+        return space.measured((z * a, y * b, x * c))

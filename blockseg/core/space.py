@@ -62,10 +62,13 @@ class Space:
         A coarse voxel covers ``2^level`` fine ones an axis, so its centre lies
         ``(2^level - 1) / 2`` fine voxels further on.
         """
-        factor = 2.0**level
-        sz, sy, sx = (s * factor for s in self.voxel_size)
+        return self.binned((2**level,) * 3)
+
+    def binned(self, factors: Zyx) -> Space:
+        """Return the space of voxels that each cover so many along (z, y, x)."""
+        sz, sy, sx = (s * f for s, f in zip(self.voxel_size, factors, strict=True))
         tz, ty, tx = (
-            t + s * (factor - 1) / 2
-            for t, s in zip(self.translation, self.voxel_size, strict=True)
+            t + s * (f - 1) / 2
+            for t, s, f in zip(self.translation, self.voxel_size, factors, strict=True)
         )
         return replace(self, voxel_size=(sz, sy, sx), translation=(tz, ty, tx))

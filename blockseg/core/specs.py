@@ -63,6 +63,9 @@ class VolumeSpec:
     allow_gaps: bool = False
     """Whether planes missing from a folder of slices are read as empty."""
 
+    downsample: Zyx = (1, 1, 1)
+    """Stored voxels along (z, y, x) over which each voxel is the mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class Normalization:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.io.chunks.tensorstores import LARGE_CHUNK, ReadLimits
 from blockseg.io.chunks.volume import ChunkedVolume
+from blockseg.io.downsampled import Downsampled
 from blockseg.io.open import open_volume
 from blockseg.io.reinterpreted import Reinterpreted
 
@@ -25,7 +26,7 @@ def chunk_bytes(volume: Volume) -> int:
 
     Other channels and times that it holds are decoded too.
     """
-    if isinstance(volume, Reinterpreted):
+    if isinstance(volume, Reinterpreted | Downsampled):
         return chunk_bytes(volume.volume)
     if isinstance(volume, ChunkedVolume):
         return volume.decoded_bytes
@@ -34,6 +35,8 @@ def chunk_bytes(volume: Volume) -> int:
 
 def bytes_to_decode(volume: Volume) -> int:
     """Return what one thread's reading takes beside what it returns and what is kept."""
+    if isinstance(volume, Downsampled):
+        return bytes_to_decode(volume.volume) + volume.reading_bytes
     chunk = chunk_bytes(volume)
     if chunk <= _SMALL:
         return 0
@@ -41,6 +44,13 @@ def bytes_to_decode(volume: Volume) -> int:
     if not isinstance(stored, ChunkedVolume):
         return _COPIES_OF_STRIPS * chunk
     return _COPIES * chunk * (1 if chunk > LARGE_CHUNK else 2)
+
+
+def voxel_bytes(volume: Volume) -> int:
+    """Return the bytes that are decoded for a voxel that is read."""
+    if isinstance(volume, Downsampled):
+        return math.prod(volume.factors) * voxel_bytes(volume.volume)
+    return volume.dtype.itemsize
 
 
 def readers(volume: Volume, most: int) -> int:

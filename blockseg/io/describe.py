@@ -174,9 +174,7 @@ def describe(
     try:
         found = find_plausible(text, choices)
         volume, doubts, remarks = found.volume, found.doubts, found.remarks
-        space = volume.space
-        if choices.voxel_size is not None:
-            space = space.measured(choices.voxel_size)
+        space = choices.measured(volume.space)
         taken = Taken(found.spec, volume.shape, volume.dtype.name, space)
     except VolumeError as error:
         refusal = str(error)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from blockseg.core.geometry import Zyx
     from blockseg.io.layout import ArrayLayout, ImageLayout
     from blockseg.io.locate import Located
 
@@ -50,6 +51,7 @@ def find(
     axes: str | None = None,
     stored_as: str | None = None,
     allow_gaps: bool | None = None,
+    downsample: Zyx = (1, 1, 1),
     mask: bool = False,
     channel_option: str | None = None,
 ) -> VolumeSpec:
@@ -75,6 +77,8 @@ def find(
     allow_gaps
         Whether planes missing from a folder of slices are read as empty; None where the
         user has no option to say so.
+    downsample
+        Stored voxels along (z, y, x) over which each voxel is the mean.
     mask
         Whether any type of number is welcome, and not only those of images.
     channel_option
@@ -94,7 +98,7 @@ def find(
     text = os.fspath(uri)
     if text.startswith("constant://"):
         ConstantVolume.parse(text)
-        return VolumeSpec(text, "memory")
+        return VolumeSpec(text, "memory", downsample=downsample)
     if level < 0:
         message = f"--level {level} is below 0, the finest level"
         raise VolumeError(message)
@@ -133,6 +137,7 @@ def find(
         axes=axes or "",
         stored_as=stored_as or "",
         allow_gaps=bool(allow_gaps),
+        downsample=downsample,
     )
     _check_dtype(text, open_volume(spec).dtype, mask=mask)
     return spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.io.chunks.tensorstores import ReadLimits
+from blockseg.io.downsampled import Downsampled
 from blockseg.io.protocol import ConstantVolume
 from blockseg.io.reinterpreted import Reinterpreted
 
@@ -33,7 +34,9 @@ def open_volume(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
         If the source is gone, damaged, or encoded as no library here can read.
     """
     volume = _open(spec, limits or ReadLimits())
-    return Reinterpreted(volume, spec.stored_as) if spec.stored_as else volume
+    if spec.stored_as:
+        volume = Reinterpreted(volume, spec.stored_as)
+    return Downsampled(volume, spec.downsample) if max(spec.downsample) > 1 else volume
 
 
 def _open(spec: VolumeSpec, limits: ReadLimits) -> Volume:

@@ -117,6 +117,7 @@ def doubts_of_measured(name: str) -> tuple[str, ...]:
     kept, spec = record.source, record.source.spec
     choices = SourceChoices(
         level=spec.level,
+        downsample=spec.downsample,
         channel=spec.channel,
         timepoint=spec.timepoint,
         axes=spec.axes or None,

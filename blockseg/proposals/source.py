@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from blockseg.proposals.folder import Proposed
 
 _OF_LABELS = ("label_map", "label_channel", "allow_labels")
-_OF_FOLDERS = ("level", "dataset", "voxel_size")
+_OF_FOLDERS = ("level", "downsample", "dataset", "voxel_size")
 _SILENT = ("allow_gaps", "allow_empty")
 
 

@@ -21,6 +21,7 @@ from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import array_type
 from blockseg.core.text import times
 from blockseg.inference.backends.table import make_backend
+from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
@@ -182,7 +183,7 @@ def plan(
     layout = plan_resources(inputs, decisions)
     share = len(job.candidates) / len(grid)
     done = job.done_before()
-    itemsize = inputs.source.volume.dtype.itemsize
+    itemsize = voxel_bytes(inputs.source.volume)
     read = _read_voxels(grid)
     decoded = planned_decoding(inputs, decisions, layout)
     computed = _computed_voxels(grid, decisions.window)

@@ -79,8 +79,8 @@ def predict(
     Returns
     -------
     NDArray[np.uint8]
-        round(255·p), p the probability that a voxel is foreground; of the same
-        shape, or that of the ROI.
+        round(255·p), p the probability that a voxel is foreground; of the shape of
+        what is read, or that of the ROI.
 
     Raises
     ------

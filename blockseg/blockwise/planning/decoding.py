@@ -41,7 +41,7 @@ def decoded_voxels(
     chunk
         Voxels that storage decodes as a whole.
     itemsize
-        Bytes of a voxel.
+        Bytes that are decoded for a voxel.
     reading
         How blocks are read.
     workers

@@ -9,7 +9,7 @@ from blockseg.blockwise.planning.resources import budget, check_count
 from blockseg.blockwise.planning.tiling import block_shape
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
-from blockseg.io.chunk_memory import bytes_to_decode
+from blockseg.io.chunk_memory import bytes_to_decode, voxel_bytes
 from blockseg.runtime.memory import Layout, Need, plan_layout
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ def reading_layout(
         settings, Need(copies * voxels * itemsize, held_bytes, decoding)
     )
     reading = plan_reading(
-        grid, volume.chunk_shape, itemsize, layout.spare_bytes, layout.workers
+        grid,
+        volume.chunk_shape,
+        voxel_bytes(volume),
+        layout.spare_bytes,
+        layout.workers,
     )
     return layout.with_cache(reading.cache_bytes), reading.traversal

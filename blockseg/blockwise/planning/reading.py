@@ -87,7 +87,7 @@ def plan_reading(
         Voxels that storage decodes as a whole. One voxel or one row: nothing is decoded,
         and nothing kept.
     itemsize
-        Bytes of a voxel.
+        Bytes that are decoded for a voxel.
     memory
         Bytes that a worker may keep.
     workers

@@ -18,7 +18,7 @@ from blockseg.core.specs import array_type
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.window_memory import host_bytes, window_memory
-from blockseg.io.chunk_memory import bytes_to_decode
+from blockseg.io.chunk_memory import bytes_to_decode, voxel_bytes
 from blockseg.io.holes.flat import SQUARE
 from blockseg.runtime.memory import Layout, Machine, Need, machine, plan_layout
 
@@ -95,7 +95,7 @@ def planned_decoding(inputs: Inputs, decisions: Decisions, layout: Layout) -> fl
     return decoded_voxels(
         _read_grid(inputs, decisions),
         volume.chunk_shape,
-        volume.dtype.itemsize,
+        voxel_bytes(volume),
         planned_reading(inputs, decisions, layout),
         layout.workers,
     )
@@ -107,7 +107,7 @@ def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Rea
     return plan_reading(
         _read_grid(inputs, decisions),
         volume.chunk_shape,
-        volume.dtype.itemsize,
+        voxel_bytes(volume),
         layout.cache_bytes or layout.spare_bytes,
         layout.workers,
         kinds=True,

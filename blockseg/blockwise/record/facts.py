@@ -65,7 +65,7 @@ class RecordedSource:
             for z, y, x in (source["voxel_size"], source["translation"])
         )
         return cls(
-            spec=VolumeSpec(**source["spec"]),
+            spec=_spec(source["spec"]),
             voxel_size=size,
             unit=source["unit"],
             translation=place,
@@ -82,3 +82,8 @@ class RecordedSource:
     def space(self) -> Space:
         """Voxel size and place."""
         return Space(self.voxel_size, self.unit, self.translation)
+
+
+def _spec(kept: dict[str, Any]) -> VolumeSpec:
+    factors = to_zyx(kept.get("downsample", (1, 1, 1)))
+    return VolumeSpec(**kept | {"downsample": factors})

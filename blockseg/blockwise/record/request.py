@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 READING = frozenset(
     {
         *("level", "dataset", "channel", "timepoint", "voxel_size", "roi", "block"),
-        *("zarr_format", "codec"),
+        *("downsample", "zarr_format", "codec"),
     }
 )
 """Settings that decide what a task without a network reads, and how OUT is stored."""
@@ -29,7 +29,9 @@ _DEFAULTS_SINCE = [
 ]
 # Defaults of earlier versions; what was decided then stands in the record.
 _NOT_CHOSEN = {
-    field.name: field.default
+    field.name: list(field.default)
+    if isinstance(field.default, tuple)
+    else field.default
     for field in fields(VolumeSpec)
     if field.default is not MISSING
 }
@@ -41,6 +43,7 @@ _CHOSEN = {
     "axes": "axes",
     "stored_as": "stored as",
     "allow_gaps": "gaps allowed:",
+    "downsample": "downsampled by",
     "format": "format",
 }
 
@@ -159,13 +162,15 @@ def _told_apart(was: dict[str, Any], now_: dict[str, Any]) -> tuple[str, str]:
 
 def _named(spec: dict[str, Any], names: list[str]) -> str:
     place = f"{spec['uri']}/{spec['path']}" if spec["path"] else str(spec["uri"])
-    said = [f"{_CHOSEN[name]} {spec[name]}" for name in names if spec.get(name) != ""]
+    said = [
+        f"{_CHOSEN[name]} {_said(spec[name])}" for name in names if spec.get(name) != ""
+    ]
     return " ".join([place, *said])
 
 
 def _source(source: Source) -> dict[str, Any]:
     return {
-        "spec": asdict(source.spec),
+        "spec": asdict(source.spec) | {"downsample": list(source.spec.downsample)},
         "voxel_size": list(source.space.voxel_size),
         "unit": source.space.unit,
         "translation": list(source.space.translation),

@@ -152,7 +152,7 @@ _zyx = _list(_extent, 3)
 
 def _record(*, whole: bool) -> Check:
     """Return the check of a record, or only of the types of what it holds."""
-    by_type: dict[type, Check] = {str: _text, bool: _flag, int: _count}
+    by_type: dict[type, Check] = {str: _text, bool: _flag, int: _count, tuple: _zyx}
     later = {  # missing in records of earlier versions
         field.name: by_type.get(type(field.default), _anything)
         for field in fields(VolumeSpec)

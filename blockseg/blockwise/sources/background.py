@@ -87,6 +87,7 @@ def normalization(inputs: Inputs) -> Normalized:
 def _doubt_type(inputs: Inputs, sample: PlaneSample) -> None:
     """Say what was not seen of the voxels' type before, in fewer places."""
     spec, said = inputs.source.spec, inputs.source.doubts
-    found = "" if spec.stored_as else doubtful_type(sample.patches)
+    means = max(spec.downsample) > 1
+    found = "" if spec.stored_as or means else doubtful_type(sample.patches)
     if found and not any(found in doubt for doubt in said):
         warnings.warn(f"{spec.uri} {found}", SourceWarning, stacklevel=3)

@@ -15,6 +15,7 @@ from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
 from blockseg.core.text import times
 from blockseg.inference.backends.table import stands_in
+from blockseg.io.downsampled import Downsampled
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import doubts_of, find_plausible
@@ -200,6 +201,9 @@ def memory_source(
         told = replace(choices, voxel_size=choices.voxel_size or (1.0, 1.0, 1.0))
         doubts = doubts_of(spec, volume, told)
         say(doubts)
+        if max(choices.downsample) > 1:
+            volume = Downsampled(volume, choices.downsample)
+            spec = replace(spec, downsample=choices.downsample)
     return Source(spec, volume, Space(), {}, doubts=doubts)
 
 
@@ -214,13 +218,10 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     choices = settings.choices
     found = find_plausible(uri, choices)
     say(found.doubts)
-    space = found.volume.space
-    if choices.voxel_size is not None:
-        space = space.measured(choices.voxel_size)
     return Source(
         found.spec,
         found.volume,
-        space,
+        choices.measured(found.volume.space),
         fingerprint(found.spec),
         found.remarks,
         found.doubts,

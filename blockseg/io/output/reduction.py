@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.io.downsampled import cell_means
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,21 +34,7 @@ def halve(data: NDArray[Any], reduce: Reduction) -> NDArray[Any]:
         for axis in range(3):
             data = _pairwise(np.maximum, data, axis)
         return data
-    return _halved_mean(data)
-
-
-def _halved_mean(data: NDArray[Any]) -> NDArray[Any]:
-    integer = np.issubdtype(data.dtype, np.integer)
-    wide = np.int64 if data.dtype.itemsize >= 4 else np.int32
-    total: NDArray[Any] = data.astype(wide if integer else np.float64)
-    # inf - inf is a matter of the data, and NaN is its right mean
-    with np.errstate(invalid="ignore"):
-        for axis in range(3):
-            total = _pairwise(np.add, total, axis)
-        mean: NDArray[np.float64] = total / _group_sizes(data.shape)
-    if integer:
-        np.rint(mean, out=mean)
-    return mean.astype(data.dtype)
+    return cell_means(data, (2, 2, 2))
 
 
 def _pairwise(combine: np.ufunc, data: NDArray[Any], axis: int) -> NDArray[Any]:
@@ -58,8 +46,3 @@ def _pairwise(combine: np.ufunc, data: NDArray[Any], axis: int) -> NDArray[Any]:
     target = result[tuple(paired)]
     combine(target, data[tuple(odd)], out=target)
     return result
-
-
-def _group_sizes(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    z, y, x = (np.minimum(n - np.arange(0.0, n, 2), 2) for n in shape)
-    return np.asarray(z[:, None, None] * y[:, None] * x)

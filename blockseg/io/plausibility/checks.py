@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.io.chunk_memory import open_for_samples
+from blockseg.io.downsampled import Downsampled
 from blockseg.io.find import find
 from blockseg.io.plausibility.chunks import Remark, chunks_are_stored
 from blockseg.io.plausibility.levels import lacks_levels
@@ -89,6 +90,7 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
         axes=choices.axes,
         stored_as=choices.stored_as,
         allow_gaps=choices.allow_gaps,
+        downsample=choices.downsample,
     )
     volume = open_for_samples(spec)
     doubts, remarks = _judged(spec, volume, choices)
@@ -112,7 +114,8 @@ def doubts_of(
 def _judged(
     spec: VolumeSpec, volume: Volume, choices: SourceChoices
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return doubts and remarks."""
-    lines = [line for check in _CHECKS for line in check(spec, volume, choices)]
+    """Return doubts and remarks, on the volume as it is stored."""
+    stored = volume.volume if isinstance(volume, Downsampled) else volume
+    lines = [line for check in _CHECKS for line in check(spec, stored, choices)]
     doubts = tuple(line for line in lines if not isinstance(line, Remark))
     return doubts, tuple(str(line) for line in lines if isinstance(line, Remark))

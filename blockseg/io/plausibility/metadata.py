@@ -70,9 +70,10 @@ def states_no_unit(
         raise VolumeError(message)
     if space.unit is not None:
         return
+    written = space.binned(spec.downsample).voxel_size
     odd = f" (it says {space.stated_unit!r})" if space.stated_unit else ""
     yield (
-        f"{spec.uri} states no unit of its voxel size{odd}: {_by(space.voxel_size)} is "
+        f"{spec.uri} states no unit of its voxel size{odd}: {_by(written)} is "
         "written without one; give --voxel-size Z,Y,X in µm"
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.io.downsampled import covering
 from blockseg.io.open import open_volume
 from blockseg.io.source_files.fingerprint import array_layout, evenly
 from blockseg.io.source_files.listing import (
@@ -45,7 +46,7 @@ class SourceFiles:
     """Folder that their names are relative to."""
 
     shape: Zyx
-    """Voxels of the volume."""
+    """Voxels that are stored of the volume."""
 
     step: Zyx
     """Voxels of a file along (z, y, x)."""
@@ -59,6 +60,9 @@ class SourceFiles:
     places: Callable[[int], Zyx | None] = field(repr=False)
     """Place in the grid of a file that the fingerprint counts as so and so many."""
 
+    factors: Zyx = (1, 1, 1)
+    """Stored voxels that one of the volume covers along (z, y, x)."""
+
     @classmethod
     def of(cls, spec: VolumeSpec) -> SourceFiles | None:
         """Return the files of a source; None if it has none.
@@ -70,7 +74,11 @@ class SourceFiles:
         """
         if spec.format == "memory":
             return None
-        shape = open_volume(spec).shape
+        shape = open_volume(replace(spec, downsample=(1, 1, 1))).shape
+        return replace(cls._of(spec, shape), factors=spec.downsample)
+
+    @classmethod
+    def _of(cls, spec: VolumeSpec, shape: Zyx) -> SourceFiles:
         if spec.format != "tiff":
             return _array_files(spec, array_layout(spec), shape)
         if Path(spec.uri).is_file():
@@ -103,12 +111,12 @@ class SourceFiles:
         return self.file(number).relative_to(self.root).as_posix()
 
     def box(self, number: int) -> Roi:
-        """Return the voxels of a file."""
+        """Return the voxels of the volume to which a file contributes."""
         start = to_zyx(
             i * s for i, s in zip(self._place(number), self.step, strict=True)
         )
         box = Roi((0, 0, 0), self.step).shifted(start)
-        return box.intersection(Roi.whole(self.shape))
+        return covering(box.intersection(Roi.whole(self.shape)), self.factors)
 
     def look(self, clock: Callable[[], float] = time.monotonic) -> FileTable | None:
         """Return size and time of all files; None if that would take too long.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -221,3 +222,20 @@ def test_ten_seconds_are_allowed_and_more_for_more_than_a_million_files() -> Non
     assert allowed(10) == allowed(1e6) == 10
     assert allowed(2e6) == 20
     assert allowed(1e12) == 60
+
+
+def test_the_files_of_a_coarser_grid_hold_the_cells_that_they_contribute_to(
+    tmp_path: Path,
+) -> None:
+    spec = zarr_of(tmp_path / "a.zarr", 3, "/", False)  # chunks of 4×8×16
+    coarse = replace(spec, downsample=(3, 4, 8))
+    stored, files = SourceFiles.of(spec), SourceFiles.of(coarse)
+    assert stored is not None
+    assert files is not None
+    assert files.counts == stored.counts
+    assert files.file(1) == stored.file(1)
+    assert stored.box(0) == Roi((0, 0, 0), (4, 8, 16))
+    assert files.box(0) == Roi((0, 0, 0), (2, 2, 2))
+    last = files.expected - 1
+    assert files.box(last) == Roi((2, 4, 4), (4, 6, 5))
+    assert files.box(last).stop == open_volume(coarse).shape

@@ -1,0 +1,153 @@
+"""``blockseg info``: what a volume is, what stands out in it, and on which grid to read it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from blockseg.core.choices import SourceChoices
+from blockseg.core.errors import VolumeError
+from blockseg.io.chunk_memory import open_for_samples
+from blockseg.io.describe import describe
+from blockseg.io.sample import sample_planes
+from blockseg.normalization.background import estimate_background
+from blockseg.normalization.structures import measure_structures
+
+if TYPE_CHECKING:
+    import os
+
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.space import Space
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.io.describe import SourceInfo
+    from blockseg.normalization.structures import Structures
+
+_THICK = 3.5  # half-width, in voxels, beyond which the shipped weights saw little
+_WANTED = 3.0  # half-width that is aimed at; powers of two leave more than half of it
+_MOST = 0.25  # share of a sample that neurites take at most
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Description of a source, and of what stands out in it."""
+
+    source: SourceInfo
+    """Description of the source."""
+
+    structures: Structures | None
+    """Findings in a sample; None where there is none, or nothing varies in it."""
+
+    downsample: Zyx | None
+    """Factors with which neurites have the width that the shipped weights know; None where
+    that is not known."""
+
+    given: Zyx = (1, 1, 1)
+    """Factors with which the sample was read."""
+
+    def lines(self) -> list[str]:
+        """Return it for people to read."""
+        return [*self.source.lines(), *self._of_structures()]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        found = None if self.structures is None else asdict(self.structures)
+        factors = None if self.downsample is None else list(self.downsample)
+        return asdict(self.source) | {"structures": found, "downsample": factors}
+
+    def _of_structures(self) -> list[str]:
+        found = self.structures
+        if found is None:
+            return []
+        if not found.share:
+            return ["  nothing stands out of the background in the sample"]
+        if found.half_width is None:
+            return [f"  too little stands out to tell a width, {_height(found)}"]
+        what = f"  bright structures: half-width {found.half_width:.2g} voxels, {_height(found)}"
+        if self.downsample is None:
+            share = f"{100 * found.share:.0f} % of the sample, more than neurites do"
+            return [f"{what}; they take {share}: nothing is recommended"]
+        if self.downsample == self.given:
+            return [f"{what}; this resolution suits the shipped weights"]
+        factors = ",".join(map(str, self.downsample))
+        left = found.half_width * self.given[2] / self.downsample[2]
+        return [
+            what,
+            (
+                f"  recommended: --downsample {factors}, which leaves a half-width of "
+                f"{left:.2g}, as the shipped weights know it"
+            ),
+        ]
+
+
+def inspect(
+    uri: str | os.PathLike[str], choices: SourceChoices | None = None
+) -> Inspection:
+    """Describe what lies at a path, and measure what stands out in a sample of it.
+
+    Parameters
+    ----------
+    uri
+        As for :func:`~blockseg.io.find.find`.
+    choices
+        What the user says of it.
+
+    Raises
+    ------
+    VolumeError
+        If there is nothing, or nothing of a known format.
+    """
+    choices = choices or SourceChoices()
+    source = describe(uri, choices)
+    given = choices.downsample
+    if source.taken is None:
+        return Inspection(source, None, None, given)
+    found = _structures(source.taken.spec)
+    if found is None or found.half_width is None or found.share > _MOST:
+        return Inspection(source, found, None, given)
+    more = advised_factors(found.half_width, source.taken.space)
+    z, y, x = (a * b for a, b in zip(given, more, strict=True))
+    return Inspection(source, found, (z, y, x), given)
+
+
+def advised_factors(half_width: float, space: Space) -> Zyx:
+    """Return powers of two that bring thick structures to 1.5 to 3 voxels; 1 for others.
+
+    Along z less where voxels are longer there already, so that they become cubes.
+
+    Parameters
+    ----------
+    half_width
+        In voxels of y and x.
+    space
+        Voxel size; where no unit is known, all axes have the same factor.
+    """
+    if half_width <= _THICK:
+        return (1, 1, 1)
+    factor = 2 ** math.ceil(math.log2(half_width / _WANTED))
+    along = factor
+    if space.unit is not None:
+        z, y, x = space.voxel_size
+        cubes = math.log2(factor * max(y, x) / z)
+        along = min(factor, 2 ** max(0, round(cubes)))
+    return (along, factor, factor)
+
+
+def _structures(spec: VolumeSpec) -> Structures | None:
+    try:
+        volume = open_for_samples(spec)
+        patches = sample_planes(volume).patches
+    except VolumeError:
+        return None  # what cannot be read is told where it is needed
+    background = estimate_background(patches, volume.dtype)
+    return measure_structures(patches, background) if background.voxels else None
+
+
+def _height(found: Structures) -> str:
+    """Return how bright they are, as a part of a line."""
+    if found.contrast is None:
+        return "on a background of exactly 0, which has no noise"
+    return (
+        f"{found.contrast:.2g} noise SDs above the background (the brightest "
+        f"tenth {found.contrast_high:.2g} and more)"
+    )

@@ -1,0 +1,33 @@
+"""Width of neurites in real volumes, as info tells it."""
+
+from pathlib import Path
+
+import pytest
+
+from blockseg.core.choices import SourceChoices
+from blockseg.inspection import inspect
+
+ZYX = SourceChoices(axes="zyx")
+
+
+def test_thick_dendrites_are_to_be_read_on_a_coarser_grid(shared_data: Path) -> None:
+    found = inspect(shared_data / "real" / "confocal_dendrite" / "image.tif", ZYX)
+    assert found.downsample in ((2, 2, 2), (4, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "neurotorch_olst/image.tif",
+        "trailmap_chunk/image_160.tif",
+        "trailmap_train/image.tif",
+        "dlmbmap/image_sparse.tif",
+    ],
+)
+def test_axons_of_cleared_brains_are_read_as_they_are(
+    shared_data: Path, name: str
+) -> None:
+    found = inspect(shared_data / "real" / name, ZYX)
+    assert found.downsample == (1, 1, 1)
+    assert found.structures is not None
+    assert (found.structures.contrast or 0) > 5
