@@ -14,14 +14,16 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from blockseg.core.geometry import Roi
-from blockseg.core.specs import ROBUST, BackendSpec
+from blockseg.core.specs import AUTO, BackendSpec
 from blockseg.inference.backends.table import backend_row, make_backend
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.inference.reference import reference_inference
+from blockseg.io.protocol import MemoryVolume
+from blockseg.io.sample import sample_planes
 from blockseg.networks.weights import load_weights
-from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background
+from blockseg.normalization.background_field import affine_of_volume, estimate_field
 
 if TYPE_CHECKING:
     from blockseg.core.specs import Affine, AffineField
@@ -50,8 +52,13 @@ class Method:
 
 def normalised(image: NDArray[np.generic], info: WeightsInfo) -> Affine | AffineField:
     """Return the normalisation of a whole volume, as ``blockseg run`` finds it."""
-    background = estimate_background(image, image.dtype)
-    return affine(ROBUST, background, info.gain, info.clip)
+    sample = sample_planes(MemoryVolume(image))
+    background = estimate_background(sample.patches, image.dtype)
+    field = None
+    if not background.clipped:
+        z, y, x = image.shape
+        field = estimate_field(sample.patches, sample.rois, (z, y, x), image.dtype)
+    return affine_of_volume(AUTO, background, field, info.gain, info.clip)
 
 
 def probability(

@@ -72,7 +72,8 @@ def halved(volume: np.ndarray) -> np.ndarray:
     """Return the means over 2×2×2 voxels; a remainder is left out."""
     z, y, x = (n // 2 for n in volume.shape)
     whole = volume[: 2 * z, : 2 * y, : 2 * x]
-    return whole.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5))
+    means: np.ndarray = whole.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5))
+    return means
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _STANDS_OUT = 5.0  # noise SDs above the background
 _BRIGHT, _SHARE = 0.99, 0.25  # quantile, and share of it, where 0 is the background
-_ZEROS = 0.5  # share of the voxels beside others from which on 0 is the background
 _SPECK = 12  # voxels of a patch below which a piece counts for nothing
 _HIGH = 0.9  # quantile of the contrast of the brightest tenth
 _FEW = 20  # voxels of middle lines that are too few for a median
@@ -53,10 +52,9 @@ def measure_structures(
     background
         Background of the volume.
     """
-    exact = _zero_is_background(patches)
     limit = background.level + _STANDS_OUT * background.sd
-    if exact is not None:
-        limit = exact
+    if background.clipped:
+        limit = _bright(patches)
     masks = [np.asarray(patch > limit) for patch in patches]
     above = np.concatenate(
         [patch[mask] for patch, mask in zip(patches, masks, strict=True)]
@@ -65,7 +63,7 @@ def measure_structures(
     total = sum(mask.size for mask in masks)
     widths = np.concatenate([*map(_half_widths, masks), np.empty(0)])
     heights = (above[np.isfinite(above)] - background.level) / background.sd
-    known = exact is None and len(heights) > 0
+    known = not background.clipped and len(heights) > 0
     return Structures(
         share=len(above) / max(total, 1),
         half_width=float(np.median(widths)) if len(widths) >= _FEW else None,
@@ -74,19 +72,10 @@ def measure_structures(
     )
 
 
-def _zero_is_background(patches: Sequence[NDArray[Any]]) -> float | None:
-    """Return what is bright where 0 is the background; None where it is not.
-
-    What surrounds a brain may be 0 as well: patches of nothing else count for nothing.
-    """
-    held = [patch for patch in patches if patch.any()]
-    if not held:
-        return None
-    values = np.concatenate([patch.ravel() for patch in held])
-    values = values[np.isfinite(values)]
-    if np.count_nonzero(values == 0) <= _ZEROS * len(values):
-        return None
-    return _SHARE * float(np.quantile(values, _BRIGHT))
+def _bright(patches: Sequence[NDArray[Any]]) -> float:
+    """Return what is bright where 0 is the background."""
+    values = np.concatenate([patch.ravel() for patch in patches if patch.any()])
+    return _SHARE * float(np.quantile(values[np.isfinite(values)], _BRIGHT))
 
 
 def _half_widths(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -21,7 +21,9 @@ def test_large_volumes_give_16_planes_of_64_patches() -> None:
 
 
 @pytest.mark.parametrize(("length", "patches"), [(2303, 8), (2304, 9), (99_999, 24)])
-def test_wide_planes_give_a_patch_in_256_voxels_up_to_24(length, patches) -> None:
+def test_wide_planes_give_a_patch_in_256_voxels_up_to_24(
+    length: int, patches: int
+) -> None:
     rois = sample_rois((1, length, 64))
     assert len(rois) == patches
 

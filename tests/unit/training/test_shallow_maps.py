@@ -13,6 +13,8 @@ def gradients(depth, kernel, dtype):
     x, weight = (part.to(dtype).requires_grad_() for part in (x, weight))
     y = convolved(x, weight, None, kernel // 2)
     y.backward(torch.linspace(-1, 1, y.numel()).reshape(y.shape).to(dtype))
+    assert x.grad is not None
+    assert weight.grad is not None
     return y.dtype, x.grad.float(), weight.grad.float()
 
 
