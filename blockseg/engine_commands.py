@@ -13,7 +13,8 @@ from blockseg.inference.backends.tensorrt.compatibility import LIBRARIES, find_l
 from blockseg.inference.backends.tensorrt.engines import Engines, order_engines
 from blockseg.inference.backends.tensorrt.file import read_engine
 from blockseg.inference.backends.tensorrt.state import parity_problem, state_of
-from blockseg.networks.weights_info import default_weights, load_info
+from blockseg.networks.shipped import weights_path
+from blockseg.networks.weights_info import load_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ def build_engines(
         As :class:`~blockseg.inference.backends.tensorrt.backend.TensorRtBackend` does.
     """
     chosen = find(library)
-    order = order_engines(str(weights or default_weights()), core, precision)
+    order = order_engines(str(weights_path(weights)), core, precision)
     engines = Engines(chosen, EngineCache())
     architectures = targets or (_own(chosen),)
     here = _card(find)
@@ -144,7 +145,7 @@ def verify_engines(
     BackendError
         If a file vanishes meanwhile.
     """
-    path, card = str(weights or default_weights()), _card(find)
+    path, card = str(weights_path(weights)), _card(find)
     load_info(path)  # before any work
     rows = []
     for entry in _entries():

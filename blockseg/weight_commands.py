@@ -1,11 +1,12 @@
-"""``blockseg weights``: import and show weights."""
+"""``blockseg weights``: import, list and show weights."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from blockseg.networks.weights_info import default_weights, load_info, sha256
+from blockseg.networks.shipped import DEFAULT, SHIPPED, weights_path
+from blockseg.networks.weights_info import load_info, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,14 @@ def import_weights(published: Path, out: Path) -> WeightsInfo:
     return import_published(published, out)
 
 
+def list_weights() -> list[tuple[str, str]]:
+    """Return name and purpose of the weights that ship, the default first and so marked."""
+    return [
+        (one.name, one.purpose + (" (default)" if one is DEFAULT else ""))
+        for one in SHIPPED
+    ]
+
+
 def show_weights(path: Path | None = None) -> dict[str, str]:
     """Return what a weights file, or the shipped one, says of itself.
 
@@ -34,6 +43,6 @@ def show_weights(path: Path | None = None) -> dict[str, str]:
     WeightsError
         If it is none.
     """
-    path = path or default_weights()
+    path = weights_path(path)
     said = {name: str(value) for name, value in asdict(load_info(path)).items()}
     return {"file": str(path), "sha256": sha256(path), **said}

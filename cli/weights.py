@@ -1,4 +1,4 @@
-"""``blockseg weights``: import and show weights."""
+"""``blockseg weights``: import, list and show weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def weights() -> None:
-    """Import and show weights."""
+    """Import, list and show weights."""
 
 
 @weights.command("import")
@@ -23,10 +23,21 @@ def import_(published: Path, out: Path) -> None:
     click.echo(f"{out}: {info.name}, width {info.width}")
 
 
+@weights.command("list")
+def list_() -> None:
+    """List the weights that ship, by the names that --weights takes."""
+    from blockseg.weight_commands import list_weights
+
+    named = list_weights()
+    width = max(len(name) for name, _ in named)
+    for name, purpose in named:
+        click.echo(f"{name:{width}}  {purpose}")
+
+
 @weights.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def show(file: Path | None) -> None:
-    """Show what FILE, or the shipped weights, say of themselves."""
+    """Show what FILE, a name of weights that ship, or the default say of themselves."""
     from blockseg.weight_commands import show_weights
 
     for name, value in show_weights(file).items():

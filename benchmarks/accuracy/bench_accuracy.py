@@ -59,7 +59,7 @@ from benchmarks.accuracy.accuracy_scenes import (
     synthetic_sets,
 )
 from blockseg.morphology.measures import OF_PLANES, measure
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 _CANDIDATES = 14  # thresholds that a filter is offered
 

@@ -40,8 +40,9 @@ from blockseg.inference.parity import TOLERANCES
 from blockseg.inference.processor import processor
 from blockseg.morphology.measures import measure
 from blockseg.networks.registry import build
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import save_weights
-from blockseg.networks.weights_info import WeightsInfo, default_weights
+from blockseg.networks.weights_info import WeightsInfo
 
 RESULTS = Path(__file__).parent / "results"
 CORE = (64, 64, 64)

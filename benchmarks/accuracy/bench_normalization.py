@@ -31,7 +31,7 @@ from blockseg.core.specs import Affine, Normalization
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.morphology.measures import measure
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 from blockseg.normalization.affine import normalize
 from blockseg.normalization.background_field import estimate_field
 from blockseg.segmentation.predict import predict

@@ -31,8 +31,8 @@ from blockseg.networks.bfloat16 import nearest, rounded_weights
 from blockseg.networks.convolution import convolution_for
 from blockseg.networks.folding import folded
 from blockseg.networks.layers import Conv, Convolution, Up
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import load_weights
-from blockseg.networks.weights_info import default_weights
 from blockseg.normalization.affine import normalize
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.presets import preset

@@ -34,7 +34,8 @@ from blockseg.inference.backends.table import default_backend, make_backend
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.morphology.centreline import skeleton
-from blockseg.networks.weights_info import default_weights, load_info
+from blockseg.networks.shipped import default_weights
+from blockseg.networks.weights_info import load_info
 from blockseg.normalization.background import estimate_background
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.presets import PRESETS

@@ -22,7 +22,7 @@ from benchmarks.dhpr import dhpr_brains as brains
 from blockseg.dhpr.selection.choice import Choice
 from blockseg.dhpr.selection.rules import select
 from blockseg.morphology.measures import measures
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 if TYPE_CHECKING:
     from benchmarks.dhpr.dhpr_brains import Size

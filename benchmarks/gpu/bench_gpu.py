@@ -38,7 +38,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.networks.weights_info import default_weights, load_info, sha256
+from blockseg.networks.shipped import default_weights
+from blockseg.networks.weights_info import load_info, sha256
 
 if TYPE_CHECKING:
     from benchmarks.gpu.gpu_ways import Way

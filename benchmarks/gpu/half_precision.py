@@ -31,8 +31,8 @@ from blockseg.inference.reference import reference_inference
 from blockseg.morphology.measures import measure
 from blockseg.networks.folding import folded
 from blockseg.networks.layers import Conv, Up
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import load_weights
-from blockseg.networks.weights_info import default_weights
 
 if TYPE_CHECKING:
     from blockseg.networks.base import Network

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.infer.infer_machine import machine
 from blockseg.core.specs import BackendSpec
 from blockseg.inference.backends.table import default_backend, make_backend
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.infer.infer_machine import machine, peak_memory, sgemm
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx

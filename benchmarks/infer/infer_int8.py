@@ -33,8 +33,8 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.block_input import BlockInput
 from blockseg.inference.engine import Engine
 from blockseg.networks.receptive_field import REACH
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import load_weights
-from blockseg.networks.weights_info import default_weights
 from blockseg.normalization.affine import normalize
 from blockseg.synthetic.presets import PRESETS
 

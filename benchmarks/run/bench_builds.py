@@ -27,7 +27,7 @@ from benchmarks.infer.infer_machine import machine
 from benchmarks.run.bench_run import RESULTS, Watched, mask_of, of_run
 from benchmarks.run.run_brains import brain
 from blockseg.core.geometry import Zyx, to_zyx
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 ROWS = {
     "other": [],

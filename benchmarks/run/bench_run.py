@@ -44,7 +44,7 @@ from benchmarks.infer.infer_machine import machine
 from benchmarks.run.run_engines import engines
 from blockseg.core.geometry import Roi
 from blockseg.inference.components import long_components
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

@@ -55,7 +55,7 @@ from blockseg.inference.skip_calibration import (
 from blockseg.inference.tile_scores.path_opening import path_opening_score
 from blockseg.inference.tile_scores.scout import Scout, shipped_scout
 from blockseg.networks.cost import margin_cost
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 from blockseg.normalization.affine import normalize
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.predict import predict

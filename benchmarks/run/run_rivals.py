@@ -24,8 +24,8 @@ from zarr.codecs import BloscCodec
 
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import load_weights
-from blockseg.networks.weights_info import default_weights
 from blockseg.normalization.affine import normalize
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from benchmarks.accuracy.accuracy_methods import weights
 from benchmarks.accuracy.accuracy_scenes import Scene
 from blockseg.core.geometry import Roi
 from blockseg.morphology.measures import measure
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.params import (
     Background,

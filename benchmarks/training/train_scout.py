@@ -37,7 +37,7 @@ from blockseg.inference.components import long_components
 from blockseg.inference.tile_scores.averaged_image import SEEN, STEPS, averaged_image
 from blockseg.inference.tile_scores.path_opening import path_opening_score
 from blockseg.networks.scout import CELL, SCOUT_STRIDE, save_scout
-from blockseg.networks.weights_info import SHIPPED
+from blockseg.networks.shipped import DEFAULT
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.predict import predict
 from blockseg.synthetic.brain import SyntheticBrain
@@ -123,7 +123,7 @@ def inferred(raw: NDArray[Any]) -> tuple[NDArray[np.uint8], Affine, int]:
     settings = RunSettings(threads=1)
     roi = Roi.whole(raw.shape)
     weights = read_weights(settings)
-    if weights is None or weights.sha256 != SHIPPED:
+    if weights is None or weights.sha256 != DEFAULT.sha256:
         message = "the scout learns from the shipped weights alone"
         raise AssertionError(message)
     inputs = Inputs(memory_source(raw), Path(), roi, weights, None, settings)
@@ -331,7 +331,7 @@ def main() -> None:
         "licence": "MIT",
         "training_data": (
             "synthetic brains made by blockseg (benchmarks/training/train_scout.py), "
-            f"inferred with the shipped weights of SHA-256 {SHIPPED}"
+            f"inferred with the shipped weights of SHA-256 {DEFAULT.sha256}"
         ),
     }
     save_scout(given.out, folded(scout), given.zero, header)

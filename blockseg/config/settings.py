@@ -164,9 +164,12 @@ class RunSettings:
     """Volume of any resolution whose nonzero voxels are segmented."""
 
     weights: str | None = option(
-        None, parse_text, "Safetensors; else the shipped ones.", metavar="FILE"
+        None,
+        parse_text,
+        "Safetensors, or a name of blockseg weights list.",
+        metavar="FILE|NAME",
     )
-    """Safetensors file; the shipped weights if not given."""
+    """Safetensors file, or a name of weights that ship; the default if not given."""
 
     normalization: Normalization = option(
         AUTO,

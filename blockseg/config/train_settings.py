@@ -43,7 +43,12 @@ class TrainSettings:
     )
     """Channels at full resolution; that of ``init``, else the published width."""
 
-    init: str | None = option(None, parse_text, "Fine-tune these.", metavar="WEIGHTS")
+    init: str | None = option(
+        None,
+        parse_text,
+        "Fine-tune these, or a name of weights list.",
+        metavar="WEIGHTS",
+    )
     """Weights to go on from: fine-tuning."""
 
     loss: Literal["bce-dice", "published", "dice-ce"] = option(

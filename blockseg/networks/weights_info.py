@@ -6,7 +6,6 @@ import hashlib
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FORMAT_VERSION = "1"
-
-SHIPPED = "9a70cfbbd08a79f398a0b561bf66827503193634d309bbecc81ccbb99fdb3e98"
-"""SHA-256 of the weights that ship with blockseg: what they hold is known without torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +72,6 @@ class WeightsInfo:
                 f"weights {self.name!r} state gain {self.gain}; it must be above 0"
             )
             raise WeightsError(message)
-
-
-def default_weights() -> Path:
-    """Return the path of the weights that ship with blockseg.
-
-    Raises
-    ------
-    WeightsError
-        If this installation has none.
-    """
-    resource = files("blockseg.networks") / "weights" / "sdasn.safetensors"
-    if not resource.is_file():
-        message = "this installation has no default weights; name a file with --weights"
-        raise WeightsError(message)
-    with as_file(resource) as path:
-        return path
 
 
 def sha256(path: str | Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +11,7 @@ from blockseg.config.declare import part
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import ceil_to
 from blockseg.networks.registry import build
+from blockseg.networks.shipped import weights_path
 from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
@@ -24,6 +24,7 @@ from blockseg.training.record import TrainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from blockseg.config.train_settings import TrainSettings
     from blockseg.networks.base import Network
@@ -130,7 +131,7 @@ def make_plan(
     )
     request = TrainRequest(
         settings,
-        None if settings.init is None else sha256(settings.init),
+        None if settings.init is None else sha256(weights_path(settings.init)),
         data.sources,
     )
     return TrainPlan(settings, network, info, config, loss, data, decided, request)
@@ -140,7 +141,7 @@ def _refuse_own_weights(init: str | None, out: Path) -> None:
     """Raise ConfigError if a training would replace what it starts from."""
     if init is None:
         return
-    weights, folder = Path(init).expanduser().resolve(), out.resolve()
+    weights, folder = weights_path(init).resolve(), out.resolve()
     if weights.is_relative_to(folder):
         message = (
             f"--init {init} lies in RUN {out}, whose weights this training replaces; "
@@ -156,7 +157,7 @@ def _first_network(settings: TrainSettings) -> tuple[Network, WeightsInfo | None
         network = build(settings.network or "sdasn", settings.width)
         _expect_background(network)
         return network, None
-    network, info = load_weights(settings.init)
+    network, info = load_weights(weights_path(settings.init))
     for name, asked, found in (
         ("network", settings.network, info.architecture),
         ("width", settings.width, info.width),

@@ -22,8 +22,8 @@ from blockseg.inference.reference import reference_inference
 from blockseg.networks.base import Network
 from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.networks.registry import build
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import load_weights
-from blockseg.networks.weights_info import default_weights
 
 AFFINE = Affine(200.0, 40.0)
 MOST_VOXELS = 100_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.outputs import output_of
@@ -23,15 +22,12 @@ from blockseg.io.plausibility.chunks import refuse_misplaced
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.reinterpreted import Reinterpreted
 from blockseg.io.source_files.fingerprint import fingerprint
-from blockseg.networks.weights_info import (
-    SHIPPED,
-    WeightsInfo,
-    default_weights,
-    load_info,
-    sha256,
-)
+from blockseg.networks.shipped import SHIPPED, weights_path
+from blockseg.networks.weights_info import WeightsInfo, load_info, sha256
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -294,11 +290,10 @@ def read_weights(settings: RunSettings) -> Weights | None:
     """
     if stands_in(settings.backend):
         return None
-    path = Path(settings.weights) if settings.weights else default_weights()
-    path = path.expanduser().resolve()
+    path = weights_path(settings.weights).resolve()
     info = load_info(path)  # answers at once where the file is none of ours
     digest = sha256(path)
-    if digest != SHIPPED:
+    if digest not in {weights.sha256 for weights in SHIPPED}:
         from blockseg.networks.weights import load_weights
 
         load_weights(path)  # brings in torch, and looks at every tensor

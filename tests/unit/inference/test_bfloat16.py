@@ -26,8 +26,9 @@ from blockseg.inference.processor import processor
 from blockseg.networks.bfloat16 import nearest, rounded_arrays, rounded_weights
 from blockseg.networks.registry import build
 from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
+from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import save_weights
-from blockseg.networks.weights_info import WeightsInfo, default_weights
+from blockseg.networks.weights_info import WeightsInfo
 from blockseg.testing.backends import FakeBackend
 
 PLAIN = BackendSpec("fake", "", (32, 32, 32))

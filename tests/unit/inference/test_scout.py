@@ -11,7 +11,7 @@ from blockseg.core.specs import Affine, ScoutSpec
 from blockseg.inference.tile_scores.averaged_image import SEEN
 from blockseg.inference.tile_scores.scout import Scout, shipped_scout
 from blockseg.networks.scout import default_scout, load_scout, save_scout
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 
 AFFINE = Affine(200.0, 20.0, -5.0, 20.0)
 

@@ -64,7 +64,7 @@ def test_what_a_user_has_set_stays(tmp_path, monkeypatch):
 PROGRAM = """
 import numpy as np
 from blockseg.core.specs import BackendSpec
-from blockseg.networks.weights_info import default_weights
+from blockseg.networks.shipped import default_weights
 from blockseg.inference.backends.openvino.backend import OpenVinoBackend
 
 backend = OpenVinoBackend(BackendSpec("openvino", str(default_weights()), (8, 8, 8)))

@@ -1,0 +1,94 @@
+"""Weights that ship with blockseg, by the names that a user may call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from blockseg.core.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedWeights:
+    """Set of weights of this installation."""
+
+    name: str
+    """Name that ``--weights`` takes."""
+
+    file: str
+    """Name of the safetensors file beside the model card."""
+
+    sha256: str
+    """SHA-256 of the file, so that its content is known without torch."""
+
+    purpose: str
+    """Images that it is for, in one line."""
+
+    @property
+    def path(self) -> Path:
+        """Path of the file.
+
+        Raises
+        ------
+        WeightsError
+            If this installation lacks it.
+        """
+        resource = files("blockseg.networks") / "weights" / self.file
+        if not resource.is_file():
+            message = (
+                f"this installation has no weights {self.name!r} ({self.file}); name a "
+                "file with --weights"
+            )
+            raise WeightsError(message)
+        with as_file(resource) as path:
+            return path
+
+
+SHIPPED = (
+    ShippedWeights(
+        "axons",
+        "sdasn.safetensors",
+        "9a70cfbbd08a79f398a0b561bf66827503193634d309bbecc81ccbb99fdb3e98",
+        "axons and dendrites of 1 to 3 voxels' half-width, dim to bright",
+    ),
+)
+"""All of them, the default first."""
+
+DEFAULT = SHIPPED[0]
+"""Weights that are taken where the user names none."""
+
+
+def default_weights() -> Path:
+    """Return the path of the default weights.
+
+    Raises
+    ------
+    WeightsError
+        If this installation has none.
+    """
+    return DEFAULT.path
+
+
+def weights_path(given: str | Path | None) -> Path:
+    """Return the file that a user means: the default, one that ships, or a path.
+
+    A file of that name wins over weights that ship.
+
+    Parameters
+    ----------
+    given
+        As given with ``--weights`` or ``--init``; None for the default.
+
+    Raises
+    ------
+    WeightsError
+        If this installation lacks weights that should ship with it.
+    """
+    if given is None:
+        return DEFAULT.path
+    path = Path(given).expanduser()
+    named = {weights.name: weights for weights in SHIPPED}
+    if str(given) in named and not path.exists():
+        return named[str(given)].path
+    return path
