@@ -11,7 +11,7 @@ import numpy as np
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
-from blockseg.core.errors import VolumeError
+from blockseg.core.errors import GeometryError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
@@ -136,7 +136,10 @@ def _background(
     record = RunRecord.of(Paths(root))
     if record is None or record.roi is None or "field" not in record.decisions:
         return []
-    field = decisions_from(record.decisions).field
+    try:
+        field = decisions_from(record.decisions).field
+    except (AttributeError, GeometryError, IndexError, KeyError, TypeError, ValueError):
+        return []  # a record that was changed: run and status say so, the rest is drawn
     if field is None:
         return []
     first, last = record.roi.start, record.roi.stop

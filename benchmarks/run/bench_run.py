@@ -136,6 +136,7 @@ def row(name: str, source: Path, out: Path, given: Any) -> dict[str, Any]:
     shutil.rmtree(out, ignore_errors=True)
     if name in OURS:
         words = [sys.executable, "-m", "blockseg_cli", "run", str(source), str(out)]
+        words += ["--normalization", "robust"]  # as the others have it
         words += ["--weights", given.weights, "-q", *OURS[name], *given.more]
     else:
         words = [sys.executable, "-m", "benchmarks.run.run_rivals", RIVALS[name][0]]

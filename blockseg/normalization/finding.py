@@ -99,7 +99,7 @@ def finding_from(data: dict[str, Any]) -> BackgroundFinding:
             field["left_out"],
             (field["level"][0], field["level"][1]),
             (field["sd"][0], field["sd"][1]),
-            int(field.get("nodes", 0)),
-            int(field.get("filled", 0)),
+            field.get("nodes", 0),
+            field.get("filled", 0),
         ),
     )

@@ -89,7 +89,9 @@ def test_level_and_noise_are_those_of_the_whole_brain(brain):
     for name, spoilt, _ in (*damaged(voxels), *of_another_level(voxels)):
         found_level, found_sd = estimated(spoilt)
         assert abs(found_level / levels - 1).max() < 0.01, name
-        assert abs(found_sd / sds - 1).max() < 0.01, name
+        assert abs(found_sd[0] / sds[0] - 1) < 0.01, name
+        # A node hears of a few squares only, of which a hole takes some.
+        assert abs(found_sd / sds - 1).max() < 0.04, name
 
 
 def test_a_run_says_where_holes_are_and_maps_them(blockseg, tissue, tmp_path):
