@@ -7,7 +7,7 @@ For each threshold the F1 of centrelines within 2 voxels is measured on syntheti
 each preset, and what is painted on brains full of spots and cells without a neurite. Of the
 thresholds that paint at most the share --most, the highest is taken whose mean F1 lies
 within --give of the best: that little F1 is less than these brains resolve, and worth less
-than what is not painted beside neurites. The brains are neither those of training nor those
+than what is not painted beside neurites. With --take that one is taken. The brains are neither those of training nor those
 of bench_accuracy.py, and no real volume is looked at. OUT is WEIGHTS with the bias of its
 last layer lowered.
 """
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--brains", type=int, default=2)
     parser.add_argument("--most", type=float, default=0.0025)
     parser.add_argument("--give", type=float, default=0.002)
+    parser.add_argument("--take", type=float, choices=THRESHOLDS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -74,7 +75,7 @@ def main() -> None:
         cells = "".join(f"{column[n]:12.3f}" for column in scores.values())
         mark = "  <" if n == best else ""
         sys.stdout.write(f"{threshold:10.2f}{cells}{painted[n]:11.3%}{mark}\n")
-    chosen = THRESHOLDS[best]
+    chosen = THRESHOLDS[best] if given.take is None else given.take
     last = [p for name, p in network.named_parameters() if name.endswith("bias")][-1]
     with torch.no_grad():
         last.sub_(math.log(chosen / (1 - chosen)))

@@ -9,11 +9,13 @@ import torch
 import z5py
 import zarr
 
+from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.networks.published import import_published
 from blockseg.networks.weights import load_weights
+from blockseg.normalization.affine import normalize
 
 
 def read(path):
@@ -106,10 +108,11 @@ def one_pass(voxels, weights, out):
     """Run the padded network in float64 over the whole volume at once."""
     import json
 
-    decided = json.loads((out / ".blockseg" / "run.json").read_text())["decisions"]
+    record = json.loads((out / ".blockseg" / "run.json").read_text())
     network, _ = load_weights(weights)
     network = network.double().eval()
-    x = (voxels.astype(np.float64) - decided["offset"]) / decided["scale"]
+    x = np.empty(voxels.shape)
+    normalize(voxels, decisions_from(record["decisions"]).affine, x)
     shape = x.shape
     x = np.pad(x, [(0, -n % 4) for n in shape])
     with torch.inference_mode():

@@ -27,7 +27,7 @@ def test_a_complete_run_given_again_does_nothing(blockseg, brain, content_of):
         (("--threshold", "0.4"), "--threshold was 0.5, now 0.4"),
         (("--block", "32"), "--block was 64,64,64, now 32,32,32"),
         (("--roi", "0:64,0:64,0:64"), "--roi was auto, now 0:64,0:64,0:64"),
-        (("--normalization", "published"), "--normalization was robust, now published"),
+        (("--normalization", "published"), "--normalization was auto, now published"),
     ],
 )
 def test_other_settings_are_refused_by_name(blockseg, brain, option, said):
@@ -102,7 +102,7 @@ def test_the_record_says_what_was_asked_decided_and_done(blockseg, brain):
     blockseg("run", brain, "out.zarr", *QUICK)
     record = json.loads((blockseg.folder / "out.zarr/.blockseg/run.json").read_text())
     assert record["decisions"]["block"] == [64, 64, 64]
-    assert record["decisions"]["background"]["kind"] == "robust"
+    assert record["decisions"]["background"]["kind"] == "auto"
     assert record["facts"]["effective_threshold"] == 0.5
     assert record["request"]["source"]["fingerprint"]
     (session,) = record["sessions"]
