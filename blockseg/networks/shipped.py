@@ -49,7 +49,7 @@ SHIPPED = (
     ShippedWeights(
         "axons",
         "sdasn.safetensors",
-        "9a70cfbbd08a79f398a0b561bf66827503193634d309bbecc81ccbb99fdb3e98",
+        "cb16a99d3ffeca45217990dbdb5ca60d6baf45742500ef6ec0058d7c4f9cd940",
         "axons and dendrites of 1 to 3 voxels' half-width, dim to bright",
     ),
 )
