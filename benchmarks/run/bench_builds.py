@@ -34,6 +34,7 @@ ROWS = {
     "float32": [],
     "bfloat16": ["--precision", "bfloat16"],
     "fast": ["--precision", "fast"],
+    "robust": ["--normalization", "robust"],
     "low-memory": ["--config", "low-memory"],
     "sparse": ["--sparse"],
     "sparse-bfloat16": ["--sparse", "--precision", "bfloat16"],
