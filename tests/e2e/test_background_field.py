@@ -84,6 +84,19 @@ def test_plan_takes_a_field_and_another_normalization_is_another_run(blockseg, u
     assert "--normalization was field, now robust" in refused.stderr
 
 
+def test_where_the_field_was_extended_the_last_lines_say_so(blockseg, uneven):
+    image = tifffile.imread(uneven)
+    image[:, :, :160] = 0
+    tifffile.imwrite(blockseg.folder / "half.tif", image)
+    done = blockseg("run", "half.tif", "out.zarr", *QUICK)
+    filled = record(blockseg.folder / "out.zarr")["decisions"]["background"]["field"]
+    assert filled["filled"] > 0
+    line = f"{filled['filled']} of {filled['nodes']} nodes of the background field have"
+    assert line in done.output
+    whole = blockseg("run", uneven, "whole.zarr", *QUICK)
+    assert "nodes of the background field" not in whole.output
+
+
 def test_a_volume_too_small_for_a_field_says_so(blockseg):
     noise = np.random.default_rng(0).integers(90, 120, (16, 40, 50)).astype("u2")
     tifffile.imwrite(blockseg.folder / "small.tif", noise)

@@ -36,4 +36,10 @@ def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
             f"{len(unreadable)} samples of the background could not be read and were "
             "passed over; run.json lists them"
         )
+    field = decisions.background.field
+    if field is not None and field.filled:
+        yield (
+            f"{field.filled} of {field.nodes} nodes of the background field have no tissue "
+            "around them and take level and noise of the nearest that have"
+        )
     yield from mask_remarks(inputs)
