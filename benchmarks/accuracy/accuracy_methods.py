@@ -54,10 +54,8 @@ def normalised(image: NDArray[np.generic], info: WeightsInfo) -> Affine | Affine
     """Return the normalisation of a whole volume, as ``blockseg run`` finds it."""
     sample = sample_planes(MemoryVolume(image))
     background = estimate_background(sample.patches, image.dtype)
-    field = None
-    if not background.clipped:
-        z, y, x = image.shape
-        field = estimate_field(sample.patches, sample.rois, (z, y, x), image.dtype)
+    z, y, x = image.shape
+    field = estimate_field(sample.patches, sample.rois, (z, y, x), image.dtype)
     return affine_of_volume(AUTO, background, field, info.gain, info.clip)
 
 

@@ -135,7 +135,7 @@ def estimate_background(
     sample = [np.asarray(patch) for patch in patches if np.asarray(patch).size]
     if limit is None:
         limit = saturation(sample, dtype)
-    if _zero_is_background(sample):
+    if zero_is_background(sample):
         return _clipped(sample, limit, float(least_sd(0.0, dtype)))
     counts = {"nonfinite": 0, "zero": 0, "saturated": 0, "constant": 0}
     kept, finite = [], []
@@ -186,7 +186,7 @@ def least_sd(level: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[np.float
     return np.where(of == 0, 1.0, FLOAT_FLOOR * np.abs(of))
 
 
-def _zero_is_background(sample: Sequence[npt.NDArray[Any]]) -> bool:
+def zero_is_background(sample: Sequence[npt.NDArray[Any]]) -> bool:
     """Say whether zeros lie between the signal, and not around the tissue.
 
     Stitching fills what lies outside of a brain with 0 too; but inside no voxel is 0.

@@ -22,7 +22,12 @@ from scipy.spatial import cKDTree
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
 from blockseg.normalization.affine import CEILING, affine
-from blockseg.normalization.background import least_sd, saturation, varied
+from blockseg.normalization.background import (
+    least_sd,
+    saturation,
+    varied,
+    zero_is_background,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -143,11 +148,11 @@ def estimate_field(
     Returns
     -------
     BackgroundField or None
-        None where there would be one node only, or no node has squares enough: one b
-        and s for the whole volume say all that is known.
+        None where there would be one node only, no node has squares enough, or 0 is the
+        background: one b and s for the whole volume say all that is known.
     """
     nodes = _nodes(shape, rois)
-    if max(nodes) == 1:
+    if max(nodes) == 1 or zero_is_background(patches):
         return None
     squares = _judged(patches, rois, dtype)
     counts = squares.voxels >= FEWEST

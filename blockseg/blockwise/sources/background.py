@@ -73,7 +73,7 @@ def normalization(inputs: Inputs) -> Normalized:
     whole = affine(asked, background, info.gain, info.clip)
     note = background.doubt
     field = None
-    if asked.varies and not background.clipped:
+    if asked.varies:
         field = estimate_field(told.patches, sample.rois, volume.shape, volume.dtype)
     if field is None:
         if asked.kind == "field":

@@ -184,8 +184,6 @@ def _background(
             f"{background.nonfinite} NaN or infinite; leave it out"
         )
         raise VolumeError(message)
-    if background.clipped:
-        return background, None
     field = estimate_field(sample.patches, sample.rois, volume.shape, volume.dtype)
     return background, field
 

@@ -167,9 +167,7 @@ def make_brain(
     if background.clipped:
         # What was clipped away is not there to be found.
         target[(target == 1) & (maximum_filter(image, 3) == 0)] = IGNORE
-    varying = None
-    if not background.clipped:
-        varying = estimate_field(sample.patches, sample.rois, image.shape, image.dtype)
+    varying = estimate_field(sample.patches, sample.rois, image.shape, image.dtype)
     return Brain(image, target, background, varying, full)
 
 

@@ -96,6 +96,13 @@ def test_a_region_that_neurites_fill_does_not_move_its_nodes():
     assert sd == pytest.approx(plain_sd, rel=0.05)
 
 
+def test_there_is_no_field_where_0_is_the_background():
+    image = tissue()
+    image[image < 520] = 0
+    assert estimate_background(list(image), image.dtype).clipped
+    assert found(image) is None
+
+
 def test_nodes_far_from_all_that_counts_are_told_apart():
     image = tissue()
     image[:, :, :160] = 0
