@@ -6,21 +6,31 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
+from blockseg.core.specs import AUTO
 from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.describe import describe
 from blockseg.io.sample import sample_planes
+from blockseg.normalization.affine import normalize
 from blockseg.normalization.background import estimate_background
+from blockseg.normalization.background_field import affine_of_volume, estimate_field
 from blockseg.normalization.structures import measure_structures
 
 if TYPE_CHECKING:
     import os
 
+    from numpy.typing import NDArray
+
     from blockseg.core.geometry import Zyx
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.describe import SourceInfo
+    from blockseg.io.protocol import Volume
+    from blockseg.io.sample import PlaneSample
+    from blockseg.normalization.background import Background
     from blockseg.normalization.structures import Structures
 
 _THICK = 3.5  # half-width, in voxels, beyond which the shipped weights saw little
@@ -136,11 +146,29 @@ def advised_factors(half_width: float, space: Space) -> Zyx:
 def _structures(spec: VolumeSpec) -> Structures | None:
     try:
         volume = open_for_samples(spec)
-        patches = sample_planes(volume).patches
+        sample = sample_planes(volume)
     except VolumeError:
         return None  # what cannot be read is told where it is needed
-    background = estimate_background(patches, volume.dtype)
-    return measure_structures(patches, background) if background.voxels else None
+    background = estimate_background(sample.patches, volume.dtype)
+    if not background.voxels:
+        return None
+    return measure_structures(
+        sample.patches, background, _heights(sample, volume, background)
+    )
+
+
+def _heights(
+    sample: PlaneSample, volume: Volume, background: Background
+) -> list[NDArray[np.float32]]:
+    """Return the patches of a sample in noise SDs above the background near by."""
+    field = estimate_field(sample.patches, sample.rois, volume.shape, volume.dtype)
+    by = affine_of_volume(AUTO, background, field, gain=1.0)
+    heights = []
+    for patch, roi in zip(sample.patches, sample.rois, strict=True):
+        height = np.empty(roi.shape, np.float32)
+        normalize(patch.reshape(roi.shape), by, height, roi.start)
+        heights.append(height[0])
+    return heights
 
 
 def _height(found: Structures) -> str:

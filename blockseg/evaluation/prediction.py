@@ -12,7 +12,7 @@ import numpy as np
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.blockwise.status import status
 from blockseg.core.errors import BlocksegError, ConfigError, VolumeError
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.places import local_path
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
@@ -61,10 +61,17 @@ class Prediction:
     """Voxel size and place."""
 
     source_roi: Roi | None
-    """Region of its source that a run wrote, where it was not all of it."""
+    """Region of its source that a run wrote, where it was not all of it; in voxels of the
+    grid that the run read."""
 
     notes: tuple[str, ...]
     """Notes for the user, a line each."""
+
+    source_shape: Zyx | None = None
+    """Voxels of the whole source of a run, on the grid that it read."""
+
+    factors: Zyx = (1, 1, 1)
+    """Voxels of the stored source along (z, y, x) that one voxel is the mean of."""
 
     def read(self, roi: Roi, own: Roi) -> PredictedBlock:
         """Return a region as a mask, and what is to know of the part ``own`` of it."""
@@ -122,9 +129,16 @@ def open_prediction(
     elif space.problem:
         message = f"{name}: {space.problem}; give --voxel-size Z,Y,X in µm"
         raise VolumeError(message)
-    source_roi, notes = _of_run(root) if ours else (None, ())
+    record = RunRecord.of(Paths(root.absolute())) if ours else None
     return Prediction(
-        name, volume, _least(name, volume, threshold), space, source_roi, notes
+        name,
+        volume,
+        _least(name, volume, threshold),
+        space,
+        _source_roi(record),
+        _incomplete(root) if ours else (),
+        None if record is None else record.volume_shape,
+        record.source.spec.downsample if record and record.source else (1, 1, 1),
     )
 
 
@@ -146,22 +160,25 @@ def _least(name: str, volume: Volume, threshold: float | None) -> float | None:
     return float(np.rint(255 * threshold))  # the rule of ``run``
 
 
-def _of_run(root: Path) -> tuple[Roi | None, tuple[str, ...]]:
-    """Return which part of its source a run wrote, and whether it is complete."""
-    notes: tuple[str, ...] = ()
-    record = RunRecord.of(Paths(root.absolute()))
+def _source_roi(record: RunRecord | None) -> Roi | None:
+    """Return which part of its source a run wrote, if not all of it."""
+    if record is None or record.roi is None or record.volume_shape is None:
+        return None
+    whole = Roi.whole(record.volume_shape)
+    return None if record.roi == whole else record.roi
+
+
+def _incomplete(root: Path) -> tuple[str, ...]:
+    """Return a line for the user if an output is not whole."""
     # Without its record or its ledger, an output is a volume like others.
     with contextlib.suppress(BlocksegError):
         found = status(str(root))
         if found.damaged:
-            notes = (f"the run of {root} is damaged: {found.damaged[0]}",)
-        elif found.state != "complete":
+            return (f"the run of {root} is damaged: {found.damaged[0]}",)
+        if found.state != "complete":
             unwritten = "what it did not write counts as empty"
-            notes = (f"the run of {root} is {found.state}: {unwritten}",)
-    if record is None or record.roi is None or record.volume_shape is None:
-        return None, notes
-    whole = Roi.whole(record.volume_shape)
-    return (None if record.roi == whole else record.roi), notes
+            return (f"the run of {root} is {found.state}: {unwritten}",)
+    return ()
 
 
 def open_mask_volume(name: str) -> Volume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from blockseg.core.places import local_path
 from blockseg.core.text import times
 from blockseg.evaluation.prediction import open_mask_volume
 from blockseg.evaluation.snr import SnrTable, read_snr_table
+from blockseg.io.downsampled import Downsampled, covering
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.morphology.swc import TracedVoxels, read_swc, swc_files, trace
@@ -67,7 +68,11 @@ class MaskTruth:
     Others: not 0 is neurite."""
 
     offset: Zyx = (0, 0, 0)
-    """Place of the prediction's first voxel."""
+    """Place of the prediction's first voxel, in voxels of the prediction."""
+
+    factors: Zyx = (1, 1, 1)
+    """Voxels of the truth along (z, y, x) in one of the prediction, which is a neurite if
+    any of them is, and unknown if any is and none a neurite."""
 
     others: int | None = None
     """Meaning of values that ``meaning`` does not name and that are not 0 or 1."""
@@ -95,6 +100,12 @@ class MaskTruth:
     def read(self, roi: Roi) -> TrueBlock:
         """Return a region, in voxels of the prediction."""
         there = roi.shifted(self.offset)
+        if max(self.factors) > 1:
+            fine = Downsampled(self.volume, self.factors).stored(there)
+            return _coarse(self._read(fine), self.factors)
+        return self._read(there)
+
+    def _read(self, there: Roi) -> TrueBlock:
         raw = self.volume.read(there)
         mask = np.asarray(raw != 0)
         counts = np.ones(raw.shape, dtype=bool)
@@ -117,6 +128,21 @@ class MaskTruth:
             snr = np.full(raw.shape, np.nan, np.float32)
             snr[mask] = self.table.of(labels[mask])
         return TrueBlock(mask, counts, snr, levels, unsure)
+
+
+def _coarse(fine: TrueBlock, factors: Zyx) -> TrueBlock:
+    """Return a block whose voxels stand for cells of so many voxels each."""
+    starts = [np.arange(0, n, f) for n, f in zip(fine.mask.shape, factors, strict=True)]
+
+    def cells(of: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+        for axis, start in enumerate(starts):
+            values = of.reduceat(values, start, axis=axis)
+        return values
+
+    mask = cells(np.logical_or, fine.mask)
+    snr = None if fine.snr is None else cells(np.fmax, fine.snr)
+    counts = mask | cells(np.logical_and, fine.counts)
+    return TrueBlock(mask, counts, snr, fine.levels, fine.unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +249,14 @@ def _traced(
 
 def _mask(name: str, prediction: Prediction, settings: EvaluateSettings) -> MaskTruth:
     volume = open_mask_volume(name)
-    offset, notes = _offset(name, volume, prediction)
+    offset, factors, notes = _place(name, volume, prediction)
     mapped = settings.label_map is not None or settings.snr is not None
     wide = volume.dtype.kind in "iu" and volume.dtype.itemsize > 1
     truth = MaskTruth(
         volume,
         _meaning(volume, settings),
         offset,
+        factors,
         (settings.label_map or {}).get(OTHERS),
         mapped=mapped,
         guessed=wide and not mapped and settings.ignore == "auto",
@@ -257,25 +284,37 @@ def _meaning(volume: Volume, settings: EvaluateSettings) -> dict[int, int]:
     return meaning | {value: code for value, code in named if isinstance(value, int)}
 
 
-def _offset(
+def _place(
     name: str, volume: Volume, prediction: Prediction
-) -> tuple[Zyx, tuple[str, ...]]:
-    """Return where the prediction lies in the truth, if their shapes fit."""
+) -> tuple[Zyx, Zyx, tuple[str, ...]]:
+    """Return where the prediction lies in the truth, and how many of its voxels make one.
+
+    Raises
+    ------
+    GeometryError
+        If their shapes do not fit.
+    """
     shape, roi = prediction.volume.shape, prediction.source_roi
+    factors = prediction.factors
+    start = (0, 0, 0) if roi is None else roi.start
+    region = f"PRED is the region {roi} of its source"
     if volume.shape == shape:
-        return (0, 0, 0), ()
+        return (0, 0, 0), (1, 1, 1), ()
+    cells = covering(Roi.whole(volume.shape), factors).shape
+    if max(factors) > 1 and cells == prediction.source_shape:
+        coarse = f"PRED was computed on cells of {times(factors)} voxels of TRUTH"
+        notes = (f"{coarse}: one is a neurite where any of them is",)
+        return start, factors, notes if roi is None else (*notes, region)
     message = (
         f"PRED {prediction.name} has {times(shape)} voxels, TRUTH {name} has "
         f"{times(volume.shape)} (z×y×x)"
     )
     if roi is not None and Roi.whole(volume.shape).contains(roi):
-        return roi.start, (f"PRED is the region {roi} of its source: scored there",)
+        return roi.start, (1, 1, 1), (f"{region}: scored there",)
     if roi is None:
         message += "; score a prediction with its own annotation"
     else:
-        message += (
-            f"; PRED is the region {roi} of its source, which TRUTH does not hold"
-        )
+        message += f"; {region}, which TRUTH does not hold"
     raise GeometryError(message)
 
 

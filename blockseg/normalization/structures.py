@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 _STANDS_OUT = 5.0  # noise SDs above the background
 _BRIGHT, _SHARE = 0.99, 0.25  # quantile, and share of it, where 0 is the background
-_SPECK = 12  # voxels of a patch below which a piece counts for nothing
+_SMOOTHING = 1.0  # SD in voxels, so that noise leaves no holes in what is thick
+_SMOOTH_STANDS_OUT = 4.0
+_NEAR = (
+    31  # voxels: a structure ends where it has half the height of the greatest near it
+)
+_SPECK = 20  # voxels of a patch below which a piece counts for nothing
+_RIM = 12  # voxels around what was not imaged: the edge of tissue glows
 _HIGH = 0.9  # quantile of the contrast of the brightest tenth
 _FEW = 20  # voxels of middle lines that are too few for a median
 
@@ -26,12 +32,13 @@ class Structures:
     """Structures that stand out of the background in a sample of planes."""
 
     share: float
-    """Share of the sample that is brighter than the background by 5 noise SDs; where the
-    background is exactly 0, than a quarter of the 0.99 quantile."""
+    """Share of the sample that is brighter than the background near it by 5 noise SDs; where
+    the background is exactly 0, than a quarter of the 0.99 quantile."""
 
     half_width: float | None
-    """Distance from the middle of a structure to its outside, in voxels of y and x: 1 for a
-    line of one voxel, the median over all middle lines; None where there are too few."""
+    """Distance from the middle of a structure to where it has half its height, in voxels of
+    y and x: 1 to 2 for a line of one voxel, the median over all middle lines; None where
+    there are too few."""
 
     contrast: float | None
     """Median height above the background, in noise SDs; None where there is no noise."""
@@ -41,53 +48,90 @@ class Structures:
 
 
 def measure_structures(
-    patches: Sequence[NDArray[Any]], background: Background
+    patches: Sequence[NDArray[Any]],
+    background: Background,
+    heights: Sequence[NDArray[np.float32]] | None = None,
 ) -> Structures:
     """Measure what stands out of a sample.
 
     Parameters
     ----------
     patches
-        2-D arrays, axes (y, x), of one volume.
+        Grey levels, 2-D arrays, axes (y, x), of one volume.
     background
         Background of the volume.
+    heights
+        Patches in noise SDs above the background near each voxel; above the background of
+        the whole volume if not given. Not needed where the background is exactly 0.
     """
-    limit = background.level + _STANDS_OUT * background.sd
+    limit = smooth_limit = _STANDS_OUT
     if background.clipped:
-        limit = _bright(patches)
-    masks = [np.asarray(patch > limit) for patch in patches]
-    above = np.concatenate(
-        [patch[mask] for patch, mask in zip(patches, masks, strict=True)]
-        or [np.empty(0)]
+        limit = smooth_limit = _bright(patches) / background.sd
+        heights = None
+    else:
+        smooth_limit = _SMOOTH_STANDS_OUT
+    if heights is None:
+        heights = [_heights(patch, background) for patch in patches]
+    above = np.concatenate([np.empty(0), *(h[h > limit] for h in heights)])
+    above = above[np.isfinite(above)]
+    total = sum(patch.size for patch in patches)
+    nowhere = [np.zeros(patch.shape, bool) for patch in patches]
+    if not background.clipped:
+        nowhere = [patch == 0 for patch in patches]
+    widths = np.concatenate(
+        [
+            np.empty(0),
+            *(
+                _half_widths(h, off, smooth_limit)
+                for h, off in zip(heights, nowhere, strict=True)
+            ),
+        ]
     )
-    total = sum(mask.size for mask in masks)
-    widths = np.concatenate([*map(_half_widths, masks), np.empty(0)])
-    heights = (above[np.isfinite(above)] - background.level) / background.sd
-    known = not background.clipped and len(heights) > 0
+    known = not background.clipped and len(above) > 0
     return Structures(
         share=len(above) / max(total, 1),
         half_width=float(np.median(widths)) if len(widths) >= _FEW else None,
-        contrast=float(np.median(heights)) if known else None,
-        contrast_high=float(np.quantile(heights, _HIGH)) if known else None,
+        contrast=float(np.median(above)) if known else None,
+        contrast_high=float(np.quantile(above, _HIGH)) if known else None,
     )
+
+
+def _heights(patch: NDArray[Any], background: Background) -> NDArray[np.float32]:
+    """Return a patch in noise SDs above the background of the whole volume."""
+    above = (patch.astype(np.float32) - background.level) / background.sd
+    return np.asarray(above, np.float32)
 
 
 def _bright(patches: Sequence[NDArray[Any]]) -> float:
     """Return what is bright where 0 is the background."""
-    values = np.concatenate([patch.ravel() for patch in patches if patch.any()])
-    return _SHARE * float(np.quantile(values[np.isfinite(values)], _BRIGHT))
+    values = [patch.ravel() for patch in patches if patch.any()]
+    if not values:
+        return 0.0
+    grey = np.concatenate(values)
+    return _SHARE * float(np.quantile(grey[np.isfinite(grey)], _BRIGHT))
 
 
-def _half_widths(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the distance to the outside at each voxel of the middle lines of a patch."""
-    if np.count_nonzero(mask) < _SPECK or mask.all():
-        return np.empty(0)
+def _half_widths(
+    heights: NDArray[np.float32], nowhere: NDArray[np.bool_], limit: float
+) -> NDArray[np.float64]:
+    """Return the distance to the outside at each voxel of the middle lines of a patch.
+
+    A structure is where the smoothed patch has at least half of its greatest height near
+    by, so that neither a soma's glow nor a blurred outline counts.
+    """
     from scipy import ndimage  # takes a quarter of a second, for info alone
 
+    known = np.isfinite(heights) & ~nowhere
+    smooth = ndimage.gaussian_filter(np.where(known, heights, 0.0), _SMOOTHING)
+    mask = (smooth > limit) & (2 * smooth > ndimage.maximum_filter(smooth, _NEAR))
+    if nowhere.any():
+        mask &= ndimage.distance_transform_edt(~nowhere) > _RIM
     pieces, _ = ndimage.label(mask, np.ones((3, 3), bool))
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     mask = (sizes >= _SPECK)[pieces]
+    if not mask.any() or mask.all():
+        return np.empty(0)
     distance = ndimage.distance_transform_edt(mask)
     middle = mask & (distance >= ndimage.maximum_filter(distance, 3))
     # What lies beyond the patch is unknown, and may be nearer than what is seen.

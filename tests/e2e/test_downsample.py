@@ -233,3 +233,30 @@ def test_picks_of_a_coarse_run_are_on_its_grid(blockseg, stack):
     (image,) = (blockseg.folder / "picks" / "image").iterdir()
     cells = cell_means(tifffile.imread(stack), (2, 2, 2))
     assert np.array_equal(tifffile.imread(image), cells[:, :64, :64])
+
+
+@pytest.mark.parametrize("region", [(), ("--roi", "4:30,8:60,0:66")])
+def test_a_coarse_run_is_scored_with_the_truth_of_the_fine_grid(
+    blockseg, stack, region
+):
+    true = np.zeros(SHAPE, np.uint8)
+    true[30:34, 40:44] = 1
+    true[:, 91, 21] = 1
+    true[::3, 60:] = 255
+    true[0, 0, 0] = 255
+    tifffile.imwrite(blockseg.folder / "true.tif", true)
+    # Cells at the far end are judged by what they hold.
+    filled = np.pad(true, [(0, n % 2) for n in SHAPE])
+    cells = filled.reshape(34, 2, 65, 2, 66, 2)
+    coarse = np.where((cells == 255).any(axis=(1, 3, 5)), 255, 0).astype(np.uint8)
+    coarse[(cells == 1).any(axis=(1, 3, 5))] = 1
+    tifffile.imwrite(blockseg.folder / "coarse.tif", coarse)
+    blockseg("run", stack, "out.zarr", *HALF, *QUICK, *region)
+    scores = []
+    for name in ("true.tif", "coarse.tif"):
+        done = blockseg("evaluate", "out.zarr", name, "--json", "scores.json")
+        assert ("cells of 2×2×2 voxels" in done.output) == (name == "true.tif")
+        scores.append(json.loads((blockseg.folder / "scores.json").read_text()))
+    fine, same = ({**score, "truth": (), "notes": ()} for score in scores)
+    assert fine == same
+    assert 0 < fine["measures"]["centreline_f1"]["value"] < 1, fine

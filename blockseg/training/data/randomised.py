@@ -37,6 +37,9 @@ _MIXED = ((0.55, 1.4, 4.5), (0.22, 4.0, 12.0), (0.13, 12.0, 60.0), (0.1, 60.0, 2
 _BRIGHT = ((0.4, 12.0, 40.0), (0.6, 40.0, 200.0))
 """SNR of neurites where all are bright."""
 
+_WELL_STAINED = ((0.25, 6.0, 20.0), (0.45, 20.0, 60.0), (0.3, 60.0, 300.0))
+"""SNR of neurites where neurons are stained for their dendrites."""
+
 _MOSTLY_DIM = ((0.25, 1.4, 2.5), (0.45, 2.0, 4.5), (0.3, 4.0, 30.0))
 """SNR of neurites: what is hard to see is seen often, as bright ones are soon learnt."""
 
@@ -163,6 +166,71 @@ def random_params(rng: np.random.Generator) -> SynthParams:
             rim_width=rng.uniform(1.0, 8.0),
             roughness=rng.uniform(0, 8),
             outside="zero" if rng.uniform() < 0.6 else "dark",
+        ),
+    )
+
+
+def dendrite_params(rng: np.random.Generator) -> SynthParams:
+    """Draw the parameters of a brain of few well stained neurons, seen from near.
+
+    Somata glow far around them, dendrites leave them several voxels wide and often out of
+    focus, and nearly all of it stands far above the noise.
+
+    Parameters
+    ----------
+    rng
+        Its randomness.
+    """
+    lateral = rng.uniform(1.8, 4.5)
+    offset = _log(rng, 20, 400)
+    level = offset + _log(rng, 40, 1500)
+    noise = _log(rng, 0.03, 0.3) * (level - offset) + 1.0
+    texture = noise * _maybe(rng, 0.4, 0.2, 1.0)
+    widest = rng.uniform(2.0, 6.0)
+    return SynthParams(
+        optics=Optics(lateral, lateral * rng.uniform(1.0, 3.0)),
+        morphology=Morphology(
+            neurons=_log(rng, 0.4, 4.0),
+            axon_density=_maybe(rng, 0.7, 50.0, 800.0),
+            bundled=0.0,
+            axon_radius=(0.5, rng.uniform(1.0, 2.5)),
+            dendrite_radius=(rng.uniform(0.8, 2.0), widest),
+            dendrites=int(rng.integers(3, 9)),
+            dendrite_length=rng.uniform(60, 160),
+            branch_every=_log(rng, 40, 250),
+            collateral_length=rng.uniform(15, 80),
+            wiggle=rng.uniform(0.1, 0.5),
+            meander=rng.uniform(0.2, 0.8),
+            flatness=rng.uniform(0.4, 1.0),
+            bead_spacing=_log(rng, 6, 30),
+            bead_gain=rng.uniform(1.0, 2.0),
+            fading=rng.uniform(0.1, 0.7),
+            snr=_WELL_STAINED,
+        ),
+        clutter=Clutter(
+            puncta=_maybe(rng, 0.5, 5, 200),
+            puncta_snr=(2.0, rng.uniform(10, 60)),
+            cells=_maybe(rng, 0.25, 5, 60),
+            cell_radius=(rng.uniform(2, 4), rng.uniform(5, 10)),
+            cell_snr=(3.0, _log(rng, 10, 150)),
+            vessels=_maybe(rng, 0.2, 1, 4),
+            soma_radius=(rng.uniform(5, 9), rng.uniform(10, 20)),
+            soma_snr=(60.0, 1500.0),
+            glow=_maybe(rng, 0.9, 0.01, 0.25),
+            glow_width=rng.uniform(1.2, 5.0),
+        ),
+        background=Background(
+            level=level,
+            uneven=rng.uniform(0.0, 0.4),
+            uneven_scale=int(rng.integers(24, 120)),
+            texture=texture,
+            streaks=_maybe(rng, 0.2, 0.2, 1.0) * noise,
+        ),
+        noise=Noise(
+            sd=noise,
+            offset=offset,
+            read=noise * rng.uniform(0, 0.9),
+            ceiling=4095 if level < 1500 and rng.uniform() < 0.5 else 65535,
         ),
     )
 

@@ -31,7 +31,7 @@ from blockseg.synthetic.presets import PRESETS, preset
 from blockseg.synthetic.recent import Recent
 from blockseg.training.annotations.labels import RING
 from blockseg.training.data.augment import Scale, augmented
-from blockseg.training.data.randomised import cluttered, random_params
+from blockseg.training.data.randomised import cluttered, dendrite_params, random_params
 from blockseg.training.data.recording import recorded
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ if TYPE_CHECKING:
     from blockseg.synthetic.params import SynthParams
     from blockseg.training.data.data import DataConfig
 
-KINDS = (*PRESETS, "random")
-"""Kinds of brains to train on: the presets, and one drawn anew for each brain."""
+_DRAWN = {"random": random_params, "dendrites": dendrite_params}
+
+KINDS = (*PRESETS, *_DRAWN)
+"""Kinds of brains to train on: the presets, and two drawn anew for each brain: of every
+kind, and of few bright neurons with thick dendrites."""
 
 LANES = 12
 """Series of brains side by side; up to this many processes make no brain twice."""
@@ -176,7 +179,7 @@ def held_out_brain(kind: str, number: int, shape: Zyx) -> Brain:
     seed = HELD_OUT_SEEDS + number
     rng = stream(seed, 22)
     params, step = _params(kind, rng), _step(kind, rng)
-    recording = rng if kind == "random" else None
+    recording = rng if kind in _DRAWN else None
     return make_brain(shape, params, seed, step=step, recording=recording)
 
 
@@ -260,7 +263,7 @@ class SynthPatches:
         shape = to_zyx(max(n, least) * _TILE for n in tiles)
         seed = ((config.seed + 1) << 32) + number
         step = _step(self._kind, rng)
-        recording = rng if self._kind == "random" else None
+        recording = rng if self._kind in _DRAWN else None
         return make_brain(
             shape, params, seed, full=full, step=step, recording=recording
         )
@@ -277,7 +280,7 @@ class SynthPatches:
 
 
 def _params(kind: str, rng: np.random.Generator) -> SynthParams:
-    return random_params(rng) if kind == "random" else preset(kind)
+    return _DRAWN[kind](rng) if kind in _DRAWN else preset(kind)
 
 
 def _step(kind: str, rng: np.random.Generator) -> int:
