@@ -122,18 +122,35 @@ def by_hand(method: Method, scene: Scene, default: float) -> dict[str, float]:
     """
     if method.at_gain is None:
         return {}
-    best = (default, 1.0, method.threshold or 0.5)
-    for gain in GAINS:
-        response = method.at_gain(gain)(scene.image)
-        for threshold in THRESHOLDS:
-            found = (_f1(scene, response >= threshold), gain, threshold)
-            best = max(best, found, key=lambda setting: setting[0])
+    of_default = {(1.0, method.threshold or 0.5): default}
+    settings = of_default | f1_by_setting(method, scene)
+    gain, threshold = max(settings, key=lambda setting: settings[setting])
+    best = settings[gain, threshold]
     return {
-        "best_by_hand": best[0],
-        "adapting_would_bring": best[0] - default,
-        "best_gain": best[1],
-        "best_threshold": best[2],
+        "best_by_hand": best,
+        "adapting_would_bring": best - default,
+        "best_gain": gain,
+        "best_threshold": threshold,
     }
+
+
+def f1_by_setting(method: Method, scene: Scene) -> dict[tuple[float, float], float]:
+    """Return F1 at each gain and threshold that a person might try.
+
+    Parameters
+    ----------
+    method
+        A network that has gains.
+    scene
+        A volume whose truth knows neurites and background.
+    """
+    found: dict[tuple[float, float], float] = {}
+    if method.at_gain is not None:
+        for gain in GAINS:
+            response = method.at_gain(gain)(scene.image)
+            for threshold in THRESHOLDS:
+                found[gain, threshold] = _f1(scene, response >= threshold)
+    return found
 
 
 def _f1(scene: Scene, predicted: NDArray[np.bool_]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.synthetic.fields import TextureField, stream, tile_generator
 from blockseg.synthetic.lattice import tile_roi
+from blockseg.synthetic.membranes import Membranes
 from blockseg.synthetic.neurons.walks import unit_vector
 from blockseg.synthetic.slow_field import SlowField
 
@@ -64,6 +65,7 @@ class Camera:
             skew=params.background.texture_skew,
             seed=seed,
         )
+        self._membranes = Membranes(shape, params, seed)
         z, y, x = unit_vector(rng)
         self._streaks = TextureField(
             (), elongation=1, skew=0, seed=seed + 1, streak_direction=(z, y, x)
@@ -78,6 +80,8 @@ class Camera:
             signal += p.background.texture * self._texture(core)
         if p.background.streaks > 0:
             signal += p.background.streaks * self._streaks(core)
+        if p.clutter.membranes > 0:
+            signal += self._membranes(core)
         signal += scene.light
         signal *= self._shading(core)
         if scene.tissue is not None:

@@ -134,6 +134,18 @@ class Clutter:
     glow_width: float = 2.5
     """SD of the glow, in soma radii (laterally; along z two thirds of it)."""
 
+    membranes: float = 0.0
+    """SNR of bright curved sheets, as meninges are; 0 for none."""
+
+    membrane_spacing: float = 120.0
+    """Distance from one sheet to the next, in voxels."""
+
+    membrane_width: float = 1.5
+    """SD of a sheet's brightness across it, in voxels."""
+
+    membrane_grain: float = 0.5
+    """SD of the logarithm of the brightness within a sheet, from grain to grain."""
+
     @property
     def glow_reach(self) -> float:
         """Distance at which a soma can be seen, in voxels."""

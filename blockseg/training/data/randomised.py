@@ -105,6 +105,17 @@ def _clutter(rng: np.random.Generator, negative: bool) -> Clutter:
     )
 
 
+def _with_sheets(clutter: Clutter, rng: np.random.Generator, chance: float) -> Clutter:
+    """Return it with bright curved sheets, which look like axons in any one plane."""
+    return replace(
+        clutter,
+        membranes=_maybe(rng, chance, 3, 60),
+        membrane_spacing=rng.uniform(35, 120),
+        membrane_width=_log(rng, 0.8, 3.5),
+        membrane_grain=rng.uniform(0.1, 0.9),
+    )
+
+
 def random_params(rng: np.random.Generator) -> SynthParams:
     """Draw the parameters of one training brain.
 
@@ -131,7 +142,7 @@ def random_params(rng: np.random.Generator) -> SynthParams:
     return SynthParams(
         optics=_optics(rng),
         morphology=_morphology(rng, negative, bright),
-        clutter=_clutter(rng, negative),
+        clutter=_with_sheets(_clutter(rng, negative), rng, 0.3 if negative else 0.15),
         background=Background(
             level=level,
             uneven=min(0.6, uneven_grey / (level - offset)),
@@ -245,7 +256,8 @@ def _like_a_preset(rng: np.random.Generator) -> SynthParams:
         axon_density=_maybe(rng, 0.85, 300.0, 2500.0),
         snr=params.morphology.snr if name == "clean" else _MOSTLY_DIM,
     )
-    return replace(params, morphology=shape)
+    clutter = _with_sheets(params.clutter, rng, 0.1)
+    return replace(params, morphology=shape, clutter=clutter)
 
 
 def cluttered(params: SynthParams, rng: np.random.Generator) -> SynthParams:

@@ -74,6 +74,22 @@ def test_puncta_are_small_bright_and_unlabelled() -> None:
     assert not block.labels.any()
 
 
+def test_membranes_are_thin_bright_sheets_without_a_label() -> None:
+    clutter = Clutter(puncta=0, glow=0, membranes=20, membrane_spacing=30)
+    params = replace(PLAIN, clutter=clutter)
+    block = SyntheticBrain(SHAPE, params, 1).block(WHOLE)
+    bright = block.expected > 1000 + 5 * 5
+    # Two to three of some 40 by 64 by 64 voxels, four thick.
+    assert 0.05 < bright.mean() < 0.3
+    assert not block.labels.any()
+    # Of a sheet, unlike of a line, no plane is free, whichever way one cuts.
+    for axis in range(3):
+        assert bright.any(axis=tuple({0, 1, 2} - {axis})).mean() > 0.9
+    part = Roi((5, 10, 20), (30, 50, 64))
+    alone = SyntheticBrain(SHAPE, params, 1).image(part)
+    np.testing.assert_array_equal(alone, block.image[part.slices()])
+
+
 def test_somata_are_saturated_and_glow_beyond_their_bodies() -> None:
     body = Morphology(neurons=12, axon_density=0, dendrites=0)
     noise = Noise(sd=5, offset=100, ceiling=4095)

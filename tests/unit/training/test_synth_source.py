@@ -117,5 +117,7 @@ def test_a_brain_is_normalised_about_its_background() -> None:
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
     assert parse("synth:random") == "random"
-    with pytest.raises(ConfigError, match="clean, fmost, lightsheet, random"):
+    with pytest.raises(
+        ConfigError, match="clean, fmost, lightsheet, random, dendrites"
+    ):
         parse("synth:fmots")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from blockseg.core.geometry import Roi
@@ -11,7 +12,7 @@ from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.params import Morphology
 from blockseg.synthetic.presets import preset
-from blockseg.training.data.randomised import cluttered, random_params
+from blockseg.training.data.randomised import cluttered, dendrite_params, random_params
 from blockseg.training.data.synth_source import truth
 from blockseg.training.learning.losses import bce_dice
 
@@ -24,6 +25,20 @@ def test_every_random_brain_has_valid_parameters_and_densities_differ() -> None:
     assert 5 < axons.count(0.0) < 60
     assert max(axons) > 2500
     assert len({params.background.level for params in drawn}) > 110
+
+
+def test_brains_of_dendrites_have_bright_thick_neurites_and_glowing_somata() -> None:
+    drawn = [dendrite_params(stream(1, i)) for i in range(100)]
+    assert min(low for p in drawn for _, low, _ in p.morphology.snr) >= 6
+    assert sum(p.morphology.dendrite_radius[1] > 3 for p in drawn) > 50
+    assert sum(p.clutter.glow > 0 for p in drawn) > 75
+    brain = SyntheticBrain((64, 96, 96), drawn[0], 2)
+    assert brain.mask(Roi.whole(brain.shape)).any()
+
+
+def test_some_random_brains_have_membranes() -> None:
+    drawn = [random_params(stream(1, i)).clutter.membranes for i in range(200)]
+    assert 10 < np.count_nonzero(drawn) < 60
 
 
 def test_somata_are_background_and_their_surroundings_do_not_count() -> None:
