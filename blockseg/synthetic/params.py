@@ -27,6 +27,12 @@ class Optics:
     axial_fwhm: float = 4.7
     """Full width at half maximum along z, in voxels."""
 
+    haze: float = 0.0
+    """Light out of focus around whatever shines, over the light in the point spread."""
+
+    haze_width: float = 4.0
+    """SD of that light, over the SD of the point spread."""
+
     @property
     def sigma(self) -> tuple[float, float, float]:
         """Standard deviations along (z, y, x), in voxels."""

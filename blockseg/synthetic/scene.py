@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ from blockseg.synthetic.slow_field import SlowField
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.space import Vector
     from blockseg.synthetic.fields import Floats
     from blockseg.synthetic.neurons.sources import Neurites
     from blockseg.synthetic.neurons.tracing import Branches, Somata
-    from blockseg.synthetic.params import SynthParams
+    from blockseg.synthetic.params import Optics, SynthParams
 
 _SURFACE = 7  # purpose of a tile generator
+_TRUNCATED, _HAZE_TRUNCATED = 3.0, 2.0  # SDs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,32 @@ class Scene:
 
     branches: Branches
     """The branches of this tile and its surroundings."""
+
+
+def _reach(optics: Optics) -> Zyx:
+    """Return how far light spreads, in voxels."""
+    reach = [_TRUNCATED * sigma for sigma in optics.sigma]
+    if optics.haze > 0:
+        wide = _HAZE_TRUNCATED * optics.haze_width
+        reach = [max(r, wide * s) for r, s in zip(reach, optics.sigma, strict=True)]
+    return to_zyx(math.ceil(r) for r in reach)
+
+
+def _seen(light: Floats, optics: Optics) -> Floats:
+    """Return light after the point spread, and its haze."""
+    seen = _blurred(light, optics.sigma, _TRUNCATED)
+    if optics.haze > 0:
+        z, y, x = (sigma * optics.haze_width for sigma in optics.sigma)
+        seen += np.float32(optics.haze) * _blurred(light, (z, y, x), _HAZE_TRUNCATED)
+    return seen
+
+
+def _blurred(light: Floats, sigma: Vector, truncated: float) -> Floats:
+    for axis, along in enumerate(sigma):
+        light = gaussian_filter1d(
+            light, along, axis, truncate=truncated, mode="constant"
+        )
+    return light
 
 
 class SceneMaker:
@@ -75,7 +104,7 @@ class SceneMaker:
     def __call__(self, tile: Zyx) -> Scene:
         """Return what one tile shows."""
         core = tile_roi(tile)
-        halo = to_zyx(int(np.ceil(3 * s)) for s in self._params.optics.sigma)
+        halo = _reach(self._params.optics)
         wide = core.grown(halo)
         around = self._neurites.near(wide, 12)
         points, bodies = around.points, around.somata
@@ -108,11 +137,7 @@ class SceneMaker:
             soma = self._draw_somata(canvas, bodies, np.flatnonzero(near_soma), core)
             branch = np.where(soma > 0, 0, branch)
             total = (canvas.light + canvas.dark).reshape(wide.shape)
-            for axis, sigma in enumerate(self._params.optics.sigma):
-                total = gaussian_filter1d(
-                    total, sigma, axis, truncate=3.0, mode="constant"
-                )
-            light = np.ascontiguousarray(total[inner])
+            light = np.ascontiguousarray(_seen(total, self._params.optics)[inner])
         light += self._glow(core, bodies)
         tissue = self._distance(core)
         if tissue is not None:

@@ -37,7 +37,7 @@ _MIXED = ((0.55, 1.4, 4.5), (0.22, 4.0, 12.0), (0.13, 12.0, 60.0), (0.1, 60.0, 2
 _BRIGHT = ((0.4, 12.0, 40.0), (0.6, 40.0, 200.0))
 """SNR of neurites where all are bright."""
 
-_WELL_STAINED = ((0.25, 6.0, 20.0), (0.45, 20.0, 60.0), (0.3, 60.0, 300.0))
+_WELL_STAINED = ((0.2, 8.0, 20.0), (0.5, 20.0, 80.0), (0.3, 80.0, 300.0))
 """SNR of neurites where neurons are stained for their dendrites."""
 
 _MOSTLY_DIM = ((0.25, 1.4, 2.5), (0.45, 2.0, 4.5), (0.3, 4.0, 30.0))
@@ -184,22 +184,27 @@ def random_params(rng: np.random.Generator) -> SynthParams:
 def dendrite_params(rng: np.random.Generator) -> SynthParams:
     """Draw the parameters of a brain of few well stained neurons, seen from near.
 
-    Somata glow far around them, dendrites leave them several voxels wide and often out of
-    focus, and nearly all of it stands far above the noise.
+    Somata glow far around them, dendrites leave them several voxels wide, what lies out of
+    focus is a haze around it all, and neurites stand far above the noise.
 
     Parameters
     ----------
     rng
         Its randomness.
     """
-    lateral = rng.uniform(1.8, 4.5)
+    lateral, axial = rng.uniform(1.8, 4.5), rng.uniform(1.0, 2.5)
     offset = _log(rng, 20, 400)
     level = offset + _log(rng, 40, 1500)
     noise = _log(rng, 0.03, 0.3) * (level - offset) + 1.0
     texture = noise * _maybe(rng, 0.4, 0.2, 1.0)
     widest = rng.uniform(2.0, 6.0)
     return SynthParams(
-        optics=Optics(lateral, lateral * rng.uniform(1.0, 3.0)),
+        optics=Optics(
+            lateral,
+            lateral * axial,
+            haze=_maybe(rng, 0.7, 0.1, 3.0),
+            haze_width=rng.uniform(2.0, 4.5),
+        ),
         morphology=Morphology(
             neurons=_log(rng, 0.4, 4.0),
             axon_density=_maybe(rng, 0.7, 50.0, 800.0),

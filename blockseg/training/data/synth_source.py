@@ -62,6 +62,9 @@ HELD_OUT_SEEDS = 20_000
 INVISIBLE_SNR = 1.4
 """Neurites fainter than this are neither foreground nor background."""
 
+FAINT_SNR = {"dendrites": 12.0}
+"""The same of kinds of brains whose neurites stand far above the noise."""
+
 _TILE = 64
 _SHAPES = ((1, 2, 2), (2, 1, 2), (1, 1, 2))  # of brains, in tiles
 _EMPTY_KEPT = 0.35  # chance that a patch without a neurite is used
@@ -115,10 +118,12 @@ def parse(source: str) -> str:
     return kind
 
 
-def truth(brain: SyntheticBrain, roi: Roi) -> NDArray[np.uint8]:
+def truth(
+    brain: SyntheticBrain, roi: Roi, faint: float = INVISIBLE_SNR
+) -> NDArray[np.uint8]:
     """Return the training target of a region, shape (z, y, x).
 
-    Somata are background, as the network shall not paint them; around them, where
+    Neurites below the SNR ``faint`` count neither as foreground nor as background. Somata are background, as the network shall not paint them; around them, where
     dendrites leave, nothing counts.
     """
     branch, soma = brain.branches(roi), brain.somata(roi) > 0
@@ -129,7 +134,7 @@ def truth(brain: SyntheticBrain, roi: Roi) -> NDArray[np.uint8]:
     target[binary_dilation(mask, ball) & ~mask] = RING
     if soma.any():
         target[binary_dilation(soma, ball, iterations=2) & ~soma] = IGNORE
-    target[mask & (snr < INVISIBLE_SNR)] = IGNORE
+    target[mask & (snr < faint)] = IGNORE
     return target
 
 
@@ -141,6 +146,7 @@ def make_brain(
     full: bool = False,
     step: int = 1,
     recording: np.random.Generator | None = None,
+    faint: float = INVISIBLE_SNR,
 ) -> Brain:
     """Make a brain and estimate its background.
 
@@ -157,6 +163,8 @@ def make_brain(
         along z than wide, so that neurites look flat and hardly blurred along z.
     recording
         Draws what becomes of the camera's image (:func:`recorded`); nothing if not given.
+    faint
+        SNR below which neurites do not count.
     """
     brain = SyntheticBrain(to_zyx((shape[0] * step, *shape[1:])), params, seed)
     whole = Roi.whole(brain.shape)
@@ -164,7 +172,7 @@ def make_brain(
     image = np.ascontiguousarray(brain.image(whole)[::step])
     if recording is not None:
         image = recorded(image, recording)
-    target = np.ascontiguousarray(truth(brain, whole)[::step])
+    target = np.ascontiguousarray(truth(brain, whole, faint)[::step])
     sample = sample_planes(MemoryVolume(image), threads=1)
     background = estimate_background(sample.patches, image.dtype)
     if background.clipped:
@@ -180,7 +188,8 @@ def held_out_brain(kind: str, number: int, shape: Zyx) -> Brain:
     rng = stream(seed, 22)
     params, step = _params(kind, rng), _step(kind, rng)
     recording = rng if kind in _DRAWN else None
-    return make_brain(shape, params, seed, step=step, recording=recording)
+    faint = FAINT_SNR.get(kind, INVISIBLE_SNR)
+    return make_brain(shape, params, seed, step=step, recording=recording, faint=faint)
 
 
 class SynthPatches:
@@ -264,8 +273,15 @@ class SynthPatches:
         seed = ((config.seed + 1) << 32) + number
         step = _step(self._kind, rng)
         recording = rng if self._kind in _DRAWN else None
+        faint = FAINT_SNR.get(self._kind, INVISIBLE_SNR)
         return make_brain(
-            shape, params, seed, full=full, step=step, recording=recording
+            shape,
+            params,
+            seed,
+            full=full,
+            step=step,
+            recording=recording,
+            faint=faint,
         )
 
     def _blank(
