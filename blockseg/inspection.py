@@ -14,6 +14,7 @@ from blockseg.core.specs import AUTO
 from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.describe import describe
 from blockseg.io.sample import sample_planes
+from blockseg.networks.shipped import DEFAULT
 from blockseg.normalization.affine import normalize
 from blockseg.normalization.background import estimate_background
 from blockseg.normalization.background_field import affine_of_volume, estimate_field
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 _THICK = 3.5  # half-width, in voxels, beyond which the shipped weights saw little
 _WANTED = 3.0  # half-width that is aimed at; powers of two leave more than half of it
 _MOST = 0.25  # share of a sample that neurites take at most
+_DENDRITES = (
+    3.0  # half-width of the widest quarter from which on neurites are dendrites
+)
+_STAINED = 25.0  # noise SDs that the brightest tenth of well stained neurons exceeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,9 @@ class Inspection:
     """Factors with which neurites have the width that the shipped weights know; None where
     that is not known."""
 
+    weights: str | None = None
+    """Name of the shipped weights that suit what was found; None where that is not known."""
+
     given: Zyx = (1, 1, 1)
     """Factors with which the sample was read."""
 
@@ -63,7 +71,8 @@ class Inspection:
         """Return it as JSON values."""
         found = None if self.structures is None else asdict(self.structures)
         factors = None if self.downsample is None else list(self.downsample)
-        return asdict(self.source) | {"structures": found, "downsample": factors}
+        advice = {"weights": self.weights, "downsample": factors}
+        return asdict(self.source) | {"structures": found} | advice
 
     def _of_structures(self) -> list[str]:
         found = self.structures
@@ -77,17 +86,14 @@ class Inspection:
         if self.downsample is None:
             share = f"{100 * found.share:.0f} % of the sample, more than neurites do"
             return [f"{what}; they take {share}: nothing is recommended"]
-        if self.downsample == self.given:
+        words = []
+        if self.weights not in (None, DEFAULT.name):
+            words.append(f"--weights {self.weights}")
+        if self.downsample != self.given:
+            words.append(f"--downsample {','.join(map(str, self.downsample))}")
+        if not words:
             return [f"{what}; this resolution suits the shipped weights"]
-        factors = ",".join(map(str, self.downsample))
-        left = found.half_width * self.given[2] / self.downsample[2]
-        return [
-            what,
-            (
-                f"  recommended: --downsample {factors}, which leaves a half-width of "
-                f"{left:.2g}, as the shipped weights know it"
-            ),
-        ]
+        return [what, f"  recommended: {' '.join(words)}"]
 
 
 def inspect(
@@ -111,13 +117,23 @@ def inspect(
     source = describe(uri, choices)
     given = choices.downsample
     if source.taken is None:
-        return Inspection(source, None, None, given)
+        return Inspection(source, None, None, given=given)
     found = _structures(source.taken.spec)
     if found is None or found.half_width is None or found.share > _MOST:
-        return Inspection(source, found, None, given)
+        return Inspection(source, found, None, given=given)
     more = advised_factors(found.half_width, source.taken.space)
     z, y, x = (a * b for a, b in zip(given, more, strict=True))
-    return Inspection(source, found, (z, y, x), given)
+    return Inspection(source, found, (z, y, x), advised_weights(found), given)
+
+
+def advised_weights(found: Structures) -> str:
+    """Return the name of the shipped weights for what stands out of a sample.
+
+    Dendrites are wide and bright. Axons may be as bright, and cells as wide.
+    """
+    wide = (found.half_width_high or 0) >= _DENDRITES
+    stained = found.contrast_high is None or found.contrast_high >= _STAINED
+    return "dendrites" if wide and stained else DEFAULT.name
 
 
 def advised_factors(half_width: float, space: Space) -> Zyx:

@@ -24,6 +24,7 @@ _NEAR = (
 _SPECK = 20  # voxels of a patch below which a piece counts for nothing
 _RIM = 12  # voxels around what was not imaged: the edge of tissue glows
 _HIGH = 0.9  # quantile of the contrast of the brightest tenth
+_WIDE = 0.75  # quantile of the half-widths of the widest quarter
 _FEW = 20  # voxels of middle lines that are too few for a median
 
 
@@ -39,6 +40,9 @@ class Structures:
     """Distance from the middle of a structure to where it has half its height, in voxels of
     y and x: 1 to 2 for a line of one voxel, the median over all middle lines; None where
     there are too few."""
+
+    half_width_high: float | None
+    """Half-width that the widest quarter exceeds; None likewise."""
 
     contrast: float | None
     """Median height above the background, in noise SDs; None where there is no noise."""
@@ -88,9 +92,11 @@ def measure_structures(
         ]
     )
     known = not background.clipped and len(above) > 0
+    enough = len(widths) >= _FEW
     return Structures(
         share=len(above) / max(total, 1),
-        half_width=float(np.median(widths)) if len(widths) >= _FEW else None,
+        half_width=float(np.median(widths)) if enough else None,
+        half_width_high=float(np.quantile(widths, _WIDE)) if enough else None,
         contrast=float(np.median(above)) if known else None,
         contrast_high=float(np.quantile(above, _HIGH)) if known else None,
     )

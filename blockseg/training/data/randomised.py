@@ -192,32 +192,35 @@ def dendrite_params(rng: np.random.Generator) -> SynthParams:
     rng
         Its randomness.
     """
-    lateral, axial = rng.uniform(1.8, 4.5), rng.uniform(1.0, 2.5)
+    # Of block faces only one plane shines, so that all of it is flat; lenses blur along z.
+    flat = rng.uniform() < 0.5
+    lateral = rng.uniform(2.5, 9.0) if flat else rng.uniform(1.8, 4.5)
+    axial = _log(rng, 1.2, 3.5) if flat else lateral * rng.uniform(1.0, 2.5)
     offset = _log(rng, 20, 400)
     level = offset + _log(rng, 40, 1500)
     noise = _log(rng, 0.03, 0.3) * (level - offset) + 1.0
     texture = noise * _maybe(rng, 0.4, 0.2, 1.0)
-    widest = rng.uniform(2.0, 6.0)
+    widest = rng.uniform(1.2, 3.0) if flat else rng.uniform(2.0, 6.0)
     return SynthParams(
         optics=Optics(
             lateral,
-            lateral * axial,
+            axial,
             haze=_maybe(rng, 0.7, 0.1, 3.0),
-            haze_width=rng.uniform(2.0, 4.5),
+            haze_width=min(rng.uniform(2.0, 4.5), 24 / lateral),
         ),
         morphology=Morphology(
             neurons=_log(rng, 0.4, 4.0),
             axon_density=_maybe(rng, 0.7, 50.0, 800.0),
             bundled=0.0,
             axon_radius=(0.5, rng.uniform(1.0, 2.5)),
-            dendrite_radius=(rng.uniform(0.8, 2.0), widest),
+            dendrite_radius=(rng.uniform(0.6, 1.2) if flat else 1.2, widest),
             dendrites=int(rng.integers(3, 9)),
             dendrite_length=rng.uniform(60, 160),
             branch_every=_log(rng, 40, 250),
             collateral_length=rng.uniform(15, 80),
             wiggle=rng.uniform(0.1, 0.5),
             meander=rng.uniform(0.2, 0.8),
-            flatness=rng.uniform(0.4, 1.0),
+            flatness=rng.uniform(0.15, 0.6) if flat else rng.uniform(0.4, 1.0),
             bead_spacing=_log(rng, 6, 30),
             bead_gain=rng.uniform(1.0, 2.0),
             fading=rng.uniform(0.1, 0.7),

@@ -85,7 +85,7 @@ def test_specks_count_for_nothing() -> None:
 
 def test_an_empty_sample_shows_nothing() -> None:
     found = measure_structures([], estimate_background([], "uint16"))
-    assert found == Structures(0.0, None, None, None)
+    assert found == Structures(0.0, None, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,23 @@ def test_puncta_are_small_bright_and_unlabelled() -> None:
     assert not block.labels.any()
 
 
+def test_haze_is_light_around_what_shines_and_leaves_the_truth_as_it_is() -> None:
+    axons = Morphology(neurons=0, axon_density=900, bundled=0, snr=((1, 60, 61),))
+    params = replace(PLAIN, morphology=axons)
+    sharp = SyntheticBrain(SHAPE, params, 1).block(WHOLE)
+    optics = replace(params.optics, haze=1.0, haze_width=4.0)
+    hazy = SyntheticBrain(SHAPE, replace(params, optics=optics), 1)
+    block = hazy.block(WHOLE)
+    np.testing.assert_array_equal(block.mask, sharp.mask)
+    more = block.expected - sharp.expected
+    assert more.min() > -0.1
+    beyond = sharp.expected < 1000.1
+    assert beyond.any()
+    assert more[beyond].max() > 3
+    part = Roi((5, 10, 20), (30, 50, 64))
+    np.testing.assert_array_equal(hazy.image(part), block.image[part.slices()])
+
+
 def test_membranes_are_thin_bright_sheets_without_a_label() -> None:
     clutter = Clutter(puncta=0, glow=0, membranes=20, membrane_spacing=30)
     params = replace(PLAIN, clutter=clutter)
