@@ -11,6 +11,7 @@ import tifffile
 from numpy.typing import NDArray  # noqa: TC002 - dataclasses read it
 
 from blockseg.core.geometry import Roi, Zyx
+from blockseg.core.labels import IGNORE
 from blockseg.morphology.block_scores import BlockScores, score_block
 from blockseg.morphology.centreline import SKELETON_HALO
 from blockseg.morphology.topology import component_count
@@ -18,7 +19,12 @@ from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.fields import stream
 from blockseg.synthetic.params import Morphology, SynthParams
 from blockseg.synthetic.presets import PRESETS, preset
-from blockseg.training.data.randomised import cluttered, random_params
+from blockseg.training.data.randomised import (
+    cluttered,
+    dendrite_params,
+    random_params,
+)
+from blockseg.training.data.synth_source import FAINT_SNR, make_brain
 
 TOLERANCE = 2.0  # voxels
 SNR_EDGES = (1.0, 2.0, 4.0)
@@ -114,6 +120,16 @@ def synthetic(
     if empty:
         params = replace(params, morphology=Morphology(neurons=0, axon_density=0))
     return _scene(params, seed + number)
+
+
+def dendrites(number: int, *, seed: int = HELD_OUT_SEED) -> Scene:
+    """Return a held-out brain of few well stained neurons; faint neurites are unknown."""
+    params = dendrite_params(stream(seed, number))
+    made = make_brain(
+        SHAPE, params, seed + number, faint=FAINT_SNR["dendrites"], step=1
+    )
+    known = made.target != IGNORE
+    return Scene(made.image, made.target == 1, known, None)
 
 
 def as_made(kind: str, number: int, *, seed: int = HELD_OUT_SEED) -> Scene:

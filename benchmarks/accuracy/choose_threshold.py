@@ -1,10 +1,10 @@
 """Shift a network's last bias so that p = 0.5 is the best threshold, on brains of its own.
 
     python -m benchmarks.accuracy.choose_threshold WEIGHTS -o OUT [--brains 2] [--most 0.0025]
-        [--give 0.002]
+        [--give 0.002] [--kinds clean fmost lightsheet]
 
 For each threshold the F1 of centrelines within 2 voxels is measured on synthetic brains of
-each preset, and what is painted on brains full of spots and cells without a neurite. Of the
+each preset (``--kinds dendrites``: of few neurons with thick dendrites), and what is painted on brains full of spots and cells without a neurite. Of the
 thresholds that paint at most the share --most, the highest is taken whose mean F1 lies
 within --give of the best: that little F1 is less than these brains resolve, and worth less
 than what is not painted beside neurites. With --take that one is taken. The brains are neither those of training nor those
@@ -26,7 +26,9 @@ import torch
 from benchmarks.accuracy.accuracy_methods import probability
 from benchmarks.accuracy.accuracy_scenes import (
     CALIBRATION_SEED,
+    Scene,
     cluttered_negative,
+    dendrites,
     synthetic,
 )
 from blockseg.morphology.measures import measure
@@ -36,6 +38,13 @@ from blockseg.synthetic.presets import PRESETS
 THRESHOLDS = tuple(round(0.3 + 0.05 * n, 2) for n in range(14))
 
 
+def made(kind: str, number: int, seed: int) -> Scene:
+    """Return a brain with its truth."""
+    if kind == "dendrites":
+        return dendrites(number, seed=seed)
+    return synthetic(kind, number, seed=seed)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights")
@@ -43,6 +52,9 @@ def main() -> None:
     parser.add_argument("--brains", type=int, default=2)
     parser.add_argument("--most", type=float, default=0.0025)
     parser.add_argument("--give", type=float, default=0.002)
+    parser.add_argument(
+        "--kinds", nargs="+", choices=[*PRESETS, "dendrites"], default=PRESETS
+    )
     parser.add_argument("--take", type=float, choices=THRESHOLDS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
@@ -51,8 +63,8 @@ def main() -> None:
     network, info = load_weights(given.weights)
     seed = CALIBRATION_SEED
     scores: dict[str, list[float]] = {}
-    for kind in PRESETS:
-        scenes = [synthetic(kind, n, seed=seed) for n in range(given.brains)]
+    for kind in given.kinds:
+        scenes = [made(kind, n, seed) for n in range(given.brains)]
         found = [probability(network, scene.image, info) for scene in scenes]
         scores[kind] = []
         for threshold in THRESHOLDS:
