@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from blockseg.config.declare import option
 from blockseg.config.values import (
@@ -17,7 +17,7 @@ from blockseg.config.values import (
 if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
-What: TypeAlias = Literal["image", "mask", "probability", "density"]
+What: TypeAlias = Literal["image", "mask", "clean", "probability", "density"]
 """Images that a user may export."""
 
 
@@ -45,12 +45,12 @@ class ExportSettings:
 
     what: What = option(
         "image",
-        parse_choice("image", "mask", "probability", "density"),
-        "Of an OUT: image (default), mask, probability or density.",
+        parse_choice(*get_args(What)),
+        "Of an OUT: image (default), mask, clean, probability or density.",
         metavar="NAME",
     )
-    """Which image of an output: the one that was segmented, its mask, its probability or
-    its density map."""
+    """Which image of an output: the one that was segmented, its mask, its clean mask, its
+    probability or its density map."""
 
     source_voxel_size: Vector | None = option(
         None,
@@ -67,3 +67,10 @@ class ExportSettings:
         "Average the finest level, though a coarse one would do.",
     )
     """Average the level that was given, even where a coarser one would do."""
+
+    allow_partial: bool = option(
+        False,
+        parse_switch,
+        "Take what an unfinished run lacks for background.",
+    )
+    """Take blocks that the run has not written for background."""
