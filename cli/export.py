@@ -38,7 +38,9 @@ def export(place: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     with watcher(quiet=quiet, as_json=False) as watch:
         result = write(
             place,
-            read_settings(ExportSettings, {k: v for k, v in asked.items() if v is not None}),
+            read_settings(
+                ExportSettings, {k: v for k, v in asked.items() if v is not None}
+            ),
             settings_of((), options),
             overwrite=overwrite,
             on_event=watch,
@@ -53,9 +55,10 @@ def export(place: str, overwrite: bool, quiet: bool, **options: Any) -> None:
         click.echo(f"Note: {note}.")
     shape = "×".join(map(str, result.shape))
     size = "×".join(f"{edge:g}" for edge in result.space.voxel_size)
-    place_ = ",".join(f"{t - s / 2:.10g}" for t, s in zip(
-        result.space.translation, result.space.voxel_size, strict=True
-    ))
+    place_ = ",".join(
+        f"{t - s / 2:.10g}"
+        for t, s in zip(result.space.translation, result.space.voxel_size, strict=True)
+    )
     click.echo(f"Averaged: {result.read}")
     click.echo(f"Result: {result.file}, {shape} voxels of {size} µm (z×y×x)")
     click.echo(f"Its lower corner lies at {place_} µm (z,y,x).")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.export_settings import ExportSettings
 from blockseg.config.propose_settings import ProposeSettings
+from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
@@ -27,6 +29,9 @@ _COMMANDS = {
     "synth": SynthSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
+    "regions": RegionsSettings,
+    "density": DensitySettings,
+    "export": ExportSettings,
 }
 
 

@@ -19,7 +19,6 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.export.averaging import MeanGrid
 from blockseg.io.coarse_levels import coarse_levels
-from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.source_files.fingerprint import fingerprint
 
@@ -100,16 +99,12 @@ def exported(
         return
     if asked.source_voxel_size is not None or settings.roi is not None:
         option = "--roi" if settings.roi is not None else "--source-voxel-size"
-        message = (
-            f"{option} goes with a SOURCE; of the output {place} both are known and kept"
-        )
+        message = f"{option} goes with a SOURCE; of the output {place} both are known and kept"
         raise ConfigError(message)
     if asked.what == "image":
         yield _of_run(place, asked)
         return
-    with derived_from(
-        place, "export", allow_partial=asked.allow_partial
-    ) as run:
+    with derived_from(place, "export", allow_partial=asked.allow_partial) as run:
         within = _WITHIN[asked.what]
         if within and not (run.out / within).is_dir():
             command = {"clean": "label", "density": "density"}.get(asked.what, "run")
@@ -123,16 +118,13 @@ def exported(
         shares = asked.what != "probability"
         found = _averaged(
             image,
-            volume,
             Roi.whole(volume.shape),
             volume.space,
             asked,
             "float32" if shares else "uint8",
             f"{asked.what} of {run.out.name}",
         )
-        yield replace(
-            found, content=f"{run.content} {found.content}", notes=run.notes
-        )
+        yield replace(found, content=f"{run.content} {found.content}", notes=run.notes)
 
 
 def _is_output(place: str) -> bool:
@@ -154,7 +146,9 @@ def _of_run(place: str, asked: ExportSettings) -> Exported:
     record = RunRecord.of(Paths(absolute(place)))
     source = None if record is None else record.source
     if source is None:
-        message = f"{place} does not say which source it was made from; name that instead"
+        message = (
+            f"{place} does not say which source it was made from; name that instead"
+        )
         raise VolumeError(message)
     volume = open_volume(source.spec)
     roi = source.roi or Roi.whole(volume.shape)
@@ -173,9 +167,7 @@ def _of_image(
     """Return an image, read from its coarsest level that is still fine enough."""
     image = RunImage(spec, BlockGrid(volume.shape, volume.shape))
     name = f"image of {absolute(place).name}"
-    found = _averaged(
-        image, volume, roi, space, asked, _dtype(volume), name
-    )
+    found = _averaged(image, roi, space, asked, _dtype(volume), name)
     if asked.finest or max(spec.downsample) > 1 or spec.stored_as:
         return found
     best = found
@@ -189,15 +181,12 @@ def _of_image(
             _divided(found.grid.size, level.factors),
         )
         coarse = RunImage(level.spec, image.grid)
-        best = replace(
-            found, image=coarse, grid=grid, content=_content(level.spec)
-        )
+        best = replace(found, image=coarse, grid=grid, content=_content(level.spec))
     return best
 
 
 def _averaged(
     image: RunImage,
-    volume: Volume,
     roi: Roi,
     space: Space,
     asked: ExportSettings,

@@ -167,7 +167,12 @@ def export(
             message = f"FILE {file} is there already; name another, or --overwrite"
             raise VolumeError(message)
         result = _average(
-            found, kept, settings, overwrite=overwrite, on_event=on_event, command=command
+            found,
+            kept,
+            settings,
+            overwrite=overwrite,
+            on_event=on_event,
+            command=command,
         )
         if result.complete:
             _assemble(kept, file, found)

@@ -23,7 +23,6 @@ from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.task import Phase
-from blockseg.config.regions_settings import RegionsSettings
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import ConfigError
 from blockseg.core.grid import BlockGrid
@@ -56,7 +55,8 @@ if TYPE_CHECKING:
     from blockseg.blockwise.derived.finished import FinishedRun
     from blockseg.blockwise.job import Job, JobResult
     from blockseg.blockwise.task import BlockTask
-    from blockseg.core.provenance import Provenance
+    from blockseg.config.regions_settings import RegionsSettings
+    from blockseg.io.output.provenance import Provenance
     from blockseg.regions.traces import TraceFiles
 
 PART = "regions"
@@ -166,7 +166,7 @@ def _gather(run: FinishedRun, asked: RegionsSettings) -> _Asked:
     atlas = find_atlas(asked.atlas, asked.atlas_voxel_size)
     names = read_names(asked.names)
     transform = read_transform(asked.transform, image, asked.registered_corner, atlas)
-    _refuse_apart(image, atlas, transform)
+    refuse_apart(image, atlas, transform)
     _refuse_nameless(atlas, names, asked.names)
     labels = not asked.lengths_only
     made = {}
@@ -210,7 +210,23 @@ def image_box(run: FinishedRun) -> Box:
     return Box.of(run.grid.volume_shape, run.space)
 
 
-def _refuse_apart(image: Box, atlas: AtlasSpec, transform: Transform | None) -> None:
+def refuse_apart(image: Box, atlas: AtlasSpec, transform: Transform | None) -> None:
+    """Refuse an atlas that does not lie where the segmented image does.
+
+    Parameters
+    ----------
+    image
+        Box of the segmented image, in µm of its source.
+    atlas
+        The atlas.
+    transform
+        Way there; None if both are in the same space.
+
+    Raises
+    ------
+    ConfigError
+        If they have nothing in common.
+    """
     place = image
     if transform is not None:
         ends = [image.start, image.stop]
@@ -296,7 +312,9 @@ def _write(
                 for part in payloads(name)
             ]
         )
-        lengths = Lengths.sum(list(map(Lengths.from_bytes, payloads(RegionLengths.name))))
+        lengths = Lengths.sum(
+            list(map(Lengths.from_bytes, payloads(RegionLengths.name)))
+        )
         foreground = None
         if found.labels:
             foreground = joined_foreground(payloads(RegionVoxels.name))
@@ -350,7 +368,9 @@ def _notes(
     if total and outside / total > 0.01:
         yield f"{100 * outside / total:.3g} % of the length lies outside all regions"
     nameless = [
-        row.region for row in rows if row.region and row.region not in found.names.regions
+        row.region
+        for row in rows
+        if row.region and row.region not in found.names.regions
     ]
     if nameless and found.names.regions:
         some = ", ".join(map(str, nameless[:5])) + ", …" * (len(nameless) > 5)

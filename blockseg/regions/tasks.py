@@ -120,7 +120,11 @@ class _OpenImaged(OpenTask):
         spec = self.spec
         with meter("count"):
             found = imaged_volumes(
-                self.atlas, self.mapped, spec.image, spec.grid.volume_shape, block.write_roi
+                self.atlas,
+                self.mapped,
+                spec.image,
+                spec.grid.volume_shape,
+                block.write_roi,
             )
         return BlockReport(
             block.number, written=block.write_roi.size, payload=found.to_bytes()
@@ -187,7 +191,7 @@ class _OpenVoxels(OpenTask):
             items = self.components.read(roi)[voxel]
         with meter("count"):
             axes = tuple(
-                t + s * np.arange(a, b)
+                t + s * np.arange(a, b, dtype=np.float64)
                 for t, s, a, b in zip(
                     self.spec.space.translation,
                     self.spec.space.voxel_size,
@@ -205,13 +209,13 @@ class _OpenVoxels(OpenTask):
         )
 
     def _regions(
-        self, axes: tuple[NDArray[np.float64], ...], voxel: tuple[NDArray[np.int64], ...]
+        self,
+        axes: tuple[NDArray[np.float64], ...],
+        voxel: tuple[NDArray[np.int64], ...],
     ) -> NDArray[np.int64]:
         if self.mapped is None:
             ids, index = self.atlas.along(axes)
-            z, y, x = (
-                along[place] for along, place in zip(index, voxel, strict=True)
-            )
+            z, y, x = (along[place] for along, place in zip(index, voxel, strict=True))
             return np.asarray(ids[z, y, x])
         out = np.empty(len(voxel[0]), np.int64)
         for first in range(0, len(out), _AT_ONCE):
