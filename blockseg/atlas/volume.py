@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +98,18 @@ class AtlasSpec:
     def voxel_volume(self) -> float:
         """Volume of a voxel, in µm³."""
         return float(np.prod(self.space.voxel_size))
+
+    @property
+    def placed(self) -> bool:
+        """Whether its format states where it lies."""
+        return self.source.format != "tiff"
+
+    def at(self, corner: Vector) -> AtlasSpec:
+        """Return the atlas with its lower corner (z, y, x) there, in µm."""
+        z, y, x = (
+            a + s / 2 for a, s in zip(corner, self.space.voxel_size, strict=True)
+        )
+        return replace(self, space=replace(self.space, translation=(z, y, x)))
 
     def open(self, cache_bytes: int | None = None) -> Atlas:
         """Open it in this process.

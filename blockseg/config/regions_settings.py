@@ -38,6 +38,17 @@ class RegionsSettings:
     )
     """Edge lengths (z, y, x) of a voxel of the atlas, in µm; else from its metadata."""
 
+    atlas_corner: Vector | None = option(
+        None,
+        parse_place,
+        "Its lower corner, in µm. [its metadata, or OUT's]",
+        metavar="Z,Y,X",
+        unit="µm",
+    )
+    """Lower corner (z, y, x) of the atlas, in µm of the source; else by its metadata. One in
+    a format that states no place (TIFF) and as large as OUT, or as its source, begins where
+    that does."""
+
     names: str | None = option(
         None,
         parse_text,

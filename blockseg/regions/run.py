@@ -66,6 +66,7 @@ _CLEAN, _COMPONENTS = "labels/foreground_clean", "labels/components"
 _SAMPLED = 2**25  # voxels of an atlas that are looked at before a run
 _BYTES_OF_A_BLOCK = 2**28
 _CELLS = 64
+_ROUNDING = 1.01  # voxels by which rounding may make an atlas longer or shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,10 @@ def _gather(run: FinishedRun, asked: RegionsSettings) -> _Asked:
     image = image_box(run)
     atlas = find_atlas(asked.atlas, asked.atlas_voxel_size)
     names = read_names(asked.names)
+    if asked.atlas_corner is not None:
+        atlas = atlas.at(asked.atlas_corner)
+    elif asked.transform is None and not atlas.placed:
+        atlas = _as_large(atlas, run, image)
     transform = read_transform(asked.transform, image, asked.registered_corner, atlas)
     refuse_apart(image, atlas, transform)
     _refuse_nameless(atlas, names, asked.names)
@@ -191,6 +196,28 @@ def _gather(run: FinishedRun, asked: RegionsSettings) -> _Asked:
             labels=json.dumps(made, sort_keys=True) if labels else None,
         ),
     )
+
+
+def _as_large(atlas: AtlasSpec, run: FinishedRun, image: Box) -> AtlasSpec:
+    """Lay an atlas that states no place over what it is as large as: OUT, or its source."""
+    boxes = [image]
+    source, shape = run.record.source, run.record.volume_shape
+    if source is not None and shape is not None and source.unit is not None:
+        boxes.append(Box.of(shape, source.space))
+    for box in boxes:
+        lengths = zip(atlas.box.extent, box.extent, atlas.space.voxel_size, strict=True)
+        if all(abs(a - b) <= _ROUNDING * size for a, b, size in lengths):
+            return atlas.at(box.start)
+    message = (
+        f"--atlas: a TIFF does not say where it lies, and with {_um(atlas.box)} µm (z×y×x) "
+        f"it is as large neither as OUT ({_um(image)} µm) nor as its source; give "
+        "--atlas-corner Z,Y,X in µm, or --transform if it has a space of its own"
+    )
+    raise ConfigError(message)
+
+
+def _um(box: Box) -> str:
+    return "×".join(f"{length:.6g}" for length in box.extent)
 
 
 def image_box(run: FinishedRun) -> Box:
