@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.blockwise.outputs import writable
+from blockseg.blockwise.outputs import absolute, writable
 from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.record.request import Request
 from blockseg.blockwise.run import open_job, run
@@ -155,7 +155,8 @@ def export(
     if not asked.output:
         message = "-o FILE is needed: a name in .tif, .tiff, .nii or .nii.gz"
         raise ConfigError(message)
-    file = writable(asked.output, "FILE")
+    file = absolute(asked.output)
+    writable(file.parent, "the folder of FILE")
     kept = file.with_name(f"{file.name}.unfinished.zarr")
     with exported(place, asked, settings) as found:
         shape = found.grid.shape

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from blockseg.core.grid import Block
     from blockseg.morphology.swc import Tree
 
-FOLDER = "traces"
-"""Where in an output ``blockseg skeletonize`` leaves its traces."""
-
-_PART = "skeletonize"
+_FOLDER, _SWC = "traces", "swc"  # where blockseg skeletonize leaves its files
+_PART = "skeletonize-traces"
 _GROUP = 32  # files that one block of a task reads
 _READERS = 4
 _LOOKED_AT = 3
@@ -83,7 +81,15 @@ def find_traces(run: FinishedRun, asked: str | None) -> TraceFiles:
     """
     if asked is None:
         fresh_part(run, _PART, f"blockseg skeletonize {run.out}")
-    place = run.out / FOLDER if asked is None else Path(asked).expanduser().absolute()
+    place = run.out / _FOLDER if asked is None else Path(asked).expanduser().absolute()
+    if (place / _SWC).is_dir():
+        place /= _SWC
+    elif asked is None:
+        message = (
+            f"OUT {run.out} has no traces: no object was long enough; see the table in "
+            f"{place}, and blockseg skeletonize --min-length"
+        )
+        raise ConfigError(message)
     try:
         files = swc_files([place])
         for path in files[:_LOOKED_AT]:
