@@ -174,6 +174,6 @@ def test_of_another_volume_there_is_no_mask(source, refused):
 
 def test_an_output_whose_source_is_gone_says_so(blockseg, brain, refused):
     shutil.copytree(brain, blockseg.folder / "gone.zarr")
-    blockseg("run", "gone.zarr", "out.zarr", "--backend", "fake", *SERIAL)
+    blockseg("run", "gone.zarr", "other.zarr", "--backend", "fake", *SERIAL)
     shutil.rmtree(blockseg.folder / "gone.zarr")
-    assert "gone.zarr" in refused("export", "out.zarr", "-o", "a.tif")
+    assert "gone.zarr" in refused("export", "other.zarr", "-o", "a.tif")

@@ -177,8 +177,8 @@ def test_a_registration_takes_traces_and_regions_to_the_atlas(
     for region, row in table.items():
         length = float(row["length_um"])
         assert length == pytest.approx(sampled.get(region, 0), abs=3, rel=0.01)
-    sample = sum(float(row["sample_length_um"]) for row in table.values())
-    assert sample == pytest.approx(walks[1], rel=1e-6)
+    before = sum(float(row["sample_length_um"]) for row in table.values())
+    assert before == pytest.approx(walks[1], rel=1e-6)
     # What was imaged, as large as the warp makes it.
     jacobian = abs(np.linalg.det([[1.1, 0.05, 0], [0, 0.9, 0], [-0.1, 0, 1.05]]))
     total = sum(float(row["volume_mm3"]) for row in table.values())
