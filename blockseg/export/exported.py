@@ -59,7 +59,7 @@ class Exported:
     """Type of the means: that of the image; of shares and densities float32."""
 
     name: str
-    """What it shows."""
+    """Name of what it shows."""
 
     content: str
     """Digest that tells whether it is still the same."""

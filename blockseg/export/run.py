@@ -55,7 +55,7 @@ class Averaging:
     name: ClassVar[str] = "export"
 
     exported: Exported
-    """What is averaged."""
+    """The image and the large voxels."""
 
     grid: BlockGrid
     """Blocks of large voxels."""

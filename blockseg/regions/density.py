@@ -30,7 +30,7 @@ from blockseg.regions.density_tasks import (
     MapIndex,
     VoxelLengths,
 )
-from blockseg.regions.run import image_box, refuse_apart
+from blockseg.regions.inputs import image_box, refuse_apart
 from blockseg.regions.traces import find_traces
 from blockseg.runtime.memory import Need
 

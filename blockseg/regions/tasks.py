@@ -53,7 +53,7 @@ class AtlasSizes:
     """Blocks of the atlas."""
 
     image: Box | None
-    """What was imaged, in µm of the atlas; None where a transform leads there."""
+    """Box that was imaged, in µm of the atlas; None where a transform leads there."""
 
     def open(self, cache_bytes: int) -> _OpenSizes:
         """Open the atlas."""
@@ -93,7 +93,7 @@ class ImagedSizes:
     """Blocks of cells that the sample is cut into."""
 
     image: Box
-    """What was imaged, in µm of the sample."""
+    """Box that was imaged, in µm of the sample."""
 
     transform: Transform
     """Way to the atlas."""
