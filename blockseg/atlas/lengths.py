@@ -102,9 +102,15 @@ def by_region(
             atlas.spec.voxels(path.place.start), atlas.spec.voxels(path.place.stop)
         )
         pieces = cut(voxels)
+        number = _numbers(pieces.voxel, atlas.spec.shape)
         # Most pieces follow each other in one voxel: each voxel is looked up once.
-        places, which = np.unique(pieces.voxel, axis=0, return_inverse=True)
-        region = atlas.at_voxels(places)[which.ravel()]
+        places, which = np.unique(number, return_inverse=True)
+        voxels_there = np.stack(
+            np.unravel_index(places[places >= 0], atlas.spec.shape), 1
+        )
+        ids = np.zeros(len(places), np.int64)
+        ids[places >= 0] = atlas.at_voxels(voxels_there)
+        region = ids[which]
         parts.append(_summed(region, pieces.share, pieces.segment, path))
     return Lengths.sum(parts)
 
@@ -140,11 +146,17 @@ def by_voxel(
                 (path.place.start - first) / size, (path.place.stop - first) / size
             )
         )
-        inside = np.all((pieces.voxel >= 0) & (pieces.voxel < shape), axis=1)
-        number = np.full(len(pieces.voxel), -1, np.int64)
-        number[inside] = np.ravel_multi_index(tuple(pieces.voxel[inside].T), shape)
+        number = _numbers(pieces.voxel, shape)
         parts.append(_summed(number, pieces.share, pieces.segment, path))
     return Lengths.sum(parts)
+
+
+def _numbers(voxel: NDArray[np.int64], shape: Zyx) -> NDArray[np.int64]:
+    """Return C-order numbers of voxels (n, 3); −1 of those outside of the lattice."""
+    inside = np.all((voxel >= 0) & (voxel < shape), axis=1)
+    number = np.full(len(voxel), -1, np.int64)
+    number[inside] = np.ravel_multi_index(tuple(voxel[inside].T), shape)
+    return number
 
 
 def _paths(tree: Tree, mapped: Mapped | None, step: float) -> Iterator[_Path]:
