@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
+from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
@@ -29,6 +30,7 @@ _COMMANDS = {
     "synth": SynthSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
+    "label": LabelSettings,
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,
