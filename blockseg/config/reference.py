@@ -9,6 +9,7 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.propose_settings import ProposeSettings
 from blockseg.config.settings import RunSettings
+from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
 
@@ -25,6 +26,7 @@ _COMMANDS = {
     "run": RunSettings,
     "train": TrainSettings,
     "synth": SynthSettings,
+    "skeletonize": SkeletonizeSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
 }

@@ -112,16 +112,18 @@ class BlockLines:
         pairs_of = np.stack([first, first + steps[:, 1]], axis=1)
         return cls(component, np.cumsum(voxel), radius, core, pairs_of)
 
-    def of_components(self, first: int, last: int) -> BlockLines:
-        """Return the part with ids from ``first`` to ``last``, both included."""
-        ids = self.component
-        a, b = np.searchsorted(ids, np.array([first, last + 1], np.uint64))
-        kept = np.sort(self.voxel[a:b])
+    def part(self, rows: NDArray[np.bool_]) -> BlockLines:
+        """Return some rows, whole objects of them, and the edges that begin there."""
+        kept = np.sort(self.voxel[rows])
         low = self.edges[:, 0]
         at = np.minimum(np.searchsorted(kept, low), max(len(kept) - 1, 0))
         own = kept[at] == low if len(kept) else np.zeros(len(low), bool)
         return BlockLines(
-            ids[a:b], self.voxel[a:b], self.radius[a:b], self.core[a:b], self.edges[own]
+            self.component[rows],
+            self.voxel[rows],
+            self.radius[rows],
+            self.core[rows],
+            self.edges[own],
         )
 
 

@@ -58,6 +58,20 @@ class Graph:
         """Return how many others each row is joined with."""
         return np.bincount(self.edges.reshape(-1), minlength=len(self))
 
+    def sorted(self) -> Graph:
+        """Return it with its rows in order."""
+        order = np.lexsort((self.number, self.component))
+        new = np.empty(len(order), np.int64)
+        new[order] = np.arange(len(order))
+        return Graph(
+            self.component[order],
+            self.number[order],
+            self.position[order],
+            self.radius[order],
+            self.core[order],
+            np.sort(new[self.edges], axis=1),
+        )
+
     def kept(self, rows: NDArray[np.bool_]) -> Graph:
         """Return a part of it."""
         new = np.cumsum(rows) - 1
@@ -118,7 +132,7 @@ def graph_of(
     graph = Graph(
         component[name], voxels[name], middle * size + corner, radius, several, edges
     )
-    return _sorted(graph)
+    return graph.sorted()
 
 
 def _contracted(
@@ -136,18 +150,21 @@ def _contracted(
     return found.astype(np.int64), first, int(nodes)
 
 
-def _sorted(graph: Graph) -> Graph:
-    order = np.lexsort((graph.number, graph.component))
-    new = np.empty(len(order), np.int64)
-    new[order] = np.arange(len(order))
-    return Graph(
-        graph.component[order],
-        graph.number[order],
-        graph.position[order],
-        graph.radius[order],
-        graph.core[order],
-        np.sort(new[graph.edges], axis=1),
-    )
+def object_forest(
+    lines: BlockLines,
+    shape: Zyx,
+    voxel_size: Sequence[float],
+    translation: Sequence[float] = (0.0, 0.0, 0.0),
+) -> Graph:
+    """Return trees of objects, free of cycles, spurs and steps, from all their voxels.
+
+    Parameters
+    ----------
+    lines, shape, voxel_size, translation
+        As for :func:`graph_of`. What other objects are there makes no difference.
+    """
+    graph = without_cycles(graph_of(lines, shape, voxel_size, translation))
+    return smoothed(without_spurs(graph, SPUR, SPUR_VOXELS * max(voxel_size)))
 
 
 def without_cycles(graph: Graph) -> Graph:

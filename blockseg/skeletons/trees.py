@@ -7,22 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.skeletons.forest import (
-    SPUR,
-    SPUR_VOXELS,
-    graph_of,
-    smoothed,
-    without_cycles,
-    without_spurs,
-)
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Zyx
-    from blockseg.skeletons.block_lines import BlockLines
     from blockseg.skeletons.forest import Graph
 
 UNDEFINED, SOMA = 0, 1
@@ -43,7 +32,7 @@ class ObjectTree:
     """(n,), in µm."""
 
     kind: NDArray[np.int64]
-    """(n,), type in SWC: 1 for something thick, else 0, undefined."""
+    """(n,), type in SWC: 1 for a root that is thick, else 0, undefined."""
 
     parent: NDArray[np.int64]
     """(n,), row of the parent; -1 at a root."""
@@ -75,31 +64,6 @@ class ObjectTree:
         return int(np.count_nonzero(self.degrees() >= 3))
 
 
-def object_trees(
-    lines: BlockLines,
-    shape: Zyx,
-    voxel_size: Sequence[float],
-    translation: Sequence[float] = (0.0, 0.0, 0.0),
-    spacing: float = 0.0,
-) -> Iterator[ObjectTree]:
-    """Yield the centrelines of objects by rising id, from all voxels of their lines.
-
-    Parameters
-    ----------
-    lines
-        All of them; what other objects are there makes no difference.
-    shape
-        Voxels of the image.
-    voxel_size, translation
-        Of the image, in µm, (z, y, x).
-    spacing
-        As for :func:`trees_of`.
-    """
-    graph = without_cycles(graph_of(lines, shape, voxel_size, translation))
-    graph = without_spurs(graph, SPUR, SPUR_VOXELS * max(voxel_size))
-    yield from trees_of(smoothed(graph), spacing)
-
-
 def trees_of(graph: Graph, spacing: float = 0.0) -> Iterator[ObjectTree]:
     """Yield the trees of a forest, objects by rising id.
 
@@ -124,11 +88,12 @@ def trees_of(graph: Graph, spacing: float = 0.0) -> Iterator[ObjectTree]:
     for a, b in zip(new, np.r_[new[1:], len(rows)], strict=True):
         own = rows[a:b]
         above = parent[a:b]
+        soma = graph.core[own] & (above < 0)
         yield ObjectTree(
             int(component[a]),
             graph.position[own],
             graph.radius[own],
-            np.where(graph.core[own], SOMA, UNDEFINED).astype(np.int64),
+            np.where(soma, SOMA, UNDEFINED).astype(np.int64),
             np.where(above < 0, -1, above - a),
         )
 

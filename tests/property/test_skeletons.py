@@ -11,10 +11,15 @@ from blockseg.core.grid import BlockGrid
 from blockseg.morphology.topology import labelled
 from blockseg.skeletons.block_lines import BlockLines, block_lines, joined
 from blockseg.skeletons.cavities import EDGE, filled
-from blockseg.skeletons.forest import graph_of, without_cycles, without_spurs
+from blockseg.skeletons.forest import (
+    graph_of,
+    object_forest,
+    without_cycles,
+    without_spurs,
+)
 from blockseg.skeletons.neighbourhood import OFFSETS, DeletableTable
 from blockseg.skeletons.thinning import thin
-from blockseg.skeletons.trees import object_trees
+from blockseg.skeletons.trees import trees_of
 
 SIZE = (1.0, 0.35, 0.35)
 
@@ -194,6 +199,10 @@ def test_a_ring_becomes_a_tree_and_a_bump_is_no_branch():
     assert abs(tree.lengths().sum() / (2 * np.pi * 18) - 1) < 0.1
 
 
+def object_trees(lines, shape, size, translation, spacing=0.0):
+    return trees_of(object_forest(lines, shape, size, translation), spacing)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_trees_do_not_depend_on_the_blocks_nor_on_other_objects(seed):
     shape, rng = (60, 70, 80), np.random.default_rng(seed)
@@ -203,7 +212,7 @@ def test_trees_do_not_depend_on_the_blocks_nor_on_other_objects(seed):
     pieces = in_blocks(labels, (33, 21, 47))
     assert len(found) == labels.max()
     for tree in found:
-        one = pieces.of_components(tree.component, tree.component)
+        one = pieces.part(pieces.component == tree.component)
         (alone,) = object_trees(one, shape, SIZE, (5.0, 0.0, 1.0), 1.0)
         for name in ("position", "radius", "kind", "parent"):
             np.testing.assert_array_equal(getattr(tree, name), getattr(alone, name))
