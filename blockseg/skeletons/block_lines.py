@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,7 +139,7 @@ def nothing() -> BlockLines:
 
 
 def block_lines(
-    read: Callable[[Roi], NDArray[np.uint64]],
+    read: Callable[[Roi], NDArray[Any]],
     own: Roi,
     shape: Zyx,
     voxel_size: Sequence[float],
@@ -229,7 +229,7 @@ def _moved(place: NDArray[np.int64], window: Roi, image: Roi) -> NDArray[np.int6
 
 
 def _radii(
-    labels: NDArray[np.uint64],
+    labels: NDArray[Any],
     window: Roi,
     own: Roi,
     voxel_size: Sequence[float],

@@ -21,7 +21,7 @@ SPUR = 2.0
 SPUR_VOXELS = 1.5
 """So are those shorter than this many of the longest edge of a voxel."""
 
-_SMOOTHINGS = 6
+_SMOOTHINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
