@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import ProposeSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
@@ -29,6 +30,7 @@ _COMMANDS = {
     "skeletonize": SkeletonizeSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
+    "label": LabelSettings,
 }
 
 

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from blockseg.morphology.tube_length import (
-    CORNERS,
-    length_weights,
-    neighbourhood_codes,
-)
+from blockseg.morphology.tube_length import CORNERS, neighbourhood_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Roi, Zyx
-    from blockseg.core.space import Vector
 
 Connectivity: TypeAlias = Literal[6, 18, 26]
 """Neighbours of a voxel that belong to the same component: by faces, also by edges, also
@@ -87,7 +82,7 @@ def measure(
     count: int,
     roi: Roi,
     shape: Zyx,
-    voxel_size: Vector,
+    weights: NDArray[np.int64],
     probability: NDArray[np.uint8],
     levels: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
 ) -> NDArray[np.void]:
@@ -101,8 +96,8 @@ def measure(
         The block, in the output's voxels.
     shape
         Of the output.
-    voxel_size
-        Edge lengths along (z, y, x).
+    weights
+        From :func:`~blockseg.morphology.tube_length.length_weights`.
     probability
         Bytes of the block.
     levels
@@ -144,7 +139,6 @@ def measure(
             ("contrast", "snr"), (CONTRAST_UNIT, SNR_UNIT), levels, strict=True
         ):
             rows[name] = sums(_whole(level, unit))
-    weights = length_weights(voxel_size)
     who, length = inner_lengths(_beyond(labels, roi, shape), weights)
     np.add.at(rows["length"], who - 1, length)
     return rows

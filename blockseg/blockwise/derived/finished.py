@@ -70,6 +70,9 @@ class FinishedRun:
     foreground: NDArray[np.int64]
     """Voxels of foreground in each block; 0 where it is not done."""
 
+    nonzero: NDArray[np.int64]
+    """Voxels of a probability above 0 in each block; 0 where it is not done."""
+
     content: str
     """Digest of the voxels that the run wrote."""
 
@@ -197,6 +200,7 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
         done = ledger.states(_MAIN, count) == STATE_CODES[BlockState.DONE]
         digests = ledger.column(_MAIN, "digest", count)
         foreground = ledger.column(_MAIN, "foreground", count)
+        nonzero = ledger.column(_MAIN, "nonzero", count)
     again = record.sessions[-1]["command"] if record.sessions else "blockseg run"
     if damage.files:
         message = (
@@ -222,6 +226,7 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
         space=volume.space,
         done=done,
         foreground=foreground,
+        nonzero=nonzero,
         content=seen.hexdigest(),
         missing=missing,
     )
