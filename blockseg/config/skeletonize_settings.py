@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blockseg.config.declare import option
+from blockseg.config.declare import option, same
+from blockseg.config.label_settings import LabelSettings
 from blockseg.config.values import parse_float, parse_shape, parse_switch
 
 if TYPE_CHECKING:
@@ -61,3 +62,6 @@ class SkeletonizeSettings:
         unit="voxels",
     )
     """Voxels of a block, (z, y, x)."""
+
+    allow_partial: bool = same(LabelSettings, "allow_partial")
+    """Whether blocks that the run has not written count as background."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.derived.finished import derived_from
 from blockseg.blockwise.derived.job import fresh_image, fresh_part, open_derived
@@ -69,6 +69,25 @@ class Skeletonized:
         """Whether all traces are written."""
         return self.traced is not None
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return what was traced as JSON values."""
+        traced = None if self.traced is None else asdict(self.traced)
+        return {"traces": str(self.folder), "bridges": self.bridges, "traced": traced}
+
+    def lines(self) -> Iterator[str]:
+        """Yield what a user wants to read of it."""
+        if self.traced is None:
+            return
+        found, mm = self.traced, 1e-3
+        if self.bridges:
+            yield f"Closed {self.bridges} gap{'s' * (self.bridges != 1)}."
+        yield (
+            f"Done: {found.objects} object{'s' * (found.objects != 1)}, "
+            f"{mm * found.length:.4g} mm of lines; {found.written} long enough, "
+            f"{mm * found.written_length:.4g} mm, written as SWC."
+        )
+        yield f"Traces: {self.folder}"
+
 
 def skeletonize(
     out: str,
@@ -76,7 +95,6 @@ def skeletonize(
     chosen: SkeletonizeSettings | None = None,
     settings: RunSettings | None = None,
     *,
-    allow_partial: bool = False,
     overwrite: bool = False,
     on_event: OnJobEvent = ignore,
     command: str = "",
@@ -93,8 +111,6 @@ def skeletonize(
         What is traced, and how.
     settings
         Of these, those of execution count.
-    allow_partial
-        Whether blocks that the run has not written may count as background.
     overwrite
         Start anew where there are traces already.
     on_event
@@ -110,7 +126,7 @@ def skeletonize(
     from blockseg.config.settings import RunSettings
 
     chosen = chosen or SkeletonizeSettings()
-    with derived_from(out, PART, allow_partial=allow_partial) as finished:
+    with derived_from(out, PART, allow_partial=chosen.allow_partial) as finished:
         work = _Work(
             finished,
             _folder(finished, traces),
