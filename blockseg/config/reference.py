@@ -12,6 +12,7 @@ from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
+from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
 
@@ -28,6 +29,7 @@ _COMMANDS = {
     "run": RunSettings,
     "train": TrainSettings,
     "synth": SynthSettings,
+    "skeletonize": SkeletonizeSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
     "label": LabelSettings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 from blockseg.atlas.names import read_names
 from blockseg.atlas.transform import read_transform
 from blockseg.atlas.volume import Box, find_atlas
-from blockseg.blockwise.derived.job import fresh_image
+from blockseg.blockwise.derived.job import fresh_image, fresh_part
 from blockseg.core.errors import ConfigError
 from blockseg.regions.content import atlas_content, file_content, transform_content
 from blockseg.regions.tasks import atlas_grid
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 CLEAN, COMPONENTS = "labels/foreground_clean", "labels/components"
 """Images of an output whose voxels and objects are counted."""
 
+_LABEL = "label"
 _SAMPLED = 2**25  # voxels of an atlas that are looked at before a run
 _ROUNDING = 1.01  # voxels by which rounding may make an atlas longer or shorter
 
@@ -91,11 +91,12 @@ def gather(run: FinishedRun, asked: RegionsSettings) -> RegionInputs:
     refuse_apart(image, atlas, transform)
     _refuse_nameless(atlas, names, asked.names)
     labels = not asked.lengths_only
-    made = {}
+    made = None
     if labels:
         command = f"blockseg label {run.out}"
+        made = fresh_part(run, _LABEL, command)
         for within in (CLEAN, COMPONENTS):
-            made[within] = fresh_image(run, within, command).to_text()
+            fresh_image(run, within, command)
     traces = replace(find_traces(run, asked.traces), transform=transform)
     return RegionInputs(
         run,
@@ -110,7 +111,7 @@ def gather(run: FinishedRun, asked: RegionsSettings) -> RegionInputs:
             names=file_content(asked.names),
             traces=traces.digest,
             transform=transform_content(transform),
-            labels=json.dumps(made, sort_keys=True) if labels else None,
+            labels=made,
         ),
     )
 
