@@ -20,12 +20,16 @@ SIZE = (1.0, 0.35, 0.35)
 
 
 @pytest.fixture(scope="session")
-def placed_out(tmp_path_factory, blockseg_command, brain):
-    """Output of a run on a part of a brain that lies far from the origin."""
+def placed_out(tmp_path_factory, blockseg_command, brain, save_bright_network):
+    """Output of a run on a part of a brain that lies far from the origin.
+
+    Its network calls bright what stands out by six SDs.
+    """
     from click.testing import CliRunner
 
     folder = tmp_path_factory.mktemp("placed")
     source = folder / "placed.zarr"
+    save_bright_network(folder / "bright.safetensors", 6.0)
     shutil.copytree(brain, source)
     path = source / "zarr.json"
     said = json.loads(path.read_text())
@@ -42,8 +46,9 @@ def placed_out(tmp_path_factory, blockseg_command, brain):
     path.write_text(json.dumps(said))
     done = CliRunner().invoke(
         blockseg_command,
-        ["run", str(source), str(folder / "out.zarr"), *SERIAL, "--backend", "fake",
-         "--block", "64", "--roi", ROI],
+        ["run", str(source), str(folder / "out.zarr"), *SERIAL, "--weights",
+         str(folder / "bright.safetensors"), "--backend", "torch", "--block", "64",
+         "--window", "64", "--roi", ROI],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     return folder / "out.zarr"

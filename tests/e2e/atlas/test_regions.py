@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from blockseg.core.geometry import Roi
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
 from blockseg.morphology.swc import read_swc
 
 pytestmark = pytest.mark.usefixtures("out")
@@ -183,6 +186,45 @@ def test_a_registration_takes_traces_and_regions_to_the_atlas(
     jacobian = abs(np.linalg.det([[1.1, 0.05, 0], [0, 0.9, 0], [-0.1, 0, 1.05]]))
     total = sum(float(row["volume_mm3"]) for row in table.values())
     assert total == pytest.approx(jacobian * np.prod(box[1] - box[0]) / 1e9, rel=1e-4)
+
+
+def test_voxels_and_objects_are_those_of_the_labels(
+    blockseg, out, atlas, command, killed, content_of
+):
+    blockseg("label", "out.zarr", *SERIAL)
+    words = [word for word in command if word != "--lengths-only"]
+    killed("blockseg.regions.run", "regions", "voxels", *words, *SERIAL)
+    blockseg(*words, *SERIAL)
+    table = table_of(out)
+    clean, items = (
+        open_volume(find(str(out / "labels" / name), mask=True))
+        for name in ("foreground_clean", "components")
+    )
+    whole = Roi.whole(clean.shape)
+    voxel = np.argwhere(clean.read(whole))
+    place = clean.space.translation + voxel * np.array(clean.space.voxel_size)
+    at = np.floor((place - atlas[3]) / atlas[2]).astype(int)
+    inside = ((at >= 0) & (at < atlas[1].shape)).all(1)
+    at[~inside] = 0
+    region = np.where(inside, atlas[1][tuple(at.T)], 0)
+    item = items.read(whole)[tuple(voxel.T)]
+    for one, row in table.items():
+        assert int(row["voxels"]) == np.count_nonzero(region == one)
+        assert int(row["objects"]) == len(np.unique(item[region == one]))
+    cortex = np.isin(region, (3, 614454277))
+    assert int(table[5]["total_objects"]) == len(np.unique(item[cortex]))
+    after = content_of(out)
+    blockseg(*words, *SERIAL, "--overwrite")
+    assert content_of(out) == after
+    # By a matrix that changes nothing, voxel by voxel.
+    matrix = blockseg.folder / "identity.txt"
+    matrix.write_text("1 0 0 0\n0 1 0 0\n0 0 1 0\n")
+    blockseg(*words, *SERIAL, "--overwrite", "--transform", matrix)
+    mapped = table_of(out)
+    for column in ("voxels", "objects"):
+        assert [row[column] for row in mapped.values()] == [
+            row[column] for row in table.values()
+        ]
 
 
 def test_an_identity_as_a_matrix_changes_nothing(blockseg, out, command):
