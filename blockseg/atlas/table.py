@@ -42,6 +42,9 @@ class Sums:
     objects: int = 0
     """Objects with a voxel in it."""
 
+    somata: int = 0
+    """Somata whose centre lies in it."""
+
     volume_mm3: float = 0.0
     """Volume of the region as far as it was imaged."""
 
@@ -83,6 +86,7 @@ def region_rows(
     volumes: Volumes,
     lengths: Lengths,
     foreground: Foreground | None,
+    somata: Mapping[int, int] | None = None,
 ) -> tuple[RegionRow, ...]:
     """Return a row for each region of the atlas, and for those that these are part of.
 
@@ -96,6 +100,8 @@ def region_rows(
         By region.
     foreground
         By region and object; None where there are no labels.
+    somata
+        By region; None where there is no table of them.
 
     Returns
     -------
@@ -107,7 +113,8 @@ def region_rows(
     size = dict(zip(volumes.region.tolist(), volumes.voxels.tolist(), strict=True))
     imaged = dict(zip(volumes.region.tolist(), volumes.imaged.tolist(), strict=True))
     voxels, objects = _by_region(foreground)
-    found = {*length, *size, *voxels, 0}
+    bodies = somata or {}
+    found = {*length, *size, *voxels, *bodies, 0}
     above = {one: _above(one, atlas, names) for one in found}
     every = sorted({name for line in above.values() for name in line})
     inside = {one: [a for a in found if one in above[a]] for one in every}
@@ -124,6 +131,7 @@ def region_rows(
             total(sample) * LENGTH_UNIT,
             int(total(voxels)),
             together,
+            int(total(bodies)),
             total(imaged) / MM3,
             total(size) * atlas.voxel_volume / MM3,
         )
@@ -192,7 +200,12 @@ def _unions(
 
 
 def to_csv(
-    rows: Iterable[RegionRow], *, parents: bool, mapped: bool, labels: bool
+    rows: Iterable[RegionRow],
+    *,
+    parents: bool,
+    mapped: bool,
+    labels: bool,
+    somata: bool = False,
 ) -> str:
     """Return the table as CSV.
 
@@ -207,10 +220,13 @@ def to_csv(
         sample are others.
     labels
         Whether voxels and objects were counted.
+    somata
+        Whether somata were.
     """
     left_out = {
         *(() if mapped else ("sample_length_um",)),
         *(() if labels else ("voxels", "objects")),
+        *(() if somata else ("somata",)),
     }
     names = [item.name for item in fields(Sums) if item.name not in left_out]
     names.insert(1, "density_um_per_mm3")

