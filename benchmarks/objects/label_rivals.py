@@ -37,7 +37,7 @@ distributed: Any = import_module("dask.distributed")
 
 def stored(path: str, mode: str = "r") -> Any:
     """Return an array that is there."""
-    return zarr.open_array(path, mode=mode)  # type: ignore[arg-type]
+    return zarr.open_array(path, mode=mode)
 
 
 def store(path: str, shape: tuple[int, ...], block: int, dtype: str) -> Any:
