@@ -19,7 +19,6 @@ from blockseg.blockwise.run import open_job, run
 from blockseg.blockwise.sources.inputs import open_source
 from blockseg.blockwise.task import OpenTask, Stored, report_of
 from blockseg.config.settings import RunSettings
-from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.core.specs import Affine
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.job import JobResult
     from blockseg.core.blocks import BlockReport, Meter
-    from blockseg.core.geometry import Zyx
+    from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.grid import Block
 
 UNIT = 128
@@ -53,7 +52,8 @@ def unit(density: float, seed: int = 7) -> np.ndarray:
     away = sum((field / field.std()) ** 2 for field in fields)
     least = np.quantile(away, density)
     byte = 255 * np.clip(1 - 0.5 * away / least, 0, 1)
-    return np.rint(byte).astype(np.uint8)
+    whole: np.ndarray = np.rint(byte).astype(np.uint8)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)

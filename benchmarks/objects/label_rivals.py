@@ -18,21 +18,29 @@ import json
 import resource
 import shutil
 import time
+from importlib import import_module
 from typing import Any
 
 import cc3d
-import dask.array as da
 import numpy as np
 import zarr
-from dask.distributed import Client, LocalCluster, as_completed
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from zarr.codecs import BloscCodec
 
 CHUNK = 64
 
+# Without types.
+da: Any = import_module("dask.array")
+distributed: Any = import_module("dask.distributed")
 
-def store(path: str, shape: tuple[int, ...], block: int, dtype: str) -> zarr.Array:
+
+def stored(path: str, mode: str = "r") -> Any:
+    """Return an array that is there."""
+    return zarr.open_array(path, mode=mode)
+
+
+def store(path: str, shape: tuple[int, ...], block: int, dtype: str) -> Any:
     """Return a new array as ``blockseg`` stores its own: sharded, Blosc with zstd 1."""
     return zarr.create_array(
         path,
@@ -48,8 +56,7 @@ def store(path: str, shape: tuple[int, ...], block: int, dtype: str) -> zarr.Arr
 
 
 def dask_image(mask: str, out: str, block: int) -> int:
-    from dask_image.ndmeasure import label
-
+    label: Any = import_module("dask_image.ndmeasure").label
     array = da.from_zarr(mask, chunks=(block,) * 3)
     labels, count = label(array > 0, structure=np.ones((3, 3, 3)))
     target = store(out, array.shape, block, "int32")
@@ -59,11 +66,11 @@ def dask_image(mask: str, out: str, block: int) -> int:
 
 def _first(mask: str, out: str, index: tuple[int, ...], block: int) -> Any:
     where = tuple(slice(i * block, (i + 1) * block) for i in index)
-    part = zarr.open_array(mask, mode="r")[where]
+    part = stored(mask)[where]
     labels, count = cc3d.connected_components(
         part > 0, return_N=True, out_dtype=np.uint32
     )
-    zarr.open_array(out, mode="r+")[where] = labels
+    stored(out, "r+")[where] = labels
     ends = [(labels.take(0, axis), labels.take(-1, axis)) for axis in range(3)]
     return index, count, ends
 
@@ -72,9 +79,9 @@ def _second(
     source: str, out: str, table: str, index: Any, base: int, block: int
 ) -> None:
     where = tuple(slice(i * block, (i + 1) * block) for i in index)
-    part = zarr.open_array(source, mode="r")[where].astype(np.int64)
+    part = stored(source)[where].astype(np.int64)
     part[part > 0] += base
-    zarr.open_array(out, mode="r+")[where] = np.load(table)[part]
+    stored(out, "r+")[where] = np.load(table)[part]
 
 
 def _grouped(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -86,8 +93,8 @@ def _grouped(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.stack([pairs[same, 1], pairs[same + 1, 1]], axis=1)
 
 
-def faces(mask: str, out: str, block: int, client: Client) -> int:
-    shape = zarr.open_array(mask, mode="r").shape
+def faces(mask: str, out: str, block: int, client: Any) -> int:
+    shape = stored(mask).shape
     first = f"{out}.first"
     store(first, shape, block, "uint32")
     store(out, shape, block, "uint32")
@@ -95,7 +102,7 @@ def faces(mask: str, out: str, block: int, client: Client) -> int:
     every = list(itertools.product(*map(range, counts)))
     found = {}
     futures = [client.submit(_first, mask, first, i, block, pure=False) for i in every]
-    for _, (index, count, ends) in as_completed(futures, with_results=True):
+    for _, (index, count, ends) in distributed.as_completed(futures, with_results=True):
         found[index] = (count, ends)
     base, total = {}, 0
     for index in every:
@@ -127,7 +134,7 @@ def faces(mask: str, out: str, block: int, client: Client) -> int:
     ]
     client.gather(futures)
     shutil.rmtree(first)
-    return number - 1
+    return int(number) - 1
 
 
 def main() -> None:
@@ -138,13 +145,13 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    cluster = LocalCluster(
+    cluster = distributed.LocalCluster(
         n_workers=given.workers,
         threads_per_worker=1,
         dashboard_address=None,
         memory_limit=0,
     )
-    with cluster, Client(cluster) as client:
+    with cluster, distributed.Client(cluster) as client:
         begun = time.perf_counter()
         if given.name == "faces":
             number = faces(given.mask, given.out, given.block, client)
