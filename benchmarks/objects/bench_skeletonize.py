@@ -1,6 +1,6 @@
 """Skeletons of the true mask of synthetic brains: how true, how whole, how fast.
 
-    python -m benchmarks.objects.bench_skeletonize [--shape 256,512,512] [--kinds fmost dense]
+    python -m benchmarks.objects.bench_skeletonize [--shape 128,384,384] [--kinds fmost dense]
 
 For each way (`skeleton_ways.py`), on one thread: seconds, peak memory above that of the
 labels; share of the true length within 3 µm of a line (recall) and of the lines' within
@@ -33,6 +33,7 @@ from benchmarks.objects.skeleton_brains import (
     brain_of,
     true_lines,
     true_mask,
+    with_somata,
 )
 from benchmarks.objects.skeleton_ways import BLOCK, WAYS
 from blockseg.config.values import parse_shape
@@ -96,6 +97,8 @@ def measured(kind: str, shape: Any, ways: list[str]) -> dict[str, Any]:
     brain = brain_of(kind, shape)
     mask = true_mask(brain)
     truth = true_lines(brain, mask)
+    if kind == "somata":
+        mask = with_somata(mask)
     labels = labelled(mask)[0].astype(np.uint32)
     objects = int(labels.max())
     rows: dict[str, dict[str, Any]] = {}
@@ -136,7 +139,7 @@ def measured(kind: str, shape: Any, ways: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", default="256,512,512")
+    parser.add_argument("--shape", default="128,384,384")
     parser.add_argument("--kinds", nargs="+", default=list(DENSITIES))
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     given = parser.parse_args()

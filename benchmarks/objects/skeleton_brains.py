@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 SEED = 60_000  # of no training and no other benchmark
 VOXEL_SIZE = (1.0, 0.35, 0.35)
-DENSITIES = {"fmost": None, "dense": 2700.0}
-"""Axon per volume; 2700 makes 5 % of the voxels foreground."""
+DENSITIES = {"fmost": None, "somata": None, "dense": 2700.0}
+"""Axon per volume; 2700 makes 5 % of the voxels foreground. In ``somata`` cell bodies are
+foreground too, as balls."""
 STEP = 0.25
 """µm between points on a line."""
 
@@ -55,6 +56,27 @@ def brain_of(kind: str, shape: Zyx) -> SyntheticBrain:
         dense = replace(params.morphology, axon_density=density)
         params = replace(params, morphology=dense)
     return SyntheticBrain(shape, params, SEED)
+
+
+def with_somata(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with a ball of 10 µm radius in each 64×192×192 voxels."""
+    out = mask.copy()
+    rng = np.random.default_rng(SEED)
+    places = np.indices(
+        [max(1, n // e) for n, e in zip(mask.shape, (64, 192, 192), strict=True)]
+    )
+    for index in places.reshape(3, -1).T:
+        centre = (index + rng.uniform(0.25, 0.75, 3)) * (64, 192, 192)
+        reach = np.ceil(10 / np.array(VOXEL_SIZE)).astype(int)
+        low = np.maximum(np.floor(centre).astype(int) - reach, 0)
+        high = np.minimum(np.floor(centre).astype(int) + reach + 1, mask.shape)
+        box = tuple(map(slice, low, high))
+        away = sum(
+            ((g - c) * s) ** 2
+            for g, c, s in zip(np.ogrid[box], centre, VOXEL_SIZE, strict=True)
+        )
+        out[box] |= np.asarray(away) <= 100
+    return out
 
 
 def true_mask(brain: SyntheticBrain) -> NDArray[np.bool_]:

@@ -106,7 +106,7 @@ def _kimimaro(labels: NDArray[np.uint32], *, fix_borders: bool) -> list[Graph]:
 
     lines = kimimaro.skeletonize(
         np.ascontiguousarray(labels),
-        teasar_params={"scale": 1.5, "const": 300},
+        teasar_params={"scale": 1.5, "const": 1000},
         anisotropy=tuple(1000 * n for n in VOXEL_SIZE),
         dust_threshold=0,
         fix_borders=fix_borders,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.run import OpenedJob
     from blockseg.config.settings import RunSettings
     from blockseg.io.output.provenance import Provenance
+    from blockseg.runtime.memory import Layout
 
 PART = "skeletonize"
 """Name of the derived job; its second and third passes add to it."""
@@ -46,6 +47,7 @@ _LABEL = "label"
 _BYTES_A_VOXEL = 28  # of a block with all that is read around it, measured
 _BYTES_HELD = 2**27  # neighbourhoods
 _BYTES_A_LINE_VOXEL = 600  # of a share
+_FEW = 3  # shares that need no workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,11 @@ class _Work:
             yield name.replace("_", "-"), getattr(self.chosen, name)
 
     def _open(
-        self, part: str, made: Provenance, owns: tuple[str, ...] = ()
+        self,
+        part: str,
+        made: Provenance,
+        settings: RunSettings,
+        owns: tuple[str, ...] = (),
     ) -> OpenedJob:
         """Open one pass; one that is as it should be is kept under --overwrite too."""
         paths = Paths(self.finished.out, part, owns)
@@ -208,7 +214,7 @@ class _Work:
                 self.finished,
                 paths,
                 made,
-                self.settings,
+                settings,
                 overwrite=overwrite,
                 on_event=self.on_event,
                 command=self.command,
@@ -226,7 +232,7 @@ class _Work:
         shape = finished.grid.volume_shape
         block = to_zyx(min(n, b) for n, b in zip(shape, self.chosen.block, strict=True))
         # Where a job goes on, its blocks stay as they are.
-        begun = self._open(PART, made)
+        begun = self._open(PART, made, self.settings)
         if begun.earlier is not None:
             block = begun.earlier.block
         grid = BlockGrid(shape, block)
@@ -262,16 +268,20 @@ class _Work:
             within,
         )
 
-    def _layout_need(self, lines: JoinedLines) -> Need:
-        return Need(_BYTES_A_LINE_VOXEL * lines.shares.voxels, _BYTES_HELD)
+    def _for(self, lines: JoinedLines) -> tuple[RunSettings, Layout]:
+        """Return settings and layout of a pass over shares."""
+        settings = self.settings
+        if settings.scheduler is None and len(lines.shares) <= _FEW:
+            # Done before a worker would have started.
+            settings = replace(settings, scheduler="serial")
+        need = Need(_BYTES_A_LINE_VOXEL * lines.shares.voxels, _BYTES_HELD)
+        return settings, layout_for(settings, need)
 
     def _bridges(
         self, lines: JoinedLines, made: Provenance
     ) -> tuple[JobResult, Bridges | None]:
-        begun = self._open(f"{PART}-tips", made)
-        job = begun.job(
-            TipsTask(lines), layout_for(self.settings, self._layout_need(lines))
-        )
+        settings, layout = self._for(lines)
+        job = self._open(f"{PART}-tips", made, settings).job(TipsTask(lines), layout)
         result = run(job, self.on_event, engine="ends of lines")
         if not result.complete:
             return result, None
@@ -284,7 +294,8 @@ class _Work:
     ) -> tuple[JobResult, Traced | None]:
         folder = relative(self.folder, self.finished.out)
         made = replace(made, parameters=(*made.parameters, ("traces", folder)))
-        begun = self._open(f"{PART}-traces", made, (folder,))
+        settings, layout = self._for(lines)
+        begun = self._open(f"{PART}-traces", made, settings, (folder,))
         space = self.finished.space
         header = TraceHeader(
             _source_name(self.finished),
@@ -296,7 +307,7 @@ class _Work:
         task = TracesTask(
             lines, header, folder, self.chosen.min_length, self.chosen.spacing
         )
-        job = begun.job(task, layout_for(self.settings, self._layout_need(lines)))
+        job = begun.job(task, layout)
         result = run(job, self.on_event, engine="traces of objects")
         if not result.complete:
             return result, None

@@ -100,7 +100,7 @@ class TipsTask:
     name: ClassVar[str] = TIPS
 
     lines: JoinedLines
-    """What is joined."""
+    """Lines that are joined."""
 
     @property
     def grid(self) -> BlockGrid:
@@ -136,7 +136,7 @@ class TracesTask:
     name: ClassVar[str] = TRACES
 
     lines: JoinedLines
-    """What is joined."""
+    """Lines that are joined."""
 
     header: TraceHeader
     """Comments at the head of each SWC file."""

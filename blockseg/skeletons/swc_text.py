@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,9 @@ class TraceHeader:
     def lines(self, tree: ObjectTree) -> list[str]:
         """Return them for one object."""
         size, corner = self.voxel_size, self.translation
+        meta = {"id": str(tree.component), "units": "1 micrometer"}
         return [
+            f"# Meta: {json.dumps(meta)}",  # navis reads it
             f"# object {tree.component} of {self.made_from}",
             f"# source: {self.source}",
             f"# {_UNITS}",

@@ -46,7 +46,7 @@ class Thinned:
     """Centrelines of a window, as rows; one a voxel."""
 
     shape: Zyx
-    """Of the window."""
+    """Voxels of the window along (z, y, x)."""
 
     place: NDArray[np.int64]
     """(n,), C-order numbers in the window, rising."""
