@@ -57,8 +57,8 @@ def write_tables(
     fingerprint = job.record.fingerprint
     with Ledger.read(job.ledger, fingerprint) as ledger:
 
-        def payloads(name: str) -> list[bytes]:
-            return [payload for _, payload in ledger.payloads(name)]
+        def payloads(name: str) -> Iterator[bytes]:
+            return (payload for _, payload in ledger.payloads(name))
 
         volumes = Volumes.sum(
             [

@@ -24,6 +24,8 @@ from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.written_files import stored_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from blockseg.atlas.transform import Mapped, Transform
@@ -310,8 +312,8 @@ def atlas_grid(shape: Zyx) -> BlockGrid:
     return BlockGrid(shape, (min(z, 32), min(y, 256), min(x, 256)))
 
 
-def joined_foreground(parts: list[bytes]) -> Foreground:
-    """Return the counts of blocks together, some at a time so that memory stays small.
+def joined_foreground(parts: Iterable[bytes]) -> Foreground:
+    """Return the counts of blocks together, some at a time: 24 bytes a pair, three times.
 
     Parameters
     ----------

@@ -121,6 +121,32 @@ def test_mask_probability_and_density_of_an_output(blockseg, out, walks):
     assert np.array_equal(found["density"], voxels(out / "density"))
 
 
+def test_of_a_downsampled_run_image_mask_and_density_lie_on_each_other(
+    blockseg, brain, walks
+):
+    blockseg(
+        "run", brain, "half.zarr", "--backend", "fake", "--downsample", "2,4,4",
+        "--roi", "8:60,0:40,16:64", *SERIAL,
+    )  # fmt: skip
+    size = ("--voxel-size", "4,2.8,2.8")
+    places, shapes = [], []
+    for what in ("image", "mask"):
+        words = ("export", "half.zarr", *size, "--what", what, "-o", f"{what}.nii")
+        blockseg(*words, *SERIAL)
+        found: Any = nibabel.load(blockseg.folder / f"{what}.nii")
+        places.append(found.affine[:3, 3][::-1] * 1000)
+        shapes.append(found.shape[::-1])
+    blockseg("density", "half.zarr", "--traces", walks[0], *size, *SERIAL)
+    density = open_volume(find(str(blockseg.folder / "half.zarr/density")))
+    places.append(np.array(density.space.translation))
+    shapes.append(density.shape)
+    # Cells of 2×4×4 stored voxels; the region begins at cell (8, 0, 16).
+    corner = np.array((1, 0.35, 0.35)) * (np.array((16, 0, 64)) - 0.5)
+    for place in places:
+        assert place == pytest.approx(corner + np.array((4, 2.8, 2.8)) / 2, rel=1e-6)
+    assert set(shapes) == {(26, 20, 24)}
+
+
 def test_killed_it_goes_on_to_the_same_bytes(blockseg, killed):
     command = ("export", "out.zarr", "--voxel-size", "2,1,1")
     blockseg(*command, "-o", "a.tif", *SERIAL)
