@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
 
 
+FIELD_CACHE = 3 * 2**26
+"""Bytes of decoded chunks that an open field keeps."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeformationField:
     """A field of places on a lattice over the sample, linear between its voxels.
@@ -45,7 +49,7 @@ class DeformationField:
 
     def open(self) -> OpenDeformation:
         """Open it in this process."""
-        limits = ReadLimits()
+        limits = ReadLimits(FIELD_CACHE // 3)
         return OpenDeformation(
             self, tuple(open_volume(spec, limits) for spec in self.components)
         )

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.geometry import Roi, Zyx, to_zyx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
 
-_TILE = 64
+_TILE: Zyx = (64, 64, 64)
+_FLAT: Zyx = (1, 512, 2048)  # where storage decodes planes or strips of them
 
 
 def by_tile(
@@ -44,8 +44,10 @@ def by_tile(
     """
     if not len(voxels):
         return
-    counts = tuple(-(-n // _TILE) for n in volume.shape)
-    tile = np.ravel_multi_index(tuple((voxels // _TILE).T), counts)
+    depth, *_, width = volume.chunk_shape
+    edges = _FLAT if depth == 1 and width > 1 else _TILE
+    counts = tuple(-(-n // e) for n, e in zip(volume.shape, edges, strict=True))
+    tile = np.ravel_multi_index(tuple((voxels // edges).T), counts)
     order = np.argsort(tile, kind="stable")
     starts = np.flatnonzero(np.diff(tile[order], prepend=-1))
     for rows in np.split(order, starts[1:]):

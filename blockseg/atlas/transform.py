@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blockseg.atlas.affine import AffineMap, read_affine
 from blockseg.atlas.brainreg import is_brainreg, read_brainreg
+from blockseg.atlas.deformation import FIELD_CACHE
 from blockseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Transform:
     def step(self) -> float:
         """Length, in µm of the sample, over which it is taken for straight."""
         return math.inf if isinstance(self.map, AffineMap) else self.map.step
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory that it keeps once it is open."""
+        return 0 if isinstance(self.map, AffineMap) else FIELD_CACHE
 
     def open(self) -> Mapped:
         """Open it in this process."""

@@ -140,9 +140,10 @@ def density(
             )
             for paths in parts
         )
+        held = 0 if traces.transform is None else traces.transform.cache_bytes
         lengths = first.job(
             VoxelLengths(traces, grid, space, str(run.out), _PIECES),
-            layout_for(settings, Need(_BYTES_OF_A_GROUP, 0)),
+            layout_for(settings, Need(_BYTES_OF_A_GROUP, held)),
         )
         result = run_job(lengths, on_event, engine="measuring traces", notes=run.notes)
         if not result.complete:

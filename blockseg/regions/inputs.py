@@ -219,7 +219,7 @@ def _refuse_nameless(atlas: AtlasSpec, names: RegionNames, path: str | None) -> 
         return
     found: set[int] = set()
     opened = atlas.open()
-    grid = atlas_grid(atlas.shape)
+    grid = atlas_grid(atlas)
     size = grid.block((0, 0, 0)).write_roi.size
     every = max(1, len(grid) * size // _SAMPLED)
     for number in range(len(grid) // 2 % every, len(grid), every):

@@ -34,16 +34,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from blockseg.atlas.table import RegionRow
     from blockseg.blockwise.job import JobResult
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.regions_settings import RegionsSettings
     from blockseg.regions.inputs import RegionInputs
+    from blockseg.runtime.memory import Layout
 
 PART = "regions"
 """Name of the derived job, and of its folder in the output."""
 
 _BYTES_OF_A_BLOCK = 2**28
+_CACHE = 2**27  # bytes of decoded chunks of atlas and labels
 _CELLS = 64
 
 
@@ -111,11 +115,12 @@ def regions(
             command=command,
         )
         volume = open_volume(found.atlas.source)
-        need = Need(_BYTES_OF_A_BLOCK, 0, bytes_to_decode(volume))
-        layout = layout_for(settings, need).with_cache(2**26)
+        held = 0 if found.transform is None else found.transform.cache_bytes
+        need = Need(_BYTES_OF_A_BLOCK, held, bytes_to_decode(volume))
+        layout = layout_for(settings, need).with_cache(_CACHE)
         image = found.image if found.transform is None else None
-        sizes = AtlasSizes(found.atlas, atlas_grid(found.atlas.shape), image)
-        job = begun.job(sizes, layout, then=tuple(_then(found)))
+        sizes = AtlasSizes(found.atlas, atlas_grid(found.atlas), image)
+        job = begun.job(sizes, layout, then=tuple(_then(found, layout)))
         result = run_job(job, on_event, engine="counting regions", notes=run.notes)
         folder = run.out / PART
         if not result.complete:
@@ -124,12 +129,18 @@ def regions(
         return RegionsResult(result, folder, rows, (*run.notes, *notes))
 
 
-def _then(found: RegionInputs) -> Iterator[BlockTask | Phase]:
+def _then(found: RegionInputs, layout: Layout) -> Iterator[Phase]:
+    """Yield the passes after that over the atlas, which read it too."""
+
+    def phase(task: BlockTask, only: NDArray[np.int64] | None = None) -> Phase:
+        return Phase(task, None, layout.workers, layout.cache_bytes, only)
+
     run, atlas, transform = found.run, found.atlas, found.transform
     if transform is not None:
         shape = lattice_shape(found.image, min(atlas.space.voxel_size))
         z, y, x = (min(n, _CELLS) for n in shape)
-        yield ImagedSizes(atlas, BlockGrid(shape, (z, y, x)), found.image, transform)
+        cells = BlockGrid(shape, (z, y, x))
+        yield phase(ImagedSizes(atlas, cells, found.image, transform))
     if found.labels:
         task = RegionVoxels(
             atlas,
@@ -140,6 +151,6 @@ def _then(found: RegionInputs) -> Iterator[BlockTask | Phase]:
             transform,
         )
         # Hysteresis may add voxels to a block without any of the run's foreground.
-        yield Phase(task, only=np.flatnonzero(run.done).astype(np.int64))
+        yield phase(task, np.flatnonzero(run.done).astype(np.int64))
     within = f"{PART}/traces" if transform is not None else ""
-    yield RegionLengths(atlas, found.traces, str(run.out), within)
+    yield phase(RegionLengths(atlas, found.traces, str(run.out), within))

@@ -19,6 +19,7 @@ from blockseg.atlas.tree_files import mapped_swc
 from blockseg.blockwise.task import OpenTask
 from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
+from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.written_files import stored_file
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from blockseg.atlas.volume import Atlas, AtlasSpec, Box
     from blockseg.blockwise.derived.image import RunImage
     from blockseg.core.blocks import Meter
-    from blockseg.core.geometry import Zyx
     from blockseg.core.grid import Block
     from blockseg.core.space import Space
     from blockseg.core.stored_file import StoredFile
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from blockseg.regions.traces import TraceFiles
 
 _AT_ONCE = 2**20  # voxels that are taken to the atlas at a time
+_VOXELS_AT_ONCE = 2**21  # of a mask or an atlas
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +186,26 @@ class _OpenVoxels(OpenTask):
     mapped: Mapped | None
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
-        roi = block.write_roi
+        whole = block.write_roi
+        depth = max(1, _VOXELS_AT_ONCE // (whole.shape[1] * whole.shape[2]))
+        parts = []
+        for z in range(whole.start[0], whole.stop[0], depth):
+            stop = (min(z + depth, whole.stop[0]), *whole.stop[1:])
+            parts.append(self._count(Roi((z, *whole.start[1:]), stop), meter))
+        found = Foreground.sum(parts)
+        return BlockReport(
+            block.number,
+            written=whole.size,
+            foreground=int(found.voxels.sum()),
+            payload=found.to_bytes() if len(found.region) else b"",
+        )
+
+    def _count(self, roi: Roi, meter: Meter) -> Foreground:
+        """Count a slab of a block, so that memory does not grow with the block."""
         with meter("read"):
             voxel = np.nonzero(self.clean.read(roi))
             if not len(voxel[0]):
-                return BlockReport(block.number, written=roi.size)
+                return Foreground.sum([])
             items = self.components.read(roi)[voxel]
         with meter("count"):
             axes = tuple(
@@ -202,13 +218,7 @@ class _OpenVoxels(OpenTask):
                     strict=True,
                 )
             )
-            found = foreground_of(self._regions(axes, voxel), items)
-        return BlockReport(
-            block.number,
-            written=roi.size,
-            foreground=len(items),
-            payload=found.to_bytes(),
-        )
+            return foreground_of(self._regions(axes, voxel), items)
 
     def _regions(
         self,
@@ -306,10 +316,19 @@ class _OpenLengths(OpenTask):
             raise write_error(error, str(path)) from error
 
 
-def atlas_grid(shape: Zyx) -> BlockGrid:
-    """Return blocks of an atlas, flat ones: TIFF decodes whole planes."""
-    z, y, x = shape
-    return BlockGrid(shape, (min(z, 32), min(y, 256), min(x, 256)))
+def atlas_grid(atlas: AtlasSpec) -> BlockGrid:
+    """Return blocks of an atlas; of a TIFF whole planes, as it decodes them so.
+
+    Parameters
+    ----------
+    atlas
+        The regions.
+    """
+    z, y, x = atlas.shape
+    if atlas.source.format == "tiff":
+        planes = min(z, max(1, _VOXELS_AT_ONCE // (y * x)))
+        return BlockGrid(atlas.shape, (planes, y, x))
+    return BlockGrid(atlas.shape, (min(z, 32), min(y, 256), min(x, 256)))
 
 
 def joined_foreground(parts: Iterable[bytes]) -> Foreground:

@@ -1,5 +1,7 @@
 """Bad atlases, tables, traces and transforms are one line, before any work."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -140,6 +142,24 @@ def test_a_registration_of_another_image(refused, command, brainreg):
 
 def test_a_corner_of_nothing(refused, command):
     assert "without --transform" in refused(*command, "--registered-corner", "0,0,0")
+
+
+def test_a_run_that_is_not_complete(blockseg, brain, walks, atlas, refused):
+    shutil.copytree(brain, blockseg.folder / "torn.zarr")
+    shard = blockseg.folder / "torn.zarr/0/c/0/1/1"
+    shard.write_bytes(shard.read_bytes()[:-9])
+    blockseg(
+        "run", "torn.zarr", "part.zarr", "--backend", "fake", "--block", "64", "-q",
+        "--scheduler", "serial", "--normalization", "200,10", code=3,
+    )  # fmt: skip
+    words = ("--traces", walks[0], "--atlas", atlas[0], "--atlas-corner", "0,0,0")
+    for command in (
+        ("regions", "part.zarr", *words, "--lengths-only"),
+        ("density", "part.zarr", *words[:2]),
+        ("export", "part.zarr", "--what", "mask", "--voxel-size", "5", "-o", "m.tif"),
+    ):
+        assert "is not complete" in refused(*command)
+        blockseg(*command, "--allow-partial", "-q", "--scheduler", "serial")
 
 
 def test_a_map_over_an_atlas_needs_to_know_it(refused, walks, brainreg):
