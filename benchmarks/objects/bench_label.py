@@ -21,7 +21,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
@@ -45,7 +45,8 @@ class Row:
     """Wall time."""
 
     cpu_seconds: float
-    """CPU time of all processes: what counts where others use the machine."""
+    """CPU time of all processes, to the last sample before each ended: what counts where
+    others use the machine."""
 
     driver_peak: int
     """Most resident bytes of the process that was started."""
@@ -62,17 +63,30 @@ class Row:
 
 def command(words: list[str], voxels: int, limit: float | None = None) -> Row | None:
     """Run a command and watch it; None where it took longer than the limit."""
+    # Not a pipe, which fills up where nobody reads.
+    with tempfile.TemporaryFile(mode="w+") as printed:
+        process = subprocess.Popen(words, stdout=printed, text=True)
+        return _watched(process, printed, voxels, limit, words)
+
+
+def _watched(
+    process: subprocess.Popen[str],
+    printed: IO[str],
+    voxels: int,
+    limit: float | None,
+    words: list[str],
+) -> Row | None:
     begun = time.perf_counter()
-    before = os.times()
-    printed = tempfile.TemporaryFile(mode="w+")  # a pipe that nobody reads fills up
-    process = subprocess.Popen(words, stdout=printed, text=True)
     watched = psutil.Process(process.pid)
     driver = worker = 0
+    cpu: dict[int, float] = {}
     while process.poll() is None:
         try:
             driver = max(driver, watched.memory_info().rss)
-            for child in watched.children(recursive=True):
-                worker = max(worker, child.memory_info().rss)
+            for one in (watched, *watched.children(recursive=True)):
+                worker = max(worker, one.memory_info().rss if one != watched else 0)
+                times = one.cpu_times()
+                cpu[one.pid] = times.user + times.system
         except psutil.NoSuchProcess:
             pass
         if limit and time.perf_counter() - begun > limit:
@@ -83,18 +97,14 @@ def command(words: list[str], voxels: int, limit: float | None = None) -> Row | 
             return None
         time.sleep(0.05)
     seconds = time.perf_counter() - begun
-    after = os.times()
     assert process.returncode == 0, words
-    with printed:
-        printed.seek(0)
-        said = printed.read()
-    cpu = after.children_user + after.children_system
-    cpu -= before.children_user + before.children_system
+    printed.seek(0)
+    said = printed.read()
     found = json.loads(said.splitlines()[-1]) if said.strip().endswith("}") else {}
     return Row(
         voxels,
         found.get("seconds", seconds) if "worker_peak_bytes" in found else seconds,
-        cpu,
+        sum(cpu.values()),
         driver,
         worker,
         found.get("objects", 0),
