@@ -43,7 +43,7 @@ def test_each_label_has_a_colour_of_its_own_and_background_is_black():
     assert coloured(np.array([2**63 + 5], np.uint64)).any()
 
 
-def test_grey_and_coloured_panels_stand_beside_each_other(tmp_path):
+def test_grey_and_coloured_panels_stand_beside_each_other():
     grey, colour = np.zeros((20, 30), np.uint8), np.full((20, 30, 3), 90, np.uint8)
     both = panels([("a", grey), ("b", colour)], across=True)
     assert both.shape[2] == 3
