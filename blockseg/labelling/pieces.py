@@ -109,31 +109,27 @@ def measure(
         return rows
     place = np.flatnonzero(labels)
     label = labels.ravel()[place].astype(np.int64) - 1
-    coordinates = np.unravel_index(place, labels.shape)
+    rest, x = np.divmod(place, labels.shape[2])
+    z, y = np.divmod(rest, labels.shape[1])
 
     def sums(values: NDArray[np.integer]) -> NDArray[np.int64]:
         return _sums(label, values, count)
 
     rows["voxels"] = np.bincount(label, minlength=count)
-    order = np.full(count, place.size)
-    np.minimum.at(order, label, np.arange(place.size))
-    first = np.stack([c[order] for c in coordinates])
+    order = np.empty(count, np.int64)
+    order[label[::-1]] = np.arange(place.size)[
+        ::-1
+    ]  # the last to be entered is the first
     rows["first"] = np.ravel_multi_index(
-        tuple(c + a for c, a in zip(first, roi.start, strict=True)), shape
+        tuple(c[order] + a for c, a in zip((z, y, x), roi.start, strict=True)), shape
     )
-    for axis, (inner, origin) in enumerate(zip(coordinates, roi.start, strict=True)):
-        placed = inner + origin
-        low = np.full(count, np.iinfo(np.int32).max, np.int32)
-        high = np.zeros(count, np.int32)
-        np.minimum.at(low, label, placed.astype(np.int32))
-        np.maximum.at(high, label, placed.astype(np.int32))
-        rows["start"][:, axis], rows["stop"][:, axis] = low, high + 1
-        rows["places"][:, axis] = sums(placed)
+    for axis, (inner, origin) in enumerate(zip((z, y, x), roi.start, strict=True)):
+        low, high = _extremes(label, inner, count)
+        rows["start"][:, axis], rows["stop"][:, axis] = low + origin, high + origin + 1
+        rows["places"][:, axis] = sums(inner) + rows["voxels"] * origin
     values = probability.ravel()[place]
     rows["probability"] = sums(values)
-    greatest = np.zeros(count, np.int32)
-    np.maximum.at(greatest, label, values.astype(np.int32))
-    rows["greatest"] = greatest
+    rows["greatest"] = _extremes(label, values, count)[1]
     if levels is not None:
         for name, unit, level in zip(
             ("contrast", "snr"), (CONTRAST_UNIT, SNR_UNIT), levels, strict=True
@@ -165,15 +161,21 @@ def inner_lengths(
     if min(labels.shape) < 2:
         return nothing, nothing
     codes = neighbourhood_codes(labels != 0)
-    place = np.flatnonzero(codes)
+    # Most neighbourhoods with foreground are full of it, and add nothing.
+    place = np.flatnonzero((weights != 0)[codes])
     code = codes.ravel()[place]
-    inner = weights[code] != 0
-    place, code = place[inner], code[inner]
-    corner = np.stack(np.unravel_index(place, codes.shape))
-    base = np.ravel_multi_index(tuple(corner), labels.shape)
-    steps = np.array([np.ravel_multi_index(c, labels.shape) for c in CORNERS])
-    who = labels.ravel()[base + steps[_FIRST[code]]].astype(np.int64)
-    return who, weights[code]
+    rest, x = np.divmod(place, codes.shape[2])
+    z, y = np.divmod(rest, codes.shape[1])
+    base = (z * labels.shape[1] + y) * labels.shape[2] + x
+    who = labels.ravel()[base + corner_steps(labels.shape)[_FIRST[code]]]
+    return who.astype(np.int64), weights[code]
+
+
+def corner_steps(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return how far the voxels of a neighbourhood lie behind its first, in C order."""
+    return np.array(
+        [(z * shape[1] + y) * shape[2] + x for z, y, x in CORNERS], np.int64
+    )
 
 
 _FIRST = np.array(
@@ -185,6 +187,17 @@ def _beyond(labels: NDArray[np.uint32], roi: Roi, shape: Zyx) -> NDArray[np.uint
     """Return labels with a plane of zeros where the output ends behind them."""
     last = [int(b == n) for b, n in zip(roi.stop, shape, strict=True)]
     return np.pad(labels, [(0, n) for n in last]) if any(last) else labels
+
+
+def _extremes(
+    label: NDArray[np.int64], values: NDArray[np.integer], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return least and greatest value of each label, all of which occur."""
+    low, high = np.full(count, 2**62), np.zeros(count, np.int64)
+    wide = values.astype(np.int64)
+    np.minimum.at(low, label, wide)
+    np.maximum.at(high, label, wide)
+    return low, high
 
 
 def _sums(

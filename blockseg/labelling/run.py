@@ -59,7 +59,7 @@ class Labelled:
     """Outcome of ``blockseg label``."""
 
     result: JobResult
-    """What was done, and what was not."""
+    """Blocks that were done, and those that were not."""
 
     objects: int = 0
     """Objects in ``labels/components``."""

@@ -9,13 +9,13 @@ of the seven blocks before it. All that is needed of a block is the labels of it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.labelling.pieces import inner_lengths
-from blockseg.morphology.tube_length import CORNERS
+from blockseg.labelling.pieces import corner_steps, inner_lengths
+from blockseg.morphology.tube_length import CORNERS, neighbourhood_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,24 +167,18 @@ def _slab(
 def _touching(slab: NDArray[np.int64], connectivity: Connectivity) -> NDArray[np.int64]:
     """Return the pairs of labels of different blocks that touch in a slab, each once."""
     reach = {6: 1, 18: 2, 26: 3}[connectivity]
+    codes = neighbourhood_codes(slab != 0)
+    place = np.flatnonzero(codes & (codes - np.uint8(1)))  # of two voxels or more
+    rest, x = np.divmod(place, codes.shape[2])
+    z, y = np.divmod(rest, codes.shape[1])
+    base = (z * slab.shape[1] + y) * slab.shape[2] + x
+    corners = slab.ravel()[base[:, None] + corner_steps(slab.shape)]
     found = [np.zeros((0, 2), np.int64)]
-    for a, b in _STEPS:
-        if sum(p != q for p, q in zip(a, b, strict=True)) > reach:
+    for a, b in combinations(range(len(CORNERS)), 2):
+        if sum(p != q for p, q in zip(CORNERS[a], CORNERS[b], strict=True)) > reach:
             continue
-        one, other = _corner(slab, a), _corner(slab, b)
-        touch = (one != 0) & (other != 0)
-        one, other = one[touch], other[touch]
-        across = one // _SLOT != other // _SLOT
-        pair = np.stack([one[across], other[across]], axis=1)
-        found.append(np.unique(np.sort(pair, axis=1), axis=0))
-    return np.concatenate(found)
-
-
-_STEPS = tuple(
-    (a, b) for i, a in enumerate(CORNERS) for b in CORNERS[i + 1 :]
-)  # all pairs of voxels of a neighbourhood
-
-
-def _corner(slab: NDArray[np.int64], offset: tuple[int, ...]) -> NDArray[np.int64]:
-    z, y, x = (slice(o, o + n - 1) for o, n in zip(offset, slab.shape, strict=True))
-    return slab[z, y, x]
+        pair = corners[:, [a, b]]
+        pair = pair[(pair != 0).all(axis=1)]
+        pair = pair[pair[:, 0] // _SLOT != pair[:, 1] // _SLOT]
+        found.append(np.sort(pair, axis=1))
+    return np.unique(np.concatenate(found), axis=0)

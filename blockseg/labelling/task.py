@@ -1,4 +1,4 @@
-"""What is done to blocks: pieces, what holds them together, and the final labels."""
+"""Tasks of labelling: pieces of blocks, what holds them together, and the final labels."""
 
 from __future__ import annotations
 

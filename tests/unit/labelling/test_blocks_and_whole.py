@@ -250,7 +250,7 @@ def test_lengths_do_not_depend_on_blocks_whatever_is_connected(connectivity, tmp
     assert tables[0].tobytes() == tables[1].tobytes() == tables[2].tobytes()
 
 
-def test_columns_are_in_µm_from_the_origin_of_the_source(tmp_path):
+def test_columns_are_in_micrometres_from_the_origin_of_the_source(tmp_path):
     mask = np.zeros((8, 8, 8), bool)
     mask[2, 3, 0:5] = True
     mask[6, 6, 6] = True
