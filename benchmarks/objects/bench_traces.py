@@ -60,33 +60,30 @@ def main() -> None:
     quarter: Zyx = (64, 128, 128) if given.quick else (256, 512, 1024)
     part: Zyx = (64, 64, 128) if given.quick else (128, 512, 512)
     block = 64 if given.quick else 128
-    rows = {
-        "x".join(map(str, shape)): traced(
-            finished_run(given.folder, shape, block=block), shape
-        )
-        for shape in (quarter, whole)
-    }
+    rows: dict[str, Row] = {}
+    shares: dict[str, dict[str, float]] = {}
     rate = inference(given.folder, part)
     print("inference", rate, flush=True)
-    shares = {
-        name: {
-            "of_its_seconds": row.seconds * rate.voxels / (rate.seconds * row.voxels),
-            "of_its_cpu_seconds": row.cpu_seconds
-            * rate.voxels
-            / (rate.cpu_seconds * row.voxels),
+    for shape in (quarter, whole):
+        out = finished_run(given.folder, shape, block=block)
+        row = traced(out, shape)
+        voxels = rate.voxels / row.voxels
+        name = "x".join(map(str, shape))
+        rows[name] = row
+        shares[name] = {
+            "of_its_seconds": voxels * row.seconds / rate.seconds,
+            "of_its_cpu_seconds": voxels * row.cpu_seconds / rate.cpu_seconds,
         }
-        for name, row in rows.items()
-    }
-    found = {
-        "machine": machine(),
-        "workers": WORKERS,
-        "rows": {name: asdict(row) for name, row in rows.items()},
-        "inference": asdict(rate),
-        "share_of_inference": shares,
-    }
-    print(json.dumps(shares, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+        found = {
+            "machine": machine(),
+            "workers": WORKERS,
+            "rows": {key: asdict(one) for key, one in rows.items()},
+            "inference": asdict(rate),
+            "share_of_inference": shares,
+        }
+        print(name, shares[name], flush=True)
+        if given.json:
+            given.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
