@@ -10,6 +10,7 @@ import cc3d
 import numpy as np
 import pytest
 from ome_zarr_models.v05.image import Image
+from PIL import Image as PILImage
 from pyarrow import parquet
 
 from blockseg.core.geometry import Roi
@@ -293,3 +294,38 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(blockseg, out, option,
 def test_workers_label_as_one_process_does(blockseg, out, content_of, undisturbed):
     blockseg("label", "out.zarr", "--workers", "2", "-q")
     assert content_of(out) == undisturbed
+
+
+def test_a_run_labels_at_its_end_as_the_command_does(blockseg, brain, content_of):
+    blockseg("run", brain, "one.zarr", *RUN)
+    blockseg("label", "one.zarr", *SERIAL, "-q")
+    said = blockseg("run", brain, "two.zarr", *RUN[:-1], "--label")
+    assert "objects," in said.stdout
+    one, two = (content_of(blockseg.folder / name) for name in ("one.zarr", "two.zarr"))
+    assert one == two
+
+
+def test_objects_are_labelled_from_python(out):
+    import blockseg as library
+
+    found = library.label(str(out), scheduler="serial", min_size=100)
+    table = rows(out)
+    clean = [row for row in table if row["clean"] == "1"]
+    assert found.complete
+    assert (found.objects, found.clean) == (len(table), len(clean))
+    lengths = sum(float(row["length_um"]) for row in clean)
+    assert found.length_um == pytest.approx(lengths, rel=1e-5)
+
+
+@pytest.mark.usefixtures("out")
+def test_clean_objects_are_drawn_in_colours(blockseg):
+    blockseg("preview", "out.zarr", "-o", "before.png")
+    blockseg("label", "out.zarr", *SERIAL, "-q")
+    blockseg("preview", "out.zarr", "-o", "after.png")
+    with (
+        PILImage.open(blockseg.folder / "before.png") as before,
+        PILImage.open(blockseg.folder / "after.png") as after,
+    ):
+        assert before.mode == "L"
+        assert after.mode == "RGB"
+        assert after.width > before.width
