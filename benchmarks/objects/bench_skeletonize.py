@@ -144,13 +144,16 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     given = parser.parse_args()
     shape = parse_shape("shape", given.shape)
+    brains: dict[str, Any] = {}
     result = {
         "machine": machine(),
         "voxel_size_um": list(VOXEL_SIZE),
         "block": list(BLOCK),
-        "brains": {kind: measured(kind, shape, given.ways) for kind in given.kinds},
+        "brains": brains,
     }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    for kind in given.kinds:
+        brains[kind] = measured(kind, shape, given.ways)
+        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

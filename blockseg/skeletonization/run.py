@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from blockseg.blockwise.derived.finished import derived_from
 from blockseg.blockwise.derived.job import fresh_image, fresh_part, open_derived
 from blockseg.blockwise.events import OnJobEvent, ignore
@@ -31,6 +33,8 @@ from blockseg.skeletons.swc_text import TraceHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from blockseg.blockwise.derived.finished import FinishedRun
     from blockseg.blockwise.job import Job, JobResult
@@ -248,6 +252,7 @@ class _Work:
         job = begun.job(
             task,
             layout_for(self.settings, Need(_BYTES_A_VOXEL * window, _BYTES_HELD)),
+            candidates=_not_empty(grid, finished),
         )
         return job, run(
             job, self.on_event, engine="lines of objects", notes=finished.notes
@@ -325,3 +330,19 @@ class _Work:
 def _source_name(finished: FinishedRun) -> str:
     source = finished.record.request.get("source") or {}
     return Path(str(source.get("spec", {}).get("uri", "unknown"))).name
+
+
+def _not_empty(grid: BlockGrid, finished: FinishedRun) -> NDArray[np.int64]:
+    """Return the blocks in which the run found any probability at all."""
+    there = finished.nonzero.reshape(finished.grid.counts) > 0
+    edge = finished.grid.block_shape
+    found = []
+    for block in grid:
+        roi = block.write_roi
+        z, y, x = (
+            slice(a // n, -(-b // n))
+            for a, b, n in zip(roi.start, roi.stop, edge, strict=True)
+        )
+        if there[z, y, x].any():
+            found.append(block.number)
+    return np.array(found, np.int64)

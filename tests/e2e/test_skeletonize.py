@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from blockseg import skeletonize
+from blockseg.core.errors import ConfigError
 from blockseg.morphology.swc import read_swc, swc_files
 
 ROI = "16:128,0:176,32:256"
@@ -134,6 +136,15 @@ def test_table_files_and_layer_agree(traced):
 def test_traces_do_not_depend_on_the_blocks_nor_on_the_workers(blockseg, traced, out):
     blockseg("skeletonize", out, "--workers", "2", "-q")
     assert files(out / "traces") == files(traced / "traces")
+
+
+def test_python_traces_as_the_command_does(traced, out):
+    found = skeletonize(str(out), scheduler="serial", min_length=10)
+    assert found.traced is not None
+    assert found.traced.objects == len(rows(traced / "traces"))
+    assert files(out / "traces") == files(traced / "traces")
+    with pytest.raises(ConfigError, match="min_lenght"):
+        skeletonize(str(out), min_lenght=3)
 
 
 def test_another_folder_and_bridges(blockseg, traced, out):

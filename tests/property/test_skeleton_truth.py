@@ -55,12 +55,12 @@ def near(of, to):
 
 @pytest.mark.parametrize(("preset", "seed"), [("fmost", 1), ("lightsheet", 2)])
 def test_lines_are_the_true_ones_and_no_branch_is_cut(preset, seed, tmp_path):
-    brain = SyntheticBrain((64, 192, 192), preset, seed)
-    mask = brain.block(Roi.whole(brain.shape)).mask
+    brain = SyntheticBrain((40, 144, 144), preset, seed)
+    mask = brain.block(Roi.whole(brain.shape)).mask > 0
     labels = labelled(mask)[0].astype(np.uint64)
     pieces = (
         block_lines(lambda roi: labels[roi.slices()], b.write_roi, mask.shape, SIZE)
-        for b in BlockGrid(brain.shape, (40, 64, 72))
+        for b in BlockGrid(brain.shape, (24, 64, 56))
     )
     forest = object_forest(joined(pieces), mask.shape, SIZE)
     trees = len(forest) - len(forest.edges)

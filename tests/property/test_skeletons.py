@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from blockseg.core.errors import LedgerError
 from blockseg.core.grid import BlockGrid
@@ -234,3 +235,29 @@ def test_packed_lines_come_back_and_damage_is_told():
         BlockLines.from_bytes(lines.to_bytes()[:-9])
     with pytest.raises(LedgerError, match="damaged"):
         BlockLines.from_bytes(b"something else")
+
+
+@pytest.mark.parametrize("size", [(1.0, 1.0, 1.0), SIZE])
+def test_lengths_of_lone_curves_are_right_within_six_percent(size):
+    rng = np.random.default_rng(3)
+    shape, edge = (48, 96, 96), np.array(size)
+    extent = np.array(shape) * edge
+    places = np.indices(shape).reshape(3, -1).T * edge
+    ratios = []
+    for _ in range(5):
+        ends = np.array([0.12, 0.88])[:, None] * extent
+        ends[:, 1:] = rng.uniform(0.1, 0.9, (2, 2)) * extent[1:]
+        along = np.linspace(0, 1, 2000)[:, None]
+        side = np.cross(ends[1] - ends[0], rng.normal(size=3))
+        wave = 0.05 * extent.min() * np.sin(9 * along) * side / np.linalg.norm(side)
+        curve = ends[0] + (ends[1] - ends[0]) * along + wave
+        radius = 2.0 if size[0] == size[2] else 1.2
+        away, _ = cKDTree(curve).query(places, distance_upper_bound=radius)
+        labels = np.isfinite(away).reshape(shape).astype(np.uint64)
+        (tree,) = object_trees(
+            in_blocks(labels, shape, size), shape, size, (0.0, 0.0, 0.0), 1.0
+        )
+        true = np.linalg.norm(np.diff(curve, axis=0), axis=1).sum()
+        ratios.append(tree.length / true)
+    assert abs(np.mean(ratios) - 1) < 0.06
+    assert max(abs(np.array(ratios) - 1)) < 0.12
