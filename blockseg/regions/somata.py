@@ -64,7 +64,7 @@ def read_somata(path: Path) -> Somata:
     if missing:
         message = (
             f"--somata {path} lacks the columns {', '.join(missing)}; it needs places in "
-            "µm of the source, as blockseg label --somata writes them"
+            "µm of the source"
         )
         raise ConfigError(message)
     at = [columns.index(name) for name in _PLACE]
