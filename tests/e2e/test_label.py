@@ -352,3 +352,20 @@ def test_labels_of_a_run_in_zarr_2_are_the_same(blockseg, brain, finished):
     assert made["threshold"] == 204
     listed = json.loads((out / "labels/.zattrs").read_text())["labels"]
     assert listed == ["foreground", "components", "foreground_clean"]
+
+
+def test_while_labels_are_made_nothing_else_may_write_and_status_says_so(
+    blockseg, brain, out, events_of
+):
+    first = blockseg.start("label", "out.zarr", *SERIAL, "--json")
+    for event in events_of(first.stdout):
+        if event["event"] == "BlockDone":
+            break
+    first.send_signal(signal.SIGSTOP)  # it lives, and does not end before we ask
+    said = blockseg("status", "out.zarr").stdout
+    assert "out.zarr: complete" in said
+    assert f"label-pieces of {out}: running" in said
+    again = blockseg("label", "out.zarr", *SERIAL, code=1)
+    assert f"another label (process {first.pid}" in again.stderr
+    run = ("run", brain, "out.zarr", *RUN, "--threshold", "0.8")
+    assert "another label (process" in blockseg(*run, code=1).stderr
