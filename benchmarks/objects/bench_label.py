@@ -21,7 +21,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
@@ -29,6 +29,8 @@ from benchmarks.infer.infer_machine import machine
 from benchmarks.objects.label_brains import finished_run, image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blockseg.core.geometry import Zyx
 
 WORKERS = 2
@@ -158,46 +160,37 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     shape: Zyx = (128, 128, 192) if given.quick else (512, 1024, 1024)
     part: Zyx = (64, 64, 128) if given.quick else (128, 512, 512)
-    small: Zyx = (64, 128, 128) if given.quick else (128, 256, 256)
     block = 64 if given.quick else 128
-    found: dict[str, object] = {
-        "machine": machine(),
-        "shape": shape,
-        "workers": WORKERS,
-    }
-    rows: dict[str, Row | None] = {}
 
     def voxels(of: Zyx) -> int:
         return of[0] * of[1] * of[2]
 
-    whole = finished_run(given.folder, shape, block=block)
-    for name, options in (("label", ()), ("label-no-image", ("--no-image",))):
-        rows[name] = ours(whole, voxels(shape), *options)
-        print(name, rows[name], flush=True)
-    rows["faces"] = rival("faces", whole, voxels(shape), given.limit)
-    print("faces", rows["faces"], flush=True)
-    little = finished_run(given.folder, small, block=block)
-    for name, row in (
-        ("label-small", ours(little, voxels(small))),
-        ("faces-small", rival("faces", little, voxels(small), given.limit)),
-        ("dask-image-small", rival("dask-image", little, voxels(small), given.limit)),
-        ("inference", inference(given.folder, part)),
-    ):
-        rows[name] = row
+    def whole(of: Zyx = shape, edge: int = block) -> Path:
+        return finished_run(given.folder, of, block=edge)
+
+    makers: dict[str, Callable[[], Row | None]] = {
+        "label": lambda: ours(whole(), voxels(shape)),
+        "label-no-image": lambda: ours(whole(), voxels(shape), "--no-image"),
+        "faces": lambda: rival("faces", whole(), voxels(shape), given.limit),
+        "inference": lambda: inference(given.folder, part),
+        "label-part": lambda: ours(whole(part), voxels(part)),
+        "faces-part": lambda: rival("faces", whole(part), voxels(part), given.limit),
+        "dask-image-part": lambda: rival(
+            "dask-image", whole(part), voxels(part), given.limit
+        ),
+        # The same voxels in eight times as many blocks.
+        "label-many-blocks": lambda: ours(whole(edge=block // 2), voxels(shape)),
+    }
+    found: dict[str, Any] = {"rows": {}}
+    if given.json and given.json.exists():
+        found = json.loads(given.json.read_text())
+    found |= {"machine": machine(), "shape": shape, "part": part, "workers": WORKERS}
+    for name in given.rows or makers:
+        row = makers[name]()
+        found["rows"][name] = None if row is None else asdict(row)
         print(name, row, flush=True)
-    # The same voxels in eight times as many blocks.
-    many = finished_run(given.folder, shape, block=block // 2)
-    rows["label-many-blocks"] = ours(many, voxels(shape))
-    print("label-many-blocks", rows["label-many-blocks"], flush=True)
-    found["rows"] = {k: None if r is None else asdict(r) for k, r in rows.items()}
-    label, rate = rows["label"], rows["inference"]
-    assert label is not None
-    assert rate is not None
-    share = label.seconds / (rate.seconds * label.voxels / rate.voxels)
-    found["share_of_inference"] = share
-    print(f"labels take {share:.3f} of the time of float32 inference")
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
+        if given.json:
+            given.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Source
     from blockseg.core.traversal import TraversalOrder
     from blockseg.io.output.provenance import Provenance
-    from blockseg.io.output.pyramid import OutputDtype
+    from blockseg.io.output.pyramid import OutputDtype, PyramidSpec
     from blockseg.runtime.memory import Layout
 
 PART, PIECES = "label", "label-pieces"
@@ -50,6 +51,7 @@ _IMAGES: tuple[tuple[str, OutputDtype], ...] = (
     (CLEAN, "uint8"),
 )
 _COPIES = 64  # bytes a voxel of a block full of foreground
+_COARSE = 7  # times the bytes of a coarse shard: two threads, a slab of the level below
 _TABLES = "tables"
 _AT_ONCE = 2**20  # rows
 
@@ -191,7 +193,7 @@ class _Labelling:
         foreground = self._foreground()
         job = begun.job(
             WriteLabels(foreground, str(merged), components, clean),
-            *self._layout(foreground),
+            *self._layout(foreground, _coarse_bytes(components)),
             candidates=self._candidates(),
         )
         result = run(job, self.on_event, engine="writing labels")
@@ -335,13 +337,22 @@ class _Labelling:
             some = after
         return np.flatnonzero(some).astype(np.int64)
 
-    def _layout(self, foreground: Foreground) -> tuple[Layout, TraversalOrder]:
+    def _layout(
+        self, foreground: Foreground, held_bytes: int = 0
+    ) -> tuple[Layout, TraversalOrder]:
         return reading_layout(
             self.execution,
             self.finished.grid,
             foreground.image.open(),
             copies=_COPIES,
+            held_bytes=held_bytes,
         )
+
+
+def _coarse_bytes(image: PyramidSpec) -> int:
+    """Return what a worker needs to make the coarse levels of an image: two at a time."""
+    shards = (prod(level.shard) for level in image.levels if not level.inline)
+    return _COARSE * max(shards, default=0) * np.dtype(image.dtype).itemsize
 
 
 def _byte(probability: float) -> int:

@@ -329,3 +329,43 @@ def test_clean_objects_are_drawn_in_colours(blockseg):
         assert before.mode == "L"
         assert after.mode == "RGB"
         assert after.width > before.width
+
+
+def test_a_brain_without_foreground_has_no_objects(blockseg, brain):
+    blockseg("run", brain, "out.zarr", *RUN, "--normalization", "60000,10")
+    said = blockseg("label", "out.zarr", *SERIAL)
+    assert "0 objects" in said.stdout
+    out = blockseg.folder / "out.zarr"
+    assert rows(out) == []
+    assert not voxels(out / "labels/components").any()
+    assert parquet.read_table(out / "tables/objects.parquet").num_rows == 0
+
+
+def test_labels_of_a_run_in_zarr_2_are_the_same(blockseg, brain, finished):
+    blockseg("run", brain, "out.zarr", *RUN, "--threshold", "0.8", "--zarr-format", "2")
+    blockseg("label", "out.zarr", *SERIAL, "-q")
+    out = blockseg.folder / "out.zarr"
+    mask = voxels(finished / "labels/foreground") > 0
+    labels = voxels(out / "labels/components")
+    assert same_partition(labels, cc3d.connected_components(mask, connectivity=26))
+    made = json.loads((out / "labels/components/.zattrs").read_text())["blockseg"]
+    assert made["threshold"] == 204
+    listed = json.loads((out / "labels/.zattrs").read_text())["labels"]
+    assert listed == ["foreground", "components", "foreground_clean"]
+
+
+def test_while_labels_are_made_nothing_else_may_write_and_status_says_so(
+    blockseg, brain, out, events_of
+):
+    first = blockseg.start("label", "out.zarr", *SERIAL, "--json")
+    for event in events_of(first.stdout):
+        if event["event"] == "BlockDone":
+            break
+    first.send_signal(signal.SIGSTOP)  # it lives, and does not end before we ask
+    said = blockseg("status", "out.zarr").stdout
+    assert "out.zarr: complete" in said
+    assert f"label-pieces of {out}: running" in said
+    again = blockseg("label", "out.zarr", *SERIAL, code=1)
+    assert f"another label (process {first.pid}" in again.stderr
+    run = ("run", brain, "out.zarr", *RUN, "--threshold", "0.8")
+    assert "another label (process" in blockseg(*run, code=1).stderr
