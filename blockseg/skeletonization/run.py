@@ -24,7 +24,7 @@ from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.memory import Need
 from blockseg.skeletonization.dimness import Dimness
 from blockseg.skeletonization.lines import LINES, LinesTask, contents_from
-from blockseg.skeletonization.shares import shares_of
+from blockseg.skeletonization.shares import VOXELS, shares_of
 from blockseg.skeletonization.tables import FILES, Traced, write_tables
 from blockseg.skeletonization.traces import JoinedLines, TipsTask, TracesTask, relative
 from blockseg.skeletons.block_lines import HALOS
@@ -285,7 +285,12 @@ class _Work:
     def _for(self, lines: JoinedLines) -> tuple[RunSettings, Layout]:
         """Return settings and layout of a pass over shares."""
         settings = self.settings
-        if settings.scheduler is None and len(lines.shares) <= _FEW:
+        shares = lines.shares
+        if (
+            settings.scheduler is None
+            and len(shares) <= _FEW
+            and shares.voxels <= VOXELS
+        ):
             # Done before a worker would have started.
             settings = replace(settings, scheduler="serial")
         need = Need(_BYTES_A_LINE_VOXEL * lines.shares.voxels, _BYTES_HELD)
