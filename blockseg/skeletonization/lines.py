@@ -91,6 +91,10 @@ class _Lines(OpenTask):
                 small = int(ids.max()) < 2**32
                 return ids.astype(np.uint32) if small else ids
 
+        with meter("read"):
+            empty = not np.any(self.clean.read(block.write_roi))
+        if empty:
+            return BlockReport(block.number, written=block.write_roi.size)
         shape = task.grid.volume_shape
         lines = block_lines(labels, block.write_roi, shape, task.voxel_size)
         files: tuple[StoredFile, ...] = ()

@@ -16,7 +16,7 @@ from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.run import run
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
-from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.errors import ConfigError, LedgerError, VolumeError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.io.output.written_files import stored_file
@@ -24,8 +24,8 @@ from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.memory import Need
 from blockseg.skeletonization.dimness import Dimness
 from blockseg.skeletonization.lines import LINES, LinesTask, contents_from
-from blockseg.skeletonization.shares import shares_of
-from blockseg.skeletonization.tables import Traced, write_tables
+from blockseg.skeletonization.shares import VOXELS, shares_of
+from blockseg.skeletonization.tables import FILES, Traced, write_tables
 from blockseg.skeletonization.traces import JoinedLines, TipsTask, TracesTask, relative
 from blockseg.skeletons.block_lines import HALOS
 from blockseg.skeletons.bridges import Bridges, Tips, find_bridges
@@ -133,9 +133,15 @@ def skeletonize(
 
     chosen = chosen or SkeletonizeSettings()
     with derived_from(out, PART, allow_partial=chosen.allow_partial) as finished:
+        if finished.space.unit is None:
+            message = (
+                f"the voxel size of {finished.out} is not known, and traces are in µm; run "
+                "again with --voxel-size Z,Y,X"
+            )
+            raise ConfigError(message)
         work = _Work(
             finished,
-            _folder(finished, traces),
+            _folder(finished, traces, overwrite=overwrite),
             chosen,
             settings or RunSettings(),
             overwrite,
@@ -145,23 +151,26 @@ def skeletonize(
         return work.do()
 
 
-def _folder(finished: FinishedRun, traces: str | None) -> Path:
-    """Return where the traces go, after checking that nothing else lies there."""
+def _folder(finished: FinishedRun, traces: str | None, *, overwrite: bool) -> Path:
+    """Return where the traces go, after checking that nothing is lost there."""
     folder = writable(traces or finished.out / "traces", "TRACES")
-    inside = folder.resolve().relative_to if folder.exists() else None
-    record = Paths(finished.out, f"{PART}-traces").record
-    if (
-        inside
-        and any(folder.iterdir())
-        and not (record.exists() or (folder / "traces.json").exists())
-    ):
-        message = (
-            f"TRACES {folder} holds files that blockseg skeletonize did not make; name "
-            "another folder with -o"
-        )
-        raise VolumeError(message)
     if not folder.parent.is_dir():
         message = f"TRACES {folder} cannot be made: {folder.parent} is no folder"
+        raise VolumeError(message)
+    names = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+    strange = [name for name in names if name.removesuffix(".part") not in FILES]
+    if strange:
+        message = (
+            f"TRACES {folder} holds {strange[0]}, which blockseg skeletonize did not "
+            "make; name another folder with -o"
+        )
+        raise VolumeError(message)
+    ours = Paths(finished.out, f"{PART}-traces").record.exists()
+    if names and not ours and not overwrite:
+        message = (
+            f"TRACES {folder} holds traces that were not made from {finished.out}; name "
+            "another folder with -o, or --overwrite to replace them"
+        )
         raise VolumeError(message)
     return folder
 
@@ -276,7 +285,12 @@ class _Work:
     def _for(self, lines: JoinedLines) -> tuple[RunSettings, Layout]:
         """Return settings and layout of a pass over shares."""
         settings = self.settings
-        if settings.scheduler is None and len(lines.shares) <= _FEW:
+        shares = lines.shares
+        if (
+            settings.scheduler is None
+            and len(shares) <= _FEW
+            and shares.voxels <= VOXELS
+        ):
             # Done before a worker would have started.
             settings = replace(settings, scheduler="serial")
         need = Need(_BYTES_A_LINE_VOXEL * lines.shares.voxels, _BYTES_HELD)

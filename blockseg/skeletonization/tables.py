@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from blockseg.io.output.provenance import Provenance
     from blockseg.skeletons.swc_text import TraceHeader
 
+FILES = frozenset({SWC, NEUROGLANCER, "objects.csv", "objects.parquet", "traces.json"})
+"""All that lies in a folder of traces."""
+
 _PROPERTIES = "segment_properties"
 
 

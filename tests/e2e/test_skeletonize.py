@@ -8,10 +8,14 @@ import signal
 
 import numpy as np
 import pytest
+import zarr
 from scipy.spatial import cKDTree
 
 from blockseg import skeletonize
 from blockseg.core.errors import ConfigError
+from blockseg.core.geometry import Roi
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
 from blockseg.morphology.swc import read_swc, swc_files
 
 ROI = "16:128,0:176,32:256"
@@ -206,11 +210,44 @@ def test_other_options_are_refused_and_made_with_overwrite(blockseg, traced, out
     assert files(out / ".blockseg/skeletonize/lines") == lines
 
 
+def test_a_run_without_a_voxel_size_has_no_traces(blockseg, brain):
+    volume = open_volume(find(str(brain)))
+    voxels = volume.read(Roi((0, 0, 0), (32, 64, 64)))
+    zarr.create_array(blockseg.folder / "bare.zarr", data=voxels, chunks=(32, 64, 64))
+    fake = ("--backend", "fake", "-q")
+    blockseg("run", "bare.zarr", "bare-out.zarr", *SERIAL, *fake)
+    blockseg("label", "bare-out.zarr", *SERIAL, "-q")
+    said = blockseg("skeletonize", "bare-out.zarr", *SERIAL, code=1).stderr
+    assert "--voxel-size" in said
+    assert not (blockseg.folder / "bare-out.zarr/traces").exists()
+
+
+def test_an_image_without_objects_has_an_empty_table(blockseg, brain):
+    volume = open_volume(find(str(brain)))
+    dark = np.random.default_rng(0).normal(200, 10, (32, 64, 64)).astype(np.uint16)
+    zarr.create_array(blockseg.folder / "dark.zarr", data=dark, chunks=(32, 64, 64))
+    size = ",".join(map(str, volume.space.voxel_size))
+    blockseg("run", "dark.zarr", "out.zarr", *SERIAL, "-q", "--voxel-size", size)
+    blockseg("label", "out.zarr", *SERIAL, "-q")
+    for words in ((), ("--bridge", "5", "--overwrite")):
+        said = blockseg("skeletonize", "out.zarr", *SERIAL, *words)
+        assert "0 objects" in said.stdout
+        assert rows(blockseg.folder / "out.zarr/traces") == []
+
+
 def test_what_is_not_labelled_or_not_ours_is_refused(blockseg, brain, out):
     (out / "traces").mkdir()
     (out / "traces/mine.txt").write_text("mine")
     said = blockseg("skeletonize", out, *SERIAL, code=1).stderr
-    assert "did not make" in said
+    assert "mine.txt, which blockseg skeletonize did not make" in said
+    # Nor would the output itself be cleared.
+    said = blockseg("skeletonize", out, *SERIAL, "-o", out, "--overwrite", code=1)
+    assert "did not make" in said.stderr
+    (blockseg.folder / "other/swc").mkdir(parents=True)
+    (blockseg.folder / "other/swc/1.swc").write_text("1 0 0 0 0 1 -1")
+    said = blockseg("skeletonize", out, *SERIAL, "-o", "other", code=1).stderr
+    assert "were not made from" in said
+    assert (blockseg.folder / "other/swc/1.swc").exists()
     shutil.rmtree(out / "labels/foreground_clean")
     said = blockseg("skeletonize", out, *SERIAL, "-o", "traces", code=1).stderr
     assert "blockseg label" in said
