@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,14 @@ def read(path: Path) -> np.ndarray:
     return volume.read(Roi.whole(volume.shape))
 
 
+def neurites() -> str:
+    """Return how many objects of the clean mask there are, and how long."""
+    with (RESULT / "tables" / "objects.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["clean"] == "1"]
+    length = sum(float(row["length_um"]) for row in rows) / 1000
+    return f"{len(rows)}, about {length:.1f} mm long together"
+
+
 def main() -> None:
     """Do it all."""
     start = time.monotonic()
@@ -42,6 +51,7 @@ def main() -> None:
     FOLDER.mkdir()
     blockseg("synth", str(BRAIN), "--shape", "384,512,512", "--preset", "fmost")
     blockseg("run", str(BRAIN), str(RESULT))
+    blockseg("label", str(RESULT), "-q")
     blockseg("preview", str(RESULT), "-o", str(PICTURE))
 
     found = read(RESULT / "labels" / "foreground") > 0
@@ -53,8 +63,10 @@ Score against the truth of the synthetic brain, {time.monotonic() - start:.0f} s
   voxels            precision {exact.precision:.3f}  recall {exact.recall:.3f}  F1 {exact.f1:.3f}
   within 2 voxels   precision {near.precision:.3f}  recall {near.recall:.3f}  F1 {near.f1:.3f}
 
-Result   {RESULT}  (OME-Zarr: probability; labels/foreground: mask)
-Picture  {PICTURE}
+Neurites {neurites()}
+Result   {RESULT}  (OME-Zarr: probability; labels/foreground: mask;
+         labels/components: objects; tables/objects.csv: what is known of each)
+Picture  {PICTURE}  (the objects, a colour each)
 Look further:
   pip install 'napari[all]' napari-ome-zarr
   napari --plugin napari-ome-zarr {BRAIN} {RESULT}"""

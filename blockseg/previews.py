@@ -15,7 +15,8 @@ from blockseg.core.errors import GeometryError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
-from blockseg.io.output.picture import as_grey, panels, save_png
+from blockseg.io.output.create import image_provenance
+from blockseg.io.output.picture import as_grey, coloured, panels, save_png
 from blockseg.normalization.interpolation import sampled
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def preview(out: str, picture: str | None = None) -> Path:
     -------
     Path
         The picture: projections along z of the image (where it is at hand and no
-        level needs more than 2 gigavoxels to be read), probability and mask; where the
-        run saw its source by a background field, also the means of level and noise SD
+        level needs more than 2 gigavoxels to be read), probability and mask; where its
+        objects were labelled, those of the clean mask, a colour each; where the run saw its source by a background field, also the means of level and noise SD
         along z, black at 0.
 
     Raises
@@ -65,6 +66,7 @@ def preview(out: str, picture: str | None = None) -> Path:
     image = _image(root, level)
     if image is not None:
         planes.insert(0, ("image", as_grey(_fitted(image, probability.shape))))
+    planes += _objects(root, level)
     planes += _background(root, probability.shape)
     target = Path(picture) if picture else root / FOLDER / "preview.png"
     if not target.absolute().parent.is_dir():
@@ -75,7 +77,7 @@ def preview(out: str, picture: str | None = None) -> Path:
 
 
 def _level(group: Path, level: int) -> Volume:
-    return open_volume(find(str(group), level=level))
+    return open_volume(find(str(group), level=level, mask=True))
 
 
 def _project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
@@ -91,6 +93,26 @@ def _project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
     for slab in slabs:
         np.maximum(result, slab, out=result)
     return result
+
+
+def _objects(root: Path, level: int) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Draw the clean objects of a run, a colour each; nothing where there are none."""
+    record = RunRecord.of(Paths(root))
+    made = image_provenance(root / "labels" / "components")
+    if record is None or made is None or made.run != record.fingerprint:
+        return []
+    components = _level(root / "labels" / "components", level)
+    clean = _level(root / "labels" / "foreground_clean", level)
+    found = np.zeros(components.shape[1:], np.uint64)
+    step = components.chunk_shape[0]
+    _, height, width = components.shape
+    for z in range(0, components.shape[0], step):
+        slab = Roi((z, 0, 0), (min(z + step, components.shape[0]), height, width))
+        inside = clean.read(slab) > 0
+        np.maximum(
+            found, np.where(inside, components.read(slab), 0).max(axis=0), out=found
+        )
+    return [("objects", coloured(found))]
 
 
 def _image(root: Path, level: int) -> NDArray[np.generic] | None:

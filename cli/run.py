@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import RUN_OPTIONS, settings_of, with_options
+
+if TYPE_CHECKING:
+    from blockseg.config.settings import RunSettings
 
 INCOMPLETE = 3
 
@@ -17,6 +20,7 @@ INCOMPLETE = 3
 @click.argument("out", required=False)
 @with_options(RUN_OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Start anew where OUT has a run.")
+@click.option("--label", is_flag=True, help="Then label its objects: blockseg label.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def run(
@@ -24,6 +28,7 @@ def run(
     out: str | None,
     config: tuple[str, ...],
     overwrite: bool,
+    label: bool,
     quiet: bool,
     as_json: bool,
     **options: Any,
@@ -57,4 +62,20 @@ def run(
     elif not quiet or not result.complete:
         print_result(result)
     if not result.complete:
+        click.get_current_context().exit(INCOMPLETE)
+    if label:
+        _label(str(result.out), settings, quiet=quiet, as_json=as_json)
+
+
+def _label(out: str, settings: RunSettings, *, quiet: bool, as_json: bool) -> None:
+    from blockseg.labelling.run import label as job
+
+    from .objects import show_labelled
+    from .progress import watcher
+
+    command = click.get_current_context().obj
+    with watcher(quiet=quiet, as_json=as_json) as watch:
+        found = job(out, None, settings, on_event=watch, command=command)
+    show_labelled(found, quiet=quiet, as_json=as_json)
+    if not found.complete:
         click.get_current_context().exit(INCOMPLETE)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from blockseg.blockwise.status import FailedBlockStatus, PhaseStatus
 
 _SHOWN = 10
 
@@ -27,22 +33,37 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
         click.echo(json.dumps(plain, indent=2))
         return
     click.echo(f"{found.out}: {found.state}")
-    for phase in found.phases:
+    _show(found.phases, ())
+    for line in sparse_lines(found.sparse):
+        click.echo(f"  {line}")
+    _show((), found.damaged)
+    for line in hole_lines(found.holes):
+        click.echo(f"  {line}")
+    _show_failures(found.failures, tracebacks=tracebacks)
+    if found.state in ("stopped", "damaged") or found.failures:
+        click.echo(f"Go on with: {found.command}")
+    for part in found.parts:
+        click.echo(f"{part.name} of {found.out}: {part.state}")
+        _show(part.phases, part.damaged)
+        _show_failures(part.failures, tracebacks=tracebacks)
+        if part.state in ("stopped", "damaged") or part.failures:
+            click.echo(f"Go on with: {part.command}")
+
+
+def _show(phases: Iterable[PhaseStatus], damaged: Sequence[str]) -> None:
+    for phase in phases:
         line = f"  {phase.name}: {phase.done} of {phase.blocks} blocks"
         if phase.failed:
             line += f", {phase.failed} failed"
         click.echo(line)
-    for line in sparse_lines(found.sparse):
-        click.echo(f"  {line}")
-    for line in found.damaged[:_SHOWN]:
+    for line in damaged[:_SHOWN]:
         click.echo(f"  damaged: {line}")
-    if len(found.damaged) > _SHOWN:
-        click.echo(f"  damaged: {len(found.damaged) - _SHOWN} more files")
-    for line in hole_lines(found.holes):
-        click.echo(f"  {line}")
-    for failure in found.failures:
+    if len(damaged) > _SHOWN:
+        click.echo(f"  damaged: {len(damaged) - _SHOWN} more files")
+
+
+def _show_failures(failures: Iterable[FailedBlockStatus], *, tracebacks: bool) -> None:
+    for failure in failures:
         click.echo(f"  {failure.phase} block {tuple(failure.index)}: {failure.error}")
         if tracebacks and failure.traceback:
             click.echo("    " + failure.traceback.rstrip().replace("\n", "\n    "))
-    if found.state in ("stopped", "damaged") or found.failures:
-        click.echo(f"Go on with: {found.command}")

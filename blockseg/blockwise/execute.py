@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.empty_levels import empty_reports
 from blockseg.blockwise.job import Failure, JobResult, Totals
@@ -22,7 +20,11 @@ from blockseg.blockwise.sources.repair import try_again
 from blockseg.blockwise.sources.watch import replaced_before
 from blockseg.core.blocks import BlockQueue
 from blockseg.core.errors import LedgerError, VolumeError
-from blockseg.io.output.create import create_output, remove_stale_locks
+from blockseg.io.output.create import (
+    add_images,
+    create_output,
+    remove_stale_locks,
+)
 from blockseg.runtime.driver import drive
 from blockseg.runtime.events import BlockDone, Message, PhaseDone
 from blockseg.runtime.ledger.file import check_ledger_there
@@ -32,6 +34,7 @@ from blockseg.runtime.ledger.ownership import discard_ledger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from blockseg.blockwise.events import JobStarted, OnJobEvent
@@ -85,7 +88,11 @@ def execute(
             try_again(job, ledger, on_event)
         if job.images:
             ours = [file for _, file in ledger.written.of(METADATA)]
-            ledger.written.put(METADATA, create_output(*job.images, ours=ours))
+            if job.paths.part:
+                files = add_images(job.paths.out, job.images, ours=ours)
+            else:
+                files = create_output(*job.images, ours=ours)
+            ledger.written.put(METADATA, files)
         record = replace(
             job.record, sessions=(*job.record.sessions, session(job.command))
         )
@@ -155,7 +162,7 @@ class _Session:
 
     def _not_empty(self, phase: Phase) -> NDArray[np.int64]:
         """Enter the blocks of a coarse level that are empty, and return the others."""
-        every = np.arange(len(phase.grid), dtype=np.int64)
+        every = phase.blocks
         pending = _pending(self.ledger, phase, every)
         empty = empty_reports(
             self.ledger, self.job.main, self.job.candidates, phase, pending
@@ -174,7 +181,7 @@ class _Session:
             BlockQueue(pending, self.job.settings.attempts, phase.workers),
             self.ledger,
             phase.name,
-            phase,
+            replace(phase, only=None),  # which travels to the workers
             self._count,
             name=block_names(phase.grid),
         )

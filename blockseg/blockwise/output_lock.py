@@ -47,7 +47,7 @@ def locked_output(
         settle()
         if fresh:
             if paths.record.exists() and not existed:
-                message = f"another run has just been started on {paths.out}"
+                message = f"another run has just been started on {paths.name}"
                 raise LedgerError(message)
             _clear(paths)
         yield
@@ -64,8 +64,9 @@ def _clear(paths: Paths) -> None:
         for entry in paths.folder.iterdir():
             if not entry.name.startswith(paths.lock.name):
                 _remove(entry)
-        for entry in paths.out.iterdir():
-            if entry.name != FOLDER:
+        owned = [paths.out / name for name in paths.owns]
+        for entry in owned if paths.part else paths.out.iterdir():
+            if entry.name != FOLDER and entry.exists():
                 _remove(entry)
     except OSError as error:
         raise _cannot_make(paths, error) from error

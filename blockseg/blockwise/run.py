@@ -97,7 +97,7 @@ class OpenedJob:
         decisions: Recordable | None = None,
         facts: Recordable | None = None,
         candidates: NDArray[np.int64] | None = None,
-        then: tuple[BlockTask, ...] = (),
+        then: tuple[BlockTask | Phase, ...] = (),
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
 
@@ -116,7 +116,8 @@ class OpenedJob:
         candidates
             Ids of the blocks to do, in order; all if not given.
         then
-            Tasks that come after it, and before the coarse levels of what it wrote.
+            Tasks that come after it, and before the coarse levels of what it wrote; as
+            phases where not all of their blocks are to be done.
 
         Raises
         ------
@@ -126,7 +127,7 @@ class OpenedJob:
         """
         if self.earlier is not None and self.earlier.phases[0].name != task.name:
             message = (
-                f"OUT {self.paths.out} holds the result of another task, "
+                f"{self.paths.name} holds the result of another task, "
                 f"{self.earlier.phases[0].name}: name another OUT, or --overwrite to start "
                 "anew"
             )
@@ -134,7 +135,8 @@ class OpenedJob:
         if candidates is None:
             candidates = np.arange(len(task.grid), dtype=np.int64)
         main = Phase(task, traversal, layout.workers, layout.cache_bytes)
-        coarse = (*map(Phase, then), *coarse_phases(task))
+        after = (one if isinstance(one, Phase) else Phase(one) for one in then)
+        coarse = (*after, *coarse_phases(task))
         record = self.earlier or RunRecord(
             request=self.request.to_plain(),
             decisions=(decisions or BlockDecision(task.grid.block_shape)).to_plain(),
@@ -173,7 +175,7 @@ class OpenedJob:
 
 
 def open_job(
-    out: Path,
+    out: Path | Paths,
     request: Request,
     settings: RunSettings,
     *,
@@ -187,7 +189,7 @@ def open_job(
     Parameters
     ----------
     out
-        Absolute path of the output.
+        Absolute path of the output; of a derived job, its paths.
     request
         What decides the result; what it reads is watched for changes.
     settings
@@ -210,7 +212,7 @@ def open_job(
     VolumeError
         If OUT holds something that blockseg did not make.
     """
-    paths = Paths(out)
+    paths = out if isinstance(out, Paths) else Paths(out)
     earlier = earlier_record(paths, request, overwrite=overwrite)
     ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
     watched: tuple[Watched, ...] = ()
@@ -225,7 +227,7 @@ def _phases(
     main: Phase, others: tuple[Phase, ...], blocks: int
 ) -> list[dict[str, object]]:
     """Return what a reader of ``run.json`` needs to count blocks; the main pass first."""
-    counts = (blocks, *(len(phase.grid) for phase in others))
+    counts = (blocks, *(phase.count for phase in others))
     return [
         {"name": phase.name, "blocks": count, "grid": list(phase.grid.counts)}
         for phase, count in zip((main, *others), counts, strict=True)
@@ -313,7 +315,7 @@ def _run_id(job: Job) -> str:
 
     Tasks that a dead driver left on a cluster are told from others by it.
     """
-    return hashlib.sha256(str(job.paths.out.resolve()).encode()).hexdigest()[:12]
+    return hashlib.sha256(job.paths.owner.encode()).hexdigest()[:12]
 
 
 def _nothing() -> None:

@@ -20,7 +20,7 @@ from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from blockseg.blockwise.block_holes import FoundHoles
 
@@ -63,6 +63,29 @@ class FailedBlockStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PartStatus:
+    """State of a derived job, which works on the result of the run."""
+
+    name: str
+    """Its name: ``label``, for instance."""
+
+    state: str
+    """As of the run."""
+
+    command: str
+    """The last command, which also resumes it."""
+
+    phases: tuple[PhaseStatus, ...]
+    """In the order in which they run."""
+
+    failures: tuple[FailedBlockStatus, ...]
+    """Blocks in quarantine."""
+
+    damaged: tuple[str, ...] = ()
+    """Files that are gone or of another size than when they were written, and how."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunStatus:
     """State of a run."""
 
@@ -97,6 +120,16 @@ class RunStatus:
     holes: FoundHoles | None = None
     """Parts of the source without data; None if nothing was found yet."""
 
+    parts: tuple[PartStatus, ...] = ()
+    """Jobs derived from the run, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    phases: tuple[PhaseStatus, ...]
+    failures: tuple[FailedBlockStatus, ...]
+    damaged: tuple[str, ...]
+
 
 def status(out: str) -> RunStatus:
     """Say how far the run of ``out`` is, also while it runs.
@@ -117,29 +150,9 @@ def status(out: str) -> RunStatus:
         if not _is_held(paths):
             refuse_lost_record(paths)
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
-    ledger_path = record.execution.get("ledger") or paths.ledger
     entries = record.phases
-    damaged: tuple[str, ...] = ()
-    with Ledger.read(Path(ledger_path), record.fingerprint) as ledger:
-        if not _is_held(paths):  # else files are being written
-            found = find_damage(paths.out, ledger, ignore)
-            damaged = tuple(f"{file.path} {file.what}" for file in found.files)
-        phases, failures = [], []
-        for entry in entries:
-            summary = ledger.summary(entry.name)
-            phases.append(
-                PhaseStatus(entry.name, entry.blocks, summary.done, summary.failed)
-            )
-            failures += [
-                FailedBlockStatus(
-                    entry.name,
-                    _index(row.block_id, entry.grid),
-                    row.attempts,
-                    row.error,
-                    row.traceback,
-                )
-                for row in ledger.failures(entry.name)
-            ]
+    with _ledger(paths, record) as ledger:
+        looked = _look(paths, record, ledger)
         main = entries[0].name
         totals = ledger.summary(main).totals
         holes = hole_outcome(ledger.holes(main), totals["written"])
@@ -150,22 +163,93 @@ def status(out: str) -> RunStatus:
         )
     return RunStatus(
         out=str(paths.out),
-        state=_state(paths, phases, damaged),
-        command=record.sessions[-1]["command"] if record.sessions else "",
-        phases=tuple(phases),
-        failures=tuple(failures),
+        state=_state(paths, looked),
+        command=_command(record),
+        phases=looked.phases,
+        failures=looked.failures,
         totals=cast("dict[str, int]", totals),
         sessions=record.sessions,
         sparse=sparse,
-        damaged=damaged,
+        damaged=looked.damaged,
         holes=holes,
+        parts=tuple(_parts(paths)),
     )
 
 
-def _state(paths: Paths, phases: list[PhaseStatus], damaged: tuple[str, ...]) -> str:
+def _parts(run: Paths) -> Iterator[PartStatus]:
+    for folder in sorted(path for path in run.folder.iterdir() if path.is_dir()):
+        paths = Paths(run.out, folder.name)
+        record = RunRecord.of(paths)
+        if record is not None:
+            yield part_status(paths, record)
+
+
+def part_status(paths: Paths, record: RunRecord) -> PartStatus:
+    """Say how far a derived job is.
+
+    Parameters
+    ----------
+    paths
+        Of the derived job.
+    record
+        Its record.
+
+    Raises
+    ------
+    LedgerError
+        If its ledger is gone or cannot be read.
+    """
+    with _ledger(paths, record) as ledger:
+        looked = _look(paths, record, ledger)
+    return PartStatus(
+        name=paths.part,
+        state=_state(paths, looked),
+        command=_command(record),
+        phases=looked.phases,
+        failures=looked.failures,
+        damaged=looked.damaged,
+    )
+
+
+def _ledger(paths: Paths, record: RunRecord) -> Ledger:
+    path = record.execution.get("ledger") or paths.ledger
+    return Ledger.read(Path(path), record.fingerprint)
+
+
+def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
+    damaged: tuple[str, ...] = ()
+    if not _is_held(paths):  # else files are being written
+        found = find_damage(paths.out, ledger, ignore)
+        damaged = tuple(f"{file.path} {file.what}" for file in found.files)
+    phases: list[PhaseStatus] = []
+    failures: list[FailedBlockStatus] = []
+    for entry in record.phases:
+        summary = ledger.summary(entry.name)
+        phases.append(
+            PhaseStatus(entry.name, entry.blocks, summary.done, summary.failed)
+        )
+        failures += [
+            FailedBlockStatus(
+                entry.name,
+                _index(row.block_id, entry.grid),
+                row.attempts,
+                row.error,
+                row.traceback,
+            )
+            for row in ledger.failures(entry.name)
+        ]
+    return _Looked(tuple(phases), tuple(failures), damaged)
+
+
+def _command(record: RunRecord) -> str:
+    return str(record.sessions[-1]["command"]) if record.sessions else ""
+
+
+def _state(paths: Paths, looked: _Looked) -> str:
+    phases = looked.phases
     if _is_held(paths):
         return "running"
-    if damaged:
+    if looked.damaged:
         return "damaged"
     if all(phase.done == phase.blocks for phase in phases):
         return "complete"
@@ -174,8 +258,10 @@ def _state(paths: Paths, phases: list[PhaseStatus], damaged: tuple[str, ...]) ->
 
 
 def _is_held(paths: Paths) -> bool:
+    """Say whether a process is at work on a run; or on a part, which holds both."""
+    lock = RunLock(paths.lock)
     try:
-        return RunLock(paths.lock).is_held()
+        return lock.is_held() and not lock.purpose_of_holder()
     except (LedgerError, OSError):
         return False
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from blockseg.core.blocks import BlockReport
 from blockseg.io.decoded_cache import counting
@@ -11,6 +13,8 @@ from blockseg.io.output.writer import PyramidWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from blockseg.blockwise.sources.block_reading import BlockReading
     from blockseg.core.blocks import Meter
@@ -141,6 +145,21 @@ class Phase:
 
     cache_bytes: int = 0
     """Bytes of decoded chunks that a worker keeps."""
+
+    only: NDArray[np.int64] | None = field(default=None, compare=False)
+    """Ids of the blocks to do, in order, of a pass that comes after the main one; all if
+    None."""
+
+    @property
+    def blocks(self) -> NDArray[np.int64]:
+        """Ids of the blocks to do, in order."""
+        every = np.arange(len(self.grid), dtype=np.int64)
+        return every if self.only is None else self.only
+
+    @property
+    def count(self) -> int:
+        """How many blocks are to be done."""
+        return len(self.grid) if self.only is None else len(self.only)
 
     @property
     def name(self) -> str:

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.export_settings import ExportSettings
+from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import ProposeSettings
+from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
+from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
 
@@ -25,8 +29,13 @@ _COMMANDS = {
     "run": RunSettings,
     "train": TrainSettings,
     "synth": SynthSettings,
+    "skeletonize": SkeletonizeSettings,
     "propose-annotations": ProposeSettings,
     "evaluate": EvaluateSettings,
+    "label": LabelSettings,
+    "regions": RegionsSettings,
+    "density": DensitySettings,
+    "export": ExportSettings,
 }
 
 

@@ -38,11 +38,13 @@ PrecisionName: TypeAlias = Literal[
 """Precisions that a user may name."""
 
 
-_OF_SOURCES = ("info", "metrics", "convert", "propose-annotations")
+_OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export")
 _OF_IMAGES = (*_OF_SOURCES, "train")
 _OF_METRICS = ("metrics",)
-_OF_REGIONS = ("metrics", "convert")
+_OF_REGIONS = ("metrics", "convert", "export")
 _OF_OUTPUTS = ("metrics", "convert", "synth")
+_DERIVED = ("label", "skeletonize", "regions", "density", "export")
+_OF_JOBS = (*_OF_OUTPUTS, *_DERIVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class RunSettings:
         "In µm; else from the metadata.",
         metavar="Z,Y,X",
         unit="µm",
-        also=(*_OF_SOURCES, "synth"),
+        also=("info", "metrics", "convert", "propose-annotations", "synth"),
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 
@@ -299,7 +301,7 @@ class RunSettings:
         parse_int(1),
         "Tries a block gets. [3]",
         metavar="N",
-        also=_OF_OUTPUTS,
+        also=_OF_JOBS,
     )
     """How often a block is tried before it is quarantined."""
 
@@ -308,7 +310,7 @@ class RunSettings:
         parse_text,
         "tcp://… of a Dask cluster, or serial; else own.",
         metavar="ADDRESS",
-        also=_OF_OUTPUTS,
+        also=_OF_JOBS,
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
@@ -317,7 +319,7 @@ class RunSettings:
         parse_int(1),
         "Worker processes. [auto]",
         metavar="N",
-        also=_OF_OUTPUTS,
+        also=_OF_JOBS,
     )
     """Worker processes; from cores and memory if not given."""
 
@@ -332,7 +334,7 @@ class RunSettings:
         "For all workers, as in 64GB. [85 %]",
         metavar="SIZE",
         unit="bytes",
-        also=_OF_OUTPUTS,
+        also=_OF_JOBS,
     )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 
@@ -349,7 +351,7 @@ class RunSettings:
         False,
         parse_switch,
         "Read what OUT holds, and make anew what is damaged.",
-        also=_OF_OUTPUTS,
+        also=_OF_JOBS,
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""

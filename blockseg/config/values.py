@@ -143,6 +143,23 @@ def parse_vector(name: str, value: Any) -> Vector:
     return (z, y, x)
 
 
+def parse_edges(name: str, value: Any) -> Vector:
+    """Return three positive lengths along (z, y, x): ``25``, ``50,25,25`` or a list."""
+    parts = _parts(value)
+    return parse_vector(name, parts * 3 if len(parts) == 1 else parts)
+
+
+def parse_place(name: str, value: Any) -> Vector:
+    """Return a place (z, y, x)."""
+    try:
+        z, y, x = (float(part) for part in _parts(value))
+    except ValueError:
+        raise _fail(name, value, "expected Z,Y,X in µm, as in 0,120.5,80") from None
+    if not all(map(math.isfinite, (z, y, x))):
+        raise _fail(name, value, "coordinates must be finite")
+    return (z, y, x)
+
+
 def parse_roi(name: str, value: Any) -> Roi:
     """Return a region: ``z0:z1,y0:y1,x0:x1``, or a list of three such ranges."""
     expected = "expected z0:z1,y0:y1,x0:x1 in voxels, each stop after its start"

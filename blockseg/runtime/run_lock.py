@@ -27,11 +27,14 @@ class RunLock:
     path
         The lock file, in an existing folder. Who holds it stands beside it, in the
         same name with ``.json`` added.
+    purpose
+        Of the holder, where it is not the run itself.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, purpose: str = "") -> None:
         lock = WindowsFileLock if os.name == "nt" else UnixFileLock
         self._path = path
+        self._purpose = purpose
         self._holder = path.with_name(path.name + ".json")
         self._lock = lock(path)
 
@@ -50,13 +53,16 @@ class RunLock:
             self._lock.acquire(timeout=_PATIENCE_SECONDS)
         except Timeout:
             message = (
-                f"another run ({self._who()}) is writing this output; wait for it or "
+                f"another {self.purpose_of_holder() or 'run'} ({self._who()}) is writing "
+                "this output; wait for it or "
                 "choose another output"
             )
             raise LedgerError(message) from None
         except (OSError, NotImplementedError) as error:
             raise self._refusal(error) from error
         who = {"pid": os.getpid(), "host": socket.gethostname()}
+        if self._purpose:
+            who["purpose"] = self._purpose
         try:
             self._holder.write_text(json.dumps(who), encoding="utf-8")
         except OSError as error:
@@ -76,6 +82,14 @@ class RunLock:
             return False
         self._lock.release()
         return False
+
+    def purpose_of_holder(self) -> str:
+        """Return what another process holds the lock for; empty if for the run itself."""
+        try:
+            who = json.loads(self._holder.read_text(encoding="utf-8"))
+            return str(who.get("purpose", ""))
+        except (OSError, ValueError, AttributeError):
+            return ""
 
     def release(self) -> None:
         """Let go."""

@@ -29,7 +29,7 @@ def earlier_record(
     """
     if not paths.out.exists():
         return None
-    ours = paths.folder.is_dir()
+    ours = paths.folder.is_dir() or bool(paths.part)
     if not ours and (not paths.out.is_dir() or any(paths.out.iterdir())):
         message = (
             f"OUT {paths.out} exists and was not made by blockseg; "
@@ -44,12 +44,16 @@ def earlier_record(
         return None
     if found := what_differs(record.request, request.to_plain()):
         message = (
-            f"OUT {paths.out} belongs to another run: {'; '.join(found)}; "
-            "use the same settings to resume it, name another OUT, or --overwrite to "
+            f"{paths.name} belongs to another run: {'; '.join(found)}; "
+            f"use the same settings to resume it, {_another(paths)}or --overwrite to "
             "start anew"
         )
         raise LedgerError(message)
     return record
+
+
+def _another(paths: Paths) -> str:
+    return "" if paths.part else "name another OUT, "
 
 
 def refuse_lost_record(paths: Paths) -> None:
@@ -62,9 +66,10 @@ def refuse_lost_record(paths: Paths) -> None:
     LedgerError
         Names both ways out.
     """
-    if tells_of_blocks(paths.ledger) or has_data(paths.out, FOLDER):
+    told = tells_of_blocks(paths.ledger)
+    if told or (not paths.part and has_data(paths.out, FOLDER)):
         message = (
-            f"OUT {paths.out} holds a result, but {paths.record} is gone: put that file "
+            f"{paths.name} holds a result, but {paths.record} is gone: put that file "
             "back from a copy to go on, or delete the result and start anew with "
             "--overwrite"
         )

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from blockseg.blockwise.record.facts import RecordedPhase, RecordedSource
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
@@ -20,6 +20,7 @@ from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
+from blockseg.io.output.codecs import DEFAULT_CODEC
 from blockseg.runtime.memory import machine
 
 FOLDER = ".blockseg"
@@ -33,15 +34,28 @@ class Paths:
     out: Path
     """The output group."""
 
+    part: str = ""
+    """Name of a derived job, which works on the result of a finished run and writes into
+    the same output; empty for the run itself."""
+
+    owns: tuple[str, ...] = ()
+    """Files and folders of the output that belong to the derived job, '/'-separated:
+    these, and nothing else outside of its folder, are removed where it starts anew."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.part} of OUT {self.out}" if self.part else f"OUT {self.out}"
+
     @property
     def owner(self) -> str:
         """Name by which a ledger elsewhere knows the output."""
-        return str(self.out.resolve())
+        return f"{self.out.resolve()}#{self.part}".removesuffix("#")
 
     @property
     def folder(self) -> Path:
         """Everything that depends on the run and not on the result."""
-        return self.out / FOLDER
+        return self.out / FOLDER / self.part
 
     @property
     def record(self) -> Path:
@@ -106,6 +120,16 @@ class RunRecord:
     def gain(self) -> float:
         """Gain of the weights; 1 where there was no network."""
         return float((self.facts.get("network") or {}).get("gain", 1.0))
+
+    @property
+    def zarr_format(self) -> Literal[2, 3]:
+        """Zarr format of the output."""
+        return 2 if self.request["settings"].get("zarr-format") == 2 else 3
+
+    @property
+    def codec(self) -> str:
+        """Compression of the output."""
+        return str(self.request["settings"].get("codec", DEFAULT_CODEC))
 
     @property
     def roi(self) -> Roi | None:

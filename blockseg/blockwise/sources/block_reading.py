@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.geometry import Roi
-    from blockseg.core.grid import BlockGrid
+    from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.holes import HoleRule
     from blockseg.core.space import Space
     from blockseg.core.specs import Affine, AffineField, VolumeSpec
@@ -145,6 +145,10 @@ class OpenReading:
         self.skip_filter = None
         if spec.criteria is not None and spec.affine is not None:
             self.skip_filter = SkipFilter(spec.criteria, shape, spec.affine)
+
+    def block(self, number: int) -> Block:
+        """Return a block in the source's coordinates."""
+        return self._spec.grid.numbered(number)
 
     def inside(self, roi: Roi) -> NDArray[np.bool_] | None:
         """Return which voxels of a region the mask holds; None if there is no mask.

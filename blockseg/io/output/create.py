@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from blockseg.core.geometry import Roi
 from blockseg.core.stored_file import StoredFile
 from blockseg.io.affordable import chunks_of
 from blockseg.io.output.atomic_files import replace_file
+from blockseg.io.output.label_listing import FOLDER, with_labels
 from blockseg.io.output.metadata import (
     array_file,
     array_text,
@@ -24,12 +26,14 @@ from blockseg.io.output.metadata import (
     image_files,
     label_files,
     labels_files,
+    provenance_in,
 )
 from blockseg.io.output.write_errors import write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from blockseg.io.output.provenance import Provenance
     from blockseg.io.output.pyramid import PyramidSpec
 
 _LOCK = ".__lock"
@@ -65,8 +69,61 @@ def create_output(
     NoSpaceError
         If the disk is full.
     """
-    documents = _documents(image, labels)
-    root = Path(image.uri)
+    return _write(Path(image.uri), _documents(image, labels), ours)
+
+
+def add_images(
+    root: Path, images: Iterable[PyramidSpec], ours: Iterable[StoredFile] = ()
+) -> tuple[StoredFile, ...]:
+    """Write the metadata of images that a derived job adds to an output.
+
+    Parameters
+    ----------
+    root
+        The output.
+    images
+        Their ``within`` says where in it they lie; one in ``labels/`` becomes a label
+        image of the output and is listed there.
+    ours
+        As of :func:`create_output`.
+
+    Returns
+    -------
+    tuple of StoredFile
+        The files that belong to these images alone, to be given as ``ours`` another time.
+
+    Raises
+    ------
+    VolumeError, NoSpaceError
+        As of :func:`create_output`.
+    """
+    files: dict[Path, str] = {}
+    labels: list[PyramidSpec] = []
+    for image in images:
+        group = Path(image.uri)
+        is_label = group.parent == root / FOLDER
+        labels += [image] * is_label
+        described = label_files(image) if is_label else image_files(image)
+        files |= _arrays(image) | _below(group, described)
+    written = _write(root, files, ours)
+    if labels:  # once they are there
+        for path, text in _listing(root, labels).items():
+            _replace(path, text)
+    return written
+
+
+def image_provenance(group: Path) -> Provenance | None:
+    """Return what the image of a group says it was made from; None if it says nothing."""
+    texts = {}
+    for name in ("zarr.json", ".zattrs"):
+        with suppress(OSError, ValueError):
+            texts[name] = (group / name).read_text(encoding="utf-8")
+    return provenance_in(texts)
+
+
+def _write(
+    root: Path, documents: Mapping[Path, str], ours: Iterable[StoredFile]
+) -> tuple[StoredFile, ...]:
     known, files = set(ours), {}
     for path, text in documents.items():
         name, data = path.relative_to(root).as_posix(), text.encode()
@@ -192,7 +249,7 @@ def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, 
     files: dict[Path, str] = {}
     for label in labels:
         group = Path(label.uri)
-        if group.parent != root / "labels" or label.zarr_format != image.zarr_format:
+        if group.parent != root / FOLDER or label.zarr_format != image.zarr_format:
             message = (
                 f"mask {label.uri} (Zarr v{label.zarr_format}) must lie in labels/ of "
                 f"{image.uri} (Zarr v{image.zarr_format})"
@@ -200,9 +257,14 @@ def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, 
             raise ConfigError(message)
         files |= _arrays(label) | _below(group, label_files(label))
     if labels:
-        names = [Path(label.uri).name for label in labels]
-        files |= _below(root / "labels", labels_files(image.zarr_format, names))
+        files |= _listing(root, labels)
     return files | _arrays(image) | _below(root, image_files(image))
+
+
+def _listing(root: Path, labels: Sequence[PyramidSpec]) -> dict[Path, str]:
+    """Return the files that list label images, those of others among them."""
+    names = with_labels(root / FOLDER, [Path(label.uri).name for label in labels])
+    return _below(root / FOLDER, labels_files(labels[0].zarr_format, names))
 
 
 def _arrays(spec: PyramidSpec) -> dict[Path, str]:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from blockseg.io.output.codecs import codec_named
+from blockseg.io.output.provenance import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from blockseg.io.output.codecs import Codec
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 
+_OURS = "blockseg"  # attribute that says what an image was derived from
 _METHODS: dict[str, str] = {"max": "maximum", "mean": "mean"}
 _DESCRIPTIONS: dict[str, str] = {
     "max": "maximum of each 2x2x2 voxels: a thin axon must stay visible",
@@ -61,19 +63,22 @@ def image_files(spec: PyramidSpec) -> dict[str, str]:
             "window": {"min": start, "max": end, "start": start, "end": end},
         }
         attributes["omero"] = {"channels": [channel], "rdefs": {"model": "greyscale"}}
-    return _group(spec.zarr_format, attributes)
+    return _group(spec.zarr_format, attributes, spec.provenance)
 
 
 def label_files(spec: PyramidSpec) -> dict[str, str]:
-    """Return the files by name of a mask's group, ``labels/NAME`` of its image."""
-    label: dict[str, Any] = {
-        "colors": [{"label-value": 1, "rgba": [255, 128, 0, 255]}],
-        "source": {"image": "../../"},
-    }
+    """Return the files by name of a label image's group, ``labels/NAME`` of its image.
+
+    A mask, of uint8, has one colour; ids of objects are coloured by the viewer.
+    """
+    label: dict[str, Any] = {"source": {"image": "../../"}}
+    if spec.dtype == "uint8":
+        colors = [{"label-value": 1, "rgba": [255, 128, 0, 255]}]
+        label = {"colors": colors, **label}
     if spec.zarr_format == 2:
         label = {"version": "0.4", **label}
     attributes = {"multiscales": [_multiscale(spec)], "image-label": label}
-    return _group(spec.zarr_format, attributes)
+    return _group(spec.zarr_format, attributes, spec.provenance)
 
 
 def labels_files(zarr_format: Literal[2, 3], names: Sequence[str]) -> dict[str, str]:
@@ -81,13 +86,40 @@ def labels_files(zarr_format: Literal[2, 3], names: Sequence[str]) -> dict[str, 
     return _group(zarr_format, {"labels": list(names)})
 
 
-def _group(zarr_format: Literal[2, 3], attributes: dict[str, Any]) -> dict[str, str]:
+def provenance_in(files: Mapping[str, str]) -> Provenance | None:
+    """Return what an image's group says it was made from; None if it says nothing.
+
+    Parameters
+    ----------
+    files
+        Texts of the files that describe the group, by their names.
+    """
+    for text in files.values():
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(document, dict):
+            attributes = document.get("attributes", document)
+            kept = attributes.get(_OURS) if isinstance(attributes, dict) else None
+            if (found := Provenance.from_plain(kept)) is not None:
+                return found
+    return None
+
+
+def _group(
+    zarr_format: Literal[2, 3],
+    attributes: dict[str, Any],
+    provenance: Provenance | None = None,
+) -> dict[str, str]:
+    ours = {} if provenance is None else {_OURS: provenance.to_plain()}
     if zarr_format == 2:
-        return {".zgroup": _text({"zarr_format": 2}), ".zattrs": _text(attributes)}
+        text = _text({**attributes, **ours})
+        return {".zgroup": _text({"zarr_format": 2}), ".zattrs": text}
     document = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {"ome": {"version": "0.5", **attributes}},
+        "attributes": {"ome": {"version": "0.5", **attributes}, **ours},
     }
     return {"zarr.json": _text(document)}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _GAP = 8
 _CAPTION = 18
 _WHITE = 255
+_GOLDEN = 0.6180339887498949
 
 
 def as_grey(plane: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -36,6 +37,24 @@ def as_grey(plane: NDArray[np.generic]) -> NDArray[np.uint8]:
     return grey
 
 
+def coloured(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Return a bright colour for each label, the same every time; black for 0.
+
+    Parameters
+    ----------
+    labels
+        Of any shape; a last axis of red, green and blue is added.
+    """
+    numbers = labels.astype(np.uint64)
+    # Hues a golden angle apart differ as much as can be for any number of labels.
+    turns = (numbers.astype(np.float64) * _GOLDEN) % 1.0
+    thirds = np.stack([turns, turns + 1 / 3, turns + 2 / 3], axis=-1) % 1.0
+    wave = np.clip(np.abs(6 * thirds - 3) - 1, 0, 1)
+    rgb: NDArray[np.uint8] = np.rint(_WHITE * (0.2 + 0.8 * wave)).astype(np.uint8)
+    rgb[numbers == 0] = 0
+    return rgb
+
+
 def panels(
     planes: list[tuple[str, NDArray[np.uint8]]], *, across: bool
 ) -> NDArray[np.uint8]:
@@ -44,15 +63,18 @@ def panels(
     Parameters
     ----------
     planes
-        Caption and grey values, (y, x).
+        Caption and grey values, (y, x), or colours, (y, x, 3).
     across
         Beside each other; else below.
     """
     framed = [_captioned(text, plane) for text, plane in planes]
+    if any(plane.ndim == 3 for plane in framed):
+        framed = [_in_colour(plane) for plane in framed]
     axis = 1 if across else 0
     parts = [framed[0]]
     for plane in framed[1:]:
-        gap = (plane.shape[0], _GAP) if across else (_GAP, plane.shape[1])
+        gap = list(plane.shape)
+        gap[axis] = _GAP
         parts += [np.full(gap, _WHITE, np.uint8), plane]
     return np.concatenate(parts, axis=axis)
 
@@ -60,7 +82,12 @@ def panels(
 def _captioned(text: str, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     strip = Image.new("L", (plane.shape[1], _CAPTION), _WHITE)
     ImageDraw.Draw(strip).text((4, 3), text, fill=0)
-    return np.concatenate([np.asarray(strip), plane])
+    caption = np.asarray(strip)
+    return np.concatenate([_in_colour(caption) if plane.ndim == 3 else caption, plane])
+
+
+def _in_colour(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return plane if plane.ndim == 3 else np.repeat(plane[:, :, None], 3, axis=2)
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:

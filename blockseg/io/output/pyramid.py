@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, ceil_to, tiles, to_zyx
@@ -18,7 +18,12 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.io.output.codecs import DEFAULT_CODEC, codec_named
 
-OutputDtype: TypeAlias = Literal["uint8", "uint16", "uint32", "int16", "float32"]
+if TYPE_CHECKING:
+    from blockseg.io.output.provenance import Provenance
+
+OutputDtype: TypeAlias = Literal[
+    "uint8", "uint16", "uint32", "uint64", "int16", "float32"
+]
 Reduction: TypeAlias = Literal["max", "mean"]
 
 LARGEST_CHUNK = 64
@@ -111,6 +116,9 @@ class PyramidSpec:
     """Whether each chunk ends in a CRC32C, which readers check. In Zarr v3 only: v2 has
     no place for it after the compressor."""
 
+    provenance: Provenance | None = None
+    """State of a run that the image was made from, where it was derived from one."""
+
     def __post_init__(self) -> None:
         if min(*self.shape, *self.block) < 1:
             message = (
@@ -128,7 +136,7 @@ class PyramidSpec:
         if self.dtype not in get_args(OutputDtype):
             message = (
                 f"cannot write voxels of type {self.dtype!r}; "
-                "choose uint8, uint16, uint32, int16 or float32"
+                "choose uint8, uint16, uint32, uint64, int16 or float32"
             )
             raise ConfigError(message)
         if self.reduce not in ("max", "mean"):

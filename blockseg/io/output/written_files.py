@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.stored_file import StoredFile
 from blockseg.io.ahead import batches, map_ahead
+from blockseg.io.output.label_listing import is_whole_listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,11 +113,13 @@ def _damage(path: str, file: StoredFile, contents: bool) -> str:
         if not stat.S_ISREG(state.st_mode):
             return "is no file"
         if state.st_size != file.size:
+            if is_whole_listing(Path(path)):
+                return ""
             if not contents and state.st_size > file.size and _is_document(path):
                 return ""
             return f"has {state.st_size} bytes and had {file.size}"
         if contents and _content(path)[1] != file.crc:
-            return "has another content"
+            return "" if is_whole_listing(Path(path)) else "has another content"
     except (FileNotFoundError, NotADirectoryError):
         return "is gone"
     except OSError as error:

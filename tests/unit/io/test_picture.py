@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from blockseg.io.output.picture import as_grey, panels, save_png
+from blockseg.io.output.picture import as_grey, coloured, panels, save_png
 
 
 def test_faint_lines_stay_visible_beside_bright_somata():
@@ -31,3 +31,20 @@ def test_panels_stand_side_by_side_or_below_each_other(tmp_path):
     save_png(tmp_path / "p.png", across)
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.size == across.shape[::-1]
+
+
+def test_each_label_has_a_colour_of_its_own_and_background_is_black():
+    labels = np.arange(40).reshape(5, 8)
+    colours = coloured(labels).reshape(-1, 3)
+    assert not colours[0].any()
+    assert len(np.unique(colours, axis=0)) == 40
+    assert (colours[1:].max(axis=1) > 150).all()
+    assert (coloured(labels) == coloured(labels)).all()
+    assert coloured(np.array([2**63 + 5], np.uint64)).any()
+
+
+def test_grey_and_coloured_panels_stand_beside_each_other():
+    grey, colour = np.zeros((20, 30), np.uint8), np.full((20, 30, 3), 90, np.uint8)
+    both = panels([("a", grey), ("b", colour)], across=True)
+    assert both.shape[2] == 3
+    assert (both[18:, -30:] == 90).all()

@@ -1,0 +1,1 @@
+"""Atlas volumes, names of their regions, and the way from a sample to an atlas."""

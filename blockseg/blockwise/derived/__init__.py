@@ -1,0 +1,1 @@
+"""Derived jobs: they work on the result of a finished run and write into the same output."""

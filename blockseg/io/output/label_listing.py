@@ -1,0 +1,54 @@
+"""The list of label images in ``OUT/labels``, to which derived jobs add their own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+FOLDER = "labels"
+"""Group of the label images, in the image's own."""
+
+
+def listed_labels(labels: Path) -> tuple[str, ...]:
+    """Return the names that the group lists and that are there, in their order."""
+    for name in ("zarr.json", ".zattrs"):
+        names = _names(labels / name)
+        if names is not None:
+            return tuple(name for name in names if (labels / name).is_dir())
+    return ()
+
+
+def with_labels(labels: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that the group lists, and after them those that it lacks."""
+    known = listed_labels(labels)
+    return known + tuple(name for name in names if name not in known)
+
+
+def is_whole_listing(path: Path) -> bool:
+    """Say whether a file lists label images, all of which are there.
+
+    Derived jobs add to the list, and so may other software: then it is not as it was
+    written, and undamaged.
+    """
+    if path.parent.name != FOLDER:
+        return False
+    names = _names(path)
+    return bool(names) and all(
+        (path.parent / str(name)).is_dir() for name in names or ()
+    )
+
+
+def _names(path: Path) -> list[str] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        attributes = document.get("attributes", document)
+        names = attributes.get("ome", attributes).get("labels")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        return None
+    return names

@@ -1,0 +1,79 @@
+"""Contrast and SNR of foreground voxels, by the background that the run found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blockseg.measurement.grey_scale import measured_cubes
+from blockseg.normalization.interpolation import planes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.derived.finished import FinishedRun
+    from blockseg.core.geometry import Roi
+    from blockseg.core.specs import AffineField
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Background of a run: its level and noise SD, which may vary over the volume."""
+
+    level: float
+    """Level of the whole volume, in grey levels."""
+
+    sd: float
+    """Noise SD of the whole volume, in grey levels; above 0."""
+
+    field: AffineField | None = None
+    """Level and SD over the volume; None where those of the whole hold everywhere."""
+
+    gain: float = 1.0
+    """Value that the field makes of one SD."""
+
+    @classmethod
+    def of(cls, run: FinishedRun) -> Background | None:
+        """Return the background of a run; None where it estimated none."""
+        decisions, gain = run.decisions, run.record.gain
+        found, measured = decisions.background, measured_cubes(run.record)
+        if measured is not None:
+            level, sd = measured.scale.level, measured.scale.sd
+        elif found.estimate is not None:
+            level, sd = found.estimate.level, found.estimate.sd
+        elif found.kind == "given":
+            level, sd = decisions.whole.offset, decisions.whole.scale * gain
+        else:
+            return None
+        return cls(level, sd, decisions.field, gain)
+
+    def contrast(
+        self, voxels: NDArray[Any], roi: Roi, mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return contrast and SNR of the voxels of a mask, in C order.
+
+        Contrast is the grey level above the background's, in SDs of the whole volume; SNR
+        the same in SDs of the place.
+
+        Parameters
+        ----------
+        voxels
+            Grey levels of a block.
+        roi
+            The block, in the source's coordinates.
+        mask
+            Of the block.
+        """
+        if self.field is None:
+            bright = (voxels[mask].astype(np.float64) - self.level) / self.sd
+            return bright, bright
+        contrast, snr = [], []
+        fields = planes(self.field, roi.start, roi.shape, np.dtype(np.float64))
+        for plane, inside, (level, scale) in zip(voxels, mask, fields, strict=True):
+            if inside.any():
+                above = plane[inside].astype(np.float64) - level[inside]
+                contrast.append(above / self.sd)
+                snr.append(above / (scale[inside] * self.gain))
+        return np.concatenate(contrast), np.concatenate(snr)

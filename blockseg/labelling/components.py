@@ -1,0 +1,214 @@
+"""Merging of pieces to components, by the driver.
+
+No voxel is looked at. In memory are 4 bytes a piece and 28 a component, and while pieces
+are joined about 60 a pair of them that touch; what is known of each component, 101 bytes,
+lies in a memory-mapped file. 10⁸ components in as many pieces take about 10 GB.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from blockseg.io.output.atomic_files import replace_file, replacing
+from blockseg.io.output.provenance import Provenance
+from blockseg.labelling.assigned import IDS, OBJECT, OBJECTS, OFFSETS, PASSES
+from blockseg.labelling.pieces import PIECE
+from blockseg.labelling.scratch import seam_from_bytes
+from blockseg.labelling.task import LabelPieces, MatchPieces, blocks_before
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.grid import BlockGrid
+    from blockseg.labelling.scratch import Scratch
+
+_DONE = "merged.json"
+_AT_ONCE = 2**18  # rows
+_ADDED = ("voxels", "places", "length", "probability", "contrast", "snr")
+
+
+class Payloads(Protocol):
+    """Payloads of blocks: what they left besides their files, as a ledger gives it."""
+
+    def payloads(self, phase: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the payload of each block of a pass that has one, by ascending id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """Pieces of all blocks, and where to put what they make up."""
+
+    grid: BlockGrid
+    """Blocks."""
+
+    scratch: Scratch
+    """Rows of the pieces."""
+
+    folder: Path
+    """Takes the result."""
+
+    strong: int
+    """Probability byte that some voxel of a component must reach; 0 for none."""
+
+    passing: Callable[[NDArray[np.void]], NDArray[np.bool_]]
+    """Says of rows of components which pass."""
+
+    def run(self, ledger: Payloads, provenance: Provenance) -> None:
+        """Merge, and write the files; the last one says that all are there.
+
+        Raises
+        ------
+        LedgerError, VolumeError
+            If pieces cannot be read or files not written.
+        """
+        self.folder.mkdir(exist_ok=True)
+        offsets = _offsets(ledger, len(self.grid))
+        joined, count = _joined(ledger, self.grid, offsets)
+        rank, kept = self._ranked(offsets, joined, count)
+        with _mapped(self.folder / OBJECTS, OBJECT, kept) as objects:
+            self._add_up(ledger, offsets, joined, rank, objects)
+            for part in _parts(kept):
+                objects["clean"][part] = self.passing(objects[part])
+            with _mapped(self.folder / IDS, np.dtype("<u8"), len(joined)) as ids:
+                for part in _parts(len(joined)):
+                    number = rank[joined[part]]
+                    ids[part] = number
+                    clean = np.zeros(len(number), bool)
+                    clean[number > 0] = objects["clean"][number[number > 0] - 1] > 0
+                    ids[part] |= np.where(clean, PASSES, np.uint64(0))
+        with _mapped(self.folder / OFFSETS, np.dtype("<i8"), len(offsets)) as file:
+            file[:] = offsets
+        text = json.dumps({"pieces": len(joined), **provenance.to_plain()})
+        replace_file(self.folder / _DONE, text.encode())
+
+    def _ranked(
+        self, offsets: NDArray[np.int64], joined: NDArray[np.int32], count: int
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return the id of each component by its first voxel, 0 for none, and their count."""
+        first = np.full(count, np.iinfo(np.int64).max)
+        greatest = np.zeros(count, np.int32)
+        for block, part in _blocks(offsets):
+            rows = self.scratch.rows(block)
+            np.minimum.at(first, joined[part], rows["first"])
+            np.maximum.at(greatest, joined[part], rows["greatest"])
+        first[greatest < self.strong] = np.iinfo(np.int64).max
+        kept = int(np.count_nonzero(greatest >= self.strong))
+        order = np.argsort(first)[:kept]
+        rank = np.zeros(count, np.int64)
+        rank[order] = np.arange(1, kept + 1)
+        return rank, kept
+
+    def _add_up(
+        self,
+        ledger: Payloads,
+        offsets: NDArray[np.int64],
+        joined: NDArray[np.int32],
+        rank: NDArray[np.int64],
+        objects: NDArray[np.void],
+    ) -> None:
+        """Add up what is known of the pieces of each component."""
+        for name in ("first", "start"):
+            objects[name] = np.iinfo(PIECE[name].base).max
+        for block, part in _blocks(offsets):
+            number = rank[joined[part]]
+            inside = number > 0
+            at, rows = number[inside] - 1, self.scratch.rows(block)[inside]
+            for name in _ADDED:
+                np.add.at(objects[name], at, rows[name])
+            for name in ("first", "start"):
+                np.minimum.at(objects[name], at, rows[name])
+            for name in ("stop", "greatest"):
+                np.maximum.at(objects[name], at, rows[name])
+        for block, kept in ledger.payloads(MatchPieces.name):
+            seam = seam_from_bytes(kept)
+            base = _bases(self.grid, offsets, block)
+            number = rank[joined[base[seam.owners[:, 0]] + seam.owners[:, 1] - 1]]
+            inside = number > 0
+            np.add.at(objects["length"], number[inside] - 1, seam.lengths[inside])
+
+
+def is_merged(folder: Path, provenance: Provenance) -> bool:
+    """Say whether the files of a merge are there, made from the same and in the same way."""
+    try:
+        kept = json.loads((folder / _DONE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    there = all((folder / name).is_file() for name in (OBJECTS, IDS, OFFSETS))
+    return there and Provenance.from_plain(kept) == provenance
+
+
+def _offsets(ledger: Payloads, blocks: int) -> NDArray[np.int64]:
+    """Return where the pieces of each block begin; one more at the end."""
+    offsets = np.zeros(blocks + 1, np.int64)
+    for block, kept in ledger.payloads(LabelPieces.name):
+        offsets[block + 1] = int.from_bytes(kept, "little")
+    return np.cumsum(offsets)
+
+
+def _joined(
+    ledger: Payloads, grid: BlockGrid, offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], int]:
+    """Return a number from 0 for the component of each piece, and how many there are."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pieces = int(offsets[-1])
+    pairs = [np.zeros((0, 2), np.int64)]
+    for block, kept in ledger.payloads(MatchPieces.name):
+        found = seam_from_bytes(kept).pairs
+        base = _bases(grid, offsets, block)
+        one = base[found[:, 0]] + found[:, 1] - 1
+        other = base[found[:, 2]] + found[:, 3] - 1
+        pairs.append(np.stack([one, other], axis=1))
+    one, other = np.concatenate(pairs).T
+    graph = coo_array(
+        (np.ones(len(one), np.int8), (one, other)), shape=(pieces, pieces)
+    )
+    if not pieces:
+        return np.zeros(0, np.int32), 0
+    count, joined = connected_components(graph, directed=False)
+    return joined, int(count)
+
+
+def _bases(
+    grid: BlockGrid, offsets: NDArray[np.int64], block: int
+) -> NDArray[np.int64]:
+    """Return where the pieces of a block and of those before it begin."""
+    numbers = blocks_before(grid, grid.index_of(block))
+    return np.array([0 if n is None else offsets[n] for n in numbers])
+
+
+def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
+    """Yield the blocks that have pieces, and where theirs are."""
+    for block in np.flatnonzero(np.diff(offsets)).tolist():
+        yield block, slice(int(offsets[block]), int(offsets[block + 1]))
+
+
+def _parts(length: int) -> Iterator[slice]:
+    for start in range(0, length, _AT_ONCE):
+        yield slice(start, min(start + _AT_ONCE, length))
+
+
+@contextmanager
+def _mapped(
+    path: Path, dtype: np.dtype[np.generic], length: int
+) -> Iterator[NDArray[Any]]:
+    """Give an array of zeros that becomes a file at the end."""
+    with replacing(path) as part:
+        if not length:  # nothing can be mapped
+            with part.open("wb") as file:
+                np.save(file, np.zeros(0, dtype))
+            yield np.zeros(0, dtype)
+            return
+        array = np.lib.format.open_memmap(part, "w+", dtype, (length,))
+        yield array
+        array.flush()

@@ -1,0 +1,295 @@
+"""Tasks of labelling: pieces of blocks, what holds them together, and the final labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from blockseg.blockwise.task import OpenTask, Stored, report_of
+from blockseg.core.blocks import BlockReport
+from blockseg.core.errors import CorruptDataError
+from blockseg.io.output.writer import PyramidWriter
+from blockseg.labelling.assigned import Assigned
+from blockseg.labelling.pieces import label_block, measure
+from blockseg.labelling.scratch import seam_to_bytes
+from blockseg.labelling.seams import BEFORE, Faces, seam
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.blockwise.derived.image import RunImage
+    from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
+    from blockseg.core.blocks import Meter
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.grid import Block, BlockGrid
+    from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.io.protocol import Volume
+    from blockseg.labelling.background import Background
+    from blockseg.labelling.pieces import Connectivity
+    from blockseg.labelling.scratch import Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Foreground:
+    """Voxels that are labelled: the mask of a run, or a probability above a byte."""
+
+    image: RunImage
+    """Mask or probability of a run."""
+
+    least: int = 1
+    """Smallest byte that counts."""
+
+    connectivity: Connectivity = 26
+    """Neighbours of a voxel that belong to the same component."""
+
+    @property
+    def grid(self) -> BlockGrid:
+        """Blocks of the run."""
+        return self.image.grid
+
+    def open(self, cache_bytes: int) -> OpenForeground:
+        """Open the image in a worker."""
+        return OpenForeground(self.image.open(cache_bytes), self)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForeground:
+    """Foreground as it is open in a worker."""
+
+    volume: Volume
+    """Its image."""
+
+    spec: Foreground
+    """Which of its voxels count."""
+
+    def labels(self, block: Block) -> tuple[NDArray[np.uint32], int]:
+        """Return the labels of a block and their count: the same every time."""
+        mask = self.volume.read(block.write_roi) >= self.spec.least
+        return label_block(mask, self.spec.connectivity)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPieces:
+    """Labels each block by itself, and measures what it found."""
+
+    name: ClassVar[str] = "pieces"
+
+    foreground: Foreground
+    """Voxels that are labelled."""
+
+    probability: RunImage
+    """Probability of the run."""
+
+    scratch: Scratch
+    """Where pieces are kept."""
+
+    weights: bytes
+    """256 lengths of neighbourhoods, int64."""
+
+    image: BlockReading | None = None
+    """Image that the run segmented; None where it is not looked at."""
+
+    background: Background | None = None
+    """Background by which the image is judged."""
+
+    @property
+    def grid(self) -> BlockGrid:
+        """Blocks of the run."""
+        return self.foreground.grid
+
+    def open(self, cache_bytes: int) -> _LabellingPieces:
+        """Open the images in a worker."""
+        return _LabellingPieces(
+            self,
+            self.foreground.open(cache_bytes),
+            self.probability.open(cache_bytes),
+            None if self.image is None else self.image.open(cache_bytes),
+        )
+
+    def stores(self) -> tuple[()]:
+        """No image: pieces are kept in files of their own until they are merged."""
+        return ()
+
+    def reads(self) -> BlockReading | None:
+        """Return what is read of the source."""
+        return self.image
+
+
+@dataclass(frozen=True, slots=True)
+class _LabellingPieces(OpenTask):
+    spec: LabelPieces
+    foreground: OpenForeground
+    probability: Volume
+    image: OpenReading | None
+
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        spec, roi = self.spec, block.write_roi
+        with meter("label"):
+            labels, count = self.foreground.labels(block)
+        if not count:
+            return BlockReport(block.number, written=roi.size)
+        with meter("read"):
+            probability = self.probability.read(roi)
+        levels = None
+        if self.image is not None and spec.background is not None:
+            place = self.image.block(block.number).write_roi
+            with meter("read"):
+                voxels = self.image.look(place).voxels
+            with meter("measure"):
+                levels = spec.background.contrast(voxels, place, labels != 0)
+        with meter("measure"):
+            rows = measure(
+                labels,
+                count,
+                roi,
+                spec.grid.volume_shape,
+                np.frombuffer(spec.weights, np.int64),
+                probability,
+                levels,
+            )
+        with meter("write"):
+            spec.scratch.write(block.number, rows, Faces.of(labels))
+        return BlockReport(
+            block.number,
+            written=roi.size,
+            foreground=int(rows["voxels"].sum()),
+            payload=count.to_bytes(8, "little"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPieces:
+    """Finds which pieces touch across the faces, edges and corners of blocks."""
+
+    name: ClassVar[str] = "seams"
+
+    grid: BlockGrid
+    """Blocks of the run."""
+
+    connectivity: Connectivity
+    """Neighbours of a voxel that belong to the same component."""
+
+    scratch: Scratch
+    """Where pieces are kept."""
+
+    weights: bytes
+    """256 lengths of neighbourhoods, int64."""
+
+    def open(self, cache_bytes: int) -> _MatchingPieces:  # noqa: ARG002
+        """Nothing is held open."""
+        return _MatchingPieces(self)
+
+    def stores(self) -> tuple[()]:
+        """No image: what touches is kept in the ledger."""
+        return ()
+
+    def reads(self) -> None:
+        """Nothing of the source is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MatchingPieces(OpenTask):
+    spec: MatchPieces
+
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        grid = self.spec.grid
+        blocks = {}
+        with meter("read"):
+            for place, number in enumerate(blocks_before(grid, block.index)):
+                faces = None if number is None else self.spec.scratch.faces(number)
+                if faces is not None:
+                    blocks[place] = faces
+        with meter("match"):
+            z, y, x = (
+                b == n
+                for b, n in zip(block.write_roi.stop, grid.volume_shape, strict=True)
+            )
+            found = seam(
+                blocks,
+                block.write_roi.shape,
+                (z, y, x),
+                self.spec.connectivity,
+                np.frombuffer(self.spec.weights, np.int64),
+            )
+        return BlockReport(block.number, payload=seam_to_bytes(found))
+
+
+def blocks_before(grid: BlockGrid, index: Zyx) -> list[int | None]:
+    """Return numbers of a block and those before it, in the order of ``seams.BEFORE``.
+
+    None stands where the grid has none.
+    """
+    found: list[int | None] = []
+    for offset in BEFORE:
+        z, y, x = (i + o for i, o in zip(index, offset, strict=True))
+        found.append(None if min(z, y, x) < 0 else grid.id_of((z, y, x)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLabels:
+    """Writes the labels of whole components, and the mask of those that pass."""
+
+    name: ClassVar[str] = "label"
+
+    foreground: Foreground
+    """Voxels that are labelled."""
+
+    assigned: str
+    """Folder with the component of each piece."""
+
+    components: PyramidSpec
+    """Label of each voxel's component, uint64."""
+
+    clean: PyramidSpec
+    """1 where the component passes, uint8."""
+
+    @property
+    def grid(self) -> BlockGrid:
+        """Blocks of the run."""
+        return self.foreground.grid
+
+    def open(self, cache_bytes: int) -> _WritingLabels:
+        """Open the images in a worker."""
+        return _WritingLabels(
+            self.foreground.open(cache_bytes),
+            Assigned.open(self.assigned),
+            PyramidWriter(self.components),
+            PyramidWriter(self.clean),
+        )
+
+    def stores(self) -> tuple[Stored, ...]:
+        """Return components and clean mask."""
+        return Stored(self.components), Stored(self.clean, column="foreground")
+
+    def reads(self) -> None:
+        """Nothing of the source is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _WritingLabels(OpenTask):
+    foreground: OpenForeground
+    assigned: Assigned
+    components: PyramidWriter
+    clean: PyramidWriter
+
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        with meter("label"):
+            labels, count = self.foreground.labels(block)
+            ids, passes = self.assigned.of(block.number)
+            if len(ids) != count:
+                message = (
+                    f"block {block.index} has {count} pieces and had {len(ids)}: the "
+                    "result of the run changed while it was labelled; start anew with "
+                    "--overwrite"
+                )
+                raise CorruptDataError(message)
+            zero = np.zeros(1, np.uint64)
+            component = np.concatenate([zero, ids])[labels]
+            passing = np.concatenate([zero.astype(np.uint8), passes])[labels]
+        with meter("write"):
+            written = self.components.write_block(block.write_roi, component)
+            clean = self.clean.write_block(block.write_roi, passing)
+        return report_of(block, written, clean, foreground=clean.nonzero)

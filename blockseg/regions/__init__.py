@@ -1,0 +1,1 @@
+"""``blockseg regions`` and ``blockseg density``: where in the brain the axons are."""

@@ -1,0 +1,1 @@
+"""``blockseg skeletonize``: centrelines of objects as SWC and for Neuroglancer."""
