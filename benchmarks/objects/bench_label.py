@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, help="ignored; for the test of benchmarks"
     )
+    parser.add_argument("--rows", nargs="*", help="some of them; the others are kept")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     shape: Zyx = (128, 128, 192) if given.quick else (512, 1024, 1024)

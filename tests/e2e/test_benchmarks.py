@@ -117,3 +117,11 @@ def test_real_volumes_are_scored_by_their_kind_of_truth_and_absent_ones_are_name
     assert 0 <= whole["surface_mean"] < 3
     assert "best_gain" in found["confocal_dendrite, half"]
     assert found["cellfinder_edge"]["painted_background"] < 0.01
+
+
+def test_labels_are_compared_with_those_of_faces(tmp_path):
+    file = tmp_path / "label.json"
+    words = ("--folder", tmp_path / "brains", "--json", file, "--rows")
+    output_of("benchmarks.objects.bench_label", *words, "label", "faces")
+    rows = json.loads(file.read_text())["rows"]
+    assert rows["label"]["objects"] == rows["faces"]["objects"] > 1
