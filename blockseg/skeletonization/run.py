@@ -191,25 +191,28 @@ class _Work:
         fresh_image(self.finished, _COMPONENTS, redo)
         labels = fresh_part(self.finished, _LABEL, redo)
         made = self.finished.provenance(labels=labels)
+        folder = relative(self.folder, self.finished.out)
+        whole = replace(
+            made, parameters=(*made.parameters, *self._deciding(), ("traces", folder))
+        )
+        # Refused before any work, if it is.
+        self._open(f"{PART}-traces", whole, self.settings, (folder,))
         job, result = self._lines(made)
         if not result.complete:
             return Skeletonized(result, self.folder, None)
         lines = self._joined(job, None)
         bridges = None
         if self.chosen.bridge and len(lines.shares):
-            made = replace(made, parameters=(*made.parameters, *self._named("bridge")))
             result, bridges = self._bridges(lines, made)
             if bridges is None:
                 return Skeletonized(result, self.folder, None)
             lines = self._joined(job, bridges)
-        names = ("min_length", "spacing", "swc_soma")
-        made = replace(made, parameters=(*made.parameters, *self._named(*names)))
-        result, traced = self._traces(lines, made, clean)
+        result, traced = self._traces(lines, whole, clean, folder)
         count = 0 if bridges is None else len(bridges.pairs)
         return Skeletonized(result, self.folder, traced, count)
 
-    def _named(self, *names: str) -> Iterator[tuple[str, float | bool]]:
-        for name in names:
+    def _deciding(self) -> Iterator[tuple[str, float | bool]]:
+        for name in ("bridge", "min_length", "spacing", "swc_soma"):
             yield name.replace("_", "-"), getattr(self.chosen, name)
 
     def _open(
@@ -309,10 +312,8 @@ class _Work:
         return result, find_bridges(tips, self.chosen.bridge, dim)
 
     def _traces(
-        self, lines: JoinedLines, made: Provenance, clean: Provenance
+        self, lines: JoinedLines, made: Provenance, clean: Provenance, folder: str
     ) -> tuple[JobResult, Traced | None]:
-        folder = relative(self.folder, self.finished.out)
-        made = replace(made, parameters=(*made.parameters, ("traces", folder)))
         settings, layout = self._for(lines)
         begun = self._open(f"{PART}-traces", made, settings, (folder,))
         space = self.finished.space
