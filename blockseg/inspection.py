@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi
 from blockseg.core.specs import AUTO
 from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.describe import describe
@@ -18,7 +19,7 @@ from blockseg.networks.shipped import DEFAULT
 from blockseg.normalization.affine import normalize
 from blockseg.normalization.background import estimate_background
 from blockseg.normalization.background_field import affine_of_volume, estimate_field
-from blockseg.normalization.structures import measure_structures
+from blockseg.normalization.structures import half_depth, measure_structures
 
 if TYPE_CHECKING:
     import os
@@ -40,6 +41,8 @@ _MOST = 0.25  # share of a sample that neurites take at most
 _DENDRITES = (
     3.0  # half-width of the widest quarter from which on neurites are dendrites
 )
+_BOXES, _DEEP = 6, 12  # places that are looked at along z, and planes on either side
+_LEAST_DEEP = 1.5  # planes that averaging along z must leave of a structure
 _STAINED = 25.0  # noise SDs that the brightest tenth of well stained neurons exceeds
 
 
@@ -52,6 +55,10 @@ class Inspection:
 
     structures: Structures | None
     """Findings in a sample; None where there is none, or nothing varies in it."""
+
+    half_depth: float | None
+    """Planes from the middle of bright structures to where they have half their height along
+    z; None where that was not looked at, as neurites are thin."""
 
     downsample: Zyx | None
     """Factors with which neurites have the width that the shipped weights know; None where
@@ -71,6 +78,7 @@ class Inspection:
         """Return it as JSON values."""
         found = None if self.structures is None else asdict(self.structures)
         factors = None if self.downsample is None else list(self.downsample)
+        found = None if found is None else found | {"half_depth": self.half_depth}
         advice = {"weights": self.weights, "downsample": factors}
         return asdict(self.source) | {"structures": found} | advice
 
@@ -117,13 +125,17 @@ def inspect(
     source = describe(uri, choices)
     given = choices.downsample
     if source.taken is None:
-        return Inspection(source, None, None, given=given)
-    found = _structures(source.taken.spec)
+        return Inspection(source, None, None, None, given=given)
+    found, depth = _structures(source.taken.spec)
     if found is None or found.half_width is None or found.share > _MOST:
-        return Inspection(source, found, None, given=given)
-    more = advised_factors(found.half_width, source.taken.space)
+        return Inspection(source, found, depth, None, given=given)
+    weights = advised_weights(found)
+    wide = found.half_width
+    if weights != DEFAULT.name and found.half_width_high is not None:
+        wide = found.half_width_high  # what thin ends have is not what dendrites have
+    more = advised_factors(wide, source.taken.space, depth)
     z, y, x = (a * b for a, b in zip(given, more, strict=True))
-    return Inspection(source, found, (z, y, x), advised_weights(found), given)
+    return Inspection(source, found, depth, (z, y, x), weights, given)
 
 
 def advised_weights(found: Structures) -> str:
@@ -136,7 +148,9 @@ def advised_weights(found: Structures) -> str:
     return "dendrites" if wide and stained else DEFAULT.name
 
 
-def advised_factors(half_width: float, space: Space) -> Zyx:
+def advised_factors(
+    half_width: float, space: Space, half_depth: float | None = None
+) -> Zyx:
     """Return powers of two that bring thick structures to 1.5 to 3 voxels; 1 for others.
 
     Along z less where voxels are longer there already, so that they become cubes.
@@ -147,6 +161,9 @@ def advised_factors(half_width: float, space: Space) -> Zyx:
         In voxels of y and x.
     space
         Voxel size; where no unit is known, all axes have the same factor.
+    half_depth
+        Planes from the middle of a structure to its outside; averaging leaves at least 1.5
+        of them. None where that is not known.
     """
     if half_width <= _THICK:
         return (1, 1, 1)
@@ -156,21 +173,51 @@ def advised_factors(half_width: float, space: Space) -> Zyx:
         z, y, x = space.voxel_size
         cubes = math.log2(factor * max(y, x) / z)
         along = min(factor, 2 ** max(0, round(cubes)))
+    if half_depth is not None:
+        most = math.floor(math.log2(max(half_depth / _LEAST_DEEP, 1)))
+        along = min(along, 2**most)
     return (along, factor, factor)
 
 
-def _structures(spec: VolumeSpec) -> Structures | None:
+def _structures(spec: VolumeSpec) -> tuple[Structures | None, float | None]:
+    """Return what stands out of a sample, and its depth if it is thick."""
     try:
         volume = open_for_samples(spec)
         sample = sample_planes(volume)
     except VolumeError:
-        return None  # what cannot be read is told where it is needed
+        return None, None  # what cannot be read is told where it is needed
     background = estimate_background(sample.patches, volume.dtype)
     if not background.voxels:
-        return None
-    return measure_structures(
+        return None, None
+    found = measure_structures(
         sample.patches, background, _heights(sample, volume, background)
     )
+    if (found.half_width_high or 0) < _DENDRITES:
+        return found, None
+    return found, half_depth(_boxes(sample, volume, background.level))
+
+
+def _boxes(
+    sample: PlaneSample, volume: Volume, level: float
+) -> list[NDArray[np.float32]]:
+    """Return what lies around the patches that have the brightest spots, 2 a plane at most."""
+    spots = [float(np.quantile(patch, 0.98)) for patch in sample.patches]
+    boxes: list[NDArray[np.float32]] = []
+    seen: list[int] = []
+    for number in np.argsort(spots)[::-1].tolist():
+        roi = sample.rois[number]
+        z = roi.start[0]
+        if z < _DEEP or z + _DEEP >= volume.shape[0] or seen.count(z) == 2:
+            continue
+        seen.append(z)
+        box = Roi((z - _DEEP, *roi.start[1:]), (z + _DEEP + 1, *roi.stop[1:]))
+        try:
+            boxes.append(volume.read(box).astype(np.float32) - np.float32(level))
+        except VolumeError:
+            continue  # told where it is needed
+        if len(boxes) == _BOXES:
+            break
+    return boxes
 
 
 def _heights(

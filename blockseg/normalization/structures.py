@@ -25,6 +25,7 @@ _SPECK = 20  # voxels of a patch below which a piece counts for nothing
 _RIM = 12  # voxels around what was not imaged: the edge of tissue glows
 _HIGH = 0.9  # quantile of the contrast of the brightest tenth
 _WIDE = 0.75  # quantile of the half-widths of the widest quarter
+_BRIGHTEST = 0.98  # quantile of a plane from which on its voxels are followed along z
 _FEW = 20  # voxels of middle lines that are too few for a median
 
 
@@ -144,3 +145,34 @@ def _half_widths(
     y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1 for n in mask.shape)
     middle &= distance <= np.minimum(y[:, None], x)
     return np.asarray(distance[middle], np.float64)
+
+
+def half_depth(boxes: Sequence[NDArray[np.float32]]) -> float | None:
+    """Return how far structures reach along z, as :class:`Structures` has it in a plane.
+
+    Parameters
+    ----------
+    boxes
+        Heights above the background in any unit, axes (z, y, x), the middle plane of each
+        being the one in which something bright was seen.
+
+    Returns
+    -------
+    float | None
+        Planes from the brightest one to where a structure has half its height, 1 where it
+        is in a single plane: the median over the brightest voxels of a box, and of these the
+        lower quartile over the boxes, as somata are deep. None where there are no boxes.
+    """
+    medians = []
+    for box in boxes:
+        middle = box[len(box) // 2]
+        bright = np.argwhere(middle >= np.quantile(middle, _BRIGHTEST))
+        depths = []
+        for y, x in bright:
+            line = box[:, y, x]
+            high = line >= line[len(line) // 2] / 2
+            up, down = high[len(line) // 2 :], high[len(line) // 2 :: -1]
+            steps = [len(s) if s.all() else int(s.argmin()) for s in (up, down)]
+            depths.append(sum(steps) / 2)
+        medians.append(np.median(depths))
+    return float(np.quantile(medians, 0.25)) if medians else None

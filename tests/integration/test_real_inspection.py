@@ -12,15 +12,25 @@ ZYX = SourceChoices(axes="zyx")
 
 def test_thick_dendrites_are_to_be_read_on_a_coarser_grid(shared_data: Path) -> None:
     found = inspect(shared_data / "real" / "confocal_dendrite" / "image.tif", ZYX)
-    assert found.downsample in ((2, 2, 2), (4, 4, 4))
+    assert found.downsample == (2, 2, 2)
+    assert found.weights == "dendrites"
+
+
+def test_dendrites_of_a_block_face_are_averaged_within_planes_alone(
+    shared_data: Path,
+) -> None:
+    found = inspect(shared_data / "real" / "neurotorch_olst" / "image.tif", ZYX)
+    assert found.downsample == (1, 2, 2)
+    assert found.weights == "dendrites"
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "neurotorch_olst/image.tif",
         "trailmap_chunk/image_160.tif",
         "trailmap_train/image.tif",
+        "trailmap_chunk2/image.tif",
+        "dlmb_B/image.tif",
         "dlmbmap/image_sparse.tif",
     ],
 )
@@ -29,5 +39,6 @@ def test_axons_of_cleared_brains_are_read_as_they_are(
 ) -> None:
     found = inspect(shared_data / "real" / name, ZYX)
     assert found.downsample == (1, 1, 1)
+    assert found.weights == "axons"
     assert found.structures is not None
     assert (found.structures.contrast or 0) > 5

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 from blockseg.core.space import Space
-from blockseg.inspection import advised_factors
+from blockseg.inspection import advised_factors, advised_weights
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.normalization.background import estimate_background
-from blockseg.normalization.structures import Structures, measure_structures
+from blockseg.normalization.structures import (
+    Structures,
+    half_depth,
+    measure_structures,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,3 +108,41 @@ def test_thick_structures_are_brought_to_the_width_that_weights_know(
 def test_planes_that_lie_far_apart_are_not_averaged(z: float, along: int) -> None:
     space = Space((z, 0.5, 0.5), "micrometer")
     assert advised_factors(10, space) == (along, 4, 4)
+
+
+@pytest.mark.parametrize(("planes", "depth"), [(1, 1), (3, 2), (7, 4)])
+def test_depth_is_counted_in_planes_from_the_middle(planes: int, depth: float) -> None:
+    box = np.random.default_rng(0).normal(0, 1, (25, 64, 64)).astype(np.float32)
+    box[12 - planes // 2 : 13 + planes // 2, 30:34] += 100
+    assert half_depth([box]) == pytest.approx(depth, abs=0.25)
+    assert half_depth([box, box, box]) == half_depth([box])
+    assert half_depth([]) is None
+
+
+@pytest.mark.parametrize(
+    ("depth", "along"), [(1, 1), (2.9, 1), (3, 2), (5.9, 2), (6, 4)]
+)
+def test_averaging_along_z_leaves_planes_and_a_half_of_a_structure(
+    depth: float, along: int
+) -> None:
+    assert advised_factors(10, Space(), depth) == (along, 4, 4)
+
+
+def structures(wide: float | None, high: float | None) -> Structures:
+    return Structures(0.05, 2.0, wide, None if high is None else high / 3, high)
+
+
+@pytest.mark.parametrize(
+    ("wide", "high", "name"),
+    [
+        (3.6, 37, "dendrites"),
+        (5.0, None, "dendrites"),
+        (2.0, 200, "axons"),
+        (5.0, 12, "axons"),
+        (None, 100, "axons"),
+    ],
+)
+def test_weights_for_dendrites_are_for_what_is_wide_and_bright(
+    wide: float | None, high: float | None, name: str
+) -> None:
+    assert advised_weights(structures(wide, high)) == name
