@@ -69,10 +69,11 @@ def image_files(spec: PyramidSpec) -> dict[str, str]:
 def label_files(spec: PyramidSpec) -> dict[str, str]:
     """Return the files by name of a label image's group, ``labels/NAME`` of its image.
 
-    A mask, of uint8, has one colour; ids of objects are coloured by the viewer.
+    A mask has one colour; ids of objects of a run are coloured by the viewer.
     """
     label: dict[str, Any] = {"source": {"image": "../../"}}
-    if spec.dtype == "uint8":
+    # What was begun before there were such ids keeps its bytes.
+    if spec.dtype == "uint8" or spec.provenance is None:
         colors = [{"label-value": 1, "rgba": [255, 128, 0, 255]}]
         label = {"colors": colors, **label}
     if spec.zarr_format == 2:
