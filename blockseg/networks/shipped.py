@@ -49,8 +49,14 @@ SHIPPED = (
     ShippedWeights(
         "axons",
         "sdasn.safetensors",
-        "cb16a99d3ffeca45217990dbdb5ca60d6baf45742500ef6ec0058d7c4f9cd940",
+        "d9918747ef155df876aa522aa9d7ec77790f9f6d932064804c9b48041a64fd3f",
         "axons and dendrites of 1 to 3 voxels' half-width, dim to bright",
+    ),
+    ShippedWeights(
+        "dendrites",
+        "dendrites.safetensors",
+        "7908c29f2f7708c6565d36bc1bbe98a65bb9ec1cb4c4c5735e04c5f375922218",
+        "bright dendrites of 2 to 5 voxels' half-width, beside somata that glow",
     ),
 )
 """All of them, the default first."""

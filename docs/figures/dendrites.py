@@ -29,7 +29,7 @@ def main() -> None:
     image = tifffile.imread(sys.argv[1])
     advice = inspect(sys.argv[1], SourceChoices(axes="zyx"))
     sys.stdout.write("\n".join(advice.lines()) + "\n")
-    low, high = np.quantile(image, (0.05, 0.99))
+    low, high = np.quantile(image, (0.05, 0.997))
     seen = np.sqrt(np.clip((image.max(0) - low) / (high - low), 0, 1)) * 255
     before = blockseg.predict(image).max(0)
     after = blockseg.predict(

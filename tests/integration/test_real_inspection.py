@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
+import blockseg
 from blockseg.core.choices import SourceChoices
+from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inspection import inspect
+from blockseg.io.downsampled import cell_means
+from blockseg.morphology.block_scores import score_block
+from blockseg.morphology.measures import measure
 
 ZYX = SourceChoices(axes="zyx")
 
@@ -42,3 +49,25 @@ def test_axons_of_cleared_brains_are_read_as_they_are(
     assert found.weights == "axons"
     assert found.structures is not None
     assert (found.structures.contrast or 0) > 5
+
+
+def test_what_is_recommended_draws_thick_dendrites(shared_data: Path) -> None:
+    folder = shared_data / "real" / "confocal_dendrite"
+    image, true = (
+        tifffile.imread(folder / name) for name in ("image.tif", "mask_otsu.tif")
+    )
+    advice = inspect(folder / "image.tif", ZYX)
+    assert advice.downsample is not None
+    found = blockseg.predict(
+        image, weights=advice.weights, downsample=advice.downsample
+    )
+    coarse = cell_means((true > 0).astype(np.uint8) * 200, advice.downsample) >= 100
+    rows = score_block(
+        found >= 128,
+        coarse,
+        np.ones_like(coarse),
+        Roi.whole(to_zyx(coarse.shape)).slices(),
+        2.0,
+    )
+    scores = {m.name: m.value for m in measure(np.array([rows.row()]))}
+    assert scores["centreline_f1"] > 0.93
