@@ -113,9 +113,10 @@ def _damage(path: str, file: StoredFile, contents: bool) -> str:
         if not stat.S_ISREG(state.st_mode):
             return "is no file"
         if state.st_size != file.size:
-            if is_whole_listing(Path(path)):
+            grown = state.st_size > file.size
+            if grown and is_whole_listing(Path(path)):
                 return ""
-            if not contents and state.st_size > file.size and _is_document(path):
+            if not contents and grown and _is_document(path):
                 return ""
             return f"has {state.st_size} bytes and had {file.size}"
         if contents and _content(path)[1] != file.crc:
