@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from itertools import count
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -135,3 +137,6 @@ def _start_worker(_: int) -> None:
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, signal.SIG_IGN)
     torch.set_num_threads(1)
+    # Threads of native libraries may outlive the loop, and abort a process that takes
+    # itself down around them: its last finaliser ends it at once.
+    Finalize(None, os._exit, args=(0,), exitpriority=-100)
