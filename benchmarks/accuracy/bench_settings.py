@@ -5,7 +5,7 @@
 
 F1 of centrelines within 2 voxels (on annotated planes in the plane), under the background
 field of ``blockseg run``, of synthetic brains of each preset, dense and as made, of a brain
-of filled neurites, one clipped to 0, one in light that varies twofold, and of real volumes
+of filled neurites, one clipped to 0, one in light that varies severalfold, and of real volumes
 where the truth knows neurites and background. A row a volume: at the default gain and
 threshold; at those with the best mean over all *other* volumes (leave-one-out); at the best
 for the volume itself, by hand. Gains are multiples of what the weights state.
@@ -76,7 +76,7 @@ def clipped(number: int) -> Scene:
 
 
 def uneven(number: int) -> Scene:
-    """Return a dense light-sheet brain in light that varies threefold between regions."""
+    """Return a dense light-sheet brain in light that varies severalfold between regions."""
     params = preset("lightsheet")
     light = replace(params.background, uneven=0.6, uneven_scale=96)
     dense = replace(params.morphology, axon_density=1500.0, neurons=0.3)

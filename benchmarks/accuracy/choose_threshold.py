@@ -4,8 +4,8 @@
         [--give 0.002] [--kinds clean fmost lightsheet]
 
 For each threshold the F1 of centrelines within 2 voxels is measured on synthetic brains of
-each preset (``--kinds dendrites``: of few neurons with thick dendrites), and what is painted on brains full of spots and cells without a neurite. Of the
-thresholds that paint at most the share --most, the highest is taken whose mean F1 lies
+each preset (``--kinds dendrites``: of few neurons with thick dendrites), and what is
+painted on brains full of spots and cells without a neurite. Of the thresholds that paint at most the share --most, the highest is taken whose mean F1 lies
 within --give of the best: that little F1 is less than these brains resolve, and worth less
 than what is not painted beside neurites. With --take that one is taken. The brains are neither those of training nor those
 of bench_accuracy.py, and no real volume is looked at. OUT is WEIGHTS with the bias of its
