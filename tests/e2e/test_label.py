@@ -84,9 +84,13 @@ def test_labels_clean_mask_and_table_are_those_of_the_whole(blockseg, out):
     for name in ("voxels", "z_um", "length_um", "snr", "touches_border"):
         in_csv = [float(row[name]) for row in table]
         assert read[name].to_pylist() == pytest.approx(in_csv, rel=1e-6, abs=1e-6)
-    made = json.loads((out / "labels/components/zarr.json").read_text())["attributes"]
+    made, filtered = (
+        json.loads((out / "labels" / name / "zarr.json").read_text())["attributes"]
+        for name in ("components", "foreground_clean")
+    )
     assert made["blockseg"]["threshold"] == 204
-    assert made["blockseg"]["parameters"]["min-size"] == 40
+    assert "min-size" not in made["blockseg"]["parameters"]
+    assert filtered["blockseg"]["parameters"]["min-size"] == 40
     assert b"min-size" in read.schema.metadata[b"blockseg"]
     assert not list((out / ".blockseg/label-pieces").rglob("*.pieces"))
 
