@@ -232,6 +232,8 @@ def _measured(
     away = np.sqrt(z[:, None, None] + y[:, None] + x)
     values = grey[box].astype(np.float64)
     shell = (away >= _SHELL[0] * scale) & (away <= _SHELL[1] * scale)
+    if not shell.any():  # the whole image is smaller than that
+        shell = away == away.max()
     level = float(np.median(values[shell]))
     around = thick[box][shell].astype(np.float64)
     least = 0.75 * float(size.max())  # some voxel lies so near

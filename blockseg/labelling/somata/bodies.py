@@ -21,7 +21,7 @@ SOMA = np.dtype(
 )
 """Row of a soma: what is known of a body, and what the run says of the place."""
 
-_THICK = 0.5
+_THICK = 0.4
 """Share of a body's contrast that is left without all that is thin."""
 
 _FILLED = 0.5

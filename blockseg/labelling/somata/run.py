@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -168,6 +168,9 @@ def find_somata(
         if not overwrite:
             raise
         begun = opened(anew=True)
+    if begun.earlier is not None:  # its blocks stay as they are
+        grid = replace(where.blocks, block_shape=begun.earlier.block)
+        where = replace(where, blocks=grid)
     task = FindSomata(
         where,
         background,
