@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,11 +20,13 @@ from blockseg.inference.block_input import (
     nonfinite_voxels,
 )
 from blockseg.inference.skip_filter import infer_filtered
+from blockseg.io.output.proven import StoredProbability
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.segmentation.engines.trial import engine_for
+from blockseg.segmentation.restored import StoredFirst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -69,14 +71,18 @@ class Segmentation:
     scale: GreyScale | None = None
     """Grey scale of the blocks' metrics; None to measure none."""
 
+    restored: bool = False
+    """Whether the probability that OUT holds of a block is taken where its checksums
+    prove it, instead of inferring it again."""
+
     @property
     def grid(self) -> BlockGrid:
         """The blocks."""
         return self.reading.grid
 
-    def open(self, cache_bytes: int) -> _Segmenting:
+    def open(self, cache_bytes: int) -> Segmenting:
         """Build the engine and open the volumes."""
-        return _Segmenting(self, cache_bytes)
+        return Segmenting(self, cache_bytes)
 
     def stores(self) -> tuple[Stored, ...]:
         """Return probability and foreground."""
@@ -87,7 +93,18 @@ class Segmentation:
         return self.reading
 
 
-class _Segmenting(OpenTask):
+@dataclass(frozen=True, slots=True, eq=False)
+class InferredBlock:
+    """A block before it is written."""
+
+    probability: NDArray[np.uint8]
+    """255 p (z, y, x) of the write ROI."""
+
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    """Other fields of its report."""
+
+
+class Segmenting(OpenTask):
     """One engine and its volumes, in one worker process.
 
     Blocks come on several threads: reading and writing overlap, the engine
@@ -98,6 +115,9 @@ class _Segmenting(OpenTask):
         self._spec = spec
         self._reading = spec.reading.open(cache_bytes)
         self._engine = engine_for(spec.engines, spec.trial, self._reading.volume)
+        if spec.restored:
+            stored = StoredProbability(spec.probability, spec.grid.region.start)
+            self._engine = StoredFirst(stored, self._engine)
         self._turn = Semaphore(self._engine.depth)
         self._probability = PyramidWriter(spec.probability)
         self._foreground = PyramidWriter(spec.foreground)
@@ -112,19 +132,35 @@ class _Segmenting(OpenTask):
         BackendError
             If the engine fails.
         """
-        report = self._segment(block, meter)
+        report = self._write(block, self.infer(block, meter), meter)
         if self._spec.engines[0].device == "cpu":
             return report
         return replace(report, device_bytes=devices.memory_in_use())
 
-    def _segment(self, block: Block, meter: Meter) -> BlockReport:
+    def infer(self, block: Block, meter: Meter) -> InferredBlock:
+        """Return what is to be written of one block.
+
+        Parameters
+        ----------
+        block
+            Of the grid, or any other that reads as much around it.
+        meter
+            Measures activities.
+
+        Raises
+        ------
+        VolumeError
+            If the source cannot be read.
+        BackendError
+            If the engine fails.
+        """
         # 1. What the mask leaves of the block.
         inside = None
         if self._reading.mask is not None:
             with meter("read"):
                 inside = self._reading.inside(block.write_roi)
         if inside is not None and not inside.any():
-            return self._write(block, _zeros(block), meter)
+            return InferredBlock(_zeros(block))
         if self._reading.skip_filter is not None:
             return self._sparse(block, self._reading.skip_filter, inside, meter)
         # 2. Its voxels with the halo, holes filled.
@@ -135,9 +171,8 @@ class _Segmenting(OpenTask):
         if empty is not None and bool((inner.voxels == empty).all()):
             nothing = _zeros(block)
             payload = self._cubes(inner, nothing, block, inside, meter)
-            return self._write(
-                block, nothing, meter, read_bytes=read_bytes, payload=payload
-            )
+            counts = {"read_bytes": read_bytes, "payload": payload}
+            return InferredBlock(nothing, counts)
         # 3. Probability from the engine; none where nothing was recorded.
         with self._inferring(meter):
             segmented = self._engine.segment(
@@ -154,18 +189,16 @@ class _Segmenting(OpenTask):
             probability[inner.voxels == empty] = 0
         if inner.missing is not None:
             probability[inner.missing] = 0
-        # 4. Metrics of its cubes, then probability and mask to disk.
-        return self._write(
-            block,
-            probability,
-            meter,
-            computed=segmented.computed,
-            nonfinite=segmented.nonfinite + inner.nonfinite_voxels,
-            read_bytes=read_bytes,
-            payload=self._cubes(inner, probability, block, inside, meter),
-            note=segmented.note,
-            holes=holes_in(inner, block.write_roi, inside),
-        )
+        # 4. Metrics of its cubes; then go probability and mask to disk.
+        counts = {
+            "computed": segmented.computed,
+            "nonfinite": segmented.nonfinite + inner.nonfinite_voxels,
+            "read_bytes": read_bytes,
+            "payload": self._cubes(inner, probability, block, inside, meter),
+            "note": segmented.note,
+            "holes": holes_in(inner, block.write_roi, inside),
+        }
+        return InferredBlock(probability, counts)
 
     def _sparse(
         self,
@@ -173,7 +206,7 @@ class _Segmenting(OpenTask):
         skip_filter: SkipFilter,
         inside: NDArray[np.bool_] | None,
         meter: Meter,
-    ) -> BlockReport:
+    ) -> InferredBlock:
         """Segment what a skip filter leaves of a block."""
         done = infer_filtered(
             skip_filter,
@@ -185,18 +218,17 @@ class _Segmenting(OpenTask):
             meter,
             lambda: self._inferring(meter),
         )
-        return self._write(
-            block,
-            done.probability,
-            meter,
-            computed=done.computed,
-            skipped=done.skipped,
-            nonfinite=nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels,
-            read_bytes=done.read_bytes,
-            payload=self._cubes(done.seen, done.probability, block, inside, meter),
-            note=done.note,
-            holes=holes_in(done.seen, block.write_roi, inside),
-        )
+        nonfinite = nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels
+        counts = {
+            "computed": done.computed,
+            "skipped": done.skipped,
+            "nonfinite": nonfinite,
+            "read_bytes": done.read_bytes,
+            "payload": self._cubes(done.seen, done.probability, block, inside, meter),
+            "note": done.note,
+            "holes": holes_in(done.seen, block.write_roi, inside),
+        }
+        return InferredBlock(done.probability, counts)
 
     @contextmanager
     def _inferring(self, meter: Meter) -> Iterator[None]:
@@ -235,18 +267,17 @@ class _Segmenting(OpenTask):
             return cubes_to_bytes(cubes)
 
     def _write(
-        self,
-        block: Block,
-        probability: NDArray[np.uint8],
-        meter: Meter,
-        **counts: Any,
+        self, block: Block, inferred: InferredBlock, meter: Meter
     ) -> BlockReport:
         roi = block.write_roi.shifted(-a for a in self._spec.grid.region.start)
+        probability = inferred.probability
         with meter("write"):
             foreground = (probability >= self._spec.threshold).view(np.uint8)
             written = self._probability.write_block(roi, probability)
             masked = self._foreground.write_block(roi, foreground)
-        return report_of(block, written, masked, foreground=masked.nonzero, **counts)
+        return report_of(
+            block, written, masked, foreground=masked.nonzero, **inferred.counts
+        )
 
     def close(self) -> None:
         """Release the engine."""
