@@ -30,6 +30,10 @@ TRACES = ("skeletonize", "skeletonize-tips", "skeletonize-traces")
 """Parts that ``blockseg skeletonize`` makes."""
 
 
+_RUNS = ("segment", "copy", "metrics")
+"""Main passes of ``run``, ``convert`` and ``metrics``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """How a job is gone on with."""
@@ -55,7 +59,7 @@ def can_go_on(job: StoredJob) -> bool:
     """Say whether :func:`go_on` knows how to."""
     if job.part:
         return job.part in (*LABEL, *TRACES)
-    return job.record is not None and job.record.phases[0].name == "segment"
+    return job.record is not None and job.record.phases[0].name in _RUNS
 
 
 def go_on(job: StoredJob, how: Again) -> JobResult:
@@ -104,13 +108,40 @@ def go_on(job: StoredJob, how: Again) -> JobResult:
             on_event=how.on_event,
             command=command,
         ).job
+    return _run(job, record, how, command)
+
+
+def _run(job: StoredJob, record: RunRecord, how: Again, command: str) -> JobResult:
+    """Go on with a job that reads a volume."""
+    settings = replace(recorded_settings(record, how.execution), verify=False)
+    inputs = recorded_inputs(job.paths, record, settings)
+    main = record.phases[0].name
+    if main == "copy":
+        from blockseg.conversion import copy
+
+        return copy(
+            inputs.source,
+            job.paths.out,
+            settings,
+            overwrite=how.overwrite,
+            on_event=how.on_event,
+            command=command,
+        )
+    if main == "metrics":
+        from blockseg.measurement.run import measure
+
+        return measure(
+            inputs,
+            overwrite=how.overwrite,
+            on_event=how.on_event,
+            command=command,
+        )
     from blockseg.segmentation.run import segment
     from blockseg.segmentation.workers import prepare_workers
 
-    settings = replace(recorded_settings(record, how.execution), verify=False)
     prepare_workers(settings)
     return segment(
-        recorded_inputs(job.paths, record, settings),
+        inputs,
         overwrite=how.overwrite,
         on_event=how.on_event,
         command=command,

@@ -231,7 +231,8 @@ def _read(text: str, path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, what: str) -> str:
     return (
-        f"{path} is damaged ({what}); put it back from a copy; --overwrite starts anew"
+        f"{path} is damaged ({what}); put it back from a copy, or restore it with "
+        "blockseg verify OUT --repair; --overwrite starts anew"
     )
 
 

@@ -66,7 +66,10 @@ class JobImages:
 
     def grid(self, image: StoredImage) -> BlockGrid:
         """Return the blocks of the main pass, in voxels of an image's finest level."""
-        return BlockGrid(image.levels[0].shape, self.record.block)
+        # A synthetic brain is asked for with its blocks.
+        asked = self.record.request["settings"].get("block")
+        block = self.record.decisions.get("block", asked)
+        return BlockGrid(image.levels[0].shape, to_zyx(block))
 
     def pass_of(self, image: StoredImage, level: int) -> str:
         """Return the pass that wrote a level: the main one, where it is written at once."""

@@ -69,10 +69,9 @@ def repair(
     """
     wrong = [one for one in found.findings if one.kind is not Kind.SOURCE]
     work = _Repair(paths, execution, on_event, command)
-    for names in (("",), LABEL, TRACES):
+    others = sorted({one.part for one in wrong} - {"", *LABEL, *TRACES})
+    for names in (("",), LABEL, TRACES, *((part,) for part in others)):
         work.mend(names, [one for one in wrong if one.part in names])
-    mended = {"", *LABEL, *TRACES}
-    work.leave(sorted({one.part for one in wrong} - mended))
     return work.done
 
 
@@ -103,7 +102,11 @@ class _Repair:
                 if job.usable and not anew:
                     _make_pending(job, mine)
         if not can_go_on(last):
-            self._say(f"left alone: {last.paths.name}; go on with: {last.command}")
+            more = " --overwrite" if anew else ""
+            self._say(
+                f"what is wrong in {last.paths.name} is made again by its own command: "
+                f"{last.command}{more}"
+            )
             return
         what = last.part or "the run"
         self._say(f"{'made anew' if anew else 'gone on with'}: {what}")
@@ -111,11 +114,6 @@ class _Repair:
         result = go_on(self._jobs(names)[-1], how)
         if not result.complete:
             self._say(f"{what} is not complete: {result.stopped or 'blocks failed'}")
-
-    def leave(self, parts: list[str]) -> None:
-        """Say of other parts how they are mended."""
-        for job in self._jobs(tuple(parts)):
-            self._say(f"left alone: {job.part}; mend it with: {job.command}")
 
     def _jobs(self, names: tuple[str, ...]) -> list[StoredJob]:
         """Return the jobs of these names that are there, in this order."""
