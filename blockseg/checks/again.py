@@ -52,7 +52,7 @@ class Again:
     """Told what happens."""
 
     command: str = ""
-    """What the user typed, for the record."""
+    """Command line as the user typed it, for the record."""
 
 
 def can_go_on(job: StoredJob) -> bool:

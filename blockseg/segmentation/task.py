@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from threading import Semaphore
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -26,13 +26,14 @@ from blockseg.segmentation.engines.trial import engine_for
 from blockseg.segmentation.restored import StoredFirst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from blockseg.blockwise.sources.block_reading import BlockReading
     from blockseg.core.blocks import BlockReport, Meter
     from blockseg.core.grid import Block, BlockGrid
+    from blockseg.core.holes import Hole
     from blockseg.core.specs import BackendSpec
     from blockseg.dhpr.grey_scale import GreyScale
     from blockseg.inference.skip_filter import SkipFilter
@@ -100,8 +101,15 @@ class InferredBlock:
     probability: NDArray[np.uint8]
     """255 p (z, y, x) of the write ROI."""
 
-    counts: Mapping[str, Any] = field(default_factory=dict)
-    """Other fields of its report."""
+    computed: int = 0
+    """As of :class:`~blockseg.core.blocks.BlockReport`, as all that follow."""
+
+    skipped: int = 0
+    nonfinite: int = 0
+    read_bytes: int = 0
+    payload: bytes = b""
+    note: str = ""
+    holes: tuple[Hole, ...] = ()
 
 
 class Segmenting(OpenTask):
@@ -171,8 +179,7 @@ class Segmenting(OpenTask):
         if empty is not None and bool((inner.voxels == empty).all()):
             nothing = _zeros(block)
             payload = self._cubes(inner, nothing, block, inside, meter)
-            counts = {"read_bytes": read_bytes, "payload": payload}
-            return InferredBlock(nothing, counts)
+            return InferredBlock(nothing, read_bytes=read_bytes, payload=payload)
         # 3. Probability from the engine; none where nothing was recorded.
         with self._inferring(meter):
             segmented = self._engine.segment(
@@ -190,15 +197,15 @@ class Segmenting(OpenTask):
         if inner.missing is not None:
             probability[inner.missing] = 0
         # 4. Metrics of its cubes; then go probability and mask to disk.
-        counts = {
-            "computed": segmented.computed,
-            "nonfinite": segmented.nonfinite + inner.nonfinite_voxels,
-            "read_bytes": read_bytes,
-            "payload": self._cubes(inner, probability, block, inside, meter),
-            "note": segmented.note,
-            "holes": holes_in(inner, block.write_roi, inside),
-        }
-        return InferredBlock(probability, counts)
+        return InferredBlock(
+            probability,
+            computed=segmented.computed,
+            nonfinite=segmented.nonfinite + inner.nonfinite_voxels,
+            read_bytes=read_bytes,
+            payload=self._cubes(inner, probability, block, inside, meter),
+            note=segmented.note,
+            holes=holes_in(inner, block.write_roi, inside),
+        )
 
     def _sparse(
         self,
@@ -218,17 +225,16 @@ class Segmenting(OpenTask):
             meter,
             lambda: self._inferring(meter),
         )
-        nonfinite = nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels
-        counts = {
-            "computed": done.computed,
-            "skipped": done.skipped,
-            "nonfinite": nonfinite,
-            "read_bytes": done.read_bytes,
-            "payload": self._cubes(done.seen, done.probability, block, inside, meter),
-            "note": done.note,
-            "holes": holes_in(done.seen, block.write_roi, inside),
-        }
-        return InferredBlock(done.probability, counts)
+        return InferredBlock(
+            done.probability,
+            computed=done.computed,
+            skipped=done.skipped,
+            nonfinite=nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels,
+            read_bytes=done.read_bytes,
+            payload=self._cubes(done.seen, done.probability, block, inside, meter),
+            note=done.note,
+            holes=holes_in(done.seen, block.write_roi, inside),
+        )
 
     @contextmanager
     def _inferring(self, meter: Meter) -> Iterator[None]:
@@ -276,7 +282,17 @@ class Segmenting(OpenTask):
             written = self._probability.write_block(roi, probability)
             masked = self._foreground.write_block(roi, foreground)
         return report_of(
-            block, written, masked, foreground=masked.nonzero, **inferred.counts
+            block,
+            written,
+            masked,
+            foreground=masked.nonzero,
+            computed=inferred.computed,
+            skipped=inferred.skipped,
+            nonfinite=inferred.nonfinite,
+            read_bytes=inferred.read_bytes,
+            payload=inferred.payload,
+            note=inferred.note,
+            holes=inferred.holes,
         )
 
     def close(self) -> None:

@@ -204,7 +204,10 @@ def test_files_that_nobody_wrote_are_told_and_nothing_of_them_is_lost(
     (out / "mine.txt").write_text("beside")
     (out / "0/c/0/0/1.__lock").write_text("")
     said = blockseg("verify", "out.zarr", code=3).stdout
-    assert "labels/foreground_clean/0/c/0/0/0 holds voxels where the run wrote none" in said
+    assert (
+        "labels/foreground_clean/0/c/0/0/0 holds voxels where the run wrote none"
+        in said
+    )
     assert "0/c/thesis.txt lies among the voxels" in said
     assert "mine.txt: no ledger tells of" in said
     assert said.count("foreign: ") == 2
@@ -267,7 +270,9 @@ def test_another_format_is_verified_and_repaired_as_well(blockseg, brain, conten
     said = blockseg("verify", "two.zarr", "--repair").stdout
     assert "Sound" in said
     assert content_of(out) == before
-    computed = ledger_rows(out, "SELECT MIN(computed) FROM blocks WHERE nonzero > 0 AND phase = 'segment'")
+    computed = ledger_rows(
+        out, "SELECT MIN(computed) FROM blocks WHERE nonzero > 0 AND phase = 'segment'"
+    )
     assert computed[0][0] > 0  # Zarr v2 has no checksums: nothing was proven
 
 

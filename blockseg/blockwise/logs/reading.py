@@ -30,7 +30,7 @@ class LogLine:
     """Seconds since the epoch."""
 
     event: str
-    """What happened, in one word."""
+    """Event, in one word."""
 
     part: str
     """Name of the derived job; empty for the run itself."""

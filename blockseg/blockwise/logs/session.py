@@ -6,6 +6,7 @@ import os
 import socket
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.events import JobStarted
@@ -176,8 +177,9 @@ def _make_room(folder: Path, most_bytes: int = _MOST_BYTES) -> None:
     """Delete the logs of the first sessions until the others are small enough."""
     sizes = {path: path.stat().st_size for path in sorted(folder.glob(f"*{ENDING}"))}
     total = sum(sizes.values())
-    for path, size in sizes.items():
+    for _, files in groupby(sizes, lambda path: path.name.partition(".")[0]):
         if total <= most_bytes:
             break
-        path.unlink(missing_ok=True)
-        total -= size
+        for path in files:
+            path.unlink(missing_ok=True)
+            total -= sizes[path]

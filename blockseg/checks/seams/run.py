@@ -53,7 +53,7 @@ class AuditedWindow:
     """How many they are."""
 
     foreground: int
-    """Of these in the mask that was inferred again."""
+    """Voxels of these in the mask that was inferred again."""
 
     different: int
     """Voxels whose probability byte is another one in OUT."""
@@ -169,7 +169,7 @@ def audit_seams(
                     inferred.probability,
                     task.threshold,
                     stored,
-                    str(inferred.counts.get("note", "")),
+                    inferred.note,
                 )
             )
     finally:

@@ -32,7 +32,7 @@ class Finding:
     """Kind of it."""
 
     what: str
-    """What is wrong, in one line that names the file or the block."""
+    """Description, in one line that names the file or the block."""
 
     part: str = ""
     """Name of the derived job that it belongs to; empty for the run itself."""
@@ -60,11 +60,11 @@ class Verification:
     """The output."""
 
     findings: tuple[Finding, ...]
-    """What is wrong; after a repair, what is wrong still."""
+    """All that is wrong; after a repair, all that is wrong still."""
 
     notes: tuple[str, ...] = ()
-    """What the user should know besides, a line each: what nothing proves, and files that
-    are none of blockseg's."""
+    """Remarks besides, a line each: on what nothing proves, and on files that are none of
+    blockseg's."""
 
     files: int = 0
     """Files that were compared with the ledgers."""
@@ -79,7 +79,7 @@ class Verification:
     """Blocks whose voxels were decoded and compared."""
 
     repaired: tuple[str, ...] = ()
-    """What a repair did, a line each."""
+    """Steps of a repair, a line each."""
 
     @property
     def sound(self) -> bool:
