@@ -309,6 +309,8 @@ def test_an_unfinished_run_is_no_sound_one_and_a_repair_finishes_it(
     said = blockseg("verify", "out.zarr", code=3).stdout
     assert "unfinished: segment: " in said
     assert "blocks failed" in said
+    assert "levels: " not in said
+    assert "voxels: " not in said
     chunk.write_bytes(good)
     blockseg("verify", "out.zarr", "--repair", "-q")
     blockseg("run", "brain.zarr", "whole.zarr", *RUN, *plain)

@@ -174,6 +174,11 @@ class _Verifying:
             job.part,
             _threshold(images),
             ledger.column(images.main, "digest", len(images.grid(images.images[0]))),
+            frozenset(
+                phase.name
+                for phase in images.record.phases
+                if ledger.summary(phase.name).done == phase.blocks
+            ),
         )
         whole = self.settings.deep or len(unknown) > 0
         self.findings += check.run(blocks, whole=whole)

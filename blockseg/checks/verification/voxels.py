@@ -60,6 +60,10 @@ class VoxelCheck:
     digests: NDArray[np.int64]
     """CRC-32 of the voxels of each block of the first image."""
 
+    finished: frozenset[str]
+    """Names of the passes whose blocks are all written: coarse levels of others are not
+    compared."""
+
     _opened: dict[tuple[str, int], Volume] = field(default_factory=dict)
 
     def run(self, blocks: NDArray[np.int64], *, whole: bool) -> Iterator[Finding]:
@@ -83,12 +87,16 @@ class VoxelCheck:
             partial(self._coarse, image, level, roi)
             for image in self.images.images
             for level in range(1, len(image.levels))
-            if self.images.pass_of(image, level) != self.images.main
+            if self._is_later(self.images.pass_of(image, level))
             for roi in self._parts(image, level, blocks, whole=whole)
         ]
         threads = min(_THREADS, 2 * (os.cpu_count() or 1))
         for found in map_ahead(_called, checks, threads):
             yield from found
+
+    def _is_later(self, phase: str) -> bool:
+        """Say whether a pass after the main one wrote all that it had to."""
+        return phase != self.images.main and phase in self.finished
 
     def _block(self, number: int) -> list[Finding]:
         first = self.images.images[0]
