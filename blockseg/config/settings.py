@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from blockseg.config.declare import option, part
 from blockseg.config.values import (
+    MOST_PROCESSES,
     parse_axes,
     parse_bytes,
     parse_choice,
@@ -316,7 +317,7 @@ class RunSettings:
 
     workers: int | None = option(
         None,
-        parse_int(1),
+        parse_int(1, MOST_PROCESSES),
         "Worker processes. [auto]",
         metavar="N",
         also=_OF_JOBS,
@@ -324,7 +325,7 @@ class RunSettings:
     """Worker processes; from cores and memory if not given."""
 
     threads: int | None = option(
-        None, parse_int(1), "Threads of one inference. [auto]", metavar="N"
+        None, parse_int(1, 1024), "Threads of one inference. [auto]", metavar="N"
     )
     """Threads of one inference; from the cores and workers if not given."""
 

@@ -18,6 +18,8 @@ from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.config.values import parse_roi
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.untrusted.files import RECORD_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.codecs import DEFAULT_CODEC
@@ -185,11 +187,12 @@ class RunRecord:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path, RECORD_BYTES))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError, RecursionError) as error:
-        raise LedgerError(_damaged(path, f"it cannot be read: {error}")) from error
+    except (ValueError, OSError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LedgerError(_damaged(path, f"it cannot be read: {why}")) from error
     if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
         message = (
             f"{path} was written by another version of blockseg; "
