@@ -315,6 +315,26 @@ class RunSettings:
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
+    listen: str = option(
+        "127.0.0.1",
+        parse_text,
+        "Where our own cluster listens. [127.0.0.1]",
+        metavar="HOST",
+        also=_OF_JOBS,
+    )
+    """Address at which our own cluster and its dashboard listen. Beyond this machine it
+    needs certificates in Dask's configuration, or ``insecure``; see
+    ``docs/security.md``."""
+
+    insecure: bool = option(
+        False,
+        parse_switch,
+        "Let all who reach our own cluster use it.",
+        also=_OF_JOBS,
+    )
+    """Leave out the certificates by which our own cluster knows who belongs to it: whoever
+    reaches it runs code as you."""
+
     workers: int | None = option(
         None,
         parse_int(1, MOST_PROCESSES),
@@ -369,6 +389,8 @@ EXECUTION = frozenset(
         "allow_gaps",  # stands in the source's VolumeSpec
         "attempts",
         "scheduler",
+        "listen",
+        "insecure",
         "workers",
         "memory",
         "ledger",
