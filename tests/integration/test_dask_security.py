@@ -63,7 +63,7 @@ def identity(address, security=None):
         async with rpc(address, connection_args=arguments, timeout=5) as other:
             return await asyncio.wait_for(other.identity(), 5)
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "3s"}):
+    with dask.config.set({"distributed.comm.timeouts.connect": "500ms"}):
         return asyncio.run(ask())
 
 
@@ -71,8 +71,9 @@ def test_who_belongs_to_it_is_answered(cluster):
     assert identity(cluster.address, cluster.client.security)["type"] == "Scheduler"
 
 
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
-def test_whoever_lacks_the_key_is_answered_at_no_port(cluster, scheme):
+def test_whoever_lacks_the_key_is_answered_at_no_port(scheme):
     other = Access().security() if scheme == "tls" else None
     for port in ports():
         with pytest.raises((OSError, TimeoutError)):
@@ -84,7 +85,7 @@ def test_a_client_without_the_key_is_refused(cluster, scheme):
     address = cluster.address.replace("tls://", f"{scheme}://")
     security = Access().security() if scheme == "tls" else Security()
     with pytest.raises((OSError, TimeoutError)):
-        Client(address, security=security, timeout=3, set_as_default=False)
+        Client(address, security=security, timeout=1, set_as_default=False)
     assert cluster.workers == LAYOUT.workers
 
 

@@ -8,7 +8,7 @@ processes alone and ends with them.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import secrets
 import socket
@@ -22,8 +22,8 @@ from blockseg.core.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
 _NAME = "blockseg"
-_EARLIER = datetime.timedelta(days=3650)  # a clock that is set back loses no worker
-_LATER = datetime.timedelta(days=36500)
+_EARLIER = dt.timedelta(days=3650)  # a clock that is set back loses no worker
+_LATER = dt.timedelta(days=36500)
 _CONFIGURED = "distributed.comm.tls"
 
 
@@ -101,7 +101,7 @@ def _private() -> Security:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, _NAME)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
