@@ -18,6 +18,8 @@ from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.config.values import parse_roi
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.core.untrusted.files import RECORD_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.codecs import DEFAULT_CODEC
@@ -181,12 +183,13 @@ class RunRecord:
             If the file is damaged or of another version.
         """
         try:
-            text = paths.record.read_text(encoding="utf-8")
+            text = read_text(paths.record, RECORD_BYTES)
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            why = f"it cannot be read: {error}"
-            raise LedgerError(_damaged(paths.record, why)) from error
+            why = getattr(error, "strerror", None) or error
+            message = _damaged(paths.record, f"it cannot be read: {why}")
+            raise LedgerError(message) from error
         return cls.from_text(text, paths.record)
 
     @classmethod
@@ -214,8 +217,8 @@ class RunRecord:
 
 def _read(text: str, path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        data = parse_json(text)
+    except ValueError as error:
         raise LedgerError(_damaged(path, f"it cannot be read: {error}")) from error
     if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
         message = (

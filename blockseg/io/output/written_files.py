@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import zlib
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.stored_file import StoredFile
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.output.label_listing import is_whole_listing
 
@@ -137,8 +138,8 @@ def _is_document(path: str) -> bool:
     if not path.endswith(DOCUMENTS):
         return False
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        document = parse_json(read_text(path, METADATA_BYTES))
+    except ValueError:
         return False
     return isinstance(document, dict)
 
