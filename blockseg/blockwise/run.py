@@ -29,6 +29,7 @@ from blockseg.core.errors import LedgerError
 from blockseg.runtime.dask.cluster import connect
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.kept import own_workers
+from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.settle import settle_predecessor
 from blockseg.runtime.executor import SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
@@ -273,7 +274,7 @@ def run(
         settle = _nothing
         if settings.scheduler != "serial":
             cluster = stack.enter_context(
-                own_workers(layout, gpus)
+                own_workers(layout, gpus, Access(settings.listen, settings.insecure))
                 if settings.scheduler is None
                 else connect(settings.scheduler)
             )

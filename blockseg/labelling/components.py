@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.output.atomic_files import replace_file, replacing
 from blockseg.io.output.provenance import Provenance
 from blockseg.labelling.assigned import (
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from blockseg.labelling.scratch import Scratch
 
 _DONE, _FILTERED = "merged.json", "clean.json"
+
+MERGED = (OBJECTS, IDS, OFFSETS, _DONE)
+"""Files of a merge."""
 _AT_ONCE = 2**18  # rows
 _ADDED = ("voxels", "places", "length", "probability", "contrast", "snr")
 
@@ -174,7 +179,7 @@ def write_clean(
 
 def _kept(path: Path) -> Provenance | None:
     try:
-        return Provenance.from_plain(json.loads(path.read_text(encoding="utf-8")))
+        return Provenance.from_plain(parse_json(read_text(path, METADATA_BYTES)))
     except (OSError, ValueError):
         return None
 

@@ -19,7 +19,7 @@ from blockseg.core.errors import ConfigError
 from blockseg.io.output.written_files import damaged_files, stored_below, stored_file
 from blockseg.labelling.assigned import open_clean, open_objects
 from blockseg.labelling.background import Background
-from blockseg.labelling.components import Merging, is_merged, write_clean
+from blockseg.labelling.components import MERGED, Merging, is_merged, write_clean
 from blockseg.labelling.earlier import components_lost, goes_on_filtering, others_pass
 from blockseg.labelling.scratch import Scratch
 from blockseg.labelling.tables import FILES, FOLDER, ObjectColumns, write_tables
@@ -240,6 +240,10 @@ class Labelling:
         )
         with Ledger.read(job.ledger, job.record.fingerprint) as ledger:
             merging.run(ledger, self.objects)
+        within = merging.folder.relative_to(self.finished.out).as_posix()
+        files = [stored_file(self.finished.out, f"{within}/{name}") for name in MERGED]
+        with Ledger.open(job.ledger, job.record.fingerprint) as ledger:
+            ledger.written.put("merged", files)
         return None
 
     def _tables(self, ledger: Ledger, merged: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from blockseg.runtime.dask.cluster import Cluster
+    from blockseg.runtime.dask.security import Access
     from blockseg.runtime.memory import Layout
 
 
@@ -21,13 +22,18 @@ class _Kept:
     cluster: Cluster | None = None
     layout: Layout | None = None
     gpus: tuple[str, ...] = ()
+    access: Access | None = None
 
-    def workers(self, layout: Layout, gpus: tuple[str, ...]) -> Cluster:
+    def workers(self, layout: Layout, gpus: tuple[str, ...], access: Access) -> Cluster:
         """Return the workers that are there, if they can do a job, or else new ones."""
-        if self.cluster is None or not self._fits(layout, gpus):
+        known = self.access
+        reached = (access.host, access.insecure)
+        alike = known is not None and (known.host, known.insecure) == reached
+        fits = alike and self._fits(layout, gpus)
+        if self.cluster is None or not fits:
             self.close()
-            self.cluster = local_cluster(layout, gpus=gpus)
-            self.layout, self.gpus = layout, gpus
+            self.cluster = local_cluster(layout, gpus=gpus, access=access)
+            self.layout, self.gpus, self.access = layout, gpus, access
         return self.cluster
 
     def _fits(self, layout: Layout, gpus: tuple[str, ...]) -> bool:
@@ -70,14 +76,16 @@ def same_workers() -> Iterator[None]:
 
 
 @contextmanager
-def own_workers(layout: Layout, gpus: Sequence[str] = ()) -> Iterator[Cluster]:
+def own_workers(
+    layout: Layout, gpus: Sequence[str], access: Access
+) -> Iterator[Cluster]:
     """Give workers on this machine; within :func:`same_workers` those of the last job.
 
     Parameters
     ----------
     layout
         How many workers, with how many threads and how much memory.
-    gpus
+    gpus, access
         As for :func:`~blockseg.runtime.dask.cluster.local_cluster`.
 
     Raises
@@ -87,10 +95,10 @@ def own_workers(layout: Layout, gpus: Sequence[str] = ()) -> Iterator[Cluster]:
     """
     kept = _KEPT.get()
     if kept is None:
-        with local_cluster(layout, gpus=gpus) as cluster:
+        with local_cluster(layout, gpus=gpus, access=access) as cluster:
             yield cluster
         return
-    cluster = kept.workers(layout, tuple(gpus))
+    cluster = kept.workers(layout, tuple(gpus), access)
     try:
         yield cluster
     except BaseException:
