@@ -10,9 +10,11 @@ from blockseg.config.values import (
     parse_axes,
     parse_bytes,
     parse_choice,
+    parse_duration,
     parse_factors,
     parse_float,
     parse_int,
+    parse_limit,
     parse_normalization,
     parse_roi,
     parse_shape,
@@ -305,6 +307,24 @@ class RunSettings:
     )
     """How often a block is tried before it is quarantined."""
 
+    block_timeout: float | None = option(
+        None,
+        parse_limit,
+        "After which a block hangs. [auto]",
+        "TIME",
+        (),
+        "s",
+        _OF_JOBS,
+    )
+    """Seconds after which a block counts as hung and its worker is replaced, 0 (``off``)
+    for never; from the times of the run's own blocks if not given."""
+
+    worker_timeout: float | None = option(
+        None, parse_duration, "Wait for any worker. [auto]", "TIME", (), "s", _OF_JOBS
+    )
+    """Seconds without any worker after which a run gives up: an hour on a cluster of
+    others, two minutes on our own if not given."""
+
     scheduler: str | None = option(
         None,
         parse_text,
@@ -367,6 +387,8 @@ EXECUTION = frozenset(
         "allow_empty",
         "allow_gaps",  # stands in the source's VolumeSpec
         "attempts",
+        "block_timeout",
+        "worker_timeout",
         "scheduler",
         "workers",
         "memory",

@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
@@ -18,13 +19,16 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.core.text import one_line
+from blockseg.runtime.dask.actor import kill_worker
 from blockseg.runtime.dask.dashboard import LazyDashboard
+from blockseg.runtime.dask.start_errors import why_no_workers
 from blockseg.runtime.dask.template import (
     FORKS,
     MALLOC,
     THREAD_VARIABLES,
     start_template,
 )
+from blockseg.runtime.dask.watch import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from blockseg.runtime.memory import Layout
 
 _LOOPBACK = "127.0.0.1"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - of the system's semaphores
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0
 _METHOD = "distributed.worker.multiprocessing-method"
@@ -112,6 +117,39 @@ class Cluster:
             places = len(self._ours.worker_spec)
             self._ours.scale(places)  # type: ignore[no-untyped-call]
 
+    def kill(self, worker: str) -> bool:
+        """Kill a worker's process, whatever it does; its nanny starts another.
+
+        Parameters
+        ----------
+        worker
+            Its address.
+
+        Returns
+        -------
+        bool
+            False if it has no nanny, or that does not answer.
+        """
+        for nanny in self._nannies():
+            if nanny.worker_address == worker:
+                return _killed(nanny)
+        try:
+            answers = bounded(
+                self.client, self.client.run, kill_worker, workers=[worker], nanny=True
+            )
+        except Exception:  # noqa: BLE001 - the caller says what it means
+            return False
+        return bool(answers)
+
+    def abandon(self) -> None:
+        """Kill all workers of ours, for good; none of others."""
+        for nanny in self._nannies():
+            nanny.auto_restart = False
+            _killed(nanny)
+
+    def _nannies(self) -> list[Any]:
+        return [] if self._ours is None else list(self._ours.workers.values())
+
     def close(self) -> None:
         """Disconnect; end the workers if they are ours, never another's."""
         with self._resources, suppress(TimeoutError, OSError):
@@ -169,11 +207,7 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
                 cluster, timeout=30, set_as_default=False
             )
         except Exception as error:
-            message = (
-                f"cannot start workers on this machine: {one_line(error)}; a script "
-                "of yours must do its work under if __name__ == '__main__'"
-            )
-            raise ClusterError(message) from error
+            raise ClusterError(why_no_workers(error, _SHARED_MEMORY)) from error
         return Cluster(client, resources.pop_all(), cluster)
 
 
@@ -297,8 +331,15 @@ def _end(cluster: SpecCluster) -> None:
         cluster.close(timeout=_CLOSE_SECONDS)
     except Exception:  # noqa: BLE001 - nothing more can be done for it
         for nanny in list(cluster.workers.values()):
-            with suppress(psutil.Error, TypeError):
-                psutil.Process(nanny.pid).kill()
+            _killed(nanny)
+
+
+def _killed(nanny: Any) -> bool:
+    """Kill a nanny's worker, also one that is stopped; say whether there was one."""
+    with suppress(psutil.Error, TypeError):
+        psutil.Process(nanny.pid).kill()
+        return True
+    return False
 
 
 def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
