@@ -70,7 +70,7 @@ class _Opening:
 def _store(faults: dict[str, Any]) -> None:
     import tensorstore as ts
 
-    dice = random.Random(f"{faults.get('seed', 0)} {os.getpid()}")  # noqa: S311
+    dice = random.Random(f"{faults.get('seed', 0)} {os.getpid()}")
     true = ts.open
 
     def opening(spec: Any, *arguments: Any, **more: Any) -> Any:
