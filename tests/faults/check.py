@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blockseg.io.output.written_files import stored_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OURS = ".blockseg"
 ROWS = (

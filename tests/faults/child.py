@@ -157,6 +157,6 @@ def start(folder: Path, *words: Any, how: Any = None, **variables: Any) -> Child
         text=True,
         start_new_session=True,
         env=environment(**variables),
-        preexec_fn=how,
+        preexec_fn=how,  # noqa: PLW1509 - of small functions that lock nothing
     )
     return Child(process)

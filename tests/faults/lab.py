@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
 import subprocess
+import threading
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
 from tests.faults.check import check_ledger, check_same, content
-from tests.faults.child import Child, start
+from tests.faults.child import ENDS_WITHIN, Child, start
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
 
 SHAPE = (64, 96, 128)
 BLOCKS = 24
@@ -29,6 +32,7 @@ class Brain:
     """The brain and what comes of it undisturbed, made once."""
 
     folder: Path
+    lock: Any = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -37,14 +41,17 @@ class Brain:
             make_brain(self.source, SHAPE, 32)
         self._before = content(self.source)
 
-    def undisturbed(self, name: str, *words: Any) -> Path:
+    def undisturbed(self, name: str, *words: Any, seconds: float = ENDS_WITHIN) -> Path:
         """Return the store that a command makes when nobody harms it."""
         out = self.folder / f"{name}.zarr"
-        if not (self.folder / f"{name}.done").exists():
-            shutil.rmtree(out, ignore_errors=True)
-            code, said = finished(self.folder, *_placed(words, self.source, out))
-            assert code == 0, said
-            (self.folder / f"{name}.done").touch()
+        with self.lock:
+            if not out.exists():
+                part = out.with_name(f"{name}-part.zarr")
+                shutil.rmtree(part, ignore_errors=True)
+                told = _placed(words, self.source, part)
+                code, said = finished(self.folder, *told, seconds=seconds)
+                assert code == 0, said
+                part.rename(out)
         return out
 
     def check_source(self) -> None:
@@ -62,10 +69,12 @@ def make_brain(place: Path, shape: tuple[int, int, int], chunk: int) -> None:
     array[:] = voxels
 
 
-def finished(folder: Path, *words: Any, **variables: Any) -> tuple[int, str]:
+def finished(
+    folder: Path, *words: Any, seconds: float = ENDS_WITHIN, **variables: Any
+) -> tuple[int, str]:
     """Return exit code and output of a command that runs to its end."""
     child = start(folder, *words, **variables)
-    code = child.wait()
+    code = child.wait(seconds)
     return code, child.said
 
 

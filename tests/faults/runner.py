@@ -95,8 +95,8 @@ def summary(outcomes: Iterable[Outcome]) -> str:
         "| fault | runs | right | wrong | hangs | skipped |",
         "|---|---|---|---|---|---|",
     ]
-    for name in sorted(kinds, key=list(FAULTS).index):
-        lines.append(_row(name, kinds[name]))
+    in_order = sorted(kinds, key=list(FAULTS).index)
+    lines += [_row(name, kinds[name]) for name in in_order]
     every = [outcome for found in kinds.values() for outcome in found]
     lines.append(_row("**all**", every))
     return "\n".join(lines)

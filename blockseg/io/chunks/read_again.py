@@ -44,7 +44,7 @@ def read_again(
     for pause in PAUSES:
         try:
             return read()
-        except Exception as error:  # noqa: BLE001 - each library raises its own kinds
+        except Exception as error:
             if system_error(error) not in _PASSING:
                 raise
         sleep(pause)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from blockseg.runtime.memory import Layout
 
 _LOOPBACK = "127.0.0.1"
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - of the system's semaphores
+_SHARED_MEMORY = Path("/dev/shm")
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0
 _METHOD = "distributed.worker.multiprocessing-method"

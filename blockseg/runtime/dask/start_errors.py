@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from typing import TYPE_CHECKING
 
+from blockseg.core.memory_errors import REMEDY, lacks_memory
 from blockseg.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_NO_MEMORY = ("can't start new thread", "Cannot allocate memory", "out of memory")
 _WITHOUT = "--scheduler serial needs no workers"
 
 
@@ -27,11 +26,8 @@ def why_no_workers(error: BaseException, shared_memory: Path) -> str:
         Folder of the system's shared memory, ``/dev/shm``.
     """
     causes = list(_causes(error))
-    if any(_is_of_memory(cause) for cause in causes):
-        remedy = (
-            "there is too little memory or address space (ulimit -v), or too few "
-            f"processes are allowed (ulimit -u): allow more; {_WITHOUT}"
-        )
+    if any(map(lacks_memory, causes)):
+        remedy = f"{REMEDY}; {_WITHOUT}"
     elif _lacks_semaphores(causes, shared_memory):
         remedy = (
             f"{shared_memory} is missing, full or cannot be written to, and processes "
@@ -57,14 +53,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(now))
         yield now
         now = now.__cause__ or now.__context__
-
-
-def _is_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN):
-        return True
-    return any(text in str(error) for text in _NO_MEMORY)
 
 
 def _lacks_semaphores(causes: list[BaseException], folder: Path) -> bool:

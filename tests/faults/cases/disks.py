@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.lab import BLOCKS, OWN, SERIAL, no_traceback
 from tests.faults.table import fault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.faults.child import Child
     from tests.faults.lab import Lab
 
@@ -53,16 +56,9 @@ def ledger_full(lab: Lab) -> None:
     lab.check(ledger=ledger)
 
 
-@fault("store read-only midway", needs="root")
+@fault("store read-only midway")
 def read_only(lab: Lab) -> None:
-    os.chmod(lab.folder, 0o777)
-
-    def nobody() -> None:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-
-    child = lab.start(*lab.dice.choice([OWN, SERIAL]), how=nobody, HOME="/tmp")
+    child = lab.start(*lab.dice.choice([OWN, SERIAL]), how=heed_permissions)
     child.until_done(lab.dice.randrange(1, BLOCKS // 2))
     folders = [
         p for p in lab.out.rglob("*") if p.is_dir() and ".blockseg" not in p.parts
@@ -77,6 +73,13 @@ def read_only(lab: Lab) -> None:
     lab.check()
 
 
+def heed_permissions() -> None:
+    """Let a process of root's be refused what anybody would be."""
+    if os.geteuid() == 0:
+        drop, dac_override = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+        ctypes.CDLL(None, use_errno=True).prctl(drop, dac_override, 0, 0, 0)
+
+
 @fault("store taken away")
 def vanished(lab: Lab) -> None:
     child = lab.start(*lab.dice.choice([OWN, SERIAL]))
@@ -87,6 +90,42 @@ def vanished(lab: Lab) -> None:
     assert not lab.out.exists(), "it was made again beside the lost one"
     away.rename(lab.out)
     lab.resume()
+    lab.check()
+
+
+@fault("no shared memory", needs="mount")
+def no_shared_memory(lab: Lab) -> None:
+    child = lab.start(*OWN, how=hide_shared_memory)
+    assert child.wait() == 1, child.said
+    (line,) = child.said.splitlines()
+    assert "/dev/shm is missing" in line
+    assert "__main__" not in line
+    assert not lab.out.exists()
+    lab.resume()
+    lab.check()
+
+
+def hide_shared_memory() -> None:
+    """Let a process find a read-only disk in the place of its shared memory."""
+    own_mounts, read_only = 0x20000, 1  # CLONE_NEWNS, MS_RDONLY
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.unshare(own_mounts)
+    libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", read_only, None)
+
+
+@fault("little address space")
+def little_address_space(lab: Lab) -> None:
+    limit = lab.dice.randrange(400, 1500) * 2**20
+    child = lab.start(
+        *OWN, how=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    )
+    code = child.wait()
+    lab.note(f"{limit >> 20} MiB, exit code {code}")
+    no_traceback(child)
+    assert "__main__" not in child.said
+    if code:
+        assert "address space" in child.said, child.said[-2000:]
+        lab.resume()
     lab.check()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
+from safetensors.numpy import load_file
 
-from tests.faults.check import check_ledger, check_same, content
-from tests.faults.lab import OWN, SERIAL, finished, make_brain
+from tests.faults.check import check_ledger, check_same
+from tests.faults.child import start
+from tests.faults.lab import OWN, RUN, SERIAL, finished, make_brain
 from tests.faults.table import fault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.faults.lab import Lab
 
 METRICS = (
@@ -53,14 +56,15 @@ def derived(lab: Lab, name: str, *commands: tuple[str, ...]) -> None:
     """Kill the last of some commands on a finished run, and give it again."""
     whole = lab.brain.folder / f"{name}.zarr"
     before = lab.brain.folder / f"{name}-before.zarr"
-    if not whole.exists():
-        shutil.copytree(lab.brain.undisturbed("run", *_run()), before)
-        for command in commands[:-1]:
-            _finish(lab, command, before)
-        part = before.with_name(f"{name}-part.zarr")
-        shutil.copytree(before, part)
-        _finish(lab, commands[-1], part)
-        part.rename(whole)
+    with lab.brain.lock:
+        if not whole.exists():
+            shutil.copytree(lab.brain.undisturbed("run", *_run()), before)
+            for command in commands[:-1]:
+                _finish(lab, command, before)
+            part = before.with_name(f"{name}-part.zarr")
+            shutil.copytree(before, part)
+            _finish(lab, commands[-1], part)
+            part.rename(whole)
     shutil.copytree(before, lab.out)
     child = lab.start("--workers", "1", command=commands[-1], trouble={})
     child.until_done(lab.dice.randrange(12))
@@ -72,8 +76,6 @@ def derived(lab: Lab, name: str, *commands: tuple[str, ...]) -> None:
 
 
 def _run() -> tuple[str, ...]:
-    from tests.faults.lab import RUN
-
     return (*RUN, *SERIAL, "-q")
 
 
@@ -107,20 +109,18 @@ TRAIN = (
 @fault("training killed")
 def training(lab: Lab) -> None:
     data = lab.brain.folder / "annotated"
-    if not data.exists():
-        _annotated(data)
 
     def words(out: Path) -> list[str]:
         return [word.format(data=data, out=out) for word in TRAIN]
 
     whole = lab.brain.folder / "training"
-    if not whole.exists():
-        part = whole.with_name("training.part")
-        code, said = finished(lab.folder, *words(part), "-q")
-        assert code == 0, said
-        part.rename(whole)
-    from tests.faults.child import start
-
+    with lab.brain.lock:
+        if not whole.exists():
+            _annotated(data)
+            part = whole.with_name("training.part")
+            code, said = finished(lab.folder, *words(part), "-q")
+            assert code == 0, said
+            part.rename(whole)
     out = lab.folder / "training"
     child = start(lab.folder, *words(out))
     lab.children.append(child)
@@ -131,11 +131,13 @@ def training(lab: Lab) -> None:
     assert _weights(out) == _weights(whole), "the weights are others"
 
 
-def _weights(folder: Path) -> Any:
+def _weights(folder: Path) -> dict[str, dict[str, bytes]]:
+    """Return all parameters; the file's header has its keys in no order."""
     return {
-        name: hash_
-        for name, hash_ in content(folder).items()
-        if name.endswith(".safetensors")
+        path.name: {
+            name: value.tobytes() for name, value in sorted(load_file(path).items())
+        }
+        for path in folder.glob("*.safetensors")
     }
 
 
@@ -162,15 +164,18 @@ TINY = (
 @fault("ten thousand tiny blocks, killed", seldom=True)
 def tiny_blocks(lab: Lab) -> None:
     source = lab.brain.folder / "tiny.zarr"
-    if not source.exists():
-        part = source.with_name("tiny.part.zarr")
-        make_brain(part, TINY_SHAPE, 40)
-        part.rename(source)
+    with lab.brain.lock:
+        if not source.exists():
+            part = source.with_name("tiny-part.zarr")
+            make_brain(part, TINY_SHAPE, 40)
+            part.rename(source)
     command = tuple(str(source) if word == "{source}" else word for word in TINY)
     child = lab.start(*OWN, command=command, trouble={})
-    child.until_done(lab.dice.randrange(10_000))
+    most = lab.dice.randrange(10_000)
+    child.until(lambda c: c.done() >= most, 400)
+    lab.note(f"after {child.done()} blocks")
     child.kill()
-    lab.resume(*OWN, command=command)
-    whole = lab.brain.undisturbed("tiny-run", *command, *OWN, "-q")
+    lab.resume(*OWN, command=command, seconds=400)
+    whole = lab.brain.undisturbed("tiny-run", *command, *OWN, "-q", seconds=400)
     check_same(lab.out, whole)
     check_ledger(lab.out, lab.ledger, whole / ".blockseg" / "ledger.sqlite")

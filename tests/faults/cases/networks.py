@@ -156,7 +156,7 @@ def stopped_writer(lab: Lab) -> None:
 
 @fault("workers that live shorter than a block")
 def lifetimes(lab: Lab) -> None:
-    with cluster(lab, trouble={"seconds": 60.0}, workers=0) as theirs:
+    with cluster(lab, trouble={"seconds": 6.0}, workers=0) as theirs:
         for _ in range(2):
             theirs.join("--lifetime", "2s", "--lifetime-restart")
         child = lab.start("--scheduler", theirs.address)
