@@ -79,7 +79,7 @@ def _crash() -> None:
 
 
 def _leak() -> NoReturn:
-    kept = []
+    kept: list[bytes] = []
     while len(kept) * _LEAK_BYTES < _LEAK_AT_MOST:
         kept.append(b"\1" * _LEAK_BYTES)
         time.sleep(0.02)

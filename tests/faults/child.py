@@ -12,12 +12,15 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 HERE = Path(__file__).parent
-ENDS_WITHIN = 90.0
+ENDS_WITHIN = 180.0
 """Seconds after which a command that does not end counts as hanging."""
 
 
@@ -133,6 +136,12 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(5)
+        self.close()
+
+    def close(self) -> None:
+        """Close our end of the pipe."""
+        if self.process.stdout is not None and not self._reader.is_alive():
+            self.process.stdout.close()
 
 
 def environment(**more: Any) -> dict[str, str]:
@@ -147,16 +156,17 @@ def environment(**more: Any) -> dict[str, str]:
     }
 
 
-def start(folder: Path, *words: Any, how: Any = None, **variables: Any) -> Child:
-    """Start ``blockseg`` in a session of its own."""
+def start(
+    folder: Path, *words: Any, within: Sequence[str] = (), **variables: Any
+) -> Child:
+    """Start ``blockseg`` in a session of its own, by another command if one is given."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "blockseg_cli", *map(str, words)],
+        [*within, sys.executable, "-m", "blockseg_cli", *map(str, words)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
         env=environment(**variables),
-        preexec_fn=how,  # noqa: PLW1509 - of small functions that lock nothing
     )
     return Child(process)

@@ -17,6 +17,7 @@ from tests.faults.child import ENDS_WITHIN, Child, start
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
     from pathlib import Path
 
 SHAPE = (64, 96, 128)
@@ -75,6 +76,7 @@ def finished(
     """Return exit code and output of a command that runs to its end."""
     child = start(folder, *words, **variables)
     code = child.wait(seconds)
+    child.close()
     return code, child.said
 
 
@@ -115,13 +117,17 @@ class Lab:
         *more: Any,
         command: tuple[Any, ...] = RUN,
         trouble: Any = SLOW,
-        how: Any = None,
+        within: Sequence[str] = (),
         **variables: Any,
     ) -> Child:
         """Start the run, slow enough to be harmed, with its events as JSON lines."""
         words = self.words(*more, "--json", command=command)
         child = start(
-            self.folder, *words, how=how, BLOCKSEG_FAKE_TROUBLE=trouble, **variables
+            self.folder,
+            *words,
+            within=within,
+            BLOCKSEG_FAKE_TROUBLE=trouble,
+            **variables,
         )
         self.children.append(child)
         return child

@@ -35,7 +35,7 @@ def ask_each(
     function: Callable[..., Any],
     *args: object,
     seconds: float = 5.0,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> Answers:
     """Call a function in the event loop of each worker.
 

@@ -308,13 +308,12 @@ class DaskExecutor:
         batches += chain.from_iterable(self._refill.values())
         return any(self._isolation.covers(blocks) for blocks in batches)
 
-    def _recall(self, key: str, dead_worker: str = "", how: str = "") -> None:
+    def _recall(self, key: str, dead_worker: str = "") -> None:
         """Cancel a task; its blocks come back once no worker runs them."""
         for task in self._tasks.recall([key]):
             verdict = None
             if dead_worker:
-                more = (how,) if how else ()
-                verdict = self._isolation.died(dead_worker, task.blocks, *more)
+                verdict = self._isolation.died(dead_worker, task.blocks)
             self._recalled.add(task.blocks, task.worker, verdict)
 
     def _recall_stranded(self) -> None:
@@ -335,16 +334,16 @@ class DaskExecutor:
         worker, within = hung.worker, f"within {hung.seconds:.0f} s"
         first = self._block_name(min(hung.blocks))
         what = "it does not answer" if hung.silent else f"block {first} hangs"
-        how = f"did not end this block, alone, {within} and did not answer"
+        how = f"did not end this block, alone, {within} (--block-timeout): replaced"
         for key, task in self._tasks.items():
             if task.worker != worker and hung.blocks.isdisjoint(task.blocks):
                 continue
-            guilty = hung.blocks.intersection(task.blocks)
-            self._recall(key, worker if guilty and hung.silent else "", how)
-            for block in () if hung.silent else guilty:
-                error = f"it did not end {within}, and its worker was replaced"
-                text = f"{error} (--block-timeout)"
-                self._recalled.blame(BlockReport(block, error=text))
+            self._recall(key)
+            # Others may only have waited for an engine that one of them holds up.
+            for block in hung.blocks.intersection(task.blocks):
+                verdict = self._isolation.died(worker, [block], how)
+                if verdict is not None:
+                    self._recalled.blame(verdict)
         self._replaced[worker] = (time.monotonic(), f"{what}: no end {within}")
         if not self._cluster.kill(worker):
             message = (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,11 @@ if TYPE_CHECKING:
 SIZE = 1_600_000
 """Bytes that a finished store takes with its ledger, and a little more."""
 
+WITHOUT_SHARED_MEMORY = (
+    "unshare", "--mount", "--propagation", "private", "sh", "-c",
+    'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh",
+)  # fmt: skip
+
 
 def stopped(child: Child, *said: str) -> None:
     """Wait for a run that cannot write: exit code 3, one line, no traceback."""
@@ -29,7 +32,7 @@ def stopped(child: Child, *said: str) -> None:
     assert any(words in told.lower() for words in said), told[-2000:]
 
 
-@fault("disk full", needs="mount")
+@fault("disk full", needs="mount", ci=True)
 def disk_full(lab: Lab) -> None:
     disk = lab.folder / "disk"
     lab.tmpfs(disk, lab.dice.randrange(64 * 1024, 700_000))
@@ -42,7 +45,7 @@ def disk_full(lab: Lab) -> None:
     lab.check()
 
 
-@fault("disk of the ledger full", needs="mount")
+@fault("disk of the ledger full", needs="mount", ci=True)
 def ledger_full(lab: Lab) -> None:
     disk = lab.folder / "disk"
     lab.tmpfs(disk, lab.dice.randrange(4096, 160_000))
@@ -56,9 +59,9 @@ def ledger_full(lab: Lab) -> None:
     lab.check(ledger=ledger)
 
 
-@fault("store read-only midway")
+@fault("store read-only midway", ci=True)
 def read_only(lab: Lab) -> None:
-    child = lab.start(*lab.dice.choice([OWN, SERIAL]), how=heed_permissions)
+    child = lab.start(*lab.dice.choice([OWN, SERIAL]), within=heeding_permissions())
     child.until_done(lab.dice.randrange(1, BLOCKS // 2))
     folders = [
         p for p in lab.out.rglob("*") if p.is_dir() and ".blockseg" not in p.parts
@@ -73,11 +76,11 @@ def read_only(lab: Lab) -> None:
     lab.check()
 
 
-def heed_permissions() -> None:
-    """Let a process of root's be refused what anybody would be."""
-    if os.geteuid() == 0:
-        drop, dac_override = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
-        ctypes.CDLL(None, use_errno=True).prctl(drop, dac_override, 0, 0, 0)
+def heeding_permissions() -> tuple[str, ...]:
+    """Return a command under which root is refused what anybody would be."""
+    if os.geteuid():
+        return ()
+    return ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 
 
 @fault("store taken away")
@@ -93,9 +96,9 @@ def vanished(lab: Lab) -> None:
     lab.check()
 
 
-@fault("no shared memory", needs="mount")
+@fault("no shared memory", needs="mount", ci=True)
 def no_shared_memory(lab: Lab) -> None:
-    child = lab.start(*OWN, how=hide_shared_memory)
+    child = lab.start(*OWN, within=WITHOUT_SHARED_MEMORY)
     assert child.wait() == 1, child.said
     (line,) = child.said.splitlines()
     assert "/dev/shm is missing" in line
@@ -105,20 +108,10 @@ def no_shared_memory(lab: Lab) -> None:
     lab.check()
 
 
-def hide_shared_memory() -> None:
-    """Let a process find a read-only disk in the place of its shared memory."""
-    own_mounts, read_only = 0x20000, 1  # CLONE_NEWNS, MS_RDONLY
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.unshare(own_mounts)
-    libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", read_only, None)
-
-
-@fault("little address space")
+@fault("little address space", ci=True)
 def little_address_space(lab: Lab) -> None:
     limit = lab.dice.randrange(400, 1500) * 2**20
-    child = lab.start(
-        *OWN, how=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    )
+    child = lab.start(*OWN, within=("prlimit", f"--as={limit}"))
     code = child.wait()
     lab.note(f"{limit >> 20} MiB, exit code {code}")
     no_traceback(child)
@@ -137,7 +130,7 @@ def slow(lab: Lab) -> None:
     lab.check()
 
 
-@fault("store that fails one read in ten")
+@fault("store that fails one read in ten", ci=True)
 def failing(lab: Lab) -> None:
     faults = {"failing": 0.1, "seed": lab.dice.random()}
     words = lab.dice.choice([OWN, SERIAL])
@@ -147,7 +140,7 @@ def failing(lab: Lab) -> None:
     lab.check()
 
 
-@fault("clock put back by an hour")
+@fault("clock put back by an hour", ci=True)
 def clock(lab: Lab) -> None:
     flag = lab.folder / "back"
     child = lab.start(*OWN, BLOCKSEG_FAULTS={"clock": str(flag)})

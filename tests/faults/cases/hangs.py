@@ -19,7 +19,7 @@ def once(lab: Lab, marked: str) -> dict[str, object]:
     return {**SLOW, "marked": marked, "once": str(lab.folder / "once")}
 
 
-@fault("block that hangs")
+@fault("block that hangs", ci=True)
 def block_hangs(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT, trouble=once(lab, "hang"))
     assert child.wait() == 0, child.said
@@ -33,12 +33,12 @@ def block_hangs_always(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT, "--attempts", "2", trouble={"marked": "hang"})
     assert child.wait() == 3, child.said
     (failed,) = child.events("BlockFailed")
-    assert "its worker was replaced" in failed["report"]["error"]
+    assert "did not end this block, alone, within 3 s" in failed["report"]["error"]
     lab.resume()
     lab.check()
 
 
-@fault("worker that freezes")
+@fault("worker that freezes", ci=True)
 def worker_freezes(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT, trouble=once(lab, "freeze"))
     assert child.wait() == 0, child.said
@@ -75,7 +75,7 @@ def driver_stopped(lab: Lab) -> None:
     lab.check()
 
 
-@fault("worker that leaks up to its limit")
+@fault("worker that leaks up to its limit", ci=True)
 def worker_leaks(lab: Lab) -> None:
     child = lab.start(*OWN, "--memory", "3GB", trouble=once(lab, "leak"))
     assert child.wait() == 0, child.said
@@ -83,7 +83,7 @@ def worker_leaks(lab: Lab) -> None:
     lab.check()
 
 
-@fault("block that kills every worker")
+@fault("block that kills every worker", ci=True)
 def poison(lab: Lab) -> None:
     child = lab.start(*OWN, "--attempts", "2", trouble={"marked": "crash"})
     assert child.wait() == 3, child.said

@@ -37,7 +37,7 @@ def killed_and_resumed(lab: Lab, name: str, command: tuple[str, ...]) -> None:
     lab.check(name, *command, *SERIAL, "-q")
 
 
-@fault("metrics killed")
+@fault("metrics killed", ci=True)
 def metrics(lab: Lab) -> None:
     killed_and_resumed(lab, "metrics", METRICS)
 
@@ -89,12 +89,12 @@ LABEL = ("label", "{out}")
 SKELETONIZE = ("skeletonize", "{out}")
 
 
-@fault("label killed")
+@fault("label killed", ci=True)
 def label(lab: Lab) -> None:
     derived(lab, "label", LABEL)
 
 
-@fault("skeletonize killed")
+@fault("skeletonize killed", ci=True)
 def skeletonize(lab: Lab) -> None:
     derived(lab, "skeletonize", LABEL, SKELETONIZE)
 
@@ -106,7 +106,7 @@ TRAIN = (
 )  # fmt: skip
 
 
-@fault("training killed")
+@fault("training killed", ci=True)
 def training(lab: Lab) -> None:
     data = lab.brain.folder / "annotated"
 
@@ -172,10 +172,10 @@ def tiny_blocks(lab: Lab) -> None:
     command = tuple(str(source) if word == "{source}" else word for word in TINY)
     child = lab.start(*OWN, command=command, trouble={})
     most = lab.dice.randrange(10_000)
-    child.until(lambda c: c.done() >= most, 400)
+    child.until(lambda c: c.done() >= most, 900)
     lab.note(f"after {child.done()} blocks")
     child.kill()
-    lab.resume(*OWN, command=command, seconds=400)
-    whole = lab.brain.undisturbed("tiny-run", *command, *OWN, "-q", seconds=400)
+    lab.resume(*OWN, command=command, seconds=900)
+    whole = lab.brain.undisturbed("tiny-run", *command, *OWN, "-q", seconds=900)
     check_same(lab.out, whole)
     check_ledger(lab.out, lab.ledger, whole / ".blockseg" / "ledger.sqlite")

@@ -34,7 +34,7 @@ def driver_killed_early(lab: Lab) -> None:
     lab.check()
 
 
-@fault("driver killed twice in a row")
+@fault("driver killed twice in a row", ci=True)
 def killed_twice(lab: Lab) -> None:
     for _ in range(2):
         child = lab.start(*OWN)
@@ -65,7 +65,7 @@ def workers_killed(lab: Lab) -> None:
     lab.check()
 
 
-@fault("driver and workers killed at once")
+@fault("driver and workers killed at once", ci=True)
 def all_killed(lab: Lab) -> None:
     child = lab.start(*OWN)
     lab.when(child)
@@ -76,7 +76,7 @@ def all_killed(lab: Lab) -> None:
     lab.check()
 
 
-@fault("Ctrl-C")
+@fault("Ctrl-C", ci=True)
 def interrupted(lab: Lab) -> None:
     child = lab.start(*OWN)
     lab.when(child)
@@ -87,7 +87,7 @@ def interrupted(lab: Lab) -> None:
     lab.check()
 
 
-@fault("Ctrl-C twice")
+@fault("Ctrl-C twice", ci=True)
 def interrupted_twice(lab: Lab) -> None:
     # Blocks that take far longer than anybody waits: the second must not.
     child = lab.start(*OWN, trouble={"seconds": 30.0})
@@ -102,7 +102,7 @@ def interrupted_twice(lab: Lab) -> None:
     lab.check()
 
 
-@fault("SIGTERM to all, as of a batch system")
+@fault("SIGTERM to all, as of a batch system", ci=True)
 def terminated(lab: Lab) -> None:
     child = lab.start(*OWN)
     lab.when(child)

@@ -92,7 +92,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@fault("nanny killed")
+@fault("nanny killed", ci=True)
 def nanny_killed(lab: Lab) -> None:
     with cluster(lab) as theirs:
         child = lab.start("--scheduler", theirs.address)
@@ -103,7 +103,7 @@ def nanny_killed(lab: Lab) -> None:
     lab.check()
 
 
-@fault("scheduler killed, and back")
+@fault("scheduler killed, and back", ci=True)
 def scheduler_killed(lab: Lab) -> None:
     with cluster(lab) as theirs:
         where = ("--scheduler", theirs.address)
@@ -134,7 +134,7 @@ def driver_killed(lab: Lab) -> None:
     lab.check()
 
 
-@fault("worker of others stopped while its driver is killed")
+@fault("worker of others stopped while its driver is killed", ci=True)
 def stopped_writer(lab: Lab) -> None:
     with cluster(lab) as theirs:
         where = ("--scheduler", theirs.address)
@@ -179,7 +179,7 @@ def short_lives(lab: Lab) -> None:
     lab.check()
 
 
-@fault("no worker comes")
+@fault("no worker comes", ci=True)
 def no_workers(lab: Lab) -> None:
     with cluster(lab, workers=0) as theirs:
         where = ("--scheduler", theirs.address)
@@ -191,7 +191,7 @@ def no_workers(lab: Lab) -> None:
     lab.check()
 
 
-@fault("Ctrl-C while no worker comes")
+@fault("Ctrl-C while no worker comes", ci=True)
 def no_workers_interrupted(lab: Lab) -> None:
     with cluster(lab, workers=0) as theirs:
         child = lab.start("--scheduler", theirs.address)
@@ -206,7 +206,7 @@ def no_workers_interrupted(lab: Lab) -> None:
     lab.check()
 
 
-@fault("two drivers on one output")
+@fault("two drivers on one output", ci=True)
 def two_drivers(lab: Lab) -> None:
     first = lab.start("--workers", "1")
     first.sleep(lab.dice.uniform(0, 4))
