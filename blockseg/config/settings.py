@@ -308,19 +308,13 @@ class RunSettings:
     """How often a block is tried before it is quarantined."""
 
     block_timeout: float | None = option(
-        None,
-        parse_limit,
-        "After which a block hangs. [auto]",
-        "TIME",
-        (),
-        "s",
-        _OF_JOBS,
+        None, parse_limit, "A block hangs after this. [auto]", "T", (), "s", _OF_JOBS
     )
     """Seconds after which a block counts as hung and its worker is replaced, 0 (``off``)
     for never; from the times of the run's own blocks if not given."""
 
     worker_timeout: float | None = option(
-        None, parse_duration, "Wait for any worker. [auto]", "TIME", (), "s", _OF_JOBS
+        None, parse_duration, "Wait so long for workers. [auto]", "T", (), "s", _OF_JOBS
     )
     """Seconds without any worker after which a run gives up: an hour on a cluster of
     others, two minutes on our own if not given."""

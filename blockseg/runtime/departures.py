@@ -34,14 +34,14 @@ class Departures:
     _most_workers: int = 1
 
     def left(self, workers: int, running: Sequence[int]) -> list[BlockReport]:
-        """Take that a worker left while it ran blocks.
+        """Take that a worker left while it had tasks.
 
         Parameters
         ----------
         workers
             Workers that are there now.
         running
-            Blocks of the tasks that it ran.
+            Blocks of the tasks that it ran; none if it was not ready for any.
 
         Returns
         -------

@@ -33,8 +33,8 @@ class Trouble:
     """Seconds that each inference takes longer."""
 
     marked: str = ""
-    """``hang``, ``freeze`` (the whole process), ``leak``, ``crash`` or ``raise``: what a
-    marked window does; empty for nothing."""
+    """Kind of trouble of a marked window: ``hang``, ``freeze`` (the whole process), ``leak``,
+    ``crash`` or ``raise``; empty for none."""
 
     bright: float = 1000.0
     """Normalised grey level, in SDs of the noise, from which a voxel marks its window."""

@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,10 +96,24 @@ def _facts(asked: argparse.Namespace, began: float) -> dict[str, object]:
     return {
         "runs": asked.runs,
         "seed": asked.seed,
-        "machine": f"{platform.system()}, {os.cpu_count()} cores",
+        "side_by_side": asked.side_by_side,
+        "machine": f"{os.cpu_count()} cores of {_processor()}, {platform.system()}",
+        "commit": _commit(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "minutes": round((time.monotonic() - began) / 60, 1),
     }
+
+
+def _processor() -> str:
+    from blockseg.blockwise.record.record import processor_name
+
+    return processor_name()
+
+
+def _commit() -> str:
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _into_namespace() -> None:

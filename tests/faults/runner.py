@@ -111,8 +111,9 @@ def _row(name: str, found: Sequence[Outcome]) -> str:
 
 def save(path: Path, outcomes: Iterable[Outcome], facts: dict[str, object]) -> None:
     """Write outcomes as JSON."""
-    plain = {**facts, "outcomes": [asdict(outcome) for outcome in outcomes]}
-    path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(json.dumps(asdict(outcome)) for outcome in outcomes)
+    head = json.dumps(facts)[:-1]
+    path.write_text(f'{head}, "outcomes": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 def scratch_of(place: str | None) -> Path:

@@ -21,7 +21,7 @@ class Answers:
     """Answers of workers to one question."""
 
     found: dict[str, Any] = field(default_factory=dict)
-    """What the function returned, by worker; without those where it raised, and those
+    """Return values of the function, by worker; without those where it raised, and those
     that left meanwhile."""
 
     silent: frozenset[str] = frozenset()

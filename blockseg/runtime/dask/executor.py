@@ -322,8 +322,8 @@ class DaskExecutor:
         left: dict[str, list[int]] = {}
         for key, task in self._tasks.items():
             if task.worker and task.worker not in here:
-                if self._hung.is_running(key):
-                    left.setdefault(task.worker, []).extend(task.blocks)
+                running = task.blocks if self._hung.is_running(key) else []
+                left.setdefault(task.worker, []).extend(running)
                 self._recall(key)
         for blocks in left.values():
             for report in self._departures.left(len(here), blocks):

@@ -31,10 +31,10 @@ class RecalledBlocks:
     """Blocks by number, each with its failure, if it is to blame."""
 
     client: Client
-    """Of the cluster."""
+    """Client of the cluster."""
 
     run_id: str
-    """Names the output, by which the workers know its blocks."""
+    """Name of the output, by which the workers know its blocks."""
 
     _blocks: dict[int, _Recalled] = field(default_factory=dict)
     _ask_from: float = float("-inf")

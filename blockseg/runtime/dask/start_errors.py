@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from blockseg.core.memory_errors import REMEDY, lacks_memory
 from blockseg.core.text import one_line
+from blockseg.runtime.memory_errors import REMEDY, lacks_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

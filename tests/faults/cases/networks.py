@@ -108,6 +108,7 @@ def scheduler_killed(lab: Lab) -> None:
     with cluster(lab) as theirs:
         where = ("--scheduler", theirs.address)
         child = lab.start(*where)
+        child.until(lambda c: c.events("PhaseStarted"))
         child.until_done(lab.dice.randrange(12))
         child.sleep(lab.dice.uniform(0, 0.4))
         theirs.scheduler.kill()
@@ -169,13 +170,18 @@ def lifetimes(lab: Lab) -> None:
 
 @fault("workers that leave and come back between blocks")
 def short_lives(lab: Lab) -> None:
-    with cluster(lab, workers=0) as theirs:
+    with cluster(lab, trouble={"seconds": 0.5}, workers=0) as theirs:
         for _ in range(2):
-            life = f"{lab.dice.uniform(4.0, 7.0):.1f}s"
+            life = f"{lab.dice.uniform(8.0, 14.0):.1f}s"
             theirs.join("--lifetime", life, "--lifetime-restart")
         child = lab.start("--scheduler", theirs.address)
-        assert child.wait() == 0, child.said
+        code = child.wait()
         no_traceback(child)
+        # On a machine that is busy with others a life is over before its first block.
+        assert code == 0 or (code == 3 and "--lifetime" in child.said), child.said
+        lab.note(f"exit code {code}")
+    if code:
+        lab.resume()
     lab.check()
 
 
