@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
-import psutil
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
-from blockseg.core.errors import ClusterError
+from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
-from blockseg.runtime.dask.actor import kill_worker
-from blockseg.runtime.dask.dashboard import LazyDashboard
+from blockseg.runtime.dask.dashboard import Dashboard, link_below
+from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
+from blockseg.runtime.dask.quiet import quiet_logs
+from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.start_errors import why_no_workers
 from blockseg.runtime.dask.template import (
     FORKS,
@@ -28,20 +29,17 @@ from blockseg.runtime.dask.template import (
     THREAD_VARIABLES,
     start_template,
 )
-from blockseg.runtime.dask.watch import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blockseg.runtime.memory import Layout
 
-_LOOPBACK = "127.0.0.1"
 _SHARED_MEMORY = Path("/dev/shm")
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0
+_LINK = "distributed.dashboard.link"
 _METHOD = "distributed.worker.multiprocessing-method"
-_QUIET = ("distributed", "bokeh", "tornado", "asyncio")
-_QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
 
 _SETTINGS = {
     # One death is enough: the driver finds out which block it was.
@@ -67,6 +65,8 @@ _SETTINGS = {
     "distributed.worker.profile.cycle": "5s",
     # Every 20 ms, in scheduler, nannies and workers, cost two cores 2 % of their time.
     "distributed.admin.tick.interval": "500ms",
+    # Workers have pages of their own, which anybody on the machine could read.
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -130,25 +130,13 @@ class Cluster:
         bool
             False if it has no nanny, or that does not answer.
         """
-        for nanny in self._nannies():
-            if nanny.worker_address == worker:
-                return _killed(nanny)
-        try:
-            answers = bounded(
-                self.client, self.client.run, kill_worker, workers=[worker], nanny=True
-            )
-        except Exception:  # noqa: BLE001 - the caller says what it means
-            return False
-        return bool(answers)
+        return killed_worker(self.client, nannies_of(self._ours), worker)
 
     def abandon(self) -> None:
         """Kill all workers of ours, for good; none of others."""
-        for nanny in self._nannies():
+        for nanny in nannies_of(self._ours):
             nanny.auto_restart = False
-            _killed(nanny)
-
-    def _nannies(self) -> list[Any]:
-        return [] if self._ours is None else list(self._ours.workers.values())
+            killed(nanny)
 
     def close(self) -> None:
         """Disconnect; end the workers if they are ours, never another's."""
@@ -162,7 +150,9 @@ class Cluster:
         self.close()
 
 
-def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
+def local_cluster(
+    layout: Layout, *, gpus: Sequence[str] = (), access: Access | None = None
+) -> Cluster:
     """Start a scheduler in this process and workers on this machine.
 
     Parameters
@@ -172,12 +162,15 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
     gpus
         ``CUDA_VISIBLE_DEVICES`` of each worker in turn: one GPU a worker, by dask-cuda
         where it is installed. Nothing is set if empty.
+    access
+        Who reaches it; this process and its workers alone if not given.
 
     Raises
     ------
     ClusterError
         If the workers cannot be started.
     """
+    access = access or Access()
     start_template()
     environment = dict.fromkeys(THREAD_VARIABLES, str(layout.inference_threads))
     environment["BLOCKSEG_LOCAL_WORKER"] = "1"
@@ -186,6 +179,7 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
             dask.config.set(
                 {
                     **_SETTINGS,
+                    _LINK: link_below(access.prefix, dask.config.get(_LINK)),
                     # Libraries read these when the worker imports them.
                     "distributed.nanny.pre-spawn-environ": {
                         **dask.config.get("distributed.nanny.pre-spawn-environ"),
@@ -196,16 +190,18 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
                 }
             )
         )
-        resources.enter_context(_quiet_logs())
+        resources.enter_context(quiet_logs())
         try:
             # The port may be taken between our look and Dask's: any other will do.
             resources.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message="Port .* is already in use")
-            cluster = _started(layout, gpus)
+            cluster = _started(layout, gpus, access)
             resources.callback(_end, cluster)
             client = Client(  # type: ignore[no-untyped-call]
                 cluster, timeout=30, set_as_default=False
             )
+        except ConfigError:
+            raise
         except Exception as error:
             raise ClusterError(why_no_workers(error, _SHARED_MEMORY)) from error
         return Cluster(client, resources.pop_all(), cluster)
@@ -227,7 +223,7 @@ def connect(address: str, timeout: float = 10.0) -> Cluster:
         If it does not answer in time.
     """
     with ExitStack() as resources:
-        resources.enter_context(_quiet_logs())
+        resources.enter_context(quiet_logs())
         try:
             # A client would wait without end for a port that accepts and is silent.
             with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop
@@ -256,40 +252,48 @@ async def _identify(address: str, timeout: float) -> None:
         raise TypeError(message)
 
 
-def _started(layout: Layout, gpus: Sequence[str]) -> SpecCluster:
-    dashboard = f"{_LOOPBACK}:{_free_port(_DASHBOARD_PORT)}"
+def _started(layout: Layout, gpus: Sequence[str], access: Access) -> SpecCluster:
+    dashboard = f"{access.host}:{_free_port(access.host, _DASHBOARD_PORT)}"
+    cluster: SpecCluster | None = None
+    private = {"protocol": access.protocol, "security": access.security()}
+    pages = {"dashboard": False, "http_prefix": access.prefix}
     if gpus:
-        found = cuda_cluster(
+        cluster = cuda_cluster(
             layout,
             gpus,
-            host=_LOOPBACK,
+            host=access.host,
             dashboard_address=dashboard,
             worker_dashboard_address=None,
             silence_logs=logging.CRITICAL,
+            scheduler_kwargs=pages,
+            **private,
         )
-        if found is not None:
-            return found
-    workers = {
-        index: {"cls": Nanny, "options": _worker(index, layout, gpus)}
-        for index in range(layout.workers)
-    }
-    scheduler: dict[str, Any] = {
-        "cls": Scheduler,
-        "options": {
-            "host": _LOOPBACK,
-            "port": 0,
-            "dashboard": False,
-            "dashboard_address": dashboard,
-        },
-    }
-    cluster = SpecCluster(  # type: ignore[no-untyped-call]
-        workers=workers,
-        scheduler=scheduler,
-        name="blockseg",
-        silence_logs=logging.CRITICAL,
-    )
-    running: Any = cluster.scheduler
-    running.http_application.add_application(LazyDashboard(running))
+    if cluster is None:
+        workers = {
+            index: {
+                "cls": Nanny,
+                "options": {**_worker(index, layout, gpus, access), **private},
+            }
+            for index in range(layout.workers)
+        }
+        scheduler: dict[str, Any] = {
+            "cls": Scheduler,
+            "options": {
+                "host": access.host,
+                "port": 0,
+                "dashboard_address": dashboard,
+                **pages,
+                **private,
+            },
+        }
+        cluster = SpecCluster(  # type: ignore[no-untyped-call]
+            workers=workers,
+            scheduler=scheduler,
+            name="blockseg",
+            silence_logs=logging.CRITICAL,
+            security=private["security"],
+        )
+    Dashboard.guard(cluster.scheduler, access.prefix)
     return cluster
 
 
@@ -330,23 +334,17 @@ def _end(cluster: SpecCluster) -> None:
     try:
         cluster.close(timeout=_CLOSE_SECONDS)
     except Exception:  # noqa: BLE001 - nothing more can be done for it
-        for nanny in list(cluster.workers.values()):
-            _killed(nanny)
+        for nanny in nannies_of(cluster):
+            killed(nanny)
 
 
-def _killed(nanny: Any) -> bool:
-    """Kill a nanny's worker, also one that is stopped; say whether there was one."""
-    with suppress(psutil.Error, TypeError):
-        psutil.Process(nanny.pid).kill()
-        return True
-    return False
-
-
-def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
+def _worker(
+    index: int, layout: Layout, gpus: Sequence[str], access: Access
+) -> dict[str, Any]:
     options: dict[str, Any] = {
         "nthreads": layout.threads_per_worker,
         "memory_limit": layout.memory_limit,
-        "host": _LOOPBACK,
+        "host": access.host,
         "dashboard": False,
         "silence_logs": logging.CRITICAL,
     }
@@ -359,24 +357,12 @@ def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
     return options
 
 
-def _free_port(preferred: int) -> int:
+def _free_port(host: str, preferred: int) -> int:
     """Return the preferred port if it is free, else 0 for any."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_LOOPBACK, preferred))
+            probe.bind((host, preferred))
         except OSError:
             return 0
     return preferred
-
-
-def _quiet_logs() -> ExitStack:
-    """Keep the chatter of Dask's connections out of a user's terminal."""
-    undo = ExitStack()
-    known = list(logging.root.manager.loggerDict)
-    # Dask gives some of the children levels of their own.
-    for name in {*_QUIET, *(n for n in known if n.startswith(_QUIET_CHILDREN))}:
-        logger = logging.getLogger(name)
-        undo.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL)
-    return undo
