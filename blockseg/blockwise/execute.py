@@ -77,7 +77,7 @@ def execute(
         If another run holds OUT, or the ledger belongs to another run.
     NoSpaceError
         If the disk is full before the first block; later the run stops by itself.
-    ClusterError
+    ClusterLostError
         If the cluster is lost; what was written is in the ledger.
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.

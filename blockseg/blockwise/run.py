@@ -262,8 +262,8 @@ def run(
     Raises
     ------
     ClusterError
-        If the scheduler that the user named does not answer within 10 seconds, or
-        the cluster is lost.
+        If the scheduler that the user named does not answer within 10 seconds; as
+        ClusterLostError, if the cluster is lost later.
     LedgerError
         If another run holds OUT.
     """
@@ -278,8 +278,10 @@ def run(
             executor = DaskExecutor(
                 cluster,
                 run_id,
-                worker_timeout=_OWN_WORKERS if cluster.local else _BATCH_WORKERS,
+                worker_timeout=settings.worker_timeout
+                or (_OWN_WORKERS if cluster.local else _BATCH_WORKERS),
                 resources=_share(layout, gpus),
+                block_timeout=settings.block_timeout,
             )
             dashboard, workers = cluster.dashboard, cluster.workers
             settle = partial(settle_predecessor, cluster, run_id, on_event)

@@ -12,8 +12,10 @@ from blockseg.config.values import (
     MOST_PROCESSES,
     parse_bytes,
     parse_choice,
+    parse_duration,
     parse_float,
     parse_int,
+    parse_limit,
     parse_normalization,
     parse_shape,
     parse_switch,
@@ -182,6 +184,18 @@ class RunSettings(SourceSettings):
     )
     """How often a block is tried before it is quarantined."""
 
+    block_timeout: float | None = option(
+        None, parse_limit, "A block hangs after this. [auto]", "T", (), "s", OF_JOBS
+    )
+    """Seconds after which a block counts as hung and its worker is replaced, 0 (``off``)
+    for never; from the times of the run's own blocks if not given."""
+
+    worker_timeout: float | None = option(
+        None, parse_duration, "Wait so long for workers. [auto]", "T", (), "s", OF_JOBS
+    )
+    """Seconds without any worker after which a run gives up: an hour on a cluster of
+    others, two minutes on our own if not given."""
+
     scheduler: str | None = option(
         None,
         parse_text,
@@ -252,24 +266,3 @@ class RunSettings(SourceSettings):
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
-
-
-EXECUTION = frozenset(
-    {
-        "allow_empty",
-        "allow_gaps",  # stands in the source's VolumeSpec
-        "attempts",
-        "scheduler",
-        "listen",
-        "insecure",
-        "workers",
-        "memory",
-        "ledger",
-        "verify",
-        "exhaustive",
-        "metrics",
-        "dhpr",
-    }
-)
-"""Settings that leave every byte of the segmentation alone: a resumed run may change
-them."""
