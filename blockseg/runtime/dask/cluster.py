@@ -18,7 +18,8 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.core.text import one_line
-from blockseg.runtime.dask.dashboard import LazyDashboard
+from blockseg.runtime.dask.dashboard import EXTENSION, LazyDashboard
+from blockseg.runtime.dask.prometheus import collect_from
 from blockseg.runtime.dask.template import (
     FORKS,
     MALLOC,
@@ -29,6 +30,7 @@ from blockseg.runtime.dask.template import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.runtime.board import Board
     from blockseg.runtime.memory import Layout
 
 _LOOPBACK = "127.0.0.1"
@@ -92,8 +94,18 @@ class Cluster:
 
     @property
     def dashboard(self) -> str:
-        """Address of the dashboard, empty if there is none."""
-        return str(self.client.dashboard_link or "")
+        """Address of the dashboard, empty if there is none; of ours, the run's page."""
+        link = str(self.client.dashboard_link or "")
+        if self._ours is None:
+            return link
+        return f"{link.removesuffix('/status')}/{EXTENSION}" if link else ""
+
+    def show(self, board: Board) -> None:
+        """Have the dashboard and Prometheus tell of a run, if the scheduler is ours."""
+        if self._ours is not None:
+            scheduler: Any = self._ours.scheduler
+            scheduler.extensions[EXTENSION] = board
+            collect_from(board)
 
     @property
     def address(self) -> str:

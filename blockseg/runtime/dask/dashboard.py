@@ -9,11 +9,15 @@ from tornado.web import Application
 if TYPE_CHECKING:
     from distributed import Scheduler
 
+EXTENSION = "blockseg"
+"""Name under which a scheduler has the board of the run, and path of its page."""
+
 
 class LazyDashboard(Application):
     """Connects Dask's dashboard to the scheduler's pages at the first request for it.
 
     Bokeh takes half a second to load, which a run that nobody watches need not wait for.
+    The page of the run comes with it, under ``/blockseg`` and in every page's head.
 
     Parameters
     ----------
@@ -30,7 +34,13 @@ class LazyDashboard(Application):
         """Leave the request to the dashboard, which is asked after this one."""
         if not self._connected:
             self._connected = True
-            from distributed.dashboard.scheduler import connect
+            from distributed.dashboard import scheduler as dashboard
+
+            from blockseg.runtime.dask.page import run_page
 
             its = self._scheduler
-            connect(its.http_application, its.http_server, its)  # type: ignore[no-untyped-call]
+            dashboard.applications[f"/{EXTENSION}"] = run_page
+            pages = dashboard.template_variables(its)["pages"]  # one list a scheduler
+            if EXTENSION not in pages:
+                pages.insert(0, EXTENSION)
+            dashboard.connect(its.http_application, its.http_server, its)  # type: ignore[no-untyped-call]
