@@ -1,4 +1,4 @@
-"""What the page may ask: voxels of a pick, strokes, states, traces, a training.
+"""Requests of the page: voxels of a pick, strokes, states, traces, a training.
 
 Names are looked up among the picks of the manifest and the traces of the folder; nothing
 that a request says becomes a path.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from blockseg.annotation.session import Session
     from blockseg.annotation.traces import Traces
     from blockseg.proposals.manifest import ManifestRow
+    from blockseg.web.guard import Route
 
 _Value = TypeVar("_Value")
 _PART = 2**22  # bytes that are handed to the socket at a time
@@ -142,7 +143,7 @@ class StrokeHandler(_Api):
 
 
 class StateHandler(_Api):
-    """What an annotator says of a pick."""
+    """Word of an annotator on a pick, and the time spent on it."""
 
     async def post(self, name: str) -> None:
         """Mark it, or count the time that was spent on it."""
@@ -185,7 +186,7 @@ class TrainingHandler(_Api):
 
 def routes(
     session: Session, traces: Traces | None, learning: Learning | None
-) -> list[tuple[str, type[GuardedHandler], dict[str, Any]]]:
+) -> list[Route]:
     """Return all that the page may ask: pattern, handler, what it serves by name."""
     served = {"session": session, "traces": traces, "learning": learning}
     name = r"([^/]+)"

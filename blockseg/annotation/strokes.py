@@ -19,7 +19,7 @@ _WORDS = 3  # of a run: start, length, value
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stroke:
-    """What a stroke changes: runs along x, y, z in C order."""
+    """Voxels that a stroke changes, as runs along x in C order."""
 
     start: NDArray[np.int64]
     """First voxel of each run, in C order, shape (n,)."""

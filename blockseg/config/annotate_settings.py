@@ -13,7 +13,7 @@ _PORTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class AnnotateSettings:
-    """What the page of ``blockseg annotate`` offers, and where it is.
+    """Offers of the page of ``blockseg annotate``, and its address.
 
     Raises
     ------

@@ -8,10 +8,10 @@ and nothing is sent before somebody asks.
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport
     from blockseg.runtime.events import Event
 
+EXTENSION = "blockseg"
+"""Name under which a scheduler has the board of its run, and path of the page."""
+
 _RATE_SECONDS = 60.0
 _MARK_SECONDS = 1.0
 _MARKS = 600  # of the chart: ten minutes at one a second
@@ -39,6 +42,10 @@ _FAILURES = 100
 METRICS = ("foreground", "seconds", "skipped")
 """Numbers of a block that the map can show: share of the mask, seconds that it took,
 share that was taken for empty."""
+
+
+def _zeros() -> defaultdict[Any, float]:
+    return defaultdict(float)
 
 
 class Shown(IntEnum):
@@ -73,7 +80,7 @@ class WorkerSums:
     blocks: int = 0
     """Blocks that it did."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=_zeros)
     """Seconds by activity, over its threads; ``queue`` is what tasks waited."""
 
     device_bytes: int = 0
@@ -131,7 +138,7 @@ class Board:
     voxels: Counter[str] = field(default_factory=Counter)
     """Voxels written, by phase."""
 
-    seconds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: defaultdict[tuple[str, str], float] = field(default_factory=_zeros)
     """Seconds by phase and activity, over all workers."""
 
     workers: dict[str, WorkerSums] = field(default_factory=dict)
@@ -270,7 +277,7 @@ class Board:
         values = self.metrics[metric].reshape(self.states.shape)[z]
         y, x = _factors(values.shape, most)
         if y == x == 1:
-            return values.copy()
+            return np.array(values)
         cells = _cells(values, y, x, np.nan)
         known = np.isfinite(cells)
         count = known.sum(axis=(1, 3))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tornado.web import HTTPError, RequestHandler
 
@@ -111,10 +111,12 @@ class NotHere(GuardedHandler):
         raise HTTPError(404, reason="there is nothing here")
 
 
-def guarded_routes(
-    guard: Guard, routes: Iterable[tuple[str, type[GuardedHandler], dict[str, Any]]]
-) -> list[tuple[str, type[GuardedHandler], dict[str, Any]]]:
-    """Return routes below the secret: pattern, handler, what it serves by name."""
+Route: TypeAlias = "tuple[str, type[GuardedHandler], dict[str, Any]]"
+"""Pattern below the secret, handler, what it serves by name."""
+
+
+def guarded_routes(guard: Guard, routes: Iterable[Route]) -> list[Route]:
+    """Return routes with the secret before each pattern."""
     return [
         (rf"/([\w-]+)/{pattern}", handler, {"guard": guard, **named})
         for pattern, handler, named in routes

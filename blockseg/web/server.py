@@ -7,7 +7,7 @@ import signal
 import webbrowser
 from contextlib import suppress
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -18,6 +18,8 @@ from blockseg.web.guard import Guard, GuardedHandler, NotHere, guarded_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from blockseg.web.guard import Route
 
 _LOOPBACK = "127.0.0.1"
 _KINDS = {
@@ -54,7 +56,7 @@ def page_files(package: str) -> dict[str, bytes]:
 
 
 def serve(
-    routes: Sequence[tuple[str, type[GuardedHandler], dict[str, Any]]],
+    routes: Sequence[Route],
     *,
     port: int,
     browser: bool,
@@ -85,7 +87,7 @@ def serve(
 
 
 async def _serve(
-    routes: Sequence[tuple[str, type[GuardedHandler], dict[str, Any]]],
+    routes: Sequence[Route],
     port: int,
     browser: bool,
     on_address: Callable[[str], None],

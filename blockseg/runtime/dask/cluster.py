@@ -18,7 +18,8 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError
 from blockseg.core.text import one_line
-from blockseg.runtime.dask.dashboard import EXTENSION, LazyDashboard
+from blockseg.runtime.board import EXTENSION
+from blockseg.runtime.dask.dashboard import LazyDashboard
 from blockseg.runtime.dask.prometheus import collect_from
 from blockseg.runtime.dask.template import (
     FORKS,

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.web import Application
 
+from blockseg.runtime.board import EXTENSION
+
 if TYPE_CHECKING:
     from distributed import Scheduler
-
-EXTENSION = "blockseg"
-"""Name under which a scheduler has the board of the run, and path of its page."""
 
 
 class LazyDashboard(Application):

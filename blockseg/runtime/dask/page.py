@@ -13,21 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.layouts import column, row
-from bokeh.models import (
-    ColumnDataSource,
-    DataTable,
-    Div,
-    NumeralTickFormatter,
-    Select,
-    Slider,
-    TableColumn,
-)
+from bokeh.models import ColumnDataSource, DataRange1d, NumeralTickFormatter
+from bokeh.models.widgets.inputs import Select
+from bokeh.models.widgets.markups import Div
+from bokeh.models.widgets.sliders import Slider
+from bokeh.models.widgets.tables import DataTable, TableColumn
 from bokeh.plotting import figure
 from distributed.dashboard.components import add_periodic_callback
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 
-from blockseg.runtime.board import METRICS, Board, Shown
-from blockseg.runtime.dask.dashboard import EXTENSION
+from blockseg.runtime.board import EXTENSION, METRICS, Board, Shown
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -36,6 +31,7 @@ if TYPE_CHECKING:
 _CELLS = 128
 _EVERY_MS = 500
 _STATE = "state"
+_CHOICES: tuple[str | None, ...] = (_STATE, *METRICS)
 _COLOURS = {
     Shown.OUTSIDE: (245, 245, 245),
     Shown.PENDING: (205, 210, 216),
@@ -80,7 +76,7 @@ class _RunPage:
         self._grid: tuple[int, ...] = ()
         self._head = Div(sizing_mode="stretch_width")
         self._z = Slider(start=0, end=1, value=0, step=1, title="plane of blocks (z)")
-        self._metric = Select(title="colour", value=_STATE, options=[_STATE, *METRICS])
+        self._metric = Select(title="colour", value=_STATE, options=list(_CHOICES))
         self._legend = Div()
         self._map = ColumnDataSource(
             {"image": [], "x": [], "y": [], "dw": [], "dh": []}
@@ -212,11 +208,11 @@ class _RunPage:
             width=460,
             height=400,
             match_aspect=True,
+            y_range=DataRange1d(flipped=True),
             tools="pan,wheel_zoom,reset",
             x_axis_label="blocks along x",
             y_axis_label="blocks along y",
         )
-        shown.y_range.flipped = True
         shown.grid.visible = False
         shown.image_rgba(
             image="image", x="x", y="y", dw="dw", dh="dh", source=self._map
@@ -225,10 +221,14 @@ class _RunPage:
 
     def _rate_figure(self) -> Any:
         shown = figure(
-            width=620, height=180, tools="", x_axis_label="minutes", title="Mvoxel/s"
+            width=620,
+            height=180,
+            tools="",
+            x_axis_label="minutes",
+            title="Mvoxel/s",
+            y_range=DataRange1d(start=0),
         )
         shown.yaxis.formatter = NumeralTickFormatter(format="0.[00]a")
-        shown.y_range.start = 0
         shown.line("minutes", "voxels", source=self._rate, line_width=2)
         return shown
 

@@ -14,8 +14,6 @@ import numpy as np
 from blockseg.core.errors import VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 STATE = "state"
@@ -47,13 +45,15 @@ def label_hash(label: NDArray[np.generic]) -> str:
     return hashlib.sha256(start + whole.tobytes()).hexdigest()
 
 
-def standing(row: Mapping[str, object], label: NDArray[np.generic]) -> Standing:
-    """Return what a label is, by the row of its manifest.
+def standing(name: str, state: str, draft: str, label: NDArray[np.generic]) -> Standing:
+    """Return what a label is, by what the manifest says of its pick.
 
     Parameters
     ----------
-    row
-        Columns by name; a manifest that tells nothing of drafts has annotated ones.
+    name
+        Name of the pick.
+    state, draft
+        Columns of the manifest; what has no hash of a draft is annotated.
     label
         Label as it is now, shape (z, y, x).
 
@@ -62,10 +62,9 @@ def standing(row: Mapping[str, object], label: NDArray[np.generic]) -> Standing:
     VolumeError
         If the row's state is none that there is.
     """
-    state, draft = row.get(STATE) or "", row.get(DRAFT) or ""
     if state not in ("", DONE, SKIPPED):
         message = (
-            f"the manifest says {state!r} of {row.get('name')}; a pick's {STATE} is "
+            f"the manifest says {state!r} of {name}; a pick's {STATE} is "
             f"{DONE}, {SKIPPED} or left out"
         )
         raise VolumeError(message)

@@ -251,10 +251,10 @@ def _folder(
 
 def _standing(row: Mapping[str, object], label: VolumeSpec) -> Standing:
     """Return what a label is; it is read only where that depends on its voxels."""
-    known = row.get(STATE) or not row.get(DRAFT)
-    volume = None if known else open_volume(label)
+    state, draft = (str(row.get(column) or "") for column in (STATE, DRAFT))
+    volume = None if state or not draft else open_volume(label)
     voxels = np.zeros(0) if volume is None else volume.read(Roi.whole(volume.shape))
-    return standing(row, voxels)
+    return standing(str(row["name"]), state, draft, voxels)
 
 
 def _stems(folder: Path) -> dict[str, Path]:
