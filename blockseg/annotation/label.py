@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -103,7 +103,7 @@ class OpenLabel:
             )
             raise VolumeError(message)
         stored = volume.read(Roi.whole(shape))
-        known = np.isin(stored, (0, 1, IGNORE))
+        known = _known(stored)
         if not known.all():
             strange = np.unique(stored[~known])
             values = ", ".join(f"{value:g}" for value in strange[:_SHOWN])
@@ -144,6 +144,15 @@ class OpenLabel:
         self.backup.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.backup) as part:
             shutil.copyfile(self.path, part)
+
+
+def _known(stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say of each voxel whether its value is one of a label's."""
+    if stored.dtype != np.uint8:
+        return np.isin(stored, (0, 1, IGNORE))
+    table = np.zeros(256, bool)
+    table[[0, 1, IGNORE]] = True
+    return np.asarray(table[stored])
 
 
 def grey_levels(path: Path) -> GreyLevels:

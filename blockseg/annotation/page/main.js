@@ -395,7 +395,8 @@ async function start() {
     state.offered = await getJson("picks");
   } catch (error) { banner(error.message); return; }
   state.picks = state.offered.picks;
-  byId("folder").textContent = state.offered.folder;
+  byId("folder").textContent = state.offered.folder.split("/").pop();
+  byId("folder").title = state.offered.folder;
   byId("traces").hidden = !state.offered.traces;
   byId("training").hidden = !state.offered.training;
   if (state.offered.traces) traces = new Traces((text) => { byId("trace-state").textContent = text; }, redraw);

@@ -1,6 +1,6 @@
 """The page of a run on Dask's dashboard: its blocks, its pace, its workers, its failures.
 
-A session of a browser has a page of its own, which looks at the board twice a second and
+A session of a browser has a page of its own, which looks at the board once a second and
 sends what changed: a map of at most :data:`_CELLS` cells along an axis, whatever the
 number of blocks, and some lines of text.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 from itertools import pairwise
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from bokeh.models import ColumnDataSource, DataRange1d, NumeralTickFormatter
 from bokeh.models.widgets.inputs import Select
 from bokeh.models.widgets.markups import Div
 from bokeh.models.widgets.sliders import Slider
-from bokeh.models.widgets.tables import DataTable, TableColumn
 from bokeh.plotting import figure
 from distributed.dashboard.components import add_periodic_callback
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
@@ -25,11 +25,13 @@ from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 from blockseg.runtime.board import EXTENSION, METRICS, Board, Shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from distributed import Scheduler
     from numpy.typing import NDArray
 
 _CELLS = 128
-_EVERY_MS = 500
+_EVERY_MS = 1000
 _STATE = "state"
 _CHOICES: tuple[str | None, ...] = (_STATE, *METRICS)
 _COLOURS = {
@@ -82,27 +84,18 @@ class _RunPage:
             {"image": [], "x": [], "y": [], "dw": [], "dh": []}
         )
         self._rate = ColumnDataSource({"minutes": [], "voxels": []})
-        self._workers = ColumnDataSource({name: [] for name in _COLUMNS})
-        self._failures = ColumnDataSource({"block": [], "attempts": [], "error": []})
+        self._workers = Div(width=620, height=220, styles={"overflow-y": "auto"})
+        self._failures = Div(
+            height=170, sizing_mode="stretch_width", styles={"overflow-y": "auto"}
+        )
         self.root = column(
             self._head,
             row(
                 column(row(self._z, self._metric), self._map_figure(), self._legend),
-                column(self._rate_figure(), self._worker_table()),
+                column(self._rate_figure(), self._workers),
                 sizing_mode="stretch_width",
             ),
-            Div(text="<b>Failures</b>"),
-            DataTable(
-                source=self._failures,
-                columns=[
-                    TableColumn(field="block", title="block", width=180),
-                    TableColumn(field="attempts", title="attempts", width=70),
-                    TableColumn(field="error", title="message", width=900),
-                ],
-                index_position=None,
-                height=150,
-                sizing_mode="stretch_width",
-            ),
+            self._failures,
             sizing_mode="stretch_width",
         )
 
@@ -136,7 +129,8 @@ class _RunPage:
         text = (
             f"<div style='font-size:15px'>{html.escape(board.phase)}: "
             f"{' · '.join(filter(None, words))}</div>"
-            f"<div style='color:#666'>{html.escape(board.out)} · "
+            f"<div style='color:#666' title='{html.escape(board.out)}'>"
+            f"{html.escape(PurePath(board.out).name)} · "
             f"{html.escape(board.engine)}</div>"
         )
         if text != self._head.text:
@@ -195,13 +189,16 @@ class _RunPage:
                     **{name: round(sums.seconds[name], 1) for name in _ACTIVITIES},
                 }
             )
-        self._workers.data = {name: [r[name] for r in rows] for name in _COLUMNS}
-        failures = list(board.failures)
-        self._failures.data = {
-            "block": [f.block for f in failures],
-            "attempts": [f.attempts for f in failures],
-            "error": [f.error for f in failures],
-        }
+        shown = _html_table(
+            [*_HEAD, *(f"{name}, s" for name in _ACTIVITIES)],
+            [list(row.values()) for row in rows],
+        )
+        if shown != self._workers.text:
+            self._workers.text = shown
+        failures = [[f.block, f.attempts, f.error] for f in board.failures]
+        shown = _html_table(["failed block", "attempts", "message"], failures)
+        if shown != self._failures.text:
+            self._failures.text = shown if failures else "No block has failed."
 
     def _map_figure(self) -> Any:
         shown = figure(
@@ -232,28 +229,19 @@ class _RunPage:
         shown.line("minutes", "voxels", source=self._rate, line_width=2)
         return shown
 
-    def _worker_table(self) -> DataTable:
-        columns = [
-            TableColumn(field=name, title=title, width=width)
-            for name, (title, width) in _COLUMNS.items()
-        ]
-        return DataTable(
-            source=self._workers,
-            columns=columns,
-            index_position=None,
-            width=620,
-            height=230,
-        )
+
+_HEAD = ("worker", "device", "CPU", "memory", "blocks")
+_CELL = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid #ddd"
 
 
-_COLUMNS = {
-    "worker": ("worker", 110),
-    "device": ("device", 80),
-    "cpu": ("CPU", 60),
-    "memory": ("memory", 80),
-    "blocks": ("blocks", 60),
-    **{name: (f"{name}, s", 60) for name in _ACTIVITIES},
-}
+def _html_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table; Bokeh's own goes on showing what it was given first."""
+    lines = [
+        "".join(f"<{tag} style='{_CELL}'>{html.escape(str(c))}</{tag}>" for c in cells)
+        for tag, cells in [("th", head), *(("td", row) for row in rows)]
+    ]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table style='border-collapse:collapse;font-size:13px'>{body}</table>"
 
 
 def state_colours(states: NDArray[np.uint8]) -> NDArray[np.uint32]:
