@@ -6,6 +6,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from blockseg.config.annotate_settings import AnnotateSettings
+from blockseg.config.checks_settings import (
+    AuditSettings,
+    DebugSettings,
+    VerifySettings,
+)
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
@@ -38,6 +43,9 @@ _COMMANDS = {
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,
+    "verify": VerifySettings,
+    "audit-seams": AuditSettings,
+    "debug": DebugSettings,
 }
 
 
