@@ -26,6 +26,7 @@ from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.core.errors import LedgerError
+from blockseg.runtime.board import Board
 from blockseg.runtime.dask.cluster import connect, local_cluster
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.security import Access
@@ -272,6 +273,7 @@ def run(
         executor: Executor = SerialExecutor()
         dashboard, workers = "", 0
         settle = _nothing
+        board = Board(out=str(job.paths.out), engine=engine)
         if settings.scheduler != "serial":
             cluster = stack.enter_context(_cluster(settings, layout, gpus))
             run_id = _run_id(job)
@@ -282,7 +284,9 @@ def run(
                 or (_OWN_WORKERS if cluster.local else _BATCH_WORKERS),
                 resources=_share(layout, gpus),
                 block_timeout=settings.block_timeout,
+                board=board,
             )
+            cluster.show(board)
             dashboard, workers = cluster.dashboard, cluster.workers
             settle = partial(settle_predecessor, cluster, run_id, on_event)
 
@@ -299,7 +303,7 @@ def run(
                 notes=notes,
             )
 
-        return execute(job, executor, on_event, started, settle)
+        return execute(job, executor, on_event, started, settle, board)
 
 
 def _cluster(settings: RunSettings, layout: Layout, gpus: tuple[str, ...]) -> Cluster:

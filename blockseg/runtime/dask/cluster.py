@@ -18,8 +18,10 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
+from blockseg.runtime.board import EXTENSION
 from blockseg.runtime.dask.dashboard import Dashboard, link_below
 from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
+from blockseg.runtime.dask.prometheus import collect_from
 from blockseg.runtime.dask.quiet import quiet_logs
 from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.start_errors import why_no_workers
@@ -33,6 +35,7 @@ from blockseg.runtime.dask.template import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.runtime.board import Board
     from blockseg.runtime.memory import Layout
 
 _SHARED_MEMORY = Path("/dev/shm")
@@ -97,8 +100,18 @@ class Cluster:
 
     @property
     def dashboard(self) -> str:
-        """Address of the dashboard, empty if there is none."""
-        return str(self.client.dashboard_link or "")
+        """Address of the dashboard, empty if there is none; of ours, the run's page."""
+        link = str(self.client.dashboard_link or "")
+        if self._ours is None:
+            return link
+        return f"{link.removesuffix('/status')}/{EXTENSION}" if link else ""
+
+    def show(self, board: Board) -> None:
+        """Have the dashboard and Prometheus tell of a run, if the scheduler is ours."""
+        if self._ours is not None:
+            scheduler: Any = self._ours.scheduler
+            scheduler.extensions[EXTENSION] = board
+            collect_from(board)
 
     @property
     def address(self) -> str:

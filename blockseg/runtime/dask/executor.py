@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from blockseg.core.blocks import ProcessorFactory
+    from blockseg.runtime.board import Board
     from blockseg.runtime.dask.actor import BatchResult
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.dask.hung import HungWorker
@@ -78,6 +79,8 @@ class DaskExecutor:
     block_timeout
         Seconds after which a block hangs and its worker is replaced, 0 for never; from
         the blocks' own times if None.
+    board
+        Told which blocks are at a worker, and what it did.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class DaskExecutor:
         pace: Pace | None = None,
         audit_seconds: float = 60.0,
         block_timeout: float | None = None,
+        board: Board | None = None,
     ) -> None:
         self._cluster = cluster
         self._client = cluster.client
@@ -112,6 +116,7 @@ class DaskExecutor:
         self._stillborn = 0
         self._succeeded = False
         self._mended = time.monotonic()
+        self._board = board
         self._name = ""
         self._block_name: Callable[[int], str] = str
         self._span = ExitStack()
@@ -151,6 +156,8 @@ class DaskExecutor:
     def submit(self, blocks: list[int], worker: str = "") -> None:
         """Take a batch for the next refill of a worker."""
         self._refill.setdefault(worker, []).append(blocks)
+        if self._board is not None:
+            self._board.handed_out(blocks)
 
     def collect(self, timeout: float) -> Collected:
         """Send the refill and wait for results."""
@@ -249,10 +256,13 @@ class DaskExecutor:
                 self._task_failed(key, harvest)
             else:  # cancelled by somebody else, or lost
                 self._recall(key)
+        sent = {key: self._tasks[key].sent for key in finished}
         results = self._tasks.results(finished)
+        now = time.monotonic()
         for key in finished:
             if key in results:
                 self._result(results[key], harvest)
+                self._show(results[key], now - sent[key])
             else:
                 self._recall(key)
 
@@ -270,6 +280,12 @@ class DaskExecutor:
         self._isolation.cleared(report.block_id for report in result.reports)
         harvest.reports.extend(result.reports)
         harvest.returned.extend(result.left)
+
+    def _show(self, result: BatchResult, age: float) -> None:
+        if self._board is not None:
+            queued = max(age - result.seconds, 0.0)
+            self._board.worked(result.worker, result.reports, queued)
+            self._board.put_back(result.left)
 
     def _task_failed(self, key: str, harvest: Collected) -> None:
         """Take a task that ended otherwise than by returning."""
