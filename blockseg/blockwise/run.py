@@ -27,8 +27,9 @@ from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.core.errors import LedgerError
 from blockseg.runtime.board import Board
-from blockseg.runtime.dask.cluster import connect, local_cluster
+from blockseg.runtime.dask.cluster import connect
 from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.dask.kept import own_workers
 from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.settle import settle_predecessor
 from blockseg.runtime.executor import SerialExecutor
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
-    from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
 
@@ -275,7 +275,11 @@ def run(
         settle = _nothing
         board = Board(out=str(job.paths.out), engine=engine)
         if settings.scheduler != "serial":
-            cluster = stack.enter_context(_cluster(settings, layout, gpus))
+            cluster = stack.enter_context(
+                own_workers(layout, gpus, Access(settings.listen, settings.insecure))
+                if settings.scheduler is None
+                else connect(settings.scheduler)
+            )
             run_id = _run_id(job)
             executor = DaskExecutor(
                 cluster,
@@ -304,13 +308,6 @@ def run(
             )
 
         return execute(job, executor, on_event, started, settle, board)
-
-
-def _cluster(settings: RunSettings, layout: Layout, gpus: tuple[str, ...]) -> Cluster:
-    if settings.scheduler is not None:
-        return connect(settings.scheduler)
-    access = Access(settings.listen, settings.insecure)
-    return local_cluster(layout, gpus=gpus, access=access)
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:
