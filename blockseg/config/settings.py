@@ -266,3 +266,26 @@ class RunSettings(SourceSettings):
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
+
+
+EXECUTION = frozenset(
+    {
+        "allow_empty",
+        "allow_gaps",  # stands in the source's VolumeSpec
+        "attempts",
+        "block_timeout",
+        "worker_timeout",
+        "scheduler",
+        "listen",
+        "insecure",
+        "workers",
+        "memory",
+        "ledger",
+        "verify",
+        "exhaustive",
+        "metrics",
+        "dhpr",
+    }
+)
+"""Settings that leave every byte of the segmentation alone: a resumed run may change
+them."""
