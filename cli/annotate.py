@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blockseg.config.annotate_settings import AnnotateSettings
 from blockseg.config.merging import read_settings
+from blockseg.config.propose_settings import AnnotateSettings
 
 from .options import click_options, without_config
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blockseg.annotation.learning import TrainingCommand
-    from blockseg.config.annotate_settings import AnnotateSettings
+    from blockseg.config.propose_settings import AnnotateSettings
     from blockseg.proposals.manifest import ManifestRow
 
 

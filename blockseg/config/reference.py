@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from blockseg.config.annotate_settings import AnnotateSettings
 from blockseg.config.checks_settings import (
     AuditSettings,
     DebugSettings,
@@ -15,7 +14,7 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
-from blockseg.config.propose_settings import ProposeSettings
+from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings

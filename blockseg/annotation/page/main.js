@@ -410,5 +410,5 @@ async function start() {
 }
 
 // For tests and for whoever asks how fast it is.
-window.blockseg = { frames, state, views, get volume() { return volume; }, get saver() { return saver; }, get traces() { return traces; }, get training() { return training; } };
+window.blockseg = { frames, state, views, get volume() { return volume; }, get saver() { return saver; }, get history() { return history; }, get traces() { return traces; }, get training() { return training; } };
 start();
