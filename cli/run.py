@@ -49,8 +49,8 @@ def run(
 
     from blockseg.segmentation.run import run as segment
 
+    from .outcome import print_result, result_as_json
     from .progress import watcher
-    from .report import print_result, result_as_json
 
     command = click.get_current_context().obj
     with watcher(quiet=quiet, as_json=as_json) as watch:

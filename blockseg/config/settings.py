@@ -45,6 +45,7 @@ _OF_REGIONS = ("metrics", "convert", "export")
 _OF_OUTPUTS = ("metrics", "convert", "synth")
 _DERIVED = ("label", "skeletonize", "regions", "density", "export")
 _OF_JOBS = (*_OF_OUTPUTS, *_DERIVED)
+_REPORTED = ("label", "skeletonize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +357,15 @@ class RunSettings:
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
 
+    report: bool = option(
+        True,
+        parse_switch,
+        "Write OUT/report.html at the end. [on]",
+        flags=("--report/--no-report",),
+        also=_REPORTED,
+    )
+    """Write a page of what was done, ``OUT/report.html``, at the end."""
+
     @property
     def choices(self) -> SourceChoices:
         """Choices of the user for the source."""
@@ -375,6 +385,7 @@ EXECUTION = frozenset(
         "exhaustive",
         "metrics",
         "dhpr",
+        "report",
     }
 )
 """Settings that leave every byte of the segmentation alone: a resumed run may change

@@ -28,6 +28,7 @@ from blockseg.labelling.scratch import Scratch
 from blockseg.labelling.tables import FOLDER, ObjectColumns, write_tables
 from blockseg.labelling.task import Foreground, LabelPieces, MatchPieces, WriteLabels
 from blockseg.morphology.tube_length import length_unit, length_weights
+from blockseg.reports.write import end_with_report
 from blockseg.runtime.events import Message
 from blockseg.runtime.ledger.ledger import Ledger
 
@@ -119,7 +120,9 @@ def label(
     execution = execution or RunSettings()
     with derived_from(out, PART, allow_partial=settings.allow_partial) as finished:
         labelling = _Labelling.of(finished, settings, execution, on_event, command)
-        return labelling.run(overwrite=overwrite)
+        labelled = labelling.run(overwrite=overwrite)
+    end_with_report(labelled.result.out, on_event, wanted=execution.report)
+    return labelled
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ def address(picture: NDArray[np.uint8], *, photo: bool = False) -> str:
     if photo and picture[..., :1].size >= _JPEG_FROM:
         Image.fromarray(picture).save(encoded, format="JPEG", quality=82)
         return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
-    Image.fromarray(picture).save(encoded, format="PNG", compress_level=9)
+    Image.fromarray(picture).save(encoded, format="PNG", compress_level=6)
     return png_uri(encoded.getvalue())
 
 

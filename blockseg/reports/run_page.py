@@ -53,8 +53,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_MAP = 360  # pixels of the map of blocks, at least one a block
 _SIDE = 640  # pixels of a projection at most
 _IMAGE_VOXELS = 2**27  # of the source that are read for its projection
+_BRIGHT_SDS = 20.0  # above which a place worth a look is white
 _FAILURES = 20
 _RUN = "segment"
 
@@ -164,7 +166,7 @@ def _projections(run: JobFacts) -> str:
     out = run.paths.out
     level = level_within(out, _SIDE)
     probability = project(open_level(out, level)).astype(np.uint8)
-    mask = project(open_level(out / MASK, level)) > 0
+    mask = project(open_level(out / MASK, level)).astype(bool)
     image = project_source(out, level, _IMAGE_VOXELS)
     shown = []
     if image is not None:
@@ -189,7 +191,7 @@ def _places(run: JobFacts, metrics: Mapping[str, NDArray[np.float32]]) -> str:
             (address(overlay), "mask"),
         ]
         if place.image is not None:
-            shown.insert(0, (address(as_grey(place.image)), "image"))
+            shown.insert(0, (address(_grey(run, place.image)), "image"))
         parts.append(
             f"<h3>{text(place.why[0].upper() + place.why[1:])}</h3><p class='soft'>Voxels "
             f"{text(place.roi)} of the output, maxima along z.</p>{pictures(shown)}"
@@ -197,10 +199,22 @@ def _places(run: JobFacts, metrics: Mapping[str, NDArray[np.float32]]) -> str:
     return "".join(parts)
 
 
+def _grey(run: JobFacts, plane: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return a small projection so that dim neurites show beside what is bright."""
+    sd = (run.record.decisions.get("background") or {}).get("sd")
+    if sd:
+        grey = plane.astype(np.float32)
+        return as_grey(np.minimum(grey, np.median(grey) + _BRIGHT_SDS * float(sd)))
+    return as_grey(plane)
+
+
 def _blocks(run: JobFacts) -> str:
     grid = run.main.grid
-    scale = max(1, 480 // max(grid[1:]))
-    drawn = block_map(run).repeat(scale, axis=0).repeat(scale, axis=1)
+    drawn = block_map(run)
+    extent = [n * b for n, b in zip(grid[1:], run.record.block[1:], strict=True)]
+    for axis in (0, 1):  # blocks need not be square
+        pixels = _MAP * run.record.block[1 + axis] // max(extent)
+        drawn = drawn.repeat(max(1, pixels), axis=axis)
     keys = [("failed", FAILED), ("not written", MISSING), ("not asked for", OUTSIDE)]
     legend = "".join(
         f"<span class='key' style='background:rgb{colour}'></span>{name}"
@@ -211,7 +225,7 @@ def _blocks(run: JobFacts) -> str:
         f"Foreground found: little <span class='ramp'></span> much {legend}"
     )
     return (
-        f"<figure style='max-width:{max(min(drawn.shape[1], 480), 240)}px'>"
+        f"<figure style='max-width:{max(drawn.shape[1], 240)}px'>"
         f"<img class='map' src='{address(drawn)}' alt='map of the blocks'>"
         f"<figcaption>{caption}</figcaption></figure>"
     )
@@ -247,8 +261,10 @@ def _metrics(metrics: Mapping[str, NDArray[np.float32]]) -> str:
         shown.append(
             (
                 address(drawn),
-                (f"<b>{name}</b> {low:.3g}<span class='ramp'></span>{high:.3g}<br>"
-                f"{text(DHPR_METRICS[name])}"),
+                (
+                    f"<b>{name}</b> {low:.3g}<span class='ramp'></span>{high:.3g}<br>"
+                    f"{text(DHPR_METRICS[name])}"
+                ),
             )
         )
     if not shown:
@@ -286,7 +302,7 @@ def _asked(run: JobFacts, derived: Sequence[JobFacts]) -> Iterator[str]:
     )
     yield "<p>As typed:</p>" + "".join(map(command, typed))
     decisions = run.record.decisions
-    said = {
+    said: dict[str, object] = {
         name: decisions[name]
         for name in ("backend", "device", "precision", "threads", "window", "block")
         if name in decisions

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.blocks import BlockState
 from blockseg.core.errors import BlocksegError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
@@ -15,7 +16,7 @@ from blockseg.dhpr.metrics import DHPR_METRICS
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.reports.projections import MASK, open_level
-from blockseg.runtime.ledger.ledger import STATE_CODES, BlockState
+from blockseg.runtime.ledger.ledger import STATE_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
