@@ -15,6 +15,7 @@ from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
+from blockseg.config.view_settings import ViewSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,6 +37,7 @@ _COMMANDS = {
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,
+    "view": ViewSettings,
 }
 
 

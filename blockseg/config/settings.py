@@ -38,9 +38,10 @@ PrecisionName: TypeAlias = Literal[
 """Precisions that a user may name."""
 
 
-_OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export")
+_OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export", "view")
 _OF_IMAGES = (*_OF_SOURCES, "train")
 _OF_METRICS = ("metrics",)
+_OF_VIEW = ("view",)
 _OF_REGIONS = ("metrics", "convert", "export")
 _OF_OUTPUTS = ("metrics", "convert", "synth")
 _DERIVED = ("label", "skeletonize", "regions", "density", "export")
@@ -107,7 +108,7 @@ class RunSettings:
         "In µm; else from the metadata.",
         metavar="Z,Y,X",
         unit="µm",
-        also=("info", "metrics", "convert", "propose-annotations", "synth"),
+        also=("info", "metrics", "convert", "propose-annotations", "synth", "view"),
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 
@@ -171,6 +172,7 @@ class RunSettings:
         parse_text,
         "Safetensors, or a name of blockseg weights list.",
         metavar="FILE|NAME",
+        also=_OF_VIEW,
     )
     """Safetensors file, or a name of weights that ship; the default if not given."""
 
@@ -180,7 +182,7 @@ class RunSettings:
         "auto (default), robust, field, published, or B,S in grey levels.",
         metavar="HOW",
         unit="grey levels",
-        also=_OF_METRICS,
+        also=(*_OF_METRICS, *_OF_VIEW),
     )
     """``auto``, ``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
@@ -197,6 +199,7 @@ class RunSettings:
         parse_choice(*get_args(BackendName)),
         "auto, tensorrt, cuda, llvm, openvino, torch or fake.",
         metavar="NAME",
+        also=_OF_VIEW,
     )
     """Engine that runs the network."""
 
@@ -205,6 +208,7 @@ class RunSettings:
         parse_choice(*get_args(PrecisionName)),
         "auto, fast, bfloat16, float16, float32 or float64.",
         metavar="NAME",
+        also=_OF_VIEW,
     )
     """Precision of the arithmetic: float16 on a GPU and float32 on the CPU if not given.
     ``fast`` may also choose bfloat16, on CPUs that have AMX; see ``docs/precision.md``."""
@@ -214,6 +218,7 @@ class RunSettings:
         parse_choice("auto", "cpu", "cuda"),
         "auto, cpu or cuda.",
         metavar="NAME",
+        also=_OF_VIEW,
     )
     """Where the engine runs."""
 
@@ -233,6 +238,7 @@ class RunSettings:
         "Voxels an inference writes. [auto]",
         metavar="Z,Y,X",
         unit="voxels",
+        also=_OF_VIEW,
     )
     """Voxels that one call of the engine writes."""
 
@@ -325,7 +331,11 @@ class RunSettings:
     """Worker processes; from cores and memory if not given."""
 
     threads: int | None = option(
-        None, parse_int(1), "Threads of one inference. [auto]", metavar="N"
+        None,
+        parse_int(1),
+        "Threads of one inference. [auto]",
+        metavar="N",
+        also=_OF_VIEW,
     )
     """Threads of one inference; from the cores and workers if not given."""
 
