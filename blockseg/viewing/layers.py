@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from blockseg.core.geometry import Roi
+    from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Space, Vector
     from blockseg.viewing.content import Store
 
@@ -75,8 +75,17 @@ class View:
     place: Vector
     """Voxel in the middle, along (z, y, x), of the image with ``space``."""
 
+    shape: Zyx
+    """Voxels of that image."""
+
     flat: bool = False
     """Whether nothing is worth a look in three dimensions."""
+
+    def _extent(self) -> float:
+        """Return more than the longest edge, in the viewer's unit: the shortest edge of a voxel."""
+        sizes = self.space.voxel_size
+        edges = (n * size for n, size in zip(self.shape, sizes, strict=True))
+        return 1.6 * max(edges) / min(sizes)
 
     def to_plain(self, addresses: Mapping[str, str]) -> dict[str, Any]:
         """Return the viewer's state.
@@ -103,13 +112,16 @@ class View:
             "dimensions": {name: dimensions[name] for name in "xyz"},
             "position": position[::-1],
             "crossSectionScale": 0.5,
-            "projectionScale": 384,
+            "projectionScale": self._extent(),
             "layers": [
                 layer.to_plain(addresses.get(layer.name, "")) for layer in self.layers
             ],
             "selectedLayer": {"layer": self.layers[0].name, "visible": False},
             "layout": "xy" if self.flat else "4panel",
             "showAxisLines": False,
+            "showSlices": False,  # which hide what lies behind them in 3-D
+            "crossSectionBackgroundColor": "#1b2126",
+            "projectionBackgroundColor": "#000000",
         }
 
 

@@ -87,7 +87,10 @@ def show_in_napari(view: View) -> None:
         if layer.scheme != "zarr" or layer.store is None:
             continue
         levels = list(_levels(layer))
-        placed: dict[str, Any] = {"scale": levels[0].space.voxel_size, "name": layer.name}
+        placed: dict[str, Any] = {
+            "scale": levels[0].space.voxel_size,
+            "name": layer.name,
+        }
         placed["translate"] = levels[0].space.translation
         placed["visible"] = layer.visible
         arrays = [VolumeArray(level) for level in levels]

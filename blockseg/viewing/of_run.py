@@ -79,7 +79,9 @@ def view_of_run(run: JobFacts) -> View:
         *_metrics(out),
     ]
     z, y, x = place
-    return View(out.name, tuple(layers), probability.space, (z, y, x))
+    return View(
+        out.name, tuple(layers), probability.space, (z, y, x), probability.shape
+    )
 
 
 def _source(run: JobFacts, place: Zyx) -> Iterator[Layer]:

@@ -67,4 +67,5 @@ def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View
         look = {"shader": shaders.PROBABILITY, "opacity": 1, "blend": "default"}
         layers.append(Layer("probability", "image", probability, look=look, slow=True))
     title = opened.spec.uri.rstrip("/").rpartition("/")[2]
-    return View(title, tuple(layers), opened.space, (z, y, x), flat=True)
+    shape = opened.volume.shape
+    return View(title, tuple(layers), opened.space, (z, y, x), shape, flat=True)

@@ -8,11 +8,11 @@ void main() {{ emitGrayscale(grey()); }}
 """An image, black and white at given grey levels."""
 
 PROBABILITY = """#uicontrol vec3 colour color(default="#4fc3f7")
-#uicontrol float from slider(min=0, max=1, default=0.1)
+#uicontrol float least slider(min=0, max=1, default=0.1)
 #uicontrol float strength slider(min=0, max=1, default=0.75)
 void main() {
   float p = float(toRaw(getDataValue())) / 255.0;
-  emitRGBA(vec4(colour(), p < from ? 0.0 : strength * p));
+  emitRGBA(vec4(colour, p < least ? 0.0 : strength * p));
 }
 """
 """A probability of 0 to 255 laid over an image."""
@@ -20,7 +20,7 @@ void main() {
 MASK = """#uicontrol vec3 colour color(default="{colour}")
 #uicontrol float strength slider(min=0, max=1, default=0.6)
 void main() {{
-  emitRGBA(vec4(colour(), float(toRaw(getDataValue())) > 0.0 ? strength : 0.0));
+  emitRGBA(vec4(colour, float(toRaw(getDataValue())) > 0.0 ? strength : 0.0));
 }}
 """
 """A mask laid over an image."""
@@ -36,6 +36,6 @@ void main() {{
 """A metric in colours; nothing where it is not known."""
 
 BOXES = """#uicontrol vec3 colour color(default="#ffd54f")
-void main() { setColor(colour()); setBoundingBoxFillColor(vec4(colour(), 0.08)); }
+void main() { setColor(colour); setBoundingBoxFillColor(vec4(colour, 0.08)); }
 """
 """Boxes of annotations."""
