@@ -180,9 +180,8 @@ def _overview(found: Compared) -> str:
     planes = [_plane(side) for side in (found.first, found.second)]
     if planes[0] is None or planes[1] is None or planes[0].shape != planes[1].shape:
         return ""
-    return _LEGEND + pictures(
-        [(address(_overlay(planes[0], planes[1])), "maxima along z")]
-    )
+    drawn = pictures([(address(_overlay(planes[0], planes[1])), "maxima along z")])
+    return f"{_LEGEND}<div style='max-width:{_SIDE}px'>{drawn}</div>"
 
 
 def _plane(side: Side) -> NDArray[np.bool_] | None:

@@ -210,11 +210,13 @@ def _grey(run: JobFacts, plane: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _blocks(run: JobFacts) -> str:
     grid = run.main.grid
-    drawn = block_map(run)
-    extent = [n * b for n, b in zip(grid[1:], run.record.block[1:], strict=True)]
-    for axis in (0, 1):  # blocks need not be square
-        pixels = _MAP * run.record.block[1 + axis] // max(extent)
-        drawn = drawn.repeat(max(1, pixels), axis=axis)
+    drawn, roi = block_map(run), run.record.roi
+    extent = (drawn.shape[:2]) if roi is None else roi.shape[1:]
+    for axis in (0, 1):  # blocks need not be square, and the last are cut
+        pixels = max(_MAP * extent[axis] // max(extent), drawn.shape[axis])
+        block = 1 if roi is None else run.record.block[1 + axis]
+        places = np.arange(pixels) * extent[axis] // (pixels * block)
+        drawn = drawn.take(places, axis=axis)
     keys = [("failed", FAILED), ("not written", MISSING), ("not asked for", OUTSIDE)]
     legend = "".join(
         f"<span class='key' style='background:rgb{colour}'></span>{name}"

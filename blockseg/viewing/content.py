@@ -106,7 +106,8 @@ class Folder:
             if not path.is_relative_to(self.root.resolve()) or not path.is_file():
                 return None
             return File(path, path.stat().st_size)
-        except (OSError, ValueError):  # gone, a loop of links, a name that is none
+        # Gone, a loop of links (RuntimeError until Python 3.13), a name that is none.
+        except (OSError, RuntimeError, ValueError):
             return None
 
 
