@@ -44,7 +44,8 @@ _BOTH, _FIRST, _SECOND = (170, 170, 170), (230, 120, 20), (60, 160, 255)
 _MEASURES = (
     ("voxel_precision", "voxels: precision"),
     ("voxel_recall", "voxels: recall"),
-    ("dice", "voxels: Dice"),
+    ("voxel_dice", "voxels: Dice"),
+    ("near_f1", "voxels, tolerant: F1"),
     ("centreline_precision", "centreline: precision"),
     ("centreline_recall", "centreline: recall"),
     ("centreline_f1", "centreline: F1"),
@@ -71,7 +72,7 @@ def lines(found: Compared) -> Iterator[str]:
             f"{one.second:,} only in B."
         )
     for name, said, a, b in scores(found):
-        if name in ("dice", "centreline_f1"):
+        if name in ("voxel_dice", "centreline_f1"):
             better = "" if a == b else f", {'B' if b > a else 'A'} is better"
             yield f"{said}: A {a:.3f}, B {b:.3f}{better}."
 

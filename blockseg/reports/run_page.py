@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.record.record import Paths, now
-from blockseg.core.errors import VolumeError
-from blockseg.core.text import times
+from blockseg.core.errors import BlocksegError, VolumeError
+from blockseg.core.text import one_line, times
 from blockseg.core.version import __version__
 from blockseg.dhpr.metrics import DHPR_METRICS
 from blockseg.io.output.picture import as_grey
@@ -48,7 +48,7 @@ from blockseg.reports.samples import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -85,19 +85,15 @@ def run_page(out: Path, notes: Sequence[str] = ()) -> str:
     derived = tuple(_derived(run))
     every = (run, *derived)
     metrics = metric_images(out)
-    threshold = run.record.decisions["threshold"] / 255
     parts = [
         f"<h1>{text(out.name)}</h1>",
         f"<p class='state'>{_state(run)}</p>",
         _figures(run),
         listed([*run.notes, *notes]),
-        section("The whole brain", _projections(run)),
-        section("Places worth a look", _places(run, metrics)),
+        section("The whole brain", _tried(lambda: _projections(run))),
+        section("Places worth a look", _tried(lambda: _places(run, metrics))),
         section("Blocks", _blocks(run), _failures(every)),
-        section(
-            "Probability", charts.histogram(found := probability_histogram(run), threshold),
-            "" if found.whole else "<p class='soft'>Of some blocks, evenly among them.</p>",
-        ),
+        section("Probability", _tried(lambda: _histogram(run))),
         section("Metrics", _metrics(metrics)),
         objects_section(out),
         section("Time", charts.timeline(every), charts.activities(every), _starts(every)),
@@ -110,6 +106,22 @@ def run_page(out: Path, notes: Sequence[str] = ()) -> str:
         ),
     ]  # fmt: skip
     return page(f"{out.name}: run report", parts)
+
+
+def _tried(part: Callable[[], str]) -> str:
+    """Return a part of the page, or why there is none: damage must not hide the rest."""
+    try:
+        return part()
+    except BlocksegError as error:
+        return f"<p class='bad'>This could not be drawn: {text(one_line(error))}</p>"
+
+
+def _histogram(run: JobFacts) -> str:
+    found = probability_histogram(run)
+    drawn = charts.histogram(found, run.record.decisions["threshold"] / 255)
+    if found.whole:
+        return drawn
+    return f"{drawn}<p class='soft'>Of some blocks, evenly among them.</p>"
 
 
 def _derived(run: JobFacts) -> Iterator[JobFacts]:
@@ -167,7 +179,10 @@ def _projections(run: JobFacts) -> str:
     level = level_within(out, _SIDE)
     probability = project(open_level(out, level)).astype(np.uint8)
     mask = project(open_level(out / MASK, level)).astype(bool)
-    image = project_source(out, level, _IMAGE_VOXELS)
+    try:
+        image, why = project_source(out, level, _IMAGE_VOXELS), "is not at hand"
+    except BlocksegError as error:
+        image, why = None, f"cannot be read: {one_line(error)}"
     shown = []
     if image is not None:
         grey = as_grey(resized(image, probability.shape))
@@ -178,7 +193,7 @@ def _projections(run: JobFacts) -> str:
     if objects is not None:
         shown.append((address(objects), "clean objects, a colour each"))
     said = f"Maxima along z, at level {level} of the output"
-    missing = "" if image is not None else "; the image is not at hand"
+    missing = "" if image is not None else f"; the image {text(why)}"
     return f"<p class='soft'>{said}{missing}.</p>{pictures(shown)}"
 
 

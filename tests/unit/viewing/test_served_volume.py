@@ -74,7 +74,7 @@ def test_there_is_nothing_else(key):
 def test_nobody_computes_what_nobody_waits_for():
     @dataclasses.dataclass(frozen=True)
     class Unread(MemoryVolume):
-        def read(self, roi):
+        def read(self, roi):  # noqa: ARG002
             raise AssertionError
 
     level = ServedLevel(Unread(np.ones((4, 4, 4), np.uint8)), (1, 1, 1))
