@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from blockseg.core.errors import ConfigError
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import MALFORMED, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Matrix = tuple[tuple[float, float, float, float], ...]
+_LARGEST = 1e15  # entry: beyond it places are no numbers of voxels
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def read_affine(path: Path) -> AffineMap:
         If it cannot be read or is no affine map that can be undone.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, METADATA_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         message = f"--transform {path} cannot be read: {why}"
@@ -80,8 +82,9 @@ def read_affine(path: Path) -> AffineMap:
         last = ",".join(f"{value:g}" for value in matrix[3])
         message = f"--transform {path}: the last row of an affine matrix is 0,0,0,1, not {last}"
         raise ConfigError(message)
-    determinant = float(np.linalg.det(matrix[:3, :3]))
-    if not np.isfinite(matrix).all() or not abs(determinant) > 0:
+    finite = bool(np.isfinite(matrix).all()) and np.abs(matrix).max() <= _LARGEST
+    determinant = float(np.linalg.det(matrix[:3, :3])) if finite else np.nan
+    if not abs(determinant) > 0:
         message = (
             f"--transform {path}: the matrix flattens space (its determinant is "
             f"{determinant:g}); check its numbers"
@@ -93,7 +96,7 @@ def read_affine(path: Path) -> AffineMap:
 def _numbers(text: str) -> NDArray[np.float64] | None:
     try:
         if text.lstrip()[:1] in ("[", "{"):
-            data = json.loads(text)
+            data = parse_json(text)
             rows = data.get("matrix") if isinstance(data, dict) else data
         else:
             lines = (line.partition("#")[0] for line in text.splitlines())
@@ -103,5 +106,5 @@ def _numbers(text: str) -> NDArray[np.float64] | None:
                 if line.strip()
             ]
         return np.array(rows, np.float64)
-    except (ValueError, TypeError):
+    except MALFORMED:
         return None

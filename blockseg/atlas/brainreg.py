@@ -11,7 +11,6 @@ voxel; divided by the voxel size, that is the index of an atlas voxel.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ from blockseg.atlas.affine import AffineMap
 from blockseg.atlas.deformation import DeformationField
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.text import times
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import MALFORMED, parse_json, shortened
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 
@@ -115,14 +116,14 @@ def read_brainreg(
 def _notes(folder: Path, atlas: AtlasSpec) -> _Notes:
     path = folder / "brainreg.json"
     try:
-        said: Any = json.loads(path.read_text(encoding="utf-8"))
+        said: Any = parse_json(read_text(path, METADATA_BYTES))
         orientation = str(said["orientation"]).lower()
         name = str(said.get("atlas", ""))
         backend = str(said.get("backend") or "niftyreg")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *MALFORMED) as error:
         message = (
             f"--transform: {path} does not say the orientation of the registered image "
-            f"({error!r}); give the whole output folder of brainreg"
+            f"({shortened(error)}); give the whole output folder of brainreg"
         )
         raise ConfigError(message) from error
     if backend != "niftyreg":

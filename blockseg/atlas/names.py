@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blockseg.core.errors import ConfigError
+from blockseg.core.untrusted.files import TABLE_BYTES, read_text
 
 _COLUMNS = {
     "id": ("id", "region", "label", "index", "structure_id"),
@@ -77,11 +78,19 @@ def read_names(path: str | None) -> RegionNames:
     if path is None:
         return RegionNames()
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+        text = read_text(Path(path).expanduser(), TABLE_BYTES, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         message = f"--names {path} cannot be read: {why}"
         raise ConfigError(message) from error
+    try:
+        return _names_in(text, path)
+    except csv.Error as error:
+        message = f"--names {path} is no CSV: {error}"
+        raise ConfigError(message) from error
+
+
+def _names_in(text: str, path: str) -> RegionNames:
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
     head = {name.strip().lower(): name for name in rows.fieldnames or () if name}
     columns = {
@@ -143,13 +152,17 @@ def _region(
 
 def _whole(text: str) -> int:
     """Return a whole number; pandas writes those of a column with gaps as 997.0."""
-    return int(text.removesuffix(".0"))
+    number = int(text.removesuffix(".0"))
+    if not -(2**63) <= number < 2**64:
+        message = f"{text} is no id of an atlas"
+        raise ValueError(message)
+    return number
 
 
 def _refuse_cycles(regions: dict[int, Region], path: str) -> None:
     settled: set[int] = set()
     for first in regions:
-        seen: list[int] = []
+        seen: dict[int, None] = {}
         region: int | None = first
         while region in regions and region not in settled:
             if region in seen:
@@ -158,6 +171,6 @@ def _refuse_cycles(regions: dict[int, Region], path: str) -> None:
                     "parents; correct the parents"
                 )
                 raise ConfigError(message)
-            seen.append(region)
+            seen[region] = None
             region = regions[region].parent
         settled.update(seen)

@@ -28,6 +28,7 @@ from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.core.errors import LedgerError
 from blockseg.runtime.dask.cluster import connect, local_cluster
 from blockseg.runtime.dask.executor import DaskExecutor
+from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.settle import settle_predecessor
 from blockseg.runtime.executor import SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
@@ -302,7 +303,8 @@ def run(
 def _cluster(settings: RunSettings, layout: Layout, gpus: tuple[str, ...]) -> Cluster:
     if settings.scheduler is not None:
         return connect(settings.scheduler)
-    return local_cluster(layout, gpus=gpus)
+    access = Access(settings.listen, settings.insecure)
+    return local_cluster(layout, gpus=gpus, access=access)
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from blockseg.config.declare import option
 from blockseg.config.values import (
+    MOST_PROCESSES,
     parse_choice,
     parse_float,
     parse_int,
@@ -173,7 +174,7 @@ class EvaluateSettings:
     """Voxels of a block; from the size of the volume if not given."""
 
     workers: int | None = option(
-        None, parse_int(1), "Blocks at a time. [cores]", metavar="N"
+        None, parse_int(1, MOST_PROCESSES), "Blocks at a time. [cores]", metavar="N"
     )
     """Blocks at a time; one a core, at most 8, if not given."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from blockseg.config.declare import option, part
 from blockseg.config.values import (
+    MOST_PROCESSES,
     parse_axes,
     parse_bytes,
     parse_choice,
@@ -47,6 +48,7 @@ _OF_OUTPUTS = ("metrics", "convert", "synth")
 _DERIVED = ("label", "skeletonize", "regions", "density", "export")
 _OF_JOBS = (*_OF_OUTPUTS, *_DERIVED)
 _REPORTED = ("label", "skeletonize")
+_OF_REPAIRS = (*_OF_JOBS, "verify", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +310,7 @@ class RunSettings:
         parse_int(1),
         "Tries a block gets. [3]",
         metavar="N",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """How often a block is tried before it is quarantined."""
 
@@ -317,22 +319,42 @@ class RunSettings:
         parse_text,
         "tcp://… of a Dask cluster, or serial; else own.",
         metavar="ADDRESS",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
+    listen: str = option(
+        "127.0.0.1",
+        parse_text,
+        "Where our own cluster listens. [127.0.0.1]",
+        metavar="HOST",
+        also=_OF_JOBS,
+    )
+    """Address at which our own cluster and its dashboard listen. Beyond this machine it
+    needs certificates in Dask's configuration, or ``insecure``; see
+    ``docs/security.md``."""
+
+    insecure: bool = option(
+        False,
+        parse_switch,
+        "Let all who reach our own cluster use it.",
+        also=_OF_JOBS,
+    )
+    """Leave out the certificates by which our own cluster knows who belongs to it: whoever
+    reaches it runs code as you."""
+
     workers: int | None = option(
         None,
-        parse_int(1),
+        parse_int(1, MOST_PROCESSES),
         "Worker processes. [auto]",
         metavar="N",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """Worker processes; from cores and memory if not given."""
 
     threads: int | None = option(
         None,
-        parse_int(1),
+        parse_int(1, 1024),
         "Threads of one inference. [auto]",
         metavar="N",
         also=_OF_VIEW,
@@ -345,7 +367,7 @@ class RunSettings:
         "For all workers, as in 64GB. [85 %]",
         metavar="SIZE",
         unit="bytes",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 
@@ -388,6 +410,8 @@ EXECUTION = frozenset(
         "allow_gaps",  # stands in the source's VolumeSpec
         "attempts",
         "scheduler",
+        "listen",
+        "insecure",
         "workers",
         "memory",
         "ledger",

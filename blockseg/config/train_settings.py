@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from blockseg.config.declare import option, part, same
 from blockseg.config.settings import RunSettings
 from blockseg.config.values import (
+    MOST_PROCESSES,
     parse_choice,
     parse_duration,
     parse_float,
@@ -39,7 +40,7 @@ class TrainSettings:
     """``sdasn``, ``voxresnet`` or ``unet3d``; that of ``init``, else ``sdasn``."""
 
     width: int | None = option(
-        None, parse_int(1), "Channels at full resolution.", metavar="N"
+        None, parse_int(1, 256), "Channels at full resolution.", metavar="N"
     )
     """Channels at full resolution; that of ``init``, else the published width."""
 
@@ -152,11 +153,17 @@ class TrainSettings:
     )
     """Seconds after which training ends, instead of ``steps``."""
 
-    batch: int = option(4, parse_int(1), "Patches a step and process. [4]", metavar="N")
+    batch: int = option(
+        4, parse_int(1, 65536), "Patches a step and process. [4]", metavar="N"
+    )
     """Patches a step and process."""
 
     patch: int = option(
-        48, parse_int(8), "Edge of a patch, in voxels. [48]", metavar="N", unit="voxels"
+        48,
+        parse_int(8, 2048),
+        "Edge of a patch, in voxels. [48]",
+        metavar="N",
+        unit="voxels",
     )
     """Edge of a patch, in voxels."""
 
@@ -286,12 +293,12 @@ class TrainSettings:
     """Where the network is trained."""
 
     threads: int | None = option(
-        None, parse_int(1), "Of torch on a CPU. [auto]", metavar="N"
+        None, parse_int(1, 1024), "Of torch on a CPU. [auto]", metavar="N"
     )
     """Threads of torch on a CPU; torch's own choice if not given."""
 
     workers: int | None = option(
-        None, parse_int(0), "Make patches. [auto]", metavar="N"
+        None, parse_int(0, MOST_PROCESSES), "Make patches. [auto]", metavar="N"
     )
     """Processes that make patches; 0 makes them in the loop."""
 

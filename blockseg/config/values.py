@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.specs import Normalization
+from blockseg.core.untrusted.sizes import LONGEST_AXIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blockseg.core.space import Vector
 
+_ENDLESS = 10**100
+MOST_PROCESSES = 4096
+"""Processes or threads of a kind on one machine; the largest have a thousand cores."""
+
+_LARGEST = 2**63 - 1
+_SHORTEST_UM, _LONGEST_UM = 1e-9, 1e12
+_FARTHEST_UM = 1e15
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -26,33 +34,40 @@ def _fail(name: str, value: Any, expected: str) -> ConfigError:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ",".join(str(item) for item in value)
+        return ",".join(_shown(item) for item in value)
+    if isinstance(value, int) and abs(value) >= _ENDLESS:
+        return "a number without end"  # which Python would not print
     return str(value)
 
 
 def parse_text(name: str, value: Any) -> str:
     """Return a string as it stands; several numbers joined by commas."""
     if isinstance(value, str | int | float | list | tuple):
-        return _shown(value)
+        text = _shown(value)
+        if "\0" in text:
+            raise _fail(name, text.replace("\0", "\\0"), "no name holds a zero byte")
+        return text
     raise _fail(name, value, "expected a text")
 
 
 def parse_texts(name: str, value: Any) -> tuple[str, ...]:
     """Return a string or path, or each of a list, as it stands."""
     several = value if isinstance(value, list | tuple) else (value,)
-    return tuple(parse_text(name, str(item)) for item in several)
+    return tuple(parse_text(name, _shown(item)) for item in several)
 
 
-def parse_int(low: int) -> Callable[[str, Any], int]:
-    """Return a reader of whole numbers that are at least ``low``."""
+def parse_int(low: int, high: int = _LARGEST) -> Callable[[str, Any], int]:
+    """Return a reader of whole numbers from ``low`` to ``high``."""
 
     def parse(name: str, value: Any) -> int:
         try:
-            number = int(str(value))
+            number = _whole(value)
         except ValueError:
             raise _fail(name, value, "expected a whole number") from None
         if number < low:
             raise _fail(name, value, f"must be at least {low}")
+        if number > high:
+            raise _fail(name, value, f"must be at most {high}")
         return number
 
     return parse
@@ -64,7 +79,7 @@ def parse_float(low: float, high: float) -> Callable[[str, Any], float]:
     def parse(name: str, value: Any) -> float:
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise _fail(name, value, "expected a number") from None
         if not low <= number <= high:
             raise _fail(name, value, f"must lie between {low:.4g} and {high:.4g}")
@@ -104,6 +119,8 @@ def parse_shape(name: str, value: Any) -> Zyx:
         raise _fail(name, value, "expected Z,Y,X in voxels, or one number") from None
     if min(shape) < 1:
         raise _fail(name, value, "must be at least one voxel on each axis")
+    if max(shape) > LONGEST_AXIS:
+        raise _fail(name, value, f"must be at most {LONGEST_AXIS} on each axis")
     return shape
 
 
@@ -119,6 +136,8 @@ def parse_factors(name: str, value: Any) -> Zyx:
         raise _fail(name, value, expected) from None
     if min(factors) < 1:
         raise _fail(name, value, "must be at least 1 on each axis")
+    if max(factors) > LONGEST_AXIS:
+        raise _fail(name, value, f"must be at most {LONGEST_AXIS} on each axis")
     return factors
 
 
@@ -140,6 +159,9 @@ def parse_vector(name: str, value: Any) -> Vector:
         raise _fail(name, value, "expected Z,Y,X in µm, as in 1,0.3,0.3") from None
     if not all(math.isfinite(size) and size > 0 for size in (z, y, x)):
         raise _fail(name, value, "lengths must be positive and finite")
+    if not all(_SHORTEST_UM <= size <= _LONGEST_UM for size in (z, y, x)):
+        expected = f"lengths must lie between {_SHORTEST_UM:g} and {_LONGEST_UM:g} µm"
+        raise _fail(name, value, expected)
     return (z, y, x)
 
 
@@ -157,6 +179,8 @@ def parse_place(name: str, value: Any) -> Vector:
         raise _fail(name, value, "expected Z,Y,X in µm, as in 0,120.5,80") from None
     if not all(map(math.isfinite, (z, y, x))):
         raise _fail(name, value, "coordinates must be finite")
+    if not all(abs(place) <= _FARTHEST_UM for place in (z, y, x)):
+        raise _fail(name, value, f"must lie within {_FARTHEST_UM:g} µm of the origin")
     return (z, y, x)
 
 
@@ -171,6 +195,8 @@ def parse_roi(name: str, value: Any) -> Roi:
         raise _fail(name, value, expected) from None
     if min(roi.shape) < 1 or min(roi.start) < 0:
         raise _fail(name, value, expected)
+    if max(roi.stop) > LONGEST_AXIS:
+        raise _fail(name, value, f"must end at {LONGEST_AXIS} at most on each axis")
     return roi
 
 
@@ -199,9 +225,11 @@ def parse_bytes(name: str, value: Any) -> int:
     match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]?i?)b?\s*", str(value).lower())
     if match:
         try:
-            return int(float(match[1]) * {**_UNITS, **_BINARY}[match[2]])
+            number = float(match[1]) * {**_UNITS, **_BINARY}[match[2]]
         except (KeyError, ValueError):
-            pass
+            number = math.nan
+        if number <= _LARGEST:
+            return int(number)
     raise _fail(name, value, "expected a size such as 16GB")
 
 
@@ -212,7 +240,7 @@ def parse_duration(name: str, value: Any) -> float:
     try:
         if match and text:
             hours, minutes, seconds = (float(part or 0) for part in match.groups())
-            if (total := 3600 * hours + 60 * minutes + seconds) > 0:
+            if 0 < (total := 3600 * hours + 60 * minutes + seconds) <= _LARGEST:
                 return total
     except ValueError:
         pass
@@ -232,7 +260,7 @@ def parse_label_map(name: str, value: Any) -> dict[int | str, int]:
             else [part.split(":") for part in _parts(value)]
         )
         found = {
-            "others" if str(old).strip() == "others" else int(old): int(new)
+            "others" if str(old).strip() == "others" else _whole(old): _whole(new)
             for old, new in pairs
         }
     except (ValueError, TypeError):
@@ -264,7 +292,12 @@ def parse_range(name: str, value: Any) -> tuple[float, float]:
     return low, high
 
 
+def _whole(value: Any) -> int:
+    """Return a whole number that is written as one; raises ValueError of any other."""
+    return int(_shown(value))
+
+
 def _parts(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
-        return [str(part) for part in value]
-    return [part.strip() for part in str(value).split(",")]
+        return [_shown(part) for part in value]
+    return [part.strip() for part in _shown(value).split(",")]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.files import TABLE_BYTES, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def read_snr_table(path: Path) -> SnrTable:
         If it cannot be read or has other columns; names the line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with text_of(path, TABLE_BYTES, encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             names = [name.strip().lower() for name in rows.fieldnames or []]
             rows.fieldnames = names
@@ -63,17 +64,20 @@ def read_snr_table(path: Path) -> SnrTable:
                 raise VolumeError(message)
             return _table(path, [(row[key], row["snr"]) for row in rows])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        message = f"{path} cannot be read as CSV: {error}"
+        why = getattr(error, "strerror", None) or error
+        message = f"{path} cannot be read as CSV: {why}"
         raise VolumeError(message) from error
 
 
 def _table(path: Path, rows: list[tuple[str, str]]) -> SnrTable:
     found: dict[int, float] = {}
-    for number, (label, snr) in enumerate(rows, 2):
+    for line, (label, snr) in enumerate(rows, 2):
         try:
-            found[int(label)] = float(snr) if snr != "" else math.nan
-        except (TypeError, ValueError):
-            message = f"{path}, line {number}: {label!r}, {snr!r} are no label and SNR"
+            number = int(np.int64(int(label)))
+            found[number] = float(snr) if snr != "" else math.nan
+        except (TypeError, ValueError, OverflowError):
+            shown = f"{label!r:.40}, {snr!r:.40}"
+            message = f"{path}, line {line}: {shown} are no label and SNR"
             raise VolumeError(message) from None
     order = sorted(found)
     return SnrTable(

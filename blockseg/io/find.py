@@ -11,6 +11,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
 from blockseg.io.axes import OPTIONS, AxisSelection, named_axes
 from blockseg.io.axis_names import AxisNames, require_named
+from blockseg.io.layout import inner_path
 from blockseg.io.locate import locate
 from blockseg.io.n5.layout import n5_image, n5_images
 from blockseg.io.open import open_volume
@@ -103,7 +104,11 @@ def find(
         message = f"--level {level} is below 0, the finest level"
         raise VolumeError(message)
     located = locate(text)
-    inside = (dataset or "").strip("/")
+    try:
+        inside = inner_path(dataset or "")
+    except ValueError as error:
+        message = f"--dataset: {error}"
+        raise VolumeError(message) from error
     asks = not (axes or mask)  # coarse masks may well have few planes
     if located.kind == "tiff":
         stated, shape = _tiff(located.uri, inside, level)

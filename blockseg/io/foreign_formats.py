@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import zipfile
 from collections import Counter
 from pathlib import Path
+
+from blockseg.core.untrusted.files import METADATA_BYTES, read_bytes
+from blockseg.core.untrusted.json_text import parse_json
 
 _BIO = "convert it with bioformats2raw to OME-Zarr, or with Fiji to TIFF"
 _FIJI = "open it in Fiji and save it as TIFF"
@@ -244,7 +246,7 @@ def _archive(path: Path, other: _Other) -> _Other:
 
 def _holds(file: Path, key: str) -> bool:
     try:
-        content = json.loads(file.read_bytes())
+        content = parse_json(read_bytes(file, METADATA_BYTES))
     except ValueError:
         return False
     return isinstance(content, dict) and key in content

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
+from blockseg.core.text import first_line
+from blockseg.core.untrusted.files import METADATA_BYTES, read_bytes
+from blockseg.core.untrusted.json_text import parse_json
+from blockseg.core.untrusted.sizes import why_no_pieces, why_no_shape
 from blockseg.io.axes import AxisSelection, named_axes, renamed_space
 
 if TYPE_CHECKING:
@@ -106,6 +109,17 @@ class ArrayLayout:
     fill: str = "0"
     """Value that missing chunks read as, for people."""
 
+    def __post_init__(self) -> None:
+        itemsize = 1 if self.dtype is None else self.dtype.itemsize
+        why = (
+            why_no_shape(self.shape)
+            or why_no_pieces(self.files, self.shape, 0)
+            or why_no_pieces(self.chunks, self.shape, itemsize)
+        )
+        if why:
+            message = f"{self.name} cannot be read: {why}; correct its metadata"
+            raise VolumeError(message)
+
     @property
     def folder(self) -> Path:
         """Folder of the array."""
@@ -196,9 +210,59 @@ def _is_plain(number: str) -> bool:
     return number.isdecimal() and (number == "0" or number[0] != "0")
 
 
+MOST_LEVELS = 100
+"""Resolution levels of an image; a brain has ten."""
+
+
+class SearchBudget:
+    """Bound of a search for images, beyond which a container is too large to look through.
+
+    Parameters
+    ----------
+    where
+        How to call what is searched.
+    """
+
+    def __init__(self, where: Path) -> None:
+        self._where = where
+        self._folders = 20_000
+
+    def spend(self) -> None:
+        """Count a folder that is looked into.
+
+        Raises
+        ------
+        VolumeError
+            If there were too many.
+        """
+        self._folders -= 1
+        if self._folders < 0:
+            message = (
+                f"{self._where} holds too many folders to look for images in all of "
+                "them; give the path of the image itself"
+            )
+            raise VolumeError(message)
+
+
 def joined(*parts: str) -> str:
     """Return a path inside a container from its parts, of which some may be empty."""
     return "/".join(filter(None, parts))
+
+
+def inner_path(stated: object) -> str:
+    """Return a path inside a container, as metadata or a user state it.
+
+    Raises
+    ------
+    ValueError
+        If it leads out of the container.
+    """
+    text = str(stated)
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in text:
+        message = f"the path {text[:80]!r} leads out of its container"
+        raise ValueError(message)
+    return "/".join(parts)
 
 
 def load_json(file: Path) -> dict[str, Any] | None:
@@ -210,14 +274,14 @@ def load_json(file: Path) -> dict[str, Any] | None:
         If the file cannot be read or holds no JSON object.
     """
     try:
-        content = json.loads(file.read_bytes())
+        content = parse_json(read_bytes(file, METADATA_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}"
         raise VolumeError(message) from error
     except ValueError as error:
-        message = f"{file} is damaged: it is not valid JSON ({error})"
+        message = f"{file} is damaged: it is not valid JSON ({first_line(error)})"
         raise VolumeError(message) from error
     if not isinstance(content, dict):
         message = f"{file} is damaged: it holds no JSON object"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.core.space import Space
 
@@ -27,6 +27,8 @@ _NAMES = {
     1e9: ("kilometer", "km"),
 }
 _MICROMETRES = {name: length for length, names in _NAMES.items() for name in names}
+_SHORTEST, _LONGEST = 1e-9, 1e12  # of a voxel, whatever the unit
+_FARTHEST = 1e15
 
 
 def micrometres(unit: object) -> float | None:
@@ -83,12 +85,30 @@ def space_of(
     known = [factor for factor in factors if factor is not None]
     if len(known) != 3:
         odd = next((str(n) for n in named if n and micrometres(n) is None), "")
-        return Space(_vector(scale), None, _vector(place), stated_unit=odd)
-    return Space(
-        _vector(s * f for s, f in zip(scale, known, strict=True)),
+        return _plausible(scale, place, None, odd)
+    return _plausible(
+        [s * f for s, f in zip(scale, known, strict=True)],
+        [t * f for t, f in zip(place, known, strict=True)],
         "micrometer",
-        _vector(t * f for t, f in zip(place, known, strict=True)),
     )
+
+
+def _plausible(
+    scale: Sequence[float],
+    place: Sequence[float],
+    unit: Literal["micrometer"] | None,
+    odd: str = "",
+) -> Space:
+    """Return a space, of which products and quotients of lengths are finite numbers."""
+    if not all(_SHORTEST <= s <= _LONGEST for s in scale):
+        numbers = ",".join(f"{s:g}" for s in scale)
+        return Space(
+            problem=f"its metadata state a voxel size of {numbers} (z,y,x), which none can be"
+        )
+    if not all(abs(t) <= _FARTHEST for t in place):
+        numbers = ",".join(f"{t:g}" for t in place)
+        return Space(problem=f"its metadata place the first voxel at {numbers} (z,y,x)")
+    return Space(_vector(scale), unit, _vector(place), stated_unit=odd)
 
 
 def _vector(values: Any) -> Vector:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.output.atomic_files import replace_file, replacing
 from blockseg.io.output.provenance import Provenance
 from blockseg.labelling.assigned import IDS, OBJECT, OBJECTS, OFFSETS, PASSES
@@ -139,7 +141,7 @@ class Merging:
 def is_merged(folder: Path, provenance: Provenance) -> bool:
     """Say whether the files of a merge are there, made from the same and in the same way."""
     try:
-        kept = json.loads((folder / _DONE).read_text(encoding="utf-8"))
+        kept = parse_json(read_text(folder / _DONE, METADATA_BYTES))
     except (OSError, ValueError):
         return False
     there = all((folder / name).is_file() for name in (OBJECTS, IDS, OFFSETS))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.files import TABLE_BYTES, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def read_swc(path: Path) -> Tree:
         If it cannot be read; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path, TABLE_BYTES, errors="replace")
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise VolumeError(message) from error

@@ -11,6 +11,7 @@ import torch
 
 from blockseg.core.errors import WeightsError
 from blockseg.core.text import first_line
+from blockseg.core.untrusted.files import CHECKPOINT_BYTES, opened
 from blockseg.networks.sdasn import SDASN
 from blockseg.networks.weights import filled, save_weights
 from blockseg.networks.weights_info import WeightsInfo, refuse_other_keys
@@ -96,14 +97,17 @@ def published_names() -> dict[str, str]:
 
 
 def _unpickle(path: str | Path) -> Any:
-    if not Path(path).is_file():
-        message = f"there is no checkpoint {path}"
-        raise WeightsError(message)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), opened(path, CHECKPOINT_BYTES) as file:
             # torch wonders about the pickle's protocol; what it refuses, it raises.
             warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        message = f"there is no checkpoint {path}"
+        raise WeightsError(message) from error
+    except OSError as error:
+        message = f"checkpoint {path} cannot be read: {error.strerror or error}"
+        raise WeightsError(message) from error
     except pickle.UnpicklingError as error:
         message = (
             f"{path} is refused: it is no checkpoint, or holds more than tensors, and "

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from safetensors.torch import save
 
 from blockseg.core.atomic_files import replaced
@@ -16,6 +17,7 @@ from blockseg.networks.weights_info import (
     FORMAT_VERSION,
     open_weights,
     parse_header,
+    refuse_other_shapes,
     refuse_other_tensors,
 )
 
@@ -79,7 +81,16 @@ def load_weights(path: str | Path) -> tuple[Network, WeightsInfo]:
     """
     with open_weights(path, "pt") as file:
         info = parse_header(path, file.metadata() or {})
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        # Before a network of the width that it states takes any memory.
+        with torch.device("meta"):
+            planned = build(info.architecture, info.width).state_dict()
+        refuse_other_shapes(
+            path,
+            {name: tuple(own.shape) for name, own in planned.items()},
+            {name: tuple(file.get_slice(name).get_shape()) for name in names},
+        )
+        tensors = {name: file.get_tensor(name) for name in names}
     return filled(path, build(info.architecture, info.width), tensors), info
 
 
@@ -96,6 +107,10 @@ def filled(
 ) -> Network:
     """Give a network these tensors; raise WeightsError if they do not fit."""
     shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}
+    complex_ones = [name for name, tensor in tensors.items() if tensor.is_complex()]
+    if complex_ones:
+        message = f"{path} holds complex numbers in {complex_ones[0]:.80}"
+        raise WeightsError(message)
     arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
     refuse_other_tensors(path, shapes, arrays)
     network.load_state_dict(dict(tensors))

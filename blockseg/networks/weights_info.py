@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from blockseg.core.errors import WeightsError
 from blockseg.core.text import first_line
+from blockseg.core.untrusted.files import CHECKPOINT_BYTES, opened
 from blockseg.networks.receptive_field import FIELDS, Field
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FORMAT_VERSION = "1"
+_HEADER_BYTES = 2**20  # names and places of tensors; ours take ten thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def sha256(path: str | Path) -> str:
         If the file cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
+        with opened(path, CHECKPOINT_BYTES) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         message = f"weights {path} cannot be read: {error.strerror or error}"
@@ -106,8 +108,20 @@ def load_info(path: str | Path) -> WeightsInfo:
 @contextmanager
 def open_weights(path: str | Path, framework: str) -> Iterator[Any]:
     """Open a safetensors file; turn whatever is wrong with it into WeightsError."""
-    if not Path(path).is_file():
+    try:
+        with opened(path, CHECKPOINT_BYTES) as start:
+            size = int.from_bytes(start.read(8), "little")
+    except FileNotFoundError as error:
         message = f"there is no weights file {path}"
+        raise WeightsError(message) from error
+    except OSError as error:
+        message = f"weights {path} cannot be read: {error.strerror or error}"
+        raise WeightsError(message) from error
+    if size > _HEADER_BYTES:
+        message = (
+            f"{path} is damaged or no safetensors file: its header would take {size} "
+            "bytes; import published checkpoints with: blockseg weights import"
+        )
         raise WeightsError(message)
     try:
         with safe_open(path, framework=framework) as file:
@@ -138,7 +152,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         width, gain = int(header["width"]), float(header["gain"])
         low, high = (float(end) for end in header.get("clip", "-1e6,1e6").split(","))
     except (KeyError, ValueError) as error:
-        message = f"{path} has a damaged header: {first_line(error)}"
+        message = f"{path} has a damaged header: {first_line(error):.200}"
         raise WeightsError(message) from error
     if not 2 <= width <= 256:
         message = f"{path} states width {width}, which no {architecture} has"
@@ -160,16 +174,28 @@ def refuse_other_tensors(
     found: Mapping[str, npt.NDArray[Any]],
 ) -> None:
     """Raise WeightsError unless a file holds the parameters of a network, all finite."""
-    refuse_other_keys(path, set(shapes), set(found))
+    refuse_other_shapes(
+        path, shapes, {name: array.shape for name, array in found.items()}
+    )
     for name, array in found.items():
-        if array.shape != shapes[name]:
-            message = (
-                f"{path} is of another network: {name} has shape {array.shape}, "
-                f"not {shapes[name]}"
-            )
-            raise WeightsError(message)
         if not np.isfinite(array).all():
             message = f"{path} holds NaN or infinity in {name}"
+            raise WeightsError(message)
+
+
+def refuse_other_shapes(
+    path: str | Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+) -> None:
+    """Raise WeightsError unless tensors have the names and shapes of a network's."""
+    refuse_other_keys(path, set(shapes), set(found))
+    for name, shape in found.items():
+        if shape != shapes[name]:
+            message = (
+                f"{path} is of another network: {name} has shape {shape}, "
+                f"not {shapes[name]}"
+            )
             raise WeightsError(message)
 
 
@@ -185,4 +211,4 @@ def refuse_other_keys(path: str | Path, expected: set[str], found: set[str]) -> 
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return names[0] + more
+    return f"{names[0]:.80}{more}"

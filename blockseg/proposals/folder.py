@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.record.record import FOLDER, Paths
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
+from blockseg.core.untrusted.files import RECORD_BYTES, read_text
+from blockseg.core.untrusted.json_text import MALFORMED, parse_json, shortened
 from blockseg.evaluation.report import write_report
 from blockseg.io.tiff.write import write_tiff
 from blockseg.proposals.manifest import ManifestRow, manifest_csv
@@ -111,7 +113,7 @@ class PicksFolder:
                 message = f"there are no picks in {root} to add to; leave --update out"
                 raise LedgerError(message)
             return folder
-        folder._rounds = _load(folder.record)["rounds"]
+        folder._rounds = _rounds(folder.record)
         manifest = root / "manifest.json"
         if manifest.is_file():
             folder.rows = _rows(manifest)
@@ -225,26 +227,40 @@ def earlier_rows(folder: Path) -> list[ManifestRow]:
 def _rows(manifest: Path) -> list[ManifestRow]:
     try:
         return list(map(ManifestRow.from_plain, _load(manifest)["picks"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise _unreadable(manifest, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> VolumeError:
     return VolumeError(
-        f"{path} cannot be read as picks ({error!r}); choose another folder"
+        f"{path} cannot be read as picks ({shortened(error)}); choose another folder"
     )
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path, RECORD_BYTES))
         if data["format"] != _FORMAT:
             message = f"{path} was written by another version of blockseg; use that one"
             raise LedgerError(message)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise _unreadable(path, error) from error
     found: dict[str, Any] = data
     return found
+
+
+def _rounds(record: Path) -> list[dict[str, Any]]:
+    """Return the requests of all rounds."""
+    rounds = _load(record).get("rounds")
+    whole = isinstance(rounds, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("request"), dict)
+        and isinstance(one.get("complete"), bool)
+        for one in rounds
+    )
+    if not rounds or not whole:
+        raise _unreadable(record, ValueError("no rounds with a request each"))
+    return list(rounds)
 
 
 def _make(folder: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space, Vector
 
 _TEXTS = ("rule", "reason", "source")
+_LONGEST_NAME = 200  # which becomes that of a file
 _KNOWN = {"name", "rank", "round", *_TEXTS}
 _PLACES = ("start_{}", "size_{}", "image_start_{}", "centre_{}_um")
 _KNOWN |= {place.format(axis) for place in _PLACES for axis in "zyx"}
@@ -90,6 +91,7 @@ class ManifestRow:
         KeyError, TypeError, ValueError
             If it has no name or no place, or one that is none.
         """
+        _require_types(entry)
         start, size = (to_zyx(_axes(entry, name)) for name in ("start_{}", "size_{}"))
         rule, reason, source = (entry.get(name, "") for name in _TEXTS)
         cut = "image_start_z" in entry
@@ -130,6 +132,27 @@ class Origin:
             head["voxel_size"] = list(self.space.voxel_size)
             head["unit"] = self.space.unit
         return head
+
+
+def _require_types(entry: Mapping[str, Any]) -> None:
+    """Raise ValueError if a value is of another type than its column."""
+    wrong = [
+        name for name in ("name", *_TEXTS) if not isinstance(entry.get(name, ""), str)
+    ]
+    for name, value in entry.items():
+        numbers = name.startswith(("start_", "size_", "image_start_"))
+        if numbers or name in ("rank", "round"):
+            fits = isinstance(value, int) and not isinstance(value, bool)
+            wrong += [] if fits and abs(value) < 2**62 else [name]
+        elif name.startswith("centre_"):
+            fits = value is None or isinstance(value, int | float)
+            wrong += [] if fits else [name]
+    name = entry["name"]
+    if not name or "/" in name or "\0" in name or len(name) > _LONGEST_NAME:
+        wrong.append("name")
+    if wrong:
+        message = f"{wrong[0]} of a pick is {entry[wrong[0]]!r:.60}"
+        raise ValueError(message)
 
 
 def _axes(entry: Mapping[str, Any], name: str) -> Any:

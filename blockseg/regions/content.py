@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.atlas.affine import AffineMap
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.files import TABLE_BYTES, opened
 from blockseg.io.source_files.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ def file_content(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        content = Path(path).expanduser().read_bytes()
+        with opened(Path(path).expanduser(), TABLE_BYTES) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise VolumeError(message) from error
-    return hashlib.sha256(content).hexdigest()
 
 
 def atlas_content(atlas: AtlasSpec) -> str:

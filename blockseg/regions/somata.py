@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import ConfigError
+from blockseg.core.untrusted.files import TABLE_BYTES, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from blockseg.atlas.volume import AtlasSpec
 
 _PLACE = ("z_um", "y_um", "x_um")
+_FARTHEST = 1e15  # µm; a place that is no number is not nearer
 _ADDED = ("atlas_z_um", "atlas_y_um", "atlas_x_um", "region", "region_name")
 
 
@@ -53,11 +55,15 @@ def read_somata(path: Path) -> Somata:
         If it cannot be read; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, TABLE_BYTES, encoding="utf-8-sig")
+        return _somata_in(text, path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         message = f"--somata {path} cannot be read: {why}"
         raise ConfigError(message) from error
+
+
+def _somata_in(text: str, path: Path) -> Somata:
     table = csv.reader(text.splitlines())
     columns = tuple(name.strip() for name in next(table, []))
     missing = [name for name in _PLACE if name not in columns]
@@ -74,7 +80,8 @@ def read_somata(path: Path) -> Somata:
             place = [float(row[column]) for column in at]
         except (ValueError, IndexError):
             place = []
-        if len(place) != 3 or not np.isfinite(place).all() or len(row) != len(columns):
+        near = len(place) == 3 and all(abs(one) <= _FARTHEST for one in place)
+        if not near or len(row) != len(columns):
             message = (
                 f"--somata {path}, line {table.line_num}: expected {len(columns)} cells "
                 f"with numbers for {', '.join(_PLACE)}, not {','.join(row)[:60]!r}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blockseg.blockwise.derived.job import fresh_part
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.grid import BlockGrid
+from blockseg.core.untrusted.files import TABLE_BYTES, opened
 from blockseg.io.ahead import map_ahead
 from blockseg.morphology.swc import read_swc, swc_files
 
@@ -105,7 +106,8 @@ def find_traces(run: FinishedRun, asked: str | None) -> TraceFiles:
 def _digest(files: tuple[Path, ...]) -> str:
     def of(path: Path) -> bytes:
         try:
-            return hashlib.sha256(path.read_bytes()).digest()
+            with opened(path, TABLE_BYTES) as file:
+                return hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
             message = f"--traces: {path} cannot be read: {error.strerror or error}"
             raise VolumeError(message) from error

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 from filelock import Timeout, UnixFileLock, WindowsFileLock
 
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError
+from blockseg.core.untrusted.files import SETTINGS_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +88,7 @@ class RunLock:
     def purpose_of_holder(self) -> str:
         """Return what another process holds the lock for; empty if for the run itself."""
         try:
-            who = json.loads(self._holder.read_text(encoding="utf-8"))
+            who = parse_json(read_text(self._holder, SETTINGS_BYTES))
             return str(who.get("purpose", ""))
         except (OSError, ValueError, AttributeError):
             return ""
@@ -117,7 +119,7 @@ class RunLock:
 
     def _who(self) -> str:
         try:
-            who = json.loads(self._holder.read_text(encoding="utf-8"))
+            who = parse_json(read_text(self._holder, SETTINGS_BYTES))
             return f"process {who['pid']} on {who['host']}"
         except (OSError, ValueError, KeyError, TypeError):
             return "process unknown"  # between its lock and its name

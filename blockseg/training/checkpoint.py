@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from blockseg.core.errors import TrainingError
+from blockseg.core.untrusted.files import CHECKPOINT_BYTES, opened
+from blockseg.core.untrusted.json_text import MALFORMED
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.training.history import Row
 
@@ -128,7 +130,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         If it is damaged or of another version.
     """
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        with opened(path, CHECKPOINT_BYTES) as file:
+            content = torch.load(file, weights_only=True, map_location="cpu")
         if content["format"] != _FORMAT:
             message = (
                 f"{path} was written by another version of blockseg; finish with that "
@@ -146,14 +149,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
+        OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MALFORMED,
+    ) as error:  # fmt: skip
         message = (
             f"{path} is damaged ({type(error).__name__}); start anew with --overwrite, "
             "or go on in another RUN from last.safetensors with --init"

@@ -15,6 +15,8 @@ from blockseg.config.values import parse_normalization
 from blockseg.core.errors import BlocksegError, LedgerError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import Normalization
+from blockseg.core.untrusted.files import RECORD_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.networks.weights_info import WeightsInfo
@@ -181,7 +183,7 @@ class TrainRecord:
             If the file is damaged or of another version.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(read_text(path, RECORD_BYTES))
         except (ValueError, OSError) as error:
             raise LedgerError(_unreadable(path, error)) from error
         if not isinstance(data, dict) or data.get("format") != _FORMAT:

@@ -334,7 +334,7 @@ def test_cheap_blocks_share_tasks_and_keep_readable_names(run, tmp_path, cluster
 
 def test_the_dashboard_is_bound_to_loopback_only(cluster):
     assert cluster.dashboard.startswith("http://127.0.0.1:")
-    assert cluster.address.startswith("tcp://127.0.0.1:")
+    assert cluster.address.startswith("tls://127.0.0.1:")
 
 
 def test_inference_threads_reach_the_workers_environment(cluster):

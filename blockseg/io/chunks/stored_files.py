@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
+
+from blockseg.core.untrusted.files import kind_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MISSING = "missing"
-
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def why_no_file(path: str | Path) -> str:
@@ -29,7 +22,7 @@ def why_no_file(path: str | Path) -> str:
     ``MISSING`` where there is nothing; else in words.
     """
     try:
-        mode = stat.S_IFMT(os.stat(path).st_mode)  # noqa: PTH116 - once a chunk
+        mode = os.stat(path).st_mode  # noqa: PTH116 - once a chunk
     except FileNotFoundError:
         if os.path.islink(path):  # noqa: PTH114 - the same
             return f"a link to {os.readlink(path)}, where nothing is"  # noqa: PTH115
@@ -38,4 +31,4 @@ def why_no_file(path: str | Path) -> str:
         return "below a file"
     except OSError:
         return ""
-    return _KINDS.get(mode, "")
+    return kind_of_file(mode)

@@ -14,6 +14,7 @@ import numpy as np
 
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, tiles, to_zyx
+from blockseg.io.chunks.decodable import require_decodable
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.chunks.tensorstores import LARGE_CHUNK
 from blockseg.io.decoded_cache import DecodedCache, count_decoded
@@ -78,6 +79,7 @@ class ChunkedVolume:
         self.dtype = _number_type(layout)
         self.chunk_shape = self._selection.pick(layout.chunks)
         self.decoded_bytes = layout.chunk_bytes
+        require_decodable(layout.name, self.chunk_shape, layout.chunk_bytes)
         self.space = self._layout.space
         self._begin_read = open_array(layout, limits.for_chunks(layout.chunk_bytes))
         self._reopen = reopen

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.sizes import whole_numbers
 from blockseg.io.axis_names import AxisNames, letter_of
 from blockseg.io.layout import load_json
 
@@ -76,12 +77,12 @@ class N5Attributes:
     @property
     def shape(self) -> tuple[int, ...]:
         """Voxels of a dataset in C order."""
-        return tuple(int(n) for n in reversed(self._stated["dimensions"]))
+        return whole_numbers(self._stated["dimensions"])[::-1]
 
     @property
     def chunks(self) -> tuple[int, ...]:
         """Voxels of a block in C order."""
-        return tuple(int(n) for n in reversed(self._stated["blockSize"]))
+        return whole_numbers(self._stated["blockSize"])[::-1]
 
     @property
     def dtype(self) -> str:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.json_text import MALFORMED, shortened
 from blockseg.io.layout import (
     LABEL_MULTISET,
+    MOST_LEVELS,
     AbsentLevel,
     ArrayLayout,
     ImageLayout,
     KeyStyle,
+    SearchBudget,
     joined,
 )
 from blockseg.io.n5.attributes import perhaps_attributes, read_attributes
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from blockseg.io.n5.attributes import N5Attributes
 
-_LEVEL = re.compile(r"s(\d+)")
+_LEVEL = re.compile(r"s(\d{1,2})", re.ASCII)
 _DEPTH = 6  # groups below the root in which datasets are looked for
 
 
@@ -79,10 +82,13 @@ def n5_image(container: Path, path: str) -> ImageLayout | None:
 
 def n5_images(container: Path, path: str = "") -> list[str]:
     """Return the paths of all datasets and multiscale groups in a group, sorted."""
-    return list(_search(container, path, _DEPTH))
+    return list(_search(container, path, _DEPTH, SearchBudget(container)))
 
 
-def _search(container: Path, path: str, depth: int) -> Iterator[str]:
+def _search(
+    container: Path, path: str, depth: int, budget: SearchBudget
+) -> Iterator[str]:
+    budget.spend()
     folder = container / path
     if read_attributes(folder).is_dataset or _levels(folder):
         yield path
@@ -91,7 +97,8 @@ def _search(container: Path, path: str, depth: int) -> Iterator[str]:
         children = [p.name for p in folder.iterdir() if p.is_dir()]
         for name in sorted(children, key=_natural):
             if not name.startswith("."):
-                yield from _search(container, joined(path, name), depth - 1)
+                inner = joined(path, name)
+                yield from _search(container, inner, depth - 1, budget)
 
 
 def _levels(folder: Path) -> list[tuple[int, str]]:
@@ -113,7 +120,7 @@ def _absent(
         for found in (attributes, perhaps_attributes(folder.parent))
     )
     declared = next((count for count in counts if count is not None), 0)
-    for number in range(max(max(there) + 1, declared)):
+    for number in range(max(max(there) + 1, min(declared, MOST_LEVELS))):
         if number not in there:
             reason = (
                 f"{folder} has resolution levels, but no level {number}: s{number} is no "
@@ -132,8 +139,8 @@ def _array(container: Path, path: str, attributes: N5Attributes) -> ArrayLayout:
         codec = attributes.codec
         axis_names = attributes.axes(len(shape))
         axes = axis_names.letters
-    except (TypeError, ValueError, AttributeError) as error:
-        message = f"{attributes.file} cannot be understood ({error!r})"
+    except MALFORMED as error:
+        message = f"{attributes.file} cannot be understood ({shortened(error)})"
         raise VolumeError(message) from error
     if len(chunks) != len(shape) or min(chunks, default=1) < 1:
         message = f"{attributes.file}: dimensions and blockSize do not fit each other"

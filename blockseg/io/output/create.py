@@ -16,6 +16,8 @@ import numpy as np
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.stored_file import StoredFile
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.affordable import chunks_of
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.label_listing import FOLDER, with_labels
@@ -117,7 +119,7 @@ def image_provenance(group: Path) -> Provenance | None:
     texts = {}
     for name in ("zarr.json", ".zattrs"):
         with suppress(OSError, ValueError):
-            texts[name] = (group / name).read_text(encoding="utf-8")
+            texts[name] = read_text(group / name, METADATA_BYTES)
     return provenance_in(texts)
 
 
@@ -282,7 +284,7 @@ def _below(group: Path, files: dict[str, str]) -> dict[Path, str]:
 def _is_other_array(path: Path, text: str) -> bool:
     """Say whether ``path`` describes an array that is not the one of ``text``."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path, METADATA_BYTES))
     except (OSError, ValueError):
         return False  # nothing there yet, or torn: it is written anew
     return isinstance(found, dict) and "shape" in found and found != json.loads(text)

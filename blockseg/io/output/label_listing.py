@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +46,7 @@ def is_whole_listing(path: Path) -> bool:
 
 def _names(path: Path) -> list[str] | None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_text(path, METADATA_BYTES))
         attributes = document.get("attributes", document)
         names = attributes.get("ome", attributes).get("labels")
     except (OSError, ValueError, AttributeError, RecursionError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.output.codecs import codec_named
 from blockseg.io.output.provenance import Provenance
 
@@ -97,8 +98,8 @@ def provenance_in(files: Mapping[str, str]) -> Provenance | None:
     """
     for text in files.values():
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
+            document = parse_json(text)
+        except ValueError:
             continue
         if isinstance(document, dict):
             attributes = document.get("attributes", document)

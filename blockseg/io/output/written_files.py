@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import zlib
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.stored_file import StoredFile
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.output.label_listing import is_whole_listing
 
@@ -21,7 +22,11 @@ _PIECE = 2**20  # bytes read at a time
 _BATCH = 256  # files that a thread looks at before it answers
 _WAITING = 4  # threads that ask for sizes: they wait for the disk and burn little
 _MOST_READING = 32
-_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+"""Names of the files that describe arrays and groups."""
+
+LEFT_BEHIND = (".__lock", ".part", ".partial")
+"""Endings of the names of files that writers leave behind when they are killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +135,11 @@ def _damage(path: str, file: StoredFile, contents: bool) -> str:
 
 def _is_document(path: str) -> bool:
     """Say whether a file is metadata that can be read: other software adds to them."""
-    if not path.endswith(_DOCUMENTS):
+    if not path.endswith(DOCUMENTS):
         return False
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        document = parse_json(read_text(path, METADATA_BYTES))
+    except ValueError:
         return False
     return isinstance(document, dict)
 

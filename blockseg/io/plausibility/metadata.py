@@ -6,11 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
-from blockseg.io.chunk_memory import chunk_bytes
 from blockseg.io.tiff.slices import slice_doubt
 
 if TYPE_CHECKING:
@@ -24,29 +21,19 @@ if TYPE_CHECKING:
 _MOST_VOXELS = 10**16
 """A human brain at half a micrometre; more is a slip of the pen."""
 
-_GIB = 2**30
 _LEAST, _MOST = 0.01, 100.0  # µm, of a voxel of level 0
 
 
 def has_sizes_that_fit(
     spec: VolumeSpec, volume: Volume, choices: SourceChoices
 ) -> Iterator[str]:
-    """Refuse shapes and chunks that no machine, or not this one, can read."""
+    """Refuse shapes that no microscope gives."""
     del choices
     shape = times(volume.shape)
     if math.prod(volume.shape) > _MOST_VOXELS:
         message = (
             f"{spec.uri} states {shape} voxels, more than {_MOST_VOXELS:.0e}: its metadata "
             "are damaged; write them anew"
-        )
-        raise VolumeError(message)
-    memory, needed = psutil.virtual_memory().total, chunk_bytes(volume)
-    if needed > memory:
-        chunk = times(volume.chunk_shape)
-        message = (
-            f"{spec.uri} is stored in chunks of {chunk} voxels, each of which takes "
-            f"{needed / _GIB:.1f} GiB to decode, and this machine has {memory / _GIB:.1f} GiB; "
-            "write it anew in smaller chunks, on a larger machine"
         )
         raise VolumeError(message)
     yield from ()

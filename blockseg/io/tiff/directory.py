@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.text import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ _WANTED = {
     *_OFFSETS, *_COUNTS, _SUB,
 }  # fmt: skip
 _READ = 4096  # bytes fetched at once; most directories fit
+_LONGEST = 2**24  # pixels along an edge of a page; slide scanners have a million
+_MOST_PAGES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +141,11 @@ def _walk(file: _File) -> Iterator[TiffPageInfo]:
         _check_extent(file, tags, page)
         for coarser in tags.get(_SUB, ()):
             _check_extent(file, _directory(file, int(coarser), page)[0], page)
+        shape = (_first(tags, _DEPTH, 1), _first(tags, _LENGTH), _first(tags, _WIDTH))
+        _require_shape(file, shape, page)
         yield TiffPageInfo(
             page,
-            (_first(tags, _DEPTH, 1), _first(tags, _LENGTH), _first(tags, _WIDTH)),
+            shape,
             (
                 _first(tags, _BITS, 1),
                 _first(tags, _FORMAT, 1),
@@ -149,6 +154,9 @@ def _walk(file: _File) -> Iterator[TiffPageInfo]:
             _first(tags, _COMPRESSION, 1),
         )
         page += 1
+        if page > _MOST_PAGES:
+            message = f"{file.path} has more than {_MOST_PAGES} pages; split it"
+            raise VolumeError(message)
     if not page:
         message = f"{file.path} is damaged: it has no pages"
         raise VolumeError(message)
@@ -197,6 +205,15 @@ def _check_extent(file: _File, tags: dict[int, Any], page: int) -> None:
         needed = max(int(a) + int(n) for a, n in zip(starts, lengths, strict=True))
         if needed > file.size:
             file.truncated(page, needed)
+
+
+def _require_shape(file: _File, shape: tuple[int, int, int], page: int) -> None:
+    if not all(0 < length <= _LONGEST for length in shape):
+        message = (
+            f"{file.path} is damaged: page {page} states {times(shape)} pixels, which no "
+            "page has"
+        )
+        raise VolumeError(message)
 
 
 def _first(tags: dict[int, Any], code: int, default: int = 0) -> int:

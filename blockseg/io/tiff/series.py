@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 
 from blockseg.core.errors import BlocksegError, VolumeError
+from blockseg.core.untrusted.json_text import shortened
 from blockseg.io.axes import default_axes, named_axes, renamed_space
 from blockseg.io.axis_names import AxisNames
 from blockseg.io.factors import factor_between
@@ -72,7 +73,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 # What tifffile raises on files that are damaged in one way or another.
 _NOT_TIFF = (
     ValueError, LookupError, TypeError, ArithmeticError, RuntimeError,
-    AssertionError, struct.error,
+    AssertionError, AttributeError, SyntaxError, MemoryError, struct.error,
 )  # fmt: skip
 _STACKED = "qit"  # a lone axis of one of these names can only be z
 _COLOURS = 4  # a lone channel axis that is longer holds slices
@@ -87,7 +88,7 @@ def open_tiff_file(path: str) -> Iterator[tifffile.TiffFile]:
     except BlocksegError:
         raise
     except _NOT_TIFF as error:
-        message = f"{path} cannot be read as TIFF: {error!r}"
+        message = f"{path} cannot be read as TIFF: {shortened(error)}"
         raise VolumeError(message, path) from error
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"

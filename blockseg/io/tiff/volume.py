@@ -13,6 +13,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.space import Space
 from blockseg.io.axes import AxisSelection
+from blockseg.io.chunks.decodable import require_decodable
 from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.decoded_cache import DecodedCache, count_decoded
 from blockseg.io.protocol import check_roi
@@ -222,6 +223,10 @@ class _PagedTiff:
         pairs = zip(page_chunk(planes.first), self.shape, strict=True)
         self.chunk_shape = to_zyx(min(c, n) for c, n in pairs)
         self.space = space
+        piece = planes.first.piece_shape
+        if not planes.first.has_plain_rows:
+            nbytes = math.prod(piece) * self.dtype.itemsize
+            require_decodable(spec.uri, piece, nbytes)
 
     def read(self, roi: Roi) -> NDArray[Any]:
         """Return a region; see :meth:`Volume.read`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from blockseg.core.untrusted.json_text import MALFORMED
 from blockseg.io.layout import load_json
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def unknown_codec_keys(layout: ArrayLayout) -> list[str]:
     """Return each setting of a codec that no library here knows, as ``codec.key``."""
     if layout.format == "zarr2":
         return []
-    return list(_unknown(_stated(layout)["codecs"]))
+    try:
+        return list(_unknown(_stated(layout)["codecs"]))
+    except MALFORMED:
+        return []  # tensorstore says what is wrong with them
 
 
 def _stated(layout: ArrayLayout) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.json_text import MALFORMED, shortened
+from blockseg.core.untrusted.sizes import whole_numbers
 from blockseg.io.axis_names import AxisNames
 from blockseg.io.layout import (
     LABEL_MULTISET,
@@ -16,6 +18,7 @@ from blockseg.io.layout import (
     ArrayLayout,
     ImageLayout,
     KeyStyle,
+    SearchBudget,
     joined,
     load_json,
 )
@@ -108,7 +111,7 @@ def zarr_images(container: Path, path: str = "") -> list[str]:
 
     The levels and the labels of an OME-NGFF image are not listed by themselves.
     """
-    return sorted(_search(container, path, _DEPTH))
+    return sorted(_search(container, path, _DEPTH, SearchBudget(container)))
 
 
 def label_paths(image: VolumeSpec) -> dict[str, str]:
@@ -135,7 +138,10 @@ def label_paths(image: VolumeSpec) -> dict[str, str]:
     return {}
 
 
-def _search(container: Path, path: str, depth: int) -> Iterator[str]:
+def _search(
+    container: Path, path: str, depth: int, budget: SearchBudget
+) -> Iterator[str]:
+    budget.spend()
     node = _node(container / path)
     if node is None:
         return
@@ -145,7 +151,8 @@ def _search(container: Path, path: str, depth: int) -> Iterator[str]:
     if depth:
         for child in sorted(p for p in (container / path).iterdir() if p.is_dir()):
             if not child.name.startswith("."):
-                yield from _search(container, joined(path, child.name), depth - 1)
+                inner = joined(path, child.name)
+                yield from _search(container, inner, depth - 1, budget)
 
 
 def _is_node(folder: Path) -> bool:
@@ -157,27 +164,35 @@ def _node(folder: Path) -> _Node | None:
     file = folder / "zarr.json"
     metadata = load_json(file)
     if metadata is not None and metadata.get("node_type") in ("array", "group"):
-        attributes = metadata.get("attributes") or {}
+        attributes = _attributes(metadata, file)
         return _Node(metadata["node_type"], 3, metadata, attributes, (file,))
     kinds: tuple[tuple[str, Literal["array", "group"]], ...]
     kinds = ((".zarray", "array"), (".zgroup", "group"))
     for name, kind in kinds:
         metadata = load_json(folder / name)
         if metadata is not None:
-            attributes = load_json(folder / ".zattrs")
+            beside = load_json(folder / ".zattrs")
             files = [folder / name]
-            if attributes is not None:
+            if beside is not None:
                 files.append(folder / ".zattrs")
-            return _Node(kind, 2, metadata, attributes or {}, tuple(files))
+            return _Node(kind, 2, metadata, beside or {}, tuple(files))
     return None
+
+
+def _attributes(metadata: dict[str, Any], file: Path) -> dict[str, Any]:
+    stated = metadata.get("attributes") or {}
+    if not isinstance(stated, dict):
+        message = f"{file} is damaged: its attributes are no JSON object"
+        raise VolumeError(message)
+    return stated
 
 
 def _array(container: Path, path: str, node: _Node) -> ArrayLayout:
     try:
         read = _array_v2 if node.version == 2 else _array_v3
         return read(container, path, node)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        message = f"{node.files[0]} cannot be understood ({error!r})"
+    except MALFORMED as error:
+        message = f"{node.files[0]} cannot be understood ({shortened(error)})"
         raise VolumeError(message) from error
 
 
@@ -189,8 +204,8 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
         inner = compressor.get("cname")
         codecs.append("-".join(filter(None, [str(compressor["id"]), inner])))
     stored = _stored_type(metadata["dtype"], node)
-    shape = tuple(int(n) for n in metadata["shape"])
-    chunks = tuple(int(n) for n in metadata["chunks"])
+    shape = whole_numbers(metadata["shape"])
+    chunks = whole_numbers(metadata["chunks"])
     names = AxisNames.of(node.attributes.get(_XARRAY), len(shape))
     return ArrayLayout(
         container=container,
@@ -206,7 +221,7 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
         axis_names=names,
         keys=KeyStyle(
             tuple(range(len(shape))),
-            separator=metadata.get("dimension_separator") or ".",
+            separator=_separator(metadata.get("dimension_separator") or "."),
         ),
         metadata_files=node.files,
         fill=_fill(metadata),
@@ -222,8 +237,8 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
             "only regular ones can be read"
         )
         raise VolumeError(message)
-    shape = tuple(int(n) for n in metadata["shape"])
-    files = tuple(int(n) for n in grid["configuration"]["chunk_shape"])
+    shape = whole_numbers(metadata["shape"])
+    files = whole_numbers(grid["configuration"]["chunk_shape"])
     chunks, names = files, []
     codecs = list(metadata["codecs"])
     while codecs:
@@ -231,12 +246,12 @@ def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
         codec = {"name": codec} if isinstance(codec, str) else codec
         names.append(str(codec["name"]))
         if codec["name"] == "sharding_indexed":
-            chunks = tuple(int(n) for n in codec["configuration"]["chunk_shape"])
+            chunks = whole_numbers(codec["configuration"]["chunk_shape"])
             codecs = list(codec["configuration"]["codecs"])
     encoding = metadata.get("chunk_key_encoding") or {"name": "default"}
     settings = encoding.get("configuration") or {}
     default = encoding["name"] == "default"
-    separator = settings.get("separator") or ("/" if default else ".")
+    separator = _separator(settings.get("separator") or ("/" if default else "."))
     stored = _stored_type(metadata["data_type"], node)
     dimensions = metadata.get("dimension_names") or node.attributes.get(_XARRAY)
     axes = AxisNames.of(dimensions, len(shape))
@@ -291,6 +306,13 @@ def _placed(
         metadata_files=(*group.files, *array.metadata_files),
     )
     return replace(placed, axes=axes, axis_names=None) if fits else placed
+
+
+def _separator(stated: Any) -> str:
+    if stated not in (".", "/"):
+        message = f"the separator {str(stated)[:40]!r} of its chunks is neither . nor /"
+        raise ValueError(message)
+    return str(stated)
 
 
 def _stored_type(stated: Any, node: _Node) -> Any:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
+from blockseg.core.untrusted.json_text import MALFORMED, shortened
 from blockseg.io.axes import default_axes
 from blockseg.io.axis_names import letter_of
+from blockseg.io.layout import MOST_LEVELS, inner_path
 from blockseg.io.units import micrometres, space_of
 from blockseg.io.zarr.ome_transforms import NoScaleError, Transformation, compose
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _LETTERS = {"time": "t", "channel": "c"}
+_MOST = 256  # axes, systems, transformations of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ def read_multiscales(
         multiscale = holder["multiscales"][0]
         version = multiscale.get("version") or holder.get("version") or ""
         return _datasets(multiscale, str(version))
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         message = (
-            f"{where}: its OME-NGFF metadata cannot be understood ({error!r}); correct "
-            "them"
+            f"{where}: its OME-NGFF metadata cannot be understood ({shortened(error)}); "
+            "correct them"
         )
         raise VolumeError(message) from error
 
@@ -76,6 +79,11 @@ def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
     systems = _systems(multiscale)
     outer = _transformations(multiscale, "coordinateTransformations")
     found = []
+    if len(multiscale["datasets"]) > MOST_LEVELS:
+        message = (
+            f"{len(multiscale['datasets'])} resolution levels, more than {MOST_LEVELS}"
+        )
+        raise ValueError(message)
     for dataset in multiscale["datasets"]:
         inner = _transformations(
             dataset, "coordinateTransformations", "transformations"
@@ -93,7 +101,7 @@ def _datasets(multiscale: dict[str, Any], version: str) -> tuple[Dataset, ...]:
         if all(axes.count(name) == 1 for name in "zyx"):
             zyx = [axes.index(name) for name in "zyx"]
             space = _space(chain, names, zyx, units, version)
-        path = str(dataset["path"]).strip("/")
+        path = inner_path(dataset["path"])
         found.append(
             Dataset(path, axes, space, bool(systems or multiscale.get("axes")))
         )
@@ -142,7 +150,7 @@ def _axes(
         return target or next(filter(_measures, systems.values()), first)
     entries = multiscale.get("axes")
     # Versions 0.1 and 0.2: always five axes.
-    return list(default_axes(5)) if entries is None else list(entries)
+    return list(default_axes(5)) if entries is None else _few(entries)
 
 
 def _chain(entries: Sequence[Transformation]) -> list[Transformation]:
@@ -197,7 +205,14 @@ def _transformations(holder: dict[str, Any], *keys: str) -> list[Transformation]
 
 
 def _list_of(holder: dict[str, Any], *keys: str) -> list[Any]:
-    return list(next((holder[key] for key in keys if holder.get(key)), ()))
+    return _few(next((holder[key] for key in keys if holder.get(key)), ()))
+
+
+def _few(entries: Any) -> list[Any]:
+    if len(entries) > _MOST:
+        message = f"a list of {len(entries)} entries, where {_MOST} are too many"
+        raise ValueError(message)
+    return list(entries)
 
 
 def _name(entry: dict[str, str] | str) -> str:

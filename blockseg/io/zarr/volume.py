@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.json_text import MALFORMED
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, one_line
 from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
@@ -44,7 +45,7 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
 def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     try:
         return _tensorstore(layout, limits)
-    except OPENING_ERRORS as error:
+    except (*OPENING_ERRORS, *MALFORMED) as error:
         reader = _zarr_python(layout)
         if reader is None:
             raise VolumeError(_why_not(layout, error)) from error

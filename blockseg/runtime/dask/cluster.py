@@ -16,9 +16,10 @@ import dask
 import psutil
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
-from blockseg.core.errors import ClusterError
+from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
-from blockseg.runtime.dask.dashboard import LazyDashboard
+from blockseg.runtime.dask.dashboard import Dashboard, link_below
+from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.template import (
     FORKS,
     MALLOC,
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
     from blockseg.runtime.memory import Layout
 
-_LOOPBACK = "127.0.0.1"
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0
+_LINK = "distributed.dashboard.link"
 _METHOD = "distributed.worker.multiprocessing-method"
 _QUIET = ("distributed", "bokeh", "tornado", "asyncio")
 _QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
@@ -62,6 +63,8 @@ _SETTINGS = {
     "distributed.worker.profile.cycle": "5s",
     # Every 20 ms, in scheduler, nannies and workers, cost two cores 2 % of their time.
     "distributed.admin.tick.interval": "500ms",
+    # Workers have pages of their own, which anybody on the machine could read.
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -124,7 +127,9 @@ class Cluster:
         self.close()
 
 
-def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
+def local_cluster(
+    layout: Layout, *, gpus: Sequence[str] = (), access: Access | None = None
+) -> Cluster:
     """Start a scheduler in this process and workers on this machine.
 
     Parameters
@@ -134,12 +139,15 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
     gpus
         ``CUDA_VISIBLE_DEVICES`` of each worker in turn: one GPU a worker, by dask-cuda
         where it is installed. Nothing is set if empty.
+    access
+        Who reaches it; this process and its workers alone if not given.
 
     Raises
     ------
     ClusterError
         If the workers cannot be started.
     """
+    access = access or Access()
     start_template()
     environment = dict.fromkeys(THREAD_VARIABLES, str(layout.inference_threads))
     environment["BLOCKSEG_LOCAL_WORKER"] = "1"
@@ -148,6 +156,7 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
             dask.config.set(
                 {
                     **_SETTINGS,
+                    _LINK: link_below(access.prefix, dask.config.get(_LINK)),
                     # Libraries read these when the worker imports them.
                     "distributed.nanny.pre-spawn-environ": {
                         **dask.config.get("distributed.nanny.pre-spawn-environ"),
@@ -163,11 +172,13 @@ def local_cluster(layout: Layout, *, gpus: Sequence[str] = ()) -> Cluster:
             # The port may be taken between our look and Dask's: any other will do.
             resources.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message="Port .* is already in use")
-            cluster = _started(layout, gpus)
+            cluster = _started(layout, gpus, access)
             resources.callback(_end, cluster)
             client = Client(  # type: ignore[no-untyped-call]
                 cluster, timeout=30, set_as_default=False
             )
+        except ConfigError:
+            raise
         except Exception as error:
             message = (
                 f"cannot start workers on this machine: {one_line(error)}; a script "
@@ -222,40 +233,48 @@ async def _identify(address: str, timeout: float) -> None:
         raise TypeError(message)
 
 
-def _started(layout: Layout, gpus: Sequence[str]) -> SpecCluster:
-    dashboard = f"{_LOOPBACK}:{_free_port(_DASHBOARD_PORT)}"
+def _started(layout: Layout, gpus: Sequence[str], access: Access) -> SpecCluster:
+    dashboard = f"{access.host}:{_free_port(access.host, _DASHBOARD_PORT)}"
+    cluster: SpecCluster | None = None
+    private = {"protocol": access.protocol, "security": access.security()}
+    pages = {"dashboard": False, "http_prefix": access.prefix}
     if gpus:
-        found = cuda_cluster(
+        cluster = cuda_cluster(
             layout,
             gpus,
-            host=_LOOPBACK,
+            host=access.host,
             dashboard_address=dashboard,
             worker_dashboard_address=None,
             silence_logs=logging.CRITICAL,
+            scheduler_kwargs=pages,
+            **private,
         )
-        if found is not None:
-            return found
-    workers = {
-        index: {"cls": Nanny, "options": _worker(index, layout, gpus)}
-        for index in range(layout.workers)
-    }
-    scheduler: dict[str, Any] = {
-        "cls": Scheduler,
-        "options": {
-            "host": _LOOPBACK,
-            "port": 0,
-            "dashboard": False,
-            "dashboard_address": dashboard,
-        },
-    }
-    cluster = SpecCluster(  # type: ignore[no-untyped-call]
-        workers=workers,
-        scheduler=scheduler,
-        name="blockseg",
-        silence_logs=logging.CRITICAL,
-    )
-    running: Any = cluster.scheduler
-    running.http_application.add_application(LazyDashboard(running))
+    if cluster is None:
+        workers = {
+            index: {
+                "cls": Nanny,
+                "options": {**_worker(index, layout, gpus, access), **private},
+            }
+            for index in range(layout.workers)
+        }
+        scheduler: dict[str, Any] = {
+            "cls": Scheduler,
+            "options": {
+                "host": access.host,
+                "port": 0,
+                "dashboard_address": dashboard,
+                **pages,
+                **private,
+            },
+        }
+        cluster = SpecCluster(  # type: ignore[no-untyped-call]
+            workers=workers,
+            scheduler=scheduler,
+            name="blockseg",
+            silence_logs=logging.CRITICAL,
+            security=private["security"],
+        )
+    Dashboard.guard(cluster.scheduler, access.prefix)
     return cluster
 
 
@@ -301,11 +320,13 @@ def _end(cluster: SpecCluster) -> None:
                 psutil.Process(nanny.pid).kill()
 
 
-def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
+def _worker(
+    index: int, layout: Layout, gpus: Sequence[str], access: Access
+) -> dict[str, Any]:
     options: dict[str, Any] = {
         "nthreads": layout.threads_per_worker,
         "memory_limit": layout.memory_limit,
-        "host": _LOOPBACK,
+        "host": access.host,
         "dashboard": False,
         "silence_logs": logging.CRITICAL,
     }
@@ -318,12 +339,12 @@ def _worker(index: int, layout: Layout, gpus: Sequence[str]) -> dict[str, Any]:
     return options
 
 
-def _free_port(preferred: int) -> int:
+def _free_port(host: str, preferred: int) -> int:
     """Return the preferred port if it is free, else 0 for any."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_LOOPBACK, preferred))
+            probe.bind((host, preferred))
         except OSError:
             return 0
     return preferred

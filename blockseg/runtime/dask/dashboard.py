@@ -1,36 +1,70 @@
-"""Dashboard of our own scheduler, loaded when somebody looks at it."""
+"""Dashboard of our own scheduler: for who knows its address, and loaded when they look."""
 
 from __future__ import annotations
 
+from secrets import compare_digest
 from typing import TYPE_CHECKING, Any
 
+from tornado.routing import Router
 from tornado.web import Application
 
 if TYPE_CHECKING:
     from distributed import Scheduler
 
+_LINK = "/status"
 
-class LazyDashboard(Application):
-    """Connects Dask's dashboard to the scheduler's pages at the first request for it.
 
-    Bokeh takes half a second to load, which a run that nobody watches need not wait for.
+class Dashboard(Router):
+    """All pages of a scheduler, below a path that nobody can guess.
+
+    Every account of a machine reaches a port of its loopback interface, and so do web
+    pages in a browser that runs there. Whatever is not asked for below the path is not
+    there. Bokeh, which takes half a second to load, is loaded at the first request that is.
 
     Parameters
     ----------
     scheduler
-        Started, with pages but without its dashboard.
+        Started, with its own pages below the path but without Bokeh's.
+    prefix
+        The path, with a slash at both ends.
     """
 
-    def __init__(self, scheduler: Scheduler) -> None:
-        super().__init__()
+    def __init__(self, scheduler: Scheduler, prefix: str) -> None:
         self._scheduler: Any = scheduler
+        self._prefix = prefix
+        self._nothing = Application()
         self._connected = False
 
-    def find_handler(self, request: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        """Leave the request to the dashboard, which is asked after this one."""
+    @classmethod
+    def guard(cls, scheduler: Scheduler, prefix: str) -> None:
+        """Let a scheduler answer in this way only."""
+        server: Any = scheduler
+        server.http_server.request_callback = cls(scheduler, prefix)
+
+    def find_handler(self, request: Any, **kwargs: Any) -> Any:
+        """Return who answers a request."""
+        start = str(request.path)[: len(self._prefix)]
+        if not compare_digest(start.encode(), self._prefix.encode()):
+            return self._nothing.find_handler(request, **kwargs)
+        its = self._scheduler
         if not self._connected:
             self._connected = True
             from distributed.dashboard.scheduler import connect
 
-            its = self._scheduler
-            connect(its.http_application, its.http_server, its)  # type: ignore[no-untyped-call]
+            connect(its.http_application, its.http_server, its, prefix=self._prefix)  # type: ignore[no-untyped-call]
+        return its.http_application.find_handler(request, **kwargs)
+
+
+def link_below(prefix: str, template: str) -> str:
+    """Return Dask's template of the dashboard's address with the path in it.
+
+    Parameters
+    ----------
+    prefix
+        The path.
+    template
+        ``distributed.dashboard.link`` of Dask's configuration.
+    """
+    if not template.endswith(_LINK):
+        return template
+    return template.removesuffix(_LINK) + prefix.rstrip("/") + _LINK

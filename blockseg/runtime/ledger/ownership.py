@@ -11,7 +11,8 @@ from blockseg.runtime.ledger.file import errors_of, open_to_read
 if TYPE_CHECKING:
     from pathlib import Path
 
-_COMPANIONS = ("-wal", "-shm", "-journal")
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside a ledger."""
 
 
 def refuse_taken(path: Path, owner: str, *, replace: bool) -> None:
@@ -77,7 +78,7 @@ def discard_ledger(path: Path, owner: str) -> None:
     """
     refuse_taken(path, owner, replace=True)
     try:
-        for name in (path.name, *(path.name + end for end in _COMPANIONS)):
+        for name in (path.name, *(path.name + end for end in COMPANIONS)):
             path.with_name(name).unlink(missing_ok=True)
     except OSError as error:
         message = (

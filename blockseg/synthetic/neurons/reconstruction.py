@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.errors import VolumeError
+from blockseg.core.untrusted.files import TABLE_BYTES, read_text
 from blockseg.morphology.swc import read_swc
 from blockseg.synthetic.neurons.tracing import AXON, DENDRITE
 from blockseg.synthetic.neurons.walks import STEP
@@ -129,7 +130,7 @@ def _children(tree: Tree, path: Path) -> list[list[int]]:
 
 
 def _line_of(path: Path, row: int) -> int:
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = read_text(path, TABLE_BYTES, errors="replace")
     nodes = [
         number
         for number, line in enumerate(text.splitlines(), 1)

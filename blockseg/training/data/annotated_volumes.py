@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.places import local_path
 from blockseg.core.text import times
+from blockseg.core.untrusted.files import RECORD_BYTES, read_text, text_of
+from blockseg.core.untrusted.json_text import MALFORMED, parse_json, shortened
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import find_plausible
@@ -240,15 +241,16 @@ def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]
         return {}, ""
     try:
         if file.suffix == ".json":
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = parse_json(read_text(file, RECORD_BYTES))
             whole = content if isinstance(content, dict) else {"picks": content}
             rows, licence = whole["picks"], str(whole.get("licence", ""))
         else:
-            with file.open(encoding="utf-8-sig", newline="") as stream:
+            with text_of(file, RECORD_BYTES, encoding="utf-8-sig") as stream:
                 rows, licence = list(csv.DictReader(stream)), ""
         return {str(row["name"]): _background(row) for row in rows}, licence
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{file} is no manifest of picks with a name each ({error!r})"
+    except (OSError, csv.Error, *MALFORMED) as error:
+        why = shortened(error)
+        message = f"{file} is no manifest of picks with a name each ({why})"
         raise VolumeError(message) from error
 
 

@@ -1,0 +1,1 @@
+"""Files and documents that others wrote: bounded before they are read or parsed."""

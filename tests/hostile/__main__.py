@@ -1,0 +1,104 @@
+"""Every hostile input through the real command line, judged; a table at the end.
+
+    python -m tests.hostile [--only TEXT] [--jobs N] [--json FILE] [--slice N] [--seed N]
+
+Each input is made anew and given to its command in a process of its own. Right is one clear
+line and exit code 1 before anything is written, or an answer that takes the input for what
+it is; within 2 s and 200 MB more than the same command takes for a sound input of 64×64×128 voxels,
+and within a minute whatever happens. Exit code 0 if all answers are right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.hostile.case import Case, Stock
+from tests.hostile.child import HARD_SECONDS, ask
+from tests.hostile.corpus.every import every_case
+from tests.hostile.judge import GOOD, MEANINGS, Limits, judged
+from tests.hostile.sound import baselines
+from tests.hostile.stock import make_stock
+
+if TYPE_CHECKING:
+    from tests.hostile.judge import Verdict
+
+SECONDS = 2.0
+BYTES = 200 * 10**6
+
+
+def chosen(given: argparse.Namespace) -> list[Case]:
+    """Return the cases that are asked for; of a slice some of each area."""
+    cases = [case for case in every_case() if given.only in case.name]
+    if given.slice is None:
+        return cases
+    drawn = random.Random(given.seed)
+    drawn.shuffle(cases)
+    seen: Counter[str] = Counter()
+    order = []
+    for case in cases:
+        seen[case.area] += 1
+        order.append((seen[case.area], len(order), case))
+    return [case for _, _, case in sorted(order, key=lambda one: one[:2])][: given.slice]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="part of a name")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--slice", type=int, help="so many, some of each area")
+    parser.add_argument("--seed", type=int, default=0, help="of the slice")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hostile-") as place:
+        sound = make_stock(Path(place, "sound"))
+        usual = baselines(sound, Path(place, "baselines"))
+        cases = chosen(given)
+
+        def judge(number: int) -> dict[str, Any]:
+            case = cases[number]
+            folder = Path(place, "cases", str(number))
+            folder.mkdir(parents=True)
+            try:
+                words = case.make(Stock(sound, folder))
+                base = usual[str(words[0])]
+                shutil.rmtree(folder)
+                folder.mkdir()
+                answer = ask(case, Stock(sound, folder), HARD_SECONDS)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            limits = Limits(base.seconds + SECONDS, base.peak + BYTES)
+            verdict, line = judged(case, answer, limits)
+            if verdict not in GOOD:
+                print(f"{verdict:10}{case.name}\n          {line[:300]}", flush=True)
+            return {
+                "area": case.area, "title": case.title, "right": case.right,
+                "command": str(words[0]), "verdict": verdict, "line": line,
+                "seconds_more": round(answer.seconds - base.seconds, 2),
+                "mb_more": round((answer.peak - base.peak) / 1e6),
+            }  # fmt: skip
+
+        with ThreadPoolExecutor(given.jobs) as pool:
+            found = list(pool.map(judge, range(len(cases))))
+    counts: Counter[Verdict] = Counter(one["verdict"] for one in found)
+    for verdict, meaning in MEANINGS.items():
+        if counts[verdict]:
+            print(f"{counts[verdict]:5} {verdict:10}{meaning}")
+    print(f"{len(found):5} inputs")
+    if given.json:
+        for one in found:
+            one["line"] = one["line"].replace(place, "…")
+        given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    return 0 if all(one["verdict"] in GOOD for one in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""All hostile inputs."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tests.hostile.case import Case
+from tests.hostile.corpus import networks, records, settings, tables, tiffs, volumes
+
+
+@cache
+def every_case() -> tuple[Case, ...]:
+    """Return all cases, in the order of their areas; the same ones every time."""
+    modules = (volumes, tiffs, settings, networks, tables, records)
+    return tuple(case for module in modules for case in module.cases())
