@@ -77,7 +77,7 @@ class SnrBin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """What differs between two segmentations."""
+    """Differences of two segmentations."""
 
     first: Side
     """The one that was named first."""
@@ -95,7 +95,7 @@ class Compared:
     """The same by the SNR of cubes; empty where no run measured any."""
 
     asked: tuple[str, ...]
-    """What was asked otherwise of the second run, a line each."""
+    """Settings of the second run that are others, a line each."""
 
 
 def compare(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from blockseg.config import option_groups as of
 from blockseg.config.declare import option, part
 from blockseg.config.values import (
     MOST_PROCESSES,
@@ -39,18 +40,6 @@ PrecisionName: TypeAlias = Literal[
 """Precisions that a user may name."""
 
 
-_OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export", "view")
-_OF_IMAGES = (*_OF_SOURCES, "train")
-_OF_METRICS = ("metrics",)
-_OF_VIEW = ("view",)
-_OF_REGIONS = ("metrics", "convert", "export")
-_OF_OUTPUTS = ("metrics", "convert", "synth")
-_DERIVED = ("label", "skeletonize", "regions", "density", "export")
-_OF_JOBS = (*_OF_OUTPUTS, *_DERIVED)
-_REPORTED = ("label", "skeletonize")
-_OF_REPAIRS = (*_OF_JOBS, "verify", "retry")
-
-
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that ``blockseg run`` takes besides SOURCE and OUT.
@@ -63,7 +52,7 @@ class RunSettings:
         parse_int(0),
         "Resolution level to read, 0 the finest.",
         metavar="N",
-        also=_OF_SOURCES,
+        also=of.SOURCES,
     )
     """Resolution level of the source, 0 the finest."""
 
@@ -72,7 +61,7 @@ class RunSettings:
         parse_factors,
         "Read means over so many voxels. [1,1,1]",
         metavar="Z,Y,X",
-        also=_OF_SOURCES,
+        also=of.SOURCES,
     )
     """Voxels of the level along (z, y, x) over which each voxel is the mean; ``roi`` and
     all else is in these coarser voxels, ``voxel_size`` that of the source."""
@@ -82,7 +71,7 @@ class RunSettings:
         parse_text,
         "Array inside a container.",
         metavar="PATH",
-        also=_OF_SOURCES,
+        also=of.SOURCES,
     )
     """Array inside the source, where there are several."""
 
@@ -91,7 +80,7 @@ class RunSettings:
         parse_int(0),
         "Channel, where there are several.",
         metavar="N",
-        also=_OF_IMAGES,
+        also=of.IMAGES,
     )
     """Index on the channel axis, where it is longer than 1."""
 
@@ -100,7 +89,7 @@ class RunSettings:
         parse_int(0),
         "Time point, where there are several.",
         metavar="N",
-        also=_OF_IMAGES,
+        also=of.IMAGES,
     )
     """Index on the time axis, where it is longer than 1."""
 
@@ -119,7 +108,7 @@ class RunSettings:
         parse_axes,
         "A letter an axis; else from the metadata.",
         metavar="TCZYX",
-        also=_OF_IMAGES,
+        also=of.IMAGES,
     )
     """One letter for each axis of the source (t, c, z, y, x); else from the metadata."""
 
@@ -129,7 +118,7 @@ class RunSettings:
         "What the bits are: uint16 behind an int16 type.",
         metavar="TYPE",
         flags=("--as", "--stored-as", "stored_as"),
-        also=_OF_IMAGES,
+        also=of.IMAGES,
     )
     """Type that the stored bits are, where the source states another of the same size:
     ``uint16`` for int16."""
@@ -138,7 +127,7 @@ class RunSettings:
         False,
         parse_switch,
         "Read missing slices of a folder as empty planes.",
-        also=_OF_SOURCES,
+        also=of.SOURCES,
     )
     """Read planes that are missing from a folder of slices as empty."""
 
@@ -146,7 +135,7 @@ class RunSettings:
         False,
         parse_switch,
         "Take a source of which no voxel is stored.",
-        also=_OF_IMAGES,
+        also=of.IMAGES,
     )
     """Take a source that has no stored voxels."""
 
@@ -156,7 +145,7 @@ class RunSettings:
         "Region to segment, in voxels.",
         metavar="Z:Z,Y:Y,X:X",
         unit="voxels",
-        also=_OF_REGIONS,
+        also=of.REGIONS,
     )
     """Region to segment, in voxels of the level; the whole volume if not given."""
 
@@ -165,7 +154,7 @@ class RunSettings:
         parse_text,
         "Segment where this is not 0; any resolution.",
         metavar="VOLUME",
-        also=_OF_METRICS,
+        also=of.METRICS,
     )
     """Volume of any resolution whose nonzero voxels are segmented."""
 
@@ -174,7 +163,7 @@ class RunSettings:
         parse_text,
         "Safetensors, or a name of blockseg weights list.",
         metavar="FILE|NAME",
-        also=_OF_VIEW,
+        also=of.VIEW,
     )
     """Safetensors file, or a name of weights that ship; the default if not given."""
 
@@ -184,7 +173,7 @@ class RunSettings:
         "auto (default), robust, field, published, or B,S in grey levels.",
         metavar="HOW",
         unit="grey levels",
-        also=(*_OF_METRICS, *_OF_VIEW),
+        also=(*of.METRICS, *of.VIEW),
     )
     """``auto``, ``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
@@ -201,7 +190,7 @@ class RunSettings:
         parse_choice(*get_args(BackendName)),
         "auto, tensorrt, cuda, llvm, openvino, torch or fake.",
         metavar="NAME",
-        also=_OF_VIEW,
+        also=of.VIEW,
     )
     """Engine that runs the network."""
 
@@ -210,7 +199,6 @@ class RunSettings:
         parse_choice(*get_args(PrecisionName)),
         "auto, fast, bfloat16, float16, float32 or float64.",
         metavar="NAME",
-        also=_OF_VIEW,
     )
     """Precision of the arithmetic: float16 on a GPU and float32 on the CPU if not given.
     ``fast`` may also choose bfloat16, on CPUs that have AMX; see ``docs/precision.md``."""
@@ -220,7 +208,6 @@ class RunSettings:
         parse_choice("auto", "cpu", "cuda"),
         "auto, cpu or cuda.",
         metavar="NAME",
-        also=_OF_VIEW,
     )
     """Where the engine runs."""
 
@@ -230,7 +217,7 @@ class RunSettings:
         "Unit of work, in voxels. [auto]",
         metavar="Z,Y,X",
         unit="voxels",
-        also=_OF_OUTPUTS,
+        also=of.OUTPUTS,
     )
     """Voxels of a block, the unit of scheduling, of the ledger and of writing."""
 
@@ -240,7 +227,6 @@ class RunSettings:
         "Voxels an inference writes. [auto]",
         metavar="Z,Y,X",
         unit="voxels",
-        also=_OF_VIEW,
     )
     """Voxels that one call of the engine writes."""
 
@@ -275,7 +261,7 @@ class RunSettings:
         parse_choice(2, 3),
         "3: OME-Zarr 0.5 (default); 2: 0.4.",
         metavar="N",
-        also=_OF_OUTPUTS,
+        also=of.OUTPUTS,
     )
     """3 writes OME-Zarr 0.5, sharded; 2 writes OME-Zarr 0.4."""
 
@@ -284,7 +270,7 @@ class RunSettings:
         parse_text,
         "Compression of OUT. [blosc-zstd]",
         metavar="NAME",
-        also=_OF_OUTPUTS,
+        also=of.OUTPUTS,
     )
     """Compression of the output."""
 
@@ -301,7 +287,7 @@ class RunSettings:
         parse_choice("extended", "published"),
         "Formulas of OUT/blocks: extended (default) or published.",
         metavar="HOW",
-        also=_OF_METRICS,
+        also=of.METRICS,
     )
     """By which formulas the images of ``OUT/blocks`` are made."""
 
@@ -310,7 +296,7 @@ class RunSettings:
         parse_int(1),
         "Tries a block gets. [3]",
         metavar="N",
-        also=_OF_REPAIRS,
+        also=of.REPAIRS,
     )
     """How often a block is tried before it is quarantined."""
 
@@ -319,7 +305,7 @@ class RunSettings:
         parse_text,
         "tcp://… of a Dask cluster, or serial; else own.",
         metavar="ADDRESS",
-        also=_OF_REPAIRS,
+        also=of.REPAIRS,
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
@@ -328,7 +314,7 @@ class RunSettings:
         parse_text,
         "Where our own cluster listens. [127.0.0.1]",
         metavar="HOST",
-        also=_OF_JOBS,
+        also=of.JOBS,
     )
     """Address at which our own cluster and its dashboard listen. Beyond this machine it
     needs certificates in Dask's configuration, or ``insecure``; see
@@ -338,7 +324,7 @@ class RunSettings:
         False,
         parse_switch,
         "Let all who reach our own cluster use it.",
-        also=_OF_JOBS,
+        also=of.JOBS,
     )
     """Leave out the certificates by which our own cluster knows who belongs to it: whoever
     reaches it runs code as you."""
@@ -348,16 +334,12 @@ class RunSettings:
         parse_int(1, MOST_PROCESSES),
         "Worker processes. [auto]",
         metavar="N",
-        also=_OF_REPAIRS,
+        also=of.REPAIRS,
     )
     """Worker processes; from cores and memory if not given."""
 
     threads: int | None = option(
-        None,
-        parse_int(1, 1024),
-        "Threads of one inference. [auto]",
-        metavar="N",
-        also=_OF_VIEW,
+        None, parse_int(1, 1024), "Threads of one inference. [auto]", metavar="N"
     )
     """Threads of one inference; from the cores and workers if not given."""
 
@@ -367,7 +349,7 @@ class RunSettings:
         "For all workers, as in 64GB. [85 %]",
         metavar="SIZE",
         unit="bytes",
-        also=_OF_REPAIRS,
+        also=of.REPAIRS,
     )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 
@@ -376,7 +358,7 @@ class RunSettings:
         parse_text,
         "Ledger outside OUT.",
         metavar="FILE",
-        also=_OF_OUTPUTS,
+        also=of.OUTPUTS,
     )
     """File of the ledger; ``OUT/.blockseg/ledger.sqlite`` if not given."""
 
@@ -384,7 +366,7 @@ class RunSettings:
         False,
         parse_switch,
         "Read what OUT holds, and make anew what is damaged.",
-        also=_OF_JOBS,
+        also=of.JOBS,
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
@@ -394,7 +376,7 @@ class RunSettings:
         parse_switch,
         "Write OUT/report.html at the end. [on]",
         flags=("--report/--no-report",),
-        also=_REPORTED,
+        also=of.REPORTED,
     )
     """Write a page of what was done, ``OUT/report.html``, at the end."""
 
@@ -402,25 +384,3 @@ class RunSettings:
     def choices(self) -> SourceChoices:
         """Choices of the user for the source."""
         return part(SourceChoices, self)
-
-
-EXECUTION = frozenset(
-    {
-        "allow_empty",
-        "allow_gaps",  # stands in the source's VolumeSpec
-        "attempts",
-        "scheduler",
-        "listen",
-        "insecure",
-        "workers",
-        "memory",
-        "ledger",
-        "verify",
-        "exhaustive",
-        "metrics",
-        "dhpr",
-        "report",
-    }
-)
-"""Settings that leave every byte of the segmentation alone: a resumed run may change
-them."""

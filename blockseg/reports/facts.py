@@ -89,7 +89,7 @@ class JobFacts:
     """Starts, the first one first."""
 
     notes: tuple[str, ...]
-    """What went otherwise than planned, what was skipped, and holes of the source."""
+    """Notes on what went otherwise than planned, what was skipped, holes of the source."""
 
     states: NDArray[np.uint8]
     """State of each block of the main pass, as in the ledger's STATE_CODES."""

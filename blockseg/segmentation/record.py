@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.record.request import Request, deciding
-from blockseg.config.settings import EXECUTION, RunSettings
+from blockseg.config.option_groups import EXECUTION
+from blockseg.config.settings import RunSettings
 
 if TYPE_CHECKING:
     from blockseg.blockwise.planning.decisions import Decisions

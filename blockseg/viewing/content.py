@@ -1,4 +1,4 @@
-"""What a server hands out: files of a folder, by a rule that leaves no way out of it."""
+"""Contents that a server hands out: files of a folder, with no way out of it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _AROUND = (16, 128, 128)  # voxels on either side of the place
 
 
-def grey_look(served: ServedVolume, place: Sequence[float]) -> dict[str, Any]:
-    """Return how an image is drawn so that dim neurites around a place are seen.
+def grey_shader(served: ServedVolume, place: Sequence[float]) -> str:
+    """Return the shader of an image by which dim neurites around a place are seen.
 
     Black is a little below the median there, white its 99.7th percentile.
 
@@ -43,7 +43,6 @@ def grey_look(served: ServedVolume, place: Sequence[float]) -> dict[str, Any]:
     low = float(dark)
     high = max(float(bright), float(median) + 3 * float(median - dark), low + 1e-6)
     room = high - low
-    shader = shaders.GREY.format(
+    return shaders.GREY.format(
         low=low, high=high, least=low - 0.5 * room, most=high + 2 * room
     )
-    return {"shader": shader, "opacity": 1, "blend": "default"}

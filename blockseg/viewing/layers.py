@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from blockseg.viewing.content import Store
 
 _UM = 1e-6  # metres
+
+Look: TypeAlias = "Mapping[str, object]"
+"""Fields of the viewer's JSON that say how a layer is drawn."""
+
+PLAIN: Look = {"opacity": 1, "blend": "default"}
+"""Laid over what is below, and not mixed with it half and half."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +37,7 @@ class Layer:
     scheme: Literal["zarr", "precomputed"] = "zarr"
     """Format of the store."""
 
-    look: Mapping[str, Any] = field(default_factory=dict)
+    look: Look = field(default_factory=dict)
     """Further fields of the viewer's JSON: shader, opacity."""
 
     visible: bool = True
@@ -70,7 +76,7 @@ class View:
     """The lowest first."""
 
     space: Space
-    """Of the finest voxels."""
+    """Space of the finest voxels."""
 
     place: Vector
     """Voxel in the middle, along (z, y, x), of the image with ``space``."""
@@ -126,7 +132,7 @@ class View:
 
 
 def boxes(
-    name: str, rois: Sequence[tuple[str, Roi]], space: Space, look: Mapping[str, Any]
+    name: str, rois: Sequence[tuple[str, Roi]], space: Space, look: Look
 ) -> Layer:
     """Return a layer of boxes of voxels, each with what is said of it.
 

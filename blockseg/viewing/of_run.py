@@ -18,8 +18,8 @@ from blockseg.reports.samples import METRICS, metric_images
 from blockseg.runtime.run_lock import RunLock
 from blockseg.viewing import shaders
 from blockseg.viewing.content import Folder
-from blockseg.viewing.contrast import grey_look
-from blockseg.viewing.layers import Layer, View
+from blockseg.viewing.contrast import grey_shader
+from blockseg.viewing.layers import PLAIN, Layer, View
 from blockseg.viewing.place import interesting_place
 from blockseg.viewing.served_volume import served_source
 
@@ -91,10 +91,10 @@ def _source(run: JobFacts, place: Zyx) -> Iterator[Layer]:
     try:
         served = served_source(kept.spec, kept.space)
         first = (0, 0, 0) if roi is None else roi.start
-        look = grey_look(served, [a + b for a, b in zip(place, first, strict=True)])
+        shader = grey_shader(served, [a + b for a, b in zip(place, first, strict=True)])
     except BlocksegError:
         return  # the source is elsewhere by now
-    yield Layer("image", "image", served, look=look)
+    yield Layer("image", "image", served, look={**PLAIN, "shader": shader})
 
 
 def _objects(out: Path) -> Iterator[Layer]:
@@ -157,7 +157,6 @@ def _zarr(
     live: bool = False,
 ) -> Layer:
     open_volume(find(str(folder), mask=True))  # says in a line what is wrong with it
-    # Laid over, and not mixed half and half.
-    look = {"opacity": 1, "blend": "default", **look}
+    look = {**PLAIN, **look}
     store = Folder(folder, _ZARR)
     return Layer(name, "image", store, look=look, visible=visible, live=live)

@@ -9,8 +9,8 @@ from blockseg.blockwise.sources.inputs import gather, open_source
 from blockseg.segmentation.predict import decided
 from blockseg.segmentation.predictor import Predictor
 from blockseg.viewing import shaders
-from blockseg.viewing.contrast import grey_look
-from blockseg.viewing.layers import Layer, View
+from blockseg.viewing.contrast import grey_shader
+from blockseg.viewing.layers import PLAIN, Layer, View
 from blockseg.viewing.predicted import PredictedVolume
 from blockseg.viewing.served_volume import (
     CHUNK,
@@ -51,7 +51,12 @@ def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View
     opened = open_source(source, settings)
     served = served_source(opened.spec, opened.space)
     z, y, x = (n // 2 for n in opened.volume.shape)
-    image = Layer("image", "image", served, look=grey_look(served, (z, y, x)))
+    image = Layer(
+        "image",
+        "image",
+        served,
+        look={**PLAIN, "shader": grey_shader(served, (z, y, x))},
+    )
     layers = [image]
     if settings.weights is not None:
         # Small ones come soon; a window of that shape serves every block.
@@ -64,7 +69,7 @@ def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View
             (ServedLevel(PredictedVolume(predictor, opened.space), (1, 1, 1)),),
             opened.space,
         )
-        look = {"shader": shaders.PROBABILITY, "opacity": 1, "blend": "default"}
+        look = {**PLAIN, "shader": shaders.PROBABILITY}
         layers.append(Layer("probability", "image", probability, look=look, slow=True))
     title = opened.spec.uri.rstrip("/").rpartition("/")[2]
     shape = opened.volume.shape

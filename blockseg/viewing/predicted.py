@@ -21,7 +21,7 @@ _KEPT = 2**29  # bytes of blocks
 
 
 class PredictedVolume:
-    """What a network says of a volume, block by block, as a volume.
+    """Probability that a network gives a volume, block by block, as a volume.
 
     Parameters
     ----------

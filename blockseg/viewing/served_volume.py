@@ -57,7 +57,7 @@ class ServedVolume:
     """The finest first."""
 
     space: Space
-    """Of the finest level, as the user or the source states it."""
+    """Space of the finest level, as the user or the source states it."""
 
     def open(self, key: str, wanted: Wanted) -> Bytes | None:
         """Return metadata or a chunk; None if there is none, or nobody wants it."""

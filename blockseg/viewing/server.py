@@ -37,7 +37,7 @@ _PIECE = 2**22  # bytes that are sent at a time
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request must show to be answered."""
+    """Things that a request must show to be answered."""
 
     token: str
     """Secret part of every address."""

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,8 +178,9 @@ def test_picks_are_boxes_of_the_source(blockseg, out):
     run = run_of(out)
     layer = picks_layer(blockseg.folder / "picks", run.record.source.space)
     listed = json.loads((blockseg.folder / "picks/manifest.json").read_text())["picks"]
-    assert len(layer.look["annotations"]) == 2
-    for box, row in zip(layer.look["annotations"], listed, strict=True):
+    assert len(listed) == 2
+    found: Any = layer.look["annotations"]
+    for box, row in zip(found, listed, strict=True):
         start = [row[f"start_{axis}"] - 0.5 for axis in "xyz"]
         assert box["pointA"] == pytest.approx(start)
         size = np.subtract(box["pointB"], box["pointA"])
