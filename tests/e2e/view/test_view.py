@@ -45,7 +45,7 @@ def mask_of(out):
 
 def one_plane(out, folder):
     """Return a state that shows one plane of z, and the voxel in its middle."""
-    run = run_of(out)
+    run: Any = run_of(out)
     shown = view_of_run(run)
     state = shown.to_plain({})
     state["layers"] = [
@@ -102,7 +102,8 @@ def test_what_a_network_says_appears_where_one_looks(
 def test_a_window_without_a_browser_tells_its_address_and_keeps_its_state(
     blockseg, out
 ):
-    said, stop = [], threading.Event()
+    said: list[str] = []
+    stop = threading.Event()
     settings = ViewSettings(browser=False, state=str(blockseg.folder / "kept.json"))
     waiting = threading.Thread(
         target=view,
@@ -129,7 +130,7 @@ def test_a_run_that_goes_on_is_read_anew_when_blocks_were_written(
 ):
     monkeypatch.setattr(live, "EVERY", 0.02)
     blockseg("run", brain, "out.zarr", *RUN, *BOX)
-    run = run_of(blockseg.folder / "out.zarr")
+    run: Any = run_of(blockseg.folder / "out.zarr")
     renewed, stop = threading.Event(), threading.Event()
     paths = Paths(blockseg.folder / "out.zarr")
     thread = live.follow(run, renewed.set, stop)
@@ -175,7 +176,7 @@ def test_picks_are_boxes_of_the_source(blockseg, out):
     )
     from blockseg.viewing.picks import picks_layer
 
-    run = run_of(out)
+    run: Any = run_of(out)
     layer = picks_layer(blockseg.folder / "picks", run.record.source.space)
     listed = json.loads((blockseg.folder / "picks/manifest.json").read_text())["picks"]
     assert len(listed) == 2

@@ -1,6 +1,7 @@
 """Volumes as Zarr: another library reads the voxels that are there."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,8 +56,9 @@ def test_levels_are_means_and_lie_where_they_belong(tmp_path):
     np.testing.assert_array_equal(group["0"][:], voxels)
     np.testing.assert_array_equal(group["1"][:], cell_means(voxels, (2, 2, 2)))
     image = Image.from_zarr(group)
-    _, coarse = image.ome_attributes.multiscales[0].datasets
-    scale, translation = coarse.coordinateTransformations
+    coarse = image.ome_attributes.multiscales[0].datasets[1]
+    placed: Any = coarse.coordinateTransformations
+    scale, translation = placed
     assert scale.scale == [4.0, 1.0, 0.5]
     assert translation.translation == [11.0, -2.75, 0.125]
 
