@@ -27,12 +27,16 @@ def label(
     """Label the objects of OUT, a finished run, whole across its blocks.
 
     Writes OUT/labels/components (all objects, an id each), OUT/labels/foreground_clean (1
-    on those that pass) and OUT/tables/objects.csv. What was stopped goes on when the same
-    command is given again. More: docs/labels.md.
+    on those that pass) and OUT/tables/objects.csv; with --somata OUT/tables/somata.csv.
+    What was stopped goes on when the same command is given again. More: docs/labels.md.
 
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.
     """
+    from blockseg.labelling.workers import prepare_workers
+
+    prepare_workers(options["scheduler"])  # which takes as long as what follows
+
     from blockseg.labelling.run import label as job
 
     from .objects import show_labelled

@@ -20,6 +20,7 @@ def show_labelled(found: Labelled, *, quiet: bool, as_json: bool) -> None:
             "objects": found.objects,
             "clean": found.clean,
             "length_um": found.length_um,
+            "somata": found.somata,
             "notes": found.notes,
         }
         click.echo(json.dumps(result_as_json(found.result) | numbers))
@@ -27,6 +28,9 @@ def show_labelled(found: Labelled, *, quiet: bool, as_json: bool) -> None:
         print_result(found.result)
     elif not quiet:
         click.echo(_line(found))
+        if found.somata is not None:
+            bodies = "soma" if found.somata == 1 else "somata"
+            click.echo(f"Found {found.somata} {bodies}: tables/somata.csv.")
         for note in found.notes:
             click.echo(f"Note: {note}.")
         click.echo(f"Result: {found.result.out}")

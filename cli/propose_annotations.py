@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.proposals.folder import Proposed
 
-_CORRECT = "Correct the drafts in {}, then"
+_CORRECT = "Correct the drafts (blockseg annotate {}), then"
 
 
 @click.command()
@@ -90,6 +90,6 @@ def _print(result: Proposed, next_step: str) -> None:
         )
     click.echo(f"Look at them: {result.folder / 'report.html'}")
     click.echo(
-        f"{next_step.format(result.folder / 'label')}: blockseg train {result.folder} "
+        f"{next_step.format(result.folder)}: blockseg train {result.folder} "
         "--init WEIGHTS -o RUN"
     )

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blockseg.core.errors import ConfigError
+
 from .options import RUN_OPTIONS, settings_of, with_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from blockseg.config.settings import RunSettings
 
 INCOMPLETE = 3
@@ -21,6 +25,7 @@ INCOMPLETE = 3
 @with_options(RUN_OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Start anew where OUT has a run.")
 @click.option("--label", is_flag=True, help="Then label its objects: blockseg label.")
+@click.option("--somata", is_flag=True, help="And list cell bodies; with --label.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def run(
@@ -29,6 +34,7 @@ def run(
     config: tuple[str, ...],
     overwrite: bool,
     label: bool,
+    somata: bool,
     quiet: bool,
     as_json: bool,
     **options: Any,
@@ -44,38 +50,52 @@ def run(
     """
     from blockseg.segmentation.workers import prepare_workers
 
+    if somata and not label:
+        message = "--somata goes with --label"
+        raise ConfigError(message)
     settings = settings_of(config, options)
     prepare_workers(settings)  # which takes as long as what follows
 
+    from blockseg.runtime.dask.kept import same_workers
     from blockseg.segmentation.run import run as segment
 
     from .outcome import print_result, result_as_json
     from .progress import watcher
 
     command = click.get_current_context().obj
-    with watcher(quiet=quiet, as_json=as_json) as watch:
-        result = segment(
-            source, out, settings, overwrite=overwrite, on_event=watch, command=command
-        )
-    if as_json:
-        click.echo(json.dumps(result_as_json(result)))
-    elif not quiet or not result.complete:
-        print_result(result)
-    if not result.complete:
-        click.get_current_context().exit(INCOMPLETE)
-    if label:
-        _label(str(result.out), settings, quiet=quiet, as_json=as_json)
+    with same_workers():
+        with watcher(quiet=quiet, as_json=as_json) as watch:
+            result = segment(
+                source,
+                out,
+                settings,
+                overwrite=overwrite,
+                on_event=watch,
+                command=command,
+            )
+        if as_json:
+            click.echo(json.dumps(result_as_json(result)))
+        elif not quiet or not result.complete:
+            print_result(result)
+        if not result.complete:
+            click.get_current_context().exit(INCOMPLETE)
+        if label:
+            _label(result.out, settings, somata, quiet=quiet, as_json=as_json)
 
 
-def _label(out: str, settings: RunSettings, *, quiet: bool, as_json: bool) -> None:
+def _label(
+    out: Path, settings: RunSettings, somata: bool, *, quiet: bool, as_json: bool
+) -> None:
+    from blockseg.config.label_settings import LabelSettings
     from blockseg.labelling.run import label as job
 
     from .objects import show_labelled
     from .progress import watcher
 
     command = click.get_current_context().obj
+    wanted = LabelSettings(somata=somata)
     with watcher(quiet=quiet, as_json=as_json) as watch:
-        found = job(out, None, settings, on_event=watch, command=command)
+        found = job(str(out), wanted, settings, on_event=watch, command=command)
     show_labelled(found, quiet=quiet, as_json=as_json)
     if not found.complete:
         click.get_current_context().exit(INCOMPLETE)

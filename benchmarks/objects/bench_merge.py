@@ -92,9 +92,7 @@ def main() -> None:
         watcher = threading.Thread(target=watch)
         watcher.start()
         begun, used = time.perf_counter(), time.process_time()
-        merging = Merging(
-            grid, scratch, Path(folder, "merged"), 0, lambda found: found["voxels"] > 1
-        )
+        merging = Merging(grid, scratch, Path(folder, "merged"), 0)
         merging.run(Kept(blocks), Provenance("run", "content", 128))
         seconds, cpu = time.perf_counter() - begun, time.process_time() - used
         done.set()

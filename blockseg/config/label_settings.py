@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST = 1e9  # µm
+_LARGEST = 1000.0  # µm, radius of a soma
 
 
 def _hysteresis(name: str, value: Any) -> tuple[float, float]:
@@ -32,6 +33,26 @@ def _hysteresis(name: str, value: Any) -> tuple[float, float]:
     read: Callable[[str, Any], float] = parse_float(1 / 255, 1.0)
     if len(parts) != 2:
         message = f"--{name} {value!s}: expected LOW,HIGH, as in 0.3,0.5"
+        raise ConfigError(message)
+    low, high = (read(name, part) for part in parts)
+    if low > high:
+        message = f"--{name} {value!s}: LOW lies above HIGH"
+        raise ConfigError(message)
+    return low, high
+
+
+def _radii(name: str, value: Any) -> tuple[float, float]:
+    """Return two radii in µm, the lesser first: ``4,10`` or a pair.
+
+    Raises
+    ------
+    ConfigError
+        If they are no radii that rise.
+    """
+    parts = value if isinstance(value, list | tuple) else str(value).split(",")
+    read: Callable[[str, Any], float] = parse_float(0.1, _LARGEST)
+    if len(parts) != 2:
+        message = f"--{name} {value!s}: expected LOW,HIGH in µm, as in 4,10"
         raise ConfigError(message)
     low, high = (read(name, part) for part in parts)
     if low > high:
@@ -94,6 +115,28 @@ class LabelSettings:
         flags=("--image/--no-image",),
     )
     """Read the image that was segmented, for contrast and SNR."""
+
+    somata: bool = option(
+        False, parse_switch, "Then list the cell bodies that the image shows."
+    )
+    """List cell bodies, ``OUT/tables/somata.csv``."""
+
+    soma_radius: tuple[float, float] = option(
+        (4.0, 10.0),
+        _radii,
+        "Least and greatest radius of cell bodies. [4,10]",
+        metavar="LOW,HIGH",
+        unit="µm",
+    )
+    """Range of radii of cell bodies."""
+
+    soma_snr: float = option(
+        3.0,
+        parse_float(0.1, 1e6),
+        "Contrast of cell bodies, in SDs of the noise, at least. [3]",
+        metavar="SNR",
+    )
+    """Contrast that a cell body has at least, in SDs of the background's noise."""
 
     allow_partial: bool = option(
         False, parse_switch, "Take blocks that are not written for background."

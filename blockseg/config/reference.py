@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from blockseg.config.annotate_settings import AnnotateSettings
 from blockseg.config.checks_settings import (
     AuditSettings,
     DebugSettings,
@@ -37,6 +38,7 @@ _COMMANDS = {
     "synth": SynthSettings,
     "skeletonize": SkeletonizeSettings,
     "propose-annotations": ProposeSettings,
+    "annotate": AnnotateSettings,
     "evaluate": EvaluateSettings,
     "label": LabelSettings,
     "regions": RegionsSettings,

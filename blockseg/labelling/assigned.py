@@ -14,15 +14,15 @@ from blockseg.labelling.pieces import PIECE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OBJECT = np.dtype([*PIECE.descr, ("clean", "u1")])
-"""Row of a component: what a piece has, and whether it passes; that of id n is n - 1."""
+OBJECT = PIECE
+"""Row of a component: what a piece has, added up; that of id n is n - 1."""
 
 OBJECTS, IDS, OFFSETS = "objects.npy", "ids.npy", "offsets.npy"
 
-_HEADER = 512  # bytes, more than that of a file without rows
+CLEAN = "clean.npy"
+"""File with 1 for each component that passes, by ascending id, and 0 for the others."""
 
-PASSES = np.uint64(1 << 63)
-"""Bit of an id that says that the component passes."""
+_HEADER = 512  # bytes, more than that of a file without rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ class Assigned:
     offsets: NDArray[np.int64]
     """Where the pieces of each block begin; one more at the end."""
 
+    clean: NDArray[np.uint8]
+    """1 for each component that passes, by ascending id from 1."""
+
     @classmethod
     def open(cls, folder: str) -> Assigned:
         """Open the files of a folder.
@@ -44,13 +47,22 @@ class Assigned:
         LedgerError
             If they are gone or damaged.
         """
-        return cls(_mapped(Path(folder, IDS)), _mapped(Path(folder, OFFSETS)))
+        return cls(*(_mapped(Path(folder, name)) for name in (IDS, OFFSETS, CLEAN)))
 
     def of(self, block: int) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
         """Return ids of the components of a block's pieces, and 1 where they pass."""
         first, last = self.offsets[block : block + 2]
-        kept = np.asarray(self.ids[first:last])
-        return kept & ~PASSES, (kept & PASSES != 0).astype(np.uint8)
+        ids = np.asarray(self.ids[first:last])
+        return ids, self.passing(ids)
+
+    def passing(self, ids: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        """Return 1 for each id whose component passes, 0 for others and for id 0."""
+        if not len(self.clean):
+            return np.zeros(ids.shape, np.uint8)
+        # The one before the first stands for none, and is looked at in vain.
+        passes = self.clean[np.maximum(ids, 1).astype(np.int64) - 1]
+        passing: NDArray[np.uint8] = np.where(ids > 0, passes, np.uint8(0))
+        return passing
 
 
 def open_objects(folder: Path) -> NDArray[np.void]:
@@ -62,6 +74,17 @@ def open_objects(folder: Path) -> NDArray[np.void]:
         If the file is gone or damaged.
     """
     return _mapped(folder / OBJECTS)
+
+
+def open_clean(folder: Path) -> NDArray[np.uint8]:
+    """Return 1 for each component that passes, by ascending id, memory-mapped.
+
+    Raises
+    ------
+    LedgerError
+        If the file is gone or damaged.
+    """
+    return _mapped(folder / CLEAN)
 
 
 def _mapped(path: Path) -> NDArray[Any]:

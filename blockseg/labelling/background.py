@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.measurement.grey_scale import measured_cubes
-from blockseg.normalization.interpolation import planes
+from blockseg.normalization.interpolation import planes, sampled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.blockwise.derived.finished import FinishedRun
     from blockseg.core.geometry import Roi
+    from blockseg.core.space import Vector
     from blockseg.core.specs import AffineField
 
 
@@ -77,3 +78,36 @@ class Background:
                 contrast.append(above / self.sd)
                 snr.append(above / (scale[inside] * self.gain))
         return np.concatenate(contrast), np.concatenate(snr)
+
+    def noise(self, place: Vector) -> float:
+        """Return the noise SD at a place of the source, in grey levels.
+
+        Parameters
+        ----------
+        place
+            In voxels, (z, y, x); fractions are allowed.
+        """
+        if self.field is None:
+            return self.sd
+        z, y, x = place
+        return float(sampled(self.field, [z], [y], [x])[1].item()) * self.gain
+
+    def least_noise(self, start: Vector, stop: Vector) -> float:
+        """Return the least noise SD in a box of the source, in grey levels.
+
+        Parameters
+        ----------
+        start, stop
+            Opposite corners, in voxels.
+        """
+        if self.field is None:
+            return self.sd
+        field = self.field
+        places = []
+        for axis, (low, high) in enumerate(zip(start, stop, strict=True)):
+            nodes = field.start[axis] + field.step[axis] * np.arange(field.nodes[axis])
+            inner = nodes[(nodes > low) & (nodes < high)]
+            places.append(np.array([low, *inner, high]))
+        # Trilinear: nowhere less than at the nodes and where the box cuts between them.
+        z, y, x = places
+        return float(sampled(field, z, y, x)[1].min()) * self.gain

@@ -1,7 +1,7 @@
 """Merging of pieces to components, by the driver.
 
 No voxel is looked at. In memory are 4 bytes a piece and 28 a component, and while pieces
-are joined about 60 a pair of them that touch; what is known of each component, 101 bytes,
+are joined about 60 a pair of them that touch; what is known of each component, 100 bytes,
 lies in a memory-mapped file. 10⁸ components in as many pieces take about 10 GB.
 """
 
@@ -18,7 +18,14 @@ from blockseg.core.untrusted.files import METADATA_BYTES, read_text
 from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.output.atomic_files import replace_file, replacing
 from blockseg.io.output.provenance import Provenance
-from blockseg.labelling.assigned import IDS, OBJECT, OBJECTS, OFFSETS, PASSES
+from blockseg.labelling.assigned import (
+    CLEAN,
+    IDS,
+    OBJECT,
+    OBJECTS,
+    OFFSETS,
+    open_objects,
+)
 from blockseg.labelling.pieces import PIECE
 from blockseg.labelling.scratch import seam_from_bytes
 from blockseg.labelling.task import LabelPieces, MatchPieces, blocks_before
@@ -32,7 +39,10 @@ if TYPE_CHECKING:
     from blockseg.core.grid import BlockGrid
     from blockseg.labelling.scratch import Scratch
 
-_DONE = "merged.json"
+_DONE, _FILTERED = "merged.json", "clean.json"
+
+MERGED = (OBJECTS, IDS, OFFSETS, _DONE)
+"""Files of a merge."""
 _AT_ONCE = 2**18  # rows
 _ADDED = ("voxels", "places", "length", "probability", "contrast", "snr")
 
@@ -61,9 +71,6 @@ class Merging:
     strong: int
     """Probability byte that some voxel of a component must reach; 0 for none."""
 
-    passing: Callable[[NDArray[np.void]], NDArray[np.bool_]]
-    """Says of rows of components which pass."""
-
     def run(self, ledger: Payloads, provenance: Provenance) -> None:
         """Merge, and write the files; the last one says that all are there.
 
@@ -78,15 +85,9 @@ class Merging:
         rank, kept = self._ranked(offsets, joined, count)
         with _mapped(self.folder / OBJECTS, OBJECT, kept) as objects:
             self._add_up(ledger, offsets, joined, rank, objects)
-            for part in _parts(kept):
-                objects["clean"][part] = self.passing(objects[part])
-            with _mapped(self.folder / IDS, np.dtype("<u8"), len(joined)) as ids:
-                for part in _parts(len(joined)):
-                    number = rank[joined[part]]
-                    ids[part] = number
-                    clean = np.zeros(len(number), bool)
-                    clean[number > 0] = objects["clean"][number[number > 0] - 1] > 0
-                    ids[part] |= np.where(clean, PASSES, np.uint64(0))
+        with _mapped(self.folder / IDS, np.dtype("<u8"), len(joined)) as ids:
+            for part in _parts(len(joined)):
+                ids[part] = rank[joined[part]]
         with _mapped(self.folder / OFFSETS, np.dtype("<i8"), len(offsets)) as file:
             file[:] = offsets
         text = json.dumps({"pieces": len(joined), **provenance.to_plain()})
@@ -140,12 +141,47 @@ class Merging:
 
 def is_merged(folder: Path, provenance: Provenance) -> bool:
     """Say whether the files of a merge are there, made from the same and in the same way."""
-    try:
-        kept = parse_json(read_text(folder / _DONE, METADATA_BYTES))
-    except (OSError, ValueError):
-        return False
     there = all((folder / name).is_file() for name in (OBJECTS, IDS, OFFSETS))
-    return there and Provenance.from_plain(kept) == provenance
+    return there and _kept(folder / _DONE) == provenance
+
+
+def write_clean(
+    folder: Path,
+    passing: Callable[[NDArray[np.void]], NDArray[np.bool_]],
+    provenance: Provenance,
+) -> None:
+    """Write which components pass, unless the file is there.
+
+    Parameters
+    ----------
+    folder
+        With the result of a merge.
+    passing
+        Says of rows of components which pass.
+    provenance
+        State of the run, and the filters.
+
+    Raises
+    ------
+    LedgerError, VolumeError
+        If components cannot be read or the file not written.
+    """
+    done = folder / _FILTERED
+    if (folder / CLEAN).is_file() and _kept(done) == provenance:
+        return
+    done.unlink(missing_ok=True)
+    objects = open_objects(folder)
+    with _mapped(folder / CLEAN, np.dtype("u1"), len(objects)) as clean:
+        for part in _parts(len(objects)):
+            clean[part] = passing(objects[part])
+    replace_file(done, json.dumps(provenance.to_plain()).encode())
+
+
+def _kept(path: Path) -> Provenance | None:
+    try:
+        return Provenance.from_plain(parse_json(read_text(path, METADATA_BYTES)))
+    except (OSError, ValueError):
+        return None
 
 
 def _offsets(ledger: Payloads, blocks: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from blockseg.labelling.pieces import CONTRAST_UNIT, SNR_UNIT
 from blockseg.morphology.tube_length import length_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 FOLDER = "tables"
 """Folder of the output in which tables lie."""
+
+FILES = ("objects.csv", "objects.parquet", "objects.json")
+"""Files in it."""
 
 COLUMNS = {
     "id": "of labels/components; by the first voxel in C order",
@@ -54,10 +57,6 @@ COLUMNS = {
 """Columns, and their meaning for people."""
 
 _AT_ONCE = 2**16  # rows
-_WHOLE = frozenset(
-    {"id", "voxels", "touches_border", "clean"}
-    | {f"{axis}_{end}" for axis in "zyx" for end in ("start", "stop")}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +79,17 @@ class ObjectColumns:
         )
         return scaled
 
-    def of(self, rows: NDArray[np.void], first: int) -> Mapping[str, NDArray[Any]]:
+    def of(
+        self, rows: NDArray[np.void], clean: NDArray[np.uint8], first: int
+    ) -> Mapping[str, NDArray[Any]]:
         """Return the columns of some objects.
 
         Parameters
         ----------
         rows
             Rows of :data:`~blockseg.labelling.assigned.OBJECT`.
+        clean
+            1 for those that pass.
         first
             Id of the first of them.
         """
@@ -119,13 +122,14 @@ class ObjectColumns:
             "contrast": contrast,
             "snr": snr,
             "touches_border": touches.any(axis=1).astype(np.int64),
-            "clean": rows["clean"].astype(np.int64),
+            "clean": clean.astype(np.int64),
         }
 
 
 def write_tables(
     folder: Path,
     objects: NDArray[np.void],
+    clean: NDArray[np.uint8],
     columns: ObjectColumns,
     provenance: Provenance,
 ) -> tuple[str, ...]:
@@ -137,6 +141,8 @@ def write_tables(
         Made if missing.
     objects
         Rows of :data:`~blockseg.labelling.assigned.OBJECT`, in the order of their ids.
+    clean
+        1 for those that pass.
     columns
         Makes columns of them.
     provenance
@@ -151,15 +157,11 @@ def write_tables(
 
     def parts() -> Iterator[Mapping[str, NDArray[Any]]]:
         for start in range(0, max(len(objects), 1), _AT_ONCE):
-            yield columns.of(np.asarray(objects[start : start + _AT_ONCE]), start + 1)
+            part = slice(start, start + _AT_ONCE)
+            rows, passing = np.asarray(objects[part]), np.asarray(clean[part])
+            yield columns.of(rows, passing, start + 1)
 
-    with (
-        replacing(folder / "objects.csv") as part,
-        part.open("w", encoding="utf-8", newline="") as file,
-    ):
-        file.write(",".join(COLUMNS) + "\n")
-        for table in parts():
-            file.writelines(_lines(table))
+    write_csv(folder / "objects.csv", COLUMNS, parts())
     notes: tuple[str, ...] = ()
     try:
         from blockseg.labelling.parquet import write_parquet
@@ -178,10 +180,40 @@ def write_tables(
     return notes
 
 
+def write_csv(
+    path: Path,
+    columns: Iterable[str],
+    parts: Iterable[Mapping[str, NDArray[Any]]],
+) -> None:
+    """Write a table as CSV: numbers to seven digits, whole ones whole, nothing for NaN.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    columns
+        Their names.
+    parts
+        Columns by name, the same in each.
+
+    Raises
+    ------
+    NoSpaceError, OutputGoneError, VolumeError
+        If it cannot be written.
+    """
+    with (
+        replacing(path) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
+        file.write(",".join(columns) + "\n")
+        for table in parts:
+            file.writelines(_lines(table))
+
+
 def _lines(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     texts = [
-        values.astype(str).tolist() if name in _WHOLE else _numbers(values)
-        for name, values in table.items()
+        values.astype(str).tolist() if values.dtype.kind in "iu" else _numbers(values)
+        for values in table.values()
     ]
     for row in zip(*texts, strict=True):
         yield ",".join(row) + "\n"

@@ -293,3 +293,57 @@ class _WritingLabels(OpenTask):
             written = self.components.write_block(block.write_roi, component)
             clean = self.clean.write_block(block.write_roi, passing)
         return report_of(block, written, clean, foreground=clean.nonzero)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterLabels:
+    """Writes the mask of the components that pass other filters; their labels stay."""
+
+    name: ClassVar[str] = "clean"
+
+    labels: RunImage
+    """Label of each voxel's component."""
+
+    assigned: str
+    """Folder that says which components pass."""
+
+    clean: PyramidSpec
+    """1 where the component passes, uint8."""
+
+    @property
+    def grid(self) -> BlockGrid:
+        """Blocks of the run."""
+        return self.labels.grid
+
+    def open(self, cache_bytes: int) -> _FilteringLabels:
+        """Open the images in a worker."""
+        return _FilteringLabels(
+            self.labels.open(cache_bytes),
+            Assigned.open(self.assigned),
+            PyramidWriter(self.clean),
+        )
+
+    def stores(self) -> tuple[Stored, ...]:
+        """Return the clean mask."""
+        return (Stored(self.clean, column="foreground"),)
+
+    def reads(self) -> None:
+        """Nothing of the source is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FilteringLabels(OpenTask):
+    labels: Volume
+    assigned: Assigned
+    clean: PyramidWriter
+
+    def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        with meter("read"):
+            ids = np.asarray(self.labels.read(block.write_roi))
+        with meter("label"):
+            passing = np.zeros(ids.shape, np.uint8)
+            there = np.flatnonzero(ids)
+            passing.ravel()[there] = self.assigned.passing(ids.ravel()[there])
+        with meter("write"):
+            clean = self.clean.write_block(block.write_roi, passing)
+        return report_of(block, clean, foreground=clean.nonzero)

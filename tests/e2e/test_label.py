@@ -84,9 +84,13 @@ def test_labels_clean_mask_and_table_are_those_of_the_whole(blockseg, out):
     for name in ("voxels", "z_um", "length_um", "snr", "touches_border"):
         in_csv = [float(row[name]) for row in table]
         assert read[name].to_pylist() == pytest.approx(in_csv, rel=1e-6, abs=1e-6)
-    made = json.loads((out / "labels/components/zarr.json").read_text())["attributes"]
+    made, filtered = (
+        json.loads((out / "labels" / name / "zarr.json").read_text())["attributes"]
+        for name in ("components", "foreground_clean")
+    )
     assert made["blockseg"]["threshold"] == 204
-    assert made["blockseg"]["parameters"]["min-size"] == 40
+    assert "min-size" not in made["blockseg"]["parameters"]
+    assert filtered["blockseg"]["parameters"]["min-size"] == 40
     assert b"min-size" in read.schema.metadata[b"blockseg"]
     assert not list((out / ".blockseg/label-pieces").rglob("*.pieces"))
 
@@ -369,3 +373,45 @@ def test_while_labels_are_made_nothing_else_may_write_and_status_says_so(
     assert f"another label (process {first.pid}" in again.stderr
     run = ("run", brain, "out.zarr", *RUN, "--threshold", "0.8")
     assert "another label (process" in blockseg(*run, code=1).stderr
+
+
+def test_other_filters_leave_components_as_they_are(blockseg, out, content_of):
+    shutil.copytree(out, blockseg.folder / "two.zarr")
+    blockseg("label", "out.zarr", *SERIAL, "-q")
+    components = out / "labels/components"
+    before = {p: p.stat().st_mtime_ns for p in components.rglob("*") if p.is_file()}
+    anew = ("--min-size", "100", "--overwrite")
+    said = blockseg("label", "out.zarr", *SERIAL, "--json", *anew).stdout
+    assert '"phase": "clean"' in said
+    assert '"phase": "pieces"' not in said
+    assert before == {
+        p: p.stat().st_mtime_ns for p in components.rglob("*") if p.is_file()
+    }
+    blockseg("label", "two.zarr", *SERIAL, "-q", "--min-size", "100")
+    one, two = (content_of(blockseg.folder / name) for name in ("out.zarr", "two.zarr"))
+    assert one == two
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100")  # nothing is left
+    shard = next(p for p in (components / "0").rglob("c/*/*/*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert f"label of {out}: damaged" in blockseg("status", "out.zarr").stdout
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100")
+    assert content_of(out) == two
+
+
+def test_after_a_kill_while_filters_change_the_result_is_the_same_to_the_byte(
+    blockseg, out, content_of, events_of
+):
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100")
+    expected = content_of(out)
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--overwrite")
+    anew = ("--min-size", "100", "--overwrite", "--json")
+    first = blockseg.start("label", "out.zarr", *SERIAL, *anew)
+    seen = 0
+    for event in events_of(first.stdout):
+        seen += event["event"] == "BlockDone" and event["phase"] == "clean"
+        if seen == 3:
+            break
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100")
+    assert content_of(out) == expected

@@ -6,8 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from blockseg.config.merging import read_settings
-from blockseg.config.option_groups import EXECUTION
-from blockseg.config.settings import RunSettings
+from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.networks.shipped import SHIPPED
 
 if TYPE_CHECKING:

@@ -20,9 +20,7 @@ DIGITS = "9" * 5000
 def bomb() -> str:
     """Aliases of which the last stands for a billion values."""
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [
-        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)
-    ]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     return "\n".join([*lines, "mask: *a8"])
 
 

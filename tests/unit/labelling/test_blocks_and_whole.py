@@ -12,7 +12,7 @@ from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.io.output.provenance import Provenance
 from blockseg.labelling.assigned import Assigned, open_objects
-from blockseg.labelling.components import Merging, is_merged
+from blockseg.labelling.components import Merging, is_merged, write_clean
 from blockseg.labelling.pieces import label_block, measure
 from blockseg.labelling.scratch import Scratch, seam_from_bytes, seam_to_bytes
 from blockseg.labelling.seams import Faces, seam
@@ -84,10 +84,9 @@ def labelled(mask, block, folder, connectivity=26, probability=None, strong=0, l
             assert seam_to_bytes(seam_from_bytes(kept)) == kept
             ledger.kept["seams"].append((one.number, kept))
     merged = folder / "merged"
-    Merging(grid, scratch, merged, strong, lambda rows: rows["voxels"] >= least).run(
-        ledger, MADE
-    )
+    Merging(grid, scratch, merged, strong).run(ledger, MADE)
     assert is_merged(merged, MADE)
+    write_clean(merged, lambda rows: rows["voxels"] >= least, MADE)
     assigned = Assigned.open(str(merged))
     found = np.zeros(mask.shape, np.uint64)
     clean = np.zeros(mask.shape, np.uint8)
@@ -257,7 +256,7 @@ def test_columns_are_in_micrometres_from_the_origin_of_the_source(tmp_path):
     probability = np.where(mask, 204, 0).astype(np.uint8)
     rows = labelled(mask, (4, 4, 4), tmp_path, probability=probability, least=2)[2]
     columns = ObjectColumns((8, 8, 8), Space(SIZE, "micrometer", (10.0, 20.0, 30.0)), 9)
-    table = columns.of(rows, 1)
+    table = columns.of(rows, np.array([1, 0], np.uint8), 1)
     assert table["id"].tolist() == [1, 2]
     assert table["voxels"].tolist() == [5, 1]
     assert table["volume_um3"] == pytest.approx([0.75, 0.15])
@@ -271,6 +270,7 @@ def test_columns_are_in_micrometres_from_the_origin_of_the_source(tmp_path):
     assert table["touches_border"].tolist() == [1, 0]
     assert table["clean"].tolist() == [1, 0]
     assert length_unit(SIZE) == 0.3 * 2**-20
-    unknown = ObjectColumns((8, 8, 8), Space(), None).of(rows, 1)
+    none = np.zeros(2, np.uint8)
+    unknown = ObjectColumns((8, 8, 8), Space(), None).of(rows, none, 1)
     assert np.isnan(unknown["length_um"]).all()
     assert np.isnan(unknown["snr"]).all()
