@@ -4,8 +4,10 @@
 
 Each input is made anew and given to its command in a process of its own. Right is one clear
 line and exit code 1 before anything is written, or an answer that takes the input for what
-it is; within 2 s and 200 MB more than the same command takes for a sound input of 64×64×128 voxels,
-and within a minute whatever happens. Exit code 0 if all answers are right.
+it is; within 2 s of CPU time and 200 MB more than the same command takes for a sound input of
+64×64×128 voxels, and within a minute by the clock whatever happens. CPU time, because other
+work on the machine would count by the clock; whoever waits without working is caught by the
+minute. Exit code 0 if all answers are right.
 """
 
 from __future__ import annotations
