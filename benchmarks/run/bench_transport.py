@@ -136,7 +136,9 @@ def whole_runs(rounds: int, folder: Path) -> dict[str, list[float]]:
             more = [way] if way == "--insecure" else []
             run = [*words, "run", brain, out, "-q", "--workers", "2", *more]
             began = time.perf_counter()
-            subprocess.run(run, check=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+            subprocess.run(
+                run, check=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+            )
             if number:  # the first one of each compiles
                 seconds.append(time.perf_counter() - began)
     return found

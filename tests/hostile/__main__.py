@@ -49,7 +49,9 @@ def chosen(given: argparse.Namespace) -> list[Case]:
     for case in cases:
         seen[case.area] += 1
         order.append((seen[case.area], len(order), case))
-    return [case for _, _, case in sorted(order, key=lambda one: one[:2])][: given.slice]
+    return [case for _, _, case in sorted(order, key=lambda one: one[:2])][
+        : given.slice
+    ]
 
 
 def main() -> int:

@@ -44,7 +44,9 @@ def _kept_logs() -> contextlib.AbstractContextManager[None]:  # type: ignore[mis
     handlers, level = list(root.handlers), root.level
     before, showing = dict(logging.root.manager.loggerDict), warnings.showwarning
     levels = {
-        name: one.level for name, one in before.items() if isinstance(one, logging.Logger)
+        name: one.level
+        for name, one in before.items()
+        if isinstance(one, logging.Logger)
     }
     try:
         yield

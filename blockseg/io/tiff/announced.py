@@ -67,7 +67,9 @@ def _refuse_files(root: ET.Element, path: str) -> None:
         if name is None or element.tag.rpartition("}")[2] != "UUID":
             continue
         if name != Path(name).name:
-            message = f"{path}: its OME-XML names the file {name[:80]!r} in another folder"
+            message = (
+                f"{path}: its OME-XML names the file {name[:80]!r} in another folder"
+            )
             raise VolumeError(message, path)
         what = why_no_file(Path(path).with_name(name))
         if what not in ("", MISSING):

@@ -6,12 +6,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError
-from blockseg.runtime.ledger.file import errors_of, open_to_read
+from blockseg.runtime.ledger.file import COMPANIONS, errors_of, open_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 def refuse_taken(path: Path, owner: str, *, replace: bool) -> None:
@@ -77,7 +75,7 @@ def discard_ledger(path: Path, owner: str) -> None:
     """
     refuse_taken(path, owner, replace=True)
     try:
-        for name in (path.name, *(path.name + end for end in _COMPANIONS)):
+        for name in (path.name, *(path.name + end for end in COMPANIONS)):
             path.with_name(name).unlink(missing_ok=True)
     except OSError as error:
         message = (

@@ -57,7 +57,9 @@ def tensor(how: Callable[[dict[str, Any]], object]) -> Callable[[Path], bytes]:
     return change
 
 
-def values(change_all: Callable[[np.ndarray[Any, Any]], object]) -> Callable[[Path], bytes]:
+def values(
+    change_all: Callable[[np.ndarray[Any, Any]], object],
+) -> Callable[[Path], bytes]:
     def change(path: Path) -> bytes:
         header, data = split(path)
         first = next(name for name in header if name.endswith("conv.weight"))
@@ -122,7 +124,9 @@ def state(path: Path) -> dict[str, Any]:
     return found
 
 
-def changed_state(how: Callable[[dict[str, Any], str], object]) -> Callable[[Path], Any]:
+def changed_state(
+    how: Callable[[dict[str, Any], str], object],
+) -> Callable[[Path], Any]:
     def change(path: Path) -> Any:
         found = state(path)
         how(found, "inc.conv.0.weight")

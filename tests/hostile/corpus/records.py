@@ -28,7 +28,9 @@ def record(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
     return write
 
 
-def whole(text: str | None, within: str = ".blockseg/run.json") -> Callable[[Path], None]:
+def whole(
+    text: str | None, within: str = ".blockseg/run.json"
+) -> Callable[[Path], None]:
     def write(out: Path) -> None:
         path = out / within
         path.unlink(missing_ok=True)

@@ -9,8 +9,7 @@ from tests.hostile.case import Case
 from tests.hostile.readers import FAKE, SERIAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.hostile.case import Stock, Words
 
@@ -20,9 +19,7 @@ DIGITS = "9" * 5000
 def bomb() -> str:
     """Aliases of which the last stands for a billion values."""
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [
-        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)
-    ]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     return "\n".join([*lines, "mask: *a8"])
 
 
@@ -115,6 +112,9 @@ def yaml_case(title: str, text: str | bytes) -> Case:
     return Case("YAML", title, make)
 
 
+HANDLED = ("factors of 10⁹",)  # the mean of all of it is one voxel
+
+
 def option_case(title: str, words: tuple[str, ...]) -> Case:
     def make(stock: Stock) -> Words:
         if "pipe" in words:
@@ -126,7 +126,7 @@ def option_case(title: str, words: tuple[str, ...]) -> Case:
         return ["run", stock.sound / "brain.zarr", stock.folder / "out.zarr",
                 option, given, *serial]  # fmt: skip
 
-    return Case("options", title, make)
+    return Case("options", title, make, "handled" if title in HANDLED else "told")
 
 
 def output_case(command: str, title: str, place: str) -> Case:

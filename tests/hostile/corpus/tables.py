@@ -190,7 +190,9 @@ ROWS: dict[str, Callable[[Path], None]] = {
 }
 
 CSV_ROWS: dict[str, Callable[[Path], None]] = {
-    "a field of 200,000 characters": replaced(f"name,reason\na,{LONG}\n", "manifest.csv"),
+    "a field of 200,000 characters": replaced(
+        f"name,reason\na,{LONG}\n", "manifest.csv"
+    ),
     "no names": replaced("a,b\n1,2\n", "manifest.csv"),
     "zero bytes": replaced("name\n\0\n\0\n", "manifest.csv"),
     "a background that is no number": replaced(
@@ -213,7 +215,9 @@ PROPOSED: dict[str, Callable[[Path], None]] = {
 }
 
 
-def read_picks(command: str, change: Callable[[Path], None]) -> Callable[[Stock], Words]:
+def read_picks(
+    command: str, change: Callable[[Path], None]
+) -> Callable[[Stock], Words]:
     def make(stock: Stock) -> Words:
         picks = shutil.copytree(stock.sound / "picks", stock.folder / "picks")
         change(picks)
@@ -253,9 +257,7 @@ def cases() -> Iterator[Case]:
             yield Case(area, title, build)
     for title, change in MANIFESTS.items():
         for command in ("train", "--exclude"):
-            yield Case(
-                "picks", f"{title} ({command})", read_picks(command, change)
-            )
+            yield Case("picks", f"{title} ({command})", read_picks(command, change))
     for title, change in ROWS.items():
         for command in ("--update", "--exclude"):
             yield Case("picks", f"{title} ({command})", read_picks(command, change))
