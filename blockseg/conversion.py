@@ -17,8 +17,11 @@ from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from blockseg.blockwise.job import JobResult
     from blockseg.blockwise.sources.block_reading import OpenReading
+    from blockseg.blockwise.sources.inputs import Source
     from blockseg.config.settings import RunSettings
     from blockseg.core.blocks import BlockReport, Meter
     from blockseg.core.grid import Block, BlockGrid
@@ -102,9 +105,38 @@ def convert(
         With one line, before anything is written, if the input is bad.
     """
     opened = open_source(source, settings)
+    return copy(
+        opened,
+        output_of(opened.spec, out),
+        settings,
+        overwrite=overwrite,
+        on_event=on_event,
+        command=command,
+    )
+
+
+def copy(
+    opened: Source,
+    target: Path,
+    settings: RunSettings,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    command: str = "",
+) -> JobResult:
+    """Copy a volume that is open; the rest as of :func:`convert`.
+
+    Parameters
+    ----------
+    opened
+        The volume.
+    target
+        Absolute path of the group to write.
+    settings, overwrite, on_event, command
+        As of :func:`convert`.
+    """
     volume = opened.volume
     grid = plain_grid(volume, settings)
-    target = output_of(opened.spec, out)
     begun = open_job(
         target,
         Request(deciding(settings, READING), opened),

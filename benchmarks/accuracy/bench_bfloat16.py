@@ -30,9 +30,10 @@ import numpy as np
 import tifffile
 import torch
 
+from benchmarks.accuracy.accuracy_methods import normalised
 from benchmarks.accuracy.accuracy_scenes import Scene, annotated, synthetic_sets
 from benchmarks.infer.infer_machine import machine
-from benchmarks.infer.infer_volume import normalisation, segmented
+from benchmarks.infer.infer_volume import segmented
 from blockseg.core.specs import BackendSpec, Precision
 from blockseg.inference.backends.protocol import window_shape
 from blockseg.inference.backends.table import backend_row, make_backend
@@ -42,7 +43,7 @@ from blockseg.morphology.measures import measure
 from blockseg.networks.registry import build
 from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import save_weights
-from blockseg.networks.weights_info import WeightsInfo
+from blockseg.networks.weights_info import WeightsInfo, load_info
 
 RESULTS = Path(__file__).parent / "results"
 CORE = (64, 64, 64)
@@ -51,7 +52,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 def probabilities(image: np.ndarray, backend: str, weights: str) -> list[np.ndarray]:
     """Return the probability of a volume in float32 and in bfloat16."""
-    by = normalisation(image, weights)
+    by = normalised(image, load_info(weights))
     found = []
     for precision in PRECISIONS:
         spec = BackendSpec(backend, weights, CORE, precision, threads=2)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.empty_levels import empty_reports
 from blockseg.blockwise.job import Failure, JobResult, Totals
+from blockseg.blockwise.logs.session import session_log
 from blockseg.blockwise.output_lock import locked_output
 from blockseg.blockwise.planning.sparse_plan import sparse_from
-from blockseg.blockwise.record.record import now, session
+from blockseg.blockwise.record.record import COPY, now, session
 from blockseg.blockwise.record.skipping import sparse_outcome
 from blockseg.blockwise.sources.damage import METADATA
 from blockseg.blockwise.sources.repair import try_again
 from blockseg.blockwise.sources.watch import replaced_before
 from blockseg.core.blocks import BlockQueue
-from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.errors import BlocksegError, LedgerError, VolumeError
 from blockseg.io.output.create import (
     add_images,
     create_output,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from blockseg.blockwise.events import JobStarted, OnJobEvent
     from blockseg.blockwise.job import Job
+    from blockseg.blockwise.logs.session import SessionLog
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.blockwise.task import Phase
     from blockseg.core.grid import BlockGrid
@@ -83,7 +85,9 @@ def execute(
     with (
         locked_output(job.paths, fresh=not job.resumed, settle=settle),
         _ledger(job) as ledger,
+        session_log(job) as log,
     ):
+        on_event = log.watching(on_event)
         if job.resumed:  # before anything of it is written again
             try_again(job, ledger, on_event)
         if job.images:
@@ -96,14 +100,14 @@ def execute(
         record = replace(
             job.record, sessions=(*job.record.sessions, session(job.command))
         )
-        record.save(job.paths.record)
+        _save(record, job, ledger)
         remove_stale_locks(job.paths.out)
         if job.record.decisions.get("trial"):
             ledger.put("engine", json.dumps(job.record.decisions["trial"]))
         job.watch.begin(ledger, on_event)
         before = len(job.candidates) - len(_pending(ledger, job.main, job.candidates))
         on_event(started(before))
-        return _Session(job, executor, ledger, on_event, record).run()
+        return _Session(job, executor, ledger, on_event, record, log).run()
 
 
 @dataclass(slots=True)
@@ -113,6 +117,7 @@ class _Session:
     ledger: Ledger
     on_event: OnJobEvent
     record: RunRecord
+    log: SessionLog
     voxels: int = 0
     told: set[str] = field(default_factory=set)
 
@@ -181,7 +186,7 @@ class _Session:
             BlockQueue(pending, self.job.settings.attempts, phase.workers),
             self.ledger,
             phase.name,
-            replace(phase, only=None),  # which travels to the workers
+            self.log.logged(replace(phase, only=None)),  # which travels to the workers
             self._count,
             name=block_names(phase.grid),
         )
@@ -236,7 +241,14 @@ class _Session:
                 this["holes"] = asdict(result.holes)
             if result.otherwise:
                 this["otherwise"] = result.otherwise
-        replace(self.record, sessions=(*earlier, this)).save(self.job.paths.record)
+        _save(replace(self.record, sessions=(*earlier, this)), self.job, self.ledger)
+
+
+def _save(record: RunRecord, job: Job, ledger: Ledger) -> None:
+    """Write the record, and a copy from which it can be restored."""
+    record.save(job.paths.record)
+    with suppress(BlocksegError):  # a run that cannot keep it does without
+        ledger.put(COPY, record.to_text())
 
 
 def _ledger(job: Job) -> Ledger:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from blockseg.config.checks_settings import (
+    AuditSettings,
+    DebugSettings,
+    VerifySettings,
+)
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
@@ -36,6 +41,9 @@ _COMMANDS = {
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,
+    "verify": VerifySettings,
+    "audit-seams": AuditSettings,
+    "debug": DebugSettings,
 }
 
 

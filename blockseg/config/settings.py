@@ -46,6 +46,7 @@ _OF_REGIONS = ("metrics", "convert", "export")
 _OF_OUTPUTS = ("metrics", "convert", "synth")
 _DERIVED = ("label", "skeletonize", "regions", "density", "export")
 _OF_JOBS = (*_OF_OUTPUTS, *_DERIVED)
+_OF_REPAIRS = (*_OF_JOBS, "verify", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +303,7 @@ class RunSettings:
         parse_int(1),
         "Tries a block gets. [3]",
         metavar="N",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """How often a block is tried before it is quarantined."""
 
@@ -311,7 +312,7 @@ class RunSettings:
         parse_text,
         "tcp://… of a Dask cluster, or serial; else own.",
         metavar="ADDRESS",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
@@ -340,7 +341,7 @@ class RunSettings:
         parse_int(1, MOST_PROCESSES),
         "Worker processes. [auto]",
         metavar="N",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """Worker processes; from cores and memory if not given."""
 
@@ -355,7 +356,7 @@ class RunSettings:
         "For all workers, as in 64GB. [85 %]",
         metavar="SIZE",
         unit="bytes",
-        also=_OF_JOBS,
+        also=_OF_REPAIRS,
     )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 

@@ -109,6 +109,9 @@ class BlockReport:
     holes: tuple[Hole, ...] = field(default=(), repr=False)
     """Parts of the block without data."""
 
+    worker: str = ""
+    """Process that ran it, as logs call it; empty if that is not known. Not kept."""
+
     @property
     def state(self) -> BlockState:
         """State that this report puts its block in, retries aside."""

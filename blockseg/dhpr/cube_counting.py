@@ -181,7 +181,7 @@ def _measure(
     row = surroundings(plus).view(np.uint8)
     row[plus] = HISTOGRAMS.index("doubtful")
     row[foreground] = HISTOGRAMS.index("foreground")
-    places = np.flatnonzero(row)
+    places = np.flatnonzero(row != 0)
     found = row.ravel()[places].astype(np.intp) * 256 + codes.ravel()[places]
     counted = np.bincount(found, minlength=len(HISTOGRAMS) * 256)
     histograms[1:] = counted.reshape(-1, 256)[1:, :CODES]

@@ -52,7 +52,7 @@ _IMAGES: tuple[tuple[str, OutputDtype], ...] = (
 )
 _COPIES = 64  # bytes a voxel of a block full of foreground
 _COARSE = 7  # times the bytes of a coarse shard: two threads, a slab of the level below
-_TABLES = "tables"
+_TABLES, _MERGED = "tables", "merged"
 _AT_ONCE = 2**20  # rows
 
 
@@ -181,7 +181,7 @@ class _Labelling:
         )
         begun = self._begin(labels, overwrite=overwrite)
         pieces = Paths(self.finished.out, PIECES)
-        merged = pieces.folder / "merged"
+        merged = pieces.folder / _MERGED
         if overwrite or not is_merged(merged, self.made):
             stopped = self._merge(pieces, overwrite=overwrite)
             if stopped is not None:
@@ -236,12 +236,15 @@ class _Labelling:
         merging = Merging(
             self.finished.grid,
             scratch,
-            pieces.folder / "merged",
+            pieces.folder / _MERGED,
             self._strong,
             self._passes,
         )
         with Ledger.read(job.ledger, job.record.fingerprint) as ledger:
             merging.run(ledger, self.made)
+        within = merging.folder.relative_to(self.finished.out).as_posix()
+        with Ledger.open(job.ledger, job.record.fingerprint) as ledger:
+            ledger.written.put(_MERGED, stored_below(self.finished.out, within))
         return None
 
     def _tables(
@@ -252,7 +255,7 @@ class _Labelling:
         fingerprint: str,
     ) -> Labelled:
         """Write the tables, unless they are there, and drop what is not needed any more."""
-        objects = open_objects(pieces.folder / "merged")
+        objects = open_objects(pieces.folder / _MERGED)
         out, notes = self.finished.out, self.finished.notes
         with Ledger.open(ledger_path, fingerprint) as ledger:
             known = list(ledger.written.of(_TABLES))

@@ -165,8 +165,27 @@ def metrics(
     BlocksegError
         With one line, before anything is written, if the input is bad.
     """
-    settings = settings or RunSettings()
-    inputs = _gather(source, out, settings)
+    inputs = _gather(source, out, settings or RunSettings())
+    return measure(inputs, overwrite=overwrite, on_event=on_event, command=command)
+
+
+def measure(
+    inputs: Inputs,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    command: str = "",
+) -> JobResult:
+    """Measure a brain that is open; the rest as of :func:`metrics`.
+
+    Parameters
+    ----------
+    inputs
+        Volume, mask and settings.
+    overwrite, on_event, command
+        As of :func:`metrics`.
+    """
+    settings = inputs.settings
     begun = open_job(
         inputs.out,
         Request(

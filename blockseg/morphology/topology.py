@@ -134,6 +134,9 @@ def labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
     """Return a number from 1 for each voxel's component, 26-connected, and their count."""
     import cc3d
 
+    if min(mask.shape) > 1:
+        labels, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+        return np.asarray(labels), int(count)
     # cc3d fails on some arrays that are one voxel thin along an axis.
     padded = np.zeros([n + 1 for n in mask.shape], bool)
     padded[:-1, :-1, :-1] = mask

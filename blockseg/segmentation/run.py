@@ -96,8 +96,37 @@ def run(
     KeyboardInterrupt
         After Ctrl-C; the same call goes on.
     """
-    job, inputs, decisions = prepare(
-        source, out, settings or RunSettings(), overwrite, on_event, command=command
+    inputs = gather(source, out, settings or RunSettings())
+    return segment(inputs, overwrite=overwrite, on_event=on_event, command=command)
+
+
+def segment(
+    inputs: Inputs,
+    *,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    command: str = "",
+    restored: bool = False,
+) -> JobResult:
+    """Segment a brain whose inputs are open, or go on with a run that was stopped.
+
+    Parameters
+    ----------
+    inputs
+        Of the run.
+    overwrite, on_event, command
+        As of :func:`run`.
+    restored
+        Whether the probability that OUT holds of a block is taken, where its checksums
+        prove it, and not inferred again: the ledger was lost.
+
+    Raises
+    ------
+    BlocksegError
+        As of :func:`run`.
+    """
+    job, decisions = prepare_inputs(
+        inputs, overwrite, on_event, command=command, restored=restored
     )
     result = run_job(
         job,
@@ -148,10 +177,26 @@ def prepare(
     done: then sources are not looked at without need.
     """
     inputs = gather(source, out, settings)
+    job, decisions = prepare_inputs(
+        inputs, overwrite, on_event, foresee=foresee, command=command
+    )
+    return job, inputs, decisions
+
+
+def prepare_inputs(
+    inputs: Inputs,
+    overwrite: bool = False,
+    on_event: OnJobEvent = ignore,
+    *,
+    foresee: bool = False,
+    command: str = "",
+    restored: bool = False,
+) -> tuple[Job, Decisions]:
+    """Check and decide as :func:`prepare` does, of inputs that are open."""
     begun = open_job(
         inputs.out,
         segmentation_request(inputs),
-        settings,
+        inputs.settings,
         overwrite=overwrite,
         on_event=on_event,
         foresee=foresee,
@@ -186,7 +231,8 @@ def prepare(
         probability=probability,
         foreground=foreground,
         empty=decisions.empty,
-        scale=measured.scale if measured and settings.metrics else None,
+        scale=measured.scale if measured and inputs.settings.metrics else None,
+        restored=restored,
     )
     job = begun.job(
         task,
@@ -196,7 +242,7 @@ def prepare(
         facts=SegmentationFacts(inputs, decisions, grid, measured),
         candidates=_candidates(inputs, grid, criteria),
     )
-    return job, inputs, decisions
+    return job, decisions
 
 
 def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:

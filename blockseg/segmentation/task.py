@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Semaphore
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from blockseg.inference.block_input import (
     nonfinite_voxels,
 )
 from blockseg.inference.skip_filter import infer_filtered
+from blockseg.io.output.proven import StoredProbability
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.segmentation.engines.trial import engine_for
+from blockseg.segmentation.restored import StoredFirst
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.block_reading import BlockReading
     from blockseg.core.blocks import BlockReport, Meter
     from blockseg.core.grid import Block, BlockGrid
+    from blockseg.core.holes import Hole
     from blockseg.core.specs import BackendSpec
     from blockseg.dhpr.grey_scale import GreyScale
     from blockseg.inference.skip_filter import SkipFilter
@@ -69,14 +72,18 @@ class Segmentation:
     scale: GreyScale | None = None
     """Grey scale of the blocks' metrics; None to measure none."""
 
+    restored: bool = False
+    """Whether the probability that OUT holds of a block is taken where its checksums
+    prove it, instead of inferring it again."""
+
     @property
     def grid(self) -> BlockGrid:
         """The blocks."""
         return self.reading.grid
 
-    def open(self, cache_bytes: int) -> _Segmenting:
+    def open(self, cache_bytes: int) -> Segmenting:
         """Build the engine and open the volumes."""
-        return _Segmenting(self, cache_bytes)
+        return Segmenting(self, cache_bytes)
 
     def stores(self) -> tuple[Stored, ...]:
         """Return probability and foreground."""
@@ -87,7 +94,25 @@ class Segmentation:
         return self.reading
 
 
-class _Segmenting(OpenTask):
+@dataclass(frozen=True, slots=True, eq=False)
+class InferredBlock:
+    """A block before it is written."""
+
+    probability: NDArray[np.uint8]
+    """255 p (z, y, x) of the write ROI."""
+
+    computed: int = 0
+    """As of :class:`~blockseg.core.blocks.BlockReport`, as all that follow."""
+
+    skipped: int = 0
+    nonfinite: int = 0
+    read_bytes: int = 0
+    payload: bytes = b""
+    note: str = ""
+    holes: tuple[Hole, ...] = ()
+
+
+class Segmenting(OpenTask):
     """One engine and its volumes, in one worker process.
 
     Blocks come on several threads: reading and writing overlap, the engine
@@ -98,6 +123,9 @@ class _Segmenting(OpenTask):
         self._spec = spec
         self._reading = spec.reading.open(cache_bytes)
         self._engine = engine_for(spec.engines, spec.trial, self._reading.volume)
+        if spec.restored:
+            stored = StoredProbability(spec.probability, spec.grid.region.start)
+            self._engine = StoredFirst(stored, self._engine)
         self._turn = Semaphore(self._engine.depth)
         self._probability = PyramidWriter(spec.probability)
         self._foreground = PyramidWriter(spec.foreground)
@@ -112,19 +140,35 @@ class _Segmenting(OpenTask):
         BackendError
             If the engine fails.
         """
-        report = self._segment(block, meter)
+        report = self._write(block, self.infer(block, meter), meter)
         if self._spec.engines[0].device == "cpu":
             return report
         return replace(report, device_bytes=devices.memory_in_use())
 
-    def _segment(self, block: Block, meter: Meter) -> BlockReport:
+    def infer(self, block: Block, meter: Meter) -> InferredBlock:
+        """Return what is to be written of one block.
+
+        Parameters
+        ----------
+        block
+            Of the grid, or any other that reads as much around it.
+        meter
+            Measures activities.
+
+        Raises
+        ------
+        VolumeError
+            If the source cannot be read.
+        BackendError
+            If the engine fails.
+        """
         # 1. What the mask leaves of the block.
         inside = None
         if self._reading.mask is not None:
             with meter("read"):
                 inside = self._reading.inside(block.write_roi)
         if inside is not None and not inside.any():
-            return self._write(block, _zeros(block), meter)
+            return InferredBlock(_zeros(block))
         if self._reading.skip_filter is not None:
             return self._sparse(block, self._reading.skip_filter, inside, meter)
         # 2. Its voxels with the halo, holes filled.
@@ -135,9 +179,7 @@ class _Segmenting(OpenTask):
         if empty is not None and bool((inner.voxels == empty).all()):
             nothing = _zeros(block)
             payload = self._cubes(inner, nothing, block, inside, meter)
-            return self._write(
-                block, nothing, meter, read_bytes=read_bytes, payload=payload
-            )
+            return InferredBlock(nothing, read_bytes=read_bytes, payload=payload)
         # 3. Probability from the engine; none where nothing was recorded.
         with self._inferring(meter):
             segmented = self._engine.segment(
@@ -154,11 +196,9 @@ class _Segmenting(OpenTask):
             probability[inner.voxels == empty] = 0
         if inner.missing is not None:
             probability[inner.missing] = 0
-        # 4. Metrics of its cubes, then probability and mask to disk.
-        return self._write(
-            block,
+        # 4. Metrics of its cubes; then go probability and mask to disk.
+        return InferredBlock(
             probability,
-            meter,
             computed=segmented.computed,
             nonfinite=segmented.nonfinite + inner.nonfinite_voxels,
             read_bytes=read_bytes,
@@ -173,7 +213,7 @@ class _Segmenting(OpenTask):
         skip_filter: SkipFilter,
         inside: NDArray[np.bool_] | None,
         meter: Meter,
-    ) -> BlockReport:
+    ) -> InferredBlock:
         """Segment what a skip filter leaves of a block."""
         done = infer_filtered(
             skip_filter,
@@ -185,10 +225,8 @@ class _Segmenting(OpenTask):
             meter,
             lambda: self._inferring(meter),
         )
-        return self._write(
-            block,
+        return InferredBlock(
             done.probability,
-            meter,
             computed=done.computed,
             skipped=done.skipped,
             nonfinite=nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels,
@@ -235,18 +273,27 @@ class _Segmenting(OpenTask):
             return cubes_to_bytes(cubes)
 
     def _write(
-        self,
-        block: Block,
-        probability: NDArray[np.uint8],
-        meter: Meter,
-        **counts: Any,
+        self, block: Block, inferred: InferredBlock, meter: Meter
     ) -> BlockReport:
         roi = block.write_roi.shifted(-a for a in self._spec.grid.region.start)
+        probability = inferred.probability
         with meter("write"):
             foreground = (probability >= self._spec.threshold).view(np.uint8)
             written = self._probability.write_block(roi, probability)
             masked = self._foreground.write_block(roi, foreground)
-        return report_of(block, written, masked, foreground=masked.nonzero, **counts)
+        return report_of(
+            block,
+            written,
+            masked,
+            foreground=masked.nonzero,
+            computed=inferred.computed,
+            skipped=inferred.skipped,
+            nonfinite=inferred.nonfinite,
+            read_bytes=inferred.read_bytes,
+            payload=inferred.payload,
+            note=inferred.note,
+            holes=inferred.holes,
+        )
 
     def close(self) -> None:
         """Release the engine."""

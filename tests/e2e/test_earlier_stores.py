@@ -121,6 +121,37 @@ def test_the_status_of_an_earlier_store_is_told(stores, name, blockseg):
     assert re.search(r": complete", told)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_of_an_earlier_store_it_is_said_what_nothing_proves(name, blockseg):
+    with tarfile.open(ARCHIVE) as archive:  # before any other test goes on with it
+        inside = [one for one in archive if one.name.startswith(f"./{name}-")]
+        archive.extractall(blockseg.folder, members=inside, filter="data")
+    out, half = f"{name}-finished", f"{name}-half"
+    said = blockseg("verify", out).stdout
+    assert "Sound" in said
+    assert "has no copy in its ledger" in said
+    told = blockseg("verify", half, code=3).stdout
+    assert "blocks are not written" in told
+    if name == "metrics":  # which has no voxels of its own
+        return
+    # As a blockseg wrote it that kept no checksums of files.
+    with sqlite3.connect(blockseg.folder / out / ".blockseg/ledger.sqlite") as ledger:
+        ledger.execute("DROP TABLE files")
+    ledger.close()
+    said = blockseg("verify", out).stdout
+    assert "kept no checksums of files" in said
+    assert "Sound" in said
+    shards = blockseg.folder / out / "0"
+    shard = max(
+        (path for path in shards.rglob("*") if path.is_file()),
+        key=lambda path: path.stat().st_size,
+    )
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 1
+    shard.write_bytes(data)
+    assert "voxels: " in blockseg("verify", out, code=3).stdout
+
+
 def test_an_earlier_training_is_gone_on_with(tmp_path, blockseg):
     with tarfile.open(DATA / "training-0.1.0.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")

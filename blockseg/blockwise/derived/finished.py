@@ -198,7 +198,7 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
         damage = find_damage(paths.out, ledger, ignore)
         summaries = [ledger.summary(phase.name) for phase in record.phases]
         done = ledger.states(_MAIN, count) == STATE_CODES[BlockState.DONE]
-        digests = ledger.column(_MAIN, "digest", count)
+        content = content_of(ledger, count)
         foreground = ledger.column(_MAIN, "foreground", count)
         nonzero = ledger.column(_MAIN, "nonzero", count)
     again = record.sessions[-1]["command"] if record.sessions else "blockseg run"
@@ -216,8 +216,6 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
             "or take what is missing for background with --allow-partial"
         )
         raise LedgerError(message)
-    seen = hashlib.sha256(np.packbits(done).tobytes())
-    seen.update(digests.astype("<i8").tobytes())
     return FinishedRun(
         paths=paths,
         record=record,
@@ -227,9 +225,25 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
         done=done,
         foreground=foreground,
         nonzero=nonzero,
-        content=seen.hexdigest(),
+        content=content,
         missing=missing,
     )
+
+
+def content_of(ledger: Ledger, count: int) -> str:
+    """Return the digest of the voxels that a run wrote.
+
+    Parameters
+    ----------
+    ledger
+        Of the run.
+    count
+        Blocks of its grid.
+    """
+    done = ledger.states(_MAIN, count) == STATE_CODES[BlockState.DONE]
+    seen = hashlib.sha256(np.packbits(done).tobytes())
+    seen.update(ledger.column(_MAIN, "digest", count).astype("<i8").tobytes())
+    return seen.hexdigest()
 
 
 def _complete(record: RunRecord, summaries: list[PhaseSummary]) -> bool:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Source
     from blockseg.config.settings import RunSettings
 
-_RUN = "made-from"
+MADE_FROM = "made-from"
+"""Setting of a derived job that says which state of the run it was made from."""
 
 
 def open_derived(
@@ -60,14 +61,14 @@ def open_derived(
     """
     earlier = None if overwrite else RunRecord.of(paths)
     if earlier is not None:
-        made = Provenance.from_plain(earlier.request["settings"].get(_RUN))
+        made = Provenance.from_plain(earlier.request["settings"].get(MADE_FROM))
         what = f"{paths.part} of OUT {run.out}"
         _refuse_stale(made, run, what, "--overwrite makes it anew")
     bare = Provenance(
         provenance.run, provenance.content, provenance.threshold, provenance.missing
     )
     request = Request(
-        {"part": paths.part, **dict(provenance.parameters), _RUN: bare.to_plain()},
+        {"part": paths.part, **dict(provenance.parameters), MADE_FROM: bare.to_plain()},
         source,
     )
     return open_job(
@@ -138,7 +139,7 @@ def fresh_part(run: FinishedRun, part: str, redo: str) -> str:
     if record is None:
         message = f"OUT {run.out} has no result of {part}; make it with: {redo}"
         raise VolumeError(message)
-    made = Provenance.from_plain(record.request["settings"].get(_RUN))
+    made = Provenance.from_plain(record.request["settings"].get(MADE_FROM))
     what = f"{part} of OUT {run.out}"
     _refuse_stale(made, run, what, f"make it anew with: {redo} --overwrite")
     state = part_status(paths, record).state
@@ -148,21 +149,34 @@ def fresh_part(run: FinishedRun, part: str, redo: str) -> str:
     return record.fingerprint
 
 
+def what_is_stale(made: Provenance | None, now: Provenance) -> str:
+    """Return how what was made differs from what would be made now; empty if it does not.
+
+    Parameters
+    ----------
+    made
+        What it says that it was made from; None if it says nothing.
+    now
+        State of the run.
+    """
+    if made is None:
+        return "does not say from which run it was made"
+    if made.same_run(now):
+        return ""
+    if made.run == now.run:
+        return "was made when the run had written other blocks"
+    if made.threshold != now.threshold:
+        return (
+            f"was made by the threshold {made.threshold}/255, and the run's is "
+            f"{now.threshold}/255"
+        )
+    return "was made from another run"
+
+
 def _refuse_stale(
     made: Provenance | None, run: FinishedRun, what: str, redo: str
 ) -> None:
-    now = run.provenance()
-    if made is not None and made.same_run(now):
-        return
-    why = "does not say from which run it was made"
-    if made is not None:
-        why = "was made from another run"
-        if made.run == now.run:
-            why = "was made when the run had written other blocks"
-        elif made.threshold != now.threshold:
-            why = (
-                f"was made by the threshold {made.threshold}/255, and the run's is "
-                f"{now.threshold}/255"
-            )
-    message = f"{what} is stale: it {why}; {redo}"
-    raise LedgerError(message)
+    why = what_is_stale(made, run.provenance())
+    if why:
+        message = f"{what} is stale: it {why}; {redo}"
+        raise LedgerError(message)

@@ -70,7 +70,7 @@ def refuse_lost_record(paths: Paths) -> None:
     if told or (not paths.part and has_data(paths.out, FOLDER)):
         message = (
             f"{paths.name} holds a result, but {paths.record} is gone: put that file "
-            "back from a copy to go on, or delete the result and start anew with "
-            "--overwrite"
+            "back from a copy to go on, restore it with blockseg verify OUT --repair, or "
+            "delete the result and start anew with --overwrite"
         )
         raise LedgerError(message)

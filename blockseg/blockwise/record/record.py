@@ -26,6 +26,9 @@ from blockseg.io.output.codecs import DEFAULT_CODEC
 from blockseg.runtime.memory import machine
 
 FOLDER = ".blockseg"
+COPY = "record"
+"""Under which the ledger keeps a copy of the record."""
+
 _FORMAT = 1
 
 
@@ -161,8 +164,11 @@ class RunRecord:
         NoSpaceError, OutputGoneError, VolumeError
             As :func:`~blockseg.io.output.atomic_files.replace_file`.
         """
-        text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
-        replace_file(path, text.encode())
+        replace_file(path, self.to_text().encode())
+
+    def to_text(self) -> str:
+        """Return the content of the file."""
+        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
 
     @classmethod
     def of(cls, paths: Paths) -> RunRecord | None:
@@ -176,23 +182,44 @@ class RunRecord:
         LedgerError
             If the file is damaged or of another version.
         """
-        data = _read(paths.record)
-        if data is None:
+        try:
+            text = read_text(paths.record, RECORD_BYTES)
+        except FileNotFoundError:
             return None
+        except (ValueError, OSError) as error:
+            why = getattr(error, "strerror", None) or error
+            message = _damaged(paths.record, f"it cannot be read: {why}")
+            raise LedgerError(message) from error
+        return cls.from_text(text, paths.record)
+
+    @classmethod
+    def from_text(cls, text: str, path: Path) -> RunRecord:
+        """Return the record of a file's content.
+
+        Parameters
+        ----------
+        text
+            As of :meth:`to_text`.
+        path
+            File that it comes from, for messages.
+
+        Raises
+        ------
+        LedgerError
+            If it is damaged or of another version.
+        """
+        data = _read(text, path)
         missing = what_is_missing({**data, "sessions": list(data["sessions"])})
         if missing:
-            raise LedgerError(_damaged(paths.record, missing))
+            raise LedgerError(_damaged(path, missing))
         return cls(**data)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(text: str, path: Path) -> dict[str, Any]:
     try:
-        data = parse_json(read_text(path, RECORD_BYTES))
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise LedgerError(_damaged(path, f"it cannot be read: {why}")) from error
+        data = parse_json(text)
+    except ValueError as error:
+        raise LedgerError(_damaged(path, f"it cannot be read: {error}")) from error
     if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
         message = (
             f"{path} was written by another version of blockseg; "
@@ -207,7 +234,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _damaged(path: Path, what: str) -> str:
     return (
-        f"{path} is damaged ({what}); put it back from a copy; --overwrite starts anew"
+        f"{path} is damaged ({what}); put it back from a copy, or restore it with "
+        "blockseg verify OUT --repair; --overwrite starts anew"
     )
 
 

@@ -30,6 +30,9 @@ class Damage:
     files: list[DamagedFile] = field(default_factory=list)
     """By phase and block."""
 
+    phases: list[str] = field(default_factory=list)
+    """Name of the phase of each."""
+
     blocks: dict[str, set[int]] = field(default_factory=dict)
     """Blocks to do again, by the name of their phase."""
 
@@ -84,5 +87,6 @@ def find_damage(
             out, ledger.written.of(name), contents=contents, on_progress=told
         ):
             found.files.append(damaged)
+            found.phases.append(name)
             found.blocks.setdefault(name, set()).add(damaged.block_id)
     return found

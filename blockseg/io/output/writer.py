@@ -173,6 +173,18 @@ class PyramidWriter:
             )
         return _written(data, self._write(target, roi, data))
 
+    def read_level(self, level: int, roi: Roi) -> NDArray[Any]:
+        """Return what lies on disk of a region, given in voxels of its level.
+
+        Raises
+        ------
+        CorruptDataError
+            If it cannot be decoded, or a chunk's checksum does not fit.
+        OutputGoneError, VolumeError
+            If the output is not there any more, or cannot be read.
+        """
+        return self._read(self._levels[level], roi)
+
     def _check_block(self, roi: Roi, data: NDArray[Any]) -> None:
         index = to_zyx(
             a // b for a, b in zip(roi.start, self._grid.block_shape, strict=True)

@@ -22,7 +22,11 @@ _PIECE = 2**20  # bytes read at a time
 _BATCH = 256  # files that a thread looks at before it answers
 _WAITING = 4  # threads that ask for sizes: they wait for the disk and burn little
 _MOST_READING = 32
-_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+"""Names of the files that describe arrays and groups."""
+
+LEFT_BEHIND = (".__lock", ".part", ".partial")
+"""Endings of the names of files that writers leave behind when they are killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def _damage(path: str, file: StoredFile, contents: bool) -> str:
 
 def _is_document(path: str) -> bool:
     """Say whether a file is metadata that can be read: other software adds to them."""
-    if not path.endswith(_DOCUMENTS):
+    if not path.endswith(DOCUMENTS):
         return False
     try:
         document = parse_json(read_text(path, METADATA_BYTES))

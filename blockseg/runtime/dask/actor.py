@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from distributed import Status, WorkerPlugin, get_worker
@@ -18,6 +18,7 @@ from distributed.protocol.pickle import dumps
 
 from blockseg.core.text import one_line
 from blockseg.runtime.attempt import attempt
+from blockseg.runtime.process_name import name_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,6 +88,7 @@ class ActorPlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Start to build the actor."""
         self._worker = worker
+        name_process(worker.address)
         self._lock = threading.Lock()
         self._running: set[int] = set()
         self._actor: Future[ProcessBlock] = Future()
@@ -201,7 +203,8 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
         with plugin.beginning(block) as allowed:
             if not allowed:
                 break
-            reports.append(attempt(actor, block, _meter))
+            report = attempt(actor, block, _meter)
+            reports.append(replace(report, worker=worker.address))
         if reports[-1].broken:
             plugin.end_process(reports[-1].error)
     seconds = time.perf_counter() - start

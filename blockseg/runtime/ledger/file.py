@@ -24,7 +24,10 @@ _PRIMARY_CODE = 0xFF
 _NO_SPACE_BYTES = 2**20
 # A file without tables gives the plain error.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-_WAYS_OUT = "put it back from a copy, name another with --ledger, or start anew with --overwrite"
+_WAYS_OUT = (
+    "put it back from a copy, rebuild it with blockseg verify OUT --repair, or start anew "
+    "with --overwrite"
+)
 
 
 def check_ledger_there(path: Path) -> None:

@@ -131,8 +131,8 @@ class Ledger:
         """
         if not path.exists():
             message = (
-                f"there is no ledger {path}; put it back, or start the run anew with "
-                "--overwrite"
+                f"there is no ledger {path}; put it back from a copy, rebuild it with "
+                "blockseg verify OUT --repair, or start anew with --overwrite"
             )
             raise LedgerError(message)
         with errors_of(path):

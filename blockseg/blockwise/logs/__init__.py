@@ -1,0 +1,1 @@
+"""Logs of a job: a session's, and all of them read together."""

@@ -1,0 +1,1 @@
+"""Checks of a result that a user can run, and ways back from what they find."""

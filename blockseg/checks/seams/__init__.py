@@ -1,0 +1,1 @@
+"""``blockseg audit-seams``: windows across the faces of blocks inferred once more."""

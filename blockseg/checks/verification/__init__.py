@@ -1,0 +1,1 @@
+"""``blockseg verify``: whether OUT is as it was written, and its repair."""

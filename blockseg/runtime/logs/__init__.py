@@ -1,0 +1,1 @@
+"""Structured logs of a run: JSON lines, bounded, a file for the driver and each worker."""
