@@ -204,7 +204,7 @@ def link(path: Path, to: str) -> Path:
     return path
 
 
-def all_slices(folder: Path, **changed: int) -> Path:
+def all_slices(folder: Path, **changed: Any) -> Path:
     for number in range(8):
         tiff(folder / f"img_{number:03}.tif", 1, **changed)
     return folder
