@@ -4,6 +4,7 @@ import json
 import math
 import re
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def replaced(document, place, value):
     return copy
 
 
-KINDS = {
+KINDS: dict[str, tuple[Any, str]] = {
     "zarr2": (
         lambda at: volumes.v2(at, {"_ARRAY_DIMENSIONS": ["z", "y", "x"]}),
         ".zarray",
