@@ -323,9 +323,7 @@ class RunSettings:
         metavar="HOST",
         also=_OF_JOBS,
     )
-    """Address at which our own cluster and its dashboard listen. Beyond this machine it
-    needs certificates in Dask's configuration, or ``insecure``; see
-    ``docs/security.md``."""
+    """Address of our own cluster; beyond this machine it needs certificates."""
 
     insecure: bool = option(
         False,
@@ -333,8 +331,7 @@ class RunSettings:
         "Let all who reach our own cluster use it.",
         also=_OF_JOBS,
     )
-    """Leave out the certificates by which our own cluster knows who belongs to it: whoever
-    reaches it runs code as you."""
+    """Leave out certificates: whoever reaches our own cluster runs code as you."""
 
     workers: int | None = option(
         None,
