@@ -319,17 +319,14 @@ class RunSettings:
     listen: str = option(
         "127.0.0.1",
         parse_text,
-        "Where our own cluster listens. [127.0.0.1]",
-        metavar="HOST",
+        "Address of our own cluster. [127.0.0.1]",
+        "HOST",
         also=_OF_JOBS,
     )
     """Address of our own cluster; beyond this machine it needs certificates."""
 
     insecure: bool = option(
-        False,
-        parse_switch,
-        "Let all who reach our own cluster use it.",
-        also=_OF_JOBS,
+        False, parse_switch, "Let all who reach our own cluster use it.", also=_OF_JOBS
     )
     """Leave out certificates: whoever reaches our own cluster runs code as you."""
 
