@@ -220,9 +220,7 @@ class RunSettings(SourceSettings):
         metavar="HOST",
         also=OF_JOBS,
     )
-    """Address at which our own cluster and its dashboard listen. Beyond this machine it
-    needs certificates in Dask's configuration, or ``insecure``; see
-    ``docs/security.md``."""
+    """Address of our own cluster; beyond this machine it needs certificates."""
 
     insecure: bool = option(
         False,
@@ -230,8 +228,7 @@ class RunSettings(SourceSettings):
         "Let all who reach our own cluster use it.",
         also=OF_JOBS,
     )
-    """Leave out the certificates by which our own cluster knows who belongs to it: whoever
-    reaches it runs code as you."""
+    """Leave out certificates: whoever reaches our own cluster runs code as you."""
 
     workers: int | None = option(
         None,
