@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.proposals.folder import Proposed
 
-_CORRECT = "Correct the drafts in {}, then"
+_CORRECT = "Correct the drafts (blockseg annotate {}), then"
 
 
 @click.command()
@@ -62,8 +62,8 @@ def _measure(quiet: bool, source: str, out: None, settings: RunSettings) -> JobR
     """Measure a source in sight of the user, to whom what is missing is told."""
     from blockseg.measurement.run import metrics
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     context = click.get_current_context()
     with watcher(quiet=quiet, as_json=False) as watch:
@@ -75,7 +75,7 @@ def _measure(quiet: bool, source: str, out: None, settings: RunSettings) -> JobR
 
 
 def _print(result: Proposed, next_step: str) -> None:
-    from .report import counted
+    from .outcome import counted
 
     shape = "×".join(str(n) for n in result.shape)
     click.echo(
@@ -90,6 +90,6 @@ def _print(result: Proposed, next_step: str) -> None:
         )
     click.echo(f"Look at them: {result.folder / 'report.html'}")
     click.echo(
-        f"{next_step.format(result.folder / 'label')}: blockseg train {result.folder} "
+        f"{next_step.format(result.folder)}: blockseg train {result.folder} "
         "--init WEIGHTS -o RUN"
     )

@@ -26,6 +26,7 @@ from blockseg.io.output.create import (
     create_output,
     remove_stale_locks,
 )
+from blockseg.runtime.board import Board
 from blockseg.runtime.driver import drive
 from blockseg.runtime.events import BlockDone, Message, PhaseDone
 from blockseg.runtime.ledger.file import check_ledger_there
@@ -55,6 +56,7 @@ def execute(
     on_event: OnJobEvent,
     started: Callable[[int], JobStarted],
     settle: Callable[[], None],
+    board: Board | None = None,
 ) -> JobResult:
     """Run what is left of a job.
 
@@ -70,6 +72,8 @@ def execute(
         Makes the first event from the number of blocks that earlier sessions wrote.
     settle
         Waits for writers that a dead driver of this output left on the cluster.
+    board
+        Told of every phase and block, for whoever looks.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def execute(
         If another run holds OUT, or the ledger belongs to another run.
     NoSpaceError
         If the disk is full before the first block; later the run stops by itself.
-    ClusterError
+    ClusterLostError
         If the cluster is lost; what was written is in the ledger.
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.
@@ -107,7 +111,8 @@ def execute(
         job.watch.begin(ledger, on_event)
         before = len(job.candidates) - len(_pending(ledger, job.main, job.candidates))
         on_event(started(before))
-        return _Session(job, executor, ledger, on_event, record, log).run()
+        board = board or Board()
+        return _Session(job, executor, ledger, on_event, record, log, board).run()
 
 
 @dataclass(slots=True)
@@ -118,6 +123,7 @@ class _Session:
     on_event: OnJobEvent
     record: RunRecord
     log: SessionLog
+    board: Board
     voxels: int = 0
     told: set[str] = field(default_factory=set)
 
@@ -179,6 +185,8 @@ class _Session:
     def _drive(self, phase: Phase, pending: NDArray[np.int64]) -> PhaseDone:
         if not len(pending):
             return PhaseDone(phase.name, 0, 0, 0, "", 0.0)
+        blocks = self.job.candidates if phase is self.job.main else phase.blocks
+        self.board.begin(phase.name, phase.grid.counts, blocks, pending)
         if phase.traversal is not None:
             pending = phase.traversal.ordered(pending)
         return drive(
@@ -192,6 +200,7 @@ class _Session:
         )
 
     def _count(self, event: Event) -> None:
+        self.board.take(event)
         if isinstance(event, BlockDone) and event.phase == self.job.main.name:
             self.voxels += event.report.written
             note = event.report.note

@@ -26,6 +26,7 @@ from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.core.errors import LedgerError
+from blockseg.runtime.board import Board
 from blockseg.runtime.dask.cluster import connect
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.kept import own_workers
@@ -262,8 +263,8 @@ def run(
     Raises
     ------
     ClusterError
-        If the scheduler that the user named does not answer within 10 seconds, or
-        the cluster is lost.
+        If the scheduler that the user named does not answer within 10 seconds; as
+        ClusterLostError, if the cluster is lost later.
     LedgerError
         If another run holds OUT.
     """
@@ -272,6 +273,7 @@ def run(
         executor: Executor = SerialExecutor()
         dashboard, workers = "", 0
         settle = _nothing
+        board = Board(out=str(job.paths.out), engine=engine)
         if settings.scheduler != "serial":
             cluster = stack.enter_context(
                 own_workers(layout, gpus, Access(settings.listen, settings.insecure))
@@ -282,9 +284,13 @@ def run(
             executor = DaskExecutor(
                 cluster,
                 run_id,
-                worker_timeout=_OWN_WORKERS if cluster.local else _BATCH_WORKERS,
+                worker_timeout=settings.worker_timeout
+                or (_OWN_WORKERS if cluster.local else _BATCH_WORKERS),
                 resources=_share(layout, gpus),
+                block_timeout=settings.block_timeout,
+                board=board,
             )
+            cluster.show(board)
             dashboard, workers = cluster.dashboard, cluster.workers
             settle = partial(settle_predecessor, cluster, run_id, on_event)
 
@@ -301,7 +307,7 @@ def run(
                 notes=notes,
             )
 
-        return execute(job, executor, on_event, started, settle)
+        return execute(job, executor, on_event, started, settle, board)
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Settings of ``blockseg propose-annotations``."""
+"""Settings of ``blockseg propose-annotations`` and ``blockseg annotate``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RULE_NAMES = ("dhpr", "published", "entropy", "random", "foreground-random")
 """Rules that a user may name; what they do is in the table of rules."""
+
+_PORTS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +123,64 @@ class ProposeSettings:
                 raise ConfigError(message)
         if self.pick_shape is not None and min(self.pick_shape) < 1:
             message = f"--pick-shape {self.pick_shape}: at least one voxel on each axis"
+            raise ConfigError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateSettings:
+    """Offers of the page of ``blockseg annotate``, and its address.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range, or says something of a training that is not offered.
+    """
+
+    traces: str | None = option(
+        None,
+        parse_text,
+        "Show these SWC files over the picks; those that pass one are copied to "
+        "PICKS/traces, and corrected there.",
+        metavar="FOLDER",
+    )
+    """Folder of SWC files in µm, or an output that was traced."""
+
+    train: str | None = option(
+        None, parse_text, "Offer a training into this folder.", metavar="RUN"
+    )
+    """Folder of the training that the page can start."""
+
+    init: str | None = option(
+        None,
+        parse_text,
+        "Weights that it goes on from, or a name of weights list.",
+        metavar="WEIGHTS",
+    )
+    """Weights that the training starts from; the default weights if not given."""
+
+    train_config: str = option(
+        "train-finetune",
+        parse_text,
+        "Its settings. [train-finetune]",
+        metavar="FILE|PRESET",
+    )
+    """Settings of the training."""
+
+    port: int = option(0, parse_int(0), "Port of the page. [0: any]", metavar="N")
+    """Port on 127.0.0.1; any that is free at 0."""
+
+    browser: bool = option(
+        True,
+        parse_switch,
+        "Open the page in a browser. [yes]",
+        flags=("--browser/--no-browser",),
+    )
+    """Whether to open the page in the user's browser."""
+
+    def __post_init__(self) -> None:
+        if self.port >= _PORTS:
+            message = f"--port {self.port}: below {_PORTS}"
+            raise ConfigError(message)
+        if self.train is None and self.init is not None:
+            message = f"--init {self.init} is of a training; say where with --train RUN"
             raise ConfigError(message)

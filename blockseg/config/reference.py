@@ -14,12 +14,13 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
-from blockseg.config.propose_settings import ProposeSettings
+from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
+from blockseg.config.view_settings import ViewSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,11 +37,13 @@ _COMMANDS = {
     "synth": SynthSettings,
     "skeletonize": SkeletonizeSettings,
     "propose-annotations": ProposeSettings,
+    "annotate": AnnotateSettings,
     "evaluate": EvaluateSettings,
     "label": LabelSettings,
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,
+    "view": ViewSettings,
     "verify": VerifySettings,
     "audit-seams": AuditSettings,
     "debug": DebugSettings,

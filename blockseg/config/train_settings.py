@@ -193,6 +193,13 @@ class TrainSettings:
     )
     """Index on the channel axis of labels, where it is longer than 1."""
 
+    accept_drafts: bool = option(
+        False,
+        parse_switch,
+        "Learn from drafts that nobody touched, and from skipped picks.",
+    )
+    """Take drafts of picks that nobody touched, and picks that were skipped."""
+
     allow_labels: bool = option(
         False, parse_switch, "Take labels that are not like neurites."
     )
@@ -323,6 +330,7 @@ class TrainSettings:
 
 TRAIN_EXECUTION = frozenset(
     {
+        "accept_drafts",  # which volumes are read is compared, not why
         "allow_empty",
         "allow_labels",
         "device",

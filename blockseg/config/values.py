@@ -247,6 +247,13 @@ def parse_duration(name: str, value: Any) -> float:
     raise _fail(name, value, "expected a duration above 0, such as 10m or 1h30m")
 
 
+def parse_limit(name: str, value: Any) -> float:
+    """Return seconds as :func:`parse_duration` does; 0 for ``off``, which is no limit."""
+    if str(value).strip().lower() in ("off", "0", "0.0"):
+        return 0.0
+    return parse_duration(name, value)
+
+
 def parse_label_map(name: str, value: Any) -> dict[int | str, int]:
     """Return what each label becomes: ``0:255,2:1``, ``others:1``, or a mapping."""
     expected = (

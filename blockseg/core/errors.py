@@ -6,7 +6,7 @@
     * VolumeError        a volume cannot be opened, read or written
         * CorruptDataError   stored data cannot be decoded; the same on every try
         * NoSpaceError       the output's disk is full; the run stops cleanly
-        * OutputGoneError    the output was removed or unmounted while it was written
+        * OutputGoneError    the output was removed, unmounted or closed while it was written
     * WeightsError       a weights file is damaged, unsafe or of another network
     * BackendError       an engine cannot be built, loaded or run
         * DeviceMemoryError  a device has too little memory; a smaller window may fit
@@ -14,7 +14,8 @@
         * MissingExtraError  an optional dependency is not installed; names the extra
     * TrainingError      a training cannot go on; its last checkpoint is intact
     * LedgerError        the ledger does not belong to this run, or another run holds it
-    * ClusterError       the scheduler cannot be reached, or the cluster is lost
+    * ClusterError       the scheduler cannot be reached, or workers cannot be started
+        * ClusterLostError   it was lost while a run went on; the same command goes on
     * BlockError         one block failed; carries its index
 
 SourceWarning, a UserWarning, tells of a source that may not be what it seems.
@@ -70,7 +71,7 @@ class NoSpaceError(VolumeError):
 
 
 class OutputGoneError(VolumeError):
-    """The place written to is not there any more; it was removed or unmounted."""
+    """The place written to was removed, unmounted or made read-only meanwhile."""
 
 
 class WeightsError(BlocksegError):
@@ -118,7 +119,11 @@ class LedgerError(BlocksegError):
 
 
 class ClusterError(BlocksegError):
-    """The Dask scheduler cannot be reached, or the cluster is lost."""
+    """The Dask scheduler cannot be reached, or workers cannot be started."""
+
+
+class ClusterLostError(ClusterError):
+    """The cluster was lost while a run went on; what was done is in the ledger."""
 
 
 class BlockError(BlocksegError):

@@ -78,6 +78,25 @@ def draft(
     return label
 
 
+def probability_of(brain: Brain, box: Roi, roi: Roi) -> NDArray[np.uint8] | None:
+    """Return the probability of a pick in 1/255, 0 in its margin; None without a network.
+
+    Parameters
+    ----------
+    brain
+        Brain that it is cut from.
+    box, roi
+        The pick, and the pick with its margin.
+    """
+    if brain.probability is None:
+        return None
+    seen = np.zeros(roi.shape, np.uint8)
+    corner = brain.grid.region.start
+    inner = brain.probability.read(box.shifted(-n for n in corner))
+    seen[box.slices(roi.start)] = inner
+    return seen
+
+
 def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, bytes]:
     """Return maximum projections along z as PNG: the image, and its label.
 

@@ -71,6 +71,9 @@ class PicksFolder:
     number: int = 1
     """Number of this round, from 1."""
 
+    _head: dict[str, Any] = field(default_factory=dict)
+    """Where the picks are from, as the manifest says."""
+
     _rounds: list[dict[str, Any]] = field(default_factory=list)
     """Requests of all rounds, and whether each is complete, as JSON values."""
 
@@ -138,6 +141,47 @@ class PicksFolder:
             raise LedgerError(message)
         return folder
 
+    @classmethod
+    def existing(cls, root: Path) -> PicksFolder:
+        """Open a folder that was made, to annotate what is in it.
+
+        Raises
+        ------
+        VolumeError
+            If it holds no picks that can be read.
+        """
+        manifest = root / "manifest.json"
+        if not manifest.is_file():
+            message = (
+                f"{root} holds no manifest.json of picks; blockseg propose-annotations "
+                "makes such a folder"
+            )
+            raise VolumeError(message)
+        data = _load(manifest)
+        head = {name: value for name, value in data.items() if name != "picks"}
+        return cls(root, _rows(manifest), _head=head)
+
+    @property
+    def run(self) -> str | None:
+        """Output that the picks were made from; None if no run was."""
+        found = self._head.get("run")
+        return None if found is None else str(found)
+
+    @property
+    def source(self) -> str:
+        """Volume that the picks are of."""
+        return str(self._head.get("source", ""))
+
+    @property
+    def lock(self) -> Path:
+        """File by which one process at a time writes here."""
+        return Paths(self.root).lock
+
+    def note(self, row: ManifestRow) -> None:
+        """Put a row in place of the one of its name, and write the manifest."""
+        self.rows = [row if one.name == row.name else one for one in self.rows]
+        self._write()
+
     @contextmanager
     def locked(self, request: PicksRequest) -> Iterator[None]:
         """Make and hold the folder; what is asked is entered before the first pick.
@@ -156,6 +200,10 @@ class PicksFolder:
             self._save()
             yield
 
+    def probability(self, name: str) -> Path:
+        """Return where the probability of a pick is, if a network has seen it."""
+        return _existing(self.root / "probability", name)
+
     def image(self, name: str) -> Path:
         """Return where the image of a pick is."""
         return _existing(self.root / "image", name)
@@ -170,8 +218,20 @@ class PicksFolder:
         image: NDArray[np.generic],
         label: NDArray[np.generic],
         space: Space,
+        probability: NDArray[np.uint8] | None = None,
     ) -> bool:
-        """Write image and label of a pick, but not over what is there.
+        """Write what belongs to a pick, but not over what is there.
+
+        Parameters
+        ----------
+        name
+            Name of the pick.
+        image, label
+            Shape (z, y, x).
+        space
+            Voxel size and place.
+        probability
+            In 1/255, of the same shape; None where no network has seen the pick.
 
         Returns
         -------
@@ -180,6 +240,9 @@ class PicksFolder:
         """
         if not self.image(name).exists():
             write_tiff(self.image(name), image, space)
+        if probability is not None and not self.probability(name).exists():
+            _make(self.root / "probability")
+            write_tiff(self.probability(name), probability, space)
         if self.label(name).exists():
             return True
         write_tiff(self.label(name), label, space)
@@ -195,14 +258,20 @@ class PicksFolder:
         origin
             Where they are from.
         """
-        self.rows = [*self.earlier, *rows]
-        plain = [row.to_plain() for row in self.rows]
-        data = {"format": _FORMAT, **origin.to_plain(), "picks": plain}
-        write_report(str(self.root / "manifest.csv"), manifest_csv(self.rows))
-        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-        write_report(str(self.root / "manifest.json"), text)
+        was = {row.name: row for row in self.rows}
+        kept = [row if row.name not in was else row.kept(was[row.name]) for row in rows]
+        self.rows = [*self.earlier, *kept]
+        self._head = {"format": _FORMAT, **origin.to_plain()}
+        self._write()
         self._rounds[self.number - 1]["complete"] = True
         self._save()
+
+    def _write(self) -> None:
+        plain = [row.to_plain() for row in self.rows]
+        write_report(str(self.root / "manifest.csv"), manifest_csv(self.rows))
+        data = {**self._head, "picks": plain}
+        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+        write_report(str(self.root / "manifest.json"), text)
 
     def _save(self) -> None:
         text = json.dumps({"format": _FORMAT, "rounds": self._rounds}, indent=1) + "\n"

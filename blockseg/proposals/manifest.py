@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.version import __version__
+from blockseg.training.annotations.drafts import DRAFT, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _TEXTS = ("rule", "reason", "source")
 _LONGEST_NAME = 200  # which becomes that of a file
-_KNOWN = {"name", "rank", "round", *_TEXTS}
+_KNOWN = {"name", "rank", "round", *_TEXTS, STATE, DRAFT, "minutes"}
 _PLACES = ("start_{}", "size_{}", "image_start_{}", "centre_{}_um")
 _KNOWN |= {place.format(axis) for place in _PLACES for axis in "zyx"}
 
@@ -59,6 +60,19 @@ class ManifestRow:
     centre: Vector | None = None
     """Position of its centre in µm, where the voxel size is known."""
 
+    draft: str = ""
+    """Hash of the draft of its label; empty where there was none, or it is not known."""
+
+    state: str = ""
+    """``done`` or ``skipped``, as an annotator said; empty while neither."""
+
+    minutes: float = 0.0
+    """Minutes that annotators spent on it."""
+
+    def kept(self, was: ManifestRow) -> ManifestRow:
+        """Return the row with what annotators said of it before it was made anew."""
+        return replace(self, state=was.state, minutes=was.minutes)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the row as JSON values, by column."""
         places: dict[str, Any] = {}
@@ -71,6 +85,7 @@ class ManifestRow:
             shown.append(("centre_{}_um", self.centre or (None, None, None)))
         for name, values in shown:
             places |= {name.format(a): v for a, v in zip("zyx", values, strict=True)}
+        said = {STATE: self.state, "minutes": self.minutes, DRAFT: self.draft}
         return {
             "name": self.name,
             "rank": self.rank,
@@ -80,6 +95,7 @@ class ManifestRow:
             **places,
             **self.measures,
             "source": self.source,
+            **{name: value for name, value in said.items() if value},
         }
 
     @classmethod
@@ -107,6 +123,9 @@ class ManifestRow:
             measures={k: v for k, v in entry.items() if k not in _KNOWN},
             image_start=_axes(entry, "image_start_{}") if cut else None,
             centre=_axes(entry, "centre_{}_um") if known else None,
+            draft=str(entry.get(DRAFT, "")),
+            state=str(entry.get(STATE, "")),
+            minutes=float(entry.get("minutes", 0.0)),
         )
 
 

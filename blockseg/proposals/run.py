@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,20 @@ from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.proposals.boxes import measured_boxes, pick_cubes
 from blockseg.proposals.brain import open_brain
-from blockseg.proposals.crops import context, draft, image_of, thumbnails
+from blockseg.proposals.crops import (
+    context,
+    draft,
+    image_of,
+    probability_of,
+    thumbnails,
+)
 from blockseg.proposals.folder import PicksFolder, Proposed, earlier_rows
 from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.map import brain_map
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.report import ReportFacts, report
 from blockseg.proposals.request import BrainRequest
+from blockseg.training.annotations.drafts import label_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +113,7 @@ def propose(
     notes += chosen.notes
     with picks.locked(request):
         rows = _rows(brain, boxes, chosen, picks, settings)
-        pictures, kept = _write(brain, picks, rows, settings, on_pick)
+        rows, pictures, kept = _write(brain, picks, rows, settings, on_pick)
         picks.finish(rows, Origin(brain.spec.uri, str(brain.out), brain.space))
         _accompany(brain, boxes, chosen, picks, pictures, notes, settings.rule)
     return Proposed(
@@ -185,26 +193,26 @@ def _write(
     rows: Sequence[ManifestRow],
     settings: ProposeSettings,
     on_pick: Callable[[int, int], None] | None,
-) -> tuple[dict[str, tuple[bytes, bytes]], int]:
-    """Write images and labels that are not there; return pictures of all."""
-    pictures = {}
+) -> tuple[list[ManifestRow], dict[str, tuple[bytes, bytes]], int]:
+    """Write what is not there; return the rows with their drafts, and pictures of all."""
+    written, pictures = [], {}
     kept = 0
     for number, row in enumerate(rows, 1):
         name, box = row.name, row.box
         roi = context(brain, box, settings.margin)
         image, path = image_of(brain, roi), picks.label(name)
-        label: NDArray[np.generic]
+        label: NDArray[np.generic] = draft(
+            brain, image, box, roi, ignore_uncertain=settings.ignore_uncertain
+        )
+        written.append(replace(row, draft=label_hash(label)))
         if path.exists():
             label = _read(path, image.shape)
-        else:
-            label = draft(
-                brain, image, box, roi, ignore_uncertain=settings.ignore_uncertain
-            )
-        kept += picks.keep(name, image, label, brain.space.cropped(roi.start))
+        seen = probability_of(brain, box, roi)
+        kept += picks.keep(name, image, label, brain.space.cropped(roi.start), seen)
         pictures[name] = thumbnails(image, label)
         if on_pick is not None:
             on_pick(number, len(rows))
-    return pictures, kept
+    return written, pictures, kept
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.generic]:

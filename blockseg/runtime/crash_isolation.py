@@ -10,6 +10,8 @@ from blockseg.core.blocks import BlockReport
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_DIED = "died while it ran this block alone: out of memory, or a crash in native code"
+
 
 @dataclass(slots=True)
 class CrashIsolation:
@@ -21,8 +23,19 @@ class CrashIsolation:
 
     _blocks: set[int] = field(default_factory=set)
 
-    def died(self, worker: str, blocks: Sequence[int]) -> BlockReport | None:
+    def died(
+        self, worker: str, blocks: Sequence[int], how: str = _DIED
+    ) -> BlockReport | None:
         """Take the death of a worker while one of its tasks had these blocks.
+
+        Parameters
+        ----------
+        worker
+            Its address.
+        blocks
+            Of the task.
+        how
+            What became of the worker, for the message: it "died while …".
 
         Returns
         -------
@@ -30,11 +43,7 @@ class CrashIsolation:
             The block's failure, if it was alone and had been in flight at a death before.
         """
         if len(blocks) == 1 and blocks[0] in self._blocks:
-            error = (
-                f"worker {worker} died while it ran this block alone: out of memory, "
-                "or a crash in native code"
-            )
-            return BlockReport(blocks[0], error=error)
+            return BlockReport(blocks[0], error=f"worker {worker} {how}")
         self._blocks.update(blocks)
         return None
 

@@ -20,6 +20,7 @@ from blockseg.runtime.events import (
     BlockDone,
     BlockFailed,
     BlockRetried,
+    Message,
     PhaseDone,
     PhaseStarted,
 )
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 """Delay until an interrupt is noticed."""
 
+_WINDING_DOWN = (
+    "interrupted: blocks that have begun are finished; a second interrupt stops at once"
+)
+
 
 def drive(
     executor: Executor,
@@ -46,7 +51,7 @@ def drive(
     on_event: OnEvent,
     *,
     name: Callable[[int], str] = str,
-    patience: float = 30.0,
+    patience: float = float("inf"),
 ) -> PhaseDone:
     """Do a phase's blocks until none is left, or until it must stop.
 
@@ -67,7 +72,8 @@ def drive(
     name
         Names a block in its task: ``z0001-y0002-x0003``.
     patience
-        Seconds to wait for blocks in flight after an interrupt.
+        Seconds to wait for blocks in flight after an interrupt; one that hangs is told
+        from others as always.
 
     Returns
     -------
@@ -78,9 +84,9 @@ def drive(
     Raises
     ------
     KeyboardInterrupt
-        After SIGINT or SIGTERM: what was in flight had ``patience`` seconds to end
-        and is in the ledger. A second signal does not wait.
-    ClusterError
+        After SIGINT or SIGTERM: blocks that had begun have ended and are in the ledger.
+        A second signal does not wait.
+    ClusterLostError
         If the cluster is lost; what was written before is in the ledger.
     BlocksegError
         If no actor can be built.
@@ -92,11 +98,15 @@ def drive(
     on_event(PhaseStarted(phase, total))
     if total:  # else no engine need be built
         with _interrupt_flag() as interrupted:
+            at_once = False
             try:
                 executor.begin(phase, factory, name)
                 loop.run(interrupted, patience)
+            except KeyboardInterrupt:
+                at_once = True
+                raise
             finally:
-                executor.end()
+                executor.end(at_once=at_once)
         if interrupted.is_set():
             raise KeyboardInterrupt
     left = total - loop.done - loop.failed
@@ -155,11 +165,14 @@ class _Loop:
 
     def run(self, interrupted: threading.Event, patience: float) -> None:
         """Do all blocks, or after an interrupt those in flight."""
-        deadline = float("inf")
+        deadline, told = float("inf"), False
         while self.step() and time.monotonic() < deadline:
-            if interrupted.is_set() and deadline == float("inf"):
+            if interrupted.is_set() and not told:
+                told = True
                 self.queue.stop()
+                self.executor.wind_down()
                 deadline = time.monotonic() + patience
+                self.on_event(Message(_WINDING_DOWN))
 
     def step(self) -> bool:
         """Refill the window and take what came back; False when nothing is left."""

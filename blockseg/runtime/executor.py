@@ -74,8 +74,15 @@ class Executor(Protocol):
         """
         ...
 
-    def end(self) -> None:
-        """Give up what is still in flight and close the phase's actors."""
+    def wind_down(self) -> None:
+        """Begin no other block: what runs comes to its end, the rest is returned."""
+        ...
+
+    def end(self, *, at_once: bool = False) -> None:
+        """Give up what is still in flight and close the phase's actors.
+
+        With ``at_once`` nobody waits for them.
+        """
         ...
 
 
@@ -111,7 +118,10 @@ class SerialExecutor:
         # There is no other process to go on in: the run stops, and can be resumed.
         return Collected([replace(report, fatal=report.fatal or report.broken)])
 
-    def end(self) -> None:
+    def wind_down(self) -> None:
+        """Nothing runs but the one block that is asked for."""
+
+    def end(self, *, at_once: bool = False) -> None:  # noqa: ARG002
         """Forget waiting blocks and close the actor."""
         self._waiting.clear()
         process, self._process = self._process, None

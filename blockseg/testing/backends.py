@@ -10,6 +10,7 @@ from blockseg.core.specs import array_type
 from blockseg.inference.backends.memory import linear
 from blockseg.inference.backends.table import BackendRow
 from blockseg.networks.receptive_field import FIELDS, REACH
+from blockseg.testing.trouble import Trouble
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,6 +51,7 @@ class FakeBackend:
         self.core = core
         self.dtype = np.dtype(np.float32) if dtype is None else dtype
         self._out: npt.NDArray[Any] = np.empty(core, self.dtype)
+        self._trouble = Trouble.from_environment()
 
     def infer(
         self, tile: npt.NDArray[Any], inside: AxisMasks | None
@@ -57,6 +59,7 @@ class FakeBackend:
         """Return the mean of 7 voxels, clipped to [0, 1]; 0 beyond the volume."""
         del inside  # a window is 0 there already
         centre = tuple(slice(REACH, REACH + n) for n in self.core)
+        self._trouble.meet(tile[centre])
         np.copyto(self._out, tile[centre])
         for axis, length in enumerate(self.core):
             for start in (0, 2 * REACH):

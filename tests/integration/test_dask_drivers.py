@@ -268,7 +268,7 @@ def test_a_lost_scheduler_ends_the_run_and_keeps_what_was_done(scheduler, tmp_pa
         processes[0].kill()
         _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "ClusterError: the connection to the Dask scheduler was lost" in err
+    assert "ClusterLostError: the connection to the Dask scheduler was lost" in err
     assert done_in_ledger(tmp_path) >= 10
 
 

@@ -21,7 +21,7 @@ from blockseg.io.output.writer import PyramidWriter
 from blockseg.io.output.written_files import damaged_files, stored_file
 
 FORMATS = st.sampled_from([2, 3])
-LENGTHS = st.integers(1, 300)
+LENGTHS = st.integers(1, 280)
 SHAPES = st.tuples(st.integers(1, 40), LENGTHS, LENGTHS)
 
 
@@ -58,7 +58,7 @@ def written(spec: PyramidSpec, seed: int) -> dict[str, tuple[str, int]]:
     return files
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     shape=SHAPES,
     block=st.tuples(*[st.sampled_from([8, 12, 32, 64])] * 3),

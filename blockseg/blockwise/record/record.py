@@ -10,11 +10,11 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.blockwise.record.facts import RecordedPhase, RecordedSource
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
-from blockseg.config.settings import EXECUTION, RunSettings
+from blockseg.config.settings import EXECUTION
 from blockseg.config.values import parse_roi
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
@@ -24,6 +24,9 @@ from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.codecs import DEFAULT_CODEC
 from blockseg.runtime.memory import machine
+
+if TYPE_CHECKING:
+    from blockseg.config.settings import RunSettings
 
 FOLDER = ".blockseg"
 COPY = "record"

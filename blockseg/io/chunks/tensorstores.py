@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import tensorstore as ts
 
+from blockseg.io.chunks.read_again import read_again
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -104,7 +106,12 @@ def open_read_only(
         store = store[ts.d[:].transpose[::-1]]
 
     def begin(index: Index) -> Callable[[], NDArray[Any]]:
-        future = store[index].read()
-        return lambda: np.asarray(future.result())
+        begun = [store[index].read()]
+
+        def wait() -> NDArray[Any]:
+            future = begun.pop() if begun else store[index].read()
+            return np.asarray(future.result())
+
+        return lambda: read_again(wait)
 
     return begin

@@ -15,6 +15,7 @@ import numpy as np
 from blockseg.core.errors import CorruptDataError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, tiles, to_zyx
 from blockseg.io.chunks.decodable import require_decodable
+from blockseg.io.chunks.read_again import system_error
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.chunks.tensorstores import LARGE_CHUNK
 from blockseg.io.decoded_cache import DecodedCache, count_decoded
@@ -155,6 +156,9 @@ class ChunkedVolume:
                 place = self._selection.position(chunk, self._layout.chunks)
                 file = self._layout.file_of_chunk(place)
                 what = f"chunk {place} of {self._layout.name}"
+                if system_error(error) is not None:
+                    message = f"{what} cannot be read from {file}: {one_line(error)}"
+                    raise VolumeError(message, str(file)) from error
                 _check_readable(file, what)
                 message = (
                     f"{what} cannot be decoded ({one_line(error)}); restore its file "

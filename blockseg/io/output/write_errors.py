@@ -13,11 +13,13 @@ from blockseg.core.errors import (
     OutputGoneError,
     VolumeError,
 )
+from blockseg.io.chunks.read_again import system_error
 
 _GONE = (errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def write_error(error: Exception, what: str) -> VolumeError:
+def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeError:
     """Return the error to raise when ``what`` could not be written.
 
     Parameters
@@ -27,9 +29,12 @@ def write_error(error: Exception, what: str) -> VolumeError:
         system's error only in its text.
     what
         File, or level and region, as a user finds them.
+    midway
+        Whether it could be written to before: then it cannot any more, and no other
+        block can be written either.
     """
     reason = _reason(error)
-    if _number(error) in DISK_FULL or any(
+    if system_error(error) in DISK_FULL or any(
         os.strerror(number) in str(error) for number in DISK_FULL
     ):
         return NoSpaceError(
@@ -41,10 +46,15 @@ def write_error(error: Exception, what: str) -> VolumeError:
             f"{what} is damaged: {reason}; run the same command again with --verify, "
             "which makes anew what is damaged"
         )
-    if _number(error) in _GONE:
+    if system_error(error) in _GONE:
         return OutputGoneError(
             f"cannot write {what}: {reason}; it was removed or unmounted while it was "
             "written: bring it back and run the same command again"
+        )
+    if midway and system_error(error) in _CLOSED:
+        return OutputGoneError(
+            f"cannot write {what}: {reason}; it could be written to before: make it "
+            "writable again and run the same command again"
         )
     return VolumeError(
         f"cannot write {what}: {reason}; check that it exists and can be written"
@@ -56,15 +66,8 @@ def is_corrupt(error: Exception) -> bool:
     return (
         isinstance(error, ValueError)
         and "Error reading" in str(error)
-        and _number(error) is None
+        and system_error(error) is None
     )
-
-
-def _number(error: Exception) -> int | None:
-    if isinstance(error, OSError):
-        return error.errno
-    found = re.search(r"os_error_code='(\d+)'", str(error))
-    return int(found.group(1)) if found else None
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,7 @@ import tensorstore as ts
 
 from blockseg.core.errors import GeometryError, OutputGoneError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
+from blockseg.io.chunks.read_again import read_again
 from blockseg.io.output.metadata import array_file, array_text
 from blockseg.io.output.reduction import halve
 from blockseg.io.output.write_errors import is_corrupt, write_error
@@ -212,7 +213,7 @@ class PyramidWriter:
             self._remove(level, roi)
         except (OSError, ValueError) as error:
             what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
-            raise write_error(error, what) from error
+            raise write_error(error, what, midway=True) from error
         return ()
 
     def _check_there(self, level: PyramidLevel) -> None:
@@ -256,7 +257,8 @@ class PyramidWriter:
 
     def _read(self, level: PyramidLevel, roi: Roi) -> NDArray[Any]:
         try:
-            data: NDArray[Any] = self._store(level)[roi.slices()].read().result()
+            part = self._store(level)[roi.slices()]
+            data: NDArray[Any] = read_again(lambda: part.read().result())
         except (OSError, ValueError) as error:
             what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
             raise write_error(error, what) from error

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from blockseg.core.errors import CorruptDataError, VolumeError
+from blockseg.io.chunks.read_again import read_again
 from blockseg.io.chunks.volume import one_line
 from blockseg.io.decoded_cache import count_decoded
 
@@ -224,11 +225,7 @@ class PageReader:
 
     def _bytes(self, page: Page, offset: int, count: int, piece: int) -> bytes:
         try:
-            if self._file != page.file:
-                self._close()
-                self._descriptor = os.open(page.file, os.O_RDONLY)
-                self._file = page.file
-            raw = _pread(self._descriptor, offset, count)
+            raw = read_again(lambda: self._read(page.file, offset, count))
         except OSError as error:
             message = f"{page.file} cannot be read: {error.strerror or error}"
             raise VolumeError(message, page.file) from error
@@ -239,6 +236,13 @@ class PageReader:
             )
             raise CorruptDataError(message, page.file)
         return raw
+
+    def _read(self, file: str, offset: int, count: int) -> bytes:
+        if self._file != file:
+            self._close()
+            self._descriptor = os.open(file, os.O_RDONLY)
+            self._file = file
+        return _pread(self._descriptor, offset, count)
 
     def _close(self) -> None:
         if self._file:

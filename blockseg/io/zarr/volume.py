@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.untrusted.json_text import MALFORMED
+from blockseg.io.chunks.read_again import read_again
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, one_line
 from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
@@ -93,6 +94,6 @@ def _zarr_python(layout: ArrayLayout) -> BeginRead | None:
         return None
 
     def begin(index: Index) -> Callable[[], NDArray[Any]]:
-        return lambda: np.asarray(array[index])
+        return lambda: read_again(lambda: np.asarray(array[index]))
 
     return begin

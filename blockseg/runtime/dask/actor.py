@@ -90,7 +90,7 @@ class ActorPlugin(WorkerPlugin):
         self._worker = worker
         name_process(worker.address)
         self._lock = threading.Lock()
-        self._running: set[int] = set()
+        self._running: dict[int, float] = {}
         self._actor: Future[ProcessBlock] = Future()
         self._closed = threading.Event()
         _alive.add(self)
@@ -110,10 +110,11 @@ class ActorPlugin(WorkerPlugin):
         """Return the actor, waiting until it is built; raises why it is not."""
         return self._actor.result()
 
-    def running(self) -> frozenset[int]:
-        """Return the blocks that run in this process just now."""
+    def running(self) -> dict[int, float]:
+        """Return the blocks that run in this process just now, and since how many s."""
+        now = time.monotonic()
         with self._lock:
-            return frozenset(self._running)
+            return {block: now - begun for block, begun in self._running.items()}
 
     @contextmanager
     def beginning(self, block_id: int) -> Iterator[bool]:
@@ -121,12 +122,12 @@ class ActorPlugin(WorkerPlugin):
         with self._lock:
             allowed = not self._stopped
             if allowed:
-                self._running.add(block_id)
+                self._running[block_id] = time.monotonic()
         try:
             yield allowed
         finally:
             with self._lock:
-                self._running.discard(block_id)
+                self._running.pop(block_id, None)
 
     def end_process(self, why: str) -> None:
         """End this worker, whose device cannot be used any more; its nanny starts anew.
@@ -171,12 +172,14 @@ class ActorPlugin(WorkerPlugin):
 
     @staticmethod
     def _ignore_interrupts_of_our_own_driver() -> None:
-        # Ctrl-C reaches every process of a terminal; the driver decides what ends.
+        # Ctrl-C reaches every process of a terminal, and a batch system's SIGTERM every
+        # one of a job; the driver decides what ends.
         if (
             os.environ.get("BLOCKSEG_LOCAL_WORKER")
             and threading.current_thread() is threading.main_thread()
         ):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
@@ -229,6 +232,23 @@ def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
                 plugin.stop()
             found[plugin.name] = sorted(plugin.running())
     return found
+
+
+def running_seconds(name: str) -> dict[int, float]:
+    """Return since how many seconds each block of a plugin has been running here."""
+    return {
+        block: seconds
+        for plugin in list(_alive)
+        if plugin.name == name
+        for block, seconds in plugin.running().items()
+    }
+
+
+def kill_worker(dask_worker: Nanny) -> None:
+    """Kill the worker of a nanny, which then starts another; called in the nanny."""
+    pid = dask_worker.pid
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
 
 
 async def _settle(worker: Worker) -> None:

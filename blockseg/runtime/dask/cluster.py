@@ -10,16 +10,21 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
-import psutil
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 
 from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
+from blockseg.runtime.board import EXTENSION
 from blockseg.runtime.dask.dashboard import Dashboard, link_below
+from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
+from blockseg.runtime.dask.prometheus import collect_from
+from blockseg.runtime.dask.quiet import quiet_logs
 from blockseg.runtime.dask.security import Access
+from blockseg.runtime.dask.start_errors import why_no_workers
 from blockseg.runtime.dask.template import (
     FORKS,
     MALLOC,
@@ -30,14 +35,14 @@ from blockseg.runtime.dask.template import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blockseg.runtime.board import Board
     from blockseg.runtime.memory import Layout
 
+_SHARED_MEMORY = Path("/dev/shm")
 _DASHBOARD_PORT = 8787
 _CLOSE_SECONDS = 20.0
 _LINK = "distributed.dashboard.link"
 _METHOD = "distributed.worker.multiprocessing-method"
-_QUIET = ("distributed", "bokeh", "tornado", "asyncio")
-_QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
 
 _SETTINGS = {
     # One death is enough: the driver finds out which block it was.
@@ -95,8 +100,18 @@ class Cluster:
 
     @property
     def dashboard(self) -> str:
-        """Address of the dashboard, empty if there is none."""
-        return str(self.client.dashboard_link or "")
+        """Address of the dashboard, empty if there is none; of ours, the run's page."""
+        link = str(self.client.dashboard_link or "")
+        if self._ours is None:
+            return link
+        return f"{link.removesuffix('/status')}/{EXTENSION}" if link else ""
+
+    def show(self, board: Board) -> None:
+        """Have the dashboard and Prometheus tell of a run, if the scheduler is ours."""
+        if self._ours is not None:
+            scheduler: Any = self._ours.scheduler
+            scheduler.extensions[EXTENSION] = board
+            collect_from(board)
 
     @property
     def address(self) -> str:
@@ -114,6 +129,27 @@ class Cluster:
             # Dask forgets a worker that stays away; its place in the plan remains.
             places = len(self._ours.worker_spec)
             self._ours.scale(places)  # type: ignore[no-untyped-call]
+
+    def kill(self, worker: str) -> bool:
+        """Kill a worker's process, whatever it does; its nanny starts another.
+
+        Parameters
+        ----------
+        worker
+            Its address.
+
+        Returns
+        -------
+        bool
+            False if it has no nanny, or that does not answer.
+        """
+        return killed_worker(self.client, nannies_of(self._ours), worker)
+
+    def abandon(self) -> None:
+        """Kill all workers of ours, for good; none of others."""
+        for nanny in nannies_of(self._ours):
+            nanny.auto_restart = False
+            killed(nanny)
 
     def close(self) -> None:
         """Disconnect; end the workers if they are ours, never another's."""
@@ -167,7 +203,7 @@ def local_cluster(
                 }
             )
         )
-        resources.enter_context(_quiet_logs())
+        resources.enter_context(quiet_logs())
         try:
             # The port may be taken between our look and Dask's: any other will do.
             resources.enter_context(warnings.catch_warnings())
@@ -180,11 +216,7 @@ def local_cluster(
         except ConfigError:
             raise
         except Exception as error:
-            message = (
-                f"cannot start workers on this machine: {one_line(error)}; a script "
-                "of yours must do its work under if __name__ == '__main__'"
-            )
-            raise ClusterError(message) from error
+            raise ClusterError(why_no_workers(error, _SHARED_MEMORY)) from error
         return Cluster(client, resources.pop_all(), cluster)
 
 
@@ -204,7 +236,7 @@ def connect(address: str, timeout: float = 10.0) -> Cluster:
         If it does not answer in time.
     """
     with ExitStack() as resources:
-        resources.enter_context(_quiet_logs())
+        resources.enter_context(quiet_logs())
         try:
             # A client would wait without end for a port that accepts and is silent.
             with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop
@@ -274,7 +306,8 @@ def _started(layout: Layout, gpus: Sequence[str], access: Access) -> SpecCluster
             silence_logs=logging.CRITICAL,
             security=private["security"],
         )
-    Dashboard.guard(cluster.scheduler, access.prefix)
+    running: Any = cluster.scheduler
+    Dashboard.guard(running, access.prefix)
     return cluster
 
 
@@ -315,9 +348,8 @@ def _end(cluster: SpecCluster) -> None:
     try:
         cluster.close(timeout=_CLOSE_SECONDS)
     except Exception:  # noqa: BLE001 - nothing more can be done for it
-        for nanny in list(cluster.workers.values()):
-            with suppress(psutil.Error, TypeError):
-                psutil.Process(nanny.pid).kill()
+        for nanny in nannies_of(cluster):
+            killed(nanny)
 
 
 def _worker(
@@ -348,15 +380,3 @@ def _free_port(host: str, preferred: int) -> int:
         except OSError:
             return 0
     return preferred
-
-
-def _quiet_logs() -> ExitStack:
-    """Keep the chatter of Dask's connections out of a user's terminal."""
-    undo = ExitStack()
-    known = list(logging.root.manager.loggerDict)
-    # Dask gives some of the children levels of their own.
-    for name in {*_QUIET, *(n for n in known if n.startswith(_QUIET_CHILDREN))}:
-        logger = logging.getLogger(name)
-        undo.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL)
-    return undo

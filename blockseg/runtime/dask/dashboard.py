@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tornado.routing import Router
 from tornado.web import Application
 
+from blockseg.runtime.board import EXTENSION
+
 if TYPE_CHECKING:
     from distributed import Scheduler
 
@@ -19,7 +21,8 @@ class Dashboard(Router):
 
     Every account of a machine reaches a port of its loopback interface, and so do web
     pages in a browser that runs there. Whatever is not asked for below the path is not
-    there. Bokeh, which takes half a second to load, is loaded at the first request that is.
+    there. Bokeh, which takes half a second to load, is loaded at the first request that is,
+    and with it the page of the run, ``blockseg``, which stands in the head of all pages.
 
     Parameters
     ----------
@@ -49,9 +52,17 @@ class Dashboard(Router):
         its = self._scheduler
         if not self._connected:
             self._connected = True
-            from distributed.dashboard.scheduler import connect
+            from distributed.dashboard import scheduler as pages
 
-            connect(its.http_application, its.http_server, its, prefix=self._prefix)  # type: ignore[no-untyped-call]
+            from blockseg.runtime.dask.page import run_page
+
+            pages.applications[f"/{EXTENSION}"] = run_page
+            named = pages.template_variables(its)["pages"]  # one list a scheduler
+            if EXTENSION not in named:
+                named.insert(0, EXTENSION)
+            pages.connect(
+                its.http_application, its.http_server, its, prefix=self._prefix
+            )  # type: ignore[no-untyped-call]
         return its.http_application.find_handler(request, **kwargs)
 
 

@@ -23,14 +23,19 @@ from distributed import KilledWorker, span
 from distributed.comm.core import CommClosedError
 
 from blockseg.core.blocks import BlockReport
-from blockseg.core.errors import BackendError, ClusterError
+from blockseg.core.errors import BackendError, ClusterLostError
 from blockseg.core.text import one_line
+from blockseg.runtime.block_limit import BlockLimit
 from blockseg.runtime.crash_isolation import CrashIsolation
-from blockseg.runtime.dask.actor import ActorPlugin
+from blockseg.runtime.dask.actor import ActorPlugin, running_blocks
+from blockseg.runtime.dask.ask import ask_each
 from blockseg.runtime.dask.audit import Audit
-from blockseg.runtime.dask.settle import plugin_prefix, still_running
+from blockseg.runtime.dask.hung import HungTasks
+from blockseg.runtime.dask.recalled import RecalledBlocks
+from blockseg.runtime.dask.settle import plugin_prefix
 from blockseg.runtime.dask.tasks import TasksInFlight
 from blockseg.runtime.dask.watch import WorkerWatch, bounded
+from blockseg.runtime.departures import Departures
 from blockseg.runtime.events import Message, WorkerLost, WorkersChanged
 from blockseg.runtime.executor import Collected, Room
 from blockseg.runtime.pace import Pace
@@ -39,17 +44,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from blockseg.core.blocks import ProcessorFactory
+    from blockseg.runtime.board import Board
     from blockseg.runtime.dask.actor import BatchResult
     from blockseg.runtime.dask.cluster import Cluster
+    from blockseg.runtime.dask.hung import HungWorker
     from blockseg.runtime.dask.watch import WorkerDied
 
 _SPARE_TASKS = 2
-_RECALL_SECONDS = 0.5
 _STILLBORN_LIMIT = 5
 _REGISTER_SECONDS = 60.0
 _END_SECONDS = 60.0
 _ABANDON_SECONDS = 5.0
 _MEND_SECONDS = 5.0
+_KILL_SECONDS = 60.0
 
 
 class DaskExecutor:
@@ -69,6 +76,11 @@ class DaskExecutor:
         How many blocks a task gets.
     audit_seconds
         Age from which on a task is sent again if no worker knows of it.
+    block_timeout
+        Seconds after which a block hangs and its worker is replaced, 0 for never; from
+        the blocks' own times if None.
+    board
+        Told which blocks are at a worker, and what it did.
     """
 
     def __init__(
@@ -80,6 +92,8 @@ class DaskExecutor:
         resources: Mapping[str, float] | None = None,
         pace: Pace | None = None,
         audit_seconds: float = 60.0,
+        block_timeout: float | None = None,
+        board: Board | None = None,
     ) -> None:
         self._cluster = cluster
         self._client = cluster.client
@@ -90,14 +104,21 @@ class DaskExecutor:
         )
         self._tasks = TasksInFlight(self._client, resources or {})
         self._audit = Audit(self._client, audit_seconds)
+        self._hung = HungTasks(self._client, self._tasks, self._watch)
+        self._block_timeout = block_timeout
+        self._limit = BlockLimit(block_timeout)
+        self._departures = Departures()
+        self._replaced: dict[str, tuple[float, str]] = {}
         self._refill: dict[str, list[list[int]]] = {}
         self._isolation = CrashIsolation()
-        self._recalled: dict[int, tuple[float, BlockReport | None]] = {}
+        self._recalled = RecalledBlocks(self._client, run_id)
         self._unbuilt: dict[str, str] = {}
         self._stillborn = 0
         self._succeeded = False
         self._mended = time.monotonic()
+        self._board = board
         self._name = ""
+        self._block_name: Callable[[int], str] = str
         self._span = ExitStack()
 
     def begin(
@@ -107,6 +128,8 @@ class DaskExecutor:
         # A plugin that a dead driver of the same run left must not pass for ours.
         self._name = f"{plugin_prefix(self._run_id)}{phase}-{uuid4().hex[:8]}"
         self._succeeded, self._stillborn = False, 0
+        self._limit, self._departures = BlockLimit(self._block_timeout), Departures()
+        self._block_name = name
         self._unbuilt.clear()
         self._tasks.open(self._name, phase, name)
         self._watch.start(self._name)
@@ -122,7 +145,7 @@ class DaskExecutor:
         alone = bool(self._isolation) and self._suspects_in_flight()
         if alone and self._in_flight() >= self._watch.workers:
             return None
-        able = self._watch.addresses - self._unbuilt.keys()
+        able = self._watch.addresses - self._unbuilt.keys() - self._replaced.keys()
         if not able:  # for the first that comes
             return Room(1) if self._in_flight() < _SPARE_TASKS else None
         room, worker = max((self._room_of(worker, alone), worker) for worker in able)
@@ -133,6 +156,8 @@ class DaskExecutor:
     def submit(self, blocks: list[int], worker: str = "") -> None:
         """Take a batch for the next refill of a worker."""
         self._refill.setdefault(worker, []).append(blocks)
+        if self._board is not None:
+            self._board.handed_out(blocks)
 
     def collect(self, timeout: float) -> Collected:
         """Send the refill and wait for results."""
@@ -152,19 +177,37 @@ class DaskExecutor:
             self._recall_stranded()
         if (used := self._watch.devices()) is not None:
             harvest.events.append(used)
-        self._come_back(harvest)
-        self._watch.check()
+        for hung in self._hung.find(self._name, self._limit):
+            self._replace(hung)
+        returned, reports = self._recalled.come_back()
+        harvest.returned.extend(returned)
+        harvest.reports.extend(reports)
+        if text := self._watch.check():
+            harvest.events.append(Message(text))
+        self._check_replaced()
         if time.monotonic() - self._mended > _MEND_SECONDS:
             self._mended = time.monotonic()
             self._cluster.mend()
         if self._unbuilt and self._watch.addresses <= self._unbuilt.keys():
-            raise BackendError(next(iter(self._unbuilt.values())))
+            kind = ClusterLostError if self._succeeded else BackendError
+            raise kind(next(iter(self._unbuilt.values())))
         return harvest
 
-    def end(self) -> None:
+    def wind_down(self) -> None:
+        """Take back what no worker has begun; blocks that run come to their end."""
+        ready = self._watch.ready
+        for key, task in self._tasks.items():
+            if task.worker not in ready:
+                self._recall(key)
+        with suppress(Exception):  # then they run on, and the driver waits for more
+            ask_each(self._client, ready, running_blocks, self._name, stop=True)
+
+    def end(self, *, at_once: bool = False) -> None:
         """Cancel what is in flight and close the actors; never raises."""
         with suppress(Exception):
             self._span.close()
+        if at_once:
+            self._cluster.abandon()
         abandoned = self._tasks.recall(key for key, _ in self._tasks.items())
         self._refill.clear()
         self._recalled.clear()
@@ -187,7 +230,7 @@ class DaskExecutor:
                 # A worker that dies just then takes the connection with it.
                 if not (isinstance(error, CommClosedError) and tries):
                     message = f"the workers cannot prepare: {one_line(error)}"
-                    raise ClusterError(message) from error
+                    raise ClusterLostError(message) from error
             else:
                 return
 
@@ -213,10 +256,13 @@ class DaskExecutor:
                 self._task_failed(key, harvest)
             else:  # cancelled by somebody else, or lost
                 self._recall(key)
+        sent = {key: self._tasks[key].sent for key in finished}
         results = self._tasks.results(finished)
+        now = time.monotonic()
         for key in finished:
             if key in results:
                 self._result(results[key], harvest)
+                self._show(results[key], now - sent[key])
             else:
                 self._recall(key)
 
@@ -229,9 +275,17 @@ class DaskExecutor:
             self._succeeded = True
             self._stillborn = 0
             self._pace.saw(len(result.reports), result.seconds)
+            self._limit.saw(result.reports, result.seconds)
+            self._departures.done(report.block_id for report in result.reports)
         self._isolation.cleared(report.block_id for report in result.reports)
         harvest.reports.extend(result.reports)
         harvest.returned.extend(result.left)
+
+    def _show(self, result: BatchResult, age: float) -> None:
+        if self._board is not None:
+            queued = max(age - result.seconds, 0.0)
+            self._board.worked(result.worker, result.reports, queued)
+            self._board.put_back(result.left)
 
     def _task_failed(self, key: str, harvest: Collected) -> None:
         """Take a task that ended otherwise than by returning."""
@@ -242,7 +296,7 @@ class DaskExecutor:
             return
         if not self._succeeded:
             message = f"the workers cannot run blocks: {one_line(error)}"
-            raise ClusterError(message) from error
+            raise ClusterLostError(message) from error
         self._tasks.recall([key])
         text = f"its task failed: {one_line(error)}"
         harvest.reports.extend(BlockReport(block, error=text) for block in task.blocks)
@@ -250,7 +304,8 @@ class DaskExecutor:
     def _mourn(self, death: WorkerDied, harvest: Collected) -> None:
         victims = [key for key in death.keys if key in self._tasks]
         blocks = sum(len(self._tasks[key].blocks) for key in victims)
-        harvest.events.append(WorkerLost(death.worker, blocks, death.why))
+        _, replaced = self._replaced.pop(death.worker, (0.0, ""))
+        harvest.events.append(WorkerLost(death.worker, blocks, death.why or replaced))
         for key in victims:
             self._recall(key, death.worker if death.ready else "")
         self._stillborn += 0 if death.ready and not death.why else 1
@@ -262,7 +317,7 @@ class DaskExecutor:
                 else f"{self._stillborn} workers died while they built their engine: "
                 "out of memory, or a crash in native code"
             )
-            raise ClusterError(message)
+            raise ClusterLostError(message)
 
     def _suspects_in_flight(self) -> bool:
         batches = [task.blocks for _, task in self._tasks.items()]
@@ -271,32 +326,57 @@ class DaskExecutor:
 
     def _recall(self, key: str, dead_worker: str = "") -> None:
         """Cancel a task; its blocks come back once no worker runs them."""
-        now = time.monotonic()
         for task in self._tasks.recall([key]):
             verdict = None
             if dead_worker:
                 verdict = self._isolation.died(dead_worker, task.blocks)
-            self._recalled.update(dict.fromkeys(task.blocks, (now, verdict)))
+            self._recalled.add(task.blocks, task.worker, verdict)
 
     def _recall_stranded(self) -> None:
-        """Take back tasks that are bound to workers which are all gone."""
+        """Take back tasks that are bound to workers which left in good order."""
+        here = self._watch.addresses
+        left: dict[str, list[int]] = {}
         for key, task in self._tasks.items():
-            if task.worker and task.worker not in self._watch.addresses:
+            if task.worker and task.worker not in here:
+                running = task.blocks if self._hung.is_running(key) else []
+                left.setdefault(task.worker, []).extend(running)
                 self._recall(key)
+        for blocks in left.values():
+            for report in self._departures.left(len(here), blocks):
+                self._recalled.blame(report)
 
-    def _come_back(self, harvest: Collected) -> None:
-        # A scheduler that allows failures starts a dead worker's tasks elsewhere at
-        # once, sooner than we can cancel them: let those end first.
-        due = time.monotonic() - _RECALL_SECONDS
-        ready = [block for block, (since, _) in self._recalled.items() if since < due]
-        if not ready:
-            return
-        busy = still_running(self._client, plugin_prefix(self._run_id), ready)
-        for block in ready:
-            if block in busy:
+    def _replace(self, hung: HungWorker) -> None:
+        """Take all from a worker that hangs, and kill it: another takes its place."""
+        worker, within = hung.worker, f"within {hung.seconds:.0f} s"
+        first = self._block_name(min(hung.blocks))
+        what = "it does not answer" if hung.silent else f"block {first} hangs"
+        how = f"did not end this block, alone, {within} (--block-timeout): replaced"
+        for key, task in self._tasks.items():
+            if task.worker != worker and hung.blocks.isdisjoint(task.blocks):
                 continue
-            _, verdict = self._recalled.pop(block)
-            if verdict is None:
-                harvest.returned.append(block)
-            else:
-                harvest.reports.append(verdict)
+            self._recall(key)
+            # Others may only have waited for an engine that one of them holds up.
+            for block in hung.blocks.intersection(task.blocks):
+                verdict = self._isolation.died(worker, [block], how)
+                if verdict is not None:
+                    self._recalled.blame(verdict)
+        self._replaced[worker] = (time.monotonic(), f"{what}: no end {within}")
+        if not self._cluster.kill(worker):
+            message = (
+                f"worker {worker} hangs ({what}) and has no nanny that could replace it; "
+                "end it, and run the same command again"
+            )
+            raise ClusterLostError(message)
+
+    def _check_replaced(self) -> None:
+        """Give up where a worker cannot even be killed: storage that does not answer."""
+        for worker, (since, why) in self._replaced.items():
+            if worker not in self._watch.addresses:
+                continue  # its death is yet to be told
+            if time.monotonic() > since + _KILL_SECONDS:
+                message = (
+                    f"worker {worker} was killed ({why}) and is still there: its machine "
+                    "waits for storage that does not answer; see to that, and run the "
+                    "same command again"
+                )
+                raise ClusterLostError(message)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from blockseg.core.errors import ClusterError
+from blockseg.core.errors import ClusterLostError
 from blockseg.core.text import one_line
 from blockseg.runtime.dask.actor import running_blocks
+from blockseg.runtime.dask.ask import ask_each
 from blockseg.runtime.dask.watch import bounded
 from blockseg.runtime.events import Message
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from blockseg.runtime.dask.ask import Answers
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.events import OnEvent
 
@@ -25,19 +27,24 @@ def plugin_prefix(run_id: str) -> str:
     return f"blockseg-{run_id}-"
 
 
-def still_running(client: Client, prefix: str, blocks: Iterable[int]) -> set[int]:
+def still_running(
+    client: Client, prefix: str, blocks: Iterable[int]
+) -> tuple[set[int], frozenset[str]]:
     """Return those blocks that a worker runs just now for plugins named so.
+
+    And the workers that do not answer, of which nobody knows what they run.
 
     Raises
     ------
-    ClusterError
-        If the workers do not answer.
+    ClusterLostError
+        If the scheduler does not answer.
     """
     found: set[int] = set()
-    for plugins in _ask(client, prefix, stop=False).values():
+    answers = _ask(client, prefix, stop=False)
+    for plugins in answers.found.values():
         for running in plugins.values():
             found.update(running)
-    return found.intersection(blocks)
+    return found.intersection(blocks), answers.silent
 
 
 def settle_predecessor(
@@ -65,47 +72,54 @@ def settle_predecessor(
 
     Raises
     ------
-    ClusterError
-        If blocks still run then.
+    ClusterLostError
+        If blocks still run then, or a worker does not say.
     """
     client, prefix = cluster.client, plugin_prefix(run_id)
     deadline = time.monotonic() + timeout
     told = False
     while True:
         answers = _ask(client, prefix, stop=True)
-        names = {name for plugins in answers.values() for name in plugins}
+        plugins = list(answers.found.values())
+        names = {name for found in plugins for name in found}
         running = sorted(
-            {b for p in answers.values() for ids in p.values() for b in ids}
+            {b for found in plugins for ids in found.values() for b in ids}
         )
-        if not running:
+        silent = sorted(answers.silent)
+        if not running and not silent:
             break
         if not told:
-            on_event(
-                Message(f"waiting for {len(running)} blocks of an earlier run to end")
-            )
+            on_event(Message(_waited_for(running, silent)))
             told = True
         if time.monotonic() > deadline:
-            message = (
-                f"blocks {running[:5]} of an earlier run still run after "
-                f"{timeout:.0f} s; restart the workers and run again"
-            )
-            raise ClusterError(message)
+            raise ClusterLostError(_too_long(running, silent, timeout))
         time.sleep(0.2)
     for name in names:
         bounded(client, client.unregister_worker_plugin, name, seconds=60.0)
 
 
-def _ask(client: Client, prefix: str, *, stop: bool) -> dict[str, dict[str, list[int]]]:
-    try:
-        answers: dict[str, dict[str, list[int]]] = bounded(
-            client,
-            client.run,
-            running_blocks,
-            prefix=prefix,
-            stop=stop,
-            on_error="ignore",
+def _waited_for(running: list[int], silent: list[str]) -> str:
+    if running:
+        return f"waiting for {len(running)} blocks of an earlier run to end"
+    return f"waiting for worker {silent[0]} to say whether it runs blocks of an earlier run"
+
+
+def _too_long(running: list[int], silent: list[str], seconds: float) -> str:
+    if running:
+        return (
+            f"blocks {running[:5]} of an earlier run still run after {seconds:.0f} s; "
+            "restart the workers and run again"
         )
+    return (
+        f"worker {silent[0]} does not say within {seconds:.0f} s whether it runs blocks of "
+        "an earlier run; restart it and run again"
+    )
+
+
+def _ask(client: Client, prefix: str, *, stop: bool) -> Answers:
+    try:
+        workers = bounded(client, client.nthreads)
+        return ask_each(client, workers, running_blocks, prefix, stop=stop)
     except Exception as error:
-        message = f"the workers do not say what they run: {one_line(error)}"
-        raise ClusterError(message) from error
-    return {worker: answer for worker, answer in answers.items() if answer}
+        message = f"the scheduler does not say what its workers run: {one_line(error)}"
+        raise ClusterLostError(message) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import dask
 
-from blockseg.core.errors import ClusterError
+from blockseg.core.errors import ClusterLostError
 from blockseg.core.text import one_line
 from blockseg.runtime.dask.actor import BatchResult, run_blocks
 from blockseg.runtime.dask.watch import bounded
@@ -93,7 +93,7 @@ class TasksInFlight:
 
         Raises
         ------
-        ClusterError
+        ClusterLostError
             If the cluster takes no tasks.
         """
         places, batches = {}, []
@@ -116,7 +116,7 @@ class TasksInFlight:
                 )
         except Exception as error:
             message = f"the cluster takes no more tasks: {one_line(error)}"
-            raise ClusterError(message) from error
+            raise ClusterLostError(message) from error
         now = time.monotonic()
         for key, batch, future in zip(places, batches, futures, strict=True):
             self._tasks[key] = Task(batch, future, places[key], now)

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, get_context, resource_tracker
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from multiprocessing.context import BaseContext
@@ -68,12 +70,18 @@ def child_context() -> BaseContext:
 
 
 def _end(owner: int) -> None:
-    """End the template at once: it may be importing, and holds our standard output."""
+    """End the template at once: it may be importing, and holds our standard output.
+
+    And what was forked from it and is left, as after a start that failed: it ignores the
+    signal by which multiprocessing would end it, and then waits for it.
+    """
     server: object = vars(forkserver).get("_forkserver")
     pid = getattr(server, "_forkserver_pid", None)
     if pid is not None and os.getpid() == owner:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+        with suppress(psutil.Error):
+            template = psutil.Process(pid)
+            for process in (*template.children(recursive=True), template):
+                process.kill()
 
 
 @contextmanager
@@ -90,12 +98,17 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Let a process that is started ignore Ctrl-C, which reaches all of a terminal."""
+    """Let a process that is started ignore what reaches all of a terminal or a job.
+
+    That are Ctrl-C and a batch system's SIGTERM.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    both = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in both}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

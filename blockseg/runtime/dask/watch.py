@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from blockseg.core.errors import ClusterError
+from blockseg.core.errors import ClusterLostError
 from blockseg.runtime.events import DevicesUsed
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS = 10.0
 _RPC_SECONDS = 15.0
+_TELL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class WorkerWatch:
         self._asked = float("-inf")
         self._devices: DevicesUsed | None = None
         self._alone_since: float | None = None
+        self._told = False
 
     def start(self, topic: str) -> None:
         """Begin to watch; actors tell under ``topic`` that they are ready."""
@@ -86,6 +88,11 @@ class WorkerWatch:
     def addresses(self) -> frozenset[str]:
         """Addresses of the workers that are there."""
         return frozenset(self._threads)
+
+    @property
+    def ready(self) -> frozenset[str]:
+        """Addresses of the workers that have built their actor."""
+        return frozenset(self._ready & self._threads.keys())
 
     def threads_of(self, worker: str) -> int:
         """Task threads of one worker, 0 if it is gone."""
@@ -121,25 +128,39 @@ class WorkerWatch:
         found, self._devices = self._devices, None
         return found
 
-    def check(self) -> None:
-        """Raise ClusterError if the scheduler is gone, or all workers for long."""
+    def check(self) -> str:
+        """Return what to tell of a cluster without workers, once each time.
+
+        Raises
+        ------
+        ClusterLostError
+            If the scheduler is gone, or all workers for long.
+        """
         if self._client.status != "running":
             message = (
                 "the connection to the Dask scheduler was lost; all that was done is "
                 "in the ledger, run the same command again"
             )
-            raise ClusterError(message)
+            raise ClusterLostError(message)
         if self._threads:
-            self._alone_since = None
-            return
+            self._alone_since, self._told = None, False
+            return ""
         now = time.monotonic()
         self._alone_since = self._alone_since or now
-        if now - self._alone_since > self._timeout:
+        alone = now - self._alone_since
+        if alone > self._timeout:
             message = (
                 f"no Dask worker for {self._timeout:.0f} s; start workers and run the "
-                "same command again"
+                "same command again (--worker-timeout waits longer)"
             )
-            raise ClusterError(message)
+            raise ClusterLostError(message)
+        if self._told or alone < _TELL_SECONDS:
+            return ""
+        self._told = True
+        return (
+            "waiting for workers: the scheduler has none; the run gives up after "
+            f"{self._timeout:.0f} s without one (--worker-timeout)"
+        )
 
     def _hear(self, event: tuple[float, Any]) -> None:
         # In the event loop's thread: only put it by.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
+from blockseg.core.geometry import Roi
 from blockseg.core.places import local_path
 from blockseg.core.text import times
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text, text_of
@@ -19,12 +23,14 @@ from blockseg.io.open import open_volume
 from blockseg.io.plausibility.checks import find_plausible
 from blockseg.io.plausibility.chunks import refuse_misplaced
 from blockseg.io.zarr.layout import label_paths
+from blockseg.training.annotations.drafts import DRAFT, STATE, standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import VolumeSpec
+    from blockseg.training.annotations.drafts import Standing
 
 _ENDINGS = (".tif", ".tiff")
 _ANY = (1.0, 1.0, 1.0)  # voxel size: nothing depends on it
@@ -73,6 +79,17 @@ class FoundImages:
     unlabelled: int = 0
     """Picks of a manifest that nobody annotated yet."""
 
+    drafts: int = 0
+    """Picks that are left out because nobody touched their drafts."""
+
+    skipped: int = 0
+    """Picks that are left out because an annotator skipped them."""
+
+    @property
+    def picks(self) -> int:
+        """Number of volumes with those that are left out."""
+        return len(self.images) + self.unlabelled + self.drafts + self.skipped
+
 
 def find_annotated(
     source: str,
@@ -80,6 +97,7 @@ def find_annotated(
     *,
     choices: SourceChoices | None = None,
     label_channel: int | None = None,
+    accept_drafts: bool = True,
 ) -> FoundImages:
     """Find images and their annotations.
 
@@ -93,18 +111,22 @@ def find_annotated(
         What is said of the images; nothing if not given.
     label_channel
         Index on the channel axis of annotations, where it is longer than 1.
+    accept_drafts
+        Whether a draft that nobody touched counts as an annotation, and a pick that was
+        skipped as one that was not.
 
     Raises
     ------
     VolumeError
-        If something is missing, damaged or of another shape than its partner.
+        If something is missing, damaged or of another shape than its partner, or nothing
+        but drafts is there.
     ConfigError
         If there is no such label image, or several and no choice.
     """
     path = Path(local_path(source)).expanduser()
     images = replace(choices or SourceChoices(), voxel_size=_ANY)
     if (path / "image").is_dir() or (path / "label").is_dir():
-        return _folder(path, images, label_channel)
+        return _folder(path, images, label_channel, accept_drafts=accept_drafts)
     if path.suffix.lower() in _ENDINGS:
         message = f"{source} is one TIFF file; give {_LAYOUT}"
         raise VolumeError(message)
@@ -163,13 +185,19 @@ def _zarr(
     )
 
 
-def _folder(folder: Path, choices: SourceChoices, channel: int | None) -> FoundImages:
+def _folder(
+    folder: Path,
+    choices: SourceChoices,
+    channel: int | None,
+    *,
+    accept_drafts: bool,
+) -> FoundImages:
     for part in ("image", "label"):
         if not (folder / part).is_dir():
             message = f"{folder} has no folder {part}/; give {_LAYOUT}"
             raise VolumeError(message)
     images, labels = _stems(folder / "image"), _stems(folder / "label")
-    picks, licence = _manifest(folder)
+    picks, background, licence = _manifest(folder)
     lonely = sorted(labels.keys() - images.keys())
     if lonely:
         message = f"{labels[lonely[0]]} has no partner image/{lonely[0]}.tif"
@@ -185,25 +213,49 @@ def _folder(folder: Path, choices: SourceChoices, channel: int | None) -> FoundI
         message = f"{images[missing[0]]} has no partner label/{missing[0]}.tif"
         raise VolumeError(message)
     annotated = []
+    left: Counter[Standing] = Counter()
     for name in sorted(labels):
-        opened = find_plausible(images[name], choices)
         label = _labels(labels[name], choices, channel)
+        if not accept_drafts and name in picks:
+            stands = _standing(picks[name], label)
+            left[stands] += 1
+            if stands != "annotated":
+                continue
+        opened = find_plausible(images[name], choices)
         annotated.append(
             LabelledImage(
                 f"{folder.name}/{name}",
                 opened.spec,
                 label,
                 _shape(opened.spec, label),
-                picks.get(name),
+                background.get(name),
                 licence,
                 opened.doubts,
                 opened.remarks,
             )
         )
+    if not annotated and labels:
+        message = (
+            f"all that was annotated in {folder} is {left['draft']} unedited drafts and "
+            f"{left['skipped']} skipped picks: correct some, or mark them as done (blockseg "
+            f"annotate {folder}), or take them as they are with --accept-drafts"
+        )
+        raise VolumeError(message)
     if not annotated:
         message = f"{folder} holds no annotated volume: nothing in label/ ends in .tif or .tiff"
         raise VolumeError(message)
-    return FoundImages("folder", tuple(annotated), len(images.keys() - labels.keys()))
+    unlabelled = len(images.keys() - labels.keys())
+    return FoundImages(
+        "folder", tuple(annotated), unlabelled, left["draft"], left["skipped"]
+    )
+
+
+def _standing(row: Mapping[str, object], label: VolumeSpec) -> Standing:
+    """Return what a label is; it is read only where that depends on its voxels."""
+    state, draft = (str(row.get(column) or "") for column in (STATE, DRAFT))
+    volume = None if state or not draft else open_volume(label)
+    voxels = np.zeros(0) if volume is None else volume.read(Roi.whole(volume.shape))
+    return standing(str(row["name"]), state, draft, voxels)
 
 
 def _stems(folder: Path) -> dict[str, Path]:
@@ -231,14 +283,20 @@ def _shape(image: VolumeSpec, labels: VolumeSpec) -> Zyx:
     return shape
 
 
-def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]:
-    """Return the picks of a manifest, b and s where stated, and its licence."""
+def _manifest(
+    folder: Path,
+) -> tuple[
+    dict[str, Mapping[str, str | float | None]],
+    dict[str, tuple[float, float] | None],
+    str,
+]:
+    """Return a manifest's rows by name, b and s where stated, and its licence."""
     file = next(
         (f for f in (folder / "manifest.json", folder / "manifest.csv") if f.is_file()),
         None,
     )
     if file is None:
-        return {}, ""
+        return {}, {}, ""
     try:
         if file.suffix == ".json":
             content = parse_json(read_text(file, RECORD_BYTES))
@@ -247,11 +305,13 @@ def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]
         else:
             with text_of(file, RECORD_BYTES, encoding="utf-8-sig") as stream:
                 rows, licence = list(csv.DictReader(stream)), ""
-        return {str(row["name"]): _background(row) for row in rows}, licence
+        by_name = {str(row["name"]): row for row in rows}
+        background = {name: _background(row) for name, row in by_name.items()}
     except (OSError, csv.Error, *MALFORMED) as error:
         why = shortened(error)
         message = f"{file} is no manifest of picks with a name each ({why})"
         raise VolumeError(message) from error
+    return by_name, background, licence
 
 
 def _background(row: Mapping[str, str | float | None]) -> tuple[float, float] | None:

@@ -168,6 +168,9 @@ class DataConfig:
     label_channel: int | None = None
     """Index on the channel axis of annotations, where it is longer than 1."""
 
+    accept_drafts: bool = False
+    """Whether drafts that nobody touched, and skipped picks, are learned from."""
+
     allow_labels: bool = False
     """Whether labels that are not like neurites are taken without a word."""
 

@@ -126,14 +126,23 @@ def open_source(name: str, share: float, config: DataConfig) -> DataSource:
         config.label_name,
         choices=config.choices,
         label_channel=config.label_channel,
+        accept_drafts=config.accept_drafts,
     )
     remarks = [remark for image in found.images for remark in image.remarks]
     doubts = [doubt for image in found.images for doubt in image.doubts]
     labels = LabelDoubts()
     if found.unlabelled:
-        whole = found.unlabelled + len(found.images)
         remarks.append(
-            f"{name}: {found.unlabelled} of {whole} picks are not annotated yet"
+            f"{name}: {found.unlabelled} of {found.picks} picks are not annotated yet"
+        )
+    if found.drafts:
+        remarks.append(
+            f"{name}: {found.drafts} of {found.picks} picks are unedited drafts and left "
+            "out; mark those that are right as done, or give --accept-drafts"
+        )
+    if found.skipped:
+        remarks.append(
+            f"{name}: {found.skipped} of {found.picks} picks were skipped and are left out"
         )
     codes = LabelCodes(config.label_map)
     volumes = []

@@ -20,10 +20,11 @@ from blockseg.runtime.events import (
     BlockFailed,
     BlockRetried,
     Event,
+    Message,
     PhaseDone,
     PhaseStarted,
 )
-from blockseg.runtime.executor import Collected, SerialExecutor
+from blockseg.runtime.executor import Collected, Room, SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
 
 
@@ -208,6 +209,59 @@ class Forgetful(SerialExecutor):
 def test_patience_with_blocks_in_flight_has_an_end(run):
     with pytest.raises(KeyboardInterrupt):
         run(Actor(), executor=Forgetful(), patience=0.01)
+
+
+class Slow(SerialExecutor):
+    """Has three blocks in flight, of which one has begun; told to wind down, it returns
+    those that have not."""
+
+    def __init__(self, signals):
+        super().__init__()
+        self.signals = signals
+        self.wound_down = False
+        self.ended: list[bool] = []
+
+    def room(self, waiting):
+        return Room(1) if waiting and len(self._waiting) < 3 else None
+
+    def collect(self, timeout):
+        if self.signals:
+            os.kill(os.getpid(), self.signals.pop())
+            return Collected()
+        if self.wound_down:
+            first, *others = self._waiting
+            self._waiting.clear()
+            self._waiting.append(first)
+            done = super().collect(timeout)
+            return Collected(done.reports, returned=others)
+        return super().collect(timeout)
+
+    def wind_down(self):
+        self.wound_down = True
+
+    def end(self, *, at_once=False):
+        self.ended.append(at_once)
+        super().end(at_once=at_once)
+
+
+def test_after_one_interrupt_what_has_begun_is_finished_and_nothing_else(run, ledger):
+    executor = Slow([signal.SIGTERM])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(Actor(), executor=executor)
+    assert ledger.pending("segment", range(5)).tolist() == [1, 2, 3, 4]
+    assert executor.ended == [False]
+    told = [e.text for e in caught.value.events if isinstance(e, Message)]  # type: ignore[attr-defined]
+    assert len(told) == 1
+    assert "a second interrupt stops at once" in told[0]
+
+
+def test_after_two_interrupts_the_executor_ends_at_once(run, ledger):
+    executor = Slow([signal.SIGTERM, signal.SIGINT])
+    executor.wind_down = lambda: None  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        run(Actor(), executor=executor)
+    assert ledger.pending("segment", range(5)).tolist() == [0, 1, 2, 3, 4]
+    assert executor.ended == [True]
 
 
 class Lossy(SerialExecutor):

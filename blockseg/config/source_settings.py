@@ -1,0 +1,156 @@
+"""Settings of what a run reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blockseg.config.declare import option, part
+from blockseg.config.values import (
+    parse_axes,
+    parse_choice,
+    parse_factors,
+    parse_int,
+    parse_roi,
+    parse_switch,
+    parse_text,
+    parse_vector,
+)
+from blockseg.core.choices import SourceChoices
+
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Roi, Zyx
+    from blockseg.core.space import Vector
+
+
+# Commands that take options of a run, too.
+OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export", "view")
+OF_IMAGES = (*OF_SOURCES, "train")
+OF_METRICS = ("metrics",)
+OF_REGIONS = ("metrics", "convert", "export")
+OF_OUTPUTS = ("metrics", "convert", "synth")
+DERIVED = ("label", "skeletonize", "regions", "density", "export")
+OF_JOBS = (*OF_OUTPUTS, *DERIVED)
+REPORTED = ("label", "skeletonize")
+OF_REPAIRS = (*OF_JOBS, "verify", "retry")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Which voxels of a source are read, and as what."""
+
+    level: int = option(
+        0,
+        parse_int(0),
+        "Resolution level to read, 0 the finest.",
+        metavar="N",
+        also=OF_SOURCES,
+    )
+    """Resolution level of the source, 0 the finest."""
+
+    downsample: Zyx = option(
+        (1, 1, 1),
+        parse_factors,
+        "Read means over so many voxels. [1,1,1]",
+        metavar="Z,Y,X",
+        also=OF_SOURCES,
+    )
+    """Voxels of the level along (z, y, x) over which each voxel is the mean; ``roi`` and
+    all else is in these coarser voxels, ``voxel_size`` that of the source."""
+
+    dataset: str | None = option(
+        None,
+        parse_text,
+        "Array inside a container.",
+        metavar="PATH",
+        also=OF_SOURCES,
+    )
+    """Array inside the source, where there are several."""
+
+    channel: int | None = option(
+        None,
+        parse_int(0),
+        "Channel, where there are several.",
+        metavar="N",
+        also=OF_IMAGES,
+    )
+    """Index on the channel axis, where it is longer than 1."""
+
+    timepoint: int | None = option(
+        None,
+        parse_int(0),
+        "Time point, where there are several.",
+        metavar="N",
+        also=OF_IMAGES,
+    )
+    """Index on the time axis, where it is longer than 1."""
+
+    voxel_size: Vector | None = option(
+        None,
+        parse_vector,
+        "In µm; else from the metadata.",
+        metavar="Z,Y,X",
+        unit="µm",
+        also=("info", "metrics", "convert", "propose-annotations", "synth", "view"),
+    )
+    """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
+
+    axes: str | None = option(
+        None,
+        parse_axes,
+        "A letter an axis; else from the metadata.",
+        metavar="TCZYX",
+        also=OF_IMAGES,
+    )
+    """One letter for each axis of the source (t, c, z, y, x); else from the metadata."""
+
+    stored_as: str | None = option(
+        None,
+        parse_choice("uint8", "int8", "uint16", "int16"),
+        "What the bits are: uint16 behind an int16 type.",
+        metavar="TYPE",
+        flags=("--as", "--stored-as", "stored_as"),
+        also=OF_IMAGES,
+    )
+    """Type that the stored bits are, where the source states another of the same size:
+    ``uint16`` for int16."""
+
+    allow_gaps: bool = option(
+        False,
+        parse_switch,
+        "Read missing slices of a folder as empty planes.",
+        also=OF_SOURCES,
+    )
+    """Read planes that are missing from a folder of slices as empty."""
+
+    allow_empty: bool = option(
+        False,
+        parse_switch,
+        "Take a source of which no voxel is stored.",
+        also=OF_IMAGES,
+    )
+    """Take a source that has no stored voxels."""
+
+    roi: Roi | None = option(
+        None,
+        parse_roi,
+        "Region to segment, in voxels.",
+        metavar="Z:Z,Y:Y,X:X",
+        unit="voxels",
+        also=OF_REGIONS,
+    )
+    """Region to segment, in voxels of the level; the whole volume if not given."""
+
+    mask: str | None = option(
+        None,
+        parse_text,
+        "Segment where this is not 0; any resolution.",
+        metavar="VOLUME",
+        also=OF_METRICS,
+    )
+    """Volume of any resolution whose nonzero voxels are segmented."""
+
+    @property
+    def choices(self) -> SourceChoices:
+        """Choices of the user for the source."""
+        return part(SourceChoices, self)

@@ -1,0 +1,21 @@
+"""Logs of Dask and what it uses, kept out of a user's terminal."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+
+_QUIET = ("distributed", "bokeh", "tornado", "asyncio")
+_QUIET_CHILDREN = tuple(f"{name}." for name in _QUIET)
+
+
+def quiet_logs() -> ExitStack:
+    """Keep the chatter of Dask's connections to itself; undone when closed."""
+    undo = ExitStack()
+    known = list(logging.root.manager.loggerDict)
+    # Dask gives some of the children levels of their own.
+    for name in {*_QUIET, *(n for n in known if n.startswith(_QUIET_CHILDREN))}:
+        logger = logging.getLogger(name)
+        undo.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
+    return undo

@@ -1,0 +1,1 @@
+"""Pages of blockseg on this machine alone: a guarded server on loopback."""

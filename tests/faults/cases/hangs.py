@@ -1,0 +1,103 @@
+"""Workers that hang, are stopped, leak, or die of one block."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from tests.faults.cases.kills import send
+from tests.faults.lab import OWN, SLOW, no_traceback
+from tests.faults.table import fault
+
+if TYPE_CHECKING:
+    from tests.faults.lab import Lab
+
+LIMIT = ("--block-timeout", "3")
+
+
+def once(lab: Lab, marked: str) -> dict[str, object]:
+    return {**SLOW, "marked": marked, "once": str(lab.folder / "once")}
+
+
+@fault("block that hangs", ci=True)
+def block_hangs(lab: Lab) -> None:
+    child = lab.start(*OWN, *LIMIT, trouble=once(lab, "hang"))
+    assert child.wait() == 0, child.said
+    (lost,) = child.events("WorkerLost")
+    assert "no end within 3 s" in lost["why"]
+    lab.check()
+
+
+@fault("block that hangs each time")
+def block_hangs_always(lab: Lab) -> None:
+    child = lab.start(*OWN, *LIMIT, "--attempts", "2", trouble={"marked": "hang"})
+    assert child.wait() == 3, child.said
+    (failed,) = child.events("BlockFailed")
+    assert "did not end this block, alone, within 3 s" in failed["report"]["error"]
+    lab.resume()
+    lab.check()
+
+
+@fault("worker that freezes", ci=True)
+def worker_freezes(lab: Lab) -> None:
+    child = lab.start(*OWN, *LIMIT, trouble=once(lab, "freeze"))
+    assert child.wait() == 0, child.said
+    (lost,) = child.events("WorkerLost")
+    assert "does not answer" in lost["why"]
+    lab.check()
+
+
+@fault("worker stopped and continued")
+def stopped_and_continued(lab: Lab) -> None:
+    child = lab.start(*OWN, *LIMIT)
+    lab.when(child)
+    workers = sorted(child.workers(), key=lambda worker: worker.pid)
+    if workers:
+        worker = lab.dice.choice(workers)
+        send(worker, signal.SIGSTOP)
+        child.sleep(lab.dice.uniform(0.5, 20.0))
+        send(worker, signal.SIGCONT)
+    assert child.wait() == 0, child.said
+    no_traceback(child)
+    lab.check()
+
+
+@fault("driver stopped and continued")
+def driver_stopped(lab: Lab) -> None:
+    child = lab.start(*OWN, *LIMIT)
+    lab.when(child)
+    child.process.send_signal(signal.SIGSTOP)
+    child.sleep(lab.dice.uniform(0.5, 8.0))
+    child.process.send_signal(signal.SIGCONT)
+    assert child.wait() == 0, child.said
+    no_traceback(child)
+    assert not child.events("BlockFailed")
+    lab.check()
+
+
+@fault("worker that leaks up to its limit", ci=True)
+def worker_leaks(lab: Lab) -> None:
+    child = lab.start(*OWN, "--memory", "3GB", trouble=once(lab, "leak"))
+    assert child.wait() == 0, child.said
+    assert child.events("WorkerLost")
+    lab.check()
+
+
+@fault("block that kills every worker", ci=True)
+def poison(lab: Lab) -> None:
+    child = lab.start(*OWN, "--attempts", "2", trouble={"marked": "crash"})
+    assert child.wait() == 3, child.said
+    (failed,) = child.events("BlockFailed")
+    assert "died while it ran this block alone" in failed["report"]["error"]
+    lab.resume()
+    lab.check()
+
+
+@fault("block that raises each time")
+def raises(lab: Lab) -> None:
+    child = lab.start(*OWN, trouble={"marked": "raise"})
+    assert child.wait() == 3, child.said
+    (failed,) = child.events("BlockFailed")
+    assert failed["attempts"] == 3
+    lab.resume()
+    lab.check()

@@ -1,0 +1,89 @@
+"""Faults of every Python process that has this folder on its path: clocks and stores.
+
+``BLOCKSEG_FAULTS`` is a JSON object: ``clock`` names a file that, once it is there, puts
+the wall clock back by an hour; ``failing`` is the share of reads that fail with EIO,
+``slow`` the seconds that each takes, both by ``seed``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from typing import Any
+
+_HOUR = 3600.0
+
+
+def _clock(flag: str) -> None:
+    true = time.time
+
+    def jumping() -> float:
+        return true() - (_HOUR if os.path.exists(flag) else 0.0)  # noqa: PTH110
+
+    time.time = jumping
+
+
+class _Future:
+    def __init__(self, inner: Any, error: str, seconds: float) -> None:
+        self._inner, self._error, self._seconds = inner, error, seconds
+
+    def result(self, *arguments: Any) -> Any:
+        time.sleep(self._seconds)
+        if self._error:
+            raise ValueError(self._error)
+        return self._inner.result(*arguments)
+
+
+class _Store:
+    """A store of tensorstore's, whose reads fail or take their time."""
+
+    def __init__(self, inner: Any, faults: dict[str, Any], dice: random.Random) -> None:
+        self._inner, self._faults, self._dice = inner, faults, dice
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def __getitem__(self, index: Any) -> _Store:
+        return _Store(self._inner[index], self._faults, self._dice)
+
+    def read(self, *arguments: Any, **more: Any) -> _Future:
+        fails = self._dice.random() < self._faults.get("failing", 0.0)
+        # As tensorstore words it.
+        text = (
+            "UNKNOWN: Error reading local file: [Input/output error] "
+            "[os_error_code='5']"
+        )
+        future = self._inner.read(*arguments, **more)
+        return _Future(future, text * fails, self._faults.get("slow", 0.0))
+
+
+class _Opening:
+    def __init__(self, inner: Any, faults: dict[str, Any], dice: random.Random) -> None:
+        self._inner, self._faults, self._dice = inner, faults, dice
+
+    def result(self) -> _Store:
+        return _Store(self._inner.result(), self._faults, self._dice)
+
+
+def _store(faults: dict[str, Any]) -> None:
+    import tensorstore as ts
+
+    dice = random.Random(f"{faults.get('seed', 0)} {os.getpid()}")
+    true = ts.open
+
+    def opening(spec: Any, *arguments: Any, **more: Any) -> Any:
+        future = true(spec, *arguments, **more)
+        if more.get("write") is False:  # the source; OUT is opened for both
+            return _Opening(future, faults, dice)
+        return future
+
+    ts.open = opening
+
+
+_FAULTS = json.loads(os.environ.get("BLOCKSEG_FAULTS") or "{}")
+if "clock" in _FAULTS:
+    _clock(_FAULTS["clock"])
+if "failing" in _FAULTS or "slow" in _FAULTS:
+    _store(_FAULTS)
