@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test gpu-tests lint format clean
+.PHONY: help setup demo test gpu-tests lint audit format clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,14 @@ lint: $(READY) ## format, rules, types and import contracts, as CI checks them
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A report: without the network, or with findings, nothing fails.
+audit: $(READY) ## list installed packages with known vulnerabilities; needs the network
+	test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && \
+	  $(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit; } || true
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audit.txt
+	$(VENV)/audit/bin/pip-audit --requirement $(VENV)/audit.txt --no-deps --disable-pip \
+	  --progress-spinner off || echo "pip-audit: findings above, or it could not ask"
 
 format: $(READY) ## format, and mend what can be mended by itself
 	$(BIN)/ruff format .

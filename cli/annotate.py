@@ -64,7 +64,7 @@ def _training(picks: str, settings: AnnotateSettings) -> TrainingCommand | None:
 def _standing(session: Session) -> str:
     from blockseg.training.annotations.drafts import DONE, SKIPPED
 
-    from .report import counted
+    from .outcome import counted
 
     states = [row.state for row in session.rows]
     skipped = states.count(SKIPPED)

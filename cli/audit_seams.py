@@ -11,7 +11,7 @@ from blockseg.config.checks_settings import AuditSettings
 from blockseg.config.merging import read_settings
 
 from .options import click_options, given, without_config
-from .report import counted
+from .outcome import counted
 
 if TYPE_CHECKING:
     from blockseg.checks.seams.run import SeamAudit

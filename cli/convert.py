@@ -31,8 +31,8 @@ def convert(
     """
     from blockseg.conversion import convert as copy
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     settings = settings_of(config, options)
     command = click.get_current_context().obj

@@ -28,8 +28,8 @@ def density(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """
     from blockseg.regions.density import density as draw
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     asked = {name: options.pop(name) for name in declared(DensitySettings)}
     command = click.get_current_context().obj

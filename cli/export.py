@@ -29,8 +29,8 @@ def export(place: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """
     from blockseg.export.run import export as write
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     mine = declared(ExportSettings)
     asked = {name: options.pop(name) for name in mine}

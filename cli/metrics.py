@@ -32,8 +32,8 @@ def metrics(
     """
     from blockseg.measurement.run import metrics as measure
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     settings = settings_of(config, options)
     command = click.get_current_context().obj

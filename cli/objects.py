@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .report import counted, print_result, result_as_json
+from .outcome import counted, print_result, result_as_json
 
 if TYPE_CHECKING:
     from blockseg.labelling.run import Labelled

@@ -29,7 +29,7 @@ from blockseg.runtime.events import (
 )
 
 from .display import display
-from .report import counted, span
+from .outcome import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

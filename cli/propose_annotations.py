@@ -62,8 +62,8 @@ def _measure(quiet: bool, source: str, out: None, settings: RunSettings) -> JobR
     """Measure a source in sight of the user, to whom what is missing is told."""
     from blockseg.measurement.run import metrics
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     context = click.get_current_context()
     with watcher(quiet=quiet, as_json=False) as watch:
@@ -75,7 +75,7 @@ def _measure(quiet: bool, source: str, out: None, settings: RunSettings) -> JobR
 
 
 def _print(result: Proposed, next_step: str) -> None:
-    from .report import counted
+    from .outcome import counted
 
     shape = "×".join(str(n) for n in result.shape)
     click.echo(

@@ -34,8 +34,8 @@ def regions(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """
     from blockseg.regions.run import regions as count
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     asked = {name: options.pop(name) for name in declared(RegionsSettings)}
     command = click.get_current_context().obj

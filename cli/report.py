@@ -1,92 +1,18 @@
-"""The last lines of a run: what was written, what was not, what to do next."""
+"""``blockseg report``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from blockseg.blockwise.block_holes import hole_lines
-from blockseg.blockwise.record.skipping import sparse_lines
 
-if TYPE_CHECKING:
-    from blockseg.blockwise.job import JobResult
+@click.command()
+@click.argument("out")
+def report(out: str) -> None:
+    """Write the report of OUT anew: OUT/report.html, one page that needs nothing else.
 
-_SHOWN = 10
+    run, label and skeletonize write it at their end, unless --no-report is given. More:
+    docs/report.md.
+    """
+    from blockseg.reports.write import write_report
 
-
-def print_result(result: JobResult) -> None:
-    """Print the outcome for a human."""
-    written = result.totals.get("written", 0)
-    if result.complete:
-        share = 100 * result.totals.get("foreground", 0) / max(written, 1)
-        rate = f" ({_rate(result)})" if result.session_voxels else ""
-        click.echo(
-            f"Done: {counted(result.blocks, 'block')}, {_voxels(written)} in "
-            f"{span(result.seconds)}{rate}; {share:.2g} % foreground."
-        )
-    else:
-        left = result.blocks - result.done
-        click.echo(
-            f"Incomplete: {left} of {counted(result.blocks, 'block')} not written."
-        )
-    nonfinite = result.totals.get("nonfinite", 0)
-    if nonfinite:
-        click.echo(
-            f"Note: {nonfinite} NaN or infinite voxels were taken as background."
-        )
-    for how, blocks in result.otherwise.items():
-        click.echo(f"Note: {counted(blocks, 'block')} {how}.")
-    for remark in (*hole_lines(result.holes), *result.remarks):
-        click.echo(f"Note: {remark}.")
-    for line in sparse_lines(result.sparse):
-        click.echo(line)
-    for failure in result.failures[:_SHOWN]:
-        click.echo(f"  {failure.phase} block {failure.index}: {failure.error}")
-    if len(result.failures) > _SHOWN:
-        click.echo(
-            f"  and {len(result.failures) - _SHOWN} more: blockseg status {result.out}"
-        )
-    if result.stopped:
-        click.echo(f"Stopped: {result.stopped}")
-    if not result.complete:
-        click.echo("Run the same command again to try what is missing.")
-    click.echo(f"Result: {result.out}")
-
-
-def result_as_json(result: JobResult) -> dict[str, Any]:
-    """Return the outcome for a machine."""
-    data = asdict(result)
-    sparse = None if result.sparse is None else result.sparse.to_plain()
-    data |= {"out": str(result.out), "sparse": sparse}
-    return {"event": "result", "complete": result.complete, **data}
-
-
-def span(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def counted(number: int, thing: str) -> str:
-    """Return ``1 block``, ``2 blocks``."""
-    return f"{number} {thing}{'s' * (number != 1)}"
-
-
-def _rate(result: JobResult) -> str:
-    return f"{_voxels(result.session_voxels / max(result.seconds, 1e-9))}/s"
-
-
-def _voxels(number: float) -> str:
-    if number < 1e5:
-        return f"{number:,.0f} voxels"
-    millions = number / 1e6
-    return (
-        f"{millions:,.0f} million voxels"
-        if number >= 1e9
-        else f"{millions:.3g} million voxels"
-    )
+    click.echo(write_report(out))

@@ -27,8 +27,8 @@ def retry(out: str, quiet: bool, **options: Any) -> None:
     """
     from blockseg.checks.retry import retry as job
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     execution = read_settings(RunSettings, given(options))
     command = click.get_current_context().obj

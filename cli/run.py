@@ -59,8 +59,8 @@ def run(
     from blockseg.runtime.dask.kept import same_workers
     from blockseg.segmentation.run import run as segment
 
+    from .outcome import print_result, result_as_json
     from .progress import watcher
-    from .report import print_result, result_as_json
 
     command = click.get_current_context().obj
     with same_workers():

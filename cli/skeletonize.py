@@ -45,8 +45,8 @@ def skeletonize(
     """
     from blockseg.skeletonization.run import skeletonize as trace
 
+    from .outcome import print_result, result_as_json
     from .progress import watcher
-    from .report import print_result, result_as_json
 
     names = declared(SkeletonizeSettings)
     known = given(options)

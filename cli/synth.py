@@ -37,8 +37,8 @@ def synth(
     from blockseg.synthesis.run import synth as make
     from blockseg.synthesis.task import Recipe
 
+    from .outcome import print_result
     from .progress import watcher
-    from .report import print_result
 
     layers = [*(load_config(name) for name in config), given(options)]
     brain = read_settings(

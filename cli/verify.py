@@ -13,7 +13,7 @@ from blockseg.config.merging import read_settings
 from blockseg.config.settings import RunSettings
 
 from .options import click_options, given, options_of, without_config
-from .report import counted, span
+from .outcome import counted, span
 
 if TYPE_CHECKING:
     from blockseg.checks.verification.findings import Verification

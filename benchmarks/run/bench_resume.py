@@ -63,7 +63,9 @@ def content(store: Path) -> dict[str, str]:
     return {
         str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(store.rglob("*"))
-        if path.is_file() and ".blockseg" not in path.relative_to(store).parts
+        if path.is_file()
+        and ".blockseg" not in path.relative_to(store).parts
+        and path.name != "report.html"
     }
 
 

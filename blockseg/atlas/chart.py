@@ -1,11 +1,9 @@
-"""Bar chart of regions; the one file that knows matplotlib."""
+"""Bar chart of regions, by matplotlib."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from blockseg.core.errors import MissingExtraError
 from blockseg.io.output.atomic_files import replacing
 
 if TYPE_CHECKING:
@@ -16,11 +14,6 @@ if TYPE_CHECKING:
 
 SHOWN = 25
 """Regions that are drawn, those with the greatest length."""
-
-
-def can_draw() -> bool:
-    """Say whether matplotlib is installed."""
-    return find_spec("matplotlib") is not None
 
 
 def draw_regions(path: Path, rows: Sequence[RegionRow], title: str) -> None:
@@ -37,17 +30,11 @@ def draw_regions(path: Path, rows: Sequence[RegionRow], title: str) -> None:
 
     Raises
     ------
-    MissingExtraError
-        If matplotlib is not installed.
     VolumeError
         If the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        msg = "matplotlib"
-        raise MissingExtraError(msg, "atlas") from error
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     shown = [row for row in rows if row.region and row.own.length_um > 0]
     shown.sort(key=lambda row: (-row.own.length_um, row.region))

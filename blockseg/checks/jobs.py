@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import COPY, FOLDER, Paths, RunRecord
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.runtime.ledger.integrity import ledger_problem
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
@@ -184,7 +185,7 @@ def _kept(text: str, paths: Paths) -> RunRecord | None:
 
 def _agree(paths: Paths, text: str, record: RunRecord, kept: RunRecord) -> bool:
     """Say whether a record and its copy are the same, or a kill came between the two."""
-    if paths.record.read_text(encoding="utf-8") == text:
+    if read_text(paths.record, RECORD_BYTES) == text:
         return True
     last = len(kept.sessions) - 1
     ended = [one.sessions[last:] for one in (record, kept)]

@@ -20,6 +20,7 @@ from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
+from blockseg.config.view_settings import ViewSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -42,6 +43,7 @@ _COMMANDS = {
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,
+    "view": ViewSettings,
     "verify": VerifySettings,
     "audit-seams": AuditSettings,
     "debug": DebugSettings,

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from blockseg.config.commands import OF_JOBS, OF_METRICS, OF_OUTPUTS, OF_REPAIRS
 from blockseg.config.declare import option
-from blockseg.config.source_settings import SourceSettings
+from blockseg.config.source_settings import (
+    OF_JOBS,
+    OF_METRICS,
+    OF_OUTPUTS,
+    OF_REPAIRS,
+    REPORTED,
+    SourceSettings,
+)
 from blockseg.config.values import (
     MOST_PROCESSES,
     parse_bytes,
@@ -49,6 +55,7 @@ class RunSettings(SourceSettings):
         parse_text,
         "Safetensors, or a name of blockseg weights list.",
         metavar="FILE|NAME",
+        also=("view",),
     )
     """Safetensors file, or a name of weights that ship; the default if not given."""
 
@@ -58,7 +65,7 @@ class RunSettings(SourceSettings):
         "auto (default), robust, field, published, or B,S in grey levels.",
         metavar="HOW",
         unit="grey levels",
-        also=OF_METRICS,
+        also=(*OF_METRICS, "view"),
     )
     """``auto``, ``robust``, ``field``, ``published``, or ``b,s`` in grey levels."""
 
@@ -75,6 +82,7 @@ class RunSettings(SourceSettings):
         parse_choice(*get_args(BackendName)),
         "auto, tensorrt, cuda, llvm, openvino, torch or fake.",
         metavar="NAME",
+        also=("view",),
     )
     """Engine that runs the network."""
 
@@ -212,9 +220,7 @@ class RunSettings(SourceSettings):
         metavar="HOST",
         also=OF_JOBS,
     )
-    """Address at which our own cluster and its dashboard listen. Beyond this machine it
-    needs certificates in Dask's configuration, or ``insecure``; see
-    ``docs/security.md``."""
+    """Address of our own cluster; beyond this machine it needs certificates."""
 
     insecure: bool = option(
         False,
@@ -222,8 +228,7 @@ class RunSettings(SourceSettings):
         "Let all who reach our own cluster use it.",
         also=OF_JOBS,
     )
-    """Leave out the certificates by which our own cluster knows who belongs to it: whoever
-    reaches it runs code as you."""
+    """Leave out certificates: whoever reaches our own cluster runs code as you."""
 
     workers: int | None = option(
         None,
@@ -266,3 +271,36 @@ class RunSettings(SourceSettings):
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is
     damaged; sizes are compared always."""
+
+    report: bool = option(
+        True,
+        parse_switch,
+        "Write OUT/report.html at the end. [on]",
+        flags=("--report/--no-report",),
+        also=REPORTED,
+    )
+    """Write a page of what was done, ``OUT/report.html``, at the end."""
+
+
+EXECUTION = frozenset(
+    {
+        "allow_empty",
+        "allow_gaps",  # stands in the source's VolumeSpec
+        "attempts",
+        "block_timeout",
+        "worker_timeout",
+        "scheduler",
+        "listen",
+        "insecure",
+        "workers",
+        "memory",
+        "ledger",
+        "verify",
+        "exhaustive",
+        "metrics",
+        "dhpr",
+        "report",
+    }
+)
+"""Settings that leave every byte of the segmentation alone: a resumed run may change
+them."""

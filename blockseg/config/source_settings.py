@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blockseg.config.commands import OF_IMAGES, OF_METRICS, OF_REGIONS, OF_SOURCES
 from blockseg.config.declare import option, part
 from blockseg.config.values import (
     parse_axes,
@@ -22,6 +21,18 @@ from blockseg.core.choices import SourceChoices
 if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Vector
+
+
+# Commands that take options of a run, too.
+OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export", "view")
+OF_IMAGES = (*OF_SOURCES, "train")
+OF_METRICS = ("metrics",)
+OF_REGIONS = ("metrics", "convert", "export")
+OF_OUTPUTS = ("metrics", "convert", "synth")
+DERIVED = ("label", "skeletonize", "regions", "density", "export")
+OF_JOBS = (*OF_OUTPUTS, *DERIVED)
+REPORTED = ("label", "skeletonize")
+OF_REPAIRS = (*OF_JOBS, "verify", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ class SourceSettings:
         "In µm; else from the metadata.",
         metavar="Z,Y,X",
         unit="µm",
-        also=("info", "metrics", "convert", "propose-annotations", "synth"),
+        also=("info", "metrics", "convert", "propose-annotations", "synth", "view"),
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 

@@ -80,5 +80,5 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(error).split())) from error
 
 
-def _refused(what: str, mark: yaml.Mark | None) -> yaml.YAMLError:
+def _refused(what: str, mark: Any) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=what, problem_mark=mark)

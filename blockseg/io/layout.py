@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
@@ -210,6 +211,8 @@ def _is_plain(number: str) -> bool:
     return number.isdecimal() and (number == "0" or number[0] != "0")
 
 
+_LARGE = 2**18  # bytes of a document that is parsed once, however often it is asked for
+
 MOST_LEVELS = 100
 """Resolution levels of an image; a brain has ten."""
 
@@ -225,7 +228,7 @@ class SearchBudget:
 
     def __init__(self, where: Path) -> None:
         self._where = where
-        self._folders = 20_000
+        self._folders = 4_000
 
     def spend(self) -> None:
         """Count a folder that is looked into.
@@ -265,6 +268,11 @@ def inner_path(stated: object) -> str:
     return "/".join(parts)
 
 
+@lru_cache(maxsize=1)
+def _parsed(file: str, size: int, changed: int) -> Any:  # noqa: ARG001 - of its state
+    return parse_json(read_bytes(file, METADATA_BYTES))
+
+
 def load_json(file: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file, or None if there is no such file.
 
@@ -274,7 +282,11 @@ def load_json(file: Path) -> dict[str, Any] | None:
         If the file cannot be read or holds no JSON object.
     """
     try:
-        content = parse_json(read_bytes(file, METADATA_BYTES))
+        state = file.stat()
+        if state.st_size > _LARGE:
+            content = _parsed(str(file), state.st_size, state.st_mtime_ns)
+        else:
+            content = parse_json(read_bytes(file, METADATA_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

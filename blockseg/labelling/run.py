@@ -11,6 +11,7 @@ from blockseg.config.label_settings import LabelSettings
 from blockseg.config.settings import RunSettings
 from blockseg.labelling.somata.run import check_somata, find_somata
 from blockseg.labelling.work import PART, Labelling
+from blockseg.reports.write import end_with_report
 from blockseg.runtime.dask.kept import same_workers
 
 if TYPE_CHECKING:
@@ -82,6 +83,19 @@ def label(
     """
     settings = settings or LabelSettings()
     execution = execution or RunSettings()
+    found = _labelled(out, settings, execution, overwrite, on_event, command)
+    end_with_report(found.result.out, on_event, wanted=execution.report)
+    return found
+
+
+def _labelled(
+    out: str,
+    settings: LabelSettings,
+    execution: RunSettings,
+    overwrite: bool,
+    on_event: OnJobEvent,
+    command: str,
+) -> Labelled:
     with (
         same_workers(),
         derived_from(out, PART, allow_partial=settings.allow_partial) as finished,

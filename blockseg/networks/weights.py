@@ -107,10 +107,17 @@ def filled(
 ) -> Network:
     """Give a network these tensors; raise WeightsError if they do not fit."""
     shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}
-    complex_ones = [name for name, tensor in tensors.items() if tensor.is_complex()]
-    if complex_ones:
-        message = f"{path} holds complex numbers in {complex_ones[0]:.80}"
-        raise WeightsError(message)
+    for name, tensor in tensors.items():
+        whole = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        counter = name.endswith("num_batches_tracked")
+        if (
+            not whole
+            or tensor.is_quantized
+            or not (counter or tensor.is_floating_point())
+        ):
+            kind = f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
+            message = f"{path} holds no plain numbers in {name:.80} ({kind})"
+            raise WeightsError(message)
     arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
     refuse_other_tensors(path, shapes, arrays)
     network.load_state_dict(dict(tensors))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blockseg.proposals.map import BrainMap
 
 _STYLE = """
-:root { color-scheme: light; }
+:root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
        max-width: 1400px; margin: 2em auto; padding: 0 1.5em; }
 h1 { font-size: 1.5em; margin-bottom: .2em; } h2 { font-size: 1.1em; margin-top: 2em; }
@@ -55,6 +55,11 @@ td img { display: block; width: 128px; height: auto; background: #000;
            min-width: 7px; min-height: 7px; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em;
        border-radius: 50%; vertical-align: -.05em; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e3e6e9; } body, th { background: #15191d; }
+  svg { fill: #b9c1c9; border-color: #363d45; } svg .title { fill: #e3e6e9; }
+  .state, td.t small { color: #a3adb7; } th, td { border-color: #363d45; }
+  tr:target { background: #3a3320; } }
 """
 
 _SCRIPT = """

@@ -79,8 +79,8 @@ def regions(
 ) -> RegionsResult:
     """Count axon length, density, voxels and objects in each region of an atlas.
 
-    ``OUT/regions`` gets ``regions.csv``, ``regions.json`` with totals and units, a chart if
-    matplotlib is installed, and with a transform the traces in the space of the atlas.
+    ``OUT/regions`` gets ``regions.csv``, ``regions.json`` with totals and units, a chart,
+    and with a transform the traces in the space of the atlas.
 
     Parameters
     ----------

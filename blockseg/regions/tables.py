@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from blockseg.atlas.census import Volumes
-from blockseg.atlas.chart import can_draw, draw_regions
+from blockseg.atlas.chart import draw_regions
 from blockseg.atlas.lengths import Lengths
 from blockseg.atlas.table import region_rows, to_csv
 from blockseg.io.output.atomic_files import replace_file
@@ -108,21 +108,16 @@ def write_tables(
     }
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
     replace_file(folder / "regions.json", text.encode())
-    notes = list(_notes(found, rows, total, outside))
-    if can_draw():
-        title = f"{found.run.out.name}: {total / 1000:.4g} mm of axon"
-        draw_regions(folder / "regions.png", rows, title)
-        files.append("regions.png")
-    else:
-        notes.append(
-            "no chart was drawn: matplotlib is not installed; pip install 'blockseg[atlas]'"
-        )
+    notes = tuple(_notes(found, rows, total, outside))
+    title = f"{found.run.out.name}: {total / 1000:.4g} mm of axon"
+    draw_regions(folder / "regions.png", rows, title)
+    files.append("regions.png")
     with Ledger.open(job.ledger, fingerprint) as ledger:
         out = found.run.out
         ledger.written.put(
             "tables", [stored_file(out, f"{folder.name}/{name}") for name in files]
         )
-    return rows, tuple(notes)
+    return rows, notes
 
 
 def _notes(

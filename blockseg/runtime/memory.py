@@ -19,6 +19,9 @@ GIB = 2**30
 _WORKER_BYTES = 400 * 2**20
 """A Python process with the libraries of a backend, measured."""
 
+_LEAST_WORKER_BYTES = 100 * 2**20
+"""The same without what it shares with its siblings."""
+
 _DRIVER_BYTES = 600 * 2**20
 """The driver with the scheduler and its dashboard."""
 
@@ -134,6 +137,13 @@ def plan_layout(
     if need.decoding_bytes > budget:
         raise ConfigError(_chunks_do_not_fit(need, peak, budget))
     chosen_workers = workers or machine.gpus or machine.cores
+    if workers and workers * _LEAST_WORKER_BYTES > machine.memory:
+        message = (
+            f"{chosen_workers} workers do not fit this machine: a process takes "
+            f"{_LEAST_WORKER_BYTES / GIB:.1f} GiB before it does anything, and there are "
+            f"{machine.memory / GIB:.1f} GiB; choose fewer --workers"
+        )
+        raise ConfigError(message)
     if workers is None:
         while chosen_workers > 1 and peak * chosen_workers > budget:
             chosen_workers -= 1

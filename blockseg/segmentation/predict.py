@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.outputs import stem
-from blockseg.blockwise.planning.resources import budget, make_grid
+from blockseg.blockwise.planning.resources import budget
 from blockseg.blockwise.sources.inputs import (
     Inputs,
     check_roi,
@@ -19,19 +18,13 @@ from blockseg.blockwise.sources.inputs import (
     open_mask,
     read_weights,
 )
-from blockseg.blockwise.sources.masks import blocks_in_mask
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import DISK_FULL, ConfigError, NoSpaceError, VolumeError
 from blockseg.core.geometry import Roi
-from blockseg.inference.block_input import BlockInput
-from blockseg.inference.skip_filter import SkipFilter, infer_filtered
-from blockseg.io.holes.mended_volume import MendedVolume
-from blockseg.io.masks.sampler import MaskSampler
 from blockseg.io.output.picture import as_grey, panels, save_png
 from blockseg.io.tiff.write import write_tiff
 from blockseg.segmentation.decisions import decide
-from blockseg.segmentation.engines.choice import engines_of, trial_of
-from blockseg.segmentation.engines.trial import engine_for
+from blockseg.segmentation.predictor import Predictor
 from blockseg.segmentation.sparse.decisions import sparse_decisions
 
 if TYPE_CHECKING:
@@ -95,7 +88,7 @@ def predict(
         given.mask, source.volume.shape, source.space, roi, allow_gaps=given.allow_gaps
     )
     inputs = Inputs(source, Path(), roi, read_weights(given), mask, given)
-    return _segment(inputs, _decided(inputs))
+    return _segment(inputs, decided(inputs))
 
 
 def predict_files(
@@ -133,14 +126,14 @@ def predict_files(
             "overwrite each other; predict them into different folders"
         )
         raise ConfigError(message)
-    decided = [_decided(inputs) for inputs in every]
+    decisions_of = [decided(inputs) for inputs in every]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"--output {folder} cannot be made: {error.strerror or error}"
         kind = NoSpaceError if error.errno in DISK_FULL else VolumeError
         raise kind(message) from error
-    for name, inputs, decisions in zip(names, every, decided, strict=True):
+    for name, inputs, decisions in zip(names, every, decisions_of, strict=True):
         probability = _segment(inputs, decisions)
         raw = inputs.source.volume.read(inputs.roi)
         target = folder / f"{name}_prob.tif"
@@ -171,7 +164,8 @@ def _check_memory(inputs: Inputs) -> None:
         raise ConfigError(message)
 
 
-def _decided(inputs: Inputs) -> Decisions:
+def decided(inputs: Inputs) -> Decisions:
+    """Return what a run would decide of its inputs."""
     decisions = decide(inputs)
     if inputs.sparse:
         decisions = sparse_decisions(inputs, decisions, workers=1)
@@ -179,45 +173,11 @@ def _decided(inputs: Inputs) -> Decisions:
 
 
 def _segment(inputs: Inputs, decisions: Decisions) -> NDArray[np.uint8]:
-    criteria = decisions.criteria
-    grid = make_grid(inputs, decisions.block)
-    weights = "" if inputs.weights is None else str(inputs.weights.path)
-    source = inputs.source.volume
-    mended = MendedVolume(source, decisions.holes)
-    mask = None
-    if inputs.mask is not None:
-        mask = MaskSampler(inputs.mask.volume, source.shape, inputs.source.space)
-        blocks_in_mask(inputs.mask, inputs.source.space, grid)  # says if there is none
-    skip_filter = None
-    if criteria is not None:
-        skip_filter = SkipFilter(criteria, source.shape, decisions.affine)
     result = np.zeros(inputs.roi.shape, np.uint8)
-    specs, trial = engines_of(decisions, weights), trial_of(inputs, decisions)
-    with closing(engine_for(specs, trial, source)) as engine:
-        for block in grid:
-            inside = None if mask is None else mask.inside(block.write_roi)
-            if inside is not None and not inside.any():
-                continue
+    with Predictor(inputs, decisions) as predictor:
+        for block in predictor.grid:
             place = block.write_roi.slices(inputs.roi.start)
-            if skip_filter is not None:
-                filtered = infer_filtered(
-                    skip_filter, engine, mended, block.write_roi, inputs.halo, inside
-                )
-                result[place] = filtered.probability
-                continue
-            seen = mended.look(block.read_roi)
-            raw = seen.voxels
-            done = engine.segment(
-                BlockInput(raw, block.read_roi, block.write_roi, source.shape)
-            )
-            core = seen.within(block.write_roi.slices(block.read_roi.start))
-            if decisions.empty is not None:
-                done.probability[core.voxels == decisions.empty] = 0
-            if core.missing is not None:
-                done.probability[core.missing] = 0
-            if inside is not None:
-                done.probability[~inside] = 0
-            result[place] = done.probability
+            result[place] = predictor.predict(block)
     return result
 
 

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.record.request import Request, deciding
-from blockseg.config.execution import EXECUTION
-from blockseg.config.settings import RunSettings
+from blockseg.config.settings import EXECUTION, RunSettings
 
 if TYPE_CHECKING:
     from blockseg.blockwise.planning.decisions import Decisions

@@ -40,6 +40,7 @@ from blockseg.measurement.grey_scale import (
     measured_cubes,
 )
 from blockseg.measurement.images import write_cube_images
+from blockseg.reports.write import end_with_report
 from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
@@ -158,6 +159,7 @@ def segment(
         ),
         *other_skipping(decisions.criteria is not None, result.replaced),
     )
+    end_with_report(result.out, on_event, wanted=inputs.settings.report, notes=remarks)
     return replace(result, remarks=remarks)
 
 

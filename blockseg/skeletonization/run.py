@@ -20,6 +20,7 @@ from blockseg.core.errors import ConfigError, LedgerError, VolumeError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.io.output.written_files import stored_file
+from blockseg.reports.write import end_with_report
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.memory import Need
 from blockseg.skeletonization.dimness import Dimness
@@ -132,6 +133,7 @@ def skeletonize(
     from blockseg.config.settings import RunSettings
 
     chosen = chosen or SkeletonizeSettings()
+    settings = settings or RunSettings()
     with derived_from(out, PART, allow_partial=chosen.allow_partial) as finished:
         if finished.space.unit is None:
             message = (
@@ -143,12 +145,14 @@ def skeletonize(
             finished,
             _folder(finished, traces, overwrite=overwrite),
             chosen,
-            settings or RunSettings(),
+            settings,
             overwrite,
             on_event,
             command,
         )
-        return work.do()
+        traced = work.do()
+    end_with_report(traced.job.out, on_event, wanted=settings.report)
+    return traced
 
 
 def _folder(finished: FinishedRun, traces: str | None, *, overwrite: bool) -> Path:

@@ -76,12 +76,14 @@ def brain(tmp_path_factory, blockseg_command):
 
 
 def content(store):
-    """Return the hash of every file of a store but its own notes."""
+    """Return the hash of every file of a store but its notes and its report."""
     root = Path(store)
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and ".blockseg" not in path.relative_to(root).parts
+        if path.is_file()
+        and ".blockseg" not in path.relative_to(root).parts
+        and path != root / "report.html"
     }
 
 

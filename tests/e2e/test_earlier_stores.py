@@ -62,11 +62,13 @@ def words(name: str, out: str) -> list[str]:
 
 
 def written(out: Path) -> dict[str, str]:
-    """SHA-256 of every file of a result."""
+    """SHA-256 of every file of a result but its report."""
     return {
         path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and ".blockseg" not in path.relative_to(out).parts
+        if path.is_file()
+        and ".blockseg" not in path.relative_to(out).parts
+        and path.name != "report.html"
     }
 
 

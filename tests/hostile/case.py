@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Right: TypeAlias = Literal["told", "handled"]
 """Whether it is refused in one line, or taken for what it is."""
 
-Words: TypeAlias = "Sequence[str | Path]"
+Words: TypeAlias = "Sequence[object]"
 
 
 @dataclass(frozen=True, slots=True)

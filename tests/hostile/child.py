@@ -8,10 +8,9 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import psutil
+from typing import TYPE_CHECKING, Literal
 
 from tests.hostile.judge import Answer, listing
 from tests.hostile.stock import WORDS
@@ -35,55 +34,49 @@ def ask(case: Case, stock: Stock, hard_seconds: float = HARD_SECONDS) -> Answer:
     written = sorted(listing(stock.folder) - before)
     return Answer(
         answer.code, answer.out, answer.err, answer.seconds, answer.peak,
-        tuple(name for name in written if _counts(name)), answer.ended,
+        tuple(name for name in written if counts(name)), answer.ended,
     )  # fmt: skip
 
 
 def run(words: Sequence[str], folder: Path, hard_seconds: float) -> Answer:
     """Run the command line in a folder."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began = time.perf_counter()
         process = subprocess.Popen(
             [*WORDS, *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=out,
             stderr=err, start_new_session=True,
         )  # fmt: skip
-        ended, peak = _watched(process, began + hard_seconds)
-        seconds = time.perf_counter() - began
-        code = process.wait()
+        end = _watched(process, time.perf_counter() + hard_seconds)
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read(_KEPT).decode(errors="replace"))
-    return Answer(code, texts[0], texts[1], seconds, peak, (), ended)
+    return replace(end, out=texts[0], err=texts[1])
 
 
-def _watched(process: subprocess.Popen[bytes], end: float) -> tuple[str, int]:
-    """Wait for a process; return why it was ended, if it was, and its peak of memory."""
+def _watched(process: subprocess.Popen[bytes], until: float) -> Answer:
+    """Wait for a process, or end it at a limit."""
     peak = 0
-    while process.poll() is None:
-        with suppress(psutil.Error, OSError):
+    ended: Literal["", "time", "memory"] = ""
+    while True:
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            code = process.returncode = os.waitstatus_to_exitcode(status)
+            seconds = used.ru_utime + used.ru_stime
+            return Answer(code, "", "", seconds, peak, (), ended)
+        with suppress(OSError):
             own = Path(f"/proc/{process.pid}/status").read_text()
             peak = max(peak, *(_high_water(line) for line in own.splitlines()))
-        if peak > HARD_BYTES:
-            _end(process)
-            return "memory", peak
-        if time.perf_counter() > end:
-            _end(process)
-            return "time", peak
+        if not ended and (peak > HARD_BYTES or time.perf_counter() > until):
+            ended = "memory" if peak > HARD_BYTES else "time"
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         time.sleep(_LOOK)
-    return "", peak
 
 
 def _high_water(line: str) -> int:
     return int(line.split()[1]) * 1024 if line.startswith("VmHWM:") else 0
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _counts(name: str) -> bool:
+def counts(name: str) -> bool:
     """Say whether a file is more than the lock that a reader takes and leaves."""
     return not name.endswith((".lock", "/lock", ".lock.json", "-shm", "-wal"))

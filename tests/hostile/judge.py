@@ -48,7 +48,7 @@ class Answer:
     """What it printed as errors and warnings."""
 
     seconds: float = 0.0
-    """Time that it took."""
+    """CPU time that it took, its own and that of what it started and waited for."""
 
     peak: int = 0
     """Bytes that it had resident at most."""
@@ -65,7 +65,7 @@ class Limits:
     """Bounds of an answer."""
 
     seconds: float
-    """Time that it may take."""
+    """CPU time that it may take."""
 
     peak: float
     """Bytes that it may have resident."""
@@ -95,7 +95,7 @@ def judged(case: Case, answer: Answer, limits: Limits | None) -> tuple[Verdict, 
     if limits is not None and answer.peak > limits.peak:
         return "memory", f"{answer.peak / 1e6:.0f} MB: {last}"
     if limits is not None and answer.seconds > limits.seconds:
-        return "slow", f"{answer.seconds:.1f} s: {last}"
+        return "slow", f"{answer.seconds:.1f} s of CPU time: {last}"
     if len(lines) > _LINES and answer.code == 1:
         return "chatter", f"{len(lines)} lines"
     if case.right == "handled" and answer.code == 0:
@@ -112,7 +112,7 @@ def judged(case: Case, answer: Answer, limits: Limits | None) -> tuple[Verdict, 
         return "vague", last
     if answer.written:
         return "late", f"{answer.written[0]} is there: {last}"
-    if case.contains not in errors[0] or "blockseg -v" in errors[0]:
+    if case.contains not in errors[0]:
         return "vague", errors[0]
     return "told", errors[0]
 

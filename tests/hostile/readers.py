@@ -46,9 +46,10 @@ def read_by_commands(
     area: str,
     makers: dict[str, Callable[[Path, Stock], Path]],
     right: Right = "told",
+    but: tuple[str, ...] = (),
 ) -> Iterator[Case]:
     """Yield two cases for each volume: ``run`` and, in turn, another command."""
-    others = [name for name in READERS if name != "run"]
+    others = [name for name in READERS if name not in ("run", *but)]
     for number, (title, make) in enumerate(makers.items()):
         for reader in ("run", others[number % len(others)]):
 

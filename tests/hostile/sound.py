@@ -37,8 +37,8 @@ def baselines(sound: Path, folder: Path) -> dict[str, Limits]:
                     f"{at}/w.safetensors"),
         "synth": ("synth", f"{at}/brain.zarr", "--shape", "64", *SERIAL),
         "preview": ("preview", out, "-o", f"{at}/seen.png"),
-        "label": ("label", out, "--min-size", "2", *SERIAL),
-        "skeletonize": ("skeletonize", out, "--min-length", "1", *SERIAL),
+        "label": ("label", out, "--min-size", "100", *SERIAL),
+        "skeletonize": ("skeletonize", out, "--min-length", "25", *SERIAL),
         "status": ("status", out),
     }  # fmt: skip
     found = {}

@@ -27,8 +27,8 @@ def make_stock(folder: Path) -> Path:
     commands = (
         ("synth", brain, "--shape", "64,64,128", "--preset", "clean", *SERIAL, "-q"),
         ("run", brain, out, *FAKE, "-q"),
-        ("label", out, "--min-size", "2", *SERIAL, "-q"),
-        ("skeletonize", out, "--min-length", "1", *SERIAL, "-q"),
+        ("label", out, "--min-size", "100", *SERIAL, "-q"),
+        ("skeletonize", out, "--min-length", "25", *SERIAL, "-q"),
         ("propose-annotations", out, "-o", str(folder / "picks"), "--count", "2",
          "--pick-shape", "64", "-q"),
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import FOLDER
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Zyx, to_zyx
+from blockseg.core.untrusted.files import LOG_BYTES, text_of
+from blockseg.core.untrusted.json_text import MALFORMED, parse_json
 from blockseg.runtime.logs.lines import ENDING
 
 if TYPE_CHECKING:
@@ -114,11 +115,11 @@ def _lines(path: Path, root: Path) -> Iterator[LogLine]:
     """Yield the lines of one file; one that a kill or a full disk cut short is left out."""
     parts = path.relative_to(root).parts
     part = parts[0] if len(parts) > 2 else ""
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with text_of(path, LOG_BYTES, errors="replace") as file:
         for text in file:
             try:
-                yield _line(json.loads(text), part)
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                yield _line(parse_json(text), part)
+            except MALFORMED:
                 continue
 
 

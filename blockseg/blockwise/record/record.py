@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from blockseg.blockwise.record.facts import RecordedPhase, RecordedSource
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
-from blockseg.config.execution import EXECUTION
+from blockseg.config.settings import EXECUTION
 from blockseg.config.values import parse_roi
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi, Zyx, to_zyx

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from blockseg.config.execution import EXECUTION
 from blockseg.config.merging import read_settings
-from blockseg.config.settings import RunSettings
+from blockseg.config.settings import EXECUTION, RunSettings
 from blockseg.networks.shipped import SHIPPED
 
 if TYPE_CHECKING:

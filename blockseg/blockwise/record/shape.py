@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from blockseg.core.specs import Format, VolumeSpec
+from blockseg.core.untrusted.sizes import LONGEST_AXIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,8 @@ def _count(value: Any, place: str) -> str:
 
 def _extent(value: Any, place: str) -> str:
     wrong = _count(value, place)
-    return wrong or ("" if value > 0 else f"{place} is not above 0")
+    fits = 0 < value <= LONGEST_AXIS if not wrong else True
+    return wrong or ("" if fits else f"{place} is no length")
 
 
 def _roi(value: Any, place: str) -> str:

@@ -15,8 +15,8 @@ from blockseg.core.errors import LedgerError
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.write_errors import write_error
 from blockseg.runtime.events import Message
+from blockseg.runtime.ledger.file import COMPANIONS
 from blockseg.runtime.ledger.ledger import Ledger
-from blockseg.runtime.ledger.ownership import COMPANIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,6 +29,9 @@ SETTINGS_BYTES = 64 * 2**10
 TABLE_BYTES = 256 * 2**20
 """Largest table or text of lines: CSV, SWC, a log."""
 
+LOG_BYTES = 16 * 2**30
+"""Largest log of a session; of a million blocks it has a gigabyte."""
+
 CHECKPOINT_BYTES = 4 * 2**30
 """Largest file of a network and of the state of its training."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.geometry import Zyx, to_zyx
+from blockseg.core.untrusted.files import METADATA_BYTES, read_text
+from blockseg.core.untrusted.json_text import MALFORMED, parse_json
+from blockseg.io.layout import inner_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,32 +88,33 @@ def stored_image(root: Path, within: str) -> StoredImage | None:
         attributes = _attributes(group)
         multiscale = attributes["multiscales"][0]
         levels = tuple(
-            _level(group / str(dataset["path"]), root)
+            _level(group / inner_path(dataset["path"]), root)
             for dataset in multiscale["datasets"]
         )
         reduce: Reduction = "mean" if multiscale.get("type") == "mean" else "max"
         return StoredImage(within, str(multiscale["name"]), reduce, levels)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
-    except RecursionError:
+    except (OSError, *MALFORMED):
         return None
 
 
 def _attributes(group: Path) -> dict[str, Any]:
     if (group / "zarr.json").is_file():
-        document = json.loads((group / "zarr.json").read_text(encoding="utf-8"))
+        document = _document(group / "zarr.json")
     else:
-        text = (group / ".zattrs").read_text(encoding="utf-8")
-        document = {"attributes": {"ome": json.loads(text)}}
+        document = {"attributes": {"ome": _document(group / ".zattrs")}}
     attributes: dict[str, Any] = document["attributes"]["ome"]
     return attributes
+
+
+def _document(file: Path) -> Any:
+    return parse_json(read_text(file, METADATA_BYTES))
 
 
 def _level(folder: Path, root: Path) -> StoredLevel:
     path = folder.relative_to(root).as_posix()
     if (folder / "zarr.json").is_file():
-        document = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+        document = _document(folder / "zarr.json")
         shape = document["chunk_grid"]["configuration"]["chunk_shape"]
         return StoredLevel(path, to_zyx(document["shape"]), to_zyx(shape), "c/")
-    document = json.loads((folder / ".zarray").read_text(encoding="utf-8"))
+    document = _document(folder / ".zarray")
     return StoredLevel(path, to_zyx(document["shape"]), to_zyx(document["chunks"]), "")

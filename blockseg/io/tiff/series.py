@@ -16,6 +16,7 @@ from blockseg.core.untrusted.json_text import shortened
 from blockseg.io.axes import default_axes, named_axes, renamed_space
 from blockseg.io.axis_names import AxisNames
 from blockseg.io.factors import factor_between
+from blockseg.io.tiff.announced import require_modest
 from blockseg.io.tiff.pages import Page
 from blockseg.io.tiff.space import tiff_space
 
@@ -84,6 +85,7 @@ def open_tiff_file(path: str) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF file read-only; errors are VolumeErrors that name it."""
     try:
         with tifffile.TiffFile(path, mode="r") as tif:
+            require_modest(tif, path)
             yield tif
     except BlocksegError:
         raise

@@ -306,7 +306,8 @@ def _started(layout: Layout, gpus: Sequence[str], access: Access) -> SpecCluster
             silence_logs=logging.CRITICAL,
             security=private["security"],
         )
-    Dashboard.guard(cluster.scheduler, access.prefix)
+    running: Any = cluster.scheduler
+    Dashboard.guard(running, access.prefix)
     return cluster
 
 

@@ -9,11 +9,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import LedgerError, NoSpaceError, OutputGoneError
+from blockseg.core.untrusted.files import kind_of_file
 from blockseg.runtime.filesystem import filesystem_type, is_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""Endings of the names of files that SQLite keeps beside its own."""
 
 _BUSY_SECONDS = 60.0
 _PRIMARY_CODE = 0xFF
@@ -121,6 +125,14 @@ def errors_of(path: Path) -> Iterator[None]:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    for name in (path.name, *(f"{path.name}{ending}" for ending in COMPANIONS)):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            kind = kind_of_file(path.with_name(name).stat().st_mode)
+            if kind:  # SQLite would wait for the other end of a pipe
+                message = (
+                    f"the ledger {path} cannot be used: {name} is {kind}, not a file"
+                )
+                raise LedgerError(message)
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     # Transactions are explicit (isolation_level None): one a batch, never implied.
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)

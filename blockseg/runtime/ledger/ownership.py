@@ -6,13 +6,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError
-from blockseg.runtime.ledger.file import errors_of, open_to_read
+from blockseg.runtime.ledger.file import COMPANIONS, errors_of, open_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-COMPANIONS = ("-wal", "-shm", "-journal")
-"""Endings of the files that SQLite keeps beside a ledger."""
 
 
 def refuse_taken(path: Path, owner: str, *, replace: bool) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PICTURES = 4
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"
 _STYLE = """
-:root { color-scheme: light; }
+:root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
        max-width: 1180px; margin: 2em auto; padding: 0 1.5em; }
 h1 { font-size: 1.5em; margin-bottom: .2em; } h2 { font-size: 1.1em; margin-top: 2em; }
@@ -50,6 +50,10 @@ figure { margin: 0; } figcaption { color: #555; font-size: .85em; }
 img { width: 100%; height: auto; background: #000; image-rendering: pixelated; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em;
        border: 1px solid #888; vertical-align: -.05em; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e3e6e9; background: #15191d; } svg { fill: #b9c1c9; border-color: #363d45; }
+  svg .title { fill: #e3e6e9; } svg line[stroke="#ddd"] { stroke: #363d45; }
+  .state, .figure span, figcaption { color: #a3adb7; } th, td { border-color: #363d45; } }
 """
 
 _LEGEND = (

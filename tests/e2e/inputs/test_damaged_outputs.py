@@ -77,7 +77,7 @@ SIZES = (empty, truncate, lengthen, Path.unlink)
 
 def every_file(store):
     """Return all that a job wrote but its notes: truth tables are results too."""
-    notes = ("run.json", "ledger.sqlite", "lock")
+    notes = ("run.json", "ledger.sqlite", "lock", "report.html")
     return {
         path.relative_to(store).as_posix(): path.read_bytes()
         for path in sorted(store.rglob("*"))

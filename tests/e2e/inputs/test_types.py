@@ -29,7 +29,9 @@ def bytes_of(folder):
     return {
         path.relative_to(folder): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and ".blockseg" not in path.parts
+        if path.is_file()
+        and ".blockseg" not in path.parts
+        and path.name != "report.html"
     }
 
 

@@ -178,7 +178,7 @@ def short_lives(lab: Lab) -> None:
         code = child.wait()
         no_traceback(child)
         # On a machine that is busy with others a life is over before its first block.
-        assert code == 0 or (code == 3 and "--lifetime" in child.said), child.said
+        assert code == 0 or (code == 3 and "--lifetime" in child.output), child.said
         lab.note(f"exit code {code}")
     if code:
         lab.resume()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from tests.hostile.case import Case
 from tests.hostile.corpus import networks, records, settings, tables, tiffs, volumes
+
+if TYPE_CHECKING:
+    from tests.hostile.case import Case
 
 
 @cache

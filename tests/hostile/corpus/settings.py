@@ -9,8 +9,7 @@ from tests.hostile.case import Case
 from tests.hostile.readers import FAKE, SERIAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.hostile.case import Stock, Words
 
@@ -113,6 +112,9 @@ def yaml_case(title: str, text: str | bytes) -> Case:
     return Case("YAML", title, make)
 
 
+HANDLED = ("factors of 10⁹",)  # the mean of all of it is one voxel
+
+
 def option_case(title: str, words: tuple[str, ...]) -> Case:
     def make(stock: Stock) -> Words:
         if "pipe" in words:
@@ -121,10 +123,12 @@ def option_case(title: str, words: tuple[str, ...]) -> Case:
         given = stock.folder / value if value in ("pipe", "x" * 300) else value
         alone = option in ("--workers", "--threads", "--scheduler", "--listen")
         serial = ("--backend", "fake") if alone else FAKE
+        if option == "--weights":  # which the fake backend does not read
+            serial = SERIAL
         return ["run", stock.sound / "brain.zarr", stock.folder / "out.zarr",
                 option, given, *serial]  # fmt: skip
 
-    return Case("options", title, make)
+    return Case("options", title, make, "handled" if title in HANDLED else "told")
 
 
 def output_case(command: str, title: str, place: str) -> Case:

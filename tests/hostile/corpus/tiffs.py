@@ -57,7 +57,7 @@ def tiff(
             entries.sort(key=lambda entry: struct.unpack("<H", entry[:2])[0])
         offsets.append(len(body))
         body += struct.pack("<H", len(entries)) + b"".join(entries) + b"\0\0\0\0"
-    ends = [at for at in offsets[1:]] + [offsets[0] if loop else 0]
+    ends = [*offsets[1:], offsets[0] if loop else 0] if offsets else []
     for at, following in zip(offsets, ends, strict=True):
         (count,) = struct.unpack_from("<H", body, at)
         struct.pack_into("<I", body, at + 2 + 12 * count, following)
@@ -85,6 +85,13 @@ def entities() -> str:
     lines += [f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 9)]
     sized = ome().split("?>", 1)[1].replace("<TiffData/>", "<TiffData/>&a8;")
     return f'<?xml version="1.0"?><!DOCTYPE OME [{"".join(lines)}]>{sized}'
+
+
+def others(path: Path, name: str) -> Path:
+    """Write one of several files of an OME-TIFF, which names another."""
+    os.mkfifo(path.with_name("pipe"))
+    data = f'<TiffData IFD="0"><UUID FileName="{name}">urn:uuid:a</UUID></TiffData>'
+    return tiff(path, description=ome().replace("<TiffData/>", data))
 
 
 def slices(folder: Path, last: Callable[[Path], object]) -> Path:
@@ -120,7 +127,11 @@ TIFF: dict[str, Callable[[Path, Stock], Path]] = {
         at, b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2**64 - 1)
     ),
     "OME-XML with 10⁹ planes": lambda at, _: tiff(at, description=ome(10**9)),
-    "OME-XML with −1 planes": lambda at, _: tiff(at, description=ome(-1)),
+    "OME-XML with a plane of number 10¹²": lambda at, _: tiff(
+        at, description=ome().replace("<TiffData/>", '<TiffData IFD="1000000000000"/>')
+    ),
+    "OME-XML that names ../other.tif": lambda at, _: others(at, "../other.tif"),
+    "OME-XML that names a pipe": lambda at, _: others(at, "pipe"),
     "a shape of 10¹⁸ in its description": lambda at, _: tiff(
         at, description=json.dumps({"shape": [10**18, EDGE, EDGE]})
     ),
@@ -130,6 +141,9 @@ TIFF: dict[str, Callable[[Path, Stock], Path]] = {
 }  # fmt: skip
 
 TIFF_HANDLED: dict[str, Callable[[Path, Stock], Path]] = {
+    "OME-XML with −1 planes, of which the pages count": lambda at, _: tiff(
+        at, description=ome(-1)
+    ),
     "OME-XML whose entities expand": lambda at, _: tiff(at, description=entities()),
     "a description nested 20,000 deep": lambda at, _: tiff(
         at, description='{"shape": ' + "[" * 20_000
@@ -148,9 +162,12 @@ SLICES: dict[str, Callable[[Path, Stock], Path]] = {
         at, lambda path: path.write_bytes(b"II*\0")
     ),
     "slices all of 2³¹ pixels": lambda at, _: all_slices(at, width=2**31),
-    "slices numbered by 400 digits": lambda at, _: renamed(at, "9" * 200),
     "a link that loops": lambda at, _: slices(at, lambda path: path.symlink_to(path)),
 }  # fmt: skip
+
+SLICES_HANDLED: dict[str, Callable[[Path, Stock], Path]] = {
+    "numbers of 200 digits": lambda at, _: renamed(at, "9" * 199),
+}
 
 FILES: dict[str, Callable[[Path, Stock], Path]] = {
     "a pipe": lambda at, _: fifo(at),
@@ -187,7 +204,7 @@ def link(path: Path, to: str) -> Path:
     return path
 
 
-def all_slices(folder: Path, **changed: int) -> Path:
+def all_slices(folder: Path, **changed: Any) -> Path:
     for number in range(8):
         tiff(folder / f"img_{number:03}.tif", 1, **changed)
     return folder
@@ -203,4 +220,5 @@ def cases() -> Iterator[Case]:
     yield from read_by_commands("TIFF", TIFF)
     yield from read_by_commands("TIFF", TIFF_HANDLED, "handled")
     yield from read_by_commands("TIFF slices", SLICES)
+    yield from read_by_commands("TIFF slices", SLICES_HANDLED, "handled")
     yield from read_by_commands("paths", FILES)

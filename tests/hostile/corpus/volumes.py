@@ -145,7 +145,7 @@ def outside(folder: Path, path: str, version: int = 3) -> Path:
 def many_groups(folder: Path) -> Path:
     folder.mkdir()
     (folder / ".zgroup").write_text('{"zarr_format": 2}')
-    for number in range(20_500):
+    for number in range(4_500):
         (folder / str(number)).mkdir()
         (folder / str(number) / ".zgroup").write_text('{"zarr_format": 2}')
     return folder
@@ -202,7 +202,7 @@ ZARR2: dict[str, Callable[[Path, Stock], Path]] = {
     "a fill value of 10⁵ digits": lambda at, _: text_of(
         at, ".zarray", '{"zarr_format": 2, "fill_value": ' + "9" * 10**5 + "}"
     ),
-    "20,500 groups without an image": lambda at, _: many_groups(at),
+    "4,500 groups without an image": lambda at, _: many_groups(at),
 }  # fmt: skip
 
 ZARR3: dict[str, Callable[[Path, Stock], Path]] = {
@@ -356,6 +356,10 @@ N5: dict[str, Callable[[Path, Stock], Path]] = {
 }  # fmt: skip
 
 
+MEASURED_OTHERWISE = ("--mask", "--atlas", "evaluate", "truth")
+"""Commands that say a voxel size which cannot be read, and do without it."""
+
+
 def with_attributes(folder: Path, text: str | None) -> Path:
     n5(folder)
     (folder / "attributes.json").unlink()
@@ -369,13 +373,12 @@ def with_attributes(folder: Path, text: str | None) -> Path:
 def cases() -> Iterator[Case]:
     yield from read_by_commands("Zarr v2", ZARR2)
     yield from read_by_commands("Zarr v3", ZARR3)
-    yield from read_by_commands("OME-Zarr 0.5", OME)
-    yield from read_by_commands("OME-Zarr 0.4", OME2)
+    yield from read_by_commands("OME-Zarr 0.5", OME, but=MEASURED_OTHERWISE)
+    yield from read_by_commands("OME-Zarr 0.4", OME2, but=MEASURED_OTHERWISE)
     yield from read_by_commands("OME-Zarr 0.5", OME_HANDLED, "handled")
     yield from read_by_commands("N5", N5)
     for title, make in UNREADABLE.items():
-        # Known only to the block that needs it: the run ends, and says so.
-        yield Case("Zarr v3", title, partial(_run, make), code=3)
+        yield Case("Zarr v3", title, partial(_run, make))
 
 
 def _run(make: Callable[[Path, Stock], Path], stock: Stock) -> Words:

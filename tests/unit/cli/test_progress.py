@@ -6,7 +6,7 @@ from blockseg.runtime.events import BlockDone, BlockFailed, DevicesUsed, PhaseSt
 
 Tally = import_module("blockseg_cli.progress").Tally
 watcher = import_module("blockseg_cli.progress").watcher
-span = import_module("blockseg_cli.report").span
+span = import_module("blockseg_cli.outcome").span
 
 
 def test_rate_and_remaining_time_follow_the_clock():

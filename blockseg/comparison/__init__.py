@@ -1,0 +1,1 @@
+"""Comparison of two segmentations of the same volume, side by side."""

@@ -1,0 +1,123 @@
+"""Settings of ``blockseg view``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from blockseg.config.declare import option
+from blockseg.config.values import parse_int, parse_switch, parse_text
+from blockseg.core.errors import ConfigError
+
+_LARGEST_PORT = 65_535
+_PIXELS = range(64, 8193)
+
+
+def _port(name: str, value: Any) -> int:
+    """Return a port number; 0 is any that is free.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    number = parse_int(0)(name, value)
+    if number > _LARGEST_PORT:
+        message = f"--{name} {number}: ports end at {_LARGEST_PORT}"
+        raise ConfigError(message)
+    return number
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    """Return names: ``image,mask``, or a list."""
+    parts = value if isinstance(value, list | tuple) else str(value).split(",")
+    return tuple(parse_text(name, str(part)).strip() for part in parts)
+
+
+def _pixels(name: str, value: Any) -> tuple[int, int]:
+    """Return width and height of a picture: ``1280,800`` or ``1280x800``.
+
+    Raises
+    ------
+    ConfigError
+        If they are no such lengths.
+    """
+    parts = (
+        value
+        if isinstance(value, list | tuple)
+        else str(value).replace("x", ",").split(",")
+    )
+    try:
+        width, height = (int(str(part)) for part in parts)
+    except ValueError:
+        width = height = 0
+    if width not in _PIXELS or height not in _PIXELS:
+        message = (
+            f"--{name} {value!s}: expected width,height in pixels, as in 1280,800, from "
+            f"{_PIXELS.start} to {_PIXELS.stop - 1}"
+        )
+        raise ConfigError(message)
+    return width, height
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSettings:
+    """Everything that ``blockseg view`` takes besides what is looked at."""
+
+    layers: tuple[str, ...] | None = option(
+        None,
+        _names,
+        "Only these, as in image,mask; the others are not even served.",
+        metavar="NAME,…",
+    )
+    """Names of the layers to show; all if not given."""
+
+    picks: str | None = option(
+        None,
+        parse_text,
+        "Folder of propose-annotations, whose picks are shown as boxes.",
+        metavar="PICKS",
+    )
+    """Folder of picks, shown as boxes."""
+
+    port: int = option(0, _port, "Port on this machine. [any free one]", metavar="N")
+    """Port to listen on, on the loopback address; any free one if 0."""
+
+    browser: bool = option(
+        True,
+        parse_switch,
+        "Open the page in your browser. [on]",
+        flags=("--browser/--no-browser",),
+    )
+    """Open the page in the user's browser; its address is printed anyway."""
+
+    screenshot: str | None = option(
+        None,
+        parse_text,
+        "Draw what the page shows first into a PNG, and end.",
+        metavar="FILE.png",
+    )
+    """Picture to draw, by a Chromium without a window, instead of waiting for a user."""
+
+    size: tuple[int, int] = option(
+        (1280, 800),
+        _pixels,
+        "Width and height of the picture. [1280,800]",
+        metavar="W,H",
+        unit="pixels",
+    )
+    """Width and height of the picture."""
+
+    state: str | None = option(
+        None,
+        parse_text,
+        "Begin with what this file says, and keep it up to date.",
+        metavar="FILE.json",
+    )
+    """File with place, layers and contrast: read at first if it is there, written when
+    the viewer ends."""
+
+    napari: bool = option(
+        False, parse_switch, "Show it in napari, if that is installed."
+    )
+    """Show it in napari and not in a browser."""

@@ -1,0 +1,1 @@
+"""Report of a run: one page, which needs nothing but a browser."""

@@ -1,0 +1,154 @@
+"""Maximum projections of a run's images and of its source, from levels that are cheap."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.core.errors import VolumeError
+from blockseg.core.geometry import Roi
+from blockseg.io.find import find
+from blockseg.io.open import open_volume
+from blockseg.io.output.create import image_provenance
+from blockseg.io.output.picture import coloured
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from blockseg.core.specs import VolumeSpec
+    from blockseg.io.protocol import Volume
+
+MASK = "labels/foreground"
+"""Path of the mask in an output."""
+
+COMPONENTS, CLEAN = "labels/components", "labels/foreground_clean"
+"""Paths of the label images of objects in an output."""
+
+
+def open_level(group: Path, level: int) -> Volume:
+    """Open a level of an image.
+
+    Raises
+    ------
+    VolumeError
+        If there is none.
+    """
+    return open_volume(find(str(group), level=level, mask=True))
+
+
+def level_within(group: Path, side: int) -> int:
+    """Return the finest level whose planes have no side of more than so many pixels."""
+    level = 0
+    while max(open_level(group, level).shape[1:]) > side:
+        level += 1
+    return level
+
+
+def project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
+    """Return the maximum along z, ``(y, x)``, read a slab of chunks at a time."""
+    region = roi or Roi.whole(volume.shape)
+    step = volume.chunk_shape[0]
+    (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
+    slabs = (
+        volume.read(Roi((z, y0, x0), (min(z + step, z1), y1, x1))).max(axis=0)
+        for z in range(z0, z1, step)
+    )
+    result: NDArray[np.generic] = next(slabs)
+    for slab in slabs:
+        np.maximum(result, slab, out=result)
+    return result
+
+
+def project_objects(root: Path, level: int) -> NDArray[np.uint8] | None:
+    """Return the clean objects of a run in colours, ``(y, x, 3)``; None without any."""
+    record = RunRecord.of(Paths(root))
+    made = image_provenance(root / COMPONENTS)
+    if record is None or made is None or made.run != record.fingerprint:
+        return None
+    components = open_level(root / COMPONENTS, level)
+    clean = open_level(root / CLEAN, level)
+    found = np.zeros(components.shape[1:], np.uint64)
+    step = components.chunk_shape[0]
+    _, height, width = components.shape
+    for z in range(0, components.shape[0], step):
+        slab = Roi((z, 0, 0), (min(z + step, components.shape[0]), height, width))
+        inside = clean.read(slab) > 0
+        np.maximum(
+            found, np.where(inside, components.read(slab), 0).max(axis=0), out=found
+        )
+    return coloured(found)
+
+
+def project_source(
+    root: Path, level: int, most_voxels: int
+) -> NDArray[np.generic] | None:
+    """Return the projection of what a run read, at the level that costs least.
+
+    Parameters
+    ----------
+    root
+        Output of the run.
+    level
+        Level of the output that it is to be laid beside; coarser ones show too little.
+    most_voxels
+        Voxels to read at most.
+
+    Returns
+    -------
+    ndarray
+        ``(y, x)``, of any size; None where the source is not at hand or every level has
+        more voxels.
+    """
+    record = RunRecord.of(Paths(root))
+    if record is None or record.source is None:
+        return None
+    spec, roi, shape = record.source.spec, record.roi, record.volume_shape
+    if roi is None or shape is None:
+        return None
+    for further in range(level, -1, -1):
+        try:
+            volume = open_volume(
+                find(
+                    spec.uri,
+                    dataset=_dataset(spec),
+                    level=spec.level + further,
+                    channel=spec.channel,
+                    timepoint=spec.timepoint,
+                    downsample=spec.downsample,
+                )
+            )
+        except VolumeError:
+            continue
+        factors = [
+            max(1, round(n / m)) for n, m in zip(shape, volume.shape, strict=True)
+        ]
+        z, y, x = (
+            (a // f, -(-b // f))
+            for a, b, f in zip(roi.start, roi.stop, factors, strict=True)
+        )
+        region = Roi((z[0], y[0], x[0]), (z[1], y[1], x[1]))
+        region = region.intersection(Roi.whole(volume.shape))
+        if 0 < region.size * math.prod(spec.downsample) <= most_voxels:
+            return project(volume, region)
+    return None
+
+
+def resized(plane: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """Return the plane at another size, by the maximum of what each pixel covers."""
+    for axis, length in enumerate(shape):
+        have = plane.shape[axis]
+        edges = np.arange(length) * have // length
+        if have > length:
+            plane = np.maximum.reduceat(plane, edges, axis=axis)
+        elif have < length:
+            plane = plane.take(edges, axis=axis)
+    return plane
+
+
+def _dataset(spec: VolumeSpec) -> str | None:
+    return None if spec.format == "tiff" or not spec.path else spec.path

@@ -1,0 +1,80 @@
+"""Writing of a report, which never costs a result."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.outputs import absolute
+from blockseg.blockwise.record.record import Paths
+from blockseg.core.errors import VolumeError
+from blockseg.core.text import one_line
+from blockseg.io.output.atomic_files import replace_file
+from blockseg.runtime.events import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from blockseg.blockwise.events import OnJobEvent
+
+FILE = "report.html"
+"""Name of the report in an output; it holds times, so no two are equal."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def write_report(out: str | Path, notes: Sequence[str] = ()) -> Path:
+    """Write the report of a run, of what it holds by now; return the file.
+
+    Parameters
+    ----------
+    out
+        Output of a run, finished or not.
+    notes
+        What was said at its end and stands in no record, a line each.
+
+    Raises
+    ------
+    VolumeError
+        If there is no such output, or the file cannot be written.
+    LedgerError
+        If its record or its ledger cannot be read.
+    """
+    from blockseg.reports.run_page import run_page
+
+    root = absolute(out)
+    if not Paths(root).record.exists():
+        message = (
+            f"{root} is no output of blockseg run: it has no {Paths(root).record.name}"
+        )
+        raise VolumeError(message)
+    target = root / FILE
+    replace_file(target, run_page(root, notes).encode())
+    return target
+
+
+def end_with_report(
+    out: Path, on_event: OnJobEvent, *, wanted: bool, notes: Sequence[str] = ()
+) -> None:
+    """Write the report at the end of a job; say in a line if that fails.
+
+    Parameters
+    ----------
+    out
+        Output of the run.
+    on_event
+        Told what went wrong.
+    wanted
+        Whether the user wants one.
+    notes
+        As for :func:`write_report`.
+    """
+    if not wanted:
+        return
+    try:
+        write_report(out, notes)
+    # A page about a result is not worth the result, whatever goes wrong with it.
+    except Exception as error:  # noqa: BLE001
+        _LOG.debug("no report", exc_info=True)
+        on_event(Message(f"the report could not be written: {one_line(error)}"))

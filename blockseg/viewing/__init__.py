@@ -1,0 +1,1 @@
+"""Viewer of a run in a browser: what is there, served to this machine alone."""

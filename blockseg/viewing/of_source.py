@@ -1,0 +1,76 @@
+"""Layers of a volume that nobody segmented, and of what a network says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from blockseg.blockwise.sources.inputs import gather, open_source
+from blockseg.segmentation.predict import decided
+from blockseg.segmentation.predictor import Predictor
+from blockseg.viewing import shaders
+from blockseg.viewing.contrast import grey_shader
+from blockseg.viewing.layers import PLAIN, Layer, View
+from blockseg.viewing.predicted import PredictedVolume
+from blockseg.viewing.served_volume import (
+    CHUNK,
+    ServedLevel,
+    ServedVolume,
+    served_source,
+)
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from blockseg.config.settings import RunSettings
+    from blockseg.core.geometry import Zyx
+
+_BLOCK: Zyx = (CHUNK, CHUNK, CHUNK)
+
+
+def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View:
+    """Return what to show of a volume.
+
+    With weights, also the probability, which the engine of a run predicts in this process
+    where it is looked at, in blocks of 64³ voxels.
+
+    Parameters
+    ----------
+    source
+        Any volume that ``run`` takes.
+    settings
+        Options of ``run``: what is read of it, and how it is predicted.
+    stack
+        Closes the engine in the end.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, if it cannot be opened or a setting does not fit.
+    """
+    opened = open_source(source, settings)
+    served = served_source(opened.spec, opened.space)
+    z, y, x = (n // 2 for n in opened.volume.shape)
+    image = Layer(
+        "image",
+        "image",
+        served,
+        look={**PLAIN, "shader": grey_shader(served, (z, y, x))},
+    )
+    layers = [image]
+    if settings.weights is not None:
+        # Small ones come soon; a window of that shape serves every block.
+        settings = replace(
+            settings, block=settings.block or _BLOCK, window=settings.window or _BLOCK
+        )
+        inputs = gather(source, f"{opened.spec.uri}.unused", settings)
+        predictor = stack.enter_context(Predictor(inputs, decided(inputs)))
+        probability = ServedVolume(
+            (ServedLevel(PredictedVolume(predictor, opened.space), (1, 1, 1)),),
+            opened.space,
+        )
+        look = {**PLAIN, "shader": shaders.PROBABILITY}
+        layers.append(Layer("probability", "image", probability, look=look, slow=True))
+    title = opened.spec.uri.rstrip("/").rpartition("/")[2]
+    shape = opened.volume.shape
+    return View(title, tuple(layers), opened.space, (z, y, x), shape, flat=True)

@@ -1,0 +1,40 @@
+"""``blockseg compare``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "--truth",
+    multiple=True,
+    metavar="TRUTH",
+    help="Score both against this, as blockseg evaluate does.",
+)
+@click.option("-o", "--output", metavar="FILE.html", help="The page. [compare.html]")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def compare(
+    first: str, second: str, truth: tuple[str, ...], output: str | None, quiet: bool
+) -> None:
+    """Show what differs between A and B, two runs or masks of the same volume.
+
+    Prints how many voxels differ, by SNR where a run measured it, with --truth also which is
+    better; and writes one page with a map and pictures of where. More: docs/report.md.
+    """
+    from blockseg.comparison.page import lines
+    from blockseg.comparison.run import compare as job
+    from blockseg.comparison.write import page_target, write_comparison
+
+    from .scores import bar
+
+    target = page_target(output)
+    with bar(quiet=quiet, what="Comparing") as on_part:
+        found = job(first, second, truth, on_part=on_part)
+    write_comparison(found, target)
+    if not quiet:
+        for line in lines(found):
+            click.echo(line)
+        click.echo(f"Look at them: {target}")
