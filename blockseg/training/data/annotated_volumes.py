@@ -234,7 +234,7 @@ def _shape(image: VolumeSpec, labels: VolumeSpec) -> Zyx:
 def _manifest(folder: Path) -> tuple[dict[str, tuple[float, float] | None], str]:
     """Return the picks of a manifest, b and s where stated, and its licence."""
     file = next(
-        (f for f in (folder / "manifest.json", folder / "manifest.csv") if f.is_file()),
+        (f for f in (folder / "manifest.json", folder / "manifest.csv") if f.exists()),
         None,
     )
     if file is None:
