@@ -143,7 +143,8 @@ def report(
     if given.json:
         for one in found:
             one["line"] = one["line"].replace(place, "…")
-        given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        given.json.write_bytes(text.encode(errors="backslashreplace"))
     return 0 if all(one["verdict"] in GOOD for one in found) else 1
 
 
