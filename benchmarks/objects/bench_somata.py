@@ -152,7 +152,9 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     shape: Zyx = (64, 128, 128) if given.quick else SHAPE
-    sets, presets, seeds = given.sets, PRESETS, given.seeds
+    sets: tuple[str, ...] = tuple(given.sets)
+    presets: tuple[str, ...] = PRESETS
+    seeds = given.seeds
     if given.quick:
         sets, presets, seeds = ("modest",), ("clean",), 1
     found: dict[str, Any] = {"machine": machine(), "shape": shape, "brains": []}

@@ -145,6 +145,7 @@ def test_after_a_kill_somata_of_many_blocks_are_those_of_one_block(
         text=True,
         cwd=blockseg.folder,
     )
+    assert first.stdout is not None
     done = 0
     for event in events_of(first.stdout):
         done += event["event"] == "BlockDone" and event["phase"] == "somata"

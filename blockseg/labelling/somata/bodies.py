@@ -1,4 +1,4 @@
-"""Which bright bodies are somata, and which of several in one place is meant."""
+"""Rules of which bright bodies are somata, and which of several in one place is meant."""
 
 from __future__ import annotations
 
