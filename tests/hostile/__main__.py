@@ -49,7 +49,7 @@ def chosen(given: argparse.Namespace) -> list[Case]:
     drawn = random.Random(given.seed)
     drawn.shuffle(cases)
     seen: Counter[str] = Counter()
-    order = []
+    order: list[tuple[int, int, Case]] = []
     for case in cases:
         seen[case.area] += 1
         order.append((seen[case.area], len(order), case))
@@ -120,7 +120,7 @@ def noted(
     """Return what is kept of a case, and print it if it is not right."""
     if verdict not in GOOD:
         print(f"{verdict:10}{case.name}\n          {line[:300]}", flush=True)
-    found = {
+    found: dict[str, Any] = {
         "area": case.area, "title": case.title, "right": case.right,
         "verdict": verdict, "line": line,
     }  # fmt: skip
