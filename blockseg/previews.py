@@ -68,6 +68,13 @@ def preview(out: str, picture: str | None = None) -> Path:
     objects = project_objects(root, level)
     planes += [] if objects is None else [("objects", objects)]
     planes += _background(root, probability.shape)
+    odd = [name for name, plane in planes if plane.shape[:2] != probability.shape]
+    if odd:
+        message = (
+            f"OUT {root} is damaged: {odd[0]} and probability have other shapes at level "
+            f"{level}; blockseg run with --verify makes damaged files again"
+        )
+        raise VolumeError(message)
     target = Path(picture) if picture else root / FOLDER / "preview.png"
     if not target.absolute().parent.is_dir():
         message = f"{target} cannot be written: there is no folder {target.parent}"

@@ -22,7 +22,7 @@ from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.presets import preset
 
 if TYPE_CHECKING:
-    from blockseg.core.specs import Affine
+    from blockseg.core.specs import Affine, AffineField
     from blockseg.inference.backends.protocol import Backend
     from blockseg.io.protocol import Volume
     from blockseg.networks.base import Network
@@ -55,7 +55,9 @@ def reference(image: np.ndarray, network: Network, by: Affine) -> np.ndarray:
     return reference_inference(image, network, by, "float32")
 
 
-def segmented(image: np.ndarray, backend: Backend, by: Affine) -> np.ndarray:
+def segmented(
+    image: np.ndarray, backend: Backend, by: Affine | AffineField
+) -> np.ndarray:
     """Return the probability by windows of a backend."""
     whole = Roi.whole(image.shape)
     engine = Engine(backend, by)

@@ -5,7 +5,7 @@
 
 Reads the files of a conversion in turn: with ``cat``, with ``sha256sum``, and as ``blockseg
 verify`` compares files, each from the disk (pages dropped before) and from memory; the
-median of several rounds counts. Files are shards of 8 MB that do not compress, and of 64 kB,
+median of several rounds counts. Files are shards of 8 MB that do not compress, and of 0.5 MB,
 where opening counts. Then runs the network over a brain without workers, and adds up the
 time of all that makes checksums: of files read back, of blocks, of what blocks read, and the
 CRC32C of chunks, which is timed by writing with it and without. Writes
@@ -204,15 +204,13 @@ def main() -> None:
     shape = (64, 128, 128) if asked.quick else (128, 256, 256)
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name)
-        rows = [
-            row
-            for block in (160, 32)
-            for row in reading_rows(folder, edge, block, rounds)
-        ]
+        rows = []
+        for block in (160, 64):
+            for row in reading_rows(folder, edge, block, rounds):
+                print(*(f"{key} {value}" for key, value in row.items()), sep=", ")
+                rows.append(row)
         found = {"machine": machine_facts(), "reading": rows}
         found["run"] = run_row(folder, shape)
-    for row in rows:
-        print(*(f"{key} {value}" for key, value in row.items()), sep=", ")
     print(json.dumps(found["run"], indent=2))
     if not asked.quick:
         RESULTS.mkdir(exist_ok=True)

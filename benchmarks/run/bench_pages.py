@@ -69,7 +69,7 @@ def page_row(board: Board) -> dict[str, float]:
     for worker in workers.values():
         board.worked(worker.address, [], 1.0)
     scheduler: Any = SimpleNamespace(extensions={EXTENSION: board}, workers=workers)
-    doc = Document()
+    doc: Any = Document()
     run_page(scheduler, {}, doc)
     (page,) = doc.components
     took = []

@@ -83,7 +83,7 @@ def call(client: Client) -> float:
     worker = next(iter(client.nthreads()))  # type: ignore[no-untyped-call]
     began = time.perf_counter()
     for number in range(CALLS):
-        future = client.submit(int, number, workers=[worker], pure=False)  # type: ignore[no-untyped-call]
+        future = client.submit(int, number, workers=[worker], pure=False)
         future.result()
     return (time.perf_counter() - began) / CALLS * 1e3
 
@@ -94,7 +94,7 @@ def arrays(client: Client) -> float:
     began = time.perf_counter()
     for _ in range(4):
         future = client.scatter(sent)  # type: ignore[no-untyped-call]
-        client.submit(np.copy, future, pure=False).result()  # type: ignore[no-untyped-call]
+        client.submit(np.copy, future, pure=False).result()
     return 8 * ARRAY / 1e6 / (time.perf_counter() - began)
 
 

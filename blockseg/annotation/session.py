@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -172,12 +173,14 @@ class Session:
         return row
 
     def _read(self, row: ManifestRow) -> OpenPick:
-        grey = grey_levels(self.folder.image(row.name))
-        z, y, x = grey.codes.shape
+        shape, space = self.extent(row.name)
         path = self.folder.label(row.name)
         backup = self.folder.root / _KEPT / "drafts" / path.name
-        label = OpenLabel.open(path, backup, (z, y, x), grey.space)
-        return OpenPick(row, grey, label, self._probability(row.name, (z, y, x)))
+        with ThreadPoolExecutor(2) as beside:  # decoding lets go of the interpreter
+            label = beside.submit(OpenLabel.open, path, backup, shape, space)
+            seen = beside.submit(self._probability, row.name, shape)
+            grey = grey_levels(self.folder.image(row.name))
+            return OpenPick(row, grey, label.result(), seen.result())
 
     def _probability(self, name: str, shape: Zyx) -> NDArray[np.uint8] | None:
         path = self.folder.probability(name)

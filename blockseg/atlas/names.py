@@ -83,6 +83,9 @@ def read_names(path: str | None) -> RegionNames:
         why = getattr(error, "strerror", None) or error
         message = f"--names {path} cannot be read: {why}"
         raise ConfigError(message) from error
+    if "\0" in text:
+        message = f"--names {path} holds zero bytes: it is no text"
+        raise ConfigError(message)
     try:
         return _names_in(text, path)
     except csv.Error as error:

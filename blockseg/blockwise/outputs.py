@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ConfigError, VolumeError
-from blockseg.core.places import local_path
+from blockseg.core.places import local_path, refuse_no_text
 
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
@@ -24,7 +24,9 @@ def absolute(text: str | Path) -> Path:
     VolumeError
         If it is a URI of another machine.
     """
-    return Path(local_path(str(text))).expanduser().absolute()
+    path = Path(local_path(str(text))).expanduser().absolute()
+    refuse_no_text(path)
+    return path
 
 
 def default_output(spec: VolumeSpec) -> Path:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from blockseg.core.errors import VolumeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _URI = re.compile(
     r"file:(?://(?P<host>[^/]*))?(?P<path>/.*)?", re.IGNORECASE | re.DOTALL
 )
 _HERE = ("", "localhost")
+
+
+def refuse_no_text(path: Path) -> None:
+    """Refuse a place whose name is no text: records could not say where they are.
+
+    Raises
+    ------
+    VolumeError
+        If the bytes of the name are no UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        message = f"the name {str(path)!r} is no text in UTF-8; choose another"
+        raise VolumeError(message) from error
 
 
 def local_path(text: str) -> str:

@@ -14,6 +14,7 @@ from blockseg.core.errors import (
     NoSpaceError,
     VolumeError,
 )
+from blockseg.core.places import refuse_no_text
 from blockseg.core.specs import AUTO, ROBUST
 from blockseg.runtime.run_lock import RunLock
 from blockseg.training.record import TrainRecord
@@ -52,6 +53,7 @@ class TrainFolder:
 
     def refuse_foreign(self) -> None:
         """Raise VolumeError if something is there that blockseg did not make."""
+        refuse_no_text(self.path)
         if not self.path.exists():
             return
         entries = list(self.path.iterdir()) if self.path.is_dir() else [self.path]

@@ -49,7 +49,7 @@ def chosen(given: argparse.Namespace) -> list[Case]:
     drawn = random.Random(given.seed)
     drawn.shuffle(cases)
     seen: Counter[str] = Counter()
-    order = []
+    order: list[tuple[int, int, Case]] = []
     for case in cases:
         seen[case.area] += 1
         order.append((seen[case.area], len(order), case))
@@ -120,7 +120,7 @@ def noted(
     """Return what is kept of a case, and print it if it is not right."""
     if verdict not in GOOD:
         print(f"{verdict:10}{case.name}\n          {line[:300]}", flush=True)
-    found = {
+    found: dict[str, Any] = {
         "area": case.area, "title": case.title, "right": case.right,
         "verdict": verdict, "line": line,
     }  # fmt: skip
@@ -143,7 +143,8 @@ def report(
     if given.json:
         for one in found:
             one["line"] = one["line"].replace(place, "…")
-        given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        given.json.write_bytes(text.encode(errors="backslashreplace"))
     return 0 if all(one["verdict"] in GOOD for one in found) else 1
 
 

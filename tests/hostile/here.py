@@ -14,6 +14,8 @@ from tests.hostile.child import counts
 from tests.hostile.judge import Answer, listing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import click
 
     from tests.hostile.case import Case, Stock
@@ -38,7 +40,7 @@ def ask_here(case: Case, stock: Stock, command: click.Command) -> Answer:
 
 
 @contextlib.contextmanager
-def _kept_logs() -> contextlib.AbstractContextManager[None]:  # type: ignore[misc]
+def _kept_logs() -> Iterator[None]:
     """Leave levels and handlers of logs as they were."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

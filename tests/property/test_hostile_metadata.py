@@ -118,7 +118,12 @@ def test_any_value_in_the_metadata_of_a_volume(kind, tmp_path_factory, data):
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 3))
 def test_any_bytes_in_a_tiff(tmp_path_factory, patch, at, pages):
     path = tmp_path_factory.mktemp("tiff") / "brain.tif"
-    tifffile.imwrite(path, np.ones((pages + 1, 16, 16), np.uint8), metadata=None)
+    tifffile.imwrite(
+        path,
+        np.ones((pages + 1, 16, 16), np.uint8),
+        metadata=None,
+        photometric="minisblack",
+    )
     content = bytearray(path.read_bytes())
     content[at : at + len(patch)] = patch
     path.write_bytes(bytes(content))

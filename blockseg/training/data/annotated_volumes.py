@@ -292,7 +292,7 @@ def _manifest(
 ]:
     """Return a manifest's rows by name, b and s where stated, and its licence."""
     file = next(
-        (f for f in (folder / "manifest.json", folder / "manifest.csv") if f.is_file()),
+        (f for f in (folder / "manifest.json", folder / "manifest.csv") if f.exists()),
         None,
     )
     if file is None:
