@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 SETS = ("modest", "preset", "dim", "fine")
 PRESETS = ("clean", "fmost", "lightsheet")
 SHAPE: Zyx = (192, 320, 320)
-SEED = 62_000  # of no training, and not those by which the rule was chosen
+SEED = 62_000  # of no training; the rule was chosen on others
 NEURONS = 1.0  # per million voxels
 LEAST = 4.0
 
