@@ -54,7 +54,7 @@ class FindSomata:
     """Objects of the run."""
 
     voxel_size: Vector
-    """Of the run's output, in µm."""
+    """Voxel size of the run's output, in µm."""
 
     @property
     def grid(self) -> BlockGrid:
