@@ -1,4 +1,4 @@
-"""Who may talk to a cluster of our own: whoever holds its key, which this process made.
+"""Access to a cluster of our own: for whoever holds its key, which this process made.
 
 A scheduler runs what it is sent, so that whoever reaches it is its user. A port of the
 loopback interface is reached by every account of the machine; therefore scheduler, workers
