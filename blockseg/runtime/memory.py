@@ -22,6 +22,9 @@ _WORKER_BYTES = 400 * 2**20
 _LEAST_WORKER_BYTES = 100 * 2**20
 """The same without what it shares with its siblings."""
 
+_FEW_WORKERS = 64
+"""As many are never too many to ask for: who asks may know better."""
+
 _DRIVER_BYTES = 600 * 2**20
 """The driver with the scheduler and its dashboard."""
 
@@ -137,7 +140,8 @@ def plan_layout(
     if need.decoding_bytes > budget:
         raise ConfigError(_chunks_do_not_fit(need, peak, budget))
     chosen_workers = workers or machine.gpus or machine.cores
-    if workers and workers * _LEAST_WORKER_BYTES > machine.memory:
+    least = workers * _LEAST_WORKER_BYTES if workers and workers > _FEW_WORKERS else 0
+    if least > machine.memory:
         message = (
             f"{chosen_workers} workers do not fit this machine: a process takes "
             f"{_LEAST_WORKER_BYTES / GIB:.1f} GiB before it does anything, and there are "

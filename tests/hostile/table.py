@@ -41,9 +41,11 @@ def shortened(text: str) -> str:
 
 
 def main() -> None:
-    found: list[dict[str, Any]] = []
-    for name in sys.argv[1:]:
-        found += json.loads(Path(name).read_text(encoding="utf-8"))
+    by_name: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in sys.argv[1:]:  # what was measured, after what was not
+        for one in json.loads(Path(name).read_text(encoding="utf-8")):
+            by_name[one["area"], one["title"]] = one
+    found = list(by_name.values())
     verdicts = Counter(one["verdict"] for one in found)
     areas: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in found:

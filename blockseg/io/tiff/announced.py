@@ -44,6 +44,9 @@ def require_modest(tif: tifffile.TiffFile, path: str) -> None:
     if len(text) > _MOST_TEXT:
         message = f"{path} is damaged: its OME-XML has {len(text)} characters"
         raise VolumeError(message, path)
+    if "<!ENTITY" in text:
+        message = f"{path} is damaged: its OME-XML declares entities, which none does"
+        raise VolumeError(message, path)
     page = tif.pages.first
     area = max(1, page.imagewidth * page.imagelength)
     try:
