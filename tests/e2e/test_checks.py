@@ -119,7 +119,7 @@ def test_a_block_that_fails_is_put_into_a_file_and_tried_again(
     told = [one for one in told if one["phase"] == "segment"]
     assert [one["event"] for one in told] == ["begun", "raised", "failed"]
     assert told[1]["worker"] == told[2]["worker"]
-    assert told[1]["worker"].startswith("tcp://")
+    assert told[1]["worker"].startswith("tls://")
     assert "CorruptDataError" in told[1]["traceback"]
     assert told[0]["time"] < told[1]["time"]
     worker = told[0]["worker"]

@@ -149,7 +149,7 @@ function spend() {
   const seconds = Math.min(120, (now - since) / 1000);
   since = now;
   const pick = state.picks[state.current];
-  if (!busy || !pick || seconds < 0.5) return;
+  if (!busy || !pick || seconds < 0.1) return;
   post(`${pickPath(pick.name)}/state`, { seconds }, true).then((answer) => { Object.assign(pick, answer.pick); list(); }, () => {});
 }
 setInterval(spend, COUNTED);

@@ -222,6 +222,11 @@ def test_done_and_skipped_picks_and_the_time_spent_stand_in_the_manifest(
     page.keys("s")
     page.until("return blockseg.state.picks.every(p => p.state)")
     assert "1 of 2 done, 1 skipped" in page("return document.body.innerText")
+    # Work of a tenth of a second or more is told when the page goes on to another pick.
+    page.until(
+        "return blockseg.state.picks.find(p => p.name === arguments[0]).minutes > 0",
+        first,
+    )
     rows = manifest(picks)
     assert rows[first]["state"] == "done"
     assert rows[second]["state"] == "skipped"

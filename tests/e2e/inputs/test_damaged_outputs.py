@@ -81,7 +81,9 @@ def every_file(store):
     return {
         path.relative_to(store).as_posix(): path.read_bytes()
         for path in sorted(store.rglob("*"))
-        if path.is_file() and not path.name.startswith(notes)
+        if path.is_file()
+        and not path.name.startswith(notes)
+        and path.parent.name != "logs"
     }
 
 
