@@ -32,7 +32,7 @@ def baselines(sound: Path, folder: Path) -> dict[str, Limits]:
                                 "--count", "2", "--pick-shape", "64"),
         "regions": ("regions", out, "--atlas", mask, *SERIAL),
         "density": ("density", out, "--voxel-size", "25", *SERIAL),
-        "train": ("train", str(sound / "picks"), "-o", f"{at}/trained", "--steps", "1"),
+        "train": ("train", str(sound / "picks"), "-o", f"{at}/trained", "--steps", "1", "--accept-drafts"),
         "weights": ("weights", "import", str(sound / "published.pt"),
                     f"{at}/w.safetensors"),
         "synth": ("synth", f"{at}/brain.zarr", "--shape", "64", *SERIAL),

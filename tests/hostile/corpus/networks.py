@@ -183,7 +183,15 @@ def weights_case(title: str, change: Callable[[Path], bytes], command: str) -> C
             "show": ["weights", "show", path],
             "run": ["run", brain, f"{out}.zarr", "--weights", path, *SERIAL],
             "predict": ["predict", brain, "-o", out, "--weights", path],
-            "train": ["train", stock.sound / "picks", "-o", out, "--init", path],
+            "train": [
+                "train",
+                stock.sound / "picks",
+                "-o",
+                out,
+                "--init",
+                path,
+                "--accept-drafts",
+            ],
         }[command]
 
     # Its header is all that is shown of a file.

@@ -146,7 +146,15 @@ def training(change: Callable[[Path], None], title: str) -> Case:
         run = stock.folder / "trained"
         run.mkdir()
         change(run)
-        return ["train", stock.sound / "picks", "-o", run, "--steps", "1"]
+        return [
+            "train",
+            stock.sound / "picks",
+            "-o",
+            run,
+            "--steps",
+            "1",
+            "--accept-drafts",
+        ]
 
     return Case("train.json", title, make)
 

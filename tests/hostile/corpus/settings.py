@@ -141,7 +141,7 @@ def output_case(command: str, title: str, place: str) -> Case:
             "run": ["run", sound, out, *FAKE],
             "convert": ["convert", sound, out, *SERIAL],
             "synth": ["synth", out, "--shape", "64", *SERIAL],
-            "train": ["train", stock.sound / "picks", "-o", out, "--steps", "1"],
+            "train": ["train", stock.sound / "picks", "-o", out, "--steps", "1", "--accept-drafts"],
             "export": ["export", sound, "--voxel-size", "25", "-o", out / "one.tif", *SERIAL],
             "predict": ["predict", sound, "-o", out, "--backend", "fake"],
             "propose": ["propose-annotations", stock.sound / "out.zarr", "-o", out],

@@ -223,7 +223,7 @@ def read_picks(
         change(picks)
         out = stock.sound / "out.zarr"
         return {
-            "train": ["train", picks, "-o", stock.folder / "trained", "--steps", "1"],
+            "train": ["train", picks, "-o", stock.folder / "trained", "--steps", "1", "--accept-drafts"],
             "--update": ["propose-annotations", out, "-o", picks, "--count", "1",
                          "--pick-shape", "64", "--update"],
             "--exclude": ["propose-annotations", out, "-o", stock.folder / "more",
