@@ -55,13 +55,13 @@ def test_every_socket_is_of_the_loopback_interface(cluster):
     assert [s for s in seen if not is_here(s.laddr) or not is_here(s.raddr)] == []
 
 
-def identity(address, security=None):
+def identity(address, security=None, seconds=5):
     """Ask whoever listens what it is, as any client does."""
 
     async def ask():
         arguments = {} if security is None else security.get_connection_args("client")
-        async with rpc(address, connection_args=arguments, timeout=5) as other:
-            return await asyncio.wait_for(other.identity(), 5)
+        async with rpc(address, connection_args=arguments, timeout=seconds) as other:
+            return await asyncio.wait_for(other.identity(), seconds)
 
     with dask.config.set({"distributed.comm.timeouts.connect": "500ms"}):
         return asyncio.run(ask())
@@ -77,7 +77,7 @@ def test_whoever_lacks_the_key_is_answered_at_no_port(scheme):
     other = Access().security() if scheme == "tls" else None
     for port in ports():
         with pytest.raises((OSError, TimeoutError)):
-            identity(f"{scheme}://127.0.0.1:{port}", other)
+            identity(f"{scheme}://127.0.0.1:{port}", other, seconds=1)
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
