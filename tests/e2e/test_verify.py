@@ -89,6 +89,13 @@ def test_an_output_as_it_was_written_is_sound(blockseg, out):
     assert found["bytes"] > sum(path.stat().st_size for path in files if path.is_file())
 
 
+def test_the_report_of_a_run_is_no_stranger(blockseg, out):
+    (out / "report.html").write_text("<!doctype html>", encoding="utf-8")
+    said = blockseg("verify", out).stdout
+    assert "Sound" in said
+    assert "report.html" not in said
+
+
 @pytest.mark.parametrize("harm", [flip, truncate, delete])
 def test_each_kind_of_file_is_compared_and_made_again_to_the_byte(
     blockseg, out, content_of, harm

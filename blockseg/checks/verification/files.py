@@ -15,6 +15,7 @@ from blockseg.blockwise.sources.damage import find_damage
 from blockseg.checks.verification.findings import Finding, Kind
 from blockseg.core.blocks import BlockState
 from blockseg.io.output.written_files import DOCUMENTS, LEFT_BEHIND
+from blockseg.reports.write import FILE as REPORT
 from blockseg.runtime.ledger.ledger import STATE_CODES
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def strange_files(
     left: list[str] = []
     passes: dict[tuple[str, str], _Blocks] = {}
     for file in _walk(out):
-        if file in found.known:
+        if file in found.known or file == REPORT:
             continue
         if file.endswith(LEFT_BEHIND):
             left.append(file)
