@@ -29,7 +29,7 @@ def _note_places(folder: Path) -> None:
                 file.write(f"{place[0]}:{place[1]}\n")
         return Exception.__new__(kind, *arguments)
 
-    BlocksegError.__new__ = noting  # type: ignore[assignment,method-assign]
+    BlocksegError.__new__ = noting  # type: ignore[method-assign]
 
 
 if _folder := os.environ.get("BLOCKSEG_ERROR_PATHS"):

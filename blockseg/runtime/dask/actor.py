@@ -18,7 +18,7 @@ from distributed.protocol.pickle import dumps
 
 from blockseg.core.text import one_line
 from blockseg.runtime.attempt import attempt
-from blockseg.runtime.dask.clock import outlive_jumps
+from blockseg.runtime.dask.stalls.clock import outlive_jumps
 from blockseg.runtime.process_name import name_process
 
 if TYPE_CHECKING:

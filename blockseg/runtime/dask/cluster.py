@@ -19,7 +19,7 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
 from blockseg.runtime.board import EXTENSION
-from blockseg.runtime.dask.clock import outlive_jumps
+from blockseg.runtime.dask.stalls.clock import outlive_jumps
 from blockseg.runtime.dask.dashboard import Dashboard, link_below
 from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
 from blockseg.runtime.dask.prometheus import collect_from
