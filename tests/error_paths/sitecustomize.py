@@ -19,7 +19,7 @@ def _note_places(folder: Path) -> None:
         return
     seen: set[tuple[str, int]] = set()
 
-    def noting(kind: type[BaseException], *arguments: Any, **more: Any) -> Any:
+    def noting(kind: type[BaseException], *arguments: Any, **_more: Any) -> Any:
         frame = sys._getframe(1)
         place = frame.f_code.co_filename, frame.f_lineno
         if place not in seen:

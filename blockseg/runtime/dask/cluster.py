@@ -19,12 +19,12 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
 from blockseg.runtime.board import EXTENSION
-from blockseg.runtime.dask.stalls.clock import outlive_jumps
 from blockseg.runtime.dask.dashboard import Dashboard, link_below
 from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
 from blockseg.runtime.dask.prometheus import collect_from
 from blockseg.runtime.dask.quiet import quiet_logs
 from blockseg.runtime.dask.security import Access
+from blockseg.runtime.dask.stalls.clock import outlive_jumps
 from blockseg.runtime.dask.start_errors import why_no_workers
 from blockseg.runtime.dask.template import (
     FORKS,

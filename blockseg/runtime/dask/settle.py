@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from blockseg.runtime.dask.stalls.ask import Answers
     from blockseg.runtime.dask.cluster import Cluster
+    from blockseg.runtime.dask.stalls.ask import Answers
     from blockseg.runtime.events import OnEvent
 
 
