@@ -13,7 +13,8 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
 from blockseg.core.text import times
-from blockseg.io.find import CONTAINERS
+from blockseg.io.formats.table import image_in, images_in, title_of
+from blockseg.io.formats.zipped import is_zip
 from blockseg.io.locate import locate
 from blockseg.io.plausibility.checks import find_plausible
 from blockseg.io.tiff.pages import page_chunk
@@ -167,7 +168,8 @@ def describe(
     if located.kind == "slices":
         name, arrays, images = _slices(located.uri, allow_gaps=choices.allow_gaps)
     else:
-        name, arrays, images = _DESCRIBERS[located.kind](located)
+        describer = _tiff if located.kind == "tiff" else _container
+        name, arrays, images = describer(located)
     taken, refusal = None, ""
     doubts: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -194,14 +196,14 @@ def describe(
 
 
 def _container(located: Located) -> tuple[str, list[ArrayInfo], int]:
-    container = Path(located.uri)
-    image_at, images_in = CONTAINERS[located.kind]
-    image = image_at(container, located.inner)
-    paths = images_in(container, located.inner) if image is None else [located.inner]
-    found = [image_at(container, path) for path in paths[:_LISTED]]
+    kind, uri, inner = located.array_kind, located.uri, located.inner
+    image = image_in(kind, uri, inner)
+    paths = images_in(kind, uri, inner) if image is None else [inner]
+    found = [image_in(kind, uri, path) for path in paths[:_LISTED]]
     layouts = [layout for image in found if image for layout in image.levels]
-    names = {"zarr2": "Zarr v2", "zarr3": "Zarr v3", "n5": "N5"}
-    name = names[layouts[0].format] if layouts else located.kind
+    name = title_of(layouts[0].format if layouts else kind)
+    if is_zip(uri):
+        name = f"{name} in a ZIP archive"
     return name, [_array(layout) for layout in layouts], len(paths)
 
 
@@ -273,12 +275,9 @@ def _tiff_codec(code: int) -> tuple[str, ...]:
     return (known.get(code, f"code {code}").lower(),)
 
 
-_DESCRIBERS = {"zarr": _container, "n5": _container, "tiff": _tiff}
-
-
 def _stored(located: Located) -> tuple[int, bool]:
     """Add up the sizes of files; say whether all of them were counted."""
-    if located.kind == "tiff":
+    if Path(located.uri).is_file():
         return Path(located.uri).stat().st_size, True
     if located.kind == "slices":
         return sum(Path(name).stat().st_size for name in tiff_files(located.uri)), True
