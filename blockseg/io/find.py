@@ -11,6 +11,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
 from blockseg.io.axes import OPTIONS, AxisSelection, named_axes
 from blockseg.io.axis_names import AxisNames, require_named
+from blockseg.io.formats.pictures import picture_files
 from blockseg.io.formats.table import image_in, images_in
 from blockseg.io.layout import inner_path
 from blockseg.io.locate import locate
@@ -110,7 +111,9 @@ def find(
         )
         spec = VolumeSpec(located.uri, "tiff")
     else:
-        array = _array(located, inside, level)
+        array = _array(located, inside, level, allow_gaps=allow_gaps)
+        if asks and located.kind == "pictures":
+            require_planes(picture_files(located.uri), located.uri)
         stated, shape = array.axis_names or AxisNames.by_word(array.axes), array.shape
         spec = VolumeSpec(located.uri, array.format, array.path, array.level)
     if asks:
@@ -159,10 +162,12 @@ def _slices(
     return AxisNames.by_word(("z", "y", "x")), (len(files), *page.shape[1:])
 
 
-def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
+def _array(
+    located: Located, dataset: str, level: int, *, allow_gaps: bool | None
+) -> ArrayLayout:
     kind, uri, container = located.array_kind, located.uri, Path(located.uri)
     inner = "/".join(part for part in (located.inner, dataset) if part)
-    image = image_in(kind, uri, inner)
+    image = image_in(kind, uri, inner, allow_gaps=allow_gaps)
     if image is None:
         inner = _only_one(images_in(kind, uri, inner), container / inner)
         image = image_in(kind, uri, inner)

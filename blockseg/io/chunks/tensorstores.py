@@ -129,5 +129,7 @@ def begin_reads(store: ts.TensorStore) -> BeginRead:
 
 def _kvstore(folder: Path) -> dict[str, Any]:
     if isinstance(folder, ZipPath):
-        return folder.kvstore()
+        base = {"driver": "file", "path": str(folder.archive)}
+        inner = f"{folder.member}/" if folder.member else ""
+        return {"driver": "zip", "base": base, "path": inner}
     return {"driver": "file", "path": f"{folder}/"}

@@ -48,14 +48,15 @@ _SPARE = 2**20  # bytes that a picture may take beyond its pixels
 class _Named(KeyStyle):
     """Slices by their names."""
 
-    names: tuple[str, ...] = ()
+    names: tuple[str | None, ...] = ()
+    """In the order of their planes; None for one that is missing."""
 
     @property
     def listed(self) -> bool:
         return False
 
     def key(self, place: tuple[int, ...]) -> str:
-        return self.names[place[0]]
+        return self.names[place[0]] or f"no plane {place[0]}"
 
 
 def picture_files(uri: str) -> list[str]:
@@ -80,7 +81,9 @@ def picture_files(uri: str) -> list[str]:
     return found
 
 
-def pictures_image(container: Path, path: str) -> ImageLayout | None:
+def pictures_image(
+    container: Path, path: str, *, allow_gaps: bool | None = None
+) -> ImageLayout | None:
     """Return the volume that slices make.
 
     Raises
@@ -98,9 +101,11 @@ def pictures_image(container: Path, path: str) -> ImageLayout | None:
         raise VolumeError(message)
     root = os.path.commonpath({os.path.dirname(file) for file in files})  # noqa: PTH120
     names = [os.path.relpath(file, root) for file in files]
-    arranged = arrange([_SUFFIX.sub("", name) for name in names], root, allow_gaps=None)
-    ordered = [names[i] for i in arranged.order if i is not None]
-    header = _usual(root, ordered)
+    arranged = arrange(
+        [_SUFFIX.sub("", name) for name in names], root, allow_gaps=allow_gaps
+    )
+    ordered = [None if i is None else names[i] for i in arranged.order]
+    header = _usual(root, [name for name in ordered if name is not None])
     shape = (len(ordered), *header.shape)
     array = ArrayLayout(
         container=Path(root),
@@ -131,7 +136,7 @@ def open_pictures(spec: VolumeSpec, limits: ReadLimits) -> ChunkedVolume:
     VolumeError
         If they are gone, damaged or unlike.
     """
-    image = pictures_image(Path(spec.uri), spec.path)
+    image = pictures_image(Path(spec.uri), spec.path, allow_gaps=spec.allow_gaps)
     if image is None:
         message = f"{spec.uri} holds no slices"
         raise VolumeError(message)
@@ -144,14 +149,27 @@ def _reopened(spec: VolumeSpec) -> ChunkedVolume:
 
 def _begin(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     pool = ThreadPoolExecutor(limits.copy_threads, "pictures")
+    names = layout.keys.names if isinstance(layout.keys, _Named) else ()
 
     def begin(index: Index) -> Callable[[], NDArray[Any]]:
         planes = range(index[0].start, index[0].stop)
-        files = [layout.chunk_file((z, 0, 0)) for z in planes]
-        futures = [pool.submit(_decoded, str(file), layout) for file in files]
+        futures = [
+            pool.submit(
+                _plane,
+                None if names[z] is None else f"{layout.container}/{names[z]}",
+                layout,
+            )
+            for z in planes
+        ]
         return lambda: np.stack([one.result()[index[1:]] for one in futures])
 
     return begin
+
+
+def _plane(file: str | None, layout: ArrayLayout) -> NDArray[Any]:
+    if file is None:
+        return np.zeros(layout.shape[1:], layout.dtype)
+    return _decoded(file, layout)
 
 
 def _decoded(file: str, layout: ArrayLayout) -> NDArray[Any]:

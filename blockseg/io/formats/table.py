@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -77,7 +78,9 @@ def title_of(name: str) -> str:
     return _VERSIONS.get(name) or (name if kind is None else ROWS[kind].title)
 
 
-def image_in(kind: ArrayKind, uri: str, path: str) -> ImageLayout | None:
+def image_in(
+    kind: ArrayKind, uri: str, path: str, *, allow_gaps: bool | None = None
+) -> ImageLayout | None:
     """Return the image at a path of a container, with its levels; None for other groups.
 
     Parameters
@@ -88,6 +91,8 @@ def image_in(kind: ArrayKind, uri: str, path: str) -> ImageLayout | None:
         Where it lies.
     path
         Image or array inside it.
+    allow_gaps
+        Whether slices may be missing; None where the user has no option to say so.
 
     Raises
     ------
@@ -96,7 +101,10 @@ def image_in(kind: ArrayKind, uri: str, path: str) -> ImageLayout | None:
     MissingExtraError
         If the library that reads it is not installed.
     """
-    found: ImageLayout | None = _loaded(ROWS[kind].image)(_container(kind, uri), path)
+    image_at = _loaded(ROWS[kind].image)
+    if kind == "pictures":
+        image_at = partial(image_at, allow_gaps=allow_gaps)
+    found: ImageLayout | None = image_at(_container(kind, uri), path)
     return found
 
 
@@ -130,7 +138,8 @@ def image_of(spec: VolumeSpec, path: str | None = None) -> ImageLayout | None:
     kind = kind_of(spec.format)
     if kind is None:
         return None
-    return image_in(kind, spec.uri, spec.path if path is None else path)
+    inner = spec.path if path is None else path
+    return image_in(kind, spec.uri, inner, allow_gaps=spec.allow_gaps)
 
 
 def open_array(spec: VolumeSpec, limits: ReadLimits) -> Volume:

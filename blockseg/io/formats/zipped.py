@@ -106,15 +106,6 @@ class ZipPath(PosixPath):
         """Whether the archive itself compresses what it holds."""
         return _archive(_split(str(self))[0]).packed
 
-    def kvstore(self) -> dict[str, Any]:
-        """Return where tensorstore finds what lies below."""
-        archive, member = _split(str(self))
-        return {
-            "driver": "zip",
-            "base": {"driver": "file", "path": archive},
-            "path": f"{member}/" if member else "",
-        }
-
 
 def is_zip(path: str | os.PathLike[str]) -> bool:
     """Return whether a regular file begins like a ZIP archive."""

@@ -108,23 +108,26 @@ def _why_not(layout: ArrayLayout, error: Exception) -> str:
     )
 
 
-def _store(folder: Path) -> Any:
+def _store(folder: Path) -> tuple[Any, str]:
+    """Return the store that holds an array, and the array's path in it."""
     if not isinstance(folder, ZipPath):
-        return folder
-    from zarr.storage import StorePath, ZipStore
+        return folder, ""
+    from zarr.storage import ZipStore
 
-    return StorePath(ZipStore(folder.archive, mode="r"), folder.member)
+    return ZipStore(folder.archive, mode="r"), folder.member
 
 
 def _zarr_python(layout: ArrayLayout) -> BeginRead | None:
     import zarr
 
     version = 2 if layout.format == "zarr2" else 3
+    store, path = _store(layout.folder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # codecs outside the specification
             array: Any = zarr.open_array(
-                _store(layout.folder),
+                store,
+                path=path,
                 mode="r",
                 zarr_format=version,  # type: ignore[arg-type]
             )
