@@ -376,6 +376,13 @@ def test_int16_of_bigdataviewer_is_uint16(tmp_path: Path) -> None:
     assert coarse.translation == (0, 0.25, 0.25)
 
 
+def test_int16_of_bigdataviewer_that_is_called_so_is_int16(tmp_path: Path) -> None:
+    path = written.write_bdv(tmp_path / "a.xml", brain())
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["s00"].attrs["dataType"] = "int16"
+    np.testing.assert_array_equal(read(path), brain().view("i2"))
+
+
 def test_an_hdf5_of_bigdataviewer_without_xml_states_no_voxel_size(
     tmp_path: Path,
 ) -> None:

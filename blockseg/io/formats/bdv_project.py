@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
 
@@ -133,9 +133,15 @@ def _loader(file: Path, root: ET.Element) -> tuple[Literal["hdf5", "n5"], Path]:
     if not text or "\0" in text:
         message = "its ImageLoader names no file"
         raise ValueError(message)
-    base = root.find("BasePath")
-    folder = file.parent / ("" if base is None else (base.text or "").strip() or ".")
-    data = Path(os.path.normpath(folder / text))
+    base = (root.findtext("BasePath") or "").strip() or "."
+    inner = PurePosixPath(base) / text
+    if inner.is_absolute() or ".." in inner.parts:
+        message = (
+            f"{file} names {str(inner)[:80]!r}, which lies outside of its folder; put the XML "
+            "beside it, and name it there"
+        )
+        raise VolumeError(message, str(file))
+    data = file.parent / inner
     try:
         kind = kind_of_file(data.stat().st_mode)
     except OSError as error:

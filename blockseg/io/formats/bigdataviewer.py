@@ -2,7 +2,7 @@
 
 A view setup is an image, ``setup0`` and so on; its resolution levels and time points are
 chosen as those of every image. Java has no unsigned numbers: int16 in these HDF5 files is
-uint16.
+uint16, but where the setup's attribute ``dataType`` says ``int16``.
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ def _array(
         )
         raise VolumeError(message, str(project.data))
     dtype = data.dtype.newbyteorder("=")
-    unsigned = np.dtype("uint16") if dtype == np.int16 else dtype
+    # Newer projects say what their numbers are; of all others int16 is uint16.
+    said = file.attribute(f"s{setup:02d}", "dataType")
+    unsigned = np.dtype("uint16") if dtype == np.int16 and said != "int16" else dtype
     shape = (len(times), *data.shape)
     return ArrayLayout(
         container=project.file,

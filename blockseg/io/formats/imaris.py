@@ -165,10 +165,10 @@ def _level(container: Path, file: Hdf5, level: int, extents: _Extents) -> ArrayL
     channels = _counted(file, f"{where}/TimePoint 0", "Channel")
     data = _data(file, _name(level, 0, 0), str(container))
     group = f"{where}/TimePoint 0/Channel 0"
-    stated = [_whole(file.attribute(group, f"ImageSize{axis}")) for axis in "ZYX"]
-    if None in stated:
-        stated = list(extents.size or data.shape) if level == 0 else list(data.shape)
-    shape = tuple(int(n or 0) for n in stated)
+    found = [file.attribute(group, f"ImageSize{axis}") for axis in "ZYX"]
+    shape = tuple(_whole(value) or 0 for value in found)
+    if all(value is None for value in found):
+        shape = (level == 0 and extents.size) or data.shape
     if len(data.shape) != 3 or any(
         not 0 < n <= have for n, have in zip(shape, data.shape, strict=True)
     ):

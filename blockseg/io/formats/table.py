@@ -39,20 +39,26 @@ class FormatRow:
     """``module:function`` that opens an array as a volume."""
 
 
-def _row(title: str, module: str, name: str, opener: str = "") -> FormatRow:
-    place = f"blockseg.io.{module}"
-    return FormatRow(
-        title,
-        f"{place}:{name}_image",
-        f"{place}:{name}_images",
-        opener or f"{place}:open_{name}",
-    )
+def _row(title: str, module: str, name: str) -> FormatRow:
+    place = f"{_IO}.{module}"
+    functions = (f"{name}_image", f"{name}_images", f"open_{name}")
+    return FormatRow(title, *(f"{place}:{function}" for function in functions))
 
 
-_ZARR, _N5 = "blockseg.io.zarr.volume:open_zarr", "blockseg.io.n5.volume:open_n5"
+_IO = "blockseg.io"
 ROWS: dict[ArrayKind, FormatRow] = {
-    "zarr": _row("Zarr", "zarr.layout", "zarr", _ZARR),
-    "n5": _row("N5", "n5.layout", "n5", _N5),
+    "zarr": FormatRow(
+        "Zarr",
+        f"{_IO}.zarr.layout:zarr_image",
+        f"{_IO}.zarr.layout:zarr_images",
+        f"{_IO}.zarr.volume:open_zarr",
+    ),
+    "n5": FormatRow(
+        "N5",
+        f"{_IO}.n5.layout:n5_image",
+        f"{_IO}.n5.layout:n5_images",
+        f"{_IO}.n5.volume:open_n5",
+    ),
     "imaris": _row("Imaris", "formats.imaris", "imaris"),
     "bdv": _row("BigDataViewer", "formats.bigdataviewer", "bdv"),
     "precomputed": _row(
