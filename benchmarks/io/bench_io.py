@@ -167,7 +167,7 @@ def _zarr_python(path: Path, settings: dict[str, str]) -> Read:
 
 
 def _h5py(path: Path) -> Read:
-    file: Any = h5py.File(path, "r")
+    file: Any = h5py.File(path, "r", locking=False)
     array = file["DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data"]
     return lambda roi: np.asarray(array[roi.slices()])
 

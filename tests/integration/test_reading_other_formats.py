@@ -321,6 +321,12 @@ def test_links_out_of_an_hdf5_file_are_not_followed(tmp_path: Path) -> None:
         find(path)
 
 
+def test_an_hdf5_file_that_somebody_else_has_open_is_read(tmp_path: Path) -> None:
+    path = written.write_imaris(tmp_path / "a.ims", brain())
+    with h5py.File(path, "r"):
+        np.testing.assert_array_equal(read(path), brain())
+
+
 def test_an_hdf5_of_another_layout_names_those_that_are_read(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["exported_data"] = brain()

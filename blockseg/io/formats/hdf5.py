@@ -328,7 +328,13 @@ def _open(path: str) -> Any:
         raise MissingExtraError(what, "hdf5") from error
     # Nothing is written: no lock, which read-only network disks refuse. And no cache of
     # chunks in HDF5 beside the volume's own.
-    return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+    try:
+        return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        # Somebody else in this process has opened it, with a lock.
+        return h5py.File(path, "r", rdcc_nbytes=0)
 
 
 def _read_box(
