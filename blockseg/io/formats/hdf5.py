@@ -178,8 +178,7 @@ class Hdf5:
                 where = f"the file {other[:80]!r}" if other else "another place"
                 message = (
                     f"{self._path}: {name} is a link to {where}, which is not followed; "
-                    "write the volume into one file (h5repack does not; BigStitcher's "
-                    "resave, or h5copy, does)"
+                    "write the volume into one file"
                 )
                 raise VolumeError(message, self._path)
             node = node[part]

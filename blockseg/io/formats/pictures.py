@@ -82,9 +82,24 @@ def picture_files(uri: str) -> list[str]:
 
 
 def pictures_image(
-    container: Path, path: str, *, allow_gaps: bool | None = None
+    container: Path,
+    path: str,
+    *,
+    allow_gaps: bool | None = None,
+    checked: bool = True,
 ) -> ImageLayout | None:
     """Return the volume that slices make.
+
+    Parameters
+    ----------
+    container
+        The folder or glob.
+    path
+        Empty: there is nothing inside.
+    allow_gaps
+        As for :func:`blockseg.io.slice_names.order.arrange`.
+    checked
+        Whether every slice is looked at, and not only the first; each is when it is read.
 
     Raises
     ------
@@ -105,7 +120,8 @@ def pictures_image(
         [_SUFFIX.sub("", name) for name in names], root, allow_gaps=allow_gaps
     )
     ordered = [None if i is None else names[i] for i in arranged.order]
-    header = _usual(root, [name for name in ordered if name is not None])
+    stored = [name for name in ordered if name is not None]
+    header = _usual(root, stored if checked else stored[:1])
     shape = (len(ordered), *header.shape)
     array = ArrayLayout(
         container=Path(root),
@@ -136,7 +152,9 @@ def open_pictures(spec: VolumeSpec, limits: ReadLimits) -> ChunkedVolume:
     VolumeError
         If they are gone, damaged or unlike.
     """
-    image = pictures_image(Path(spec.uri), spec.path, allow_gaps=spec.allow_gaps)
+    image = pictures_image(
+        Path(spec.uri), spec.path, allow_gaps=spec.allow_gaps, checked=False
+    )
     if image is None:
         message = f"{spec.uri} holds no slices"
         raise VolumeError(message)

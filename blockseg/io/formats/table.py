@@ -85,7 +85,12 @@ def title_of(name: str) -> str:
 
 
 def image_in(
-    kind: ArrayKind, uri: str, path: str, *, allow_gaps: bool | None = None
+    kind: ArrayKind,
+    uri: str,
+    path: str,
+    *,
+    allow_gaps: bool | None = None,
+    checked: bool = True,
 ) -> ImageLayout | None:
     """Return the image at a path of a container, with its levels; None for other groups.
 
@@ -99,6 +104,8 @@ def image_in(
         Image or array inside it.
     allow_gaps
         Whether slices may be missing; None where the user has no option to say so.
+    checked
+        Whether every slice is looked at, and not only the first.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def image_in(
     """
     image_at = _loaded(ROWS[kind].image)
     if kind == "pictures":
-        image_at = partial(image_at, allow_gaps=allow_gaps)
+        image_at = partial(image_at, allow_gaps=allow_gaps, checked=checked)
     found: ImageLayout | None = image_at(_container(kind, uri), path)
     return found
 
@@ -145,7 +152,8 @@ def image_of(spec: VolumeSpec, path: str | None = None) -> ImageLayout | None:
     if kind is None:
         return None
     inner = spec.path if path is None else path
-    return image_in(kind, spec.uri, inner, allow_gaps=spec.allow_gaps)
+    gaps = spec.allow_gaps
+    return image_in(kind, spec.uri, inner, allow_gaps=gaps, checked=False)
 
 
 def open_array(spec: VolumeSpec, limits: ReadLimits) -> Volume:
