@@ -362,8 +362,8 @@ PICTURES: dict[str, Callable[[Path, Stock], Path]] = {
     "slices of text": lambda at, _: pictures(at, lambda _: b"none"),
 }  # fmt: skip
 
-BY_BLOCKS = ("convert", "metrics", "export")
-"""Commands that find out in a block, and end with exit code 3."""
+BY_BLOCKS = ("convert", "metrics", "export", "info")
+"""Commands that read no voxel, or find out in a block and end with exit code 3."""
 
 SIZED = ("--mask", "--atlas", "evaluate", "truth")
 """Commands that say a voxel size which cannot be read, and do without it."""
