@@ -260,11 +260,11 @@ def _pictures(data: bytes, folder: Path, codec: str) -> None:
     read_corner(folder)
 
 
-@target("jpeg 2000", imagecodecs.jpeg2k_encode(_CUBE[0], level=0))
+@target("jpeg 2000", bytes(imagecodecs.jpeg2k_encode(_CUBE[0], level=0)))
 def jpeg_2000(data: bytes, folder: Path) -> None:
     _pictures(data, folder, "jp2")
 
 
-@target("jpeg xl", imagecodecs.jpegxl_encode(_CUBE[0], lossless=True))
+@target("jpeg xl", bytes(imagecodecs.jpegxl_encode(_CUBE[0], lossless=True)))
 def jpeg_xl(data: bytes, folder: Path) -> None:
     _pictures(data, folder, "jxl")

@@ -13,7 +13,7 @@ import sys
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
 import imagecodecs
@@ -121,7 +121,7 @@ def test_every_format_gives_the_voxels_and_the_voxel_size_that_were_written(
     else:
         assert volume.space.voxel_size == pytest.approx(written.VOXEL)
         assert (volume.space.unit, volume.space.problem) == ("micrometer", "")
-        assert volume.space.translation == (0, 0, 0)
+        assert volume.space.translation == (0.0, 0.0, 0.0)
 
 
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -219,7 +219,9 @@ def test_imaris_channels_times_and_levels_are_chosen_as_elsewhere(
         find(path, level=2, channel=0, timepoint=0)
 
 
-def _direct(encode: Callable[[bytes], bytes], number: int) -> Callable[..., None]:
+def _direct(
+    encode: Callable[[bytes], bytes | bytearray], number: int
+) -> Callable[..., None]:
     """Return what writes chunks through a filter that h5py lacks."""
 
     def put(group: h5py.Group, padded: np.ndarray, options: dict[str, Any]) -> None:
@@ -236,7 +238,7 @@ def _direct(encode: Callable[[bytes], bytes], number: int) -> Callable[..., None
         ):
             start = tuple(p * c for p, c in zip(place, chunks, strict=True))
             box = tuple(slice(s, s + c) for s, c in zip(start, chunks, strict=True))
-            dataset.write_direct_chunk(start, encode(padded[box].tobytes()))
+            dataset.write_direct_chunk(start, bytes(encode(padded[box].tobytes())))
 
     return put
 
@@ -378,8 +380,8 @@ def test_int16_of_bigdataviewer_is_uint16(tmp_path: Path) -> None:
     assert open_volume(find(path.with_suffix(".h5"))).space.unit == "micrometer"
     np.testing.assert_array_equal(read(path, level=1), data[:, ::2, ::2])
     coarse = open_volume(find(path, level=1)).space
-    assert coarse.voxel_size == (2, 1, 1)
-    assert coarse.translation == (0, 0.25, 0.25)
+    assert coarse.voxel_size == (2.0, 1.0, 1.0)
+    assert coarse.translation == (0.0, 0.25, 0.25)
 
 
 def test_int16_of_bigdataviewer_that_is_called_so_is_int16(tmp_path: Path) -> None:
@@ -434,7 +436,7 @@ def test_the_voxel_size_has_the_unit_of_the_project(tmp_path: Path) -> None:
     path = written.write_bdv(
         tmp_path / "a.xml", brain(), unit="nanometer", voxel=(2000, 500, 500)
     )
-    assert open_volume(find(path)).space.voxel_size == (2, 0.5, 0.5)
+    assert open_volume(find(path)).space.voxel_size == (2.0, 0.5, 0.5)
 
 
 # Neuroglancer precomputed
@@ -483,8 +485,8 @@ def test_scales_of_precomputed_are_levels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(path, level=1), coarse)
     np.testing.assert_array_equal(read(path, dataset="1000_1000_4000"), coarse)
     space = open_volume(find(path, level=1)).space
-    assert space.voxel_size == (4, 1, 1)
-    assert space.translation == (1, 0.25, 0.25)
+    assert space.voxel_size == (4.0, 1.0, 1.0)
+    assert space.translation == (1.0, 0.25, 0.25)
 
 
 def test_a_precomputed_volume_without_its_chunks_is_refused(tmp_path: Path) -> None:
@@ -558,7 +560,7 @@ def test_an_archive_that_compresses_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("wide", [True, False])
 def test_vaa3d_raw_is_read_in_both_orders_and_both_headers(
-    tmp_path: Path, dtype: str, order: str, wide: bool
+    tmp_path: Path, dtype: str, order: Literal["<", ">"], wide: bool
 ) -> None:
     data = brain(shape=(2, *SHAPE)).astype(dtype)
     path = written.write_v3draw(tmp_path / "a.raw", data, order=order, wide=wide)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
 import imagecodecs
@@ -186,7 +186,7 @@ def write_precomputed(
 
 def packed_like_cloud_volume(path: Path, suffix: str = ".gz") -> Path:
     """Compress each chunk of a precomputed volume, and put it in the name."""
-    encode: dict[str, Callable[[bytes], bytes]] = {
+    encode: dict[str, Callable[[bytes], bytes | bytearray]] = {
         ".gz": gzip.compress,
         ".br": imagecodecs.brotli_encode,
         ".zstd": imagecodecs.zstd_encode,
@@ -233,7 +233,7 @@ def write_ome_zarr(
 
 
 def write_v3draw(
-    path: Path, data: np.ndarray, *, order: str = "<", wide: bool = True
+    path: Path, data: np.ndarray, *, order: Literal["<", ">"] = "<", wide: bool = True
 ) -> Path:
     """Write (z, y, x) or (c, z, y, x) as Vaa3D's saveStack2Raw does."""
     whole = data.reshape((1,) * (4 - data.ndim) + data.shape)

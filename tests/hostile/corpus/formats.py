@@ -329,7 +329,9 @@ ZIP: dict[str, Callable[[Path, Stock], Path]] = {
 }  # fmt: skip
 
 
-def pictures(at: Path, change: Callable[[bytes], bytes], codec: str = "jp2") -> Path:
+def pictures(
+    at: Path, change: Callable[[bytes], bytes | bytearray], codec: str = "jp2"
+) -> Path:
     """Write sound slices, and change each."""
     written.write_slices(at, voxels(), codec)
     for file in at.iterdir():

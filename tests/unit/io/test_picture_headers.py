@@ -19,9 +19,13 @@ def test_a_header_says_what_the_decoder_gives(y, x, dtype, samples, boxes):
     shape = (y, x) if samples == 1 else (y, x, samples)
     picture = np.zeros(shape, dtype)
     made = {
-        "jpegxl": imagecodecs.jpegxl_encode(picture, lossless=True, usecontainer=boxes),
-        "jpeg2000": imagecodecs.jpeg2k_encode(
-            picture, level=0, codecformat="jp2" if boxes else "j2k"
+        "jpegxl": bytes(
+            imagecodecs.jpegxl_encode(picture, lossless=True, usecontainer=boxes)
+        ),
+        "jpeg2000": bytes(
+            imagecodecs.jpeg2k_encode(
+                picture, level=0, codecformat="jp2" if boxes else "j2k"
+            )
         ),
     }
     for codec, encoded in made.items():
@@ -36,13 +40,14 @@ def test_a_header_says_what_the_decoder_gives(y, x, dtype, samples, boxes):
 @pytest.mark.parametrize("shape", [(64, 128), (40, 60), (720, 1280), (3000, 4000)])
 def test_sizes_that_jpeg_xl_writes_short_are_read(shape):
     encoded = imagecodecs.jpegxl_encode(np.zeros(shape, "u1"), lossless=True)
-    assert read_picture_header(encoded[:64]).shape == shape
+    assert read_picture_header(bytes(encoded[:64])).shape == shape
 
 
 def test_floats_of_jpeg_xl_are_told():
     encoded = imagecodecs.jpegxl_encode(np.zeros((9, 7), "f4"), lossless=True)
-    header = read_picture_header(encoded)
-    assert (header.dtype, header.samples) == (np.float32, 1)
+    header = read_picture_header(bytes(encoded))
+    assert header.dtype == np.dtype("float32")
+    assert header.samples == 1
 
 
 @pytest.mark.parametrize("start", [b"", b"\xff\x0a", b"none", b"\xff\x4f\xff\x51\0"])
