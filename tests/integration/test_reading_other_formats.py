@@ -612,6 +612,16 @@ def test_a_slice_unlike_the_others_is_refused(tmp_path: Path) -> None:
         find(folder)
 
 
+def test_a_slice_that_is_no_file_is_named(tmp_path: Path) -> None:
+    folder = written.write_slices(tmp_path / "s", brain())
+    at = folder / "slice_0099.jp2"
+    for number, make in enumerate((os.mkfifo, os.mkdir, lambda at: at.symlink_to(at))):
+        make(at)
+        with pytest.raises(VolumeError, match=r"slice_0099\.jp2 is named like a slice"):
+            find(folder)
+        at.rename(tmp_path / f"{number}")
+
+
 @pytest.mark.parametrize("compression", ["jpeg2000", "jpegxl"])
 def test_tiff_of_such_pictures_is_read(compression: str, tmp_path: Path) -> None:
     data = brain()

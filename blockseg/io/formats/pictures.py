@@ -65,15 +65,22 @@ def picture_files(uri: str) -> list[str]:
     Raises
     ------
     VolumeError
-        If a glob names other files beside them.
+        If a glob names other files beside them, or one of them is no regular file.
     """
     strict = glob.has_magic(uri) and not Path(uri).exists()
     if strict:
-        seen = [path for path in glob.glob(uri, recursive=True) if Path(path).is_file()]  # noqa: PTH207
+        seen = glob.glob(uri, recursive=True)  # noqa: PTH207 - of any root
     else:
         with os.scandir(uri) as entries:
-            seen = [e.path for e in entries if e.name[0] != "." and e.is_file()]
+            seen = [entry.path for entry in entries if entry.name[0] != "."]
     found = [path for path in seen if _SUFFIX.search(path)]
+    strange = next((path for path in found if not Path(path).is_file()), None)
+    if strange is not None:
+        message = (
+            f"{strange} is named like a slice but is no regular file; restore it from a "
+            "copy, or move it away"
+        )
+        raise VolumeError(message)
     if strict and found and len(found) < len(seen):
         other = next(path for path in seen if not _SUFFIX.search(path))
         message = f"{other} is no JPEG 2000 or JPEG XL picture; narrow {uri}"
