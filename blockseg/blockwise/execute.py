@@ -32,6 +32,7 @@ from blockseg.runtime.events import BlockDone, Message, PhaseDone
 from blockseg.runtime.ledger.file import check_ledger_there
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.ledger.ownership import discard_ledger
+from blockseg.runtime.memory import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +164,7 @@ class _Session:
             for phase in job.coarse:
                 self.ledger.reset(phase.name)
         done = self._drive(job.main, pending)
+        del pending
         if done.stopped:
             return done.stopped
         for phase in job.coarse:
@@ -189,6 +191,7 @@ class _Session:
         self.board.begin(phase.name, phase.grid.counts, blocks, pending)
         if phase.traversal is not None:
             pending = phase.traversal.ordered(pending)
+        give_back_memory()  # what planning took stays ours else, for days
         return drive(
             self.executor,
             BlockQueue(pending, self.job.settings.attempts, phase.workers),

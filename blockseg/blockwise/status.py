@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from blockseg.blockwise.block_holes import FoundHoles
+    from blockseg.runtime.ledger.rows import PhaseSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
+    summaries: tuple[PhaseSummary, ...]
     phases: tuple[PhaseStatus, ...]
     failures: tuple[FailedBlockStatus, ...]
     damaged: tuple[str, ...]
@@ -153,9 +155,8 @@ def status(out: str) -> RunStatus:
     entries = record.phases
     with _ledger(paths, record) as ledger:
         looked = _look(paths, record, ledger)
-        main = entries[0].name
-        totals = ledger.summary(main).totals
-        holes = hole_outcome(ledger.holes(main), totals["written"])
+        totals = looked.summaries[0].totals
+        holes = hole_outcome(ledger.holes(entries[0].name), totals["written"])
         sparse = sparse_outcome(
             sparse_from(record.decisions.get("sparse")),
             ledger,
@@ -223,8 +224,8 @@ def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
         damaged = tuple(f"{file.path} {file.what}" for file in found.files)
     phases: list[PhaseStatus] = []
     failures: list[FailedBlockStatus] = []
-    for entry in record.phases:
-        summary = ledger.summary(entry.name)
+    summaries = tuple(ledger.summary(entry.name) for entry in record.phases)
+    for entry, summary in zip(record.phases, summaries, strict=True):
         phases.append(
             PhaseStatus(entry.name, entry.blocks, summary.done, summary.failed)
         )
@@ -238,7 +239,7 @@ def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
             )
             for row in ledger.failures(entry.name)
         ]
-    return _Looked(tuple(phases), tuple(failures), damaged)
+    return _Looked(summaries, tuple(phases), tuple(failures), damaged)
 
 
 def _command(record: RunRecord) -> str:
