@@ -164,7 +164,6 @@ class _Session:
             for phase in job.coarse:
                 self.ledger.reset(phase.name)
         done = self._drive(job.main, pending)
-        del pending
         if done.stopped:
             return done.stopped
         for phase in job.coarse:
