@@ -97,7 +97,7 @@ def execute(
             try_again(job, ledger, on_event)
         if job.images:
             ours = [file for _, file in ledger.written.of(METADATA)]
-            if job.paths.part:
+            if job.paths.part and not job.paths.share:
                 files = add_images(job.paths.out, job.images, ours=ours)
             else:
                 files = create_output(*job.images, ours=ours)
@@ -106,7 +106,8 @@ def execute(
             job.record, sessions=(*job.record.sessions, session(job.command))
         )
         _save(record, job, ledger)
-        remove_stale_locks(job.paths.out)
+        if not job.paths.share:  # those of other drivers are in use
+            remove_stale_locks(job.paths.out)
         if job.record.decisions.get("trial"):
             ledger.put("engine", json.dumps(job.record.decisions["trial"]))
         job.watch.begin(ledger, on_event)

@@ -14,6 +14,8 @@ from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.skipping import SparseOutcome, sparse_outcome
+from blockseg.blockwise.shares.merge import share_states
+from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.sources.damage import find_damage
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.runtime.ledger.ledger import Ledger
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from blockseg.blockwise.block_holes import FoundHoles
+    from blockseg.blockwise.shares.plan import SharedPlan
     from blockseg.runtime.ledger.rows import PhaseSummary
 
 
@@ -95,7 +98,8 @@ class RunStatus:
 
     state: str
     """``planning``, ``running``, ``complete``, ``incomplete`` (blocks failed),
-    ``damaged`` (files are not as they were written) or ``stopped``."""
+    ``damaged`` (files are not as they were written), ``stopped``, or ``not put together``
+    where all parts of a run in parts are done."""
 
     command: str
     """The last command, which also resumes the run."""
@@ -149,6 +153,8 @@ def status(out: str) -> RunStatus:
         raise VolumeError(message)
     record = RunRecord.of(paths)
     if record is None:
+        if plan := shared_plan(paths.out):
+            return _of_shares(paths.out, plan)
         if not _is_held(paths):
             refuse_lost_record(paths)
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
@@ -174,6 +180,44 @@ def status(out: str) -> RunStatus:
         damaged=looked.damaged,
         holes=holes,
         parts=tuple(_parts(paths)),
+    )
+
+
+def _of_shares(out: Path, plan: SharedPlan) -> RunStatus:
+    """Return the state of a run of which every part has a driver of its own."""
+    name = plan.record.phases[0].name
+    states = share_states(out, plan)
+    parts = []
+    for state in states:
+        word = "not begun" if state.record is None else "stopped"
+        if state.running:
+            word = "running"
+        elif state.settled:
+            word = "incomplete" if state.failed else "complete"
+        phase = PhaseStatus(name, state.blocks, state.done, state.failed)
+        command = "" if state.record is None else _command(state.record)
+        phases = () if state.record is None else (phase,)
+        parts.append(PartStatus(f"part {state.share}", word, command, phases, ()))
+    words = {part.state for part in parts}
+    whole = "running" if "running" in words else "stopped"
+    if words <= {"complete", "incomplete"}:
+        whole = "not put together"
+    return RunStatus(
+        out=str(out),
+        state=whole,
+        command=f"blockseg finalize {out}" if whole == "not put together" else "",
+        phases=(
+            PhaseStatus(
+                name,
+                plan.record.phases[0].blocks,
+                sum(state.done for state in states),
+                sum(state.failed for state in states),
+            ),
+        ),
+        failures=(),
+        totals={},
+        sessions=(),
+        parts=tuple(parts),
     )
 
 

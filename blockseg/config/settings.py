@@ -24,6 +24,7 @@ from blockseg.config.values import (
     parse_limit,
     parse_normalization,
     parse_shape,
+    parse_share,
     parse_switch,
     parse_text,
 )
@@ -213,6 +214,14 @@ class RunSettings(SourceSettings):
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
+    part: str | None = option(
+        None,
+        parse_share,
+        "Do part I of N; put together by blockseg finalize.",
+        metavar="I/N",
+    )
+    """Do only the I-th of N parts of the blocks, ``I/N``: one driver each, on one OUT."""
+
     listen: str = option(
         "127.0.0.1",
         parse_text,
@@ -295,6 +304,7 @@ EXECUTION = frozenset(
         "workers",
         "memory",
         "ledger",
+        "part",
         "verify",
         "exhaustive",
         "metrics",
