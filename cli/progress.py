@@ -203,7 +203,6 @@ def _live() -> Iterator[Callable[[object], None]]:
             return Group(bar, Text(tally.pace() if tally.total else "", style="dim"))
 
     with Live(State(), console=console, refresh_per_second=4, transient=True):
-
         drawn = float("-inf")
 
         def show(event: object) -> None:

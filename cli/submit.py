@@ -14,7 +14,11 @@ _TAKES = ("run", "label", "skeletonize", "metrics", "convert", "finalize", "retr
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option(
-    "--cluster", "name", required=True, metavar="NAME|FILE", help="Preset, or YAML file."
+    "--cluster",
+    "name",
+    required=True,
+    metavar="NAME|FILE",
+    help="Preset, or YAML file.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the script; submit nothing.")
 @click.option(

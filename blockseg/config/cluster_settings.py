@@ -82,7 +82,9 @@ class ClusterSettings:
     cores: int = option(1, parse_int(1, 4096), "Cores of a job.", metavar="N")
     """Cores of a job."""
 
-    threads: int = option(2, parse_int(1, 64), "Blocks a worker has at once.", metavar="N")
+    threads: int = option(
+        2, parse_int(1, 64), "Blocks a worker has at once.", metavar="N"
+    )
     """Blocks that a worker has at once: one is inferred while another is read."""
 
     memory: int = option(
@@ -103,7 +105,9 @@ class ClusterSettings:
     queue: str | None = option(None, parse_text, "Queue or partition.", metavar="NAME")
     """Queue or partition."""
 
-    account: str | None = option(None, parse_text, "Account or project.", metavar="NAME")
+    account: str | None = option(
+        None, parse_text, "Account or project.", metavar="NAME"
+    )
     """Account or project that is charged."""
 
     directives: tuple[str, ...] = option(
@@ -152,13 +156,17 @@ class ClusterSettings:
     insecure: bool = option(False, parse_switch, "No certificates.")
     """Leave out certificates: whoever reaches the scheduler runs code as you."""
 
-    hosts: tuple[str, ...] = option((), parse_texts, "Machines for ssh.", metavar="NAME")
+    hosts: tuple[str, ...] = option(
+        (), parse_texts, "Machines for ssh.", metavar="NAME"
+    )
     """Machines of ``ssh``: one worker job each; the driver's own holds the scheduler."""
 
     image: str | None = option(None, parse_text, "Container image.", metavar="NAME")
     """Container image of pods, with blockseg in it."""
 
-    namespace: str = option("default", parse_text, "Kubernetes namespace.", metavar="NAME")
+    namespace: str = option(
+        "default", parse_text, "Kubernetes namespace.", metavar="NAME"
+    )
     """Namespace of the pods."""
 
     claim: str | None = option(
@@ -166,7 +174,9 @@ class ClusterSettings:
     )
     """Persistent volume claim that holds SOURCE and OUT."""
 
-    mount: str = option("/data", parse_text, "Where pods see the claim.", metavar="PATH")
+    mount: str = option(
+        "/data", parse_text, "Where pods see the claim.", metavar="PATH"
+    )
     """Where pods, and the driver, see it."""
 
     @property
@@ -211,7 +221,7 @@ class ClusterSettings:
         if self.launcher in ("local", "local-gpu") and own - {"gpus"}:
             problem = (
                 f"{self.launcher} takes --workers, --threads and --memory of the command "
-                f"line, not {sorted(own)[0].replace('_', '-')}"
+                f"line, not {min(own).replace('_', '-')}"
             )
         elif self.gpus and self.workers > 1:
             problem = (

@@ -161,7 +161,9 @@ class BlockGrid:
         (dz, dy, dx), (az, ay, ax) = self.block_shape, region.start
         z0, y0, x0 = az + z * dz, ay + y * dy, ax + x * dx
         (bz, by, bx) = region.stop
-        write = Roi((z0, y0, x0), (min(z0 + dz, bz), min(y0 + dy, by), min(x0 + dx, bx)))
+        write = Roi(
+            (z0, y0, x0), (min(z0 + dz, bz), min(y0 + dy, by), min(x0 + dx, bx))
+        )
         read = write.aligned(self.alignment).grown(self.halo)
         read = read.intersection(Roi((0, 0, 0), self.volume_shape))
         _, rows, columns = self.counts

@@ -63,7 +63,10 @@ def seen_once(voxels: NDArray[Any]) -> NDArray[Any]:
 
     For questions that a single voxel answers as well as many equal ones.
     """
-    repeated = [stride == 0 and n > 1 for stride, n in zip(voxels.strides, voxels.shape)]
+    repeated = [
+        stride == 0 and n > 1
+        for stride, n in zip(voxels.strides, voxels.shape, strict=True)
+    ]
     if not any(repeated):
         return voxels
     return voxels[tuple(slice(1) if same else slice(None) for same in repeated)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import (
@@ -23,6 +23,7 @@ from blockseg.core.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from blockseg.core.blocks import Meter
 
@@ -50,10 +51,15 @@ class _Activity:
         if self._inner is not None:
             self._inner.__enter__()
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             if self._inner is not None:
-                self._inner.__exit__(*error)
+                self._inner.__exit__(kind, error, trace)
         finally:
             spent = time.perf_counter() - self._start
             self._seconds[self._name] = self._seconds.get(self._name, 0.0) + spent

@@ -105,7 +105,9 @@ def slurm(folder):
 
         def idle():
             asked = [find("sinfo"), "-h", "-o", "%T"]
-            done = subprocess.run(asked, capture_output=True, text=True, env=told)
+            done = subprocess.run(
+                asked, capture_output=True, text=True, env=told, check=False
+            )
             return done.stdout.strip() == "idle"
 
         _wait(idle, folder)

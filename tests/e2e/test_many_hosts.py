@@ -15,7 +15,7 @@ from .conftest import content
 
 OPTIONS = ("--backend", "fake", "--block", "64", "--window", "64", "-q")
 BRIDGE, HOME = "bsbr0", "10.213.77.1"
-IP = shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+IP = shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or ""
 QUICK = {
     # Else a host that is cut off is missed after half a minute only.
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s",
@@ -25,7 +25,7 @@ QUICK = {
 
 
 def why_not():
-    if IP is None or os.geteuid() != 0:
+    if not IP or os.geteuid() != 0:
         return "namespaces need root, and ip(8)"
     made = subprocess.run(
         [IP, "netns", "add", "bsprobe"], capture_output=True, check=False
@@ -95,7 +95,9 @@ def test_a_host_that_is_cut_off_loses_nothing_and_takes_part_again(
 ):
     blockseg("run", brain, "whole.zarr", *OPTIONS, "--scheduler", "serial")
     blockseg("cluster", "certs", "certs")
-    known, secret = (blockseg.folder / "certs" / n for n in ("cluster.pem", "cluster-key.pem"))
+    known, secret = (
+        blockseg.folder / "certs" / n for n in ("cluster.pem", "cluster-key.pem")
+    )
     assert [path.stat().st_mode & 0o777 for path in (known, secret)] == [0o600] * 2
     tls = ["--tls-ca-file", known, "--tls-cert", known, "--tls-key", secret]
     for name, value in QUICK.items():
@@ -125,9 +127,13 @@ def test_a_host_that_is_cut_off_loses_nothing_and_takes_part_again(
             *("--no-dashboard", "--death-timeout", 60, *tls),
             host=host,
         )
-    address = re.search(r"tls://[0-9.:]+", scheduler.read_text())[0]
+    address, *_ = re.findall(r"tls://[0-9.:]+", scheduler.read_text())
     assert HOME in address
-    for what, value in (("CA_FILE", known), ("CLIENT__CERT", known), ("CLIENT__KEY", secret)):
+    for what, value in (
+        ("CA_FILE", known),
+        ("CLIENT__CERT", known),
+        ("CLIENT__KEY", secret),
+    ):
         monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{what}", str(value))
     run = blockseg.start("run", brain, "out.zarr", *OPTIONS, "--scheduler", address)
     out = blockseg.folder / "out.zarr"

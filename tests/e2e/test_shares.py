@@ -26,7 +26,9 @@ def test_shares_are_disjoint_cover_all_and_differ_by_one_block_at_most(blocks, c
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-@pytest.mark.parametrize("text", ["", "2", "0/3", "4/3", "1/0", "a/b", "1/20000", "-1/3"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "0/3", "4/3", "1/0", "a/b", "1/20000", "-1/3"]
+)
 def test_what_is_no_share_is_said(text):
     with pytest.raises(GeometryError, match="part"):
         Share.parse(text)

@@ -180,7 +180,9 @@ def launch(settings: ClusterSettings, name: str, inference_threads: int) -> Clus
         except BlocksegError:
             raise
         except Exception as error:
-            message = f"--cluster: {settings.launcher} starts no workers: {one_line(error)}"
+            message = (
+                f"--cluster: {settings.launcher} starts no workers: {one_line(error)}"
+            )
             raise ClusterError(message) from error
     try:
         cluster.begin()

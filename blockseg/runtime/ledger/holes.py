@@ -26,9 +26,7 @@ HOLES = """
     """
 """Makes the table."""
 
-HOLES_BY_BLOCK = (
-    "CREATE INDEX IF NOT EXISTS holes_by_block ON holes (phase, block_id)"
-)
+HOLES_BY_BLOCK = "CREATE INDEX IF NOT EXISTS holes_by_block ON holes (phase, block_id)"
 """Makes its index, without which each block that is entered looks at all holes."""
 
 

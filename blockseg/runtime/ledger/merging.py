@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError
-from blockseg.runtime.ledger.file import COMPANIONS, errors_of, open_to_write, transaction
+from blockseg.runtime.ledger.file import (
+    COMPANIONS,
+    errors_of,
+    open_to_write,
+    transaction,
+)
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:

@@ -67,7 +67,11 @@ class _LoggedActor:
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         watch = Stopwatch(meter)
         _, rows, columns = self.spec.counts
-        index = [block_id // columns // rows, block_id // columns % rows, block_id % columns]
+        index = [
+            block_id // columns // rows,
+            block_id // columns % rows,
+            block_id % columns,
+        ]
         where = {
             "session": self.spec.session,
             "worker": self.name,

@@ -15,6 +15,7 @@ from blockseg.config.cluster_settings import BATCH, ClusterSettings
 from blockseg.config.merging import read_settings
 from blockseg.config.presets import cluster_names, cluster_text, load_cluster
 from blockseg.core.errors import ConfigError
+from blockseg.runtime.board import Board
 from blockseg.runtime.clusters.driver_job import driver_script
 from blockseg.runtime.clusters.launch import Work
 from blockseg.segmentation.cluster_forecast import cluster_lines
@@ -115,20 +116,17 @@ def test_workers_leave_before_the_end_of_their_job():
     assert some.lifetime + some.stagger < some.walltime
 
 
-class Board:
-    total, left = 0, 0
-
-
 def test_jobs_follow_the_blocks_between_their_bounds():
     some = settings(
         launcher="slurm", walltime="1:00:00", jobs=10, least_jobs=2, threads=2
     )
     work = Work(some)
     assert work.wanted == 2
-    work.board = Board()
+    work.board = board = Board()
     assert work.wanted == 2
+    board.total = 1000
     for left, wanted in ((1000, 10), (20, 10), (11, 6), (4, 2), (0, 2)):
-        work.board.total, work.board.left = 1000, left
+        board.counts["", "done"] = 1000 - left
         assert work.wanted == wanted
 
 
