@@ -312,7 +312,7 @@ class RunSettings(SourceSettings):
 
     @property
     def launcher(self) -> str:
-        """What starts workers; ``scheduler`` where that is somebody else's to do."""
+        """Launcher of the workers; ``scheduler`` where they are somebody else's."""
         if self.scheduler not in (None, "serial"):
             return "scheduler"
         return "local" if self.cluster is None else load_cluster(self.cluster).launcher

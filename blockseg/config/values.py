@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.core.shares import Share
+from blockseg.core.work_ranges import Share
 from blockseg.core.specs import Normalization
 from blockseg.core.untrusted.sizes import LONGEST_AXIS
 

@@ -1,4 +1,4 @@
-"""What a run would take of a cluster: jobs, hours, and hours of its GPUs."""
+"""Forecast for a cluster: jobs, hours, and hours of its GPUs."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Forecast:
     """Remarks on the source, a line each."""
 
     cluster: tuple[str, ...] = ()
-    """What the cluster of ``--cluster`` would take, a line each."""
+    """Forecast for the cluster of ``--cluster``, a line each."""
 
     gain: str = ""
     """Gain of ``--precision fast`` here, in one line; empty if none."""

@@ -37,7 +37,7 @@ from blockseg.blockwise.sources.restored import (
     other_skipping,
 )
 from blockseg.config.settings import RunSettings
-from blockseg.core.shares import Share
+from blockseg.core.work_ranges import Share
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blockseg.core.errors import GeometryError
-from blockseg.core.shares import Share
+from blockseg.core.work_ranges import Share
 from blockseg.runtime.ledger.ledger import Ledger
 
 from .conftest import content

@@ -15,7 +15,7 @@ from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:
     from blockseg.blockwise.shares.plan import SharedPlan
-    from blockseg.core.shares import Share
+    from blockseg.core.work_ranges import Share
 
 _NAMED = 8
 
@@ -37,10 +37,10 @@ class ShareState:
     """Blocks that it has to do; 0 if it was never begun."""
 
     done: int = 0
-    """Of these, written."""
+    """Blocks of these that are written."""
 
     failed: int = 0
-    """Of these, in quarantine."""
+    """Blocks of these in quarantine."""
 
     running: bool = False
     """Whether its driver is at work."""
