@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
-from blockseg.core.work_ranges import Share
 from blockseg.core.specs import Normalization
 from blockseg.core.untrusted.sizes import LONGEST_AXIS
+from blockseg.core.work_ranges import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable

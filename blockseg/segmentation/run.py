@@ -37,8 +37,8 @@ from blockseg.blockwise.sources.restored import (
     other_skipping,
 )
 from blockseg.config.settings import RunSettings
-from blockseg.core.work_ranges import Share
 from blockseg.core.text import times
+from blockseg.core.work_ranges import Share
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec

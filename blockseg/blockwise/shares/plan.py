@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.blockwise.record.request import what_differs
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
-from blockseg.core.work_ranges import Share
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
+from blockseg.core.work_ranges import Share
 
 if TYPE_CHECKING:
     from pathlib import Path
