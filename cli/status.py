@@ -37,6 +37,11 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
     for line in sparse_lines(found.sparse):
         click.echo(f"  {line}")
     _show((), found.damaged)
+    if found.every > 1:
+        click.echo(
+            f"  files of one block in {found.every} were looked at; blockseg verify "
+            "compares all"
+        )
     for line in hole_lines(found.holes):
         click.echo(f"  {line}")
     _show_failures(found.failures, tracebacks=tracebacks)

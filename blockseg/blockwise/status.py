@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from blockseg.blockwise.shares.plan import SharedPlan
     from blockseg.runtime.ledger.rows import PhaseSummary
 
+_MOST_FILES = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseStatus:
@@ -122,6 +124,10 @@ class RunStatus:
     damaged: tuple[str, ...] = ()
     """Files that are gone or of another size than when they were written, and how."""
 
+    every: int = 1
+    """Of so many blocks in a row the files of one were looked at: more than 100,000 of a
+    finished run would take long."""
+
     holes: FoundHoles | None = None
     """Parts of the source without data; None if nothing was found yet."""
 
@@ -135,6 +141,7 @@ class _Looked:
     phases: tuple[PhaseStatus, ...]
     failures: tuple[FailedBlockStatus, ...]
     damaged: tuple[str, ...]
+    every: int
 
 
 def status(out: str) -> RunStatus:
@@ -178,6 +185,7 @@ def status(out: str) -> RunStatus:
         sessions=record.sessions,
         sparse=sparse,
         damaged=looked.damaged,
+        every=looked.every,
         holes=holes,
         parts=tuple(_parts(paths)),
     )
@@ -263,8 +271,10 @@ def _ledger(paths: Paths, record: RunRecord) -> Ledger:
 
 def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
     damaged: tuple[str, ...] = ()
+    every = 1
     if not _is_held(paths):  # else files are being written
-        found = find_damage(paths.out, ledger, ignore)
+        every = math.ceil(ledger.written.count() / _MOST_FILES) or 1
+        found = find_damage(paths.out, ledger, ignore, every=every)
         damaged = tuple(f"{file.path} {file.what}" for file in found.files)
     phases: list[PhaseStatus] = []
     failures: list[FailedBlockStatus] = []
@@ -283,7 +293,7 @@ def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
             )
             for row in ledger.failures(entry.name)
         ]
-    return _Looked(summaries, tuple(phases), tuple(failures), damaged)
+    return _Looked(summaries, tuple(phases), tuple(failures), damaged, every)
 
 
 def _command(record: RunRecord) -> str:
