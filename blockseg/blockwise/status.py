@@ -125,7 +125,7 @@ class RunStatus:
     """Files that are gone or of another size than when they were written, and how."""
 
     every: int = 1
-    """Of so many blocks in a row the files of one were looked at: more than 100,000 of a
+    """Blocks in a row of which the files of one were looked at: more than 100,000 of a
     finished run would take long."""
 
     holes: FoundHoles | None = None
