@@ -3,7 +3,7 @@
     python -m benchmarks.run.bench_install [--rounds 3] NAME=FOLDER=EXTRAS ...
 
 For each, a fresh virtual environment, ``pip install -c constraints.txt -e '.[EXTRAS]'``
-without pip's cache: seconds, what pip says that it downloaded, and the size of the
+without pip's cache: seconds, size of all archives that pip fetched, and of the
 environment. NAME is free; FOLDER a checkout. Prints medians as JSON.
 """
 
@@ -22,7 +22,9 @@ from pathlib import Path
 
 from benchmarks.infer.infer_machine import machine
 
+# What pip fetches over the network, and what an index in a folder has.
 _DOWNLOADED = re.compile(r"Downloading \S+\.(?:whl|tar\.gz) \(([\d.]+) ([kMG]?)B\)")
+_LINKED = re.compile(r"Processing (/\S+\.(?:whl|tar\.gz))")
 _UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -79,6 +81,8 @@ def installed(checkout: Path, extras: str) -> tuple[float, float, float]:
         seconds = time.monotonic() - begun
         sizes = _DOWNLOADED.findall(done.stdout)
         downloaded = sum(float(size) * _UNITS[unit] for size, unit in sizes)
+        linked = {Path(path) for path in _LINKED.findall(done.stdout)}
+        downloaded += sum(path.stat().st_size for path in linked)
         on_disk = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     finally:
         shutil.rmtree(folder)
