@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import to_zyx
 from blockseg.io.n5.layout import n5_image
 from blockseg.io.open import open_volume
+from blockseg.io.stores.location import location
 from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def coarse_levels(spec: VolumeSpec) -> Iterator[CoarseLevel]:
     for group in PurePosixPath(spec.path).parents:
         inner = "" if str(group) == "." else str(group)
         try:
-            image = image_at(Path(spec.uri), inner)
+            image = image_at(location(spec.uri), inner)
         except VolumeError:
             continue
         if image is not None and any(one.path == spec.path for one in image.levels):

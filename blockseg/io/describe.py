@@ -16,6 +16,7 @@ from blockseg.core.text import times
 from blockseg.io.find import CONTAINERS
 from blockseg.io.locate import locate
 from blockseg.io.plausibility.checks import find_plausible
+from blockseg.io.stores.location import RemotePath, location
 from blockseg.io.tiff.pages import page_chunk
 from blockseg.io.tiff.series import open_tiff_file, read_image
 from blockseg.io.tiff.slices import check_slices, slice_files, tiff_files
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from blockseg.io.locate import Located
 
 _LISTED = 50
+_LISTED_OBJECTS = 5_000  # objects whose sizes are: five requests
 _COUNTED = 100_000  # files whose sizes are added up
 
 
@@ -194,7 +196,7 @@ def describe(
 
 
 def _container(located: Located) -> tuple[str, list[ArrayInfo], int]:
-    container = Path(located.uri)
+    container = location(located.uri)
     image_at, images_in = CONTAINERS[located.kind]
     image = image_at(container, located.inner)
     paths = images_in(container, located.inner) if image is None else [located.inner]
@@ -283,13 +285,30 @@ def _stored(located: Located) -> tuple[int, bool]:
     if located.kind == "slices":
         return sum(Path(name).stat().st_size for name in tiff_files(located.uri)), True
     total = files = 0
-    for folder, _, names in os.walk(Path(located.uri) / located.inner):
+    root = location(located.uri) / located.inner
+    if isinstance(root, RemotePath):
+        return _stored_in_store(root)
+    for folder, _, names in os.walk(root):
         for name in names:
             if files >= _COUNTED:
                 return total, False
             total += Path(folder, name).stat().st_size
             files += 1
     return total, True
+
+
+def _stored_in_store(root: RemotePath) -> tuple[int, bool]:
+    """Add up the first objects below a place, where it can be listed."""
+    total = objects = 0
+    try:
+        for _, size in root.below() if root.address.listable else ():
+            if objects >= _LISTED_OBJECTS:
+                return total, False
+            total += size
+            objects += 1
+    except OSError:
+        return total, False
+    return total, root.address.listable
 
 
 def _size(space: Space) -> str:

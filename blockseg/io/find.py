@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blockseg.core.errors import VolumeError
@@ -16,6 +15,7 @@ from blockseg.io.locate import locate
 from blockseg.io.n5.layout import n5_image, n5_images
 from blockseg.io.open import open_volume
 from blockseg.io.protocol import ConstantVolume
+from blockseg.io.stores.location import location
 from blockseg.io.tiff.directory import check_file
 from blockseg.io.tiff.series import open_tiff_file, read_image
 from blockseg.io.tiff.slices import check_slices, require_planes, slice_files
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.layout import ArrayLayout, ImageLayout
     from blockseg.io.locate import Located
+    from blockseg.io.stores.location import Location
 
-    ImageAt: TypeAlias = Callable[[Path, str], ImageLayout | None]
-    ImagesIn: TypeAlias = Callable[[Path, str], list[str]]
+    ImageAt: TypeAlias = Callable[[Location, str], ImageLayout | None]
+    ImagesIn: TypeAlias = Callable[[Location, str], list[str]]
 
 IMAGE_DTYPES = ("uint8", "uint16", "int16", "float32")
 _LISTED = 12
@@ -170,7 +171,7 @@ def _slices(
 
 def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
     image_at, images_in = CONTAINERS[located.kind]
-    container = Path(located.uri)
+    container = location(located.uri)
     inner = "/".join(part for part in (located.inner, dataset) if part)
     image = image_at(container, inner)
     if image is None:
@@ -197,7 +198,7 @@ def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
     return levels[level]
 
 
-def _only_one(paths: list[str], where: Path) -> str:
+def _only_one(paths: list[str], where: Location) -> str:
     if not paths:
         message = f"{where} is an empty group: there is no array in it"
         raise VolumeError(message)
@@ -225,4 +226,4 @@ def _check_dtype(text: str, dtype: np.dtype[Any], *, mask: bool) -> None:
 
 
 def _name(spec: VolumeSpec) -> str:
-    return str(Path(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri
+    return str(location(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri

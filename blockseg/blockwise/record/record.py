@@ -23,10 +23,12 @@ from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.codecs import DEFAULT_CODEC
+from blockseg.io.stores.state import local_state
 from blockseg.runtime.memory import machine
 
 if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
+    from blockseg.io.stores.location import Location
 
 FOLDER = ".blockseg"
 COPY = "record"
@@ -39,7 +41,7 @@ _FORMAT = 1
 class Paths:
     """Where a run keeps its own files."""
 
-    out: Path
+    out: Location
     """The output group."""
 
     part: str = ""
@@ -62,8 +64,14 @@ class Paths:
 
     @property
     def folder(self) -> Path:
-        """Everything that depends on the run and not on the result."""
-        return self.out / FOLDER / self.part
+        """Everything that depends on the run and not on the result.
+
+        Of an output in a store it lies on this machine, as neither locks nor a ledger
+        can live there; a copy is kept in the store.
+        """
+        if isinstance(self.out, Path):
+            return self.out / FOLDER / self.part
+        return local_state(self.out) / self.part
 
     @property
     def record(self) -> Path:

@@ -10,14 +10,14 @@ import numpy as np
 import tensorstore as ts
 
 from blockseg.io.chunks.read_again import read_again
+from blockseg.io.stores.kvstores import REMOTE_CONTEXT, kvstore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from blockseg.io.axes import Index
+    from blockseg.io.stores.location import Location
 
 BeginRead: TypeAlias = "Callable[[Index], Callable[[], NDArray[Any]]]"
 """Begins to read the part of a stored array (C order) under a tuple of slices, and
@@ -54,7 +54,7 @@ class ReadLimits:
 
 def open_read_only(
     driver: str,
-    folder: Path,
+    folder: Location,
     limits: ReadLimits,
     *,
     reverse_axes: bool = False,
@@ -85,13 +85,14 @@ def open_read_only(
             "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
             "data_copy_concurrency": {"limit": limits.copy_threads},
             "file_io_concurrency": {"limit": limits.io_threads},
+            **REMOTE_CONTEXT,
         }
     )
     assumed = {"metadata": json.loads(metadata)} if metadata else {}
     store = ts.open(
         {
             "driver": driver,
-            "kvstore": {"driver": "file", "path": f"{folder}/"},
+            "kvstore": kvstore(folder),
             "recheck_cached_data": False,
             "recheck_cached_metadata": False,
             **assumed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from blockseg.io.chunk_memory import open_for_samples
 from blockseg.io.masks.tissue_check import Claim, compare
 from blockseg.io.n5.layout import n5_image
 from blockseg.io.open import open_volume
+from blockseg.io.stores.location import location
 from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def coarser_levels(spec: VolumeSpec) -> list[VolumeSpec]:
     for group in (path, *path.parents):
         inner = "" if str(group) == "." else str(group)
         try:
-            image = readers[spec.format](Path(spec.uri), inner)
+            image = readers[spec.format](location(spec.uri), inner)
         except VolumeError:
             return []
         if image is None or len(image.levels) == 1:

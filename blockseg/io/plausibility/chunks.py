@@ -17,6 +17,7 @@ from blockseg.io.chunks.stored_files import MISSING, why_no_file
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
 from blockseg.io.source_files.fingerprint import array_layout
+from blockseg.io.stores.location import inner_of
 from blockseg.io.zarr.chunk_keys import names_in
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _check_empty(sample: _Sample, choices: SourceChoices) -> None:
         looked = (
             "" if len(sample.looked_at) == sample.total else " that were looked for"
         )
-        key = file.relative_to(layout.folder).as_posix()
+        key = inner_of(file, layout.folder)
         other = _resembling(layout)
         example = f"{key} is expected, {other} is there" if other else f"such as {key}"
         message = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from blockseg.io.locate import locate
 from blockseg.io.n5.layout import n5_image
+from blockseg.io.stores.location import location
 from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def lacks_levels(uri: str, spec: VolumeSpec, choices: SourceChoices) -> Iterator
     image_at = n5_image if spec.format == "n5" else zarr_image
     for group in PurePosixPath(spec.path).parents:
         inner = "" if str(group) == "." else str(group)
-        image = image_at(Path(spec.uri), inner)
+        image = image_at(location(spec.uri), inner)
         if image is None:
             continue
         for absent in image.absent:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from blockseg.core.errors import VolumeError
 from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.source_files.table import ABSENT
+from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 Row: TypeAlias = tuple[int, int, int]
 """Number, size in bytes (``ABSENT`` if there is none) and time in ns of a file."""
@@ -64,7 +64,7 @@ class Deadline:
             raise TooSlowError
 
 
-def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
+def file_row(number: int, path: str | Location, folder: int | None = None) -> Row:
     """Return the row of one file, which need not exist.
 
     Parameters
@@ -82,6 +82,8 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
         If nothing can be found out.
     """
     try:
+        if isinstance(path, RemotePath):
+            return _object_row(number, path)
         status = os.stat(path, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return number, ABSENT, 0
@@ -90,7 +92,15 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
     return number, status.st_size, status.st_mtime_ns
 
 
-def rows_of(files: Sequence[tuple[int, Path]], deadline: Deadline) -> Iterator[Row]:
+def _object_row(number: int, path: RemotePath) -> Row:
+    try:
+        state = path.stat()
+    except PermissionError:
+        return number, ABSENT, 0  # what is missing, to those who may not list
+    return number, state.st_size, state.st_mtime_ns
+
+
+def rows_of(files: Sequence[tuple[int, Location]], deadline: Deadline) -> Iterator[Row]:
     """Yield the rows of numbered files.
 
     Raises
@@ -99,10 +109,12 @@ def rows_of(files: Sequence[tuple[int, Path]], deadline: Deadline) -> Iterator[R
         If the time is over.
     """
 
-    def look(some: Sequence[tuple[int, Path]]) -> list[Row]:
+    def look(some: Sequence[tuple[int, Location]]) -> list[Row]:
         return [file_row(number, path) for number, path in some]
 
-    return _in_threads(look, batches(files, _TOGETHER), deadline)
+    remote = bool(files) and isinstance(files[0][1], RemotePath)
+    together = 1 if remote else _TOGETHER  # each asks, and waits for its answer
+    return _in_threads(look, batches(files, together), deadline)
 
 
 def array_rows(
@@ -129,6 +141,8 @@ def array_rows(
     TooSlowError
         If the time is over.
     """
+    if isinstance(layout.folder, RemotePath):
+        raise TooSlowError  # no listing of what may have millions of objects
     # What each part of a key adds; parts that are not here are of no wanted file.
     steps = [
         {

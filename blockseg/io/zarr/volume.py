@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from blockseg.core.untrusted.json_text import MALFORMED
 from blockseg.io.chunks.read_again import read_again
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, one_line
+from blockseg.io.stores import clients
+from blockseg.io.stores.location import RemotePath, location
 from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
 from blockseg.io.zarr.layout import zarr_image
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from blockseg.io.axes import Index
     from blockseg.io.chunks.tensorstores import BeginRead
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
@@ -35,15 +37,22 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
     VolumeError
         If it is gone, damaged, or encoded as none of the libraries can read.
     """
-    image = zarr_image(Path(spec.uri), spec.path)
+    image = zarr_image(location(spec.uri), spec.path)
     if image is None or image.path != image.levels[0].path:
-        message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
+        message = f"{location(spec.uri) / spec.path} is not a Zarr array"
         raise VolumeError(message)
     array, limits = image.levels[0], limits or ReadLimits()
     return ChunkedVolume(spec, array, _open_array, open_zarr, limits)
 
 
 def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
+    folder = layout.folder
+    if isinstance(folder, RemotePath) and folder.address.scheme == "az":
+        reader = _zarr_python(layout)
+        if reader is None:
+            message = f"{layout.name} cannot be opened by zarr-python"
+            raise VolumeError(message)
+        return reader
     try:
         return _tensorstore(layout, limits)
     except (*OPENING_ERRORS, *MALFORMED) as error:
@@ -62,6 +71,15 @@ def _tensorstore(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
         if not plain:
             raise
         return open_read_only(driver, layout.folder, limits, metadata=plain)
+
+
+def _store_of(folder: Location) -> Any:
+    if not isinstance(folder, RemotePath):
+        return folder
+    from zarr.storage import ObjectStore, StorePath
+
+    client = clients.client(folder.address.root)
+    return StorePath(ObjectStore(client, read_only=True), folder.address.key)
 
 
 def _why_not(layout: ArrayLayout, error: Exception) -> str:
@@ -86,7 +104,7 @@ def _zarr_python(layout: ArrayLayout) -> BeginRead | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # codecs outside the specification
             array: Any = zarr.open_array(
-                layout.folder,
+                _store_of(layout.folder),
                 mode="r",
                 zarr_format=version,  # type: ignore[arg-type]
             )
