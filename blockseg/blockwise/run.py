@@ -24,6 +24,7 @@ from blockseg.blockwise.record.record import (
 )
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
+from blockseg.blockwise.store_state import fetch_state
 from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.core.errors import LedgerError
 from blockseg.runtime.board import Board
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
+    from blockseg.io.stores.location import Location
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
 
@@ -177,7 +179,7 @@ class OpenedJob:
 
 
 def open_job(
-    out: Path | Paths,
+    out: Location | Paths,
     request: Request,
     settings: RunSettings,
     *,
@@ -215,6 +217,7 @@ def open_job(
         If OUT holds something that blockseg did not make.
     """
     paths = out if isinstance(out, Paths) else Paths(out)
+    fetch_state(paths)
     earlier = earlier_record(paths, request, overwrite=overwrite)
     ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
     watched: tuple[Watched, ...] = ()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.events import ignore
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.skipping import SparseOutcome, sparse_outcome
 from blockseg.blockwise.sources.damage import find_damage
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
@@ -141,7 +141,7 @@ def status(out: str) -> RunStatus:
     LedgerError
         If its record or its ledger is gone or cannot be read.
     """
-    paths = Paths(absolute(out))
+    paths = paths_of(out)
     if not paths.folder.is_dir():
         message = f"{paths.out} is no output of blockseg: it has no folder .blockseg"
         raise VolumeError(message)

@@ -29,6 +29,7 @@ from blockseg.blockwise.sources.restored import (
     other_background,
     other_skipping,
 )
+from blockseg.blockwise.store_state import send_state
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
@@ -160,6 +161,7 @@ def segment(
         *other_skipping(decisions.criteria is not None, result.replaced),
     )
     end_with_report(result.out, on_event, wanted=inputs.settings.report, notes=remarks)
+    send_state(job.paths, job.ledger)
     return replace(result, remarks=remarks)
 
 

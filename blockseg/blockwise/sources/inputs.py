@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
     from blockseg.io.source_files.fingerprint import Fingerprint
+    from blockseg.io.stores.location import Location
     from blockseg.networks.receptive_field import Field
 
 
@@ -89,7 +90,7 @@ class Inputs:
     source: Source
     """The brain."""
 
-    out: Path
+    out: Location
     """The output group; absolute."""
 
     roi: Roi

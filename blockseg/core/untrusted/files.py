@@ -65,7 +65,9 @@ class Bounded(Protocol):
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str] | Bounded, most: int) -> Iterator[io.BufferedReader]:
+def opened(
+    path: str | os.PathLike[str] | Bounded, most: int
+) -> Iterator[io.BufferedReader]:
     """Open a file to read its bytes.
 
     Parameters

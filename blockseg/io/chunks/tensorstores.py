@@ -14,6 +14,7 @@ from blockseg.io.stores.kvstores import REMOTE_CONTEXT, kvstore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from blockseg.io.axes import Index

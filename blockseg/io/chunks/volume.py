@@ -27,6 +27,7 @@ from blockseg.io.stores.problems import why_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from blockseg.core.specs import VolumeSpec

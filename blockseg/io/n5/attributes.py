@@ -17,6 +17,7 @@ from blockseg.io.layout import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from blockseg.io.stores.location import Location
 
 _FACTORS = ("downsamplingFactors", "scales")

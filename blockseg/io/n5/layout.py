@@ -31,6 +31,7 @@ from blockseg.io.stores.location import RemotePath, inner_of, lies_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from blockseg.io.n5.attributes import N5Attributes
     from blockseg.io.stores.location import Location
 

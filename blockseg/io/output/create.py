@@ -256,7 +256,9 @@ def remove_stale_locks(root: str | Location) -> tuple[str, ...]:
     return tuple(sorted(removed))
 
 
-def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Location, str]:
+def _documents(
+    image: PyramidSpec, labels: Sequence[PyramidSpec]
+) -> dict[Location, str]:
     """Return every metadata file with its text; the root last, so it lists what exists."""
     root = location(image.uri)
     files: dict[Location, str] = {}

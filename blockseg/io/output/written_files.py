@@ -113,7 +113,11 @@ def damaged_files(
         return len(some), [
             DamagedFile(file.path, what, block_id)
             for block_id, file in some
-            if (what := _damage(_place(f"{root}/{file.path}", remote=remote), file, contents))
+            if (
+                what := _damage(
+                    _place(f"{root}/{file.path}", remote=remote), file, contents
+                )
+            )
         ]
 
     size = 16 if contents or remote else _BATCH

@@ -14,6 +14,7 @@ from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.stores.location import Location
 

@@ -12,7 +12,9 @@ from blockseg.core.errors import ConfigError, VolumeError
 Scheme: TypeAlias = Literal["s3", "gs", "az", "http", "https"]
 
 SCHEMES: tuple[str, ...] = get_args(Scheme)
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9.+-]*)://(?P<rest>.*)", re.I | re.DOTALL)
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9.+-]*)://(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
 _NOT_STORES = ("constant", "file", "precomputed", "memory")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,253}", re.ASCII | re.IGNORECASE)
 _REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII | re.IGNORECASE)
@@ -36,7 +38,9 @@ class StoreChoices:
         if self.endpoint:
             _endpoint(self.endpoint)
         if self.region and not _REGION.fullmatch(self.region):
-            message = f"--region {self.region} is no region's name; write one as eu-west-1"
+            message = (
+                f"--region {self.region} is no region's name; write one as eu-west-1"
+            )
             raise ConfigError(message)
 
     def applied(self, text: str, *, written: bool = False) -> str:
@@ -113,7 +117,11 @@ class Address:
         """
         match = _URL.fullmatch(text)
         scheme, _, through = (match["scheme"].lower() if match else "").partition("+")
-        if match is None or scheme not in SCHEMES or through not in ("", "http", "https"):
+        if (
+            match is None
+            or scheme not in SCHEMES
+            or through not in ("", "http", "https")
+        ):
             known = ", ".join(f"{name}://" for name in SCHEMES)
             message = (
                 f"{redacted(text)} is of no scheme that can be read; {known} and plain "
@@ -139,9 +147,7 @@ class Address:
             endpoint, (host, _, path) = f"{through}://{host}", path.partition("/")
             _endpoint(endpoint)
         if not (web and host) and not _BUCKET.fullmatch(host):
-            message = (
-                f"{redacted(text)} names no bucket; write {match['scheme']}://BUCKET/NAME"
-            )
+            message = f"{redacted(text)} names no bucket; write {match['scheme']}://BUCKET/NAME"
             raise VolumeError(message)
         key = "/".join(part for part in path.split("/") if part)
         if ".." in key.split("/"):
@@ -163,7 +169,9 @@ class Address:
             key = quote(key)
         elif self.endpoint:
             through, _, server = self.endpoint.partition("://")
-            return f"{scheme}+{through}://{self._user}{server}/{host}" + (key and f"/{key}")
+            return f"{scheme}+{through}://{self._user}{server}/{host}" + (
+                key and f"/{key}"
+            )
         return f"{scheme}://{self._user}{host}" + (key and f"/{key}")
 
     @property
@@ -243,4 +251,3 @@ def _endpoint(text: str) -> None:
             "http:// too where it is meant, without a path or credentials"
         )
         raise ConfigError(message)
-

@@ -48,7 +48,9 @@ class RemotePath:
 
     def __truediv__(self, inner: object) -> RemotePath:
         key = str(PurePosixPath(self.address.key) / str(inner)).removeprefix("./")
-        return replace(self, address=replace(self.address, key="" if key == "." else key))
+        return replace(
+            self, address=replace(self.address, key="" if key == "." else key)
+        )
 
     def __lt__(self, other: RemotePath) -> bool:
         return str(self) < str(other)
@@ -116,6 +118,10 @@ class RemotePath:
             digest = hashlib.sha256(tag.encode()).digest()
             changed = int.from_bytes(digest[:8], "big") >> 1
         return ObjectState(size, changed)
+
+    def changed_at(self) -> float:
+        """Return when the object was written, in seconds since the epoch."""
+        return self._ask(lambda: clients.head(self.address))[1] / 1e9
 
     def is_file(self) -> bool:
         """Say whether there is an object.

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from blockseg.io.stores.address import Address
 
 _EXPIRED = ("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "expired")
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+_NO_BUCKET = (
+    "NoSuchBucket",
+    "ContainerNotFound",
+    "The specified bucket does not exist",
+)
 _NO_NETWORK = (
     "dns error", "failed to lookup", "connection refused", "error trying to connect",
     "error sending request", "connection reset", "connection closed", "timed out",
@@ -22,7 +26,11 @@ _NO_CREDENTIALS = (
     "token request", "unable to locate credentials", "metadata.google.internal",
     "nocredential", "account must be specified",
 )  # fmt: skip
-_BAD_KEY = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed")
+_BAD_KEY = (
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthorizationHeaderMalformed",
+)
 
 
 class StoreError(OSError):
@@ -63,7 +71,10 @@ def _told(error: Exception, address: Address) -> tuple[int, str]:
         )
     if isinstance(error, FileNotFoundError):
         return errno.ENOENT, "it does not exist"
-    if name in ("PermissionDeniedError", "UnauthenticatedError") or "403 Forbidden" in text:
+    if (
+        name in ("PermissionDeniedError", "UnauthenticatedError")
+        or "403 Forbidden" in text
+    ):
         code = "401" if name == "UnauthenticatedError" else "403"
         who = "without credentials" if address.anonymous else "with these credentials"
         return errno.EACCES, f"the store refuses it {who} ({code})"
@@ -91,12 +102,23 @@ def _server(address: Address) -> str:
         return address.endpoint
     if address.scheme in ("http", "https"):
         return f"{address.scheme}://{address.bucket}"
-    names = {"s3": "Amazon S3", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
+    names = {
+        "s3": "Amazon S3",
+        "gs": "Google Cloud Storage",
+        "az": "Azure Blob Storage",
+    }
     return names.get(address.scheme, address.scheme)
 
 
 _REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED")
-_BUSY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED", "CURL", "HTTP")
+_BUSY = (
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "ABORTED",
+    "RESOURCE_EXHAUSTED",
+    "CURL",
+    "HTTP",
+)
 
 
 def why_unread(error: Exception) -> str:
