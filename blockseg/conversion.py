@@ -106,7 +106,7 @@ def convert(
     opened = open_source(source, settings)
     return copy(
         opened,
-        output_of(opened.spec, out),
+        output_of(opened.spec, out, settings.stores),
         settings,
         overwrite=overwrite,
         on_event=on_event,

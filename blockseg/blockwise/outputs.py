@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.places import local_path, refuse_no_text
-from blockseg.io.stores.address import is_remote, redacted
+from blockseg.io.stores.address import addressed, is_remote, redacted
 from blockseg.io.stores.location import RemotePath, lies_in, location
 
 if TYPE_CHECKING:
+    from blockseg.core.choices import StoreChoices
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.stores.location import Location
 
@@ -72,7 +73,9 @@ def stem(spec: VolumeSpec) -> str:
     return _SUFFIXES.sub("", Path(spec.uri).name)
 
 
-def output_of(spec: VolumeSpec, out: str | None) -> Location:
+def output_of(
+    spec: VolumeSpec, out: str | None, stores: StoreChoices | None = None
+) -> Location:
     """Return where to write, after checking that it can be written.
 
     Raises
@@ -82,6 +85,8 @@ def output_of(spec: VolumeSpec, out: str | None) -> Location:
     VolumeError
         If it cannot be made there.
     """
+    if out is not None and stores is not None:
+        out = addressed(out, stores, written=True)
     target = place(out) if out else default_output(spec)
     resolved = target.resolve()
     if not spec.uri.startswith("constant://"):

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.space import Space, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChoices:
+    """How the object stores of a command are reached; nothing here is a secret."""
+
+    endpoint: str | None = None
+    """Server that speaks the protocol of S3, as ``https://HOST:PORT``; else Amazon's, or
+    that of the platform's own variables."""
+
+    region: str | None = None
+    """Region that requests are signed for; else the platform's."""
+
+    anonymous: bool = False
+    """Whether sources are read without credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,9 @@ class SourceChoices:
 
     allow_empty: bool = False
     """Whether a source may have no stored voxels at all."""
+
+    stores: StoreChoices = field(default_factory=StoreChoices)
+    """How a store is reached, where the source lies in one."""
 
     def measured(self, space: Space) -> Space:
         """Return the space of the volume, with the voxel size that the user gave, if any."""

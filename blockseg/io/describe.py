@@ -16,6 +16,7 @@ from blockseg.core.text import times
 from blockseg.io.find import CONTAINERS
 from blockseg.io.locate import locate
 from blockseg.io.plausibility.checks import find_plausible
+from blockseg.io.stores.address import addressed
 from blockseg.io.stores.location import RemotePath, location
 from blockseg.io.tiff.pages import page_chunk
 from blockseg.io.tiff.series import open_tiff_file, read_image
@@ -163,8 +164,8 @@ def describe(
     VolumeError
         If there is nothing, or nothing of a known format.
     """
-    text = os.fspath(uri)
     choices = choices or SourceChoices()
+    text = addressed(os.fspath(uri), choices.stores)
     located = locate(text)
     if located.kind == "slices":
         name, arrays, images = _slices(located.uri, allow_gaps=choices.allow_gaps)

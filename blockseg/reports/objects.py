@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from blockseg.io.stores.location import RemotePath
 from blockseg.reports.charts import distribution
 from blockseg.reports.page import headline, section, text
 
@@ -24,6 +26,12 @@ _MOST = 500_000  # rows that are read
 def objects_section(out: Location) -> str:
     """Return lengths and SNR of objects and of traces; nothing without either."""
     return section("Objects", _objects(out / _TABLE), _traces(out / _TRACES))
+
+
+def _lines_of(path: Location) -> TextIO:
+    if isinstance(path, RemotePath):
+        return io.TextIOWrapper(path.open(), "utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
 
 
 def _objects(path: Location) -> str:
@@ -81,7 +89,7 @@ def _columns(
     There are none where there is no table, or no rows, or it lacks one of them.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with _lines_of(path) as file:
             lines = csv.reader(file)
             head = next(lines, [])
             if not set(names) <= set(head):

@@ -12,11 +12,11 @@ import numpy as np
 
 from blockseg.blockwise.derived.image import RunImage
 from blockseg.blockwise.events import ignore
+from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.sources.damage import find_damage
-from blockseg.blockwise.store_state import paths_of
 from blockseg.core.blocks import BlockState
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.grid import BlockGrid
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.io.output.provenance import Parameter
     from blockseg.io.output.pyramid import OutputDtype
-    from blockseg.io.stores.location import Location
     from blockseg.runtime.ledger.rows import PhaseSummary
 
 _MAIN = "segment"
@@ -81,9 +80,9 @@ class FinishedRun:
     """Blocks that the run has yet to write; 0 without ``--allow-partial``."""
 
     @property
-    def out(self) -> Location:
+    def out(self) -> Path:
         """The output group."""
-        return self.paths.out
+        return self.paths.on_disk
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -174,7 +173,7 @@ def derived_from(out: str, part: str, *, allow_partial: bool) -> Iterator[Finish
     LedgerError
         If the run is under way, incomplete or damaged, or its ledger cannot be read.
     """
-    paths = paths_of(out)
+    paths = Paths(absolute(out))
     _record(paths)
     with RunLock(paths.lock, part):
         yield _finished(paths, _record(paths), allow_partial=allow_partial)

@@ -16,7 +16,7 @@ from blockseg.blockwise.record.facts import RecordedPhase, RecordedSource
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
 from blockseg.config.settings import EXECUTION
 from blockseg.config.values import parse_roi
-from blockseg.core.errors import LedgerError
+from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.core.untrusted.json_text import parse_json
@@ -51,6 +51,23 @@ class Paths:
     owns: tuple[str, ...] = ()
     """Files and folders of the output that belong to the derived job, '/'-separated:
     these, and nothing else outside of its folder, are removed where it starts anew."""
+
+    @property
+    def on_disk(self) -> Path:
+        """The output, for what works on a disk alone.
+
+        Raises
+        ------
+        VolumeError
+            If it lies in a store.
+        """
+        if isinstance(self.out, Path):
+            return self.out
+        message = (
+            f"OUT {self.out} lies in a store, where this command does not work yet; copy "
+            "it to a disk and name that"
+        )
+        raise VolumeError(message)
 
     @property
     def name(self) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from urllib.parse import quote, unquote, urlsplit
 
 from blockseg.core.errors import ConfigError, VolumeError
+
+if TYPE_CHECKING:
+    from blockseg.core.choices import StoreChoices
 
 Scheme: TypeAlias = Literal["s3", "gs", "az", "http", "https"]
 
@@ -18,64 +21,6 @@ _URL = re.compile(
 _NOT_STORES = ("constant", "file", "precomputed", "memory")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,253}", re.ASCII | re.IGNORECASE)
 _REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII | re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class StoreChoices:
-    """Choices of a user for all stores of a command; none of them is a secret."""
-
-    endpoint: str = ""
-    """Server that speaks the protocol of S3, as ``https://HOST[:PORT]``; empty for
-    Amazon's."""
-
-    region: str = ""
-    """Region that requests are signed for; empty to find it out."""
-
-    anonymous: bool = False
-    """Whether sources are read without credentials."""
-
-    def __post_init__(self) -> None:
-        if self.endpoint:
-            _endpoint(self.endpoint)
-        if self.region and not _REGION.fullmatch(self.region):
-            message = (
-                f"--region {self.region} is no region's name; write one as eu-west-1"
-            )
-            raise ConfigError(message)
-
-    def applied(self, text: str, *, written: bool = False) -> str:
-        """Return a path or URL with these choices in it; a path stays as it is.
-
-        Parameters
-        ----------
-        text
-            As a user gave it.
-        written
-            Whether it will be written to, which nobody may without credentials.
-
-        Raises
-        ------
-        ConfigError
-            If it takes no endpoint.
-        VolumeError
-            If it is no address.
-        """
-        if not is_remote(text):
-            return text
-        address = Address.parse(text)
-        if address.scheme in ("http", "https"):
-            return str(address)
-        anonymous = address.anonymous or (self.anonymous and not written)
-        if address.scheme != "s3":
-            return str(replace(address, anonymous=anonymous))
-        return str(
-            replace(
-                address,
-                endpoint=address.endpoint or self.endpoint.rstrip("/"),
-                region=address.region or self.region,
-                anonymous=anonymous,
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +90,7 @@ class Address:
         endpoint = ""
         if through:
             endpoint, (host, _, path) = f"{through}://{host}", path.partition("/")
-            _endpoint(endpoint)
+            _check_endpoint(endpoint)
         if not (web and host) and not _BUCKET.fullmatch(host):
             message = f"{redacted(text)} names no bucket; write {match['scheme']}://BUCKET/NAME"
             raise VolumeError(message)
@@ -196,6 +141,50 @@ class Address:
         return f"{';'.join(said)}@" if said else ""
 
 
+def addressed(text: str, choices: StoreChoices, *, written: bool = False) -> str:
+    """Return a path or an address with what a user chose for stores in it.
+
+    Parameters
+    ----------
+    text
+        As a user gave it; a path stays as it is.
+    choices
+        For all stores of a command; of an address that says otherwise its own count.
+    written
+        Whether it will be written to, which nobody may without credentials.
+
+    Raises
+    ------
+    ConfigError
+        If a choice is none.
+    VolumeError
+        If the text is no address.
+    """
+    if choices.endpoint:
+        _check_endpoint(choices.endpoint)
+    if choices.region and not _REGION.fullmatch(choices.region):
+        message = (
+            f"--region {choices.region} is no region's name; write one as eu-west-1"
+        )
+        raise ConfigError(message)
+    if not is_remote(text):
+        return text
+    address = Address.parse(text)
+    if address.scheme in ("http", "https"):
+        return str(address)
+    anonymous = address.anonymous or (choices.anonymous and not written)
+    if address.scheme != "s3":
+        return str(replace(address, anonymous=anonymous))
+    return str(
+        replace(
+            address,
+            endpoint=address.endpoint or (choices.endpoint or "").rstrip("/"),
+            region=address.region or choices.region or "",
+            anonymous=anonymous,
+        )
+    )
+
+
 def is_remote(text: str) -> bool:
     """Say whether a text is meant as an address, and not as a path."""
     match = _URL.match(text)
@@ -230,7 +219,7 @@ def _settings(user: str, text: str) -> tuple[str, bool]:
     return region, anonymous
 
 
-def _endpoint(text: str) -> None:
+def _check_endpoint(text: str) -> None:
     """Refuse what is no server, or would send credentials in the clear unasked.
 
     Raises
