@@ -24,7 +24,7 @@ from blockseg.blockwise.record.record import (
 )
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
-from blockseg.blockwise.store_state import fetch_state
+from blockseg.blockwise.store_state import fetch_state, where_state_is
 from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.core.errors import LedgerError
 from blockseg.runtime.board import Board
@@ -307,7 +307,7 @@ def run(
                 engine=engine,
                 workers=workers,
                 dashboard=dashboard,
-                notes=notes,
+                notes=(*notes, *where_state_is(job.paths, job.ledger)),
             )
 
         return execute(job, executor, on_event, started, settle, board)

@@ -220,6 +220,13 @@ def claimed(out: Location) -> Iterator[None]:
             place.unlink(missing_ok=True)
 
 
+def where_state_is(paths: Paths, ledger: Path) -> tuple[str, ...]:
+    """Say where record and ledger of an output in a store lie, a line or none."""
+    if not isinstance(paths.out, RemotePath):
+        return ()
+    return (f"ledger {ledger}, copied into OUT every minute and at the end",)
+
+
 def send_state(paths: Paths, ledger: Path) -> None:
     """Copy what changed after a run had ended, its last images for one.
 

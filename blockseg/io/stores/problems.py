@@ -140,6 +140,11 @@ def why_unread(error: Exception) -> str:
             "missing and the store does not say so to those who may not list; let them "
             "list the bucket, or read it where that is allowed"
         )
+    if "was ignored by server" in text:
+        return (
+            "shards are read in parts, and the server sends whole files only (it knows no "
+            "Range); serve it with one that does, or copy it to a disk"
+        )
     if any(mark in text for mark in ("ExpiredToken", "TokenRefreshRequired")):
         return "the credentials have expired; sign in again, then go on"
     if code in _BUSY or "http_response_code" in text or "[CURL" in text:
