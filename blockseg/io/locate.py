@@ -93,11 +93,6 @@ def _remote(path: Location, text: str) -> Located:
 
 def _nothing_remote(path: RemotePath) -> str:
     """Say why there is no volume at a place of a store."""
-    if path.is_file():
-        return (
-            f"{path} is a single object; of stores Zarr v2 and v3, OME-NGFF and N5 are "
-            "read: copy the file to a disk"
-        )
     refused = ""
     for marker in ("zarr.json", ".zarray", ".zgroup", "attributes.json"):
         try:
@@ -106,8 +101,13 @@ def _nothing_remote(path: RemotePath) -> str:
             refused = error.strerror or str(error)
         except FileNotFoundError:
             continue
-    if refused:
+    if refused:  # first, for of a HEAD a store gives no reason
         return f"{path} cannot be read: {refused}"
+    if path.is_file():
+        return (
+            f"{path} is a single object; of stores Zarr v2 and v3, OME-NGFF and N5 are "
+            "read: copy the file to a disk"
+        )
     there = path.is_dir()
     return (
         f"{path} has objects, but is no Zarr and no N5; only these are read of stores"
