@@ -104,7 +104,7 @@ class StateCopy:
     """Copies the state of a run into its output; of one on a disk there is nothing to do."""
 
     paths: Paths
-    """Of the run, or of a part of it."""
+    """Paths of the run, or of a part of it."""
 
     ledger: Path
     """Its ledger, wherever it lies."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.stores.location import Location
 
+_AT_ONCE = 16  # objects that are sent side by side
 _EDGE = 64  # of a shard
 
 
@@ -90,8 +92,15 @@ def _send(made: Path, folder: RemotePath) -> None:
     """Put a folder into a store; its own metadata last, which name the rest."""
     folder.delete_below()
     files = sorted(path for path in made.rglob("*") if path.is_file())
-    for path in sorted(files, key=lambda path: path.parent == made):
+
+    def send(path: Path) -> None:
         (folder / path.relative_to(made).as_posix()).write_bytes(path.read_bytes())
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(send, (path for path in files if path.parent != made)))
+    for path in made.iterdir():
+        if path.is_file():
+            send(path)
     shutil.rmtree(made, ignore_errors=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from blockseg.core.errors import VolumeError
@@ -13,6 +13,9 @@ from blockseg.io.stores.location import RemotePath
 if TYPE_CHECKING:
     from blockseg.io.stores.address import Address
     from blockseg.io.stores.location import Location
+
+KvStoreSpec: TypeAlias = dict[str, Any]
+"""Specification of a key-value store, as tensorstore takes it."""
 
 AT_ONCE = 32
 """Requests that a process has under way at most."""
@@ -35,7 +38,7 @@ REMOTE_CONTEXT = {
 """Part of tensorstore's context: seven requests at most for one, within four minutes."""
 
 
-def kvstore(folder: Location) -> dict[str, Any]:
+def kvstore(folder: Location) -> KvStoreSpec:
     """Return a folder as tensorstore opens it.
 
     Raises
@@ -57,8 +60,8 @@ def kvstore(folder: Location) -> dict[str, Any]:
     raise VolumeError(message)
 
 
-def _s3(address: Address) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _s3(address: Address) -> KvStoreSpec:
+    found: KvStoreSpec = {
         "driver": "s3",
         "bucket": address.bucket,
         "path": f"{address.key}/",
