@@ -46,10 +46,9 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture
 def s3(s3_server: str) -> Iterator[Way]:
     """The way to the S3 server."""
-    handler = type("Handler", (Forwarding,), {})
-    with serving(handler) as endpoint:
-        handler.way = Way(endpoint, s3_server)
-        yield handler.way
+    way = Way("", s3_server)
+    with serving(type("Handler", (Forwarding,), {"way": way})) as way.endpoint:
+        yield way
 
 
 @pytest.fixture(scope="session")

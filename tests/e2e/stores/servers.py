@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from blockseg.io.stores.location import location
+from blockseg.io.stores.address import Address
+from blockseg.io.stores.location import RemotePath, location
 
 BUCKET = "brains"
 
@@ -188,6 +189,11 @@ def web_server(root: Path, *, ranges: bool = True) -> Iterator[str]:
     settings = {"root": root, "ranges": ranges, "counted": Counter()}
     with serving(type("Handler", (_Web,), settings)) as url:
         yield url
+
+
+def stored(address: str) -> RemotePath:
+    """Return a place of a store."""
+    return RemotePath(Address.parse(address))
 
 
 def uploaded(folder: Path, to: str) -> str:

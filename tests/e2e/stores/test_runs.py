@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blockseg.io.stores.location import RemotePath, location
-from tests.e2e.stores.servers import BUCKET, uploaded, web_server
+from tests.e2e.stores.servers import BUCKET, stored, uploaded, web_server
 
 PART = ("--roi", "0:128,0:128,0:128")
 HOW = ("--block", "64,64,64", "--scheduler", "serial", "-q")
@@ -70,7 +70,7 @@ def test_a_run_in_a_store_writes_the_bytes_that_it_writes_to_a_disk(
     assert f"Sound: {out}" in blockseg("verify", out).output
     picture = Path(blockseg("preview", out).output.strip())
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    names = [name for name, _ in location(out).below() if name.startswith(".blockseg/")]
+    names = [name for name, _ in stored(out).below() if name.startswith(".blockseg/")]
     assert {".blockseg/run.json", ".blockseg/ledger.sqlite"} <= set(names)
     assert ".blockseg/claim.json" not in names
 
@@ -122,8 +122,8 @@ def test_a_driver_that_is_killed_is_gone_on_with(blockseg, s3, brain, on_disk):
     out = _out(s3, "killed")
     s3.fault = lambda method, *_: "slow" if method == "PUT" else ""
     driver = blockseg.start("run", brain, out, *RUN)
-    place, deadline = location(out) / "0" / "c", time.monotonic() + 60
-    while sum(1 for _ in place.below()) < 3:
+    place, deadline = stored(out) / "0" / "c", time.monotonic() + 60
+    while len(list(place.below())) < 3:
         assert time.monotonic() < deadline
         assert driver.poll() is None, driver.stdout.read()
         time.sleep(0.1)
@@ -137,9 +137,9 @@ def test_a_driver_that_is_killed_is_gone_on_with(blockseg, s3, brain, on_disk):
 def test_objects_that_are_gone_or_damaged_are_made_again(blockseg, s3, brain, on_disk):
     out = _out(s3, "damaged")
     blockseg("run", brain, out, *RUN)
-    voxels = sorted(name for name, _ in (location(out) / "0/c").below())
-    (location(out) / "0/c" / voxels[0]).unlink()
-    (location(out) / "0/c" / voxels[1]).write_bytes(b"?")
+    voxels = sorted(name for name, _ in (stored(out) / "0/c").below())
+    (stored(out) / "0/c" / voxels[0]).unlink()
+    (stored(out) / "0/c" / voxels[1]).write_bytes(b"?")
     state = json.loads(blockseg("status", out, "--json").output)
     assert state["state"] == "damaged"
     assert len(state["damaged"]) == 2
@@ -151,9 +151,9 @@ def test_objects_that_are_gone_or_damaged_are_made_again(blockseg, s3, brain, on
 
 def test_another_machine_at_work_is_left_alone(blockseg, s3, brain):
     out = _out(s3, "claimed")
-    claim = location(out) / ".blockseg" / "claim.json"
+    claim = stored(out) / ".blockseg" / "claim.json"
     claim.write_bytes(b'{"host": "another.example.org", "pid": 7}')
-    (location(out) / ".blockseg" / "copied.json").write_bytes(b'{"copy": "x"}')
+    (stored(out) / ".blockseg" / "copied.json").write_bytes(b'{"copy": "x"}')
     text = blockseg("run", brain, out, *RUN, code=1).output
     assert "process 7 on another.example.org is writing" in text
     assert claim.is_file()
@@ -162,7 +162,7 @@ def test_another_machine_at_work_is_left_alone(blockseg, s3, brain):
 def test_an_output_that_was_deleted_is_begun_anew(blockseg, s3, brain, on_disk):
     out = _out(s3, "deleted")
     blockseg("run", brain, out, *RUN)
-    location(out).delete_below()
+    stored(out).delete_below()
     assert "no output" in blockseg("status", out, code=1).output
     blockseg("run", brain, out, *RUN)
     assert _content(out) == on_disk
@@ -171,7 +171,7 @@ def test_an_output_that_was_deleted_is_begun_anew(blockseg, s3, brain, on_disk):
 def test_overwrite_leaves_nothing_of_the_earlier_run(blockseg, s3, brain, on_disk):
     out = _out(s3, "anew")
     blockseg("run", brain, out, *RUN[:-1], "0:64,0:64,0:64")
-    (location(out) / "notes.txt").write_bytes(b"of an earlier run")
+    (stored(out) / "notes.txt").write_bytes(b"of an earlier run")
     blockseg("run", brain, out, *RUN, "--overwrite")
     assert _content(out) == on_disk
 
@@ -248,5 +248,5 @@ def test_bad_addresses_are_refused_in_one_line(blockseg, s3, brain, arguments, s
 def test_nothing_of_what_was_typed_for_a_store_is_made_on_the_disk(blockseg, s3, brain):
     shutil.rmtree(blockseg.folder / "state", ignore_errors=True)
     blockseg("plan", brain, _out(s3, "planned"), "--backend", "fake")
-    assert not list(location(_out(s3, "planned")).below())
+    assert not list(stored(_out(s3, "planned")).below())
     assert {path.name for path in blockseg.folder.iterdir()} <= {"state"}
