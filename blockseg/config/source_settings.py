@@ -185,4 +185,4 @@ class SourceSettings:
     @property
     def choices(self) -> SourceChoices:
         """Choices of the user for the source."""
-        return part(SourceChoices, self, stores=self.stores)
+        return part(SourceChoices, self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,8 +60,19 @@ class SourceChoices:
     allow_empty: bool = False
     """Whether a source may have no stored voxels at all."""
 
-    stores: StoreChoices = field(default_factory=StoreChoices)
-    """How a store is reached, where the source lies in one."""
+    endpoint: str | None = None
+    """As of :class:`StoreChoices`, where the source lies in a store."""
+
+    region: str | None = None
+    """As of :class:`StoreChoices`."""
+
+    anonymous: bool = False
+    """As of :class:`StoreChoices`."""
+
+    @property
+    def stores(self) -> StoreChoices:
+        """How a store is reached."""
+        return StoreChoices(self.endpoint, self.region, anonymous=self.anonymous)
 
     def measured(self, space: Space) -> Space:
         """Return the space of the volume, with the voxel size that the user gave, if any."""

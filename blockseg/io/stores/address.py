@@ -227,14 +227,15 @@ def _check_endpoint(text: str) -> None:
     ConfigError
         With the value, less what may be a secret.
     """
-    parts = urlsplit(text.rstrip("/"))
     shown = redacted(text)
     try:
+        parts = urlsplit(text.rstrip("/"))
         bare = not (parts.username or parts.password or parts.query or parts.path)
-        whole = bool(parts.hostname) and (parts.port or 1) > 0
+        known = parts.scheme in ("http", "https")
+        whole = known and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         whole = bare = False
-    if parts.scheme not in ("http", "https") or not whole or not bare:
+    if not (whole and bare):
         message = (
             f"endpoint {shown} is no address of a server; write it as https://HOST:PORT, "
             "http:// too where it is meant, without a path or credentials"

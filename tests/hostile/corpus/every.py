@@ -10,6 +10,7 @@ from tests.hostile.corpus import (
     networks,
     records,
     settings,
+    stores,
     tables,
     tiffs,
     volumes,
@@ -22,5 +23,5 @@ if TYPE_CHECKING:
 @cache
 def every_case() -> tuple[Case, ...]:
     """Return all cases, in the order of their areas; the same ones every time."""
-    modules = (volumes, expanding, tiffs, settings, networks, tables, records)
+    modules = (volumes, expanding, tiffs, settings, stores, networks, tables, records)
     return tuple(case for module in modules for case in module.cases())
