@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import tensorstore as ts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
+    from blockseg.io.stores.location import Location
 
 _AT_ONCE = 8  # objects of a block that are sent side by side: in Zarr v2 it has many
 
@@ -97,10 +99,28 @@ class ObjectWriter:
         except clients.errors() as error:
             raise store_error(error, address) from error
 
-    def _encoded(
-        self, level: PyramidLevel, roi: Roi, data: NDArray[Any]
-    ) -> dict[str, bytes]:
-        """Return the files of a region by their keys in the level's folder."""
+    def read(self, level: PyramidLevel, roi: Roi) -> NDArray[Any]:
+        """Return the voxels of a region; whole objects are fetched.
+
+        Raises
+        ------
+        OSError, ValueError
+            If one cannot be read, or decoded.
+        """
+        folder = location(self._spec.uri) / str(level.index)
+        store, memory = self._in_memory(level)
+
+        def fetch(place: Location) -> None:
+            with suppress(FileNotFoundError):
+                memory[inner_of(place, folder)] = place.read_bytes()
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(fetch, self._spec.stored_files(level, roi)))
+        found: NDArray[Any] = store[roi.slices()].read().result()
+        return found
+
+    def _in_memory(self, level: PyramidLevel) -> tuple[ts.TensorStore, ts.KvStore]:
+        """Return an empty level in memory, and where it keeps its files."""
         context = ts.Context(
             {
                 "cache_pool": {"total_bytes_limit": 0},
@@ -117,8 +137,14 @@ class ObjectWriter:
             create=True,
             context=context,
         ).result()
+        return store, ts.KvStore.open(kept, context=context).result()
+
+    def _encoded(
+        self, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+    ) -> dict[str, bytes]:
+        """Return the files of a region by their keys in the level's folder."""
+        store, memory = self._in_memory(level)
         store[roi.slices()].write(data).result()
-        memory = ts.KvStore.open(kept, context=context).result()
         return {
             key.decode(): memory.read(key).result().value
             for key in memory.list().result()

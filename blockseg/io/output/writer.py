@@ -27,7 +27,7 @@ from blockseg.io.output.reduction import halve
 from blockseg.io.output.write_errors import is_corrupt, write_error
 from blockseg.io.output.written_files import stored_file
 from blockseg.io.stores.address import is_remote
-from blockseg.io.stores.kvstores import REMOTE_CONTEXT, kvstore
+from blockseg.io.stores.kvstores import REMOTE_CONTEXT, has_driver, kvstore
 from blockseg.io.stores.location import inner_of, location
 
 if TYPE_CHECKING:
@@ -211,12 +211,12 @@ class PyramidWriter:
     def _write(
         self, level: PyramidLevel, roi: Roi, data: NDArray[Any]
     ) -> tuple[StoredFile, ...]:
-        store = self._store(level)
+        self._check_there(level)
         try:
             if data.any():
                 if self._objects is not None:
                     return self._objects.write(level, roi, data)
-                self._replace(store[roi.slices()], level, roi, data)
+                self._replace(self._store(level)[roi.slices()], level, roi, data)
                 return tuple(self._stored(level, roi))
             # tensorstore would leave an empty folder for every empty shard
             self._remove(level, roi)
@@ -271,6 +271,8 @@ class PyramidWriter:
 
     def _read(self, level: PyramidLevel, roi: Roi) -> NDArray[Any]:
         try:
+            if self._objects is not None and not has_driver(self.spec.uri):
+                return self._objects.read(level, roi)
             part = self._store(level)[roi.slices()]
             data: NDArray[Any] = read_again(lambda: part.read().result())
         except (OSError, ValueError) as error:

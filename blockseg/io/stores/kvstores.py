@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from blockseg.core.errors import VolumeError
+from blockseg.io.stores.address import Address, is_remote
 from blockseg.io.stores.clients import environment_endpoint, region_of
 from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
-    from blockseg.io.stores.address import Address
     from blockseg.io.stores.location import Location
 
 KvStoreSpec: TypeAlias = dict[str, Any]
@@ -36,6 +36,11 @@ REMOTE_CONTEXT = {
     for what, value in (("retries", _RETRIES), ("concurrency", {"limit": AT_ONCE}))
 }
 """Part of tensorstore's context: seven requests at most for one, within four minutes."""
+
+
+def has_driver(uri: str) -> bool:
+    """Say whether tensorstore can open a place by itself."""
+    return not is_remote(uri) or Address.parse(uri).scheme != "az"
 
 
 def kvstore(folder: Location) -> KvStoreSpec:

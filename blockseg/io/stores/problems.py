@@ -134,12 +134,6 @@ def why_unread(error: Exception) -> str:
     """
     text = str(error)
     code = text.partition(":")[0]
-    if code in _REFUSED:
-        return (
-            "the store refuses it (403 or 401): either it may not be read, or it is "
-            "missing and the store does not say so to those who may not list; let them "
-            "list the bucket, or read it where that is allowed"
-        )
     if "was ignored by server" in text:
         return (
             "shards are read in parts, and the server sends whole files only (it knows no "
@@ -147,6 +141,12 @@ def why_unread(error: Exception) -> str:
         )
     if any(mark in text for mark in ("ExpiredToken", "TokenRefreshRequired")):
         return "the credentials have expired; sign in again, then go on"
+    if code in _REFUSED:
+        return (
+            "the store refuses it (403 or 401): either it may not be read, or it is "
+            "missing and the store does not say so to those who may not list; let them "
+            "list the bucket, or read it where that is allowed"
+        )
     if code in _BUSY or "http_response_code" in text or "[CURL" in text:
         return f"the store did not answer, however often it was asked ({code.lower()})"
     return ""

@@ -149,6 +149,18 @@ def test_objects_that_are_gone_or_damaged_are_made_again(blockseg, s3, brain, on
     assert _content(out) == on_disk
 
 
+def test_a_source_that_changed_in_its_store_is_noticed(blockseg, s3, brain):
+    source = uploaded(brain, f"s3+{s3.endpoint}/{BUCKET}/changing/brain.zarr")
+    blockseg("run", source, "out.zarr", *RUN)
+    name = next(name for name, _ in (stored(source) / "0/c").below())
+    chunk = stored(source) / "0/c" / name
+    content = bytearray(chunk.read_bytes())
+    content[0] ^= 1
+    chunk.write_bytes(bytes(content))
+    text = blockseg("run", source, "out.zarr", *RUN, code=1).output
+    assert f"the source changed: 0/c/{name}" in text
+
+
 def test_another_machine_at_work_is_left_alone(blockseg, s3, brain):
     out = _out(s3, "claimed")
     claim = stored(out) / ".blockseg" / "claim.json"
