@@ -262,3 +262,18 @@ def test_nothing_of_what_was_typed_for_a_store_is_made_on_the_disk(blockseg, s3,
     blockseg("plan", brain, _out(s3, "planned"), "--backend", "fake")
     assert not list(stored(_out(s3, "planned")).below())
     assert {path.name for path in blockseg.folder.iterdir()} <= {"state"}
+
+
+def test_blocks_fetch_little_more_than_their_voxels(blockseg, s3, brain):
+    source = uploaded(brain, f"s3+{s3.endpoint}/{BUCKET}/fetched/brain.zarr")
+    needed = sum(size for _, size in (stored(source) / "0/c").below())
+    words = (source, "out.zarr", "--backend", "fake", "--block", "64,64,64")
+    s3.forget()
+    blockseg("plan", *words)
+    planning, questions = s3.received, s3.asked("GET", "/0/c/")
+    s3.forget()
+    blockseg("run", *words, "--scheduler", "serial", "--no-metrics", "-q")
+    blocks = 2 * 3 * 4
+    assert s3.received - planning <= 1.5 * needed
+    assert s3.asked("GET", "/0/c/") - questions <= 8 * blocks
+    assert s3.asked("GET", "list-type") <= 2
