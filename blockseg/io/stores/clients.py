@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import time
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from blockseg.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from blockseg.io.stores.address import Address
 
+_T = TypeVar("_T")
+
+_NO_REST = ("Range request not supported", "Content-Range header not present")
 _RETRIES = 8
 _BOUND = timedelta(seconds=120)
 """Time from the first request after which none is tried again."""
@@ -114,16 +118,35 @@ def get(address: Address, start: int = 0, stop: int | None = None) -> bytes:
     """Return an object, or a range of its bytes."""
     store = client(address.root)
     if stop is None and not start:
-        return bytes(store.get(address.key).bytes())
+        return _once_more(lambda: bytes(store.get(address.key).bytes()))
     end = head(address)[0] if stop is None else stop
     return bytes(store.get_range(address.key, start=start, end=end))
 
 
 def get_within(address: Address, most: int) -> bytes | int:
     """Return an object in one request; of a larger one its size, and none of its bytes."""
-    found = client(address.root).get(address.key)
-    size = int(found.meta["size"])
-    return bytes(found.bytes()) if size <= most else size
+
+    def fetch() -> bytes | int:
+        found = client(address.root).get(address.key)
+        size = int(found.meta["size"])
+        return bytes(found.bytes()) if size <= most else size
+
+    return _once_more(fetch)
+
+
+def _once_more(fetch: Callable[[], _T]) -> _T:
+    """Ask anew where a body broke off and the server cannot send the rest of it.
+
+    obstore asks for the rest alone, and gives up where a server knows no Range.
+    """
+    for pause in (0.2, 1.0, 3.0):
+        try:
+            return fetch()
+        except Exception as error:
+            if not any(mark in str(error) for mark in _NO_REST):
+                raise
+        time.sleep(pause)
+    return fetch()
 
 
 def head(address: Address) -> tuple[int, int, str]:

@@ -11,7 +11,14 @@ from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.stores.kvstores import REMOTE_CONTEXT as CONTEXT
 from blockseg.io.stores.location import location
-from tests.e2e.stores.servers import BUCKET, uploaded, web_server
+from tests.e2e.stores.servers import (
+    BUCKET,
+    Forwarding,
+    Way,
+    serving,
+    uploaded,
+    web_server,
+)
 
 KINDS = ("v2", "v3", "n5")
 ROI = Roi((3, 4, 5), (60, 90, 101))
@@ -48,6 +55,13 @@ def test_what_fails_once_on_the_way_is_asked_for_again(s3, stores, voxels, fault
 def test_a_volume_on_a_web_server_is_read(stores, voxels, kind, ranges):
     with web_server(stores, ranges=ranges) as url:
         assert np.array_equal(_read(f"{url}/{kind}"), voxels[ROI.slices()])
+
+
+def test_what_breaks_off_on_a_server_without_parts_is_asked_for_anew(stores, voxels):
+    with web_server(stores, ranges=False) as url:
+        way = Way("", url, lambda _, __, n: "truncate" if n == 1 else "")
+        with serving(type("Handler", (Forwarding,), {"way": way})) as way.endpoint:
+            assert np.array_equal(_read(f"{way.endpoint}/v2"), voxels[ROI.slices()])
 
 
 def test_shards_need_a_web_server_that_sends_parts_of_files(stores):
