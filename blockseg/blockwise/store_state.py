@@ -76,7 +76,7 @@ def fetch_state(paths: Paths) -> None:
     if theirs == ours or _is_held(local):
         return
     if theirs is None:
-        if not out.is_dir():  # it was deleted; what is known here is of nothing
+        if local.is_dir() and not _is_there(out):  # what is known here is of nothing
             shutil.rmtree(local, ignore_errors=True)
         return
     part = local.with_name(f"{local.name}.part")
@@ -302,6 +302,14 @@ def _ledger_bytes(path: Path) -> bytes:
         target = Path(folder, path.name)
         copy_ledger(path, target)
         return target.read_bytes()
+
+
+def _is_there(out: RemotePath) -> bool:
+    try:
+        return out.is_dir()
+    except OSError as error:
+        message = f"OUT {out} cannot be read: {error.strerror or error}"
+        raise VolumeError(message) from error
 
 
 def _is_held(local: Path) -> bool:
