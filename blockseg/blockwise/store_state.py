@@ -227,21 +227,6 @@ def where_state_is(paths: Paths, ledger: Path) -> tuple[str, ...]:
     return (f"ledger {ledger}, copied into OUT every minute and at the end",)
 
 
-def send_state(paths: Paths, ledger: Path) -> None:
-    """Copy what changed after a run had ended, its last images for one.
-
-    Raises
-    ------
-    VolumeError
-        If the store does not take it.
-    """
-    try:
-        StateCopy(paths, ledger).send()
-    except OSError as error:
-        message = f"the state of {paths.name} cannot be copied there: {error.strerror or error}"
-        raise VolumeError(message) from error
-
-
 def _refuse_claimed(place: RemotePath, out: RemotePath) -> None:
     who = _read(place) or {}
     host = str(who.get("host", "another machine"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,6 @@ from blockseg.blockwise.sources.restored import (
     other_background,
     other_skipping,
 )
-from blockseg.blockwise.store_state import send_state
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
@@ -140,15 +140,15 @@ def segment(
             *_unmeasured(job, inputs.settings),
         ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
-    )
-    if not result.stopped:
-        write_cube_images(
+        at_end=partial(
+            write_cube_images,
             job,
             inputs.settings,
             inputs.source.space,
             decisions.field,
             inputs.info.gain,
-        )
+        ),
+    )
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),
@@ -161,7 +161,6 @@ def segment(
         *other_skipping(decisions.criteria is not None, result.replaced),
     )
     end_with_report(result.out, on_event, wanted=inputs.settings.report, notes=remarks)
-    send_state(job.paths, job.ledger)
     return replace(result, remarks=remarks)
 
 
