@@ -7,7 +7,9 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from blockseg.io.stores.location import RemotePath, location
 from tests.e2e.stores.servers import BUCKET, stored, uploaded, web_server
@@ -68,6 +70,7 @@ def test_a_run_in_a_store_writes_the_bytes_that_it_writes_to_a_disk(
     status = json.loads(blockseg("status", out, "--json").output)
     assert status["state"] == "complete"
     assert f"Sound: {out}" in blockseg("verify", out).output
+    assert "done 8, failed 0" in blockseg("logs", out).output
     picture = Path(blockseg("preview", out).output.strip())
     assert picture.read_bytes()[:4] == b"\x89PNG"
     names = [name for name, _ in stored(out).below() if name.startswith(".blockseg/")]
@@ -208,6 +211,15 @@ def test_a_copy_goes_from_store_to_store(blockseg, s3, brain):
     assert _content(out) == _content(blockseg.folder / "here.zarr")
 
 
+def test_a_volume_in_a_store_is_exported_to_a_file(blockseg, s3, brain):
+    source = uploaded(brain, f"s3+{s3.endpoint}/{BUCKET}/exported/brain.zarr")
+    how = ("--voxel-size", "5", "--scheduler", "serial", "-q")
+    blockseg("export", source, "-o", "store.tif", *how)
+    blockseg("export", brain, "-o", "disk.tif", *how)
+    store, disk = (blockseg.folder / name for name in ("store.tif", "disk.tif"))
+    assert np.array_equal(tifffile.imread(store), tifffile.imread(disk))
+
+
 ANSWERS = {
     "expired": ("400", "ExpiredToken", "the credentials have expired"),
     "wrong key": ("403", "InvalidAccessKeyId", "the credentials were not accepted"),
@@ -242,7 +254,7 @@ def test_what_a_store_refuses_is_said_in_one_line(blockseg, s3, kind):
         (("run", "{1}", "s3+{0}/no-such-bucket/out"), "there is no bucket"),
         (("label", "s3+{0}/brains/out"), "does not work yet"),
         (("skeletonize", "s3+{0}/brains/out"), "does not work yet"),
-        (("logs", "s3+{0}/brains/out"), "does not work yet"),
+        (("view", "s3+{0}/brains/out"), "does not work yet"),
         (("status", "s3+{0}/brains/none"), "is no output of blockseg"),
         (("info", "{1}", "--endpoint", "minio.lab:9000"), "is no address of a server"),
     ],
