@@ -18,8 +18,16 @@ from blockseg.blockwise.planning.resources import (
     plan_resources,
     planned_reading,
 )
+from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.run import open_job
 from blockseg.blockwise.run import run as run_job
+from blockseg.blockwise.shares.plan import (
+    SharedPlan,
+    plan_for,
+    publish,
+    share_of,
+    share_paths,
+)
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import Inputs, gather
@@ -32,6 +40,7 @@ from blockseg.blockwise.sources.restored import (
 )
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
+from blockseg.core.work_ranges import Share
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
@@ -57,6 +66,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
+    from blockseg.io.stores.location import Location
 
 
 def run(
@@ -130,6 +140,14 @@ def segment(
     job, decisions = prepare_inputs(
         inputs, overwrite, on_event, command=command, restored=restored
     )
+    write_images = partial(
+        write_cube_images,
+        job,
+        inputs.settings,
+        inputs.source.space,
+        decisions.field,
+        inputs.info.gain,
+    )
     result = run_job(
         job,
         on_event,
@@ -140,15 +158,10 @@ def segment(
             *_unmeasured(job, inputs.settings),
         ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
-        at_end=partial(
-            write_cube_images,
-            job,
-            inputs.settings,
-            inputs.source.space,
-            decisions.field,
-            inputs.info.gain,
-        ),
+        at_end=None if job.paths.share else write_images,
     )
+    if job.paths.share:  # levels, images and page are made of all of them
+        return result
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),
@@ -196,16 +209,23 @@ def prepare_inputs(
     restored: bool = False,
 ) -> tuple[Job, Decisions]:
     """Check and decide as :func:`prepare` does, of inputs that are open."""
+    request, share = segmentation_request(inputs), _share(inputs.settings)
+    plan = None
+    paths: Location | Paths = inputs.out
+    if share is not None:  # which see each other on a shared disk alone
+        on_disk = Paths(inputs.out).on_disk
+        plan = plan_for(on_disk, share, request)
+        paths = share_paths(on_disk, share)
     begun = open_job(
-        inputs.out,
-        segmentation_request(inputs),
+        paths,
+        request,
         inputs.settings,
         overwrite=overwrite,
         on_event=on_event,
         foresee=foresee,
         command=command,
     )
-    earlier = begun.earlier
+    earlier = begun.earlier or (None if plan is None else plan.record)
     decisions = (
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
     )
@@ -245,7 +265,19 @@ def prepare_inputs(
         facts=SegmentationFacts(inputs, decisions, grid, measured),
         candidates=_candidates(inputs, grid, criteria),
     )
-    return job, decisions
+    if share is None:
+        return job, decisions
+    if plan is None:
+        plan = SharedPlan(job.record, share.count)
+        if not foresee:
+            plan = publish(Paths(inputs.out).on_disk, job.record, share.count)
+        if plan.record.fingerprint != job.record.fingerprint:  # another was faster
+            return prepare_inputs(inputs, overwrite, on_event, command=command)
+    return share_of(job, plan, share), decisions
+
+
+def _share(settings: RunSettings) -> Share | None:
+    return None if settings.part is None else Share.parse(settings.part)
 
 
 def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:

@@ -24,7 +24,7 @@ from blockseg.io.source_files.listing import (
     rows_of,
 )
 from blockseg.io.source_files.table import ABSENT, FileTable
-from blockseg.io.stores.location import RemotePath, inner_of
+from blockseg.io.stores.location import RemotePath, inner_of, lies_in
 from blockseg.io.tiff.slices import slice_files
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class SourceFiles:
     factors: Zyx = (1, 1, 1)
     """Stored voxels that one of the volume covers along (z, y, x)."""
 
+    whole: Zyx | None = None
+    """Voxels that are stored of the volume, where each file may hold any of them; the
+    grid then counts files."""
+
     @classmethod
     def of(cls, spec: VolumeSpec) -> SourceFiles | None:
         """Return the files of a source; None if it has none.
@@ -101,8 +105,8 @@ class SourceFiles:
 
     @property
     def single(self) -> bool:
-        """Whether one file holds the whole volume."""
-        return self.expected == 1
+        """Whether one file holds the whole volume, or any may hold any of it."""
+        return self.expected == 1 or self.whole is not None
 
     def file(self, number: int) -> Location:
         """Return where a file lies, if it exists."""
@@ -114,6 +118,8 @@ class SourceFiles:
 
     def box(self, number: int) -> Roi:
         """Return the voxels of the volume to which a file contributes."""
+        if self.whole is not None:
+            return covering(Roi.whole(self.whole), self.factors)
         start = to_zyx(
             i * s for i, s in zip(self._place(number), self.step, strict=True)
         )
@@ -175,6 +181,9 @@ class SourceFiles:
 
 
 def _array_files(spec: VolumeSpec, layout: ArrayLayout, shape: Zyx) -> SourceFiles:
+    if layout.together:
+        files = _listed(list(layout.together), (len(layout.together), 1, 1), (1, 1, 1))
+        return replace(files, whole=shape)
     selection = layout.selection(spec)
     step = selection.pick(layout.files)
     counts = selection.pick(layout.file_counts)
@@ -200,11 +209,11 @@ def _array_files(spec: VolumeSpec, layout: ArrayLayout, shape: Zyx) -> SourceFil
     )
 
 
-def _listed(files: Sequence[Path | None], shape: Zyx, step: Zyx) -> SourceFiles:
+def _listed(files: Sequence[Location | None], shape: Zyx, step: Zyx) -> SourceFiles:
     stored = [(number, file) for number, file in enumerate(files) if file is not None]
     root = stored[0][1].parent
     for _, file in stored:
-        while not file.is_relative_to(root):
+        while not lies_in(file, root):
             root = root.parent
     sample = [stored[nth][0] for nth in evenly(len(stored))]
     return SourceFiles(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import time
 from dataclasses import dataclass, field
@@ -101,7 +103,7 @@ def _object_row(number: int, path: RemotePath) -> Row:
     return number, state.st_size, state.st_mtime_ns
 
 
-def rows_of(files: Sequence[tuple[int, Location]], deadline: Deadline) -> Iterator[Row]:
+def rows_of(files: Iterable[tuple[int, Location]], deadline: Deadline) -> Iterator[Row]:
     """Yield the rows of numbered files.
 
     Raises
@@ -113,9 +115,12 @@ def rows_of(files: Sequence[tuple[int, Location]], deadline: Deadline) -> Iterat
     def look(some: Sequence[tuple[int, Location]]) -> list[Row]:
         return [file_row(number, path) for number, path in some]
 
-    remote = bool(files) and isinstance(files[0][1], RemotePath)
+    each = iter(files)
+    first = list(itertools.islice(each, 1))
+    remote = any(isinstance(path, RemotePath) for _, path in first)
     together = 1 if remote else _TOGETHER  # each asks, and waits for its answer
-    return _in_threads(look, batches(files, together), deadline)
+    every = itertools.chain(first, each)
+    return _in_threads(look, batches(every, together), deadline)
 
 
 def array_rows(
@@ -144,6 +149,8 @@ def array_rows(
     """
     if isinstance(layout.folder, RemotePath):
         raise TooSlowError  # no listing of what may have millions of objects
+    if not layout.keys.listed:
+        return rows_of(_numbered(layout, weights, fixed), deadline)
     # What each part of a key adds; parts that are not here are of no wanted file.
     steps = [
         {
@@ -166,6 +173,19 @@ def array_rows(
         return _folder_rows(*leaf, steps[-1])
 
     return _in_threads(look, ([leaf] for leaf in leaves), deadline)
+
+
+def _numbered(
+    layout: ArrayLayout, weights: Sequence[int], fixed: dict[int, int]
+) -> Iterator[tuple[int, Location]]:
+    """Yield number and place of each chunk file that may exist."""
+    spans = [
+        range(fixed[axis], fixed[axis] + 1) if axis in fixed else range(count)
+        for axis, count in enumerate(layout.file_counts)
+    ]
+    for place in itertools.product(*spans):
+        number = sum(map(operator.mul, place, weights))
+        yield number, layout.chunk_file(place)
 
 
 def _flat(

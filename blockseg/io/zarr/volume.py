@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from blockseg.core.untrusted.json_text import MALFORMED
 from blockseg.io.chunks.read_again import read_again
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, one_line
+from blockseg.io.formats.zipped import ZipPath, is_zip, require_unpackable
 from blockseg.io.stores import clients
+from blockseg.io.stores.address import is_remote
 from blockseg.io.stores.location import RemotePath, location
 from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
 from blockseg.io.zarr.layout import zarr_image
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.stores.location import Location
 
+_SPARE = 2**20  # bytes that an encoded chunk may take beyond its voxels: an index
+
 
 def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume:
     """Open a Zarr array read-only.
@@ -37,7 +42,10 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
     VolumeError
         If it is gone, damaged, or encoded as none of the libraries can read.
     """
-    image = zarr_image(location(spec.uri), spec.path)
+    remote = is_remote(spec.uri)
+    zipped = not remote and is_zip(spec.uri)
+    container = ZipPath(spec.uri) if zipped else location(spec.uri)
+    image = zarr_image(container, spec.path)
     if image is None or image.path != image.levels[0].path:
         message = f"{location(spec.uri) / spec.path} is not a Zarr array"
         raise VolumeError(message)
@@ -47,6 +55,8 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
 
 def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     folder = layout.folder
+    if isinstance(folder, ZipPath):
+        return _from_archive(layout, folder, limits)
     if isinstance(folder, RemotePath) and folder.address.scheme == "az":
         reader = _zarr_python(layout)
         if reader is None:
@@ -62,6 +72,28 @@ def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
         return reader
 
 
+def _from_archive(
+    layout: ArrayLayout, folder: ZipPath, limits: ReadLimits
+) -> BeginRead:
+    itemsize = 1 if layout.dtype is None else layout.dtype.itemsize
+    require_unpackable(folder, 2 * math.prod(layout.files) * itemsize + _SPARE)
+    # tensorstore takes members for missing that deflate has made 1024 times smaller, and
+    # refuses archives that hold a name twice, as zarr-python's own may.
+    if not folder.packed:
+        try:
+            return _tensorstore(layout, limits)
+        except (*OPENING_ERRORS, *MALFORMED):
+            pass
+    reader = _zarr_python(layout)
+    if reader is None:
+        message = (
+            f"{layout.name} cannot be opened, codecs {', '.join(layout.codecs) or 'none'}; "
+            "unpack the archive with unzip, and give the folder"
+        )
+        raise VolumeError(message, str(folder.archive))
+    return reader
+
+
 def _tensorstore(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     driver = "zarr" if layout.format == "zarr2" else "zarr3"
     try:
@@ -71,15 +103,6 @@ def _tensorstore(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
         if not plain:
             raise
         return open_read_only(driver, layout.folder, limits, metadata=plain)
-
-
-def _store_of(folder: Location) -> Any:
-    if not isinstance(folder, RemotePath):
-        return folder
-    from zarr.storage import ObjectStore, StorePath
-
-    client = clients.client(folder.address.root)
-    return StorePath(ObjectStore(client, read_only=True), folder.address.key)
 
 
 def _why_not(layout: ArrayLayout, error: Exception) -> str:
@@ -96,15 +119,31 @@ def _why_not(layout: ArrayLayout, error: Exception) -> str:
     )
 
 
+def _store(folder: Location) -> tuple[Any, str]:
+    """Return the store that holds an array, and the array's path in it."""
+    if isinstance(folder, RemotePath):
+        from zarr.storage import ObjectStore
+
+        client = clients.client(folder.address.root)
+        return ObjectStore(client, read_only=True), folder.address.key
+    if not isinstance(folder, ZipPath):
+        return folder, ""
+    from zarr.storage import ZipStore
+
+    return ZipStore(folder.archive, mode="r"), folder.member
+
+
 def _zarr_python(layout: ArrayLayout) -> BeginRead | None:
     import zarr
 
     version = 2 if layout.format == "zarr2" else 3
+    store, path = _store(layout.folder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # codecs outside the specification
             array: Any = zarr.open_array(
-                _store_of(layout.folder),
+                store,
+                path=path,
                 mode="r",
                 zarr_format=version,  # type: ignore[arg-type]
             )
