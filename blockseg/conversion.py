@@ -17,8 +17,6 @@ from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from blockseg.blockwise.job import JobResult
     from blockseg.blockwise.sources.block_reading import OpenReading
     from blockseg.blockwise.sources.inputs import Source
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from blockseg.core.blocks import BlockReport, Meter
     from blockseg.core.grid import Block, BlockGrid
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.stores.location import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def convert(
     opened = open_source(source, settings)
     return copy(
         opened,
-        output_of(opened.spec, out),
+        output_of(opened.spec, out, settings.stores),
         settings,
         overwrite=overwrite,
         on_event=on_event,
@@ -117,7 +116,7 @@ def convert(
 
 def copy(
     opened: Source,
-    target: Path,
+    target: Location,
     settings: RunSettings,
     *,
     overwrite: bool = False,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.decisions import decisions_from
-from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
+from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import GeometryError, VolumeError
 from blockseg.io.output.picture import as_grey, panels, save_png
 from blockseg.normalization.interpolation import sampled
@@ -25,6 +25,8 @@ from blockseg.reports.projections import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from blockseg.io.stores.location import Location
 
 _LARGEST_SIDE = 1024
 _MOST_IMAGE_VOXELS = 2**31
@@ -54,7 +56,8 @@ def preview(out: str, picture: str | None = None) -> Path:
     VolumeError
         If there is no such output or the picture cannot be written.
     """
-    root = absolute(out)
+    paths = paths_of(out)
+    root = paths.out
     level = level_within(root, _LARGEST_SIDE)
     probability = project(open_level(root, level))
     mask = project(open_level(root / MASK, level)).astype(bool)
@@ -75,7 +78,7 @@ def preview(out: str, picture: str | None = None) -> Path:
             f"{level}; blockseg run with --verify makes damaged files again"
         )
         raise VolumeError(message)
-    target = Path(picture) if picture else root / FOLDER / "preview.png"
+    target = Path(picture) if picture else paths.folder / "preview.png"
     if not target.absolute().parent.is_dir():
         message = f"{target} cannot be written: there is no folder {target.parent}"
         raise VolumeError(message)
@@ -84,7 +87,7 @@ def preview(out: str, picture: str | None = None) -> Path:
 
 
 def _background(
-    root: Path, shape: tuple[int, ...]
+    root: Location, shape: tuple[int, ...]
 ) -> list[tuple[str, NDArray[np.uint8]]]:
     """Draw the background field of a run; nothing where it has none."""
     record = RunRecord.of(Paths(root))

@@ -12,9 +12,8 @@ from blockseg.core.errors import ConfigError
 from .options import RUN_OPTIONS, settings_of, with_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from blockseg.config.settings import RunSettings
+    from blockseg.io.stores.location import Location
 
 INCOMPLETE = 3
 
@@ -84,7 +83,7 @@ def run(
 
 
 def _label(
-    out: Path, settings: RunSettings, somata: bool, *, quiet: bool, as_json: bool
+    out: Location, settings: RunSettings, somata: bool, *, quiet: bool, as_json: bool
 ) -> None:
     from blockseg.config.label_settings import LabelSettings
     from blockseg.labelling.run import label as job

@@ -9,16 +9,16 @@ from blockseg.runtime.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from blockseg.core.geometry import Zyx
+    from blockseg.io.stores.location import Location
 
 
 @dataclass(frozen=True, slots=True)
 class JobStarted:
     """Everything is decided and the first block is about to be handed out."""
 
-    out: Path
+    out: Location
     """Where the result will be."""
 
     shape: Zyx

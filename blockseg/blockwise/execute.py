@@ -19,6 +19,7 @@ from blockseg.blockwise.record.skipping import sparse_outcome
 from blockseg.blockwise.sources.damage import METADATA
 from blockseg.blockwise.sources.repair import try_again
 from blockseg.blockwise.sources.watch import replaced_before
+from blockseg.blockwise.store_state import copied_state
 from blockseg.core.blocks import BlockQueue
 from blockseg.core.errors import BlocksegError, LedgerError, VolumeError
 from blockseg.io.output.create import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.job import Job
     from blockseg.blockwise.logs.session import SessionLog
     from blockseg.blockwise.record.record import RunRecord
+    from blockseg.blockwise.store_state import StateCopy
     from blockseg.blockwise.task import Phase
     from blockseg.core.grid import BlockGrid
     from blockseg.runtime.events import Event
@@ -91,9 +93,13 @@ def execute(
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.
     """
-    with locked_output(job.paths, fresh=not job.resumed, settle=settle):
+    with (
+        locked_output(job.paths, fresh=not job.resumed, settle=settle),
+        copied_state(job.paths, job.ledger) as copy,
+    ):
         with _ledger(job) as ledger, session_log(job) as log:
-            result = _begun(job, executor, ledger, log, on_event, started, board).run()
+            run = _begun(job, executor, ledger, log, on_event, started, board, copy)
+            result = run.run()
         if at_end and not result.stopped:
             at_end()
     return result
@@ -107,6 +113,7 @@ def _begun(
     on_event: OnJobEvent,
     started: Callable[[int], JobStarted],
     board: Board | None,
+    copy: StateCopy,
 ) -> _Session:
     on_event = log.watching(on_event)
     if job.resumed:  # before anything of it is written again
@@ -120,6 +127,7 @@ def _begun(
         ledger.written.put(METADATA, files)
     record = replace(job.record, sessions=(*job.record.sessions, session(job.command)))
     _save(record, job, ledger)
+    _send(copy, job)
     if not job.paths.share:  # those of other drivers are in use
         remove_stale_locks(job.paths.out)
     if job.record.decisions.get("trial"):
@@ -275,6 +283,15 @@ def _save(record: RunRecord, job: Job, ledger: Ledger) -> None:
     record.save(job.paths.record)
     with suppress(BlocksegError):  # a run that cannot keep it does without
         ledger.put(COPY, record.to_text())
+
+
+def _send(copy: StateCopy, job: Job) -> None:
+    """Copy the state before the first block: from then on there is something to lose."""
+    try:
+        copy.send()
+    except OSError as error:
+        message = f"{job.paths.name} cannot be written: {error.strerror or error}"
+        raise VolumeError(message) from error
 
 
 def _ledger(job: Job) -> Ledger:

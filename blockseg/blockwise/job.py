@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import Phase
     from blockseg.config.settings import RunSettings
     from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.io.stores.location import Location
     from blockseg.runtime.memory import Layout
 
 
@@ -114,7 +115,7 @@ class Totals(BlockSums):
 class JobResult:
     """Outcome of a job."""
 
-    out: Path
+    out: Location
     """The output group."""
 
     blocks: int

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ConfigError, LedgerError
+from blockseg.io.stores.location import RemotePath, lies_in
+from blockseg.runtime.ledger.file import copy_ledger
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.ledger.ownership import refuse_taken
 
@@ -49,6 +51,8 @@ def ledger_place(
     before = earlier.execution.get("ledger") if earlier else None
     name = asked or before
     path = Path(name).expanduser().absolute() if name else None
+    if path is not None and isinstance(paths.out, RemotePath) and not path.exists():
+        path = _brought(path, paths, asked=bool(asked))
     if path == paths.ledger:
         path = None
     if path is not None:
@@ -65,6 +69,20 @@ def ledger_place(
         raise LedgerError(message)
     with Ledger.read(path or paths.ledger, earlier.fingerprint):
         return path
+
+
+def _brought(path: Path, paths: Paths, *, asked: bool) -> Path | None:
+    """Return where the ledger of an output in a store is that another machine began.
+
+    Its copy came to the usual place; where the user names another one it goes there.
+    """
+    if not paths.ledger.exists():
+        return path
+    if not asked:
+        return None
+    if path.parent.is_dir():
+        copy_ledger(paths.ledger, path)
+    return path
 
 
 def _check_place(path: Path, paths: Paths, request: Request) -> None:
@@ -84,6 +102,6 @@ def _check_place(path: Path, paths: Paths, request: Request) -> None:
         if "://" not in source.spec.uri:
             kept_clean[what.upper()] = Path(source.spec.uri).resolve()
     for name, place in kept_clean.items():
-        if place == resolved or place in resolved.parents:
+        if lies_in(resolved, place):
             message = f"--ledger {path} lies inside {name} {place}; name another place"
             raise ConfigError(message)

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.record.record import FOLDER, Paths
+from blockseg.blockwise.store_state import CLAIM, claimed
 from blockseg.core.errors import DISK_FULL, LedgerError, NoSpaceError, VolumeError
+from blockseg.io.stores.location import RemotePath
 from blockseg.runtime.run_lock import RunLock
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def locked_output(
         paths.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_make(paths, error) from error
-    with RunLock(paths.lock):
+    with RunLock(paths.lock), claimed(paths.out):
         settle()
         if fresh:
             if paths.record.exists() and not existed:
@@ -64,12 +66,24 @@ def _clear(paths: Paths) -> None:
         for entry in paths.folder.iterdir():
             if not entry.name.startswith(paths.lock.name):
                 _remove(entry)
+        if isinstance(paths.out, RemotePath):
+            _clear_in_store(paths.out, paths)
+            return
         owned = [paths.out / name for name in paths.owns]
         for entry in owned if paths.part else paths.out.iterdir():
             if entry.name != FOLDER and entry.exists():
                 _remove(entry)
     except OSError as error:
         raise _cannot_make(paths, error) from error
+
+
+def _clear_in_store(out: RemotePath, paths: Paths) -> None:
+    """Delete the copy of the state first, as it is what a next start would go by."""
+    (out / FOLDER / paths.part).delete_below(lambda name: name == CLAIM)
+    for place in (out / name for name in paths.owns) if paths.part else (out,):
+        place.delete_below(lambda name: name.startswith(f"{FOLDER}/"))
+        if place.is_file():
+            place.unlink()
 
 
 def _remove(entry: Path) -> None:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.places import local_path, refuse_no_text
+from blockseg.io.stores.address import addressed, is_remote, redacted
+from blockseg.io.stores.location import RemotePath, lies_in, location
 
 if TYPE_CHECKING:
+    from blockseg.core.choices import StoreChoices
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.stores.location import Location
 
 _SUFFIXES = re.compile(
     r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8|\.ims|\.xml|\.h5|\.hdf5|\.v3draw|\.raw)?"
@@ -26,11 +30,32 @@ def absolute(text: str | Path) -> Path:
     Raises
     ------
     VolumeError
-        If it is a URI of another machine.
+        If it is a URI of another machine, or of a store.
     """
+    if is_remote(str(text)):
+        message = (
+            f"{redacted(str(text))} lies in a store, where this command does not work "
+            "yet; copy it to a disk and name that"
+        )
+        raise VolumeError(message)
     path = Path(local_path(str(text))).expanduser().absolute()
     refuse_no_text(path)
     return path
+
+
+def place(text: str | Location) -> Location:
+    """Return where a path, a ``file:`` URI or the address of a store points to.
+
+    Raises
+    ------
+    VolumeError
+        If it is a URI of another machine, or no address that can be read.
+    """
+    if isinstance(text, RemotePath):
+        return text
+    if is_remote(str(text)):
+        return location(str(text))
+    return absolute(text)
 
 
 def default_output(spec: VolumeSpec) -> Path:
@@ -52,7 +77,9 @@ def stem(spec: VolumeSpec) -> str:
     return _SUFFIXES.sub("", Path(spec.uri).name)
 
 
-def output_of(spec: VolumeSpec, out: str | None) -> Path:
+def output_of(
+    spec: VolumeSpec, out: str | None, stores: StoreChoices | None = None
+) -> Location:
     """Return where to write, after checking that it can be written.
 
     Raises
@@ -62,17 +89,27 @@ def output_of(spec: VolumeSpec, out: str | None) -> Path:
     VolumeError
         If it cannot be made there.
     """
-    target = absolute(out) if out else default_output(spec)
+    if out is not None and stores is not None:
+        out = addressed(out, stores, written=True)
+    target = place(out) if out else default_output(spec)
     resolved = target.resolve()
-    if "://" not in spec.uri:
-        source = Path(spec.uri).resolve()
-        if resolved == source or source in resolved.parents:
+    if not spec.uri.startswith("constant://"):
+        source = location(spec.uri).resolve()
+        if lies_in(resolved, source):
             message = f"OUT {target} lies inside SOURCE {source}; choose another place"
             raise ConfigError(message)
-        if resolved in source.parents:
+        if lies_in(source, resolved):
             message = f"SOURCE {source} lies inside OUT {target}; choose another place"
             raise ConfigError(message)
-    return writable(target)
+    if not isinstance(target, RemotePath):
+        return writable(target)
+    if not target.address.writable:
+        message = f"OUT {target} is on a web server, which cannot be written to"
+        raise VolumeError(message)
+    if not target.address.key:
+        message = f"OUT {target} is a whole bucket; name a place in it"
+        raise VolumeError(message)
+    return target
 
 
 def writable(out: str | Path, what: str = "OUT") -> Path:

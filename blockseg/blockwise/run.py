@@ -24,6 +24,7 @@ from blockseg.blockwise.record.record import (
 )
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
+from blockseg.blockwise.store_state import fetch_state, where_state_is
 from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.config.presets import load_cluster
 from blockseg.core.errors import LedgerError
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
+    from blockseg.io.stores.location import Location
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
@@ -182,7 +184,7 @@ class OpenedJob:
 
 
 def open_job(
-    out: Path | Paths,
+    out: Location | Paths,
     request: Request,
     settings: RunSettings,
     *,
@@ -220,6 +222,7 @@ def open_job(
         If OUT holds something that blockseg did not make.
     """
     paths = out if isinstance(out, Paths) else Paths(out)
+    fetch_state(paths)
     earlier = earlier_record(paths, request, overwrite=overwrite)
     ledger = ledger_place(paths, request, settings.ledger, earlier, overwrite=overwrite)
     watched: tuple[Watched, ...] = ()
@@ -308,7 +311,7 @@ def run(
                 engine=engine,
                 workers=workers,
                 dashboard=dashboard,
-                notes=notes,
+                notes=(*notes, *where_state_is(job.paths, job.ledger)),
             )
 
         return execute(job, executor, on_event, started, settle, board, at_end)

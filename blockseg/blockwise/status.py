@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.events import ignore
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
@@ -17,6 +16,7 @@ from blockseg.blockwise.record.skipping import SparseOutcome, sparse_outcome
 from blockseg.blockwise.shares.merge import share_states
 from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.sources.damage import find_damage
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
@@ -154,14 +154,15 @@ def status(out: str) -> RunStatus:
     LedgerError
         If its record or its ledger is gone or cannot be read.
     """
-    paths = Paths(absolute(out))
+    paths = paths_of(out)
     if not paths.folder.is_dir():
         message = f"{paths.out} is no output of blockseg: it has no folder .blockseg"
         raise VolumeError(message)
     record = RunRecord.of(paths)
     if record is None:
-        if plan := shared_plan(paths.out):
-            return _of_shares(paths.out, plan)
+        on_disk = paths.out if isinstance(paths.out, Path) else None
+        if on_disk is not None and (plan := shared_plan(on_disk)):
+            return _of_shares(on_disk, plan)
         if not _is_held(paths):
             refuse_lost_record(paths)
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())

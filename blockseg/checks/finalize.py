@@ -52,7 +52,7 @@ def finalize(
         As of the run given again.
     """
     paths = output_paths(out)
-    plan = shared_plan(paths.out)
+    plan = shared_plan(paths.on_disk)
     if plan is None:
         message = (
             f"OUT {paths.out} was not done in parts: there is nothing to put together"
@@ -61,5 +61,5 @@ def finalize(
     with RunLock(paths.lock, "finalize"):
         if not paths.record.exists():
             on_event(Message(f"putting together the ledgers of {plan.count} parts"))
-            merge_shares(paths.out, plan)
+            merge_shares(paths.on_disk, plan)
     return go_on(run_of(out), Again(execution, on_event=on_event, command=command))

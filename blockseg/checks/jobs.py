@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import COPY, FOLDER, Paths, RunRecord
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.runtime.ledger.integrity import ledger_problem
@@ -79,7 +79,7 @@ def output_paths(out: str) -> Paths:
     VolumeError
         If there is no such output, or it is none of ours.
     """
-    paths = Paths(absolute(out))
+    paths = paths_of(out)
     if not paths.folder.is_dir():
         message = f"{paths.out} is no output of blockseg: it has no folder {FOLDER}"
         raise VolumeError(message)

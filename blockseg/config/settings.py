@@ -325,6 +325,9 @@ class RunSettings(SourceSettings):
 
 EXECUTION = frozenset(
     {
+        "endpoint",  # stands in the addresses
+        "region",
+        "anonymous",
         "allow_empty",
         "allow_gaps",  # stands in the source's VolumeSpec
         "attempts",

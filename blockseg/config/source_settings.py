@@ -16,7 +16,7 @@ from blockseg.config.values import (
     parse_text,
     parse_vector,
 )
-from blockseg.core.choices import SourceChoices
+from blockseg.core.choices import SourceChoices, StoreChoices
 
 if TYPE_CHECKING:
     from blockseg.core.geometry import Roi, Zyx
@@ -149,6 +149,38 @@ class SourceSettings:
         also=OF_METRICS,
     )
     """Volume of any resolution whose nonzero voxels are segmented."""
+
+    endpoint: str | None = option(
+        None,
+        parse_text,
+        "S3 server other than Amazon's.",
+        metavar="URL",
+        also=OF_SOURCES,
+    )
+    """Server for ``s3://`` addresses, ``https://HOST:PORT``; else Amazon's, or that of
+    ``AWS_ENDPOINT_URL``."""
+
+    region: str | None = option(
+        None,
+        parse_text,
+        "Region of the bucket. [AWS_REGION]",
+        metavar="NAME",
+        also=OF_SOURCES,
+    )
+    """Region that requests to ``s3://`` are signed for; else that of ``AWS_REGION``."""
+
+    anonymous: bool = option(
+        False,
+        parse_switch,
+        "Read sources in stores without credentials.",
+        also=OF_SOURCES,
+    )
+    """Read sources in object stores without credentials, as public buckets are."""
+
+    @property
+    def stores(self) -> StoreChoices:
+        """Choices of the user for object stores."""
+        return part(StoreChoices, self)
 
     @property
     def choices(self) -> SourceChoices:

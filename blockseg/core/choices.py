@@ -11,6 +11,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreChoices:
+    """How the object stores of a command are reached; nothing here is a secret."""
+
+    endpoint: str | None = None
+    """Server that speaks the protocol of S3, as ``https://HOST:PORT``; else Amazon's, or
+    that of the platform's own variables."""
+
+    region: str | None = None
+    """Region that requests are signed for; else the platform's."""
+
+    anonymous: bool = False
+    """Whether sources are read without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceChoices:
     """Which volume of a source is meant, and what is meant to be as it is."""
 
@@ -44,6 +59,20 @@ class SourceChoices:
 
     allow_empty: bool = False
     """Whether a source may have no stored voxels at all."""
+
+    endpoint: str | None = None
+    """As of :class:`StoreChoices`, where the source lies in a store."""
+
+    region: str | None = None
+    """As of :class:`StoreChoices`."""
+
+    anonymous: bool = False
+    """As of :class:`StoreChoices`."""
+
+    @property
+    def stores(self) -> StoreChoices:
+        """How a store is reached."""
+        return StoreChoices(self.endpoint, self.region, anonymous=self.anonymous)
 
     def measured(self, space: Space) -> Space:
         """Return the space of the volume, with the voxel size that the user gave, if any."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from blockseg.blockwise.derived.finished import derived_from
 from blockseg.blockwise.derived.image import RunImage
-from blockseg.blockwise.outputs import absolute
-from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.blockwise.outputs import place as place_of
+from blockseg.blockwise.record.record import RunRecord
 from blockseg.blockwise.sources.inputs import check_roi, open_source
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.grid import BlockGrid
@@ -21,6 +22,7 @@ from blockseg.export.averaging import MeanGrid
 from blockseg.io.coarse_levels import coarse_levels
 from blockseg.io.open import open_volume
 from blockseg.io.source_files.fingerprint import fingerprint
+from blockseg.io.stores.address import addressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +90,7 @@ def exported(
     BlocksegError
         With one line, if there is none, or its voxel size is not known.
     """
+    place = addressed(place, settings.stores)
     if not _is_output(place):
         if asked.what != "image":
             message = (
@@ -128,7 +131,7 @@ def exported(
 
 
 def _is_output(place: str) -> bool:
-    paths = Paths(absolute(place))
+    paths = paths_of(place)
     if not paths.folder.is_dir():
         return False
     record = RunRecord.of(paths)
@@ -143,7 +146,7 @@ def _of_source(place: str, asked: ExportSettings, settings: RunSettings) -> Expo
 
 
 def _of_run(place: str, asked: ExportSettings) -> Exported:
-    record = RunRecord.of(Paths(absolute(place)))
+    record = RunRecord.of(paths_of(place))
     source = None if record is None else record.source
     if source is None:
         message = (
@@ -166,7 +169,7 @@ def _of_image(
 ) -> Exported:
     """Return an image, read from its coarsest level that is still fine enough."""
     image = RunImage(spec, BlockGrid(volume.shape, volume.shape))
-    name = f"image of {absolute(place).name}"
+    name = f"image of {place_of(place).name}"
     found = _averaged(image, roi, space, asked, _dtype(volume), name)
     if asked.finest or max(spec.downsample) > 1 or spec.stored_as:
         return found

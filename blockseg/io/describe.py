@@ -19,6 +19,8 @@ from blockseg.io.formats.table import image_in, images_in, title_of
 from blockseg.io.formats.zipped import is_zip
 from blockseg.io.locate import locate
 from blockseg.io.plausibility.checks import find_plausible
+from blockseg.io.stores.address import addressed
+from blockseg.io.stores.location import RemotePath, location
 from blockseg.io.tiff.pages import page_chunk
 from blockseg.io.tiff.series import open_tiff_file, read_image
 from blockseg.io.tiff.slices import check_slices, slice_files, tiff_files
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from blockseg.io.locate import Located
 
 _LISTED = 50
+_LISTED_OBJECTS = 5_000  # objects whose sizes are: five requests
 _COUNTED = 100_000  # files whose sizes are added up
 
 
@@ -164,8 +167,8 @@ def describe(
     VolumeError
         If there is nothing, or nothing of a known format.
     """
-    text = os.fspath(uri)
     choices = choices or SourceChoices()
+    text = addressed(os.fspath(uri), choices.stores)
     located = locate(text)
     if located.kind == "tiff":
         name, arrays, images = _tiff(located)
@@ -293,6 +296,9 @@ def _stored(located: Located) -> tuple[int, bool]:
     if place.is_file():
         return place.stat().st_size, True
     total = files = 0
+    root = location(located.uri) / located.inner
+    if isinstance(root, RemotePath):
+        return _stored_in_store(root)
     for folder, _, names in os.walk(place / located.inner):
         for name in names:
             if files >= _COUNTED:
@@ -300,6 +306,20 @@ def _stored(located: Located) -> tuple[int, bool]:
             total += Path(folder, name).stat().st_size
             files += 1
     return total, True
+
+
+def _stored_in_store(root: RemotePath) -> tuple[int, bool]:
+    """Add up the first objects below a place, where it can be listed."""
+    total = objects = 0
+    try:
+        for _, size in root.below() if root.address.listable else ():
+            if objects >= _LISTED_OBJECTS:
+                return total, False
+            total += size
+            objects += 1
+    except OSError:
+        return total, False
+    return total, root.address.listable
 
 
 def _size(space: Space) -> str:

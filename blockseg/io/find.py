@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
@@ -17,6 +16,7 @@ from blockseg.io.layout import inner_path
 from blockseg.io.locate import locate
 from blockseg.io.open import open_volume
 from blockseg.io.protocol import ConstantVolume
+from blockseg.io.stores.location import location
 from blockseg.io.tiff.directory import check_file
 from blockseg.io.tiff.series import open_tiff_file, read_image
 from blockseg.io.tiff.slices import check_slices, require_planes, slice_files
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.layout import ArrayLayout
     from blockseg.io.locate import Located
+    from blockseg.io.stores.location import Location
 
 
 IMAGE_DTYPES = ("uint8", "uint16", "int16", "float32")
@@ -165,7 +166,7 @@ def _slices(
 def _array(
     located: Located, dataset: str, level: int, *, allow_gaps: bool | None
 ) -> ArrayLayout:
-    kind, uri, container = located.array_kind, located.uri, Path(located.uri)
+    kind, uri, container = located.array_kind, located.uri, location(located.uri)
     inner = "/".join(part for part in (located.inner, dataset) if part)
     image = image_in(kind, uri, inner, allow_gaps=allow_gaps)
     if image is None:
@@ -192,7 +193,7 @@ def _array(
     return levels[level]
 
 
-def _only_one(paths: list[str], where: Path) -> str:
+def _only_one(paths: list[str], where: Location) -> str:
     if not paths:
         message = f"{where} is an empty group: there is no array in it"
         raise VolumeError(message)
@@ -220,4 +221,4 @@ def _check_dtype(text: str, dtype: np.dtype[Any], *, mask: bool) -> None:
 
 
 def _name(spec: VolumeSpec) -> str:
-    return str(Path(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri
+    return str(location(spec.uri) / spec.path) if spec.format != "tiff" else spec.uri

@@ -15,14 +15,14 @@ from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.untrusted.sizes import why_no_pieces, why_no_shape
 from blockseg.io.axes import AxisSelection, named_axes, renamed_space
 from blockseg.io.formats.zipped import ZipPath
+from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
     from blockseg.core.specs import Format, VolumeSpec
     from blockseg.io.axis_names import AxisNames
+    from blockseg.io.stores.location import Location
 
 LABEL_MULTISET = "Paintera label multiset"
 """Stored type of arrays whose blocks list several labels a voxel, in bytes that their
@@ -68,7 +68,7 @@ class KeyStyle:
 class ArrayLayout:
     """One chunked array; all axes in C order."""
 
-    container: Path
+    container: Location
     """Folder of the outermost group, or of the array itself; or the file that holds it."""
 
     path: str
@@ -110,13 +110,13 @@ class ArrayLayout:
     level: int = 0
     """Resolution level that the array is of its image."""
 
-    metadata_files: tuple[Path, ...] = ()
+    metadata_files: tuple[Location, ...] = ()
     """Files that the above was read from."""
 
     fill: str = "0"
     """Value that missing chunks read as, for people."""
 
-    together: tuple[Path, ...] = ()
+    together: tuple[Location, ...] = ()
     """Files that hold all voxels in no order of boxes, where that is so: an archive, an
     HDF5 file, shards by hash."""
 
@@ -132,7 +132,7 @@ class ArrayLayout:
             raise VolumeError(message)
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Location:
         """Folder of the array."""
         return self.container / self.path
 
@@ -182,13 +182,13 @@ class ArrayLayout:
             where=self.name,
         )
 
-    def chunk_file(self, position: tuple[int, ...]) -> Path:
+    def chunk_file(self, position: tuple[int, ...]) -> Location:
         """Return where the chunk file (the shard) at ``position`` of its grid lies."""
         if self.together:
             return self.together[0]
         return self.folder / self.keys.key(position)
 
-    def file_of_chunk(self, position: tuple[int, ...]) -> Path:
+    def file_of_chunk(self, position: tuple[int, ...]) -> Location:
         """Return the file that holds the chunk at ``position`` of the chunk grid."""
         triples = zip(position, self.chunks, self.files, strict=True)
         return self.chunk_file(tuple(p * c // f for p, c, f in triples))
@@ -238,7 +238,7 @@ class SearchBudget:
         How to call what is searched.
     """
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Location) -> None:
         self._where = where
         self._folders = 4_000
 
@@ -257,6 +257,25 @@ class SearchBudget:
                 "them; give the path of the image itself"
             )
             raise VolumeError(message)
+
+
+def child_folders(folder: Location) -> list[str]:
+    """Return the names of the folders in a group, hidden ones left out.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be listed.
+    """
+    try:
+        if isinstance(folder, RemotePath):
+            names = folder.folders()
+        else:
+            names = [path.name for path in folder.iterdir() if path.is_dir()]
+    except OSError as error:
+        message = f"{folder} cannot be looked through: {error.strerror or error}"
+        raise VolumeError(message) from error
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def joined(*parts: str) -> str:
@@ -285,16 +304,18 @@ def _parsed(file: str, size: int, changed: int) -> Any:  # noqa: ARG001 - of its
     return parse_json(read_bytes(file, METADATA_BYTES))
 
 
-def _content(file: Path) -> Any:
+def _content(file: Location) -> Any:
     if isinstance(file, ZipPath):
         return parse_json(file.read_bytes())
+    if isinstance(file, RemotePath):
+        return parse_json(read_bytes(file, METADATA_BYTES))
     state = file.stat()
     if state.st_size > _LARGE:
         return _parsed(str(file), state.st_size, state.st_mtime_ns)
     return parse_json(read_bytes(file, METADATA_BYTES))
 
 
-def load_json(file: Path) -> dict[str, Any] | None:
+def load_json(file: Location) -> dict[str, Any] | None:
     """Return the object in a JSON file, or None if there is no such file.
 
     Raises
@@ -306,6 +327,11 @@ def load_json(file: Path) -> dict[str, Any] | None:
         content = _content(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        if isinstance(file, RemotePath):
+            return None  # so a store calls what is missing to those who may not list
+        message = f"{file} cannot be read: {error.strerror or error}"
+        raise VolumeError(message) from error
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}"
         raise VolumeError(message) from error

@@ -20,6 +20,7 @@ from blockseg.io.formats.table import ArrayKind
 from blockseg.io.formats.v3draw import MARK as V3DRAW
 from blockseg.io.formats.zipped import archive_around, is_zip, zarr_in_zip
 from blockseg.io.n5.layout import n5_container, n5_images
+from blockseg.io.stores.location import Location, RemotePath, location
 from blockseg.io.tiff.directory import is_tiff
 from blockseg.io.tiff.slices import tiff_files
 from blockseg.io.zarr.layout import zarr_container, zarr_images, zarr_kind
@@ -71,8 +72,7 @@ def locate(text: str) -> Located:
     """
     text = local_path(text.removeprefix("precomputed://"))
     if "://" in text:
-        message = f"{text} is remote; copy it to a local disk or mount it"
-        raise VolumeError(message)
+        return _remote(location(text), text)
     path = Path(os.path.abspath(text))  # noqa: PTH100 - links stay as they are given
     try:
         if path.is_dir():
@@ -89,6 +89,50 @@ def locate(text: str) -> Located:
     except OSError as error:
         message = f"{text} cannot be read: {error.strerror or error}"
     raise VolumeError(message)
+
+
+def _remote(path: Location, text: str) -> Located:
+    """Find out by names alone: of a store that may be large nothing is listed here."""
+    if not isinstance(path, RemotePath):
+        message = f"{text} is of no scheme that can be read"
+        raise VolumeError(message)
+    try:
+        if zarr_kind(path) is not None:
+            container = zarr_container(path)
+            if container is not None:
+                return Located("zarr", str(container[0]), container[1])
+        n5 = n5_container(path)
+        if n5 is not None:
+            return Located("n5", str(n5[0]), n5[1])
+        message = _nothing_remote(path)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+    raise VolumeError(message)
+
+
+def _nothing_remote(path: RemotePath) -> str:
+    """Say why there is no volume at a place of a store."""
+    refused = ""
+    for marker in ("zarr.json", ".zarray", ".zgroup", "attributes.json"):
+        try:
+            (path / marker).read_bytes()
+        except PermissionError as error:
+            refused = error.strerror or str(error)
+        except FileNotFoundError:
+            continue
+    if refused:  # first, for of a HEAD a store gives no reason
+        return f"{path} cannot be read: {refused}"
+    if path.is_file():
+        return (
+            f"{path} is a single object; of stores Zarr v2 and v3, OME-NGFF and N5 are "
+            "read: copy the file to a disk"
+        )
+    there = path.is_dir()
+    return (
+        f"{path} has objects, but is no Zarr and no N5; only these are read of stores"
+        if there
+        else f"{path} does not exist, or is no Zarr and no N5"
+    )
 
 
 def _folder(path: Path) -> Located:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.dhpr.cube_bytes import cubes_from_bytes
 from blockseg.dhpr.cubes import CubeTable, joined
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.dhpr.grey_scale import GreyScale
+    from blockseg.io.stores.location import Location
 
 _TOGETHER = 2**13  # cubes that are added up at a time
 
@@ -93,7 +94,7 @@ class CubeSource:
 
 
 def load_cubes(
-    out: Path, counts: Zyx | None = None, origin: Zyx = (0, 0, 0)
+    out: str | Location, counts: Zyx | None = None, origin: Zyx = (0, 0, 0)
 ) -> CubeTable:
     """Return the cubes of all blocks that are done, of ``run`` or ``metrics``.
 
@@ -115,7 +116,7 @@ def load_cubes(
     LedgerError
         If its ledger cannot be read, or none of its blocks was measured.
     """
-    paths = Paths(absolute(out))
+    paths = paths_of(out)
     source = CubeSource.of(paths)
     found: list[CubeTable] = []
     rows, limit = 0, _TOGETHER

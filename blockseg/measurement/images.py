@@ -20,7 +20,6 @@ from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from blockseg.core.specs import AffineField
     from blockseg.core.stored_file import StoredFile
     from blockseg.dhpr.cubes import CubeTable
+    from blockseg.io.stores.location import Location
 
 _FOLDER = "blocks"
 
@@ -113,7 +113,7 @@ def _background_images(
     }
 
 
-def _stored(out: Path) -> tuple[StoredFile, ...]:
+def _stored(out: Location) -> tuple[StoredFile, ...]:
     try:
         return tuple(stored_below(out, _FOLDER))
     except OSError as error:

@@ -243,7 +243,7 @@ def _gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         out = str(default_output(opened.spec).with_name(name))
     return Inputs(
         source=opened,
-        out=output_of(opened.spec, out),
+        out=output_of(opened.spec, out, settings.stores),
         roi=roi,
         weights=None,
         mask=open_mask(

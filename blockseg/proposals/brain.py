@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.blockwise.outputs import absolute, stem
+from blockseg.blockwise.outputs import stem
 from blockseg.blockwise.planning.decisions import decisions_from
-from blockseg.blockwise.record.record import Paths, RunRecord
+from blockseg.blockwise.record.record import RunRecord
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.blocks import BlockState
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import LedgerError
@@ -24,20 +25,19 @@ from blockseg.measurement.cube_source import CubeSource
 from blockseg.runtime.ledger.ledger import STATE_CODES, Ledger
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
+    from blockseg.io.stores.location import Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brain:
     """Brain as a run, or ``blockseg metrics``, knows it."""
 
-    out: Path
+    out: Location
     """The output group."""
 
     cubes: CubeSource
@@ -95,7 +95,7 @@ class Brain:
 
 def is_measured(name: str) -> bool:
     """Say whether a path is an output of ``run`` or ``metrics``, and no bare volume."""
-    paths = Paths(absolute(name))
+    paths = paths_of(name)
     record = RunRecord.of(paths) if paths.folder.is_dir() else None
     return record is not None and record.phases[0].name in (
         "segment",
@@ -111,7 +111,7 @@ def doubts_of_measured(name: str) -> tuple[str, ...]:
     VolumeError
         If it cannot be opened, or something is surely wrong.
     """
-    record = RunRecord.of(Paths(absolute(name)))
+    record = RunRecord.of(paths_of(name))
     if record is None or record.source is None:
         return ()
     kept, spec = record.source, record.source.spec
@@ -146,7 +146,7 @@ def open_brain(name: str, *, allow_partial: bool) -> Brain:
     LedgerError
         If blocks are missing, were not measured, or belong to another version.
     """
-    paths = Paths(absolute(name))
+    paths = paths_of(name)
     cubes = CubeSource.of(paths)
     if cubes is None:
         message = (

@@ -16,11 +16,10 @@ from blockseg.io.open import open_volume
 from blockseg.io.output.picture import png
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from blockseg.dhpr.selection.table import BlockTable
+    from blockseg.io.stores.location import Location
 
 _DARK, _WHITE = 60, 230
 _SIDE = 256  # pixels at most
@@ -40,7 +39,7 @@ class BrainMap:
     """Voxels along (y, x)."""
 
 
-def brain_map(out: Path, region: Roi, table: BlockTable) -> BrainMap:
+def brain_map(out: Location, region: Roi, table: BlockTable) -> BrainMap:
     """Draw the background's level, which is that of the tissue; black where none is.
 
     From the images of cubes in ``OUT/blocks`` if they are there, else from the blocks.

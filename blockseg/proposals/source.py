@@ -10,6 +10,7 @@ from blockseg.blockwise.outputs import writable
 from blockseg.blockwise.sources.doubts import say
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, LedgerError
+from blockseg.io.stores.address import addressed, is_remote
 from blockseg.measurement.run import metrics
 from blockseg.proposals.brain import doubts_of_measured, is_measured
 from blockseg.proposals.labelled import is_labelled, propose_labelled
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _OF_LABELS = ("label_map", "label_channel", "allow_labels")
 _OF_FOLDERS = ("level", "downsample", "dataset", "voxel_size")
-_SILENT = ("allow_gaps", "allow_empty")
+_SILENT = ("allow_gaps", "allow_empty", "endpoint", "region", "anonymous")
 
 
 def propose_source(
@@ -60,9 +61,16 @@ def propose_source(
     BlocksegError
         Of the kind that fits, with one line, before PICKS is touched.
     """
+    source = addressed(source, measuring.stores)
     _check_source(source, settings, measuring)
     labelled, out = is_labelled(source), source
     if not labelled and not is_measured(source):
+        if is_remote(source):
+            message = (
+                f"{source} was not measured yet, and has no folder beside it to do so; "
+                f"measure it with blockseg metrics {source} OUT, and give that OUT"
+            )
+            raise ConfigError(message)
         writable(folder, "PICKS")  # before hours of measuring
         result = measure(source, None, measuring)
         if not result.complete:

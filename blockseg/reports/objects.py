@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from blockseg.io.stores.location import RemotePath
 from blockseg.reports.charts import distribution
 from blockseg.reports.page import headline, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from blockseg.io.stores.location import Location
 
 _TABLE, _TRACES = "tables/objects.csv", "traces/objects.csv"
 _MOST = 500_000  # rows that are read
 
 
-def objects_section(out: Path) -> str:
+def objects_section(out: Location) -> str:
     """Return lengths and SNR of objects and of traces; nothing without either."""
     return section("Objects", _objects(out / _TABLE), _traces(out / _TRACES))
 
 
-def _objects(path: Path) -> str:
+def _lines_of(path: Location) -> TextIO:
+    if isinstance(path, RemotePath):
+        return io.TextIOWrapper(path.open(), "utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _objects(path: Location) -> str:
     columns, whole = _columns(path, ("length_um", "voxels", "snr", "clean"))
     if not columns:
         return ""
@@ -52,7 +61,7 @@ def _objects(path: Path) -> str:
     return _first(path, whole=whole) + "".join(parts)
 
 
-def _traces(path: Path) -> str:
+def _traces(path: Location) -> str:
     columns, whole = _columns(path, ("length_um", "tips", "branch_points"))
     if not columns:
         return ""
@@ -66,21 +75,21 @@ def _traces(path: Path) -> str:
     return "<h3>Traces</h3>" + _first(path, whole=whole) + headline(figures) + drawn
 
 
-def _first(path: Path, *, whole: bool) -> str:
+def _first(path: Location, *, whole: bool) -> str:
     if whole:
         return ""
     return f"<p class='soft'>Of the first {_MOST:,} rows of {text(path.name)}.</p>"
 
 
 def _columns(
-    path: Path, names: Sequence[str]
+    path: Location, names: Sequence[str]
 ) -> tuple[list[NDArray[np.float64]], bool]:
     """Return columns of a table, NaN where empty, and whether all rows were read.
 
     There are none where there is no table, or no rows, or it lacks one of them.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with _lines_of(path) as file:
             lines = csv.reader(file)
             head = next(lines, [])
             if not set(names) <= set(head):

@@ -16,12 +16,11 @@ from blockseg.io.output.create import image_provenance
 from blockseg.io.output.picture import coloured
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
+    from blockseg.io.stores.location import Location
 
 MASK = "labels/foreground"
 """Path of the mask in an output."""
@@ -30,7 +29,7 @@ COMPONENTS, CLEAN = "labels/components", "labels/foreground_clean"
 """Paths of the label images of objects in an output."""
 
 
-def open_level(group: Path, level: int) -> Volume:
+def open_level(group: Location, level: int) -> Volume:
     """Open a level of an image.
 
     Raises
@@ -41,7 +40,7 @@ def open_level(group: Path, level: int) -> Volume:
     return open_volume(find(str(group), level=level, mask=True))
 
 
-def level_within(group: Path, side: int) -> int:
+def level_within(group: Location, side: int) -> int:
     """Return the finest level whose planes have no side of more than so many pixels."""
     level = 0
     while max(open_level(group, level).shape[1:]) > side:
@@ -64,7 +63,7 @@ def project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
     return result
 
 
-def project_objects(root: Path, level: int) -> NDArray[np.uint8] | None:
+def project_objects(root: Location, level: int) -> NDArray[np.uint8] | None:
     """Return the clean objects of a run in colours, ``(y, x, 3)``; None without any."""
     record = RunRecord.of(Paths(root))
     made = image_provenance(root / COMPONENTS)
@@ -85,7 +84,7 @@ def project_objects(root: Path, level: int) -> NDArray[np.uint8] | None:
 
 
 def project_source(
-    root: Path, level: int, most_voxels: int
+    root: Location, level: int, most_voxels: int
 ) -> NDArray[np.generic] | None:
     """Return the projection of what a run read, at the level that costs least.
 

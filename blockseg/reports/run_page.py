@@ -49,9 +49,10 @@ from blockseg.reports.samples import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from blockseg.io.stores.location import Location
 
 _MAP = 360  # pixels of the map of blocks, at least one a block
 _SIDE = 640  # pixels of a projection at most
@@ -61,7 +62,7 @@ _FAILURES = 20
 _RUN = "segment"
 
 
-def run_page(out: Path, notes: Sequence[str] = ()) -> str:
+def run_page(out: Location, notes: Sequence[str] = ()) -> str:
     """Return the page of an output.
 
     Parameters

@@ -21,12 +21,12 @@ from blockseg.runtime.ledger.ledger import STATE_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
+    from blockseg.io.stores.location import Location
     from blockseg.reports.facts import JobFacts
 
 METRICS = "blocks"
@@ -76,7 +76,7 @@ class Histogram:
     """Whether every voxel was counted; else those of some blocks."""
 
 
-def metric_images(out: Path) -> dict[str, NDArray[np.float32]]:
+def metric_images(out: Location) -> dict[str, NDArray[np.float32]]:
     """Return the metrics of a run by name, each ``(z, y, x)`` with a voxel a cube."""
     found = {}
     for name in DHPR_METRICS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import Paths
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import one_line
 from blockseg.io.output.atomic_files import replace_file
@@ -14,9 +14,9 @@ from blockseg.runtime.events import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from blockseg.blockwise.events import OnJobEvent
+    from blockseg.io.stores.location import Location
 
 FILE = "report.html"
 """Name of the report in an output; it holds times, so no two are equal."""
@@ -24,7 +24,7 @@ FILE = "report.html"
 _LOG = logging.getLogger(__name__)
 
 
-def write_report(out: str | Path, notes: Sequence[str] = ()) -> Path:
+def write_report(out: str | Location, notes: Sequence[str] = ()) -> Location:
     """Write the report of a run, of what it holds by now; return the file.
 
     Parameters
@@ -43,7 +43,7 @@ def write_report(out: str | Path, notes: Sequence[str] = ()) -> Path:
     """
     from blockseg.reports.run_page import run_page
 
-    root = absolute(out)
+    root = paths_of(out).out
     if not Paths(root).record.exists():
         message = (
             f"{root} is no output of blockseg run: it has no {Paths(root).record.name}"
@@ -55,7 +55,7 @@ def write_report(out: str | Path, notes: Sequence[str] = ()) -> Path:
 
 
 def end_with_report(
-    out: Path, on_event: OnJobEvent, *, wanted: bool, notes: Sequence[str] = ()
+    out: Location, on_event: OnJobEvent, *, wanted: bool, notes: Sequence[str] = ()
 ) -> None:
     """Write the report at the end of a job; say in a line if that fails.
 

@@ -18,6 +18,7 @@ from blockseg.blockwise.planning.resources import (
     plan_resources,
     planned_reading,
 )
+from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.run import open_job
 from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.shares.plan import (
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
+    from blockseg.io.stores.location import Location
 
 
 def run(
@@ -208,9 +210,14 @@ def prepare_inputs(
 ) -> tuple[Job, Decisions]:
     """Check and decide as :func:`prepare` does, of inputs that are open."""
     request, share = segmentation_request(inputs), _share(inputs.settings)
-    plan = None if share is None else plan_for(inputs.out, share, request)
+    plan = None
+    paths: Location | Paths = inputs.out
+    if share is not None:  # which see each other on a shared disk alone
+        on_disk = Paths(inputs.out).on_disk
+        plan = plan_for(on_disk, share, request)
+        paths = share_paths(on_disk, share)
     begun = open_job(
-        inputs.out if share is None else share_paths(inputs.out, share),
+        paths,
         request,
         inputs.settings,
         overwrite=overwrite,
@@ -263,7 +270,7 @@ def prepare_inputs(
     if plan is None:
         plan = SharedPlan(job.record, share.count)
         if not foresee:
-            plan = publish(inputs.out, job.record, share.count)
+            plan = publish(Paths(inputs.out).on_disk, job.record, share.count)
         if plan.record.fingerprint != job.record.fingerprint:  # another was faster
             return prepare_inputs(inputs, overwrite, on_event, command=command)
     return share_of(job, plan, share), decisions

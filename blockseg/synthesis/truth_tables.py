@@ -61,7 +61,7 @@ class TruthTables:
         LedgerError
             If the ledger is not that of the run.
         """
-        out = self.paths.out
+        out = self.paths.on_disk
         with Ledger.open(ledger, fingerprint) as rows:
             _write(self.branches, "branch,neuron,snr,length_voxels", rows, TRACING)
             _write(self.blocks, f"{_PLACE},{BlockTruth.columns()}", rows, MAIN)

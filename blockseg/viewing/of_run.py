@@ -66,7 +66,7 @@ def view_of_run(run: JobFacts) -> View:
     VolumeError
         If its images cannot be opened.
     """
-    out = run.paths.out
+    out = run.paths.on_disk
     probability = open_level(out, 0)
     place = interesting_place(run)
     live = is_running(run)

@@ -173,7 +173,7 @@ def test_a_change_of_any_file_is_noticed(name: str, tmp_path: Path) -> None:
     assert differences(before, fingerprint(spec)) == []
     blamed = files.file(int(table.numbers[-1]))
     assert blamed.is_file()
-    os.utime(blamed, ns=(0, 1))
+    os.utime(str(blamed), ns=(0, 1))
     now = files.look()
     assert now is not None
     assert len(table.changed(now)) == 1

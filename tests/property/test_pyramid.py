@@ -5,7 +5,7 @@ import random
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tensorstore as ts
@@ -18,6 +18,9 @@ from blockseg.core.grid import BlockGrid
 from blockseg.io.output.create import create_output, missing_files, predicted_files
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
+
+if TYPE_CHECKING:
+    from blockseg.io.stores.location import Location
 
 EXTENTS = st.sampled_from([1, 2, 3, 7, 16, 33, 100, 129, 150, 263])
 SHAPES = st.tuples(EXTENTS, EXTENTS, EXTENTS).filter(
@@ -87,7 +90,7 @@ def test_every_chunk_and_shard_is_written_by_exactly_one_block(
         spec = PyramidSpec("/nowhere", shape, block, zarr_format=zarr_format)
         spec.check_grid(BlockGrid(shape, block))
         for level in spec.levels:
-            writers: Counter[Path] = Counter()
+            writers: Counter[Location] = Counter()
             for shard in level.grid:
                 writers.update(spec.stored_files(level, shard.write_roi))
             whole = spec.stored_files(level, Roi.whole(level.shape))

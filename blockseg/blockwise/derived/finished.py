@@ -82,7 +82,7 @@ class FinishedRun:
     @property
     def out(self) -> Path:
         """The output group."""
-        return self.paths.out
+        return self.paths.on_disk
 
     @property
     def notes(self) -> tuple[str, ...]:

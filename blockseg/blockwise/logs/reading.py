@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.logs.session import LOGS
-from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import FOLDER
+from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.untrusted.files import LOG_BYTES, text_of
@@ -86,19 +86,20 @@ def read_logs(
     VolumeError
         If there is no such output, or it has no logs.
     """
-    root = absolute(out)
-    if not (root / FOLDER).is_dir():
-        message = f"{root} is no output of blockseg: it has no folder {FOLDER}"
+    paths = paths_of(out)
+    root = paths.folder
+    if not root.is_dir():
+        message = f"{paths.out} is no output of blockseg: it has no folder {FOLDER}"
         raise VolumeError(message)
-    folders = [root / FOLDER / LOGS, *sorted((root / FOLDER).glob(f"*/{LOGS}"))]
+    folders = [root / LOGS, *sorted(root.glob(f"*/{LOGS}"))]
     files = [path for folder in folders for path in sorted(folder.glob(f"*{ENDING}"))]
     if not files:
         message = (
-            f"{root} has no logs: it was made by a blockseg that kept none, or they "
+            f"{paths.out} has no logs: it was made by a blockseg that kept none, or they "
             "could not be written"
         )
         raise VolumeError(message)
-    read = (_lines(path, root / FOLDER) for path in files)
+    read = (_lines(path, root) for path in files)
     for line in heapq.merge(*read, key=lambda line: line.time):
         if block is not None and line.block != block:
             continue

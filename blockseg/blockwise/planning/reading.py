@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.grid import BlockGrid
 
-_ENOUGH = 1.4
+ENOUGH = 1.4
 """Decoded voxels over voxels in the region; below it more memory gains little."""
+
+ENOUGH_OF_A_STORE = 1.15
+"""The same where chunks come over a network, and cost more than their decoding."""
 
 _MODEST = 2**30
 """Bytes that a worker keeps at most, unless it would decode everything many times."""
@@ -74,6 +77,7 @@ def plan_reading(
     workers: int = 1,
     *,
     kinds: bool = False,
+    enough: float = ENOUGH,
 ) -> Reading:
     """Choose the columns that need least memory, of those with which little is read twice.
 
@@ -95,6 +99,8 @@ def plan_reading(
     kinds
         Whether it costs something to go from a block inside the volume to one at its
         ends: engines have a graph for each kind of window.
+    enough
+        Decoded voxels over voxels in the region, below which more memory gains little.
     """
     axes = [_Axis.of(grid, axis, chunk[axis]) for axis in range(3)]
     of_axes = tuple(axis.kinds for axis in axes) if kinds else ()
@@ -104,7 +110,7 @@ def plan_reading(
     every = list(_columns(grid, axes, itemsize, of_axes))
     for limit in (min(memory, _MODEST), memory):
         small = [reading for reading in every if reading.cache_bytes <= limit]
-        best = _best([best, *small], _ENOUGH * grid.region.size, workers)
+        best = _best([best, *small], enough * grid.region.size, workers)
         if best.decoded(workers) <= _MANY * grid.region.size:
             break
     return best

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.planning.decoding import decoded_voxels
-from blockseg.blockwise.planning.reading import plan_reading
+from blockseg.blockwise.planning.reading import ENOUGH, ENOUGH_OF_A_STORE, plan_reading
 from blockseg.blockwise.planning.tiling import LARGEST_WINDOW, Tiling, tilings
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import to_zyx
@@ -20,6 +20,7 @@ from blockseg.inference import devices
 from blockseg.inference.window_memory import host_bytes, window_memory
 from blockseg.io.chunk_memory import bytes_to_decode, voxel_bytes
 from blockseg.io.holes.flat import SQUARE
+from blockseg.io.stores.address import is_remote
 from blockseg.runtime.memory import Layout, Machine, Need, machine, plan_layout
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Rea
         layout.cache_bytes or layout.spare_bytes,
         layout.workers,
         kinds=True,
+        enough=ENOUGH_OF_A_STORE if is_remote(inputs.source.spec.uri) else ENOUGH,
     )
 
 

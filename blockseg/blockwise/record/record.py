@@ -16,17 +16,19 @@ from blockseg.blockwise.record.facts import RecordedPhase, RecordedSource
 from blockseg.blockwise.record.shape import what_is_missing, what_is_wrong
 from blockseg.config.settings import EXECUTION
 from blockseg.config.values import parse_roi
-from blockseg.core.errors import LedgerError
+from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.codecs import DEFAULT_CODEC
+from blockseg.io.stores.state import local_state
 from blockseg.runtime.memory import machine
 
 if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
+    from blockseg.io.stores.location import Location
 
 FOLDER = ".blockseg"
 COPY = "record"
@@ -39,7 +41,7 @@ _FORMAT = 1
 class Paths:
     """Where a run keeps its own files."""
 
-    out: Path
+    out: Location
     """The output group."""
 
     part: str = ""
@@ -54,6 +56,23 @@ class Paths:
     """Whether the part is no derived job but a share of the run's own blocks."""
 
     @property
+    def on_disk(self) -> Path:
+        """The output, for what works on a disk alone.
+
+        Raises
+        ------
+        VolumeError
+            If it lies in a store.
+        """
+        if isinstance(self.out, Path):
+            return self.out
+        message = (
+            f"OUT {self.out} lies in a store, where this command does not work yet; copy "
+            "it to a disk and name that"
+        )
+        raise VolumeError(message)
+
+    @property
     def name(self) -> str:
         """How messages call it."""
         return f"{self.part} of OUT {self.out}" if self.part else f"OUT {self.out}"
@@ -65,8 +84,14 @@ class Paths:
 
     @property
     def folder(self) -> Path:
-        """Everything that depends on the run and not on the result."""
-        return self.out / FOLDER / self.part
+        """Everything that depends on the run and not on the result.
+
+        Of an output in a store it lies on this machine, as neither locks nor a ledger
+        can live there; a copy is kept in the store.
+        """
+        if isinstance(self.out, Path):
+            return self.out / FOLDER / self.part
+        return local_state(self.out) / self.part
 
     @property
     def record(self) -> Path:

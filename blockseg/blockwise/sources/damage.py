@@ -10,10 +10,9 @@ from blockseg.io.output.written_files import damaged_files
 from blockseg.runtime.events import Message
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from blockseg.blockwise.events import OnJobEvent
     from blockseg.io.output.written_files import DamagedFile
+    from blockseg.io.stores.location import Location
     from blockseg.runtime.ledger.ledger import Ledger
 
 METADATA = "metadata"
@@ -52,7 +51,7 @@ class Damage:
 
 
 def find_damage(
-    out: Path,
+    out: Location,
     ledger: Ledger,
     on_event: OnJobEvent,
     *,

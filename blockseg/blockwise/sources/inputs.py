@@ -22,6 +22,7 @@ from blockseg.io.plausibility.chunks import refuse_misplaced
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.reinterpreted import Reinterpreted
 from blockseg.io.source_files.fingerprint import fingerprint
+from blockseg.io.stores.address import addressed
 from blockseg.networks.shipped import SHIPPED, weights_path
 from blockseg.networks.weights_info import WeightsInfo, load_info, sha256
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.io.protocol import Volume
     from blockseg.io.source_files.fingerprint import Fingerprint
+    from blockseg.io.stores.location import Location
     from blockseg.networks.receptive_field import Field
 
 
@@ -89,7 +91,7 @@ class Inputs:
     source: Source
     """The brain."""
 
-    out: Path
+    out: Location
     """The output group; absolute."""
 
     roi: Roi
@@ -155,14 +157,18 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
     shape = opened.volume.shape
     roi = settings.roi or Roi.whole(shape)
     check_roi(roi, shape)
-    target = output_of(opened.spec, out)
+    target = output_of(opened.spec, out, settings.stores)
     return Inputs(
         source=opened,
         out=target,
         roi=roi,
         weights=read_weights(settings),
         mask=open_mask(
-            settings.mask, shape, opened.space, roi, allow_gaps=settings.allow_gaps
+            settings.mask and addressed(settings.mask, settings.stores),
+            shape,
+            opened.space,
+            roi,
+            allow_gaps=settings.allow_gaps,
         ),
         settings=settings,
     )

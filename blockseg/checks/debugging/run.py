@@ -106,7 +106,7 @@ def debug(
     block, failed, state = _block(job, opened, settings.block)
     z, y, x = block.index
     name = f"{job.paths.out.name}.block-{z}-{y}-{x}{_ENDING}"
-    path = writable(settings.bundle or job.paths.out.with_name(name), "BUNDLE")
+    path = writable(settings.bundle or job.paths.on_disk.with_name(name), "BUNDLE")
     found = Debugged(block.index, path, state, "" if failed is None else failed.error)
     with new_bundle(path) as bundle:
         bundle.surroundings()
@@ -120,7 +120,7 @@ def debug(
         _add_input(task, block, bundle)
         if settings.rerun:
             on_event(Message(f"running block {block.index} alone"))
-            found = _rerun(task, block, found, bundle, job.paths.out)
+            found = _rerun(task, block, found, bundle, job.paths.on_disk)
     return found
 
 

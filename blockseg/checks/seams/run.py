@@ -154,7 +154,7 @@ def audit_seams(
         raise VolumeError(message)
     faces = sample_faces(every, full, settings.sample, random)
     on_event(Message(f"inferring {len(faces)} windows across faces of blocks again"))
-    stored = _Stored.of(job.paths.out, grid)
+    stored = _Stored.of(job.paths.on_disk, grid)
     actor = task.open(_CACHE)
     windows = []
     try:
@@ -174,7 +174,7 @@ def audit_seams(
             )
     finally:
         actor.close()
-    return SeamAudit(job.paths.out, tuple(windows), len(every))
+    return SeamAudit(job.paths.on_disk, tuple(windows), len(every))
 
 
 def _task(job: StoredJob) -> tuple[Segmentation, tuple[int, int, int]]:

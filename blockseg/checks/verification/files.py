@@ -15,6 +15,7 @@ from blockseg.blockwise.sources.damage import find_damage
 from blockseg.checks.verification.findings import Finding, Kind
 from blockseg.core.blocks import BlockState
 from blockseg.io.output.written_files import DOCUMENTS, LEFT_BEHIND
+from blockseg.io.stores.location import RemotePath
 from blockseg.reports.write import FILE as REPORT
 from blockseg.runtime.ledger.ledger import STATE_CODES
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.events import OnJobEvent
     from blockseg.checks.jobs import StoredJob
     from blockseg.checks.verification.images import JobImages
+    from blockseg.io.stores.location import Location
     from blockseg.runtime.ledger.ledger import Ledger
 
 _SHOWN = 3
@@ -83,7 +85,7 @@ def compare_files(
 
 
 def strange_files(
-    out: Path,
+    out: Location,
     jobs: list[tuple[StoredJob, Ledger, JobImages]],
     found: KnownFiles,
 ) -> tuple[list[Finding], list[str]]:
@@ -177,8 +179,12 @@ def _among_voxels(
     yield Finding(Kind.FOREIGN, what, job.part, phase, block, file)
 
 
-def _walk(out: Path) -> Iterator[str]:
+def _walk(out: Location) -> Iterator[str]:
     """Yield every file below an output, its own notes aside."""
+    if isinstance(out, RemotePath):
+        keys = (key for key, _ in out.below())
+        yield from (key for key in keys if not key.startswith(f"{FOLDER}/"))
+        return
     for place, folders, names in os.walk(out):
         if Path(place) == out and FOLDER in folders:
             folders.remove(FOLDER)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from blockseg.io.stores.location import Location
 
 
 class Kind(StrEnum):
@@ -56,7 +56,7 @@ class Finding:
 class Verification:
     """Outcome of a verification."""
 
-    out: Path
+    out: Location
     """The output."""
 
     findings: tuple[Finding, ...]

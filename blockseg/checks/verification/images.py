@@ -12,11 +12,11 @@ from blockseg.io.output.stored_images import stored_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.io.output.stored_images import StoredImage, StoredLevel
+    from blockseg.io.stores.location import Location
 
 _IMAGES = {
     "segment": ("", "labels/foreground"),
@@ -45,7 +45,7 @@ class JobImages:
     """Where there should be an image, and its metadata tell of none."""
 
     @classmethod
-    def of(cls, out: Path, record: RunRecord) -> JobImages:
+    def of(cls, out: Location, record: RunRecord) -> JobImages:
         """Look what of a job's images lies in an output."""
         places = _IMAGES.get(record.phases[0].name, ())
         found = {place: stored_image(out, place) for place in places}

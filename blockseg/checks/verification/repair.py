@@ -152,13 +152,13 @@ class _Repair:
 
     def _set_aside(self, files: Iterable[str]) -> None:
         for file in files:
-            self._aside(self.paths.out / file)
+            self._aside(self.paths.on_disk / file)
 
     def _aside(self, path: Path) -> None:
         """Move a file out of the way, where nothing reads it and nobody misses it."""
         folder = self.paths.folder / ASIDE
         try:
-            name = path.relative_to(self.paths.out).as_posix()
+            name = path.relative_to(self.paths.on_disk).as_posix()
         except ValueError:  # a ledger elsewhere
             name = path.name
         flat = name.removeprefix(f"{FOLDER}/").replace("/", "_")
@@ -170,7 +170,7 @@ class _Repair:
             shutil.move(path, target)
         except OSError as error:
             raise write_error(error, str(path)) from error
-        self._say(f"set aside {name}, as {target.relative_to(self.paths.out)}")
+        self._say(f"set aside {name}, as {target.relative_to(self.paths.on_disk)}")
 
     def _say(self, line: str) -> None:
         self.done.append(line)

@@ -25,7 +25,6 @@ from blockseg.runtime.ledger.ledger import STATE_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from blockseg.core.grid import Block
     from blockseg.io.output.stored_images import StoredImage
     from blockseg.io.protocol import Volume
+    from blockseg.io.stores.location import Location
     from blockseg.runtime.ledger.ledger import Ledger
 
 _SAMPLE = 16  # blocks that are decoded where not all are
@@ -45,7 +45,7 @@ _EDGE = 128  # of the parts of a coarse level
 class VoxelCheck:
     """Compares the voxels of one job's images; threads may share it."""
 
-    out: Path
+    out: Location
     """The output."""
 
     images: JobImages

@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,19 @@ def kind_of_file(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "")
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A file that is no path of this machine, an object of a store."""
+
+    def read_at_most(self, most: int) -> bytes:
+        """Return its content; raise an OSError if it has more bytes, or none can be read."""
+        ...
+
+
 @contextmanager
-def opened(path: str | os.PathLike[str], most: int) -> Iterator[io.BufferedReader]:
+def opened(
+    path: str | os.PathLike[str] | Bounded, most: int
+) -> Iterator[io.BufferedReader]:
     """Open a file to read its bytes.
 
     Parameters
@@ -71,6 +82,9 @@ def opened(path: str | os.PathLike[str], most: int) -> Iterator[io.BufferedReade
     OSError
         If it is no regular file, larger, or cannot be opened.
     """
+    if isinstance(path, Bounded):
+        yield io.BufferedReader(io.BytesIO(path.read_at_most(most)))
+        return
     try:
         # First by its name: to open a device may do something.
         _require_regular(os.stat(path), path, most)  # noqa: PTH116 - any path
@@ -89,7 +103,7 @@ def opened(path: str | os.PathLike[str], most: int) -> Iterator[io.BufferedReade
         yield file
 
 
-def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+def read_bytes(path: str | os.PathLike[str] | Bounded, most: int) -> bytes:
     """Return the content of a file.
 
     Parameters
@@ -107,7 +121,7 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def read_text(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Bounded,
     most: int,
     *,
     encoding: str = "utf-8",
@@ -128,7 +142,7 @@ def read_text(
 
 @contextmanager
 def text_of(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Bounded,
     most: int,
     *,
     encoding: str = "utf-8",
@@ -160,11 +174,16 @@ def _require_regular(
     if kind:
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", os.fspath(path))
     if state.st_size > most:
-        message = (
-            f"it has {_mib(state.st_size)} MiB, and {_mib(most)} MiB are the most that "
-            "such a file may have"
-        )
-        raise OSError(errno.EFBIG, message, os.fspath(path))
+        raise too_large(state.st_size, most, os.fspath(path))
+
+
+def too_large(size: int, most: int, name: str) -> OSError:
+    """Return the error to raise for a file of more bytes than it may have."""
+    message = (
+        f"it has {_mib(size)} MiB, and {_mib(most)} MiB are the most that such a file may "
+        "have"
+    )
+    return OSError(errno.EFBIG, message, name)
 
 
 def _mib(count: int) -> str:

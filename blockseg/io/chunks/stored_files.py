@@ -6,14 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from blockseg.core.untrusted.files import kind_of_file
+from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from blockseg.io.stores.location import Location
 
 MISSING = "missing"
 
 
-def why_no_file(path: str | Path) -> str:
+def why_no_file(path: str | Location) -> str:
     """Say what is at a path in place of a regular file; opens nothing.
 
     Returns
@@ -21,6 +22,11 @@ def why_no_file(path: str | Path) -> str:
     Empty for a regular file, and where the storage library will say it itself;
     ``MISSING`` where there is nothing; else in words.
     """
+    if isinstance(path, RemotePath):
+        try:
+            return "" if path.is_file() else MISSING
+        except OSError:
+            return ""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - once a chunk
     except FileNotFoundError:

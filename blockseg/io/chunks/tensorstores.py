@@ -11,14 +11,15 @@ import tensorstore as ts
 
 from blockseg.io.chunks.read_again import read_again
 from blockseg.io.formats.zipped import ZipPath
+from blockseg.io.stores.kvstores import REMOTE_CONTEXT, KvStoreSpec, kvstore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from blockseg.io.axes import Index
+    from blockseg.io.stores.location import Location
 
 BeginRead: TypeAlias = "Callable[[Index], Callable[[], NDArray[Any]]]"
 """Begins to read the part of a stored array (C order) under a tuple of slices, and
@@ -55,7 +56,7 @@ class ReadLimits:
 
 def open_read_only(
     driver: str,
-    folder: Path,
+    folder: Location,
     limits: ReadLimits,
     *,
     reverse_axes: bool = False,
@@ -108,6 +109,7 @@ def context_of(limits: ReadLimits) -> ts.Context:
             "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
             "data_copy_concurrency": {"limit": limits.copy_threads},
             "file_io_concurrency": {"limit": limits.io_threads},
+            **REMOTE_CONTEXT,
         }
     )
 
@@ -127,9 +129,9 @@ def begin_reads(store: ts.TensorStore) -> BeginRead:
     return begin
 
 
-def _kvstore(folder: Path) -> dict[str, Any]:
+def _kvstore(folder: Location) -> KvStoreSpec:
     if isinstance(folder, ZipPath):
         base = {"driver": "file", "path": str(folder.archive)}
         inner = f"{folder.member}/" if folder.member else ""
         return {"driver": "zip", "base": base, "path": inner}
-    return {"driver": "file", "path": f"{folder}/"}
+    return kvstore(folder)

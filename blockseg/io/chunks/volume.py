@@ -22,16 +22,18 @@ from blockseg.io.decoded_cache import DecodedCache, count_decoded
 from blockseg.io.layout import LABEL_MULTISET
 from blockseg.io.n5.blocks import why_no_voxels
 from blockseg.io.protocol import check_roi
+from blockseg.io.stores.location import RemotePath
+from blockseg.io.stores.problems import why_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.chunks.tensorstores import BeginRead, ReadLimits
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 _SIDE_BY_SIDE = 32 * 2**20  # bytes of chunks that one read decodes at a time
 
@@ -133,6 +135,8 @@ class ChunkedVolume:
 
     def _check_files(self, roi: Roi) -> None:
         """Refuse to open what is no file: the libraries read a folder as missing."""
+        if isinstance(self._layout.container, RemotePath):
+            return  # a store has no folders
         files = self._selection.pick(self._layout.files)
         for place in tiles(roi, files):
             position = self._selection.position(place, self._layout.files)
@@ -156,8 +160,10 @@ class ChunkedVolume:
                 place = self._selection.position(chunk, self._layout.chunks)
                 file = self._layout.file_of_chunk(place)
                 what = f"chunk {place} of {self._layout.name}"
-                if system_error(error) is not None:
-                    message = f"{what} cannot be read from {file}: {one_line(error)}"
+                why = why_unread(error) if isinstance(file, RemotePath) else ""
+                if why or system_error(error) is not None:
+                    why = why or one_line(error)
+                    message = f"{what} cannot be read from {file}: {why}"
                     raise VolumeError(message, str(file)) from error
                 if not self._layout.together:  # which may be a file of terabytes
                     _check_readable(file, what)
@@ -220,9 +226,12 @@ def one_line(error: Exception) -> str:
     return text if len(text) <= 300 else f"{text[:100]} … {text[-197:]}"
 
 
-def _check_readable(file: Path, what: str) -> None:
+def _check_readable(file: Location, what: str) -> None:
     """Tell a failing disk from damaged content: read the file's bytes."""
     try:
+        if isinstance(file, RemotePath):
+            file.stat()
+            return
         with file.open("rb") as stream:
             while stream.read(1 << 24):
                 pass

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from blockseg.io.formats.zipped import ZipPath, is_zip
+from blockseg.io.stores.address import is_remote
+from blockseg.io.stores.location import location
 
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.chunks.tensorstores import ReadLimits
     from blockseg.io.layout import ImageLayout
     from blockseg.io.protocol import Volume
+    from blockseg.io.stores.location import Location
 
 ArrayKind: TypeAlias = Literal[
     "zarr", "n5", "imaris", "bdv", "precomputed", "v3draw", "pictures"
@@ -172,7 +175,9 @@ def open_array(spec: VolumeSpec, limits: ReadLimits) -> Volume:
     return volume
 
 
-def _container(kind: ArrayKind, uri: str) -> Path:
+def _container(kind: ArrayKind, uri: str) -> Location:
+    if is_remote(uri):
+        return location(uri)
     return ZipPath(uri) if kind == "zarr" and is_zip(uri) else Path(uri)
 
 

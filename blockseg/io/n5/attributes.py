@@ -17,7 +17,8 @@ from blockseg.io.layout import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from blockseg.io.stores.location import Location
 
 _FACTORS = ("downsamplingFactors", "scales")
 _SETTINGS = {
@@ -54,7 +55,7 @@ class N5Transform:
 class N5Attributes:
     """All that one folder states."""
 
-    file: Path
+    file: Location
     """File that they were read from, if it is there."""
 
     _stated: dict[str, Any]
@@ -197,7 +198,7 @@ class N5Attributes:
         return {key: stated[key] for key in kept if key in stated}
 
 
-def read_attributes(folder: Path) -> N5Attributes:
+def read_attributes(folder: Location) -> N5Attributes:
     """Read the attributes of a folder, which may have none.
 
     Raises
@@ -209,7 +210,7 @@ def read_attributes(folder: Path) -> N5Attributes:
     return N5Attributes(file, load_json(file) or {})
 
 
-def perhaps_attributes(folder: Path) -> N5Attributes:
+def perhaps_attributes(folder: Location) -> N5Attributes:
     """Read the attributes of a folder that may have nothing to do with N5."""
     try:
         return read_attributes(folder)

@@ -22,22 +22,24 @@ from blockseg.io.layout import (
     ImageLayout,
     KeyStyle,
     SearchBudget,
+    child_folders,
     joined,
 )
 from blockseg.io.n5.attributes import perhaps_attributes, read_attributes
 from blockseg.io.n5.space import n5_space
+from blockseg.io.stores.location import RemotePath, inner_of, lies_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from blockseg.io.n5.attributes import N5Attributes
+    from blockseg.io.stores.location import Location
 
 _LEVEL = re.compile(r"s(\d{1,2})", re.ASCII)
 _DEPTH = 6  # groups below the root in which datasets are looked for
 
 
-def n5_container(path: Path) -> tuple[Path, str] | None:
+def n5_container(path: Location) -> tuple[Location, str] | None:
     """Return the outermost N5 group around a path, and the path inside it.
 
     Returns
@@ -52,10 +54,10 @@ def n5_container(path: Path) -> tuple[Path, str] | None:
     if not roots and not datasets:
         return None
     container = roots[-1] if roots else datasets[-1]
-    return container, path.relative_to(container).as_posix().removeprefix(".")
+    return container, inner_of(path, container).removeprefix(".")
 
 
-def n5_image(container: Path, path: str) -> ImageLayout | None:
+def n5_image(container: Location, path: str) -> ImageLayout | None:
     """Return the dataset or the multiscale group at ``path``; None for other groups.
 
     Raises
@@ -64,10 +66,10 @@ def n5_image(container: Path, path: str) -> ImageLayout | None:
         If there is no folder at the path, or its metadata are damaged.
     """
     folder = container / path
-    if not folder.is_dir():
+    attributes = read_attributes(folder)
+    if not attributes.is_dataset and not _is_there(folder):
         message = f"{folder} does not exist"
         raise VolumeError(message)
-    attributes = read_attributes(folder)
     if attributes.is_dataset:
         return ImageLayout(path, (_array(container, path, attributes),))
     levels = _levels(folder)
@@ -80,13 +82,13 @@ def n5_image(container: Path, path: str) -> ImageLayout | None:
     return ImageLayout(path, tuple(arrays), tuple(_absent(folder, attributes, levels)))
 
 
-def n5_images(container: Path, path: str = "") -> list[str]:
+def n5_images(container: Location, path: str = "") -> list[str]:
     """Return the paths of all datasets and multiscale groups in a group, sorted."""
     return list(_search(container, path, _DEPTH, SearchBudget(container)))
 
 
 def _search(
-    container: Path, path: str, depth: int, budget: SearchBudget
+    container: Location, path: str, depth: int, budget: SearchBudget
 ) -> Iterator[str]:
     budget.spend()
     folder = container / path
@@ -94,24 +96,38 @@ def _search(
         yield path
         return
     if depth:
-        children = [p.name for p in folder.iterdir() if p.is_dir()]
-        for name in sorted(children, key=_natural):
-            if not name.startswith("."):
-                inner = joined(path, name)
-                yield from _search(container, inner, depth - 1, budget)
+        for name in sorted(child_folders(folder), key=_natural):
+            inner = joined(path, name)
+            yield from _search(container, inner, depth - 1, budget)
 
 
-def _levels(folder: Path) -> list[tuple[int, str]]:
+def _levels(folder: Location) -> list[tuple[int, str]]:
     found = []
-    for child in folder.iterdir():
+    for child in _children(folder):
         match = _LEVEL.fullmatch(child.name)
         if match and read_attributes(child).is_dataset:
             found.append((int(match[1]), child.name))
     return sorted(found)
 
 
+def _is_there(folder: Location) -> bool:
+    return folder.is_dir() or (folder / "attributes.json").is_file()
+
+
+def _children(folder: Location) -> Iterator[Location]:
+    """Yield what is in a group; where nothing can be listed, levels by their names."""
+    if not isinstance(folder, RemotePath) or folder.address.listable:
+        yield from folder.iterdir()
+        return
+    for number in range(MOST_LEVELS):
+        child = folder / f"s{number}"
+        if not (child / "attributes.json").is_file():
+            return
+        yield child
+
+
 def _absent(
-    folder: Path, attributes: N5Attributes, levels: list[tuple[int, str]]
+    folder: Location, attributes: N5Attributes, levels: list[tuple[int, str]]
 ) -> Iterator[AbsentLevel]:
     """Yield the levels that a group's downsampling factors count and that are not there."""
     there = {number for number, _ in levels}
@@ -129,7 +145,7 @@ def _absent(
             yield AbsentLevel(number, reason)
 
 
-def _array(container: Path, path: str, attributes: N5Attributes) -> ArrayLayout:
+def _array(container: Location, path: str, attributes: N5Attributes) -> ArrayLayout:
     folder = container / path
     try:
         shape, chunks = attributes.shape, attributes.chunks
@@ -147,7 +163,7 @@ def _array(container: Path, path: str, attributes: N5Attributes) -> ArrayLayout:
         raise VolumeError(message)
     match = _LEVEL.fullmatch(folder.name)
     level = int(match[1]) if match and folder != container else 0
-    inside = [folder, *(p for p in folder.parents if p.is_relative_to(container))]
+    inside = [folder, *(p for p in folder.parents if lies_in(p, container))]
     lineage = [read_attributes(p) for p in inside]
     files = tuple(found.file for found in lineage if found.file.is_file())
     array = ArrayLayout(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
@@ -10,6 +9,7 @@ from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_rea
 from blockseg.io.chunks.volume import ChunkedVolume, one_line
 from blockseg.io.n5.attributes import read_attributes
 from blockseg.io.n5.layout import n5_image
+from blockseg.io.stores.location import location
 
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
@@ -27,9 +27,9 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
     VolumeError
         If it is gone, damaged, or compressed in a way that tensorstore lacks.
     """
-    image = n5_image(Path(spec.uri), spec.path)
+    image = n5_image(location(spec.uri), spec.path)
     if image is None or image.path != image.levels[0].path:
-        message = f"{Path(spec.uri) / spec.path} is not an N5 dataset"
+        message = f"{location(spec.uri) / spec.path} is not an N5 dataset"
         raise VolumeError(message)
     array, limits = image.levels[0], limits or ReadLimits()
     return ChunkedVolume(spec, array, open_n5_array, open_n5, limits)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from blockseg.core.atomic_files import replaced
 from blockseg.io.output.write_errors import write_error
+from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from blockseg.io.stores.location import Location
 
 
 @contextmanager
@@ -33,7 +36,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise write_error(error, str(path)) from error
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step; errors as of :func:`replacing`."""
+def replace_file(path: Location, content: bytes) -> None:
+    """Write a file or an object in one step; errors as of :func:`replacing`."""
+    if isinstance(path, RemotePath):
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise write_error(error, str(path)) from error
+        return
     with replacing(path) as part:
         part.write_bytes(content)

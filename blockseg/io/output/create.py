@@ -31,12 +31,15 @@ from blockseg.io.output.metadata import (
     provenance_in,
 )
 from blockseg.io.output.write_errors import write_error
+from blockseg.io.stores.address import is_remote
+from blockseg.io.stores.location import RemotePath, inner_of, location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from blockseg.io.output.provenance import Provenance
     from blockseg.io.output.pyramid import PyramidSpec
+    from blockseg.io.stores.location import Location
 
 _LOCK = ".__lock"
 _METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
@@ -71,11 +74,11 @@ def create_output(
     NoSpaceError
         If the disk is full.
     """
-    return _write(Path(image.uri), _documents(image, labels), ours)
+    return _write(location(image.uri), _documents(image, labels), ours)
 
 
 def add_images(
-    root: Path, images: Iterable[PyramidSpec], ours: Iterable[StoredFile] = ()
+    root: Location, images: Iterable[PyramidSpec], ours: Iterable[StoredFile] = ()
 ) -> tuple[StoredFile, ...]:
     """Write the metadata of images that a derived job adds to an output.
 
@@ -99,10 +102,10 @@ def add_images(
     VolumeError, NoSpaceError
         As of :func:`create_output`.
     """
-    files: dict[Path, str] = {}
+    files: dict[Location, str] = {}
     labels: list[PyramidSpec] = []
     for image in images:
-        group = Path(image.uri)
+        group = location(image.uri)
         is_label = group.parent == root / FOLDER
         labels += [image] * is_label
         described = label_files(image) if is_label else image_files(image)
@@ -114,7 +117,7 @@ def add_images(
     return written
 
 
-def image_provenance(group: Path) -> Provenance | None:
+def image_provenance(group: Location) -> Provenance | None:
     """Return what the image of a group says it was made from; None if it says nothing."""
     texts = {}
     for name in ("zarr.json", ".zattrs"):
@@ -124,11 +127,11 @@ def image_provenance(group: Path) -> Provenance | None:
 
 
 def _write(
-    root: Path, documents: Mapping[Path, str], ours: Iterable[StoredFile]
+    root: Location, documents: Mapping[Location, str], ours: Iterable[StoredFile]
 ) -> tuple[StoredFile, ...]:
     known, files = set(ours), {}
     for path, text in documents.items():
-        name, data = path.relative_to(root).as_posix(), text.encode()
+        name, data = inner_of(path, root), text.encode()
         files[path] = StoredFile(name, len(data), zlib.crc32(data))
         array = path.name in ("zarr.json", ".zarray")
         if array and files[path] not in known and _is_other_array(path, text):
@@ -184,10 +187,11 @@ def missing_files(
     if level == 0 and spec.reduce == "max":
         looked_at = list(spec.inline_levels)
     ids = np.fromiter(block_ids, np.int64)
+    listed = _names_in_store if is_remote(spec.uri) else _names
     indices = np.stack(np.unravel_index(ids, looked_at[0].grid.counts), axis=1)
     gone = np.zeros(len(ids), bool)
     for stored in looked_at:
-        names = lru_cache(maxsize=256)(_names)
+        names = lru_cache(maxsize=256)(listed)
         folder = str(spec.data_folder(stored))
         files = [
             s // f for s, f in zip(stored.shard, spec.file_shape(stored), strict=True)
@@ -201,7 +205,7 @@ def missing_files(
     return tuple(ids[gone].tolist())
 
 
-def has_data(root: str | Path, but: str) -> bool:
+def has_data(root: str | Location, but: str) -> bool:
     """Say whether anything but metadata lies in an output.
 
     Parameters
@@ -211,6 +215,11 @@ def has_data(root: str | Path, but: str) -> bool:
     but
         Name of a folder in it that does not count.
     """
+    if isinstance(root, RemotePath):
+        return any(
+            name.rpartition("/")[2] not in _METADATA and not name.startswith(f"{but}/")
+            for name, _ in root.below()
+        )
     for folder, folders, names in os.walk(root):
         if Path(folder) == Path(root) and but in folders:
             folders.remove(but)
@@ -222,7 +231,7 @@ def has_data(root: str | Path, but: str) -> bool:
     return False
 
 
-def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
+def remove_stale_locks(root: str | Location) -> tuple[str, ...]:
     """Delete the lock files that killed writers left below ``root``.
 
     Only for whoever holds the lock of the run: a live writer's lock looks the same.
@@ -232,6 +241,8 @@ def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
     tuple of str
         Paths of the deleted files, sorted.
     """
+    if isinstance(root, RemotePath):
+        return ()  # objects are written whole, without locks
     removed = []
     for folder, _, names in os.walk(root):
         for name in names:
@@ -245,12 +256,14 @@ def remove_stale_locks(root: str | Path) -> tuple[str, ...]:
     return tuple(sorted(removed))
 
 
-def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, str]:
+def _documents(
+    image: PyramidSpec, labels: Sequence[PyramidSpec]
+) -> dict[Location, str]:
     """Return every metadata file with its text; the root last, so it lists what exists."""
-    root = Path(image.uri)
-    files: dict[Path, str] = {}
+    root = location(image.uri)
+    files: dict[Location, str] = {}
     for label in labels:
-        group = Path(label.uri)
+        group = location(label.uri)
         if group.parent != root / FOLDER or label.zarr_format != image.zarr_format:
             message = (
                 f"mask {label.uri} (Zarr v{label.zarr_format}) must lie in labels/ of "
@@ -263,25 +276,25 @@ def _documents(image: PyramidSpec, labels: Sequence[PyramidSpec]) -> dict[Path, 
     return files | _arrays(image) | _below(root, image_files(image))
 
 
-def _listing(root: Path, labels: Sequence[PyramidSpec]) -> dict[Path, str]:
+def _listing(root: Location, labels: Sequence[PyramidSpec]) -> dict[Location, str]:
     """Return the files that list label images, those of others among them."""
-    names = with_labels(root / FOLDER, [Path(label.uri).name for label in labels])
+    names = with_labels(root / FOLDER, [location(label.uri).name for label in labels])
     return _below(root / FOLDER, labels_files(labels[0].zarr_format, names))
 
 
-def _arrays(spec: PyramidSpec) -> dict[Path, str]:
+def _arrays(spec: PyramidSpec) -> dict[Location, str]:
     name = array_file(spec.zarr_format)
     return {
-        Path(spec.uri, str(level.index), name): array_text(spec, level)
+        location(spec.uri) / str(level.index) / name: array_text(spec, level)
         for level in spec.levels
     }
 
 
-def _below(group: Path, files: dict[str, str]) -> dict[Path, str]:
+def _below(group: Location, files: dict[str, str]) -> dict[Location, str]:
     return {group / name: text for name, text in files.items()}
 
 
-def _is_other_array(path: Path, text: str) -> bool:
+def _is_other_array(path: Location, text: str) -> bool:
     """Say whether ``path`` describes an array that is not the one of ``text``."""
     try:
         found = parse_json(read_text(path, METADATA_BYTES))
@@ -290,15 +303,27 @@ def _is_other_array(path: Path, text: str) -> bool:
     return isinstance(found, dict) and "shape" in found and found != json.loads(text)
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Location, text: str) -> None:
     data = text.encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and path.read_bytes() == data:
+        # An object is written again without a look: the look costs as much.
+        same = isinstance(path, Path) and path.is_file()
+        if same and path.read_bytes() == data:
             return
     except OSError as error:
         raise write_error(error, str(path)) from error
     replace_file(path, data)
+
+
+def _names_in_store(folder: str) -> frozenset[str]:
+    place = location(folder)
+    try:
+        return frozenset(path.name for path in place.iterdir())
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise write_error(error, folder) from error
 
 
 def _names(folder: str) -> frozenset[str]:

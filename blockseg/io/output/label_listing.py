@@ -9,13 +9,14 @@ from blockseg.core.untrusted.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from blockseg.io.stores.location import Location
 
 FOLDER = "labels"
 """Group of the label images, in the image's own."""
 
 
-def listed_labels(labels: Path) -> tuple[str, ...]:
+def listed_labels(labels: Location) -> tuple[str, ...]:
     """Return the names that the group lists and that are there, in their order."""
     for name in ("zarr.json", ".zattrs"):
         names = _names(labels / name)
@@ -24,13 +25,13 @@ def listed_labels(labels: Path) -> tuple[str, ...]:
     return ()
 
 
-def with_labels(labels: Path, names: Iterable[str]) -> tuple[str, ...]:
+def with_labels(labels: Location, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names that the group lists, and after them those that it lacks."""
     known = listed_labels(labels)
     return known + tuple(name for name in names if name not in known)
 
 
-def is_whole_listing(path: Path) -> bool:
+def is_whole_listing(path: Location) -> bool:
     """Say whether a file lists label images, all of which are there.
 
     Derived jobs add to the list, and so may other software: then it is not as it was
@@ -44,7 +45,7 @@ def is_whole_listing(path: Path) -> bool:
     )
 
 
-def _names(path: Path) -> list[str] | None:
+def _names(path: Location) -> list[str] | None:
     try:
         document = parse_json(read_text(path, METADATA_BYTES))
         attributes = document.get("attributes", document)

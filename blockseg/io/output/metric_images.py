@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,7 @@ from blockseg.io.output.metadata import bare_group
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
+from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
+    from blockseg.io.stores.location import Location
 
+_AT_ONCE = 16  # objects that are sent side by side
 _EDGE = 64  # of a shard
 
 
 def write_metric_images(
-    folder: Path,
+    folder: Location,
     images: Mapping[str, NDArray[np.float32]],
     space: Space,
     *,
@@ -72,6 +76,9 @@ def write_metric_images(
         for name, image in images.items():
             spec = _spec(made / name, image.shape, space, zarr_format, codec)
             _write(replace(spec, checked=checked), image)
+        if isinstance(folder, RemotePath):
+            _send(made, folder)
+            return
         if folder.exists():
             folder.replace(old)
         made.replace(folder)
@@ -79,6 +86,22 @@ def write_metric_images(
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise write_error(error, str(folder)) from error
+
+
+def _send(made: Path, folder: RemotePath) -> None:
+    """Put a folder into a store; its own metadata last, which name the rest."""
+    folder.delete_below()
+    files = sorted(path for path in made.rglob("*") if path.is_file())
+
+    def send(path: Path) -> None:
+        (folder / path.relative_to(made).as_posix()).write_bytes(path.read_bytes())
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(send, (path for path in files if path.parent != made)))
+    for path in made.iterdir():
+        if path.is_file():
+            send(path)
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def predicted_metric_files(

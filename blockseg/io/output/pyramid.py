@@ -17,9 +17,12 @@ from blockseg.core.geometry import Roi, Zyx, ceil_to, tiles, to_zyx
 from blockseg.core.grid import BlockGrid
 from blockseg.core.space import Space
 from blockseg.io.output.codecs import DEFAULT_CODEC, codec_named
+from blockseg.io.stores.address import is_remote
+from blockseg.io.stores.location import location
 
 if TYPE_CHECKING:
     from blockseg.io.output.provenance import Provenance
+    from blockseg.io.stores.location import Location
 
 OutputDtype: TypeAlias = Literal[
     "uint8", "uint16", "uint32", "uint64", "int16", "float32"
@@ -126,7 +129,7 @@ class PyramidSpec:
                 f"not {self.shape} and {self.block}"
             )
             raise GeometryError(message)
-        if not Path(self.uri).is_absolute():
+        if not (is_remote(self.uri) or Path(self.uri).is_absolute()):
             message = f"workers need the absolute path of an output, not {self.uri!r}"
             raise ConfigError(message)
         codec_named(self.codec)
@@ -198,16 +201,16 @@ class PyramidSpec:
                 )
                 raise GeometryError(message)
 
-    def data_folder(self, level: PyramidLevel) -> Path:
+    def data_folder(self, level: PyramidLevel) -> Location:
         """Return the folder below which the files of ``level`` lie as z/y/x."""
-        folder = Path(self.uri, str(level.index))
+        folder = location(self.uri) / str(level.index)
         return folder / "c" if self.zarr_format == 3 else folder
 
     def file_shape(self, level: PyramidLevel) -> Zyx:
         """Return how many voxels one file of ``level`` holds."""
         return level.shard if self.zarr_format == 3 else level.chunk
 
-    def stored_files(self, level: PyramidLevel, roi: Roi) -> list[Path]:
+    def stored_files(self, level: PyramidLevel, roi: Roi) -> list[Location]:
         """Return the files that hold ``roi`` of ``level``; those of zeros do not exist.
 
         Parameters
@@ -215,7 +218,8 @@ class PyramidSpec:
         roi
             In voxels of that level.
         """
-        return [Path(name) for name in self.stored_names(level, roi)]
+        make = location if is_remote(self.uri) else Path
+        return [make(name) for name in self.stored_names(level, roi)]
 
     def stored_names(self, level: PyramidLevel, roi: Roi) -> list[str]:
         """Return the same as texts: a path costs more than most of what is done to it."""

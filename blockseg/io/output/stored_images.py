@@ -9,11 +9,11 @@ from blockseg.core.geometry import Zyx, to_zyx
 from blockseg.core.untrusted.files import METADATA_BYTES, read_text
 from blockseg.core.untrusted.json_text import MALFORMED, parse_json
 from blockseg.io.layout import inner_path
+from blockseg.io.stores.location import inner_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from blockseg.io.output.pyramid import Reduction
+    from blockseg.io.stores.location import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class StoredImage:
     """Levels, the finest first."""
 
 
-def stored_image(root: Path, within: str) -> StoredImage | None:
+def stored_image(root: Location, within: str) -> StoredImage | None:
     """Return an image of an output; None if there is none that can be understood.
 
     Parameters
@@ -97,7 +97,7 @@ def stored_image(root: Path, within: str) -> StoredImage | None:
         return None
 
 
-def _attributes(group: Path) -> dict[str, Any]:
+def _attributes(group: Location) -> dict[str, Any]:
     if (group / "zarr.json").is_file():
         document = _document(group / "zarr.json")
     else:
@@ -106,12 +106,12 @@ def _attributes(group: Path) -> dict[str, Any]:
     return attributes
 
 
-def _document(file: Path) -> Any:
+def _document(file: Location) -> Any:
     return parse_json(read_text(file, METADATA_BYTES))
 
 
-def _level(folder: Path, root: Path) -> StoredLevel:
-    path = folder.relative_to(root).as_posix()
+def _level(folder: Location, root: Location) -> StoredLevel:
+    path = inner_of(folder, root)
     if (folder / "zarr.json").is_file():
         document = _document(folder / "zarr.json")
         shape = document["chunk_grid"]["configuration"]["chunk_shape"]

@@ -14,8 +14,12 @@ from blockseg.core.errors import (
     VolumeError,
 )
 from blockseg.io.chunks.read_again import system_error
+from blockseg.io.stores.problems import why_unread
 
-_GONE = (errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
+_GONE = (
+    errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
+    errno.EHOSTUNREACH,
+)  # fmt: skip
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -67,11 +71,14 @@ def is_corrupt(error: Exception) -> bool:
         isinstance(error, ValueError)
         and "Error reading" in str(error)
         and system_error(error) is None
+        and not why_unread(error)
     )
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, ValueError) and (why := why_unread(error)):
+        return why
     text = " ".join(str(error).split())
     return re.sub(r" \[(tensorstore_spec|os_error_code|source locations)=?.*", "", text)

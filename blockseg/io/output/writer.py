@@ -24,9 +24,13 @@ from blockseg.core.errors import GeometryError, OutputGoneError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.io.chunks.read_again import read_again
 from blockseg.io.output.metadata import array_file, array_text
+from blockseg.io.output.objects import ObjectWriter
 from blockseg.io.output.reduction import halve
 from blockseg.io.output.write_errors import is_corrupt, write_error
 from blockseg.io.output.written_files import stored_file
+from blockseg.io.stores.address import is_remote
+from blockseg.io.stores.kvstores import REMOTE_CONTEXT, has_driver, kvstore
+from blockseg.io.stores.location import inner_of, location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,8 +91,11 @@ class PyramidWriter:
                 "cache_pool": {"total_bytes_limit": 0},
                 "data_copy_concurrency": {"limit": threads},
                 "file_io_concurrency": {"limit": _WAITING},
+                **REMOTE_CONTEXT,
             }
         )
+        remote = is_remote(spec.uri)
+        self._objects = ObjectWriter(spec, threads) if remote else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (PyramidWriter, (self.spec, self._threads))
@@ -208,10 +215,12 @@ class PyramidWriter:
     def _write(
         self, level: PyramidLevel, roi: Roi, data: NDArray[Any], *, empty: bool
     ) -> tuple[StoredFile, ...]:
-        store = self._store(level)
+        self._check_there(level)
         try:
             if not empty and data.any():  # a mean may round to nothing
-                self._replace(store[roi.slices()], level, roi, data)
+                if self._objects is not None:
+                    return self._objects.write(level, roi, data)
+                self._replace(self._store(level)[roi.slices()], level, roi, data)
                 return tuple(self._stored(level, roi))
             # tensorstore would leave an empty folder for every empty shard
             self._remove(level, roi)
@@ -222,6 +231,8 @@ class PyramidWriter:
 
     def _check_there(self, level: PyramidLevel) -> None:
         """Make no new folders where the output was taken away."""
+        if self._objects is not None:
+            return  # an object needs no folder, and its write tells of a lost bucket
         array = f"{self.spec.uri}/{level.index}"
         document = f"{array}/{array_file(self.spec.zarr_format)}"
         if not os.path.exists(document):  # noqa: PTH110  for each block and level
@@ -245,6 +256,9 @@ class PyramidWriter:
             target.write(data).result()
 
     def _remove(self, level: PyramidLevel, roi: Roi) -> None:
+        if self._objects is not None:
+            self._objects.remove(level, roi)
+            return
         for name in self.spec.stored_names(level, roi):
             with suppress(FileNotFoundError):
                 os.unlink(name)  # noqa: PTH108  as above
@@ -256,11 +270,13 @@ class PyramidWriter:
             # In Zarr v2 a chunk of zeros in a block of others has no file.
             if self.spec.zarr_format == 2 and not file.exists():
                 continue
-            found = stored_file(root, file.relative_to(root).as_posix())
+            found = stored_file(root, inner_of(file, root))
             yield replace(found, path=prefix + found.path)
 
     def _read(self, level: PyramidLevel, roi: Roi) -> NDArray[Any]:
         try:
+            if self._objects is not None and not has_driver(self.spec.uri):
+                return self._objects.read(level, roi)
             part = self._store(level)[roi.slices()]
             data: NDArray[Any] = read_again(lambda: part.read().result())
         except (OSError, ValueError) as error:
@@ -276,10 +292,10 @@ class PyramidWriter:
             return self._stores[level.index]
 
     def _open(self, level: PyramidLevel) -> ts.TensorStore:
-        path = Path(self.spec.uri) / str(level.index)
+        path = location(self.spec.uri) / str(level.index)
         spec = {
             "driver": "zarr3" if self.spec.zarr_format == 3 else "zarr",
-            "kvstore": {"driver": "file", "path": f"{path}/"},
+            "kvstore": kvstore(path),
             "metadata": json.loads(array_text(self.spec, level)),
         }
         try:

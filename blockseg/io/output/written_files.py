@@ -14,14 +14,19 @@ from blockseg.core.untrusted.files import METADATA_BYTES, read_text
 from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.output.label_listing import is_whole_listing
+from blockseg.io.stores.address import Address, is_remote
+from blockseg.io.stores.location import RemotePath, location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from blockseg.io.stores.location import Location
 
 _PIECE = 2**20  # bytes read at a time
 _BATCH = 256  # files that a thread looks at before it answers
 _WAITING = 4  # threads that ask for sizes: they wait for the disk and burn little
 _MOST_READING = 32
+_ASKING = 32  # threads that each wait for a store's answer
 DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 """Names of the files that describe arrays and groups."""
 
@@ -43,7 +48,7 @@ class DamagedFile:
     """Block id of the block that wrote it."""
 
 
-def stored_file(root: str | Path, path: str) -> StoredFile:
+def stored_file(root: str | Location, path: str) -> StoredFile:
     """Return what is to be remembered of a file that was just written.
 
     Parameters
@@ -58,11 +63,11 @@ def stored_file(root: str | Path, path: str) -> StoredFile:
     OSError
         If it cannot be read.
     """
-    size, crc = _content(f"{root}/{path}")
+    size, crc = _content(_place(f"{root}/{path}", remote=is_remote(str(root))))
     return StoredFile(path, size, crc)
 
 
-def stored_below(root: Path, folder: str) -> Iterator[StoredFile]:
+def stored_below(root: Location, folder: str) -> Iterator[StoredFile]:
     """Yield what is to be remembered of every file in a folder of an output.
 
     Raises
@@ -70,13 +75,17 @@ def stored_below(root: Path, folder: str) -> Iterator[StoredFile]:
     OSError
         If one cannot be read.
     """
+    if isinstance(root, RemotePath):
+        for name, _ in (root / folder).below():
+            yield stored_file(root, f"{folder}/{name}")
+        return
     for place, _, names in os.walk(root / folder):
         for name in sorted(names):
             yield stored_file(root, Path(place, name).relative_to(root).as_posix())
 
 
 def damaged_files(
-    root: str | Path,
+    root: str | Location,
     files: Iterable[tuple[int, StoredFile]],
     *,
     contents: bool = False,
@@ -96,36 +105,47 @@ def damaged_files(
     on_progress
         Told after every few files how many more were looked at.
     """
+    remote = is_remote(str(root))
     threads = min(_MOST_READING, 2 * (os.cpu_count() or 1)) if contents else _WAITING
+    threads = _ASKING if remote else threads
 
     def look(some: list[tuple[int, StoredFile]]) -> tuple[int, list[DamagedFile]]:
         return len(some), [
             DamagedFile(file.path, what, block_id)
             for block_id, file in some
-            if (what := _damage(f"{root}/{file.path}", file, contents))
+            if (
+                what := _damage(
+                    _place(f"{root}/{file.path}", remote=remote), file, contents
+                )
+            )
         ]
 
-    size = 16 if contents else _BATCH
+    size = 16 if contents or remote else _BATCH
     for count, found in map_ahead(look, batches(files, size), threads):
         yield from found
         if on_progress is not None:
             on_progress(count)
 
 
-def _damage(path: str, file: StoredFile, contents: bool) -> str:
+def _place(path: str, *, remote: bool) -> str | RemotePath:
+    """Return a place to look at; of a disk its name, which is made a million times."""
+    return RemotePath(Address.parse(path)) if remote else path
+
+
+def _damage(path: str | RemotePath, file: StoredFile, contents: bool) -> str:
     try:
-        state = os.stat(path)  # noqa: PTH116  a million times
-        if not stat.S_ISREG(state.st_mode):
+        size = _size(path)
+        if size is None:
             return "is no file"
-        if state.st_size != file.size:
-            grown = state.st_size > file.size
-            if grown and is_whole_listing(Path(path)):
+        if size != file.size:
+            grown = size > file.size
+            if grown and is_whole_listing(location(path)):
                 return ""
             if not contents and grown and _is_document(path):
                 return ""
-            return f"has {state.st_size} bytes and had {file.size}"
+            return f"has {size} bytes and had {file.size}"
         if contents and _content(path)[1] != file.crc:
-            return "" if is_whole_listing(Path(path)) else "has another content"
+            return "" if is_whole_listing(location(path)) else "has another content"
     except (FileNotFoundError, NotADirectoryError):
         return "is gone"
     except OSError as error:
@@ -133,9 +153,17 @@ def _damage(path: str, file: StoredFile, contents: bool) -> str:
     return ""
 
 
-def _is_document(path: str) -> bool:
+def _size(path: str | RemotePath) -> int | None:
+    """Return the bytes of a file; None if it is something else."""
+    if isinstance(path, RemotePath):
+        return path.stat().st_size
+    state = os.stat(path)  # noqa: PTH116  a million times
+    return state.st_size if stat.S_ISREG(state.st_mode) else None
+
+
+def _is_document(path: str | RemotePath) -> bool:
     """Say whether a file is metadata that can be read: other software adds to them."""
-    if not path.endswith(DOCUMENTS):
+    if not str(path).endswith(DOCUMENTS):
         return False
     try:
         document = parse_json(read_text(path, METADATA_BYTES))
@@ -144,8 +172,11 @@ def _is_document(path: str) -> bool:
     return isinstance(document, dict)
 
 
-def _content(path: str) -> tuple[int, int]:
+def _content(path: str | RemotePath) -> tuple[int, int]:
     """Return size and CRC-32 of a file."""
+    if isinstance(path, RemotePath):
+        content = path.read_bytes()
+        return len(content), zlib.crc32(content)
     size = crc = 0
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a million times
         while piece := file.read(_PIECE):

@@ -27,6 +27,7 @@ from blockseg.io.plausibility.metadata import (
     uneven_slices,
 )
 from blockseg.io.plausibility.values import are_of_another_type
+from blockseg.io.stores.address import addressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,8 +82,9 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
     VolumeError
         With one line that says what is wrong and what to do.
     """
+    text = addressed(os.fspath(uri), choices.stores)
     spec = find(
-        uri,
+        text,
         level=choices.level,
         dataset=choices.dataset,
         channel=choices.channel,
@@ -94,7 +96,7 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
     )
     volume = open_for_samples(spec)
     doubts, remarks = _judged(spec, volume, choices)
-    lacking = lacks_levels(os.fspath(uri), spec, choices)
+    lacking = lacks_levels(text, spec, choices)
     return Plausible(spec, volume, (*lacking, *doubts), remarks)
 
 

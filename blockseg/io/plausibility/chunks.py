@@ -8,6 +8,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from blockseg.io.formats.table import kind_of
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
 from blockseg.io.source_files.fingerprint import array_layout
+from blockseg.io.stores.location import inner_of
 from blockseg.io.zarr.chunk_keys import names_in
 
 if TYPE_CHECKING:
@@ -134,9 +136,9 @@ def _look(layout: ArrayLayout, selection: AxisSelection) -> _Sample:
 
 def _any_stored(layout: ArrayLayout, selection: AxisSelection) -> bool:
     """Say whether any chunk of a volume is there, by looking through its folders."""
-    style = layout.keys
-    if not style.listed:
-        with os.scandir(layout.folder) as some:
+    style, folder = layout.keys, layout.folder
+    if not style.listed and isinstance(folder, Path):
+        with os.scandir(folder) as some:
             names = [entry.name for entry in itertools.islice(some, _ENTRIES)]
         return any(style.place(name) is not None for name in names)
     counts = [range(n) for n in layout.file_counts]
@@ -186,7 +188,7 @@ def _check_empty(sample: _Sample, choices: SourceChoices) -> None:
         looked = (
             "" if len(sample.looked_at) == sample.total else " that were looked for"
         )
-        key = file.relative_to(layout.folder).as_posix()
+        key = inner_of(file, layout.folder)
         other = _resembling(layout)
         example = f"{key} is expected, {other} is there" if other else f"such as {key}"
         message = (

@@ -24,6 +24,7 @@ from blockseg.io.source_files.listing import (
     rows_of,
 )
 from blockseg.io.source_files.table import ABSENT, FileTable
+from blockseg.io.stores.location import RemotePath, inner_of, lies_in
 from blockseg.io.tiff.slices import slice_files
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 _Lister: TypeAlias = Callable[[Deadline], Iterator[tuple[int, int, int]]]
 
@@ -42,7 +44,7 @@ _FEW = 1000
 class SourceFiles:
     """A grid of files that each hold a box of a volume's voxels; read-only."""
 
-    root: Path
+    root: Location
     """Folder that their names are relative to."""
 
     shape: Zyx
@@ -51,7 +53,7 @@ class SourceFiles:
     step: Zyx
     """Voxels of a file along (z, y, x)."""
 
-    path: Callable[[Zyx], Path] = field(repr=False)
+    path: Callable[[Zyx], Location] = field(repr=False)
     """Where the file at a place of the grid lies, if it exists."""
 
     rows: _Lister = field(repr=False)
@@ -106,13 +108,13 @@ class SourceFiles:
         """Whether one file holds the whole volume, or any may hold any of it."""
         return self.expected == 1 or self.whole is not None
 
-    def file(self, number: int) -> Path:
+    def file(self, number: int) -> Location:
         """Return where a file lies, if it exists."""
         return self.path(self._place(number))
 
     def name(self, number: int) -> str:
         """Return what a file is called inside the source."""
-        return self.file(number).relative_to(self.root).as_posix()
+        return inner_of(self.file(number), self.root)
 
     def box(self, number: int) -> Roi:
         """Return the voxels of the volume to which a file contributes."""
@@ -130,6 +132,8 @@ class SourceFiles:
         10 s are allowed, and 10 s for each million files, up to a minute. Whether they
         will do is found out on a few files, so that a slow store is not even listed.
         """
+        if isinstance(self.root, RemotePath):
+            return self._ask_each(clock)
         if self.expected > _FEW:
             some = [self.file(number) for number in evenly(self.expected)]
             pace = Deadline(clock)
@@ -141,6 +145,17 @@ class SourceFiles:
                 return None
         try:
             found = (row for row in self.rows(Deadline(clock)) if row[1] != ABSENT)
+            return FileTable.of(found, complete=True)
+        except TooSlowError:
+            return None
+
+    def _ask_each(self, clock: Callable[[], float]) -> FileTable | None:
+        """Ask a store for every object by its name; None where they are many."""
+        if self.expected > _FEW:
+            return None
+        each = [(number, self.file(number)) for number in range(self.expected)]
+        try:
+            found = (row for row in rows_of(each, Deadline(clock)) if row[1] != ABSENT)
             return FileTable.of(found, complete=True)
         except TooSlowError:
             return None
@@ -194,11 +209,11 @@ def _array_files(spec: VolumeSpec, layout: ArrayLayout, shape: Zyx) -> SourceFil
     )
 
 
-def _listed(files: Sequence[Path | None], shape: Zyx, step: Zyx) -> SourceFiles:
+def _listed(files: Sequence[Location | None], shape: Zyx, step: Zyx) -> SourceFiles:
     stored = [(number, file) for number, file in enumerate(files) if file is not None]
     root = stored[0][1].parent
     for _, file in stored:
-        while not file.is_relative_to(root):
+        while not lies_in(file, root):
             root = root.parent
     sample = [stored[nth][0] for nth in evenly(len(stored))]
     return SourceFiles(

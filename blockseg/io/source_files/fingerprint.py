@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,8 +21,9 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
 from blockseg.io.formats.table import image_of
 from blockseg.io.open import open_volume
-from blockseg.io.source_files.listing import file_row
+from blockseg.io.source_files.listing import THREADS, file_row
 from blockseg.io.source_files.table import ABSENT
+from blockseg.io.stores.location import inner_of, lies_in
 from blockseg.io.tiff.slices import slice_files
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 Fingerprint: TypeAlias = "dict[str, str | int | list[str] | list[int]]"
 
@@ -143,7 +147,7 @@ def _of_data(was: Fingerprint, is_now: Fingerprint) -> set[str]:
     return {"store", "metadata"} if was.get("store") != is_now.get("store") else set()
 
 
-def _sampled_chunks(layout: ArrayLayout) -> list[Path]:
+def _sampled_chunks(layout: ArrayLayout) -> list[Location]:
     if layout.together:
         return [layout.together[i] for i in evenly(len(layout.together))]
     counts = layout.file_counts
@@ -158,7 +162,7 @@ def evenly(count: int) -> list[int]:
     return [(2 * i + 1) * count // (2 * taken) for i in range(taken)]
 
 
-def _sha256(files: Sequence[Path], limit: int | None = None) -> str:
+def _sha256(files: Sequence[Location], limit: int | None = None) -> str:
     digest = hashlib.sha256()
     for file in files:
         try:
@@ -170,12 +174,14 @@ def _sha256(files: Sequence[Path], limit: int | None = None) -> str:
     return digest.hexdigest()
 
 
-def _stats(files: Sequence[Path], root: Path) -> list[str]:
-    return [_stat(file, root) for file in files]
+def _stats(files: Sequence[Location], root: Location) -> list[str]:
+    # In threads: of a store each answer takes its time, and a disk does not mind.
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(_stat, files, repeat(root)))
 
 
-def _stat(file: Path, root: Path) -> str:
-    name = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+def _stat(file: Location, root: Location) -> str:
+    name = inner_of(file, root) if lies_in(file, root) else str(file)
     _, size, time = file_row(0, file)
     return f"{name}: absent" if size == ABSENT else f"{name}: {size} bytes, {time} ns"
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from blockseg.core.errors import VolumeError
 from blockseg.io.ahead import batches, map_ahead
 from blockseg.io.source_files.table import ABSENT
+from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 Row: TypeAlias = tuple[int, int, int]
 """Number, size in bytes (``ABSENT`` if there is none) and time in ns of a file."""
@@ -66,7 +67,7 @@ class Deadline:
             raise TooSlowError
 
 
-def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
+def file_row(number: int, path: str | Location, folder: int | None = None) -> Row:
     """Return the row of one file, which need not exist.
 
     Parameters
@@ -84,6 +85,8 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
         If nothing can be found out.
     """
     try:
+        if isinstance(path, RemotePath):
+            return _object_row(number, path)
         status = os.stat(path, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return number, ABSENT, 0
@@ -92,7 +95,15 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
     return number, status.st_size, status.st_mtime_ns
 
 
-def rows_of(files: Iterable[tuple[int, Path]], deadline: Deadline) -> Iterator[Row]:
+def _object_row(number: int, path: RemotePath) -> Row:
+    try:
+        state = path.stat()
+    except PermissionError:
+        return number, ABSENT, 0  # what is missing, to those who may not list
+    return number, state.st_size, state.st_mtime_ns
+
+
+def rows_of(files: Iterable[tuple[int, Location]], deadline: Deadline) -> Iterator[Row]:
     """Yield the rows of numbered files.
 
     Raises
@@ -101,10 +112,15 @@ def rows_of(files: Iterable[tuple[int, Path]], deadline: Deadline) -> Iterator[R
         If the time is over.
     """
 
-    def look(some: Sequence[tuple[int, Path]]) -> list[Row]:
+    def look(some: Sequence[tuple[int, Location]]) -> list[Row]:
         return [file_row(number, path) for number, path in some]
 
-    return _in_threads(look, batches(files, _TOGETHER), deadline)
+    each = iter(files)
+    first = list(itertools.islice(each, 1))
+    remote = any(isinstance(path, RemotePath) for _, path in first)
+    together = 1 if remote else _TOGETHER  # each asks, and waits for its answer
+    every = itertools.chain(first, each)
+    return _in_threads(look, batches(every, together), deadline)
 
 
 def array_rows(
@@ -131,6 +147,8 @@ def array_rows(
     TooSlowError
         If the time is over.
     """
+    if isinstance(layout.folder, RemotePath):
+        raise TooSlowError  # no listing of what may have millions of objects
     if not layout.keys.listed:
         return rows_of(_numbered(layout, weights, fixed), deadline)
     # What each part of a key adds; parts that are not here are of no wanted file.
@@ -159,7 +177,7 @@ def array_rows(
 
 def _numbered(
     layout: ArrayLayout, weights: Sequence[int], fixed: dict[int, int]
-) -> Iterator[tuple[int, Path]]:
+) -> Iterator[tuple[int, Location]]:
     """Yield number and place of each chunk file that may exist."""
     spans = [
         range(fixed[axis], fixed[axis] + 1) if axis in fixed else range(count)

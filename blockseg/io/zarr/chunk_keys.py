@@ -8,14 +8,18 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from blockseg.io.stores.location import RemotePath
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from blockseg.io.layout import KeyStyle
+    from blockseg.io.stores.location import Location
 
 _METADATA = frozenset({".zarray", ".zgroup", "zarr.json", "attributes.json"})
 _CHUNK = re.compile(r"(?:[^/]+/)*?(?:c[./])?\d+(?:[./]\d+)+")
+_OBJECTS = 2000  # of a store, which are listed a thousand a request
 _DEEPEST = 7  # folders below the array's: five axes, a prefix, and one to spare
 _SPELLINGS = (("", "."), ("", "/"), ("c/", "/"), ("c.", "."), ("c/", "."))
 
@@ -37,7 +41,7 @@ def orders_of(style: KeyStyle) -> Iterator[KeyStyle]:
 
 
 def names_in(
-    folder: Path,
+    folder: Location,
     *,
     entries: int,
     folders: int,
@@ -62,6 +66,8 @@ def names_in(
     enters
         Whether to look into a folder, by its name relative to the first.
     """
+    if isinstance(folder, RemotePath):
+        return _names_in_store(folder, min(entries, _OBJECTS), like)
     found: list[str] = []
     waiting = [""]
     while waiting and entries > 0 and folders > 0:
@@ -75,6 +81,17 @@ def names_in(
         if inner.count("/") < _DEEPEST:
             waiting += [f"{inner}{name}/" for name in reversed(_spread(names, fan))]
     return found
+
+
+def _names_in_store(folder: RemotePath, most: int, like: re.Pattern[str]) -> list[str]:
+    """Return such names among the first objects of a store: two pages of a listing."""
+    if not folder.address.listable:
+        return []
+    try:
+        names = [name for name, _ in itertools.islice(folder.below(), most)]
+    except OSError:
+        return []
+    return [name for name in names if like.fullmatch(name)]
 
 
 def _listed(folder: Path, limit: int) -> tuple[list[str], list[str], bool]:

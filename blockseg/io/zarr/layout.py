@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,15 +20,18 @@ from blockseg.io.layout import (
     ImageLayout,
     KeyStyle,
     SearchBudget,
+    child_folders,
     joined,
     load_json,
 )
+from blockseg.io.stores.location import inner_of, location
 from blockseg.io.zarr.ome import read_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.stores.location import Location
     from blockseg.io.zarr.ome import Dataset
 
 _XARRAY = "_ARRAY_DIMENSIONS"  # attribute in which xarray names axes
@@ -41,16 +44,16 @@ class _Node:
     version: Literal[2, 3]
     metadata: dict[str, Any]
     attributes: dict[str, Any]
-    files: tuple[Path, ...]
+    files: tuple[Location, ...]
 
 
-def zarr_kind(folder: Path) -> Literal["array", "group"] | None:
+def zarr_kind(folder: Location) -> Literal["array", "group"] | None:
     """Say what a folder is to Zarr; None if it is nothing."""
     node = _node(folder)
     return None if node is None else node.kind
 
 
-def zarr_container(path: Path) -> tuple[Path, str] | None:
+def zarr_container(path: Location) -> tuple[Location, str] | None:
     """Return the outermost Zarr group around a path, and the path inside it.
 
     Returns
@@ -66,10 +69,10 @@ def zarr_container(path: Path) -> tuple[Path, str] | None:
         if not _is_node(parent):
             break
         container = parent
-    return container, path.relative_to(container).as_posix().removeprefix(".")
+    return container, inner_of(path, container).removeprefix(".")
 
 
-def zarr_image(container: Path, path: str) -> ImageLayout | None:
+def zarr_image(container: Location, path: str) -> ImageLayout | None:
     """Return the image or bare array at ``path``; None for a group of other things.
 
     An array that an OME-NGFF group above it lists is that image's level, with
@@ -107,7 +110,7 @@ def zarr_image(container: Path, path: str) -> ImageLayout | None:
     return ImageLayout(path, tuple(arrays), tuple(absent))
 
 
-def zarr_images(container: Path, path: str = "") -> list[str]:
+def zarr_images(container: Location, path: str = "") -> list[str]:
     """Return the paths of all images and bare arrays in a group, sorted.
 
     The levels and the labels of an OME-NGFF image are not listed by themselves.
@@ -133,14 +136,14 @@ def label_paths(image: VolumeSpec) -> dict[str, str]:
         return {}
     for group in PurePosixPath("/", image.path).parents or (PurePosixPath("/"),):
         labels = str(group / "labels").lstrip("/")
-        if (Path(image.uri) / labels).is_dir():
-            found = zarr_images(Path(image.uri), labels)
+        if (location(image.uri) / labels).is_dir():
+            found = zarr_images(location(image.uri), labels)
             return {path.removeprefix(f"{labels}/"): path for path in found}
     return {}
 
 
 def _search(
-    container: Path, path: str, depth: int, budget: SearchBudget
+    container: Location, path: str, depth: int, budget: SearchBudget
 ) -> Iterator[str]:
     budget.spend()
     node = _node(container / path)
@@ -150,18 +153,17 @@ def _search(
         yield path
         return
     if depth:
-        for child in sorted(p for p in (container / path).iterdir() if p.is_dir()):
-            if not child.name.startswith("."):
-                inner = joined(path, child.name)
-                yield from _search(container, inner, depth - 1, budget)
+        for name in child_folders(container / path):
+            inner = joined(path, name)
+            yield from _search(container, inner, depth - 1, budget)
 
 
-def _is_node(folder: Path) -> bool:
+def _is_node(folder: Location) -> bool:
     names = ("zarr.json", ".zarray", ".zgroup")
     return any((folder / name).is_file() for name in names)
 
 
-def _node(folder: Path) -> _Node | None:
+def _node(folder: Location) -> _Node | None:
     file = folder / "zarr.json"
     metadata = load_json(file)
     if metadata is not None and metadata.get("node_type") in ("array", "group"):
@@ -180,7 +182,7 @@ def _node(folder: Path) -> _Node | None:
     return None
 
 
-def _attributes(metadata: dict[str, Any], file: Path) -> dict[str, Any]:
+def _attributes(metadata: dict[str, Any], file: Location) -> dict[str, Any]:
     stated = metadata.get("attributes") or {}
     if not isinstance(stated, dict):
         message = f"{file} is damaged: its attributes are no JSON object"
@@ -188,7 +190,7 @@ def _attributes(metadata: dict[str, Any], file: Path) -> dict[str, Any]:
     return stated
 
 
-def _array(container: Path, path: str, node: _Node) -> ArrayLayout:
+def _array(container: Location, path: str, node: _Node) -> ArrayLayout:
     try:
         read = _array_v2 if node.version == 2 else _array_v3
         array = read(container, path, node)
@@ -200,7 +202,7 @@ def _array(container: Path, path: str, node: _Node) -> ArrayLayout:
     return array
 
 
-def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
+def _array_v2(container: Location, path: str, node: _Node) -> ArrayLayout:
     metadata = node.metadata
     compressor = metadata.get("compressor")
     codecs = [str(entry["id"]) for entry in metadata.get("filters") or []]
@@ -232,7 +234,7 @@ def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:
     )
 
 
-def _array_v3(container: Path, path: str, node: _Node) -> ArrayLayout:
+def _array_v3(container: Location, path: str, node: _Node) -> ArrayLayout:
     metadata = node.metadata
     grid = metadata["chunk_grid"]
     if grid["name"] != "regular":

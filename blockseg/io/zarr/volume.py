@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,9 @@ from blockseg.io.chunks.read_again import read_again
 from blockseg.io.chunks.tensorstores import OPENING_ERRORS, ReadLimits, open_read_only
 from blockseg.io.chunks.volume import ChunkedVolume, one_line
 from blockseg.io.formats.zipped import ZipPath, is_zip, require_unpackable
+from blockseg.io.stores import clients
+from blockseg.io.stores.address import is_remote
+from blockseg.io.stores.location import RemotePath, location
 from blockseg.io.zarr.codec_keys import plain_metadata, unknown_codec_keys
 from blockseg.io.zarr.layout import zarr_image
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from blockseg.io.axes import Index
     from blockseg.io.chunks.tensorstores import BeginRead
     from blockseg.io.layout import ArrayLayout
+    from blockseg.io.stores.location import Location
 
 _SPARE = 2**20  # bytes that an encoded chunk may take beyond its voxels: an index
 
@@ -39,10 +42,12 @@ def open_zarr(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolu
     VolumeError
         If it is gone, damaged, or encoded as none of the libraries can read.
     """
-    container = ZipPath(spec.uri) if is_zip(spec.uri) else Path(spec.uri)
+    remote = is_remote(spec.uri)
+    zipped = not remote and is_zip(spec.uri)
+    container = ZipPath(spec.uri) if zipped else location(spec.uri)
     image = zarr_image(container, spec.path)
     if image is None or image.path != image.levels[0].path:
-        message = f"{Path(spec.uri) / spec.path} is not a Zarr array"
+        message = f"{location(spec.uri) / spec.path} is not a Zarr array"
         raise VolumeError(message)
     array, limits = image.levels[0], limits or ReadLimits()
     return ChunkedVolume(spec, array, _open_array, open_zarr, limits)
@@ -52,6 +57,12 @@ def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
     folder = layout.folder
     if isinstance(folder, ZipPath):
         return _from_archive(layout, folder, limits)
+    if isinstance(folder, RemotePath) and folder.address.scheme == "az":
+        reader = _zarr_python(layout)
+        if reader is None:
+            message = f"{layout.name} cannot be opened by zarr-python"
+            raise VolumeError(message)
+        return reader
     try:
         return _tensorstore(layout, limits)
     except (*OPENING_ERRORS, *MALFORMED) as error:
@@ -108,8 +119,13 @@ def _why_not(layout: ArrayLayout, error: Exception) -> str:
     )
 
 
-def _store(folder: Path) -> tuple[Any, str]:
+def _store(folder: Location) -> tuple[Any, str]:
     """Return the store that holds an array, and the array's path in it."""
+    if isinstance(folder, RemotePath):
+        from zarr.storage import ObjectStore
+
+        client = clients.client(folder.address.root)
+        return ObjectStore(client, read_only=True), folder.address.key
     if not isinstance(folder, ZipPath):
         return folder, ""
     from zarr.storage import ZipStore

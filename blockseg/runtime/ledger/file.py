@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import LedgerError, NoSpaceError, OutputGoneError
@@ -73,6 +73,28 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     # there is none, the file cannot change.
     fixed = not os.access(path.parent, os.W_OK) and not wal.exists()
     return _connect(path, "ro&immutable=1" if fixed else "ro")
+
+
+def copy_ledger(path: Path, target: Path) -> None:
+    """Copy the file as of one moment, while its writer goes on.
+
+    Parameters
+    ----------
+    path, target
+        The ledger, and a file that does not exist.
+
+    Raises
+    ------
+    LedgerError
+        If it cannot be read.
+    """
+    with (
+        errors_of(path),
+        closing(open_to_read(path)) as source,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from tests.hostile.corpus import (
     networks,
     records,
     settings,
+    stores,
     tables,
     tiffs,
     volumes,
@@ -24,6 +25,6 @@ if TYPE_CHECKING:
 def every_case() -> tuple[Case, ...]:
     """Return all cases, in the order of their areas; the same ones every time."""
     modules = (
-        volumes, expanding, tiffs, formats, settings, networks, tables, records
+        volumes, expanding, tiffs, formats, settings, stores, networks, tables, records
     )  # fmt: skip
     return tuple(case for module in modules for case in module.cases())

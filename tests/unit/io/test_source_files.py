@@ -124,7 +124,7 @@ def test_what_changed_comes_or_goes_is_told_by_name(spec: VolumeSpec) -> None:
     files = files_of(spec)
     before = files.look()
     assert before is not None
-    os.utime(files.file(0), ns=(5, 5))
+    os.utime(str(files.file(0)), ns=(5, 5))
     changed = {0}
     if spec.format != "tiff":
         files.file(3).unlink()
@@ -141,7 +141,7 @@ def test_a_look_at_some_files_tells_of_those_only(spec: VolumeSpec) -> None:
     files = files_of(spec)
     before = files.look()
     assert before is not None
-    os.utime(files.file(0), ns=(5, 5))
+    os.utime(str(files.file(0)), ns=(5, 5))
     some = files.look_at([0])
     assert before.changed(some).tolist() == [0]
     assert before.updated(some).complete
@@ -159,7 +159,7 @@ def test_a_fingerprint_holds_the_same_of_the_files_it_sampled(spec: VolumeSpec) 
     assert whole is not None
     assert 0 < len(sampled) <= 64
     assert not len(whole.changed(sampled))
-    os.utime(files.file(int(sampled.numbers[0])), ns=(5, 5))
+    os.utime(str(files.file(int(sampled.numbers[0]))), ns=(5, 5))
     now = files.look()
     assert now is not None
     assert sampled.changed(now).tolist() == [sampled.numbers[0]]

@@ -1,0 +1,1 @@
+"""Object stores and web servers: addresses, objects, and the errors of both."""
