@@ -38,6 +38,7 @@ from blockseg.runtime.executor import SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -247,6 +248,7 @@ def run(
     engine: str,
     notes: tuple[str, ...] = (),
     gpus: tuple[str, ...] = (),
+    at_end: Callable[[], None] | None = None,
 ) -> JobResult:
     """Run a job to its end, or as far as it gets, where the user wants it to run.
 
@@ -263,6 +265,8 @@ def run(
         For the first event.
     gpus
         CUDA devices of this machine, one worker each; none for work on the CPU.
+    at_end
+        As in :func:`~blockseg.blockwise.execute.execute`.
 
     Raises
     ------
@@ -307,7 +311,7 @@ def run(
                 notes=notes,
             )
 
-        return execute(job, executor, on_event, started, settle, board)
+        return execute(job, executor, on_event, started, settle, board, at_end)
 
 
 def _cluster(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,17 +148,20 @@ def segment(
             *_unmeasured(job, inputs.settings),
         ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
-    )
-    if job.paths.share:  # levels, images and page are made of all of them
-        return result
-    if not result.stopped:
-        write_cube_images(
+        # Levels, images and page of shares are made of all of them.
+        at_end=None
+        if job.paths.share
+        else partial(
+            write_cube_images,
             job,
             inputs.settings,
             inputs.source.space,
             decisions.field,
             inputs.info.gain,
-        )
+        ),
+    )
+    if job.paths.share:
+        return result
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),
