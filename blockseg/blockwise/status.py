@@ -125,8 +125,8 @@ class RunStatus:
     """Files that are gone or of another size than when they were written, and how."""
 
     every: int = 1
-    """Step between blocks whose files were looked at: all of more than 100,000 files would
-    take long."""
+    """Blocks in a row of which the files of one were looked at: more than 100,000 of a
+    finished run would take long."""
 
     holes: FoundHoles | None = None
     """Parts of the source without data; None if nothing was found yet."""

@@ -138,6 +138,14 @@ def segment(
     job, decisions = prepare_inputs(
         inputs, overwrite, on_event, command=command, restored=restored
     )
+    write_images = partial(
+        write_cube_images,
+        job,
+        inputs.settings,
+        inputs.source.space,
+        decisions.field,
+        inputs.info.gain,
+    )
     result = run_job(
         job,
         on_event,
@@ -148,19 +156,9 @@ def segment(
             *_unmeasured(job, inputs.settings),
         ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
-        # Levels, images and page of shares are made of all of them.
-        at_end=None
-        if job.paths.share
-        else partial(
-            write_cube_images,
-            job,
-            inputs.settings,
-            inputs.source.space,
-            decisions.field,
-            inputs.info.gain,
-        ),
+        at_end=None if job.paths.share else write_images,
     )
-    if job.paths.share:
+    if job.paths.share:  # levels, images and page are made of all of them
         return result
     found = decisions.background
     remarks = (
