@@ -181,12 +181,13 @@ class _Session:
 
     def _phases(self) -> str:
         job = self.job
-        pending = _pending(self.ledger, job.main, job.candidates)
-        if len(pending):
+        # Handed over, not kept: of a million blocks it is 8 MB, for days.
+        handed = [_pending(self.ledger, job.main, job.candidates)]
+        if len(handed[0]):
             # Coarse levels cover many blocks: cheaper made again than tracked.
             for phase in job.coarse:
                 self.ledger.reset(phase.name)
-        done = self._drive(job.main, pending)
+        done = self._drive(job.main, handed.pop())
         if done.stopped:
             return done.stopped
         for phase in job.coarse:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ClusterError
@@ -157,14 +159,15 @@ def _steps(module: ModuleType) -> type[SpecCluster]:
         """A worker as a step, which runs for as long as the command that starts it."""
 
         async def _submit_job(self, script_filename: str) -> str:
-            import asyncio
-            from pathlib import Path
-
             text = Path(script_filename).read_text(encoding="utf-8")
-            cores = self.job_kwargs_cores
+            log = (
+                f"{self.log_directory}/{self.name}.log"
+                if self.log_directory
+                else "none"
+            )
             self.process = await asyncio.create_subprocess_exec(
-                *("srun", "--overlap", "--ntasks=1", "--nodes=1"),
-                *(f"--cpus-per-task={cores}", "bash", "-c", text),
+                *("srun", "--overlap", "--ntasks=1", "--nodes=1", f"--output={log}"),
+                *(f"--cpus-per-task={self.step_cores}", "bash", "-c", text),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
@@ -172,7 +175,7 @@ def _steps(module: ModuleType) -> type[SpecCluster]:
             return str(self.process.pid)
 
         def __init__(self, *words: Any, **options: Any) -> None:
-            self.job_kwargs_cores = options.get("job_cpu") or 1
+            self.step_cores = options.get("job_cpu") or 1
             super().__init__(*words, **options)
 
         async def close(self) -> None:
