@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import machine_facts
+from blockseg.config.command_words import option_words
+from blockseg.config.train_settings import TrainSettings
 from blockseg.core.text import times
 from blockseg.core.version import __version__
 from blockseg.training.events import TrainingStarted
@@ -15,10 +19,14 @@ from blockseg.training.record import DECIDING, TrainFacts
 from blockseg.training.reports.html import ReportFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blockseg.networks.base import Network
     from blockseg.training.data.data import SourceNote
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.plan import TrainPlan
+
+_MADE = "synth:"
 
 
 def started(
@@ -61,8 +69,25 @@ def _source_line(note: SourceNote) -> str:
     )
 
 
-def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
-    """Return what the report says besides what the training finds."""
+def report_facts(
+    plan: TrainPlan,
+    ranks: ProcessGroup,
+    sources: Sequence[str] = (),
+    typed: tuple[str, ...] = (),
+) -> ReportFacts:
+    """Return what the report says besides what the training finds.
+
+    Parameters
+    ----------
+    plan
+        Of the training.
+    ranks
+        Its processes.
+    sources
+        DATA, as the user names them.
+    typed
+        Commands as they were typed, one a start.
+    """
     return ReportFacts(
         title=plan.info.name,
         network=f"{_network_line(plan.network)}, {_parameters(plan.network):,} parameters",
@@ -83,7 +108,19 @@ def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
             "blockseg": __version__,
             **{name: _said(value) for name, value in machine_facts().items()},
         },
+        again=_again(plan, sources) if sources else "",
+        typed=typed,
     )
+
+
+def _again(plan: TrainPlan, sources: Sequence[str]) -> str:
+    """Return the command of a training, with absolute paths and every option."""
+    named = [s if s.startswith(_MADE) else str(absolute(s)) for s in sources]
+    values = {name: getattr(plan.settings, name) for name in DECIDING}
+    if plan.settings.init and absolute(plan.settings.init).exists():
+        values["init"] = str(absolute(plan.settings.init))
+    options = option_words(TrainSettings, values)
+    return shlex.join(["blockseg", "train", *named, "-o", "RUN", *options])
 
 
 def record_facts(plan: TrainPlan) -> TrainFacts:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Space, Vector
-    from blockseg.viewing.content import Store
+    from blockseg.web.content import Store
 
 _UM = 1e-6  # metres
 

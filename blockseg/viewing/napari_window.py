@@ -10,8 +10,8 @@ from blockseg.core.errors import MissingExtraError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
-from blockseg.viewing.content import Folder
 from blockseg.viewing.served_volume import ServedVolume
+from blockseg.web.content import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
