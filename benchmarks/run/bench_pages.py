@@ -58,7 +58,7 @@ def page_row(board: Board) -> dict[str, float]:
     from bokeh.document import Document
     from bokeh.models import ColumnDataSource
 
-    from blockseg.runtime.dask.page import run_page
+    from blockseg.runtime.dask.pages.page import run_page
 
     workers = {
         f"w{n}": SimpleNamespace(

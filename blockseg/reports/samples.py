@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 METRICS = "blocks"
 """Folder of an output with an image a metric."""
 
-MAPS = ("density", "snr_50", "low_snr", "entropy", "fragmentation", "level", "sd")
-"""Metrics of which a map says something to the eye."""
-
 _CHOSEN = (
     ("densest", "density", True),
     ("dimmest", "snr_50", False),

@@ -54,7 +54,7 @@ class Dashboard(Router):
             self._connected = True
             from distributed.dashboard import scheduler as pages
 
-            from blockseg.runtime.dask.page import run_page
+            from blockseg.runtime.dask.pages.page import run_page
 
             pages.applications[f"/{EXTENSION}"] = run_page
             named = pages.template_variables(its)["pages"]  # one list a scheduler
