@@ -139,16 +139,19 @@ def changes_to_plain(board: Board, *, whole: bool) -> dict[str, Any]:
     while board.touched:  # the driver adds to it meanwhile, and what it adds is new
         touched.add(board.touched.popleft())
     shape = board.states.shape
-    ids = np.arange(board.states.size) if whole else np.array(sorted(touched), int)
-    ids = ids[ids < board.states.size]
+    flat = board.states.reshape(-1)
+    ids = np.array(sorted(touched), int)
+    ids = ids[ids < flat.size]
+    if whole:
+        ids = np.flatnonzero(np.isfinite(board.metrics["seconds"]))
     now = board.clock()
     return {
         **{name: getattr(board, name) for name in _SAME},
         "shape": list(shape) if whole else None,
-        "ids": b"" if whole else ids.astype("<i8").tobytes(),
-        "states": board.states.reshape(-1)[ids].tobytes(),
+        "ids": ids.astype("<i8").tobytes(),
+        "states": (flat if whole else flat[ids]).tobytes(),
         "metrics": {
-            name: b"" if whole else values[ids].astype("<f4").tobytes()
+            name: values[ids].astype("<f4").tobytes()
             for name, values in board.metrics.items()
         },
         "counts": [[*key, n] for key, n in list(board.counts.items())],
@@ -180,18 +183,17 @@ def changes_from(
         The copy's.
     """
     board.clock = clock
+    ids = np.frombuffer(plain["ids"], "<i8")
+    states = np.frombuffer(plain["states"], np.uint8)
     if plain["shape"] is not None:
-        board.states = np.zeros(plain["shape"], np.uint8)
-        size = board.states.size
+        board.states = states.reshape(plain["shape"]).copy()
         board.metrics = {
-            name: np.full(size, np.nan, np.float32) for name in plain["metrics"]
+            name: np.full(states.size, np.nan, np.float32) for name in plain["metrics"]
         }
-        board.states.reshape(-1)[:] = np.frombuffer(plain["states"], np.uint8)
     else:
-        ids = np.frombuffer(plain["ids"], "<i8")
-        board.states.reshape(-1)[ids] = np.frombuffer(plain["states"], np.uint8)
-        for name, values in plain["metrics"].items():
-            board.metrics[name][ids] = np.frombuffer(values, "<f4")
+        board.states.reshape(-1)[ids] = states
+    for name, values in plain["metrics"].items():
+        board.metrics[name][ids] = np.frombuffer(values, "<f4")
     for name in _SAME:
         setattr(board, name, plain[name])
     board.counts = Counter({(a, b): n for a, b, n in plain["counts"]})
