@@ -10,6 +10,7 @@ from blockseg.config.checks_settings import (
     DebugSettings,
     VerifySettings,
 )
+from blockseg.config.compare_settings import CompareSettings
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
@@ -44,6 +45,7 @@ _COMMANDS = {
     "density": DensitySettings,
     "export": ExportSettings,
     "view": ViewSettings,
+    "compare": CompareSettings,
     "verify": VerifySettings,
     "audit-seams": AuditSettings,
     "debug": DebugSettings,

@@ -120,7 +120,7 @@ def _told(client: Client, update: Mapping[str, object]) -> str | None:
         scheduler: Any = client.scheduler
         return await getattr(scheduler, TAKE)(update=dict(update))
 
-    # What a scheduler has never heard of it answers with words, and no error.
+    # What a scheduler has never heard of it answers with nothing, and no error.
     answer = bounded(client, tell, seconds=_SEND_SECONDS)
     return str(answer["place"]) if isinstance(answer, dict) else None
 
