@@ -275,7 +275,7 @@ def _places(found: Compared) -> Iterator[str]:
         shown = [
             (address(a.astype(np.uint8) * white), "A"),
             (address(b.astype(np.uint8) * white), "B"),
-            (address(_overlay(a, b)), "both"),
+            (address(_overlay(a, b)), "A over B"),
         ]
         if source is not None:
             seen = source.read(roi.shifted(found.origin)).max(axis=0)

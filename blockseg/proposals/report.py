@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _STYLE = """
 .picks td, .picks th { text-align: right; padding-right: .8em; white-space: nowrap; }
 .picks td { font-variant-numeric: tabular-nums; }
-.picks td.t, .picks th.t { text-align: left; white-space: normal; min-width: 13em; }
+.picks td.t, .picks th.t { text-align: left; white-space: normal; min-width: 17em; }
+.picks th.p { text-align: left; }
 .picks td.t small { color: var(--soft); display: block; }
 .picks tr:target { background: var(--tint); }
 .picks td img { display: block; width: 112px; height: auto; background: #000;
@@ -34,6 +35,10 @@ _STYLE = """
            min-width: 7px; min-height: 7px; }
 """
 
+_KINDS = {
+    "name and reason": " class=t",
+    **dict.fromkeys(("image", "label", "place"), " class=p"),
+}
 _COLUMNS = (
     ("hardness", "hardness", "{:.2f}"),
     ("low_snr", "L", "{:.3f}"),
@@ -171,10 +176,7 @@ def _table(
     heads = ["rank", *(["round"] if rounds else []), "image", "label"]
     heads += ["place"] if facts.place else []
     heads += ["name and reason", "z", "y", "x", *(title for _, title, _ in shown)]
-    head = "".join(
-        f"<th{' class=t' * (title == 'name and reason')}>{text(title)}</th>"
-        for title in heads
-    )
+    head = "".join(f"<th{_KINDS.get(title, '')}>{text(title)}</th>" for title in heads)
     body = []
     for row in rows:
         entries = [_entry(row.rank)]

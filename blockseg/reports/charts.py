@@ -72,8 +72,10 @@ def timeline(jobs: Sequence[JobFacts]) -> str:
                     height=0.62,
                 )
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+        for label, (name, _) in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("normal" if name.startswith(" ") else "bold")
         axes.invert_yaxis()
-        axes.set_xlabel(f"{unit} since the first start")
+        axes.set_xlabel(f"{unit} since the first start; in bold the commands")
         axes.grid(axis="x", alpha=0.25)
 
     return drawn(draw, 0.7 + 0.24 * len(rows), left=_room(name for name, _ in rows))
@@ -122,7 +124,8 @@ def activities(jobs: Sequence[JobFacts]) -> str:
         )
 
     room = _room(name for name, _ in rows)
-    return drawn(draw, 1.0 + 0.24 * len(rows), left=room, above=0.35)
+    above = 0.1 + 0.24 * -(-len(names) // 6)
+    return drawn(draw, 0.65 + above + 0.24 * len(rows), left=room, above=above)
 
 
 def histogram(found: Histogram, threshold: float) -> str:
@@ -283,7 +286,7 @@ def drawn(
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
         figure.subplots_adjust(
-            left=left, right=0.99, bottom=0.45 / height, top=1 - above / height
+            left=left, right=0.975, bottom=0.45 / height, top=1 - above / height
         )
         draw(figure.subplots())
         written = io.StringIO()

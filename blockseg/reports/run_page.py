@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 _MAP = 360  # pixels of the map of blocks, at least one a block
 _SIDE = 640  # pixels of a projection at most
 _IMAGE_VOXELS = 2**27  # of the source that are read for its projection
-_BRIGHT_SDS = 20.0  # above which a place worth a look is white
+_BRIGHT_SDS = 12.0  # above which a place worth a look is white
 _FAILURES = 20
 _RUN = "segment"
 

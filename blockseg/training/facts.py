@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from blockseg.training.plan import TrainPlan
 
 _MADE = "synth:"
+_HERE = frozenset({"device", "threads", "workers", "checkpoint_every", "tensorboard"})
 
 
 def started(
@@ -106,20 +107,30 @@ def report_facts(
             "device": _device_line(plan, ranks),
             "processes": str(ranks.size),
             "blockseg": __version__,
-            **{name: _said(value) for name, value in machine_facts().items()},
+            **{name: _said(value) for name, value in _machine().items()},
         },
         again=_again(plan, sources) if sources else "",
         typed=typed,
     )
 
 
+def _machine() -> dict[str, str | int]:
+    known = dict(machine_facts())
+    if "memory_bytes" in known:
+        known["memory"] = f"{int(known.pop('memory_bytes')) / 1e9:.3g} GB"
+    return known
+
+
 def _again(plan: TrainPlan, sources: Sequence[str]) -> str:
     """Return the command of a training, with absolute paths and every option."""
     named = [s if s.startswith(_MADE) else str(absolute(s)) for s in sources]
-    values = {name: getattr(plan.settings, name) for name in DECIDING}
+    values = {
+        field.name: getattr(plan.settings, field.name)
+        for field in fields(TrainSettings)
+    }
     if plan.settings.init and absolute(plan.settings.init).exists():
         values["init"] = str(absolute(plan.settings.init))
-    options = option_words(TrainSettings, values)
+    options = option_words(TrainSettings, values, _HERE)
     return shlex.join(["blockseg", "train", *named, "-o", "RUN", *options])
 
 

@@ -13,6 +13,7 @@ from blockseg.reports.page import (
     address,
     charts,
     command,
+    folded,
     headline,
     page,
     pictures,
@@ -146,7 +147,10 @@ class Report(Watcher):
             section("Scores of the last validation", _scores(self._scores)),
             section("Data", _data(facts.sources)),
             section("To make it again", *commands),
-            section("Settings", table(("", ""), facts.settings.items())),
+            section(
+                "Settings",
+                folded("Every setting", table(("", ""), facts.settings.items())),
+            ),
             section("Machine", table(("", ""), facts.machine.items())),
         ]
         replace_file(self._path, page(f"{facts.title}: training", parts).encode())
@@ -192,7 +196,7 @@ def _curves(rows: Sequence[Row]) -> str:
                     curve("best_f1", "best threshold", GREEN),
                 ],
                 low=0,
-                high=1,
+                high=1.02,
             ),
             curves(
                 "precision, recall at 0.5",
@@ -201,7 +205,7 @@ def _curves(rows: Sequence[Row]) -> str:
                     curve("recall", "recall", ORANGE, dots=True),
                 ],
                 low=0,
-                high=1,
+                high=1.02,
             ),
             curves("learning rate", [curve("rate", "rate", BLUE)], low=0),
         ]

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.layouts import column, row
-from bokeh.models import ColumnDataSource, DataRange1d, NumeralTickFormatter
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    DataRange1d,
+    NumeralTickFormatter,
+)
 from bokeh.models.widgets.inputs import Select
 from bokeh.models.widgets.markups import Div
 from bokeh.models.widgets.sliders import Slider
@@ -109,8 +114,8 @@ class _RunPage:
             row(
                 column(row(self._z, self._metric), self._map_figure(), self._legend),
                 column(
-                    self._rate_figure("voxels", "Mvoxel/s"),
-                    self._rate_figure("blocks", "blocks/s"),
+                    self._rate_figure("voxels", "Mvoxel/s", labelled=False),
+                    self._rate_figure("blocks", "blocks/s", labelled=True),
                     self._workers,
                 ),
                 sizing_mode="stretch_width",
@@ -243,15 +248,16 @@ class _RunPage:
         )
         return shown
 
-    def _rate_figure(self, what: str, title: str) -> Any:
+    def _rate_figure(self, what: str, title: str, *, labelled: bool) -> Any:
         shown = figure(
             width=620,
-            height=130,
+            height=135 if labelled else 115,
             tools="",
-            x_axis_label="minutes since the phase began",
+            x_axis_label="minutes since the phase began" if labelled else None,
             title=title,
             y_range=DataRange1d(start=0),
         )
+        shown.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
         shown.yaxis.formatter = NumeralTickFormatter(format="0.[00]a")
         shown.line("minutes", what, source=self._rate, line_width=2)
         return shown
@@ -308,6 +314,8 @@ def _legend() -> str:
 
 
 def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
