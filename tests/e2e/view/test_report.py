@@ -133,7 +133,7 @@ def test_two_runs_are_compared_side_by_side(blockseg, brain):
     assert "Voxels that differ" in page.words
     ids = np.ones((4, 8, 8), np.uint8)
     ids[2:] = 2
-    tifffile.imwrite(blockseg.folder / "atlas.tif", ids)
+    tifffile.imwrite(blockseg.folder / "atlas.tif", ids, photometric="minisblack")
     regions = blockseg(
         "compare", "a.zarr", "b.zarr", "-o", "page.html", "--atlas", "atlas.tif",
         "--atlas-voxel-size", size_of(blockseg.folder / "a.zarr", a.shape, ids.shape),
