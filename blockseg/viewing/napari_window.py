@@ -48,10 +48,6 @@ class VolumeArray:
         """Voxels of it."""
         return math.prod(self.shape)
 
-    def __len__(self) -> int:
-        """Return the number of planes."""
-        return self.shape[0]
-
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return what basic indexing selects."""
         keys = key if isinstance(key, tuple) else (key,)
