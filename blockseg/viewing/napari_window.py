@@ -124,16 +124,18 @@ def add_layers(window: Any, view: View) -> None:
             "translate": levels[0].space.translation,
             "units": (unit,) * 3,
             "visible": layer.visible,
-            "multiscale": True,
+            # Of a pyramid of one level napari's labels would take planes for levels.
+            "multiscale": len(levels) > 1,
         }
         arrays = [VolumeArray(level) for level in levels]
+        data = arrays if len(arrays) > 1 else arrays[0]
         if layer.kind == "segmentation" or layer.name in _MASKS:
-            window.add_labels(arrays, opacity=0.5, **placed)
+            window.add_labels(data, opacity=0.5, **placed)
         elif layer.name == "image":
-            window.add_image(arrays, contrast_limits=_limits(layer), **placed)
+            window.add_image(data, contrast_limits=_limits(layer), **placed)
         else:
             window.add_image(
-                arrays,
+                data,
                 contrast_limits=(0, 255),
                 blending="additive",
                 colormap="cyan",

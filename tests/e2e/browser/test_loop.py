@@ -91,7 +91,8 @@ def test_after_annotating_in_the_browser_the_next_run_finds_more(chrome, blockse
     assert not said.output
     chrome.get((blockseg.folder / "compare.html").as_uri())
     shown = chrome.find_element("tag name", "body").text
-    before, after = map(float, re.search(F1, shown).groups())
+    (scores,) = re.findall(F1, shown)
+    before, after = map(float, scores)
     assert after > before + 0.05
     assert "A: before.zarr\nB: after.zarr" in shown
     broken = "return [...document.images].filter(one => !one.naturalWidth).length"

@@ -46,7 +46,9 @@ def test_every_voxel_counts_in_the_region_that_it_lies_in(tmp_path, masks, corne
         names=str(tmp_path / "names.csv"),
     )  # fmt: skip
     counter = region_counter(settings, masks[0])
-    count_cubes(*masks, (0, 0, 0), lambda _: False, on_masks=counter)
+    assert counter is not None
+    first, second = masks
+    count_cubes(first, second, (0, 0, 0), lambda _: False, on_masks=counter)
     found = {one.region.region: one for one in counter.counts()}
     places = np.meshgrid(*map(np.arange, SHAPE), indexing="ij")
     expected = np.zeros(SHAPE, int)

@@ -1,6 +1,6 @@
 from collections import deque
 
-import msgpack
+import msgpack  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 
@@ -184,13 +184,14 @@ def test_metrics_of_a_block_are_those_of_the_box_of_its_cubes():
 def test_a_copy_that_is_told_what_changed_shows_the_same(seed):
     rng = np.random.default_rng(seed)
     payload, table = counted_block(rng)
-    made = Board(clock=Clock(), measured=BlockMetrics(table.scale, predicted=True))
+    clock = Clock()
+    made = Board(clock=clock, measured=BlockMetrics(table.scale, predicted=True))
     made.touched = deque()
     copy, whole, now = Board(), True, Clock()
     ids = np.arange(60)
     made.begin("segment", (3, 4, 5), ids, ids[7:])
     for number in rng.permutation(ids[7:]).tolist():
-        made.clock.now += 2
+        clock.now += 2
         made.handed_out([number])
         if rng.random() < 0.2:
             made.take(BlockFailed("segment", BlockReport(number, error="no"), 3))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _CELLS = 128
 _EVERY_MS = 1000
 _STATE = "state"
+_CHOICES: list[str | None] = [_STATE]
 _NAMES = {
     _STATE: "state",
     "foreground": "foreground, share",
@@ -99,7 +100,7 @@ class _RunPage:
         self._grid: tuple[int, ...] = ()
         self._head = Div(sizing_mode="stretch_width")
         self._z = Slider(start=0, end=1, value=0, step=1, title="plane of blocks (z)")
-        self._metric = Select(title="colour", value=_STATE, options=[_STATE])
+        self._metric = Select(title="colour", value=_STATE, options=_CHOICES)
         self._legend = Div()
         self._map = ColumnDataSource(
             {"image": [], "x": [], "y": [], "dw": [], "dh": []}

@@ -25,7 +25,7 @@ class PagePlugin(SchedulerPlugin):  # type: ignore[misc,unused-ignore]
 
     name = "blockseg-page"
 
-    def start(self, scheduler: Scheduler) -> None:
+    async def start(self, scheduler: Scheduler) -> None:
         """Put it there."""
         install(scheduler)
 
