@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from distributed import LocalCluster
 
 from blockseg.runtime.board import EXTENSION
+from blockseg.runtime.dask.pages.plugin import dask_setup
 
 pytestmark = pytest.mark.dask
 
@@ -63,3 +64,21 @@ def test_a_scheduler_that_cannot_take_the_page_is_said_in_a_line(
     assert "No module named 'blockseg'" in line
     assert "--preload blockseg.runtime.dask.pages.plugin" in line
     assert f"dashboard {theirs.dashboard_link}" in said
+
+
+def test_a_scheduler_that_loads_the_page_at_its_start_needs_nothing_sent(
+    theirs, blockseg_command, tmp_path, monkeypatch
+):
+    async def refused(*_, **__):
+        message = "pickle is off"
+        raise TypeError(message)
+
+    async def preload():
+        dask_setup(theirs.scheduler)
+
+    theirs.sync(preload)
+    monkeypatch.setitem(theirs.scheduler.handlers, "register_scheduler_plugin", refused)
+    said = run(blockseg_command, tmp_path, "--scheduler", theirs.scheduler_address)
+    assert "shows no blocks" not in said
+    assert f"dashboard {theirs.dashboard_link.replace('status', EXTENSION)}" in said
+    assert theirs.scheduler.extensions[EXTENSION].counts["segment", "done"] == 4

@@ -11,7 +11,7 @@ from blockseg.dhpr.cubes import HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.grey_scale import CODES, GreyScale
 from blockseg.dhpr.metrics import dhpr_metrics
 from blockseg.runtime.board import METRICS, Board, Shown
-from blockseg.runtime.dask.pages.relay import changes_from, changes_to_plain
+from blockseg.runtime.dask.pages.changes import changes_from, changes_to_plain
 from blockseg.runtime.events import BlockDone, BlockFailed, BlockRetried, WorkerLost
 
 

@@ -13,8 +13,8 @@ from distributed import SchedulerPlugin
 from tornado.ioloop import IOLoop
 
 from blockseg.runtime.board import EXTENSION, Board
+from blockseg.runtime.dask.pages.changes import TAKE, changes_from
 from blockseg.runtime.dask.pages.prometheus import collect_from
-from blockseg.runtime.dask.pages.relay import TAKE, changes_from
 
 if TYPE_CHECKING:
     from distributed import Scheduler
