@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from blockseg.config.compare_settings import CompareSettings
 from blockseg.config.merging import read_settings
+from blockseg.config.regions_settings import CompareSettings
 
 from .options import click_options, without_config
 

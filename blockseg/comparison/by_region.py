@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blockseg.atlas.names import Region, RegionNames
     from blockseg.atlas.transform import Mapped, Transform
     from blockseg.atlas.volume import AtlasSpec
-    from blockseg.config.compare_settings import CompareSettings
+    from blockseg.config.regions_settings import CompareSettings
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Space
     from blockseg.evaluation.prediction import Prediction

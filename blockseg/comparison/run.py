@@ -13,8 +13,8 @@ from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.record.request import what_differs
 from blockseg.comparison.by_region import region_counter
 from blockseg.comparison.counts import CubeCounts, count_cubes
-from blockseg.config.compare_settings import CompareSettings
 from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.regions_settings import CompareSettings
 from blockseg.core.errors import BlocksegError, ConfigError
 from blockseg.core.text import times
 from blockseg.evaluation.prediction import open_prediction

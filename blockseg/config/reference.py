@@ -10,13 +10,16 @@ from blockseg.config.checks_settings import (
     DebugSettings,
     VerifySettings,
 )
-from blockseg.config.compare_settings import CompareSettings
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
-from blockseg.config.regions_settings import DensitySettings, RegionsSettings
+from blockseg.config.regions_settings import (
+    CompareSettings,
+    DensitySettings,
+    RegionsSettings,
+)
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from blockseg.blockwise.outputs import absolute
-from blockseg.config.command_words import option_words
+from blockseg.config.declare import option_words
 from blockseg.core.version import __version__
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from blockseg.config.command_words import option_words
+from blockseg.config.declare import option_words
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BlocksegError
 from blockseg.io.find import find

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import machine_facts
-from blockseg.config.command_words import option_words
+from blockseg.config.declare import option_words
 from blockseg.config.train_settings import TrainSettings
 from blockseg.core.text import times
 from blockseg.core.version import __version__

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -20,7 +19,7 @@ from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
 from blockseg.runtime.board import EXTENSION
 from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
-from blockseg.runtime.dask.pages.dashboard import Dashboard, link_below
+from blockseg.runtime.dask.pages.dashboard import Dashboard, free_port, link_below
 from blockseg.runtime.dask.pages.prometheus import collect_from
 from blockseg.runtime.dask.pages.relay import relayed
 from blockseg.runtime.dask.quiet import quiet_logs
@@ -48,7 +47,7 @@ _CLOSE_SECONDS = 20.0
 _LINK = "distributed.dashboard.link"
 _METHOD = "distributed.worker.multiprocessing-method"
 
-_SETTINGS = {
+SETTINGS: dict[str, Any] = {
     # One death is enough: the driver finds out which block it was.
     "distributed.scheduler.allowed-failures": 0,
     # A worker that stays away so long is replaced.
@@ -75,6 +74,7 @@ _SETTINGS = {
     # Workers have pages of their own, which anybody on the machine could read.
     "distributed.worker.http.routes": [],
 }
+"""Settings of Dask for clusters that we start."""
 
 
 class Cluster:
@@ -207,7 +207,7 @@ def local_cluster(
         resources.enter_context(
             dask.config.set(
                 {
-                    **_SETTINGS,
+                    **SETTINGS,
                     _LINK: link_below(access.prefix, dask.config.get(_LINK)),
                     # Libraries read these when the worker imports them.
                     "distributed.nanny.pre-spawn-environ": {
@@ -292,7 +292,7 @@ async def _identify(address: str, timeout: float) -> None:
 
 
 def _started(layout: Layout, gpus: Sequence[str], access: Access) -> SpecCluster:
-    dashboard = f"{access.host}:{_free_port(access.host, _DASHBOARD_PORT)}"
+    dashboard = f"{access.host}:{free_port(access.host, _DASHBOARD_PORT)}"
     cluster: SpecCluster | None = None
     private = {"protocol": access.protocol, "security": access.security()}
     pages = {"dashboard": False, "http_prefix": access.prefix}
@@ -395,14 +395,3 @@ def _worker(
         options["env"] = {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
         options["resources"] = {"GPU": 1}
     return options
-
-
-def _free_port(host: str, preferred: int) -> int:
-    """Return the preferred port if it is free, else 0 for any."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, preferred))
-        except OSError:
-            return 0
-    return preferred

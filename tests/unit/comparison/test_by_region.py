@@ -8,7 +8,7 @@ import tifffile
 
 from blockseg.comparison.by_region import region_counter
 from blockseg.comparison.counts import count_cubes
-from blockseg.config.compare_settings import CompareSettings
+from blockseg.config.regions_settings import CompareSettings
 from blockseg.core.errors import ConfigError
 from blockseg.core.space import Space
 from blockseg.evaluation.prediction import Prediction
@@ -64,7 +64,7 @@ def test_every_voxel_counts_in_the_region_that_it_lies_in(tmp_path, masks, corne
         own, one = expected == region, found.pop(region)
         counted = (one.both, one.first, one.second)
         assert counted == tuple(
-            np.count_nonzero(own & part) for part in (a & b, a & ~b, b & ~a)
+            int(np.count_nonzero(own & part)) for part in (a & b, a & ~b, b & ~a)
         )
         assert one.dice == pytest.approx(2 * one.both / (a[own].sum() + b[own].sum()))
     assert not found

@@ -1,4 +1,4 @@
-"""What changed on a board, as values that msgpack knows, and a copy that takes them.
+"""Changes of a board, as values that msgpack knows, and a copy that takes them.
 
 No scheduler needs to unpickle anything; of blocks only those travel that changed since.
 """

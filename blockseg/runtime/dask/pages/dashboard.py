@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from secrets import compare_digest
 from typing import TYPE_CHECKING, Any
 
@@ -79,3 +80,14 @@ def link_below(prefix: str, template: str) -> str:
     if not template.endswith(_LINK):
         return template
     return template.removesuffix(_LINK) + prefix.rstrip("/") + _LINK
+
+
+def free_port(host: str, preferred: int) -> int:
+    """Return the preferred port if it is free, else 0 for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, preferred))
+        except OSError:
+            return 0
+    return preferred
