@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+
+from blockseg.config.merging import read_settings
+from blockseg.config.regions_settings import CompareSettings
+
+from .options import click_options, without_config
 
 
 @click.command()
@@ -14,15 +21,21 @@ import click
     metavar="TRUTH",
     help="Score both against this, as blockseg evaluate does.",
 )
+@without_config(click_options(CompareSettings))
 @click.option("-o", "--output", metavar="FILE.html", help="The page. [compare.html]")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def compare(
-    first: str, second: str, truth: tuple[str, ...], output: str | None, quiet: bool
+    first: str,
+    second: str,
+    truth: tuple[str, ...],
+    output: str | None,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Show what differs between A and B, two runs or masks of the same volume.
 
-    Prints how many voxels differ, by SNR where a run measured it, with --truth also which is
-    better; and writes one page with a map and pictures of where. More: docs/report.md.
+    Prints how many voxels differ, by SNR where a run measured it, with --atlas by region, and
+    with --truth which is better; and writes one page with a map and pictures of where. More: docs/report.md.
     """
     from blockseg.comparison.page import lines
     from blockseg.comparison.run import compare as job
@@ -30,9 +43,10 @@ def compare(
 
     from .scores import bar
 
+    settings = read_settings(CompareSettings, options)
     target = page_target(output)
     with bar(quiet=quiet, what="Comparing") as on_part:
-        found = job(first, second, truth, on_part=on_part)
+        found = job(first, second, truth, settings, on_part=on_part)
     write_comparison(found, target)
     if not quiet:
         for line in lines(found):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.skipping import SparseOutcome
     from blockseg.blockwise.task import Phase
     from blockseg.config.settings import RunSettings
+    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.stores.location import Location
     from blockseg.runtime.memory import Layout
@@ -62,6 +63,9 @@ class Job:
 
     watch: Watch = field(default_factory=Watch)
     """Sources, and how they were when the job began."""
+
+    measured: BlockMetrics | None = None
+    """Reads the metrics in blocks' payloads, for whoever looks; None without any."""
 
     @property
     def images(self) -> tuple[PyramidSpec, ...]:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
+    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.io.stores.location import Location
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
@@ -107,6 +108,7 @@ class OpenedJob:
         facts: Recordable | None = None,
         candidates: NDArray[np.int64] | None = None,
         then: tuple[BlockTask | Phase, ...] = (),
+        measured: BlockMetrics | None = None,
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
 
@@ -127,6 +129,8 @@ class OpenedJob:
         then
             Tasks that come after it, and before the coarse levels of what it wrote; as
             phases where not all of their blocks are to be done.
+        measured
+            Reads the metrics of blocks from what their reports bring, if they have any.
 
         Raises
         ------
@@ -171,6 +175,7 @@ class OpenedJob:
             ledger=self.ledger or self.paths.ledger,
             command=self.command,
             watch=self._watch(Watch(self.sources, task.reads(), task.name)),
+            measured=measured,
         )
 
     def _watch(self, now: Watch) -> Watch:
@@ -284,7 +289,7 @@ def run(
         executor: Executor = SerialExecutor()
         dashboard, workers = "", 0
         settle = _nothing
-        board = Board(out=str(job.paths.out), engine=engine)
+        board = Board(out=str(job.paths.out), engine=engine, measured=job.measured)
         if settings.scheduler != "serial":
             run_id = _run_id(job)
             cluster = stack.enter_context(_cluster(job, gpus, run_id))
@@ -297,7 +302,8 @@ def run(
                 block_timeout=settings.block_timeout,
                 board=board,
             )
-            cluster.show(board)
+            if note := cluster.show(board):
+                notes = (*notes, note)
             dashboard, workers = cluster.dashboard, cluster.workers
             settle = partial(settle_predecessor, cluster, run_id, on_event)
 

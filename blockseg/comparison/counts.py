@@ -56,6 +56,7 @@ def count_cubes(
     origin: Zyx,
     is_empty: Callable[[Roi], bool],
     on_part: Callable[[int, int], None] | None = None,
+    on_masks: Callable[[Roi, NDArray[np.bool_], NDArray[np.bool_]], None] | None = None,
 ) -> CubeCounts:
     """Count voxels of two masks of one shape.
 
@@ -69,6 +70,8 @@ def count_cubes(
         Whether both masks are known to hold nothing in a region, which is not read then.
     on_part
         Told how many parts are done, and how many there are.
+    on_masks
+        Given each part of both masks that is read, by several threads.
 
     Returns
     -------
@@ -83,6 +86,8 @@ def count_cubes(
 
     def count(roi: Roi) -> tuple[Roi, NDArray[np.int64]]:
         a, b = first.read(roi, roi).mask, second.read(roi, roi).mask
+        if on_masks is not None:
+            on_masks(roi, a, b)
         masks = (a & b, a & ~b, b & ~a)
         return roi, np.stack([_in_cubes(mask, roi, origin) for mask in masks])
 

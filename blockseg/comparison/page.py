@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.comparison.by_region import RegionCount
     from blockseg.comparison.run import Compared, Side, SnrBin
     from blockseg.io.protocol import Volume
 
 _SIDE = 800  # pixels of the projection at most
 _WHOLE_VOXELS = 2**27  # of a mask without coarse levels that is projected all the same
 _PLACES = 4  # cubes that are shown
+_REGIONS, _REGIONS_SAID = 60, 8
 _BOTH, _FIRST, _SECOND = (170, 170, 170), (230, 120, 20), (60, 160, 255)
 _MEASURES = (
     ("voxel_precision", "voxels: precision"),
@@ -71,6 +73,13 @@ def lines(found: Compared) -> Iterator[str]:
             f"  SNR {_range(one)}: {one.both:,} in both, {one.first:,} only in A, "
             f"{one.second:,} only in B."
         )
+    for region in found.by_region[:_REGIONS_SAID]:
+        yield (
+            f"  {_region(region)}: {region.both:,} in both, {region.first:,} only in A, "
+            f"{region.second:,} only in B; Dice {region.dice:.4f}."
+        )
+    if len(found.by_region) > _REGIONS_SAID:
+        yield f"  and {len(found.by_region) - _REGIONS_SAID} regions more, on the page."
     for name, said, a, b in scores(found):
         if name in ("voxel_dice", "centreline_f1"):
             better = "" if a == b else f", {'B' if b > a else 'A'} is better"
@@ -113,6 +122,7 @@ def compared_page(found: Compared) -> str:
         section("What was asked otherwise", listed(found.asked)),
         section("Scores", _scores(found)),
         section("By SNR", _snr(found)),
+        section("By region", _regions(found)),
         section("Where they differ", _overview(found), _map(found)),
         section("The largest differences", "".join(_places(found))),
         section("The runs", _runs(found)),
@@ -175,6 +185,27 @@ def _snr(found: Compared) -> str:
     )
     heads = ("SNR", "cubes", "voxels in both", "only in A", "only in B")
     return f"<p class='soft'>{said}</p>{table(heads, rows)}"
+
+
+def _regions(found: Compared) -> str:
+    rows = [
+        (
+            _region(one), f"{one.both:,}", f"{one.first:,}", f"{one.second:,}",
+            f"{one.changed:,}", f"{one.dice:.4f}",
+        )
+        for one in found.by_region[:_REGIONS]
+    ]  # fmt: skip
+    heads = ("region", "voxels in both", "only in A", "only in B", "differ", "Dice")
+    left = len(found.by_region) - len(rows)
+    more = f"<p class='soft'>And {left:,} regions that differ less.</p>" if left else ""
+    return table(heads, rows) + more
+
+
+def _region(one: RegionCount) -> str:
+    if one.region.region == 0:
+        return "outside all regions"
+    short = one.region.acronym
+    return f"{one.region.name} ({short})" if short else one.region.name
 
 
 def _overview(found: Compared) -> str:
@@ -244,7 +275,7 @@ def _places(found: Compared) -> Iterator[str]:
         shown = [
             (address(a.astype(np.uint8) * white), "A"),
             (address(b.astype(np.uint8) * white), "B"),
-            (address(_overlay(a, b)), "both"),
+            (address(_overlay(a, b)), "A over B"),
         ]
         if source is not None:
             seen = source.read(roi.shifted(found.origin)).max(axis=0)

@@ -11,8 +11,10 @@ import numpy as np
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.record.request import what_differs
+from blockseg.comparison.by_region import region_counter
 from blockseg.comparison.counts import CubeCounts, count_cubes
 from blockseg.config.evaluate_settings import EvaluateSettings
+from blockseg.config.regions_settings import CompareSettings
 from blockseg.core.errors import BlocksegError, ConfigError
 from blockseg.core.text import times
 from blockseg.evaluation.prediction import open_prediction
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from blockseg.comparison.by_region import RegionCount
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.evaluation.prediction import Prediction
     from blockseg.evaluation.run import Evaluation
@@ -97,11 +100,15 @@ class Compared:
     asked: tuple[str, ...]
     """Settings of the second run that are others, a line each."""
 
+    by_region: tuple[RegionCount, ...] = ()
+    """The same by the regions of an atlas, most changed first; empty without one."""
+
 
 def compare(
     first: str,
     second: str,
     truth: Sequence[str] = (),
+    settings: CompareSettings | None = None,
     *,
     on_part: Callable[[int, int], None] | None = None,
 ) -> Compared:
@@ -113,6 +120,8 @@ def compare(
         Outputs of ``blockseg run``, or masks.
     truth
         As for ``blockseg evaluate``; both are scored against it.
+    settings
+        An atlas by whose regions differences are counted, too.
     on_part
         Told how many parts are done, and how many there are.
 
@@ -121,14 +130,15 @@ def compare(
     VolumeError
         If one of them cannot be read.
     ConfigError
-        If they are not of the same voxels.
+        If they are not of the same voxels, or the atlas does not fit them.
     """
     opened = [open_prediction(name) for name in (first, second)]
     _check_same(*opened)
     runs = [_run(name) for name in (first, second)]
     origin = next((r.record.roi.start for r in runs if r and r.record.roi), (0, 0, 0))
+    regions = region_counter(settings or CompareSettings(), opened[0])
     counts = count_cubes(
-        opened[0], opened[1], origin, _emptiness(runs, opened), on_part
+        opened[0], opened[1], origin, _emptiness(runs, opened), on_part, regions
     )
     sides = [
         Side(
@@ -143,7 +153,15 @@ def compare(
     asked: tuple[str, ...] = ()
     if runs[0] is not None and runs[1] is not None:
         asked = tuple(what_differs(runs[0].record.request, runs[1].record.request))
-    return Compared(sides[0], sides[1], origin, counts, _by_snr(counts, runs), asked)
+    return Compared(
+        sides[0],
+        sides[1],
+        origin,
+        counts,
+        _by_snr(counts, runs),
+        asked,
+        () if regions is None else regions.counts(),
+    )
 
 
 def _check_same(first: Prediction, second: Prediction) -> None:

@@ -15,7 +15,11 @@ from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
-from blockseg.config.regions_settings import DensitySettings, RegionsSettings
+from blockseg.config.regions_settings import (
+    CompareSettings,
+    DensitySettings,
+    RegionsSettings,
+)
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
@@ -44,6 +48,7 @@ _COMMANDS = {
     "density": DensitySettings,
     "export": ExportSettings,
     "view": ViewSettings,
+    "compare": CompareSettings,
     "verify": VerifySettings,
     "audit-seams": AuditSettings,
     "debug": DebugSettings,

@@ -30,6 +30,7 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import HoleRule
+from blockseg.dhpr.block_metrics import BlockMetrics
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.measurement.grey_scale import (
@@ -216,6 +217,7 @@ def measure(
         decisions=MeasurementDecisions(grid.block_shape, holes),
         facts=measured,
         candidates=_candidates(inputs, grid),
+        measured=BlockMetrics(measured.scale, measured.predicted),
     )
     result = run(
         job,

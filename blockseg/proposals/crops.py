@@ -10,7 +10,8 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.labels import IGNORE
 from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.foreground import bright_foreground
-from blockseg.io.output.picture import as_grey, png
+from blockseg.io.output.picture import as_grey
+from blockseg.reports.page import address, jpeg_address
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 _SURE = (51, 204)  # in 1/255: 0.2 and 0.8; between them a network is not sure
 _GREY = 90  # of what does not count
-_EDGE = 160  # pixels of a picture at most
+_EDGE = 128  # pixels of a picture at most
+_QUALITY = 70  # of JPEG: a page of 300 picks is to stay below 3 MB
 
 
 def context(brain: Brain, box: Roi, margin: int) -> Roi:
@@ -97,8 +99,8 @@ def probability_of(brain: Brain, box: Roi, roi: Roi) -> NDArray[np.uint8] | None
     return seen
 
 
-def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, bytes]:
-    """Return maximum projections along z as PNG: the image, and its label.
+def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[str, str]:
+    """Return maximum projections along z for a page: of the image, and of its label.
 
     Parameters
     ----------
@@ -111,7 +113,8 @@ def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[bytes, 
     ignored = (label == IGNORE).all(axis=0)
     shown = np.where(neurite, 255, np.where(ignored, _GREY, 0)).astype(np.uint8)
     # The greatest of what has a grey level, as NaN is greater than nothing.
-    return _small(as_grey(np.fmax.reduce(image, axis=0))), _small(shown)
+    grey = as_grey(np.fmax.reduce(image, axis=0))
+    return jpeg_address(_small(grey), _QUALITY), address(_small(shown))
 
 
 def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.uint8]:
@@ -132,8 +135,8 @@ def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.ui
     return found
 
 
-def _small(plane: NDArray[np.uint8]) -> bytes:
+def _small(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     step = -(-max(plane.shape) // _EDGE)
     for axis, n in enumerate(plane.shape):
         plane = np.maximum.reduceat(plane, np.arange(0, n, step), axis=axis)
-    return png(plane)
+    return plane

@@ -22,7 +22,7 @@ from blockseg.proposals.crops import thumbnails
 from blockseg.proposals.folder import PicksFolder, Proposed
 from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.report import ReportFacts, report
-from blockseg.proposals.request import LabelledRequest
+from blockseg.proposals.request import LabelledRequest, command_again
 from blockseg.training.annotations.doubts import LabelDoubts
 from blockseg.training.annotations.labels import OTHERS, LabelCodes
 from blockseg.training.data.annotated_volumes import find_annotated
@@ -136,6 +136,7 @@ def propose_labelled(
             state=f"{len(rows)} of {len(images)} labelled volumes.",
             notes=tuple(notes),
             blocks=columns,
+            again=command_again(origin.source, settings),
         )
         write_report(str(root / "report.html"), report(rows, pictures, facts))
     return Proposed(
@@ -260,8 +261,8 @@ def _row(rank: int, one: _Measured) -> ManifestRow:
 
 def _copy(
     picks: PicksFolder, images: Sequence[LabelledImage], rows: Sequence[ManifestRow]
-) -> tuple[dict[str, tuple[bytes, bytes]], int]:
-    pictures: dict[str, tuple[bytes, bytes]] = {}
+) -> tuple[dict[str, tuple[str, str]], int]:
+    pictures: dict[str, tuple[str, str]] = {}
     kept = 0
     for labelled, row in zip(images, rows, strict=True):
         volume, whole = open_volume(labelled.image), Roi.whole(labelled.shape)

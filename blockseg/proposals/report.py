@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.io.output.picture import png_uri
-from blockseg.proposals.charts import Axis, scatter
+from blockseg.reports.curves import Axis, scatter
+from blockseg.reports.page import charts, command, listed, page, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,67 +21,24 @@ if TYPE_CHECKING:
     from blockseg.proposals.map import BrainMap
 
 _STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       max-width: 1400px; margin: 2em auto; padding: 0 1.5em; }
-h1 { font-size: 1.5em; margin-bottom: .2em; } h2 { font-size: 1.1em; margin-top: 2em; }
-.state { color: #555; margin-top: 0; } .notes { padding-left: 1.2em; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr));
-          gap: 1em; }
-svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #444;
-      border: 1px solid #e4e4e4; border-radius: 4px; }
-svg .title { font-size: 12px; font-weight: 600; fill: #222; }
-svg .axis { fill: none; stroke: #999; }
-svg .all { fill: none; stroke: #8d99a4; stroke-width: 4.5; stroke-linecap: round;
-           stroke-opacity: .5; }
-svg circle { fill: #d55e00; stroke: #fff; stroke-width: .8; }
-svg a:hover circle { fill: #0072b2; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin: .6em 0; }
-th, td { text-align: right; padding: .3em .5em .3em 0; border-bottom: 1px solid #e4e4e4;
-         vertical-align: top; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th { position: sticky; top: 0; background: #fff; font-weight: 600; }
-th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid #0072b2; }
-th[aria-sort=ascending] button::after { content: " \\25B2"; font-size: .7em; }
-th[aria-sort=descending] button::after { content: " \\25BC"; font-size: .7em; }
-td.t, th.t { text-align: left; white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
-th:not(:has(button)) { text-align: left; }
-td.t small { color: #555; display: block; }
-tr:target { background: #fff3d6; }
-td img { display: block; width: 128px; height: auto; background: #000;
-         image-rendering: pixelated; }
-.place { position: relative; width: 110px; background: #111 center/100% 100% no-repeat;
-         image-rendering: pixelated; }
+.picks td, .picks th { text-align: right; padding-right: .8em; white-space: nowrap; }
+.picks td { font-variant-numeric: tabular-nums; }
+.picks td.t, .picks th.t { text-align: left; white-space: normal; min-width: 17em; }
+.picks th.p { text-align: left; }
+.picks td.t small { color: var(--soft); display: block; }
+.picks tr:target { background: var(--tint); }
+.picks td img { display: block; width: 112px; height: auto; background: #000;
+                image-rendering: pixelated; }
+.place { position: relative; width: 112px; background: #111 center/100% 100% no-repeat;
+         image-rendering: pixelated; print-color-adjust: exact; }
 .place i { position: absolute; border: 2px solid #ffcc00; box-sizing: border-box;
            min-width: 7px; min-height: 7px; }
-.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em;
-       border-radius: 50%; vertical-align: -.05em; }
-@media (prefers-color-scheme: dark) {
-  body { color: #e3e6e9; } body, th { background: #15191d; }
-  svg { fill: #b9c1c9; border-color: #363d45; } svg .title { fill: #e3e6e9; }
-  .state, td.t small { color: #a3adb7; } th, td { border-color: #363d45; }
-  tr:target { background: #3a3320; } }
 """
 
-_SCRIPT = """
-for (const button of document.querySelectorAll("th button")) {
-  button.addEventListener("click", () => {
-    const head = button.parentElement, body = document.querySelector("tbody");
-    const up = head.getAttribute("aria-sort") === "descending";
-    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const key = row => row.children[head.cellIndex].dataset.v ?? "";
-    const rows = [...body.rows].sort((a, b) => {
-      const x = key(a), y = key(b);
-      if (x === "" || y === "") return (x === "") - (y === "");
-      const order = isNaN(x) || isNaN(y) ? (x < y ? -1 : x > y ? 1 : 0) : x - y;
-      return up ? order : -order;
-    });
-    body.append(...rows);
-  });
+_KINDS = {
+    "name and reason": " class=t",
+    **dict.fromkeys(("image", "label", "place"), " class=p"),
 }
-"""
-
 _COLUMNS = (
     ("hardness", "hardness", "{:.2f}"),
     ("low_snr", "L", "{:.3f}"),
@@ -138,10 +96,13 @@ class ReportFacts:
     source: str = ""
     """Source of the brain, as its rows name it."""
 
+    again: str = ""
+    """Command that picks the same."""
+
 
 def report(
     rows: Sequence[ManifestRow],
-    pictures: Mapping[str, tuple[bytes, bytes]],
+    pictures: Mapping[str, tuple[str, str]],
     facts: ReportFacts,
 ) -> str:
     """Return the page.
@@ -151,7 +112,7 @@ def report(
     rows
         Picks of the manifest.
     pictures
-        Projections of image and label of each, as PNG, by name.
+        Projections of image and label of each, by name, as addresses within the page.
     facts
         All else that it says.
     """
@@ -162,26 +123,23 @@ def report(
             f".place {{ aspect-ratio: {wide} / {high}; "
             f"background-image: url({png_uri(facts.place.png)}); }}"
         )
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in facts.notes)
     parts = [
-        f"<h1>{html.escape(facts.title)}</h1>",
-        f"<p class='state'>{html.escape(facts.state)}</p>",
-        f"<ul class='notes'>{notes}</ul>" if notes else "",
-        _charts(rows, facts),
-        (
-            "<h2>Picks</h2><p class='state'>Maximum projections along z of image and label "
-            "(white: neurite, grey: does not count); a click on a heading sorts. "
-            f"{html.escape(_MEANING)}</p>"
+        f"<h1>{text(facts.title)}</h1>",
+        f"<p class='state'>{text(facts.state)}</p>",
+        listed(facts.notes),
+        section("Picks among the blocks", _charts(rows, facts)),
+        section(
+            "Picks",
+            (
+                "<p class='soft'>Maximum projections along z of image and label (white: "
+                f"neurite, grey: does not count). {text(_MEANING)} manifest.csv has the "
+                "same as a table to sort.</p>"
+            ),
+            _table(rows, pictures, facts),
         ),
-        _table(rows, pictures, facts),
+        section("To pick the same again", command(facts.again) if facts.again else ""),
     ]
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>{html.escape(facts.title)}</title>"
-        f"<style>{style}</style></head><body>{''.join(parts)}"
-        f"<script>{_SCRIPT}</script></body></html>\n"
-    )
+    return page(facts.title, parts, style)
 
 
 def _charts(rows: Sequence[ManifestRow], facts: ReportFacts) -> str:
@@ -191,23 +149,22 @@ def _charts(rows: Sequence[ManifestRow], facts: ReportFacts) -> str:
         return Axis(title, facts.blocks[name], mine, logarithmic)
 
     names = [row.name for row in rows]
-    drawn = [
+    drawn = charts(
         scatter(axis(x), axis(y), names)
         for x, y in _CHARTS
         if {x, y} <= facts.blocks.keys() and axis(x).known and axis(y).known
-    ]
-    if not drawn:
-        return ""
-    return (
-        "<h2>Picks among the blocks<span class='key' style='background:#d55e00'></span>"
-        "picks<span class='key' style='background:#9aa4ad'></span>blocks with neurites"
-        f"</h2><div class='charts'>{''.join(drawn)}</div>"
     )
+    legend = (
+        "<p class='soft'><span class='key' style='background:#d55e00'></span>picks, which "
+        "lead to their rows<span class='key' style='background:#8d99a4'></span>blocks with "
+        "neurites</p>"
+    )
+    return f"{legend}{drawn}" if drawn else ""
 
 
 def _table(
     rows: Sequence[ManifestRow],
-    pictures: Mapping[str, tuple[bytes, bytes]],
+    pictures: Mapping[str, tuple[str, str]],
     facts: ReportFacts,
 ) -> str:
     shown = [
@@ -216,43 +173,32 @@ def _table(
         if any(row.measures.get(column[0]) not in (None, 0) for row in rows)
     ]
     rounds = len({row.round for row in rows}) > 1
-    heads = [_head("rank"), *([_head("round")] if rounds else [])]
-    heads += ["<th>image</th><th>label</th>"]
-    heads += ["<th>place</th>"] if facts.place else []
-    heads += [_head("name and reason", "t"), _head("z"), _head("y"), _head("x")]
-    heads += [_head(title) for _, title, _ in shown]
+    heads = ["rank", *(["round"] if rounds else []), "image", "label"]
+    heads += ["place"] if facts.place else []
+    heads += ["name and reason", "z", "y", "x", *(title for _, title, _ in shown)]
+    head = "".join(f"<th{_KINDS.get(title, '')}>{text(title)}</th>" for title in heads)
     body = []
     for row in rows:
         entries = [_entry(row.rank)]
         entries += [_entry(row.round)] if rounds else []
         entries += [
-            f"<td><img alt='{what}' loading='lazy' src='{png_uri(png)}'></td>"
-            for what, png in zip(("image", "label"), pictures[row.name], strict=True)
+            f"<td><img alt='{what}' loading='lazy' src='{uri}'></td>"
+            for what, uri in zip(("image", "label"), pictures[row.name], strict=True)
         ]
         entries += [_spot(row, facts)] if facts.place else []
         name = html.escape(row.name, quote=True)
-        entries.append(
-            f"<td class='t' data-v='{name}'>{name}"
-            f"<small>{html.escape(row.reason)}</small></td>"
-        )
+        entries.append(f"<td class='t'>{name}<small>{text(row.reason)}</small></td>")
         entries += [_entry(first) for first in row.box.start]
         entries += [_entry(row.measures.get(key), form) for key, _, form in shown]
         body.append(f"<tr id='{name}'>{''.join(entries)}</tr>")
     return (
-        f"<div class='scroll'><table><thead><tr>{''.join(heads)}</tr></thead>"
+        f"<div class='scroll'><table class='picks'><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
-def _head(title: str, kind: str = "") -> str:
-    style = f" class='{kind}'" if kind else ""
-    return f"<th{style}><button>{html.escape(title)}</button></th>"
-
-
 def _entry(value: Any, form: str = "{}") -> str:
-    if value is None:
-        return "<td data-v=''>–</td>"
-    return f"<td data-v='{value}'>{form.format(value)}</td>"
+    return f"<td>{'–' if value is None else form.format(value)}</td>"
 
 
 def _spot(row: ManifestRow, facts: ReportFacts) -> str:

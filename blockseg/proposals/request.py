@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from blockseg.blockwise.outputs import absolute
+from blockseg.config.declare import option_words
 from blockseg.core.version import __version__
 
 if TYPE_CHECKING:
@@ -77,3 +80,24 @@ PicksRequest: TypeAlias = BrainRequest | LabelledRequest
 
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def command_again(source: str, settings: ProposeSettings) -> str:
+    """Return the command of a call, with absolute paths and every option.
+
+    Parameters
+    ----------
+    source
+        What was picked from, an absolute path.
+    settings
+        Settings of the picks; ``update`` is left out, which only says how an earlier
+        folder is met.
+    """
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    for name in ("regions", "mask"):
+        if values[name] is not None:
+            values[name] = str(absolute(values[name]))
+    values["exclude"] = tuple(str(absolute(name)) for name in settings.exclude)
+    options = option_words(type(settings), values, {"update"})
+    words = ["blockseg", "propose-annotations", source, "-o", "PICKS", *options]
+    return shlex.join(words)

@@ -35,7 +35,7 @@ from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.map import brain_map
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.report import ReportFacts, report
-from blockseg.proposals.request import BrainRequest
+from blockseg.proposals.request import BrainRequest, command_again
 from blockseg.training.annotations.drafts import label_hash
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def propose(
         rows = _rows(brain, boxes, chosen, picks, settings)
         rows, pictures, kept = _write(brain, picks, rows, settings, on_pick)
         picks.finish(rows, Origin(brain.spec.uri, str(brain.out), brain.space))
-        _accompany(brain, boxes, chosen, picks, pictures, notes, settings.rule)
+        _accompany(brain, boxes, chosen, picks, pictures, notes, settings)
     return Proposed(
         folder=root,
         names=tuple(row.name for row in rows),
@@ -193,7 +193,7 @@ def _write(
     rows: Sequence[ManifestRow],
     settings: ProposeSettings,
     on_pick: Callable[[int, int], None] | None,
-) -> tuple[list[ManifestRow], dict[str, tuple[bytes, bytes]], int]:
+) -> tuple[list[ManifestRow], dict[str, tuple[str, str]], int]:
     """Write what is not there; return the rows with their drafts, and pictures of all."""
     written, pictures = [], {}
     kept = 0
@@ -230,9 +230,9 @@ def _accompany(
     boxes: Boxes,
     chosen: Selection,
     picks: PicksFolder,
-    pictures: dict[str, tuple[bytes, bytes]],
+    pictures: dict[str, tuple[str, str]],
     notes: Sequence[str],
-    rule: str,
+    settings: ProposeSettings,
 ) -> None:
     """Write what is for people and viewers, of all rounds."""
     rows = [row for row in picks.rows if row.source == brain.spec.uri]
@@ -246,18 +246,20 @@ def _accompany(
     facts = ReportFacts(
         title=f"{brain.name}: blocks to annotate",
         state=(
-            f"{len(chosen.picks)} picks of {times(boxes.shape)} voxels by the rule {rule} from "
+            f"{len(chosen.picks)} picks of {times(boxes.shape)} voxels by the rule "
+            f"{settings.rule} from "
             f"{chosen.candidates} of {len(boxes.table)} blocks."
         ),
         notes=tuple(notes),
         blocks={name: column[among] for name, column in boxes.metrics.items()},
         place=brain_map(brain.out, brain.grid.region, boxes.table),
         source=brain.spec.uri,
+        again=command_again(str(brain.out), settings),
     )
     write_report(str(picks.root / "report.html"), report(picks.rows, pictures, facts))
 
 
-def _pictures(picks: PicksFolder, name: str) -> tuple[bytes, bytes]:
+def _pictures(picks: PicksFolder, name: str) -> tuple[str, str]:
     """Return pictures of a pick of an earlier round, its label as it is by now."""
     image = open_volume(find(str(picks.image(name))))
     path = picks.label(name)

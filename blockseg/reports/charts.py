@@ -72,11 +72,13 @@ def timeline(jobs: Sequence[JobFacts]) -> str:
                     height=0.62,
                 )
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+        for label, (name, _) in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("normal" if name.startswith(" ") else "bold")
         axes.invert_yaxis()
-        axes.set_xlabel(f"{unit} since the first start")
+        axes.set_xlabel(f"{unit} since the first start; in bold the commands")
         axes.grid(axis="x", alpha=0.25)
 
-    return _drawn(draw, 0.7 + 0.24 * len(rows), left=_room(name for name, _ in rows))
+    return drawn(draw, 0.7 + 0.24 * len(rows), left=_room(name for name, _ in rows))
 
 
 def activities(jobs: Sequence[JobFacts]) -> str:
@@ -122,7 +124,8 @@ def activities(jobs: Sequence[JobFacts]) -> str:
         )
 
     room = _room(name for name, _ in rows)
-    return _drawn(draw, 1.0 + 0.24 * len(rows), left=room, above=0.35)
+    above = 0.1 + 0.24 * -(-len(names) // 6)
+    return drawn(draw, 0.65 + above + 0.24 * len(rows), left=room, above=above)
 
 
 def histogram(found: Histogram, threshold: float) -> str:
@@ -140,13 +143,13 @@ def histogram(found: Histogram, threshold: float) -> str:
             color=ORANGE, va="top",
         )  # fmt: skip
         axes.set_yscale("log")
-        _plain_decades(axes.yaxis)
+        plain_decades(axes.yaxis)
         axes.set_xlim(-0.005, 1.005)
         axes.set_xlabel("probability")
         axes.set_ylabel("% of voxels")
         axes.grid(axis="y", alpha=0.25)
 
-    return _drawn(draw, 2.4)
+    return drawn(draw, 2.4)
 
 
 def distribution(
@@ -172,13 +175,13 @@ def distribution(
                 label=f"{name} ({values.size:,})",
             )
         axes.set_xscale("log")
-        _plain_decades(axes.xaxis)
+        plain_decades(axes.xaxis)
         axes.set_xlabel(f"{title}, {unit}" if unit else title)
         axes.set_ylabel("objects")
         axes.legend(frameon=False)
         axes.grid(axis="y", alpha=0.25)
 
-    return _drawn(draw, 2.4)
+    return drawn(draw, 2.4)
 
 
 def bars(
@@ -199,7 +202,7 @@ def bars(
         axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
         axes.grid(axis="y", alpha=0.25)
 
-    return _drawn(draw, 2.6, above=0.35)
+    return drawn(draw, 2.6, above=0.35)
 
 
 def heat(plane: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -228,7 +231,7 @@ def _unit(seconds: float) -> tuple[str, float]:
     return ("minutes", 60.0) if seconds < 3 * 3600 else ("hours", 3600.0)
 
 
-def _plain_decades(axis: Axis) -> None:
+def plain_decades(axis: Axis) -> None:
     """Write 0.01, 1, 1000 beside a logarithmic axis; powers take long to typeset."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -240,13 +243,27 @@ def _plain_decades(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _drawn(
+def drawn(
     draw: Callable[[Axes], None],
     height: float,
     *,
+    width: float = _WIDTH,
     left: float = 0.09,
     above: float = 0.08,
 ) -> str:
+    """Return a chart as an ``svg`` element.
+
+    Parameters
+    ----------
+    draw
+        Draws it.
+    height, width
+        Of the whole, in inches at 9 points of print.
+    left
+        Share of the width before the axis.
+    above
+        Inches above the axes.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -266,10 +283,10 @@ def _drawn(
     }  # fmt: skip
     with rc_context(style):
         # Margins by hand: to find them takes longer than to draw all else.
-        figure = Figure(figsize=(_WIDTH, height))
+        figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
         figure.subplots_adjust(
-            left=left, right=0.99, bottom=0.45 / height, top=1 - above / height
+            left=left, right=0.975, bottom=0.45 / height, top=1 - above / height
         )
         draw(figure.subplots())
         written = io.StringIO()

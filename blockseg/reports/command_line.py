@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from blockseg.config.declare import declared
+from blockseg.config.declare import option_words
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import BlocksegError
 from blockseg.io.find import find
@@ -56,21 +55,11 @@ def _place(spec: VolumeSpec, dataset: str | None) -> str:
 
 def _options(record: RunRecord) -> Iterator[str]:
     asked: dict[str, Any] = record.request["settings"]
-    by_name = {field.name: field for field in fields(RunSettings)}
-    for name, said in declared(RunSettings).items():
-        key = name.replace("_", "-")
-        value = asked.get(key, record.execution.get(key))
-        default = by_name[name].default
-        plain = list(default) if isinstance(default, tuple) else default
-        if name in _ELSEWHERE or value is None or value in (plain, str(plain)):
-            continue
-        flag = said.flags[0] if said.flags else f"--{key}"
-        if said.metavar is None:
-            yes, _, no = flag.partition("/")
-            yield yes if value else no
-            continue
-        yield flag
-        yield ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    known = {
+        name.replace("-", "_"): value
+        for name, value in {**record.execution, **asked}.items()
+    }
+    yield from option_words(RunSettings, known, _ELSEWHERE)
     if asked.get("inexact") and "halo" in asked:
         yield from ("--halo", str(asked["halo"]))
     if record.request["mask"] is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STYLE = """
 :root { color-scheme: light dark; --ink: #222; --soft: #59616a; --line: #dfe3e7;
         --paper: #fff; --tint: #f4f6f8; --link: #0a5ea8; --bad: #b3261e; --good: #1b7f4b; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { --ink: #e3e6e9; --soft: #a3adb7; --line: #363d45; --paper: #15191d;
           --tint: #1e2429; --link: #7db8f0; --bad: #ff8a80; --good: #6fd3a0; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
@@ -40,6 +40,8 @@ figure img { width: 100%; height: auto; display: block; background: #000;
              image-rendering: pixelated; border-radius: 3px; }
 figure img.map { background: var(--tint); }
 svg { width: 100%; max-width: 900px; height: auto; display: block; color: var(--ink); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr));
+          gap: .6em 1.5em; }
 table { border-collapse: collapse; margin: .5em 0; }
 th, td { text-align: left; padding: .22em 1.1em .22em 0; vertical-align: top;
          border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
@@ -53,21 +55,35 @@ pre { background: var(--tint); padding: .7em .9em; border-radius: 4px; overflow-
 .ramp { display: inline-block; width: 5em; height: .7em; margin: 0 .4em;
         background: linear-gradient(90deg, #440154, #3b528b, #21918c, #5ec962, #fde725); }
 details summary { cursor: pointer; color: var(--link); }
-@media print { body { max-width: none; } }
+@media print {
+  :root { color-scheme: light; } body { max-width: none; margin: 0; padding: 0; font-size: 12px; }
+  h2, h3 { break-after: avoid; } figure, svg, tr, .figures, pre { break-inside: avoid; }
+  .key, .ramp, figure img { print-color-adjust: exact; } .scroll { overflow: visible; }
+  details::details-content { content-visibility: visible; block-size: auto; } }
 """
 
 _JPEG_FROM = 2**16  # pixels, from which an image of a camera is smaller as JPEG
 
 
-def page(title: str, parts: Iterable[str]) -> str:
-    """Return a whole page of parts that are HTML already."""
+def page(title: str, parts: Iterable[str], style: str = "") -> str:
+    """Return a whole page of parts that are HTML already.
+
+    Parameters
+    ----------
+    title
+        Of the browser's window.
+    parts
+        Of the page, one below the other.
+    style
+        CSS beside that of all pages.
+    """
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
         # Nothing is loaded and nothing runs, whatever a name in it may hold.
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; "
         "img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}{style}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
 
@@ -128,6 +144,12 @@ def command(line: str) -> str:
     return f"<pre>{text(line)}</pre>"
 
 
+def charts(drawn: Iterable[str]) -> str:
+    """Return charts beside each other; nothing without any."""
+    inner = "".join(drawn)
+    return f"<div class='charts'>{inner}</div>" if inner else ""
+
+
 def pictures(shown: Sequence[tuple[str, str]], kind: str = "") -> str:
     """Return pictures beside each other: address and caption, which is HTML.
 
@@ -158,12 +180,26 @@ def address(picture: NDArray[np.uint8], *, photo: bool = False) -> str:
     photo
         Whether it shows noise, which a large JPEG keeps well enough and PNG badly.
     """
-    encoded = io.BytesIO()
     if photo and picture[..., :1].size >= _JPEG_FROM:
-        Image.fromarray(picture).save(encoded, format="JPEG", quality=82)
-        return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
+        return jpeg_address(picture, 82)
+    encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, format="PNG", compress_level=6)
     return png_uri(encoded.getvalue())
+
+
+def jpeg_address(picture: NDArray[np.uint8], quality: int) -> str:
+    """Return a picture as an address within the page, of few bytes.
+
+    Parameters
+    ----------
+    picture
+        Grey ``(y, x)``, or colours ``(y, x, 3)``.
+    quality
+        1 to 95, as Pillow has it.
+    """
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()
 
 
 def _plain(caption: str) -> str:

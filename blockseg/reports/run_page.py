@@ -12,6 +12,7 @@ from blockseg.blockwise.record.record import Paths, now
 from blockseg.core.errors import BlocksegError, VolumeError
 from blockseg.core.text import one_line, times
 from blockseg.core.version import __version__
+from blockseg.dhpr.block_metrics import SHOWN
 from blockseg.dhpr.metrics import DHPR_METRICS
 from blockseg.io.output.picture import as_grey
 from blockseg.reports import charts
@@ -41,7 +42,6 @@ from blockseg.reports.projections import (
     resized,
 )
 from blockseg.reports.samples import (
-    MAPS,
     metric_images,
     places,
     probability_histogram,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 _MAP = 360  # pixels of the map of blocks, at least one a block
 _SIDE = 640  # pixels of a projection at most
 _IMAGE_VOXELS = 2**27  # of the source that are read for its projection
-_BRIGHT_SDS = 20.0  # above which a place worth a look is white
+_BRIGHT_SDS = 12.0  # above which a place worth a look is white
 _FAILURES = 20
 _RUN = "segment"
 
@@ -265,7 +265,7 @@ def _failures(jobs: Sequence[JobFacts]) -> str:
 
 def _metrics(metrics: Mapping[str, NDArray[np.float32]]) -> str:
     shown = []
-    for name in MAPS:
+    for name in SHOWN:
         values = metrics.get(name)
         if values is None or not np.isfinite(values).any():
             continue

@@ -32,14 +32,16 @@ if TYPE_CHECKING:
 METRICS = "blocks"
 """Folder of an output with an image a metric."""
 
-MAPS = ("density", "snr_50", "low_snr", "entropy", "fragmentation", "level", "sd")
-"""Metrics of which a map says something to the eye."""
-
 _CHOSEN = (
-    ("densest", "density", True),
+    ("densest", "foreground", True),
     ("dimmest", "snr_50", False),
     ("most uncertain", "entropy", True),
 )
+_SAID = {
+    "foreground": "{:,.0f} voxels of foreground",
+    "snr_50": "median SNR {:.3g}",
+    "entropy": "entropy {:.3g} bits",
+}
 _ENOUGH = 200  # voxels of F⁺ in a cube from which its SNR and entropy say something
 _HALF = 48  # voxels around the centre of a cube that are shown
 _HISTOGRAM_VOXELS = 2**25
@@ -104,9 +106,7 @@ def notable_cubes(
             index = to_zyx(int(i) for i in np.unravel_index(number, score.shape))
             if np.isfinite(score[index]) and index not in seen:
                 seen.add(index)
-                unit = " bits" if name == "entropy" else ""
-                said = {"snr_50": "median SNR"}.get(name, name)
-                yield f"{word}: {said} {values[index]:.3g}{unit}", index
+                yield f"{word}: {_SAID[name].format(float(values[index]))}", index
                 break
 
 

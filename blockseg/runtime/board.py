@@ -11,10 +11,11 @@ import time
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from blockseg.dhpr.block_metrics import SHOWN
 from blockseg.runtime.events import (
     BlockDone,
     BlockFailed,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import BlockReport
+    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.runtime.events import Event
 
 EXTENSION = "blockseg"
@@ -36,12 +38,16 @@ EXTENSION = "blockseg"
 
 _RATE_SECONDS = 60.0
 _MARK_SECONDS = 1.0
-_MARKS = 600  # of the chart: ten minutes at one a second
+_MARKS = 90  # at one a second: more than the rate looks back
+_HISTORY = 600  # of the chart, which reaches from the begin of the phase to now
 _FAILURES = 100
 
 METRICS = ("foreground", "seconds", "skipped")
-"""Numbers of a block that the map can show: share of the mask, seconds that it took,
+"""Numbers of every block that the map can show: share of the mask, seconds that it took,
 share that was taken for empty."""
+
+Mark: TypeAlias = tuple[float, int, int]
+"""Time, blocks and voxels done in this phase by then."""
 
 
 def _zeros() -> defaultdict[Any, float]:
@@ -117,6 +123,9 @@ class Board:
     engine: str = ""
     """Engine that runs the network, for a human."""
 
+    measured: BlockMetrics | None = None
+    """Reads the metrics of blocks that are measured; None of a run that measures none."""
+
     phase: str = ""
     """Phase at work."""
 
@@ -130,7 +139,8 @@ class Board:
     """:class:`Shown` of each block, shape of the grid."""
 
     metrics: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """Numbers of each block that is done in this session, NaN elsewhere, flat."""
+    """Numbers of each block that is done in this session, NaN elsewhere, flat; of one that
+    is measured also those of :data:`~blockseg.dhpr.block_metrics.SHOWN`."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Blocks by phase and by what became of them: done, failed, retried, earlier."""
@@ -147,10 +157,14 @@ class Board:
     failures: deque[Failed] = field(default_factory=lambda: deque(maxlen=_FAILURES))
     """The last ones in quarantine."""
 
-    marks: deque[tuple[float, int, int]] = field(
-        default_factory=lambda: deque(maxlen=_MARKS)
-    )
-    """Time, blocks and voxels done, at most one a second."""
+    marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=_MARKS))
+    """The last ones, at most one a second."""
+
+    history: list[Mark] = field(default_factory=list)
+    """Those of the whole phase, the further apart the longer it takes."""
+
+    touched: deque[int] | None = None
+    """Blocks that changed, for whoever takes them out; None where nobody does."""
 
     def begin(
         self,
@@ -176,12 +190,14 @@ class Board:
         states = np.zeros(z * y * x, np.uint8)
         states[blocks] = Shown.EARLIER
         states[pending] = Shown.PENDING
-        self.metrics = {m: np.full(len(states), np.nan, np.float32) for m in METRICS}
+        names = METRICS if self.measured is None else (*METRICS, *SHOWN)
+        self.metrics = {m: np.full(len(states), np.nan, np.float32) for m in names}
         self.states = states.reshape(z, y, x)
         self.phase, self.total = phase, len(blocks)
         self.counts[phase, "earlier"] = len(blocks) - len(pending)
         self.marks.clear()
         self.marks.append((self.clock(), 0, 0))
+        self.history = list(self.marks)
         self.changes += 1
 
     def handed_out(self, blocks: Iterable[int]) -> None:
@@ -297,16 +313,31 @@ class Board:
             found = (report.foreground / voxels, spent, report.skipped / voxels)
             for name, value in zip(METRICS, found, strict=True):
                 self.metrics[name][number] = value
+            more = () if self.measured is None else self.measured(report.payload)
+            for name, value in zip(SHOWN, more, strict=False):
+                self.metrics[name][number] = value
+            if self.touched is not None:
+                self.touched.append(number)
         self.changes += 1
         now = self.clock()
         if not self.marks or now - self.marks[-1][0] >= _MARK_SECONDS:
-            mark = (now, self.counts[phase, "done"], self.voxels[phase])
-            self.marks.append(mark)
+            self._mark((now, self.counts[phase, "done"], self.voxels[phase]))
+
+    def _mark(self, mark: Mark) -> None:
+        self.marks.append(mark)
+        history = self.history
+        apart = (mark[0] - history[0][0]) / _HISTORY if history else 0.0
+        if not history or mark[0] - history[-1][0] >= apart:
+            history.append(mark)
+        if len(history) > 2 * _HISTORY:
+            self.history = history[::2]
 
     def _set(self, blocks: Iterable[int], state: Shown) -> None:
         for number in blocks:
             if number < self.states.size:
                 self.states.flat[number] = state
+                if self.touched is not None:
+                    self.touched.append(number)
         self.changes += 1
 
     def _place(self, number: int) -> str:

@@ -41,6 +41,7 @@ from blockseg.blockwise.sources.restored import (
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.core.work_ranges import Share
+from blockseg.dhpr.block_metrics import BlockMetrics
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.io.output.pyramid import PyramidSpec
@@ -264,6 +265,9 @@ def prepare_inputs(
         decisions=decisions,
         facts=SegmentationFacts(inputs, decisions, grid, measured),
         candidates=_candidates(inputs, grid, criteria),
+        measured=None
+        if task.scale is None
+        else BlockMetrics(task.scale, predicted=True),
     )
     if share is None:
         return job, decisions

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.record.record import machine_facts
+from blockseg.config.declare import option_words
+from blockseg.config.train_settings import TrainSettings
 from blockseg.core.text import times
 from blockseg.core.version import __version__
 from blockseg.training.events import TrainingStarted
@@ -15,10 +19,15 @@ from blockseg.training.record import DECIDING, TrainFacts
 from blockseg.training.reports.html import ReportFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blockseg.networks.base import Network
     from blockseg.training.data.data import SourceNote
     from blockseg.training.learning.distributed import ProcessGroup
     from blockseg.training.plan import TrainPlan
+
+_MADE = "synth:"
+_HERE = frozenset({"device", "threads", "workers", "checkpoint_every", "tensorboard"})
 
 
 def started(
@@ -61,8 +70,25 @@ def _source_line(note: SourceNote) -> str:
     )
 
 
-def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
-    """Return what the report says besides what the training finds."""
+def report_facts(
+    plan: TrainPlan,
+    ranks: ProcessGroup,
+    sources: Sequence[str] = (),
+    typed: tuple[str, ...] = (),
+) -> ReportFacts:
+    """Return what the report says besides what the training finds.
+
+    Parameters
+    ----------
+    plan
+        Of the training.
+    ranks
+        Its processes.
+    sources
+        DATA, as the user names them.
+    typed
+        Commands as they were typed, one a start.
+    """
     return ReportFacts(
         title=plan.info.name,
         network=f"{_network_line(plan.network)}, {_parameters(plan.network):,} parameters",
@@ -81,9 +107,31 @@ def report_facts(plan: TrainPlan, ranks: ProcessGroup) -> ReportFacts:
             "device": _device_line(plan, ranks),
             "processes": str(ranks.size),
             "blockseg": __version__,
-            **{name: _said(value) for name, value in machine_facts().items()},
+            **{name: _said(value) for name, value in _machine().items()},
         },
+        again=_again(plan, sources) if sources else "",
+        typed=typed,
     )
+
+
+def _machine() -> dict[str, str | int]:
+    known = dict(machine_facts())
+    if "memory_bytes" in known:
+        known["memory"] = f"{int(known.pop('memory_bytes')) / 1e9:.3g} GB"
+    return known
+
+
+def _again(plan: TrainPlan, sources: Sequence[str]) -> str:
+    """Return the command of a training, with absolute paths and every option."""
+    named = [s if s.startswith(_MADE) else str(absolute(s)) for s in sources]
+    values = {
+        field.name: getattr(plan.settings, field.name)
+        for field in fields(TrainSettings)
+    }
+    if plan.settings.init and absolute(plan.settings.init).exists():
+        values["init"] = str(absolute(plan.settings.init))
+    options = option_words(TrainSettings, values, _HERE)
+    return shlex.join(["blockseg", "train", *named, "-o", "RUN", *options])
 
 
 def record_facts(plan: TrainPlan) -> TrainFacts:

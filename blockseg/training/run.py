@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from blockseg.training.events import OnTrainingEvent, TrainingResult
     from blockseg.training.plan import TrainPlan
+    from blockseg.training.record import TrainRecord
+    from blockseg.training.reports.html import ReportFacts
     from blockseg.training.reports.watcher import Watcher
 
 
@@ -100,7 +102,8 @@ def train(
             )
             found = load_checkpoint(files.checkpoint)
             step = 0 if found is None else found.standing.step
-            watchers, notes = _watchers(plan, files, step, ranks)
+            facts = report_facts(plan, ranks, sources, _typed(record))
+            watchers, notes = _watchers(plan, files, step, ranks, facts)
             on_event(started(plan, ranks, step, notes))
         ranks.barrier()
         try:
@@ -124,10 +127,18 @@ def train(
         return result
 
 
+def _typed(record: TrainRecord) -> tuple[str, ...]:
+    return tuple(start.command for start in record.sessions if start.command)
+
+
 def _watchers(
-    plan: TrainPlan, files: RunFolder, step: int, ranks: ProcessGroup
+    plan: TrainPlan,
+    files: RunFolder,
+    step: int,
+    ranks: ProcessGroup,
+    facts: ReportFacts,
 ) -> tuple[list[Watcher], tuple[str, ...]]:
-    watchers: list[Watcher] = [Report(files.report, report_facts(plan, ranks))]
+    watchers: list[Watcher] = [Report(files.report, facts)]
     notes = list(plan.data.remarks)
     if plan.settings.tensorboard:
         try:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Space, Vector
-    from blockseg.viewing.content import Store
+    from blockseg.web.content import Store
 
 _UM = 1e-6  # metres
 
@@ -87,6 +87,9 @@ class View:
     flat: bool = False
     """Whether nothing is worth a look in three dimensions."""
 
+    zoom: float = 0.5
+    """Voxels that a pixel of the screen shows at first."""
+
     def _extent(self) -> float:
         """Return more than the longest edge, in the viewer's unit: the shortest edge of a voxel."""
         sizes = self.space.voxel_size
@@ -117,7 +120,7 @@ class View:
             # In this order the viewer shows planes of z first.
             "dimensions": {name: dimensions[name] for name in "xyz"},
             "position": position[::-1],
-            "crossSectionScale": 0.5,
+            "crossSectionScale": self.zoom,
             "projectionScale": self._extent(),
             "layers": [
                 layer.to_plain(addresses.get(layer.name, "")) for layer in self.layers

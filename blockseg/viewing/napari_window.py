@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +12,8 @@ from blockseg.core.errors import MissingExtraError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
-from blockseg.viewing.content import Folder
 from blockseg.viewing.served_volume import ServedVolume
+from blockseg.web.content import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
     from blockseg.io.protocol import Volume
     from blockseg.viewing.layers import Layer, View
+
+
+_MASKS = ("mask", "clean")
+_RANGE = re.compile(r"range=\[([^,]+), ([^\]]+)\]")
 
 
 class VolumeArray:
@@ -37,6 +43,11 @@ class VolumeArray:
         self._volume = volume
         self.shape, self.dtype = volume.shape, volume.dtype
 
+    @property
+    def size(self) -> int:
+        """Voxels of it."""
+        return math.prod(self.shape)
+
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return what basic indexing selects."""
         keys = key if isinstance(key, tuple) else (key,)
@@ -49,6 +60,9 @@ class VolumeArray:
                 spans.append((first, max(last, first)))
                 then.append(slice(None, None, step))
             else:
+                if not -length <= int(one) < length:  # by which iteration ends
+                    message = f"there is no {one} among {length}"
+                    raise IndexError(message)
                 place = int(one) % length
                 spans.append((place, place + 1))
                 then.append(0)
@@ -68,7 +82,8 @@ class VolumeArray:
 def show_in_napari(view: View) -> None:
     """Open a window of napari and return when it is closed.
 
-    Skeletons and metrics stay out: napari has no layer for the former.
+    Skeletons, metrics and picks stay out: napari has no layer for the first, and the
+    others are looked at in the browser.
 
     Raises
     ------
@@ -82,35 +97,60 @@ def show_in_napari(view: View) -> None:
         raise MissingExtraError(what, "napari") from error
 
     window = napari.Viewer(title=view.title, ndisplay=2)
-    size, unit = view.space.voxel_size, view.space.unit
+    add_layers(window, view)
+    napari.run()
+
+
+def add_layers(window: Any, view: View) -> None:
+    """Add the layers of a view to a viewer of napari, and go to its place.
+
+    Parameters
+    ----------
+    window
+        ``napari.Viewer``, or its model without a window.
+    view
+        What is shown.
+    """
+    unit = "µm" if view.space.unit else "pixel"
     for layer in view.layers:
-        if layer.scheme != "zarr" or layer.store is None:
+        if layer.store is None or layer.scheme != "zarr":
+            continue
+        if layer.name.startswith("metric_"):
             continue
         levels = list(_levels(layer))
         placed: dict[str, Any] = {
-            "scale": levels[0].space.voxel_size,
             "name": layer.name,
+            "scale": levels[0].space.voxel_size,
+            "translate": levels[0].space.translation,
+            "units": (unit,) * 3,
+            "visible": layer.visible,
+            # Of a pyramid of one level napari's labels would take planes for levels.
+            "multiscale": len(levels) > 1,
         }
-        placed["translate"] = levels[0].space.translation
-        placed["visible"] = layer.visible
         arrays = [VolumeArray(level) for level in levels]
-        if layer.kind == "segmentation":
-            window.add_labels(arrays, multiscale=True, opacity=0.5, **placed)
-        elif layer.name in ("mask", "clean"):
-            window.add_labels(arrays, multiscale=True, opacity=0.6, **placed)
+        data = arrays if len(arrays) > 1 else arrays[0]
+        if layer.kind == "segmentation" or layer.name in _MASKS:
+            window.add_labels(data, opacity=0.5, **placed)
+        elif layer.name == "image":
+            window.add_image(data, contrast_limits=_limits(layer), **placed)
         else:
-            over = layer.name != "image"
             window.add_image(
-                arrays,
-                multiscale=True,
-                blending="additive" if over else "translucent",
-                colormap="cyan" if over else "gray",
+                data,
+                contrast_limits=(0, 255),
+                blending="additive",
+                colormap="cyan",
                 **placed,
             )
-    window.dims.set_point(0, view.place[0] * size[0] + view.space.translation[0])
+    size, first = view.space.voxel_size, view.space.translation
+    for axis in range(3):
+        window.dims.set_point(axis, view.place[axis] * size[axis] + first[axis])
     window.scale_bar.visible = True
-    window.scale_bar.unit = "um" if unit else None
-    napari.run()
+
+
+def _limits(layer: Layer) -> tuple[float, float]:
+    """Return black and white of an image, which its shader has."""
+    found = _RANGE.search(str(layer.look.get("shader", "")))
+    return (float(found[1]), float(found[2])) if found else (0.0, 255.0)
 
 
 def _levels(layer: Layer) -> Iterator[Volume]:

@@ -17,11 +17,11 @@ from blockseg.reports.projections import CLEAN, COMPONENTS, MASK, open_level
 from blockseg.reports.samples import METRICS, metric_images
 from blockseg.runtime.run_lock import RunLock
 from blockseg.viewing import shaders
-from blockseg.viewing.content import Folder
 from blockseg.viewing.contrast import grey_shader
 from blockseg.viewing.layers import PLAIN, Layer, View
 from blockseg.viewing.place import interesting_place
 from blockseg.viewing.served_volume import served_source
+from blockseg.web.content import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,6 +11,7 @@ from blockseg.segmentation.predictor import Predictor
 from blockseg.viewing import shaders
 from blockseg.viewing.contrast import grey_shader
 from blockseg.viewing.layers import PLAIN, Layer, View
+from blockseg.viewing.place import bright_place
 from blockseg.viewing.predicted import PredictedVolume
 from blockseg.viewing.served_volume import (
     CHUNK,
@@ -50,7 +51,7 @@ def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View
     """
     opened = open_source(source, settings)
     served = served_source(opened.spec, opened.space)
-    z, y, x = (n // 2 for n in opened.volume.shape)
+    z, y, x = bright_place(opened.volume)
     image = Layer(
         "image",
         "image",
@@ -73,4 +74,8 @@ def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View
         layers.append(Layer("probability", "image", probability, look=look, slow=True))
     title = opened.spec.uri.rstrip("/").rpartition("/")[2]
     shape = opened.volume.shape
-    return View(title, tuple(layers), opened.space, (z, y, x), shape, flat=True)
+    # Of a few blocks the probability comes soon; who zooms out asks for many.
+    zoom = 0.5 if settings.weights is None else 0.25
+    return View(
+        title, tuple(layers), opened.space, (z, y, x), shape, flat=True, zoom=zoom
+    )

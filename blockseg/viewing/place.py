@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from blockseg.core.errors import BlocksegError
 from blockseg.core.geometry import Roi, to_zyx
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.reports.facts import JobFacts
 
+_LOOK = (32, 96, 96)  # voxels of a box in which something bright is looked for
 _AT_ONCE = 160  # edge of a box that is looked through, in voxels
 
 
@@ -30,6 +32,35 @@ def interesting_place(run: JobFacts) -> Zyx:
         if voxel is not None:
             return voxel
     return to_zyx(n // 2 for n in mask.shape)
+
+
+def bright_place(volume: Volume) -> Zyx:
+    """Return a voxel of a volume on something that stands out; its middle if nothing does.
+
+    27 boxes, evenly over the volume, are looked at, whatever its size.
+    """
+    best, place = 0.0, to_zyx(n // 2 for n in volume.shape)
+    starts = [
+        sorted({(n - min(n, edge)) * k // 4 for k in (1, 2, 3)})
+        for n, edge in zip(volume.shape, _LOOK, strict=True)
+    ]
+    for z in starts[0]:
+        for y in starts[1]:
+            for x in starts[2]:
+                start = to_zyx((z, y, x))
+                stop = to_zyx(
+                    min(a + edge, n)
+                    for a, edge, n in zip(start, _LOOK, volume.shape, strict=True)
+                )
+                values = np.nan_to_num(volume.read(Roi(start, stop)).astype(np.float32))
+                # A single hot pixel is no neurite.
+                smooth = ndimage.uniform_filter(values, 3)
+                contrast = float(np.percentile(smooth, 99.9) - np.median(smooth))
+                if contrast > best:
+                    at = np.unravel_index(int(smooth.argmax()), smooth.shape)
+                    best = contrast
+                    place = to_zyx(a + int(n) for a, n in zip(start, at, strict=True))
+    return place
 
 
 def _boxes(run: JobFacts, shape: Zyx) -> Iterator[Roi]:

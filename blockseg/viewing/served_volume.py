@@ -18,7 +18,7 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.io.coarse_levels import coarse_levels
 from blockseg.io.downsampled import Downsampled
 from blockseg.io.open import open_volume
-from blockseg.viewing.content import Bytes
+from blockseg.web.content import Bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
-    from blockseg.viewing.content import Wanted
+    from blockseg.web.content import Wanted
 
 CHUNK = 64
 """Edge of what is sent at a time, in voxels."""

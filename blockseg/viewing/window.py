@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 from blockseg.core.errors import BackendError, ConfigError, MissingExtraError
-from blockseg.viewing.server import Access, mount
+from blockseg.web.guard import Guard
+from blockseg.web.stores import mount, store_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,21 +50,23 @@ class Window:
         self._view, self._server = view, server
         self._generation = 0
         server.set_server_bind_address("127.0.0.1", port)
-        token = secrets.token_hex(24)
+        self.guard = Guard()
         try:
-            self._viewer = neuroglancer.Viewer(token=token, allow_credentials=False)
+            self._viewer = neuroglancer.Viewer(
+                token=self.guard.token, allow_credentials=False
+            )
         except OSError as error:
             message = f"--port {port} cannot be used: {error.strerror or error}"
             raise ConfigError(message) from error
         running: Any = server.global_server
-        self.access = Access(token, running.port)
+        self.guard.port = running.port
         self._readers = ThreadPoolExecutor(_READERS)
         self._predictor = ThreadPoolExecutor(1)
         slow = {layer.name for layer in view.layers if layer.slow}
         stores = {one.name: one.store for one in view.layers if one.store is not None}
         mount(
             running.app,
-            self.access,
+            self.guard,
             stores,
             lambda name: self._predictor if name in slow else self._readers,
         )
@@ -80,7 +82,8 @@ class Window:
     def addresses(self) -> dict[str, str]:
         """Return where the stores are, for a browser, by the names of their layers."""
         return {
-            layer.name: self.access.address(
+            layer.name: store_address(
+                self.guard,
                 layer.name,
                 self._generation if layer.live else 0,
                 # A browser asks one host for six things at a time: what is slow must not

@@ -17,17 +17,24 @@ from tornado.web import HTTPError, RequestHandler
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tornado.httputil import HTTPServerRequest
+
 _NAMES = ("127.0.0.1", "localhost")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {
+PRIVATE = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+"""Headers of whatever is answered: kept nowhere, told to nobody."""
+
+_HEADERS = {
+    **PRIVATE,
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -35,34 +42,41 @@ _HEADERS = {
 class Guard:
     """The secret of a server, and the hosts by which it may be called."""
 
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    """First part of every path."""
+    token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
+    """Secret part of every path."""
 
     port: int = 0
     """Port that the server listens on."""
 
     @property
+    def origin(self) -> str:
+        """Origin of the server's own pages."""
+        return f"http://{_NAMES[0]}:{self.port}"
+
+    @property
     def address(self) -> str:
         """Address of the first page, with the secret."""
-        return f"http://{_NAMES[0]}:{self.port}/{self.token}/"
+        return f"{self.origin}/{self.token}/"
 
-    def refusal(self, token: str, host: str, origin: str | None) -> str:
-        """Return why a request is refused; empty if it is not.
+    def knows(self, token: str) -> bool:
+        """Say whether a part of a path is the secret, in the same time for any."""
+        return hmac.compare_digest(token.encode(), self.token.encode())
+
+    def foreign(self, request: HTTPServerRequest) -> str:
+        """Return why a request is none of a page of ours on this machine; empty if it is.
 
         Parameters
         ----------
-        token
-            First part of its path.
-        host, origin
-            Its headers ``Host`` and ``Origin``.
+        request
+            Its headers ``Host`` and ``Origin`` are looked at; the secret is in its path,
+            which :meth:`knows` is asked about.
         """
         hosts = [f"{name}:{self.port}" for name in _NAMES]
-        if host not in hosts:
+        if request.headers.get("Host", "") not in hosts:
             return "this server answers on loopback only"
+        origin = request.headers.get("Origin")
         if origin is not None and origin not in [f"http://{name}" for name in hosts]:
             return "requests of other pages are refused"
-        if not hmac.compare_digest(token.encode(), self.token.encode()):
-            return "the address lacks its secret: open the one that was printed"
         return ""
 
 
@@ -82,10 +96,10 @@ class GuardedHandler(RequestHandler):
     def prepare(self) -> None:
         """Refuse what does not come from our own page."""
         headers = self.request.headers
-        token = self.path_args.pop(0) if self.path_args else ""
-        why = self._guard.refusal(
-            str(token), headers.get("Host", ""), headers.get("Origin")
-        )
+        token = str(self.path_args.pop(0) if self.path_args else "")
+        why = self._guard.foreign(self.request)
+        if not why and not self._guard.knows(token):
+            why = "the address lacks its secret: open the one that was printed"
         # A link from elsewhere may open the page, which needs the secret anyway; only
         # our own page asks for data.
         inner = headers.get("Sec-Fetch-Mode", "navigate") != "navigate"

@@ -53,6 +53,7 @@ def manifest(folder):
     return json.loads((folder / "manifest.json").read_text())["picks"]
 
 
+@pytest.mark.usefixtures("reports")
 def test_picks_are_crops_with_drafts_that_training_takes(blockseg, made):
     done = propose(blockseg, made, "--count", "3", "--margin", "8")
     assert "3 picks of 64×64×64 voxels" in done.output
@@ -92,6 +93,7 @@ def test_picks_are_crops_with_drafts_that_training_takes(blockseg, made):
     assert (folder / "report.html").read_text().count("<tr id=") == 3
 
 
+@pytest.mark.usefixtures("reports")
 def test_a_corrected_label_is_never_written_again_and_picks_are_the_same(
     blockseg, made
 ):

@@ -1,8 +1,11 @@
 """``blockseg train`` on a folder of annotated stacks."""
 
 import errno
+import html
 import json
 import os
+import re
+import shlex
 import signal
 import time
 
@@ -15,8 +18,18 @@ from blockseg.inference.processor import Processor
 from blockseg.networks.weights import load_weights
 from blockseg.training.learning.session import Session
 
-TINY = ("--width", "2", "--patch", "16", "--batch", "1", "--threads", "1",
-        "--workers", "0", "--no-tensorboard", "--validate-every", "4")  # fmt: skip
+PLACE = ("--threads", "1", "--workers", "0", "--no-tensorboard")
+TINY = (
+    "--width",
+    "2",
+    "--patch",
+    "16",
+    "--batch",
+    "1",
+    "--validate-every",
+    "4",
+    *PLACE,
+)
 
 
 @pytest.fixture
@@ -35,6 +48,7 @@ def mine(tmp_path):
     return folder
 
 
+@pytest.mark.usefixtures("reports")
 def test_a_training_leaves_weights_log_and_report_and_knows_that_it_is_done(
     blockseg, mine
 ):
@@ -46,7 +60,14 @@ def test_a_training_leaves_weights_log_and_report_and_knows_that_it_is_done(
     network, info = load_weights(run / "best.safetensors")
     assert (network.width, info.licence, info.gain) == (2, "MIT", 1.0)
     assert "a" in info.training_data
-    assert (run / "report.html").is_file()
+    page = (run / "report.html").read_text()
+    assert "<script" not in page
+    (line,) = re.findall(r"<pre>(blockseg train [^<]* -o RUN [^<]*)</pre>", page)
+    again = shlex.split(html.unescape(line).replace("RUN", "again"))[1:]
+    blockseg(*again, *PLACE, "-q")
+    other, _ = load_weights(blockseg.folder / "again" / "best.safetensors")
+    pairs = zip(network.parameters(), other.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs), "what a page says holds"
     assert (run / "log.csv").read_text().count("\n") == 3
     assert blockseg("weights", "show", run / "last.safetensors").output
 

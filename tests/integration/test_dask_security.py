@@ -14,7 +14,7 @@ from distributed import Client, Security, rpc
 
 from blockseg.core.errors import ConfigError
 from blockseg.runtime.dask.cluster import local_cluster
-from blockseg.runtime.dask.dashboard import link_below
+from blockseg.runtime.dask.pages.dashboard import link_below
 from blockseg.runtime.dask.security import Access
 from blockseg.runtime.memory import Layout
 

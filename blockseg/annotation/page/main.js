@@ -74,7 +74,7 @@ async function open(number) {
     state.current = number;
     saver = new Saver(volume, showSaved);
     history = new History(volume, saver);
-    state.cursor = volume.head.shape.map((n) => n >> 1);
+    state.cursor = volume.firstPlace();
     whole();
     for (const view of views) view.setVolume(volume);
     if (!volume.probability) state.field = "image";

@@ -38,6 +38,25 @@ export class Volume {
     return z >= 0 && y >= 0 && x >= 0 && z < this.Z && y < this.Y && x < this.X;
   }
 
+  // Where the label has most in a plane, near the middle of that; else the middle of the pick.
+  firstPlace() {
+    const [Z, Y, X] = this.head.shape;
+    let best = 0, plane = Z >> 1;
+    for (let z = 0; z < Z; z++) {
+      let count = 0;
+      for (let n = z * this.plane; n < (z + 1) * this.plane; n++) count += this.label[n] === 1;
+      if (count > best) [best, plane] = [count, z];
+    }
+    let found = [plane, Y >> 1, X >> 1], least = best ? Infinity : 0;
+    for (let y = 0; best && y < Y; y++) {
+      for (let x = 0; x < X; x++) {
+        const away = (y - Y / 2) ** 2 + (x - X / 2) ** 2;
+        if (away < least && this.label[this.index(plane, y, x)] === 1) [least, found] = [away, [plane, y, x]];
+      }
+    }
+    return found;
+  }
+
   index(z, y, x) { return z * this.plane + y * this.X + x; }
 
   grey(code) { return this.head.low + code * this.head.step; }

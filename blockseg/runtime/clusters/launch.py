@@ -23,8 +23,8 @@ from blockseg.runtime.clusters.jobqueue import batch_cluster
 from blockseg.runtime.clusters.machines import ssh_cluster
 from blockseg.runtime.clusters.pods import pod_cluster
 from blockseg.runtime.dask.cluster import SETTINGS, Cluster
-from blockseg.runtime.dask.dashboard import Dashboard, link_below
-from blockseg.runtime.dask.prometheus import collect_from
+from blockseg.runtime.dask.pages.dashboard import Dashboard, link_below
+from blockseg.runtime.dask.pages.prometheus import collect_from
 from blockseg.runtime.dask.quiet import quiet_logs
 from blockseg.runtime.dask.security import LOOPBACK, Access
 from blockseg.runtime.dask.template import MALLOC, THREAD_VARIABLES
@@ -74,12 +74,14 @@ class LaunchedCluster(Cluster):
         here = self._settings.launcher in BATCH
         return f"{link.removesuffix('/status')}/{EXTENSION}" if link and here else link
 
-    def show(self, board: Board) -> None:
+    def show(self, board: Board) -> str:
         """Have the dashboard tell of a run, and the number of jobs follow it."""
         self._work.board = board
-        if self._settings.launcher in BATCH:
-            self._launched.scheduler.extensions[EXTENSION] = board
-            collect_from(board)
+        if self._settings.launcher not in BATCH:
+            return super().show(board)
+        self._launched.scheduler.extensions[EXTENSION] = board
+        collect_from(board)
+        return ""
 
     def begin(self) -> None:
         """Ask for the workers."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -19,9 +18,10 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster, rpc
 from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.core.text import one_line
 from blockseg.runtime.board import EXTENSION
-from blockseg.runtime.dask.dashboard import Dashboard, link_below
 from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
-from blockseg.runtime.dask.prometheus import collect_from
+from blockseg.runtime.dask.pages.dashboard import Dashboard, free_port, link_below
+from blockseg.runtime.dask.pages.prometheus import collect_from
+from blockseg.runtime.dask.pages.relay import relayed
 from blockseg.runtime.dask.quiet import quiet_logs
 from blockseg.runtime.dask.security import Access
 from blockseg.runtime.dask.stalls.clock import outlive_jumps
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from blockseg.runtime.board import Board
+    from blockseg.runtime.dask.pages.relay import Relay
     from blockseg.runtime.memory import Layout
 
 _SHARED_MEMORY = Path("/dev/shm")
@@ -95,6 +96,7 @@ class Cluster:
         self.client = client
         self._resources = resources
         self._ours = ours
+        self._relay: Relay | None = None
 
     @property
     def local(self) -> bool:
@@ -103,18 +105,27 @@ class Cluster:
 
     @property
     def dashboard(self) -> str:
-        """Address of the dashboard, empty if there is none; of ours, the run's page."""
+        """Address of the run's page, else of the dashboard; empty if there is none."""
         link = str(self.client.dashboard_link or "")
-        if self._ours is None:
+        if self._ours is None and self._relay is None:
             return link
         return f"{link.removesuffix('/status')}/{EXTENSION}" if link else ""
 
-    def show(self, board: Board) -> None:
-        """Have the dashboard and Prometheus tell of a run, if the scheduler is ours."""
+    def show(self, board: Board) -> str:
+        """Have the dashboard and Prometheus tell of a run.
+
+        Returns
+        -------
+        str
+            Why somebody else's scheduler does not, in a line; empty if it does.
+        """
         if self._ours is not None:
             scheduler: Any = self._ours.scheduler
             scheduler.extensions[EXTENSION] = board
             collect_from(board)
+            return ""
+        self._relay, why = relayed(self.client, board)
+        return why
 
     @property
     def address(self) -> str:
@@ -156,6 +167,8 @@ class Cluster:
 
     def close(self) -> None:
         """Disconnect; end the workers if they are ours, never another's."""
+        if self._relay is not None:
+            self._relay.close()
         with self._resources, suppress(TimeoutError, OSError):
             self.client.close(timeout=10)  # type: ignore[no-untyped-call]
 
@@ -279,7 +292,7 @@ async def _identify(address: str, timeout: float) -> None:
 
 
 def _started(layout: Layout, gpus: Sequence[str], access: Access) -> SpecCluster:
-    dashboard = f"{access.host}:{_free_port(access.host, _DASHBOARD_PORT)}"
+    dashboard = f"{access.host}:{free_port(access.host, _DASHBOARD_PORT)}"
     cluster: SpecCluster | None = None
     private = {"protocol": access.protocol, "security": access.security()}
     pages = {"dashboard": False, "http_prefix": access.prefix}
@@ -382,14 +395,3 @@ def _worker(
         options["env"] = {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
         options["resources"] = {"GPU": 1}
     return options
-
-
-def _free_port(host: str, preferred: int) -> int:
-    """Return the preferred port if it is free, else 0 for any."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, preferred))
-        except OSError:
-            return 0
-    return preferred

@@ -17,8 +17,10 @@ def chrome():
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     for word in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1500,900",
+        "--headless=new", "--no-sandbox", "--window-size=1500,900",
         "--disable-dev-shm-usage",
+        # WebGL by the processor, for the viewer.
+        "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     ):  # fmt: skip
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

@@ -76,6 +76,13 @@ class Page:
         self.chrome, self.Chains, self.Keys = chrome, ActionChains, Keys
         chrome.get(address)
         self.until("return document.body.dataset.open")
+        z, y, x = self("return blockseg.state.cursor")
+        assert self(
+            "return blockseg.volume.label[blockseg.volume.index(...arguments)]", z, y, x
+        )
+        # Of lines along x all places are as good; the tests count on the middle.
+        self("blockseg.state.cursor = [32, 32, 32]")
+        self.keys(Keys.ARROW_DOWN, Keys.ARROW_UP)
 
     def __call__(self, script, *values):
         return self.chrome.execute_script(script, *values)

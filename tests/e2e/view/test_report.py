@@ -131,9 +131,31 @@ def test_two_runs_are_compared_side_by_side(blockseg, brain):
     is_self_contained(page)
     assert "--threshold was 0.5, now 0.9" in page.words
     assert "Voxels that differ" in page.words
+    ids = np.ones((4, 8, 8), np.uint8)
+    ids[2:] = 2
+    tifffile.imwrite(blockseg.folder / "atlas.tif", ids, photometric="minisblack")
+    regions = blockseg(
+        "compare", "a.zarr", "b.zarr", "-o", "page.html", "--atlas", "atlas.tif",
+        "--atlas-voxel-size", size_of(blockseg.folder / "a.zarr", a.shape, ids.shape),
+    ).output  # fmt: skip
+    halves = [((a & ~b)[part]).sum() for part in (np.s_[:30], np.s_[30:])]
+    for region, only in enumerate(halves, 1):
+        (line,) = [one for one in regions.splitlines() if f"  region {region}:" in one]
+        assert f" {only:,} only in A" in line
+    assert "<h2>By region</h2>" in Page(blockseg.folder / "page.html").text
     same = blockseg("compare", "a.zarr", "a.zarr", "-o", "same.html").output
     assert "Dice 1.0000" in same
     assert "differ in 0 of" in same
+
+
+def size_of(out, shape, parts):
+    """Return the voxel size by which an atlas of so many parts is as large as OUT."""
+    from blockseg.io.find import find
+    from blockseg.io.open import open_volume
+
+    size = open_volume(find(str(out / "labels/foreground"), mask=True)).space.voxel_size
+    edges = (n * s / m for n, s, m in zip(shape, size, parts, strict=True))
+    return ",".join(map(str, edges))
 
 
 def level(out):

@@ -1,7 +1,7 @@
 """Files of a folder of picks: what is asked, the manifest, points and the report."""
 
 import json
-import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -13,15 +13,16 @@ from blockseg.config.propose_settings import ProposeSettings
 from blockseg.core.errors import ConfigError, LedgerError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
-from blockseg.proposals.charts import Axis, scatter
 from blockseg.proposals.folder import PicksFolder, earlier_rows
 from blockseg.proposals.manifest import ManifestRow, Origin
 from blockseg.proposals.map import BrainMap
 from blockseg.proposals.points import napari_points, neuroglancer_points
 from blockseg.proposals.report import ReportFacts, report
-from blockseg.proposals.request import BrainRequest
+from blockseg.proposals.request import BrainRequest, command_again
+from blockseg.reports.curves import Axis, scatter
 
 PNG = b"\x89PNG"
+SEEN = "data:image/jpeg;base64,AA"
 
 
 def row(name="a", rank=1, number=1, source="brain", **more):
@@ -166,7 +167,7 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.found.append(tag)
-        self.links += [v for k, v in attrs if k in ("src", "href")]
+        self.links += [v for k, v in attrs if k in ("src", "href", "xlink:href")]
 
 
 def test_a_report_needs_nothing_else_and_has_a_row_for_each_pick():
@@ -187,14 +188,13 @@ def test_a_report_needs_nothing_else_and_has_a_row_for_each_pick():
         BrainMap(PNG, (0, 0), (64, 256)),
         "brain",
     )
-    page = report(rows, {"a": (PNG, PNG), "b<": (PNG, PNG)}, facts)
+    page = report(rows, dict.fromkeys(("a", "b<"), (SEEN, SEEN)), facts)
     elements = Elements(page)
     assert elements.found.count("tr") == 3
     assert elements.found.count("svg") == 1  # of the others, one side is unknown
-    assert all(
-        link.startswith(("data:image/png;base64,", "#")) for link in elements.links
-    )
-    assert not re.search(r"https?://", page)
+    assert all(link.startswith(("data:image/", "#")) for link in elements.links)
+    assert "script" not in elements.found
+    assert "#a" in elements.links, "a dot leads to its row"
     assert "T &amp; T" in page
     assert "<li>a note</li>" in page
     assert "left:50.0%;top:0.0%;width:12.5%;height:100.0%" in page
@@ -205,6 +205,17 @@ def test_a_chart_of_one_value_is_drawn_and_ticks_are_round():
     same = Axis("x", np.array([174.0, 174.0]), np.array([174.0]))
     wide = Axis("y", np.array([0.02, 300.0]), np.array([0.0]), logarithmic=True)
     drawn = scatter(same, wide, ["a"])
-    assert ">174<" in drawn
-    assert ">0.2<" in drawn
+    assert ">174" in drawn
+    assert ">100<" in drawn
     assert "nan" not in drawn
+
+
+def test_the_command_of_a_report_says_what_was_asked():
+    settings = ProposeSettings(count=3, exclude=("/a b", "/c"), ignore_uncertain=True)
+    words = shlex.split(command_again("/out.zarr", settings))
+    assert words[:5] == ["blockseg", "propose-annotations", "/out.zarr", "-o", "PICKS"]
+    options = dict(zip(words[5::2], words[6::2], strict=False))
+    assert options["--count"] == "3"
+    assert words.count("--exclude") == 2
+    assert "--ignore-uncertain" in words
+    assert "--rule" not in words

@@ -1,8 +1,17 @@
+from collections import deque
+
+import msgpack  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 
 from blockseg.core.blocks import BlockReport
+from blockseg.dhpr.block_metrics import SHOWN, BlockMetrics
+from blockseg.dhpr.cube_bytes import cubes_to_bytes
+from blockseg.dhpr.cubes import HISTOGRAMS, SUMS, CubeTable
+from blockseg.dhpr.grey_scale import CODES, GreyScale
+from blockseg.dhpr.metrics import dhpr_metrics
 from blockseg.runtime.board import METRICS, Board, Shown
+from blockseg.runtime.dask.pages.changes import changes_from, changes_to_plain
 from blockseg.runtime.events import BlockDone, BlockFailed, BlockRetried, WorkerLost
 
 
@@ -125,3 +134,81 @@ def test_what_workers_did_and_which_died_is_kept():
     assert dict(sums.seconds) == {"queue": 0.5, "read": 2.0, "infer": 6.0}
     assert made.workers["tcp://b"].lost
     assert made.seconds["segment", "infer"] == 6
+
+
+def test_the_history_of_a_phase_reaches_from_its_begin_to_now_and_stays_small():
+    made = board((1, 1, 5000), earlier=())
+    for number in range(5000):
+        made.clock.now += 20
+        made.take(done(number, written=10))
+    times = [mark[0] for mark in made.history]
+    assert times[0] == 0
+    assert times[-1] >= 0.99 * made.clock.now
+    assert 300 < len(times) <= 1201
+    assert made.history[-1][2] == 10 * made.history[-1][1]
+
+
+def counted_block(rng):
+    """Return the payload of a block of two cubes, and their table."""
+    scale = GreyScale(200.0, 10.0, "uint16", 65535.0)
+    table = CubeTable(
+        scale=scale,
+        predicted=True,
+        edge=(64, 64, 64),
+        origin=(0, 0, 0),
+        index=np.array([[0, 0, 0], [0, 0, 1]]),
+        start=np.array([[0, 0, 0], [0, 0, 64]]),
+        stop=np.array([[64, 64, 64], [64, 64, 128]]),
+        sums=rng.integers(1, 1000, (2, len(SUMS))),
+        histograms=rng.integers(0, 50, (2, len(HISTOGRAMS), CODES)),
+    )
+    return cubes_to_bytes(table), table
+
+
+def test_metrics_of_a_block_are_those_of_the_box_of_its_cubes():
+    payload, table = counted_block(np.random.default_rng(0))
+    made = Board(clock=Clock(), measured=BlockMetrics(table.scale, predicted=True))
+    ids = np.arange(3)
+    made.begin("segment", (1, 1, 3), ids, ids)
+    made.take(done(1, written=8, payload=payload))
+    made.take(done(2, written=8))
+    expected = dhpr_metrics(table.boxes((1, 1, 2)))
+    for name in SHOWN:
+        seen = made.metrics[name]
+        np.testing.assert_allclose(seen[1], expected[name][0], rtol=1e-6)
+        assert np.isnan(seen[[0, 2]]).all(), name
+    assert SHOWN[0] not in board().metrics
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_copy_that_is_told_what_changed_shows_the_same(seed):
+    rng = np.random.default_rng(seed)
+    payload, table = counted_block(rng)
+    clock = Clock()
+    made = Board(clock=clock, measured=BlockMetrics(table.scale, predicted=True))
+    made.touched = deque()
+    copy, whole, now = Board(), True, Clock()
+    ids = np.arange(60)
+    made.begin("segment", (3, 4, 5), ids, ids[7:])
+    for number in rng.permutation(ids[7:]).tolist():
+        clock.now += 2
+        made.handed_out([number])
+        if rng.random() < 0.2:
+            made.take(BlockFailed("segment", BlockReport(number, error="no"), 3))
+        else:
+            made.take(done(number, written=9, foreground=2, payload=payload))
+        made.worked("tcp://a", [BlockReport(number, seconds=(("read", 1.0),))], 0.5)
+        if rng.random() < 0.3:
+            told = msgpack.unpackb(msgpack.packb(changes_to_plain(made, whole=whole)))
+            changes_from(told, copy, now)
+            whole = False
+    changes_from(changes_to_plain(made, whole=False), copy, now)
+    np.testing.assert_array_equal(copy.states, made.states)
+    for name, values in made.metrics.items():
+        np.testing.assert_array_equal(copy.metrics[name], values)
+    assert (copy.counts, copy.voxels) == (made.counts, made.voxels)
+    assert copy.seconds == made.seconds
+    assert copy.workers == made.workers
+    assert copy.failures == made.failures
+    assert copy.rates() == pytest.approx(made.rates())
+    assert (copy.left, copy.phase) == (made.left, "segment")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from blockseg.core.errors import MissingExtraError
+from blockseg.reports.curves import Curve, curves
 from blockseg.training.data.examples import make_example
 from blockseg.training.history import Row, as_csv
-from blockseg.training.reports.charts import Curve, chart
 from blockseg.training.reports.html import Report, ReportFacts
 from blockseg.training.reports.tensorboard import TensorBoard
 
@@ -20,6 +20,7 @@ FACTS = ReportFacts(
     sources=({"name": "lines", "voxels": "4,096"},),
     settings={"rate": "0.02"},
     machine={"cores": "2"},
+    again="blockseg train '/a b' -o RUN",
 )
 
 
@@ -37,12 +38,13 @@ def reported(tmp_path_factory):
 
 def test_the_report_needs_nothing_but_itself(reported):
     page = reported.folder.report.read_text()
-    assert not re.search(r"(src|href)='(?!data:)", page)
-    assert "http" not in page
+    assert not re.search(r"(src|href)=['\"](?!data:|#)", page)
+    assert "<script" not in page
     assert page.count("<svg") == 4
-    assert page.count("data:image/png;base64,") == 8  # two volumes, four pictures each
+    assert page.count("data:image/") == 8  # two volumes, four pictures each
     assert "mine &amp; &lt;yours&gt;" in page
-    assert "Finished: 12 steps" in page
+    assert "Finished</b>: 12 steps" in page
+    assert "blockseg train &#x27;/a b&#x27; -o RUN" in page
 
 
 def test_the_log_holds_every_validation(reported):
@@ -76,19 +78,24 @@ def test_a_row_without_a_validation_leaves_its_cells_empty():
     assert lines[2] == "20,0.25,,0,,1,,,,,"
 
 
-def test_a_chart_draws_what_is_finite_within_its_frame():
+def test_a_chart_draws_what_is_finite_and_no_more_than_a_page_holds():
     points = ((0.0, 1.0), (5.0, float("nan")), (10.0, 100.0))
-    drawn = chart("loss", [Curve("a < b", points, "#000")], logarithmic=True)
-    (line,) = re.findall(r"<polyline points='([^']*)'", drawn)
-    assert len(line.split()) == 2
+    drawn = curves("loss", [Curve("a < b", points)] * 2, logarithmic=True)
     assert "a &lt; b" in drawn
-    assert all(0 <= float(n) <= 560 for n in re.findall(r"[\d.]+", line))
+    assert "currentColor" in drawn
+    assert "NaN" not in drawn
+    many = tuple((float(n), n % 7 + 0.5) for n in range(50_000))
+    assert len(curves("loss", [Curve("many", many)])) < 40_000
 
 
-@pytest.mark.parametrize("points", [(), ((0.0, float("nan")),), ((3.0, 0.5),)])
-def test_a_chart_of_nothing_or_of_one_point_is_still_a_chart(points):
-    assert chart("f1", [Curve("f1", points, "#000")], low=0, high=1).endswith("</svg>")
-    assert chart("f1", [Curve("f1", points, "#000")]).endswith("</svg>")
+@pytest.mark.parametrize("points", [(), ((0.0, float("nan")),)])
+def test_of_nothing_there_is_no_chart(points):
+    assert not curves("f1", [Curve("f1", points)], low=0, high=1)
+
+
+def test_a_chart_of_one_point_is_still_a_chart():
+    drawn = curves("f1", [Curve("f1", ((3.0, 0.5),), dots=True)], low=0, high=1)
+    assert drawn.rstrip().endswith("</svg>")
 
 
 def test_an_example_shows_the_part_with_most_neurites(toys):

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.layouts import column, row
-from bokeh.models import ColumnDataSource, DataRange1d, NumeralTickFormatter
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    DataRange1d,
+    NumeralTickFormatter,
+)
 from bokeh.models.widgets.inputs import Select
 from bokeh.models.widgets.markups import Div
 from bokeh.models.widgets.sliders import Slider
@@ -22,7 +27,7 @@ from bokeh.plotting import figure
 from distributed.dashboard.components import add_periodic_callback
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 
-from blockseg.runtime.board import EXTENSION, METRICS, Board, Shown
+from blockseg.runtime.board import EXTENSION, Board, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +38,20 @@ if TYPE_CHECKING:
 _CELLS = 128
 _EVERY_MS = 1000
 _STATE = "state"
-_CHOICES: tuple[str | None, ...] = (_STATE, *METRICS)
+_CHOICES: list[str | None] = [_STATE]
+_NAMES = {
+    _STATE: "state",
+    "foreground": "foreground, share",
+    "seconds": "time of a block, s",
+    "skipped": "taken for empty, share",
+    "density": "signal density D",
+    "snr_50": "median SNR",
+    "low_snr": "low-SNR ratio L",
+    "entropy": "entropy U, bits",
+    "fragmentation": "fragmentation G",
+    "level": "background m, grey levels",
+    "sd": "noise SD s, grey levels",
+}
 _COLOURS = {
     Shown.OUTSIDE: (245, 245, 245),
     Shown.PENDING: (205, 210, 216),
@@ -55,6 +73,10 @@ _RAMP = np.array(
     [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], float
 )
 _ACTIVITIES = ("read", "infer", "write", "queue")
+_SCALE = (
+    "<span style='display:inline-block;width:90px;height:10px;background:linear-gradient("
+    f"90deg,{','.join(f'rgb({r:.0f},{g:.0f},{b:.0f})' for r, g, b in _RAMP)})'></span>"
+)
 
 
 def run_page(scheduler: Scheduler, extra: dict[str, Any], doc: Any) -> None:
@@ -78,12 +100,12 @@ class _RunPage:
         self._grid: tuple[int, ...] = ()
         self._head = Div(sizing_mode="stretch_width")
         self._z = Slider(start=0, end=1, value=0, step=1, title="plane of blocks (z)")
-        self._metric = Select(title="colour", value=_STATE, options=list(_CHOICES))
+        self._metric = Select(title="colour", value=_STATE, options=_CHOICES)
         self._legend = Div()
         self._map = ColumnDataSource(
             {"image": [], "x": [], "y": [], "dw": [], "dh": []}
         )
-        self._rate = ColumnDataSource({"minutes": [], "voxels": []})
+        self._rate = ColumnDataSource({"minutes": [], "voxels": [], "blocks": []})
         self._workers = Div(width=620, height=220, styles={"overflow-y": "auto"})
         self._failures = Div(
             height=170, sizing_mode="stretch_width", styles={"overflow-y": "auto"}
@@ -92,7 +114,11 @@ class _RunPage:
             self._head,
             row(
                 column(row(self._z, self._metric), self._map_figure(), self._legend),
-                column(self._rate_figure(), self._workers),
+                column(
+                    self._rate_figure("voxels", "Mvoxel/s", labelled=False),
+                    self._rate_figure("blocks", "blocks/s", labelled=True),
+                    self._workers,
+                ),
                 sizing_mode="stretch_width",
             ),
             self._failures,
@@ -144,14 +170,20 @@ class _RunPage:
             self._grid = board.states.shape
             self._z.update(end=max(depth - 1, 1), disabled=depth == 1)
             self._z.value = depth // 2
+        choices: Any = [(name, _NAMES[name]) for name in (_STATE, *board.metrics)]
+        if choices != self._metric.options:
+            self._metric.options = choices
         z = min(int(self._z.value), depth - 1)
-        if self._metric.value == _STATE:
+        if self._metric.value not in board.metrics:
             colours = state_colours(board.plane(z, _CELLS))
             legend = _legend()
         else:
             values = board.metric_plane(z, self._metric.value, _CELLS)
             colours, low, high = metric_colours(values)
-            legend = f"{self._metric.value}: {low:.3g} (dark) to {high:.3g} (bright)"
+            legend = (
+                f"{_NAMES[self._metric.value]}: {low:.3g} {_SCALE} {high:.3g}, grey where "
+                "not known"
+            )
         self._map.data = {
             "image": [colours],
             "x": [0],
@@ -161,11 +193,12 @@ class _RunPage:
         }
         if legend != self._legend.text:
             self._legend.text = legend
-        marks = list(board.marks)
-        pairs = list(pairwise(marks))
+        marks = list(board.history)
+        pairs = [(a, b) for a, b in pairwise(marks) if b[0] > a[0]]
         self._rate.data = {
             "minutes": [(b[0] - marks[0][0]) / 60 for _, b in pairs],
             "voxels": [(b[2] - a[2]) / (b[0] - a[0]) / 1e6 for a, b in pairs],
+            "blocks": [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs],
         }
 
     def _table(self, board: Board) -> None:
@@ -216,17 +249,18 @@ class _RunPage:
         )
         return shown
 
-    def _rate_figure(self) -> Any:
+    def _rate_figure(self, what: str, title: str, *, labelled: bool) -> Any:
         shown = figure(
             width=620,
-            height=180,
+            height=135 if labelled else 115,
             tools="",
-            x_axis_label="minutes",
-            title="Mvoxel/s",
+            x_axis_label="minutes since the phase began" if labelled else None,
+            title=title,
             y_range=DataRange1d(start=0),
         )
+        shown.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
         shown.yaxis.formatter = NumeralTickFormatter(format="0.[00]a")
-        shown.line("minutes", "voxels", source=self._rate, line_width=2)
+        shown.line("minutes", what, source=self._rate, line_width=2)
         return shown
 
 
@@ -281,6 +315,8 @@ def _legend() -> str:
 
 
 def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

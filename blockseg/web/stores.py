@@ -1,8 +1,8 @@
-"""Server of stores to pages of one origin on this machine, whoever else may ask.
+"""Stores that a server hands out to its own pages, in ranges of bytes.
 
-A page on another site can make a browser send requests to this machine. So each is
-refused unless it names this very server (no foreign name may be made to point here), comes
-from one of its own pages (``Origin``), and knows the token, which nobody can guess.
+They are added to an application that somebody else made, all of which is guarded then:
+a request is answered only if :class:`~blockseg.web.guard.Guard` does not find it foreign,
+and if the path of a store has the secret in it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from dataclasses import dataclass
 from functools import partial
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from tornado.routing import AnyMatches, Matcher, Rule
 from tornado.web import RequestHandler
+
+from blockseg.web.guard import PRIVATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
     from tornado.web import Application
 
-    from blockseg.viewing.content import Content, Store
+    from blockseg.web.content import Content, Store
+    from blockseg.web.guard import Guard
 
 PREFIX = "data"
 """First part of the path of everything that is served."""
@@ -35,51 +36,29 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _PIECE = 2**22  # bytes that are sent at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Things that a request must show to be answered."""
+def store_address(
+    guard: Guard, name: str, generation: int = 0, *, host: str = "127.0.0.1"
+) -> str:
+    """Return where a store is, for a browser.
 
-    token: str
-    """Secret part of every address."""
-
-    port: int
-    """Port that the server listens on."""
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """Names by which a browser on this machine calls the server."""
-        return frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
-
-    @property
-    def origins(self) -> frozenset[str]:
-        """Origins of the server's own pages."""
-        return frozenset(f"http://{host}" for host in self.hosts)
-
-    def refuses(self, host: str, origin: str | None) -> bool:
-        """Say whether a request is none of a page of ours on this machine."""
-        return host not in self.hosts or origin not in (None, *self.origins)
-
-    def address(
-        self, name: str, generation: int = 0, *, host: str = "127.0.0.1"
-    ) -> str:
-        """Return where a store is, for a browser.
-
-        Parameters
-        ----------
-        name
-            Of the store.
-        generation
-            Another number for what has changed: browsers keep what they have seen.
-        host
-            Name of this machine.
-        """
-        place = f"http://{host}:{self.port}/{PREFIX}/{self.token}"
-        return f"{place}/g{generation}/{name}/"
+    Parameters
+    ----------
+    guard
+        Of the server.
+    name
+        Of the store.
+    generation
+        Another number for what has changed: browsers keep what they have seen.
+    host
+        Name of this machine.
+    """
+    place = f"http://{host}:{guard.port}/{PREFIX}/{guard.token}"
+    return f"{place}/g{generation}/{name}/"
 
 
 def mount(
     application: Application,
-    access: Access,
+    guard: Guard,
     stores: Mapping[str, Store],
     executor_of: Callable[[str], Executor],
 ) -> None:
@@ -89,29 +68,28 @@ def mount(
     ----------
     application
         Of the pages; all that it serves is guarded from now on.
-    access
-        What is answered.
+    guard
+        Whom it answers.
     stores
         What is served, by names of letters, digits, ``_`` and ``-``.
     executor_of
         Reads and computes for the store of a name, beside the thread that answers.
     """
     rules = application.default_router.rules
-    handled = {"access": access, "stores": stores, "executor_of": executor_of}
+    handled = {"guard": guard, "stores": stores, "executor_of": executor_of}
     application.add_handlers(r".*", [(_KEY, _StoreHandler, handled)])
     # After all others were added: what comes first decides.
-    rules.insert(0, Rule(_Foreign(access), _Refuse))
+    rules.insert(0, Rule(_Foreign(guard), _Refuse))
 
 
 class _Foreign(Matcher):
     """Matches requests that are none of a page of ours."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        headers = request.headers
-        refused = self._access.refuses(request.host, headers.get("Origin"))
+        refused = self._guard.foreign(request)
         return AnyMatches().match(request) if refused else None
 
 
@@ -126,19 +104,18 @@ class _StoreHandler(RequestHandler):
 
     def initialize(
         self,
-        access: Access,
+        guard: Guard,
         stores: Mapping[str, Store],
         executor_of: Callable[[str], Executor],
     ) -> None:
-        self._access, self._stores, self._executor_of = access, stores, executor_of
+        self._guard, self._stores, self._executor_of = guard, stores, executor_of
         self._gone = threading.Event()
 
     def set_default_headers(self) -> None:
-        # Blocks of a run that goes on appear; what was seen is not what will be.
-        self.set_header("Cache-Control", "no-store")
+        for header, value in PRIVATE.items():
+            self.set_header(header, value)
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Content-Type", "application/octet-stream")
-        self.set_header("X-Content-Type-Options", "nosniff")
         origin = self.request.headers.get("Origin")
         if origin is not None:  # one of ours, or it would have been refused
             self.set_header("Access-Control-Allow-Origin", origin)
@@ -193,7 +170,7 @@ class _StoreHandler(RequestHandler):
         return not self._gone.is_set()
 
     def _allowed(self, token: str, name: str) -> bool:
-        known = compare_digest(token.encode(), self._access.token.encode())
+        known = self._guard.knows(token)
         if not known or name not in self._stores:
             self.set_status(403 if not known else 404)
             return False

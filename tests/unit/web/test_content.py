@@ -2,7 +2,7 @@
 
 import pytest
 
-from blockseg.viewing.content import Folder
+from blockseg.web.content import Folder
 
 
 def wanted():

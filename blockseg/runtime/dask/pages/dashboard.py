@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from secrets import compare_digest
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ class Dashboard(Router):
             self._connected = True
             from distributed.dashboard import scheduler as pages
 
-            from blockseg.runtime.dask.page import run_page
+            from blockseg.runtime.dask.pages.page import run_page
 
             pages.applications[f"/{EXTENSION}"] = run_page
             named = pages.template_variables(its)["pages"]  # one list a scheduler
@@ -79,3 +80,14 @@ def link_below(prefix: str, template: str) -> str:
     if not template.endswith(_LINK):
         return template
     return template.removesuffix(_LINK) + prefix.rstrip("/") + _LINK
+
+
+def free_port(host: str, preferred: int) -> int:
+    """Return the preferred port if it is free, else 0 for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, preferred))
+        except OSError:
+            return 0
+    return preferred

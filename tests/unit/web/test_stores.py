@@ -8,10 +8,10 @@ import pytest
 
 from blockseg.core.space import Space
 from blockseg.io.protocol import MemoryVolume
-from blockseg.viewing.content import Folder
 from blockseg.viewing.layers import Layer, View
 from blockseg.viewing.served_volume import ServedLevel, ServedVolume
 from blockseg.viewing.window import Window
+from blockseg.web.content import Folder
 
 DATA = bytes(range(256)) * 40
 
@@ -35,7 +35,7 @@ def window(tmp_path_factory):
 
 
 def ask(window, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", window.access.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", window.guard.port, timeout=20)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.putrequest(method, path, skip_host="Host" in named)
     for name, value in named.items():
@@ -49,12 +49,12 @@ def ask(window, path, method="GET", **headers):
 
 @pytest.fixture
 def chunk(window):
-    return f"/data/{window.access.token}/g0/mask/0/c/7"
+    return f"/data/{window.guard.token}/g0/mask/0/c/7"
 
 
 @pytest.fixture
 def own(window):
-    return f"http://127.0.0.1:{window.access.port}"
+    return f"http://127.0.0.1:{window.guard.port}"
 
 
 def test_a_page_of_its_own_is_answered(window, chunk, own):
@@ -70,8 +70,8 @@ def test_a_page_of_its_own_is_answered(window, chunk, own):
      "127.0.0.1.evil.example:{port}", ""],
 )  # fmt: skip
 def test_another_host_is_refused_everywhere(window, chunk, host):
-    named = host.format(port=window.access.port)
-    page = f"/v/{window.access.token}/"
+    named = host.format(port=window.guard.port)
+    page = f"/v/{window.guard.token}/"
     for path in (chunk, page, "/"):
         answer, body = ask(window, path, Host=named)
         assert answer.status in (400, 403), path
@@ -84,8 +84,8 @@ def test_another_host_is_refused_everywhere(window, chunk, host):
      "https://127.0.0.1:{port}", "http://127.0.0.1:{port}.evil.example"],
 )  # fmt: skip
 def test_another_origin_is_refused_everywhere(window, chunk, origin):
-    named = origin.format(port=window.access.port)
-    state = f"/state/{window.access.token}"
+    named = origin.format(port=window.guard.port)
+    state = f"/state/{window.guard.token}"
     for path, method in ((chunk, "GET"), (chunk, "OPTIONS"), (state, "POST")):
         answer, body = ask(window, path, method, Origin=named)
         assert answer.status == 403
@@ -95,7 +95,7 @@ def test_another_origin_is_refused_everywhere(window, chunk, origin):
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 48, "%C3%A9"])
 def test_without_the_token_nothing_is_told(window, token, own):
-    known = ask(window, f"/data/{window.access.token}/g0/none/zarr.json")[0].status
+    known = ask(window, f"/data/{window.guard.token}/g0/none/zarr.json")[0].status
     assert known == 404
     for name in ("mask/0/c/7", "none/zarr.json"):
         path = f"/data/{token}/g0/{name}"
@@ -112,7 +112,7 @@ def test_without_the_token_nothing_is_told(window, token, own):
     ],
 )  # fmt: skip
 def test_no_file_beside_the_stores_is_served(window, key):
-    answer, body = ask(window, f"/data/{window.access.token}/g0/{key}")
+    answer, body = ask(window, f"/data/{window.guard.token}/g0/{key}")
     assert answer.status == 404
     assert b"secret" not in body
     assert b"root:" not in body
@@ -167,7 +167,7 @@ def test_what_changed_has_another_address_and_what_did_not_keeps_it(window):
     assert before["image"] == after["image"]
     assert before["mask"] != after["mask"]
     said = json.dumps(window.state_plain())
-    assert window.access.token not in said
+    assert window.guard.token not in said
     assert "blockseg:mask" in said
-    path = after["mask"].partition(str(window.access.port))[2]
+    path = after["mask"].partition(str(window.guard.port))[2]
     assert ask(window, f"{path}0/c/7")[1] == DATA

@@ -1,0 +1,1 @@
+"""Pages and numbers of a run on a scheduler's dashboard, ours or another's."""
