@@ -122,9 +122,9 @@ def test_real_volumes_are_scored_by_their_kind_of_truth_and_absent_ones_are_name
 def test_labels_are_compared_with_those_of_faces(tmp_path):
     file = tmp_path / "label.json"
     words = ("--folder", tmp_path / "brains", "--json", file, "--rows")
-    output_of("benchmarks.objects.bench_label", *words, "label", "faces")
+    output_of("benchmarks.objects.bench_label", *words, "label", "faces-all")
     rows = json.loads(file.read_text())["rows"]
-    assert rows["label"]["objects"] == rows["faces"]["objects"] > 1
+    assert rows["label"]["objects"] == rows["faces-all"]["objects"] > 1
 
 
 def test_somata_are_counted_on_brains_with_truth_and_on_volumes_without(tmp_path):
