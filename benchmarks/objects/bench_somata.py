@@ -99,6 +99,9 @@ def written(brain: SyntheticBrain, path: Path, size: float, block: int) -> None:
     writer = PyramidWriter(spec)
     for one in spec.grid:
         writer.write_block(one.write_roi, brain.image(one.write_roi))
+    for level, grid in spec.second_pass_grids():
+        for one in grid:
+            writer.write_level_block(level, one.index)
 
 
 def blockseg(*words: str) -> float:
