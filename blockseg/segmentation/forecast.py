@@ -16,6 +16,7 @@ from blockseg.blockwise.planning.resources import (
     planned_decoding,
 )
 from blockseg.blockwise.record.skipping import sparse_forecast
+from blockseg.config.presets import load_cluster
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import array_type
@@ -24,6 +25,7 @@ from blockseg.inference.backends.table import make_backend
 from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
+from blockseg.segmentation.cluster_forecast import cluster_lines
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.engines.cpu_precision import may_gain
 from blockseg.segmentation.run import prepare
@@ -123,6 +125,9 @@ class Forecast:
     remarks: tuple[str, ...] = ()
     """Remarks on the source, a line each."""
 
+    cluster: tuple[str, ...] = ()
+    """Forecast for the cluster of ``--cluster``, a line each."""
+
     gain: str = ""
     """Gain of ``--precision fast`` here, in one line; empty if none."""
 
@@ -163,7 +168,7 @@ class Forecast:
                 f"time       {_hours(self.hours)} at the measured "
                 f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
             )
-        return lines
+        return [*lines, *(f"cluster    {line}" for line in self.cluster)]
 
 
 def plan(
@@ -225,7 +230,16 @@ def plan(
         tried=evaluation_lines(decisions),
         remarks=inputs.source.remarks,
         gain=_gain(inputs, decisions, rate / layout.workers),
+        cluster=_on_cluster(inputs.settings, left * ratio, rate / layout.workers),
     )
+
+
+def _on_cluster(
+    settings: RunSettings, voxels: float, worker_rate: float
+) -> tuple[str, ...]:
+    if settings.cluster is None or not settings.elsewhere:
+        return ()
+    return cluster_lines(load_cluster(settings.cluster), voxels, worker_rate)
 
 
 def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:
