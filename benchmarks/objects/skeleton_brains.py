@@ -111,7 +111,9 @@ class Truth:
 
 def truth_of(brain: SyntheticBrain, mask: NDArray[np.bool_]) -> Truth:
     """Return the neurites of a brain; what lies in a soma is none."""
-    lines, tips, path, along = [], [], [], []
+    lines, tips, along = [], [], []
+    path: list[NDArray[np.int64]] = []
+    before = 0
     for tree in _trees(brain):
         degree = np.bincount(tree.parent[tree.parent >= 0], minlength=len(tree.parent))
         degree += tree.parent >= 0
@@ -120,7 +122,7 @@ def truth_of(brain: SyntheticBrain, mask: NDArray[np.bool_]) -> Truth:
         child = child[tree.kind[tree.parent[child]] != 1]
         above = tree.parent[child]
         # Parents come before their children.
-        name = np.arange(len(degree)) + sum(map(len, path))
+        name = np.arange(len(degree)) + before
         for node in np.flatnonzero(tree.parent >= 0):
             if degree[tree.parent[node]] == 2:
                 name[node] = name[tree.parent[node]]
@@ -130,6 +132,7 @@ def truth_of(brain: SyntheticBrain, mask: NDArray[np.bool_]) -> Truth:
         lines.append(line)
         path.append(np.repeat(name[child], count))
         along.append(np.cumsum(line.weights))
+        before += len(degree)
     line = Line(
         np.concatenate([one.points for one in lines]),
         np.concatenate([one.weights for one in lines]),

@@ -66,7 +66,8 @@ class Pieces:
         ends = np.cumsum(self.length)
         total = int(ends[-1]) if self.count else 0
         ahead = np.repeat(self.start - (ends - self.length), self.length)
-        return np.arange(total) + ahead
+        places: NDArray[np.int64] = np.arange(total) + ahead
+        return places
 
     def painted(
         self, values: NDArray[np.generic], places: NDArray[np.int64]
@@ -107,10 +108,10 @@ def label_block(mask: NDArray[np.bool_], connectivity: Connectivity) -> Pieces:
         padded, connectivity=connectivity, return_N=True, out_dtype=np.uint32
     )
     z, y, x = mask.shape
-    labels = np.ascontiguousarray(labels[:z, :y, :x])
+    own = np.ascontiguousarray(labels[:z, :y, :x], np.uint32)
     start, length = _runs(mask)
-    label = labels.ravel()[start].astype(np.int64)
-    return Pieces(labels, int(count), start, length, label)
+    label = own.ravel()[start].astype(np.int64)
+    return Pieces(own, int(count), start, length, label)
 
 
 def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

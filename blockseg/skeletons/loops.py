@@ -110,7 +110,8 @@ def _lengths(
 ) -> NDArray[np.float64]:
     a, b = graph.edges.T
     within = chain[a] == chain[b]
-    return np.bincount(chain[a[within]], graph.lengths()[within], chains)
+    long = np.bincount(chain[a[within]], graph.lengths()[within], chains)
+    return long.astype(np.float64)
 
 
 def _loose(

@@ -23,5 +23,5 @@ def crc32_of(voxels: NDArray[Any], before: int = 0) -> int:
     # libdeflate's. What zlib goes through tables for takes ten times as long.
     from imagecodecs import deflate_crc32
 
-    flat = np.ascontiguousarray(voxels).reshape(-1).view(np.uint8)
-    return int(deflate_crc32(flat.data, before))
+    flat: Any = np.ascontiguousarray(voxels).reshape(-1).view(np.uint8).data
+    return int(deflate_crc32(flat, before))
