@@ -122,13 +122,16 @@ def ours(out: Path, voxels: int, *options: str) -> Row:
     return row
 
 
-def rival(name: str, out: Path, voxels: int, limit: float) -> Row | None:
+def rival(name: str, out: Path, voxels: int, limit: float, *options: str) -> Row | None:
     target = out.parent / f"{name}.zarr"
     module = "benchmarks.objects.label_rivals"
-    mask = str(out / "labels" / "foreground" / "0")
-    words = [sys.executable, "-m", module, name, mask, str(target)]
+    words = [sys.executable, "-m", module, name, str(out), str(target), *options]
     row = command([*words, "--workers", str(WORKERS)], voxels, limit)
-    shutil.rmtree(target, ignore_errors=True)
+    for path in out.parent.glob(f"{name}.zarr*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return row
 
 
@@ -162,6 +165,7 @@ def main() -> None:
     shape: Zyx = (128, 128, 192) if given.quick else (512, 1024, 1024)
     part: Zyx = (64, 64, 128) if given.quick else (128, 512, 512)
     block = 64 if given.quick else 128
+    tiny: Zyx = (64, 64, 64)
 
     def voxels(of: Zyx) -> int:
         return of[0] * of[1] * of[2]
@@ -173,12 +177,23 @@ def main() -> None:
         "label": lambda: ours(whole(), voxels(shape)),
         "label-no-image": lambda: ours(whole(), voxels(shape), "--no-image"),
         "faces": lambda: rival("faces", whole(), voxels(shape), given.limit),
+        "faces-all": lambda: rival(
+            "faces", whole(), voxels(shape), given.limit, "--all"
+        ),
         "inference": lambda: inference(given.folder, part),
         "label-part": lambda: ours(whole(part), voxels(part)),
         "faces-part": lambda: rival("faces", whole(part), voxels(part), given.limit),
+        "faces-all-part": lambda: rival(
+            "faces", whole(part), voxels(part), given.limit, "--all"
+        ),
         "dask-image-part": lambda: rival(
             "dask-image", whole(part), voxels(part), given.limit
         ),
+        "dask-image-all-part": lambda: rival(
+            "dask-image", whole(part), voxels(part), given.limit, "--all"
+        ),
+        # What a worker and a driver cost before the first block.
+        "start": lambda: ours(whole(tiny, tiny[0]), voxels(tiny)),
         # The same voxels in eight times as many blocks.
         "label-many-blocks": lambda: ours(whole(edge=block // 2), voxels(shape)),
     }

@@ -4,10 +4,11 @@
 
 For each way (`skeleton_ways.py`), on one thread: seconds, peak memory above that of the
 labels; share of the true length within 3 µm of a line (recall) and of the lines' within
-3 µm of a true one (precision); length over the true one; objects without a line; lines
-over objects, which is above 1 where a branch is cut; cycles; ends; voxels of the line that
-are others where blocks are done one by one. Prints JSON, and keeps it in
-results/skeletonize.json.
+3 µm of a true one (precision); length over the true one, in all and where a neurite has a
+tube to itself; objects without a line; lines over objects, which is above 1 where a branch
+is cut; cycles; ends, and how many of them are within 2 µm of a true tip and the other way
+about; voxels of the line that are others where blocks are done one by one. Prints JSON, and
+keeps it in results/skeletonize.json; ways that are not asked for keep their rows.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from benchmarks.objects.skeleton_brains import (
     DENSITIES,
     VOXEL_SIZE,
     Line,
+    Truth,
     brain_of,
-    true_lines,
     true_mask,
+    truth_of,
     with_somata,
 )
 from benchmarks.objects.skeleton_ways import BLOCK, WAYS
@@ -44,10 +46,11 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results" / "skeletonize.json"
 TOLERANCE = 3.0  # µm
+AT = 2.0  # µm between an end and a true tip
 
 
 def scores(
-    found: Any, labels: NDArray[np.uint32], truth: Line, objects: int
+    found: Any, labels: NDArray[np.uint32], truth: Truth, objects: int
 ) -> dict[str, Any]:
     places, edges = found["places"], found["edges"]
     line = Line.of(places[edges[:, 0]], places[edges[:, 1]])
@@ -63,19 +66,30 @@ def scores(
     _, first = np.unique(tree[object_of > 0], return_index=True)
     named = object_of[object_of > 0][first]
     wall, cpu = found["seconds"].tolist()
+    ends = places[np.bincount(edges.reshape(-1), minlength=count) == 1]
     return {
         "seconds": round(wall, 2),
         "cpu_seconds": round(cpu, 2),
         "million_voxels_a_second": round(labels.size / cpu / 1e6, 2),
         "peak_mb": round((int(found["peak"]) - int(found["before"])) / 1e6),
-        "recall": round(_near(truth, line), 4),
-        "precision": round(_near(line, truth), 4),
-        "length": round(float(line.weights.sum() / truth.weights.sum()), 4),
+        "recall": round(_near(truth.line, line), 4),
+        "precision": round(_near(line, truth.line), 4),
+        "length": round(float(line.weights.sum() / truth.line.weights.sum()), 4),
+        "length_of_lone": round(_length_of_lone(line, truth), 4),
         "lines": int(trees),
         "objects_without_a_line": int(objects - len(np.unique(named))),
         "cycles": int(len(edges) - count + trees),
-        "ends": int((np.bincount(edges.reshape(-1), minlength=count) == 1).sum()),
+        "ends": len(ends),
+        "ends_at_tips": int((cKDTree(truth.tips).query(ends)[0] <= AT).sum()),
+        "tips_at_ends": int((cKDTree(ends).query(truth.tips)[0] <= AT).sum()),
     }
+
+
+def _length_of_lone(line: Line, truth: Truth) -> float:
+    """Return length over the true one, of neurites that have a tube to themselves."""
+    _, nearest = cKDTree(truth.line.points).query(line.points)
+    found = line.weights[truth.lone[nearest]].sum()
+    return float(found / truth.line.weights[truth.lone].sum())
 
 
 def _voxels(
@@ -96,7 +110,7 @@ def _near(of: Line, to: Line) -> float:
 def measured(kind: str, shape: Any, ways: list[str]) -> dict[str, Any]:
     brain = brain_of(kind, shape)
     mask = true_mask(brain)
-    truth = true_lines(brain, mask)
+    truth = truth_of(brain, mask)
     if kind == "somata":
         mask = with_somata(mask)
     labels = labelled(mask)[0].astype(np.uint32)
@@ -132,7 +146,12 @@ def measured(kind: str, shape: Any, ways: list[str]) -> dict[str, Any]:
         "shape": list(shape),
         "foreground": round(float(mask.mean()), 5),
         "objects": objects,
-        "true_length_um": round(float(truth.weights.sum())),
+        "true_length_um": round(float(truth.line.weights.sum())),
+        "true_tips": len(truth.tips),
+        "share_of_lone": round(
+            float(truth.line.weights[truth.lone].sum() / truth.line.weights.sum()),
+            4,
+        ),
         "ways": rows,
     }
 
@@ -151,8 +170,14 @@ def main() -> None:
         "block": list(BLOCK),
         "brains": brains,
     }
+    if RESULTS.exists():
+        brains |= json.loads(RESULTS.read_text())["brains"]
     for kind in given.kinds:
-        brains[kind] = measured(kind, shape, given.ways)
+        found = measured(kind, shape, given.ways)
+        before = brains.get(kind, {})
+        if before.get("shape") == found["shape"]:
+            found["ways"] = before["ways"] | found["ways"]
+        brains[kind] = found
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

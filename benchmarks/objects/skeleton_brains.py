@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.grid import BlockGrid
@@ -17,6 +18,8 @@ from blockseg.synthetic.neurons.swc import neuron_swc
 from blockseg.synthetic.presets import preset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from blockseg.morphology.swc import Tree
@@ -28,6 +31,9 @@ DENSITIES = {"fmost": None, "somata": None, "dense": 2700.0}
 foreground too, as balls."""
 STEP = 0.25
 """µm between points on a line."""
+
+LONE = 1.0
+"""µm: the longest edge of a voxel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +94,78 @@ def true_mask(brain: SyntheticBrain) -> NDArray[np.bool_]:
     return out
 
 
-def true_lines(brain: SyntheticBrain, mask: NDArray[np.bool_]) -> Line:
-    """Return the centrelines of a brain's neurites, as far as they lie in a mask."""
-    starts, stops = [], []
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Neurites of a brain as they were drawn, as far as they lie in its mask."""
+
+    line: Line
+    """Their centrelines."""
+
+    tips: NDArray[np.float64]
+    """(n, 3), their ends, those at the faces of the volume included."""
+
+    lone: NDArray[np.bool_]
+    """Of each point of the line, whether no other path between branchings is within
+    :data:`LONE`: where two lie in one tube, a mask shows one."""
+
+
+def truth_of(brain: SyntheticBrain, mask: NDArray[np.bool_]) -> Truth:
+    """Return the neurites of a brain; what lies in a soma is none."""
+    lines, tips, along = [], [], []
+    path: list[NDArray[np.int64]] = []
+    before = 0
+    for tree in _trees(brain):
+        degree = np.bincount(tree.parent[tree.parent >= 0], minlength=len(tree.parent))
+        degree += tree.parent >= 0
+        tips.append(tree.position[(degree == 1) & (tree.kind != 1)])
+        child = np.flatnonzero((tree.parent >= 0) & (tree.kind != 1))
+        child = child[tree.kind[tree.parent[child]] != 1]
+        above = tree.parent[child]
+        # Parents come before their children.
+        name = np.arange(len(degree)) + before
+        for node in np.flatnonzero(tree.parent >= 0):
+            if degree[tree.parent[node]] == 2:
+                name[node] = name[tree.parent[node]]
+        line = Line.of(tree.position[above], tree.position[child])
+        long = np.linalg.norm(tree.position[above] - tree.position[child], axis=1)
+        count = np.maximum(np.ceil(long / STEP).astype(int), 1)
+        lines.append(line)
+        path.append(np.repeat(name[child], count))
+        along.append(np.cumsum(line.weights))
+        before += len(degree)
+    line = Line(
+        np.concatenate([one.points for one in lines]),
+        np.concatenate([one.weights for one in lines]),
+    )
+    inside = _inside(line.points, mask)
+    line = Line(line.points[inside], line.weights[inside])
+    of, way = np.concatenate(path)[inside], np.concatenate(along)[inside]
+    lone = np.ones(len(of), bool)
+    pairs = cKDTree(line.points).query_pairs(LONE, output_type="ndarray")
+    one, other = pairs.T
+    others = (of[one] != of[other]) | (np.abs(way[one] - way[other]) > 4 * LONE)
+    lone[pairs[others]] = False
+    return Truth(line, np.concatenate(tips), lone)
+
+
+def _trees(brain: SyntheticBrain) -> Iterator[Tree]:
     for part in brain.neurites.units:
         for tracing in brain.neurites.owned(part.index):
             for neuron in tracing.neurons():
                 tree = neuron_swc(
                     tracing, neuron, voxel_size=VOXEL_SIZE, inside=brain.inside
                 )
-                if tree is None:
-                    continue
-                nodes = _read(tree.text)
-                child = np.flatnonzero((nodes.parent >= 0) & (nodes.kind != 1))
-                child = child[nodes.kind[nodes.parent[child]] != 1]
-                starts.append(nodes.position[nodes.parent[child]])
-                stops.append(nodes.position[child])
-    line = Line.of(np.concatenate(starts), np.concatenate(stops))
-    voxel = np.floor(line.points / np.array(VOXEL_SIZE) + 0.5).astype(int)
-    box = Roi.whole(mask.shape)
-    inside = ((voxel >= box.start) & (voxel < box.stop)).all(axis=1)
+                if tree is not None:
+                    yield _read(tree.text)
+
+
+def _inside(points: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which places lie in a mask."""
+    voxel = np.floor(points / np.array(VOXEL_SIZE) + 0.5).astype(int)
+    box = Roi.whole(to_zyx(mask.shape))
+    inside: NDArray[np.bool_] = ((voxel >= box.start) & (voxel < box.stop)).all(axis=1)
     inside[inside] = mask[tuple(voxel[inside].T)]
-    return Line(line.points[inside], line.weights[inside])
+    return inside
 
 
 def _read(text: str) -> Tree:

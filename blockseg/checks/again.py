@@ -26,6 +26,9 @@ _Settings = TypeVar("_Settings", LabelSettings, SkeletonizeSettings)
 LABEL = ("label-pieces", "label")
 """Parts that ``blockseg label`` makes; the last one says with which options."""
 
+SOMATA = ("somata",)
+"""Part that ``blockseg label --somata`` adds."""
+
 TRACES = ("skeletonize", "skeletonize-tips", "skeletonize-traces")
 """Parts that ``blockseg skeletonize`` makes."""
 
@@ -58,7 +61,7 @@ class Again:
 def can_go_on(job: StoredJob) -> bool:
     """Say whether :func:`go_on` knows how to."""
     if job.part:
-        return job.part in (*LABEL, *TRACES)
+        return job.part in (*LABEL, *SOMATA, *TRACES)
     return job.record is not None and job.record.phases[0].name in _RUNS
 
 
@@ -90,6 +93,17 @@ def go_on(job: StoredJob, how: Again) -> JobResult:
         return label(
             str(job.paths.out),
             _settings(LabelSettings, record),
+            _execution(record, how),
+            overwrite=how.overwrite,
+            on_event=how.on_event,
+            command=command,
+        ).result
+    if job.part in SOMATA:
+        from blockseg.labelling.somata.run import list_somata
+
+        return list_somata(
+            str(job.paths.out),
+            _settings(LabelSettings, record, ("soma-radius", "soma-snr")),
             _execution(record, how),
             overwrite=how.overwrite,
             on_event=how.on_event,
@@ -153,10 +167,12 @@ def _execution(record: RunRecord, how: Again) -> RunSettings:
     return replace(execution_settings(record, how.execution), verify=False)
 
 
-def _settings(kind: type[_Settings], record: RunRecord) -> _Settings:
-    """Return the options that a derived job was begun with."""
+def _settings(
+    kind: type[_Settings], record: RunRecord, some: tuple[str, ...] = ()
+) -> _Settings:
+    """Return the options that a derived job was begun with, or some of them."""
     kept = record.request["settings"]
-    names = {name.replace("_", "-") for name in declared(kind)}
+    names = set(some) or {name.replace("_", "-") for name in declared(kind)}
     partial = {"allow-partial": bool(kept[MADE_FROM]["missing"])}
     chosen = {key: value for key, value in kept.items() if key in names}
     return read_settings(kind, chosen, partial)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.events import OnJobEvent, ignore
-from blockseg.checks.again import LABEL, TRACES, Again, can_go_on, go_on
+from blockseg.checks.again import LABEL, SOMATA, TRACES, Again, can_go_on, go_on
 from blockseg.checks.jobs import output_paths, stored_jobs
 from blockseg.core.errors import LedgerError
 
@@ -56,7 +56,7 @@ def retry(
             raise LedgerError(message)
     how = Again(execution, on_event=on_event, command=command)
     results: list[JobResult] = []
-    for names in (("",), LABEL, TRACES):
+    for names in (("",), LABEL, SOMATA, TRACES):
         parts = [jobs[name] for name in names if name in jobs]
         if not any(map(_left, parts)):
             continue

@@ -51,9 +51,9 @@ class Background:
         return cls(level, sd, decisions.field, gain)
 
     def contrast(
-        self, voxels: NDArray[Any], roi: Roi, mask: NDArray[np.bool_]
+        self, voxels: NDArray[Any], roi: Roi, places: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return contrast and SNR of the voxels of a mask, in C order.
+        """Return contrast and SNR of some voxels of a block.
 
         Contrast is the grey level above the background's, in SDs of the whole volume; SNR
         the same in SDs of the place.
@@ -64,20 +64,25 @@ class Background:
             Grey levels of a block.
         roi
             The block, in the source's coordinates.
-        mask
-            Of the block.
+        places
+            Rising C-order numbers of voxels in the block.
         """
+        level = voxels.reshape(-1)[places].astype(np.float64)
         if self.field is None:
-            bright = (voxels[mask].astype(np.float64) - self.level) / self.sd
+            bright = (level - self.level) / self.sd
             return bright, bright
-        contrast, snr = [], []
+        contrast, snr = np.empty_like(level), np.empty_like(level)
+        area = roi.shape[1] * roi.shape[2]
+        bounds = np.searchsorted(places, area * np.arange(roi.shape[0] + 1))
         fields = planes(self.field, roi.start, roi.shape, np.dtype(np.float64))
-        for plane, inside, (level, scale) in zip(voxels, mask, fields, strict=True):
-            if inside.any():
-                above = plane[inside].astype(np.float64) - level[inside]
-                contrast.append(above / self.sd)
-                snr.append(above / (scale[inside] * self.gain))
-        return np.concatenate(contrast), np.concatenate(snr)
+        for z, (base, scale) in enumerate(fields):
+            part = slice(bounds[z], bounds[z + 1])
+            if part.start < part.stop:
+                place = places[part] - z * area
+                above = level[part] - base.ravel()[place]
+                contrast[part] = above / self.sd
+                snr[part] = above / (scale.ravel()[place] * self.gain)
+        return contrast, snr
 
     def noise(self, place: Vector) -> float:
         """Return the noise SD at a place of the source, in grey levels.

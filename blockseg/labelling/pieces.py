@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -37,24 +37,57 @@ PIECE = np.dtype(
 CONTRAST_UNIT = SNR_UNIT = 2.0**-12
 """Units of sums of contrast, in noise SDs of the whole volume, and of SNR."""
 
+_UNITS = {"contrast": CONTRAST_UNIT, "snr": SNR_UNIT}
+_FULL = np.uint8(255)  # code of a neighbourhood that adds no length
 _LIMIT = 2.0**20  # noise SDs, beyond which a voxel's contrast is cut off
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Labels of a block, 0 for background, and a row for each label from 1."""
+    """Components of one block, and their voxels as runs along x, in C order."""
 
     labels: NDArray[np.uint32]
-    """Axes (z, y, x)."""
+    """Axes (z, y, x): from 1, 0 for background."""
 
-    rows: NDArray[np.void]
-    """Rows of :data:`PIECE`; that of label n is n - 1."""
+    count: int
+    """Number of pieces."""
+
+    start: NDArray[np.int64]
+    """(n,), C-order number in the block of the first voxel of each run."""
+
+    length: NDArray[np.int64]
+    """(n,), voxels of each run."""
+
+    label: NDArray[np.int64]
+    """(n,), label of each run."""
+
+    def places(self) -> NDArray[np.int64]:
+        """Return the C-order number in the block of each foreground voxel."""
+        ends = np.cumsum(self.length)
+        total = int(ends[-1]) if self.count else 0
+        ahead = np.repeat(self.start - (ends - self.length), self.length)
+        places: NDArray[np.int64] = np.arange(total) + ahead
+        return places
+
+    def painted(
+        self, values: NDArray[np.generic], places: NDArray[np.int64]
+    ) -> NDArray[Any]:
+        """Return the block with a value for each piece, 0 in the background.
+
+        Parameters
+        ----------
+        values
+            (count,), that of label n is n - 1.
+        places
+            From :meth:`places`.
+        """
+        out = np.zeros(self.labels.size, values.dtype)
+        out[places] = np.repeat(values[self.label - 1], self.length)
+        return out.reshape(self.labels.shape)
 
 
-def label_block(
-    mask: NDArray[np.bool_], connectivity: Connectivity
-) -> tuple[NDArray[np.uint32], int]:
-    """Return labels from 1 of the components of a mask, and their count.
+def label_block(mask: NDArray[np.bool_], connectivity: Connectivity) -> Pieces:
+    """Return the components of a mask.
 
     Parameters
     ----------
@@ -64,7 +97,8 @@ def label_block(
         Neighbours of a voxel that belong to the same component.
     """
     if not mask.any():
-        return np.zeros(mask.shape, np.uint32), 0
+        none = np.zeros(0, np.int64)
+        return Pieces(np.zeros(mask.shape, np.uint32), 0, none, none, none)
     import cc3d
 
     # cc3d fails on some arrays that are one voxel thin along an axis.
@@ -74,23 +108,41 @@ def label_block(
         padded, connectivity=connectivity, return_N=True, out_dtype=np.uint32
     )
     z, y, x = mask.shape
-    return np.ascontiguousarray(labels[:z, :y, :x]), int(count)
+    own = np.ascontiguousarray(labels[:z, :y, :x], np.uint32)
+    start, length = _runs(mask)
+    label = own.ravel()[start].astype(np.int64)
+    return Pieces(own, int(count), start, length, label)
+
+
+def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return first voxels and lengths of the runs of a mask along x, in C order."""
+    flat = np.ascontiguousarray(mask).ravel()
+    change = np.empty(flat.size + 1, bool)
+    change[0], change[-1] = flat[0], flat[-1]
+    np.not_equal(flat[1:], flat[:-1], out=change[1:-1])
+    edges = np.flatnonzero(change)
+    rows = flat.reshape(-1, mask.shape[2])
+    # Two runs that meet at the end of a row are one until here.
+    across = (np.flatnonzero(rows[:-1, -1] & rows[1:, 0]) + 1) * mask.shape[2]
+    start, stop = edges[::2], edges[1::2]
+    if len(across):
+        start, stop = (np.sort(np.r_[e, across]) for e in (start, stop))
+    return start, stop - start
 
 
 def measure(
-    labels: NDArray[np.uint32],
-    count: int,
+    pieces: Pieces,
     roi: Roi,
     shape: Zyx,
     weights: NDArray[np.int64],
     probability: NDArray[np.uint8],
     levels: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
 ) -> NDArray[np.void]:
-    """Return the rows of a block's pieces.
+    """Return the rows of a block's pieces, of :data:`PIECE`; that of label n is n - 1.
 
     Parameters
     ----------
-    labels, count
+    pieces
         From :func:`label_block`.
     roi
         The block, in the output's voxels.
@@ -99,44 +151,48 @@ def measure(
     weights
         From :func:`~blockseg.morphology.tube_length.length_weights`.
     probability
-        Bytes of the block.
+        Bytes of the block, (z, y, x).
     levels
         Contrast in noise SDs of the whole volume and SNR of each foreground voxel, in C
         order; None where the image is not looked at.
     """
-    rows = np.zeros(count, PIECE)
-    if not count:
+    rows = np.zeros(pieces.count, PIECE)
+    if not pieces.count:
         return rows
-    place = np.flatnonzero(labels)
-    label = labels.ravel()[place].astype(np.int64) - 1
-    rest, x = np.divmod(place, labels.shape[2])
-    z, y = np.divmod(rest, labels.shape[1])
+    # Runs by piece; those of a piece stay in C order.
+    order = np.argsort(pieces.label, kind="stable")
+    first = np.searchsorted(pieces.label[order], np.arange(1, pieces.count + 1))
+    start, length = pieces.start, pieces.length
+    rest, x = np.divmod(start, roi.shape[2])
+    z, y = np.divmod(rest, roi.shape[1])
 
-    def sums(values: NDArray[np.integer]) -> NDArray[np.int64]:
-        return _sums(label, values, count)
+    def of_pieces(combine: np.ufunc, of_runs: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(combine.reduceat(of_runs[order], first))
 
-    rows["voxels"] = np.bincount(label, minlength=count)
-    order = np.empty(count, np.int64)
-    order[label[::-1]] = np.arange(place.size)[
-        ::-1
-    ]  # the last to be entered is the first
-    rows["first"] = np.ravel_multi_index(
-        tuple(c[order] + a for c, a in zip((z, y, x), roi.start, strict=True)), shape
-    )
-    for axis, (inner, origin) in enumerate(zip((z, y, x), roi.start, strict=True)):
-        low, high = _extremes(label, inner, count)
-        rows["start"][:, axis], rows["stop"][:, axis] = low + origin, high + origin + 1
-        rows["places"][:, axis] = sums(inner) + rows["voxels"] * origin
-    values = probability.ravel()[place]
-    rows["probability"] = sums(values)
-    rows["greatest"] = _extremes(label, values, count)[1]
+    voxels = of_pieces(np.add, length)
+    rows["voxels"] = voxels
+    begin = order[first]
+    corner = zip((z, y, x), roi.start, strict=True)
+    rows["first"] = np.ravel_multi_index(tuple(c[begin] + a for c, a in corner), shape)
+    last = x + length - 1
+    sums = (z * length, y * length, (x + last) * length // 2)
+    for axis, (low, high) in enumerate(((z, z), (y, y), (x, last))):
+        origin = roi.start[axis]
+        rows["start"][:, axis] = of_pieces(np.minimum, low) + origin
+        rows["stop"][:, axis] = of_pieces(np.maximum, high) + origin + 1
+        rows["places"][:, axis] = of_pieces(np.add, sums[axis]) + voxels * origin
+    begins = np.cumsum(length) - length
+    values = probability.ravel()[pieces.places()]
+    total = np.add.reduceat(values, begins, dtype=np.int64)
+    rows["probability"] = of_pieces(np.add, total)
+    greatest = np.maximum.reduceat(values, begins).astype(np.int64)
+    rows["greatest"] = of_pieces(np.maximum, greatest)
     if levels is not None:
-        for name, unit, level in zip(
-            ("contrast", "snr"), (CONTRAST_UNIT, SNR_UNIT), levels, strict=True
-        ):
-            rows[name] = sums(_whole(level, unit))
-    who, length = inner_lengths(_beyond(labels, roi, shape), weights)
-    np.add.at(rows["length"], who - 1, length)
+        for name, level in zip(("contrast", "snr"), levels, strict=True):
+            total = np.add.reduceat(_whole(level, _UNITS[name]), begins)
+            rows[name] = of_pieces(np.add, total)
+    who, lengths = inner_lengths(_beyond(pieces.labels, roi, shape), weights)
+    rows["length"] = _sums(who - 1, lengths, pieces.count)
     return rows
 
 
@@ -161,8 +217,8 @@ def inner_lengths(
     if min(labels.shape) < 2:
         return nothing, nothing
     codes = neighbourhood_codes(labels != 0)
-    # Most neighbourhoods with foreground are full of it, and add nothing.
-    place = np.flatnonzero((weights != 0)[codes])
+    # Most are empty, and most others are full; neither adds anything.
+    place = np.flatnonzero((codes != 0) & (codes != _FULL))
     code = codes.ravel()[place]
     rest, x = np.divmod(place, codes.shape[2])
     z, y = np.divmod(rest, codes.shape[1])
@@ -187,17 +243,6 @@ def _beyond(labels: NDArray[np.uint32], roi: Roi, shape: Zyx) -> NDArray[np.uint
     """Return labels with a plane of zeros where the output ends behind them."""
     last = [int(b == n) for b, n in zip(roi.stop, shape, strict=True)]
     return np.pad(labels, [(0, n) for n in last]) if any(last) else labels
-
-
-def _extremes(
-    label: NDArray[np.int64], values: NDArray[np.integer], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return least and greatest value of each label, all of which occur."""
-    low, high = np.full(count, 2**62), np.zeros(count, np.int64)
-    wide = values.astype(np.int64)
-    np.minimum.at(low, label, wide)
-    np.maximum.at(high, label, wide)
-    return low, high
 
 
 def _sums(

@@ -166,19 +166,26 @@ def _slab(
 
 def _touching(slab: NDArray[np.int64], connectivity: Connectivity) -> NDArray[np.int64]:
     """Return the pairs of labels of different blocks that touch in a slab, each once."""
-    reach = {6: 1, 18: 2, 26: 3}[connectivity]
+    one, other = _PAIRS[connectivity]
     codes = neighbourhood_codes(slab != 0)
     place = np.flatnonzero(codes & (codes - np.uint8(1)))  # of two voxels or more
     rest, x = np.divmod(place, codes.shape[2])
     z, y = np.divmod(rest, codes.shape[1])
     base = (z * slab.shape[1] + y) * slab.shape[2] + x
     corners = slab.ravel()[base[:, None] + corner_steps(slab.shape)]
-    found = [np.zeros((0, 2), np.int64)]
-    for a, b in combinations(range(len(CORNERS)), 2):
-        if sum(p != q for p, q in zip(CORNERS[a], CORNERS[b], strict=True)) > reach:
-            continue
-        pair = corners[:, [a, b]]
-        pair = pair[(pair != 0).all(axis=1)]
-        pair = pair[pair[:, 0] // _SLOT != pair[:, 1] // _SLOT]
-        found.append(np.sort(pair, axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+    a, b = corners[:, one].ravel(), corners[:, other].ravel()
+    found = (a != 0) & (b != 0) & (a // _SLOT != b // _SLOT)
+    return np.unique(np.sort(np.stack([a[found], b[found]], axis=1), axis=1), axis=0)
+
+
+def _pairs(reach: int) -> tuple[list[int], list[int]]:
+    """Return pairs of corners of a neighbourhood that differ on so many axes at most."""
+    found = [
+        (a, b)
+        for a, b in combinations(range(len(CORNERS)), 2)
+        if sum(p != q for p, q in zip(CORNERS[a], CORNERS[b], strict=True)) <= reach
+    ]
+    return [a for a, _ in found], [b for _, b in found]
+
+
+_PAIRS = {6: _pairs(1), 18: _pairs(2), 26: _pairs(3)}

@@ -17,8 +17,6 @@ from blockseg.labelling.scratch import seam_to_bytes
 from blockseg.labelling.seams import BEFORE, Faces, seam
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from blockseg.blockwise.derived.image import RunImage
     from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
     from blockseg.core.blocks import Meter
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.protocol import Volume
     from blockseg.labelling.background import Background
-    from blockseg.labelling.pieces import Connectivity
+    from blockseg.labelling.pieces import Connectivity, Pieces
     from blockseg.labelling.scratch import Scratch
 
 
@@ -64,8 +62,8 @@ class OpenForeground:
     spec: Foreground
     """Which of its voxels count."""
 
-    def labels(self, block: Block) -> tuple[NDArray[np.uint32], int]:
-        """Return the labels of a block and their count: the same every time."""
+    def pieces(self, block: Block) -> Pieces:
+        """Return the components of a block by itself: the same every time."""
         mask = self.volume.read(block.write_roi) >= self.spec.least
         return label_block(mask, self.spec.connectivity)
 
@@ -127,8 +125,8 @@ class _LabellingPieces(OpenTask):
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
         spec, roi = self.spec, block.write_roi
         with meter("label"):
-            labels, count = self.foreground.labels(block)
-        if not count:
+            pieces = self.foreground.pieces(block)
+        if not pieces.count:
             return BlockReport(block.number, written=roi.size)
         with meter("read"):
             probability = self.probability.read(roi)
@@ -138,11 +136,10 @@ class _LabellingPieces(OpenTask):
             with meter("read"):
                 voxels = self.image.look(place).voxels
             with meter("measure"):
-                levels = spec.background.contrast(voxels, place, labels != 0)
+                levels = spec.background.contrast(voxels, place, pieces.places())
         with meter("measure"):
             rows = measure(
-                labels,
-                count,
+                pieces,
                 roi,
                 spec.grid.volume_shape,
                 np.frombuffer(spec.weights, np.int64),
@@ -150,12 +147,12 @@ class _LabellingPieces(OpenTask):
                 levels,
             )
         with meter("write"):
-            spec.scratch.write(block.number, rows, Faces.of(labels))
+            spec.scratch.write(block.number, rows, Faces.of(pieces.labels))
         return BlockReport(
             block.number,
             written=roi.size,
             foreground=int(rows["voxels"].sum()),
-            payload=count.to_bytes(8, "little"),
+            payload=pieces.count.to_bytes(8, "little"),
         )
 
 
@@ -277,18 +274,18 @@ class _WritingLabels(OpenTask):
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
         with meter("label"):
-            labels, count = self.foreground.labels(block)
+            pieces = self.foreground.pieces(block)
             ids, passes = self.assigned.of(block.number)
-            if len(ids) != count:
+            if len(ids) != pieces.count:
                 message = (
-                    f"block {block.index} has {count} pieces and had {len(ids)}: the "
+                    f"block {block.index} has {pieces.count} pieces and had {len(ids)}: the "
                     "result of the run changed while it was labelled; start anew with "
                     "--overwrite"
                 )
                 raise CorruptDataError(message)
-            zero = np.zeros(1, np.uint64)
-            component = np.concatenate([zero, ids])[labels]
-            passing = np.concatenate([zero.astype(np.uint8), passes])[labels]
+            places = pieces.places()
+            component = pieces.painted(ids, places)
+            passing = pieces.painted(passes, places)
         with meter("write"):
             written = self.components.write_block(block.write_roi, component)
             clean = self.clean.write_block(block.write_roi, passing)

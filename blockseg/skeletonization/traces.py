@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from blockseg.core.grid import Block
     from blockseg.core.stored_file import StoredFile
     from blockseg.skeletonization.shares import Shares
-    from blockseg.skeletons.forest import Graph
+    from blockseg.skeletons.graph import Graph
     from blockseg.skeletons.trees import ObjectTree
 
 TRACES, TIPS = "traces", "tips"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.skeletons.forest import Graph
+    from blockseg.skeletons.graph import Graph
 
 ANGLE = 35.0
 """Degrees by which the ends may turn away from the gap between them."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.skeletons.forest import Graph
+    from blockseg.skeletons.graph import Graph
 
 UNDEFINED, SOMA = 0, 1
 """Types of nodes in SWC."""

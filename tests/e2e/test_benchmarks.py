@@ -122,6 +122,21 @@ def test_real_volumes_are_scored_by_their_kind_of_truth_and_absent_ones_are_name
 def test_labels_are_compared_with_those_of_faces(tmp_path):
     file = tmp_path / "label.json"
     words = ("--folder", tmp_path / "brains", "--json", file, "--rows")
-    output_of("benchmarks.objects.bench_label", *words, "label", "faces")
+    output_of("benchmarks.objects.bench_label", *words, "label", "faces-all")
     rows = json.loads(file.read_text())["rows"]
-    assert rows["label"]["objects"] == rows["faces"]["objects"] > 1
+    assert rows["label"]["objects"] == rows["faces-all"]["objects"] > 1
+
+
+def test_somata_are_counted_on_brains_with_truth_and_on_volumes_without(tmp_path):
+    file, real = tmp_path / "somata.json", tmp_path / "real"
+    (real / "cellfinder_edge").mkdir(parents=True)
+    grey = np.random.default_rng(0).normal(200, 10, (24, 48, 48)).astype(np.uint16)
+    tifffile.imwrite(real / "cellfinder_edge" / "image.tif", grey)
+    words = ("--folder", tmp_path / "brains", "--json", file, "--real", real)
+    said = output_of("benchmarks.objects.bench_somata", *words, "--sets", "modest")
+    assert "cellfinder_cells: left out, image.tif is absent" in said
+    found = json.loads(file.read_text())
+    (brain,) = found["brains"]
+    assert brain["found"] == sum(hit for _, hit in brain["steps"]) <= brain["somata"]
+    assert found["summary"]["modest"]["all"]["rows"] == brain["rows"]
+    assert [row["rows"] for row in found["real"]] == [0]

@@ -190,3 +190,28 @@ def test_what_does_not_fit_is_refused_in_one_line(blockseg, out, option, said):
 
 def test_somata_without_labels_are_refused_by_run(blockseg, image):
     assert "--label" in blockseg("run", image, "x.zarr", "--somata", code=1).stderr
+
+
+def test_a_damaged_list_is_found_and_made_again(blockseg, out, content_of):
+    blockseg("label", out, *SOMATA, "-q")
+    before = content_of(out / "tables")
+    (out / "tables/somata.csv").write_text("soma\n")
+    (out / "tables/somata-points.csv").unlink()
+    said = blockseg("verify", out, code=3).stdout
+    assert "tables/somata.csv has" in said
+    assert "tables/somata-points.csv is gone" in said
+    said = blockseg("verify", out, "--repair").stdout
+    assert "gone on with: somata" in said
+    assert content_of(out / "tables") == before
+
+
+def test_a_list_of_other_labels_is_stale_and_made_anew(blockseg, out):
+    blockseg("label", out, *SOMATA, "-q")
+    given = ("--connectivity", "6", "--overwrite", "-q")
+    blockseg("label", out, "--scheduler", "serial", *given)
+    assert "somata: it was made from other labels" in blockseg(
+        "verify", out, code=3
+    ).stdout.replace("\n", " ")
+    said = blockseg("verify", out, "--repair").stdout
+    assert "made anew: somata" in said
+    assert rows(out)

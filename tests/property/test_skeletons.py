@@ -1,5 +1,7 @@
 """Lines of blocks are those of the whole image, whatever the blocks."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,12 +14,9 @@ from blockseg.core.grid import BlockGrid
 from blockseg.morphology.topology import labelled
 from blockseg.skeletons.block_lines import BlockLines, block_lines, joined
 from blockseg.skeletons.cavities import EDGE, filled
-from blockseg.skeletons.forest import (
-    graph_of,
-    object_forest,
-    without_cycles,
-    without_spurs,
-)
+from blockseg.skeletons.forest import object_forest, without_spurs
+from blockseg.skeletons.graph import graph_of
+from blockseg.skeletons.loops import without_cycles
 from blockseg.skeletons.neighbourhood import OFFSETS, DeletableTable
 from blockseg.skeletons.thinning import thin
 from blockseg.skeletons.trees import trees_of
@@ -198,6 +197,42 @@ def test_a_ring_becomes_a_tree_and_a_bump_is_no_branch():
     assert sorted(tree.degrees())[:3] == [1, 1, 2]
     assert max(tree.degrees()) == 2
     assert abs(tree.lengths().sum() / (2 * np.pi * 18) - 1) < 0.1
+
+
+def image_of(*paths):
+    """Return labels of lines a voxel wide through places (z, y, x)."""
+    labels = np.zeros((9, 90, 90), np.uint64)
+    for path in paths:
+        for a, b in itertools.pairwise(path):
+            steps = max(abs(q - p) for p, q in zip(a, b, strict=True))
+            for k in range(steps + 1):
+                at = [p + (q - p) * k // steps for p, q in zip(a, b, strict=True)]
+                labels[tuple(at)] = 1
+    return labels
+
+
+def test_neurites_that_touch_twice_are_opened_where_they_touch():
+    upper = [(4, 30, 5), (4, 30, 85)]
+    lower = [(4, 60, 5), (4, 33, 25), (4, 60, 45), (4, 33, 65), (4, 60, 85)]
+    touch = [[(4, 30, x), (4, 33, x)] for x in (25, 65)]
+    labels, size = image_of(upper, lower, *touch), (1.0, 1.0, 1.0)
+    lines = in_blocks(labels, (9, 45, 30), size)
+    graph = graph_of(lines, labels.shape, size)
+    # The four ends of the two; a cut anywhere else makes two more.
+    assert sorted(graph.degrees())[:5] == [1, 1, 1, 1, 2]
+    (tree,) = object_trees(lines, labels.shape, size, (0.0, 0.0, 0.0))
+    assert tree.tips == 4
+    assert without_cycles(graph).degrees().tolist().count(1) == 6
+
+
+def test_a_long_loop_is_opened_at_a_branching():
+    ring = [(4, 20, 20), (4, 20, 70), (4, 70, 70), (4, 70, 20), (4, 20, 20)]
+    tail = [(4, 20, 20), (4, 5, 5)]
+    labels, size = image_of(ring, tail), (1.0, 1.0, 1.0)
+    lines = in_blocks(labels, labels.shape, size)
+    (tree,) = object_trees(lines, labels.shape, size, (0.0, 0.0, 0.0))
+    assert tree.tips == 2
+    assert tree.length > 200
 
 
 def object_trees(lines, shape, size, translation, spacing=0.0):

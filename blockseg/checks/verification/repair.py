@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.record.record import FOLDER
 from blockseg.blockwise.sources.damage import METADATA
-from blockseg.checks.again import LABEL, TRACES, Again, can_go_on, go_on
+from blockseg.checks.again import LABEL, SOMATA, TRACES, Again, can_go_on, go_on
 from blockseg.checks.jobs import held, stored_jobs
 from blockseg.checks.verification.findings import Finding, Kind
 from blockseg.core.errors import LedgerError
@@ -69,8 +69,8 @@ def repair(
     """
     wrong = [one for one in found.findings if one.kind is not Kind.SOURCE]
     work = _Repair(paths, execution, on_event, command)
-    others = sorted({one.part for one in wrong} - {"", *LABEL, *TRACES})
-    for names in (("",), LABEL, TRACES, *((part,) for part in others)):
+    others = sorted({one.part for one in wrong} - {"", *LABEL, *SOMATA, *TRACES})
+    for names in (("",), LABEL, SOMATA, TRACES, *((part,) for part in others)):
         work.mend(names, [one for one in wrong if one.part in names])
     return work.done
 

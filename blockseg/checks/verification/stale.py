@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from blockseg.checks.jobs import StoredJob
     from blockseg.runtime.ledger.ledger import Ledger
 
-_LABELS, _LABEL, _TRACES = "labels", "label", "skeletonize"
+_LABELS, _LABEL = "labels", "label"
+_OF_LABELS = ("skeletonize", "somata")
+"""Parts made from labels."""
 
 
 def provenance_now(record: RunRecord, ledger: Ledger) -> Provenance:
@@ -57,7 +59,7 @@ def stale_parts(
         settings = part.record.request["settings"]
         why = what_is_stale(Provenance.from_plain(settings.get(MADE_FROM)), now)
         made_from = settings.get(_LABELS)
-        if not why and part.part.startswith(_TRACES):
+        if not why and part.part.startswith(_OF_LABELS):
             if labels is None:
                 why = "was made from labels that are not there"
             elif made_from != labels.fingerprint:

@@ -42,7 +42,9 @@ def _pairwise(combine: np.ufunc, data: NDArray[Any], axis: int) -> NDArray[Any]:
     odd, paired = even.copy(), even.copy()
     even[axis], odd[axis] = slice(0, None, 2), slice(1, None, 2)
     paired[axis] = slice(0, data.shape[axis] // 2)
+    pairs = (data[tuple(even)][tuple(paired)], data[tuple(odd)])
+    if data.shape[axis] % 2 == 0:
+        return np.asarray(combine(*pairs))
     result = data[tuple(even)].copy()
-    target = result[tuple(paired)]
-    combine(target, data[tuple(odd)], out=target)
+    combine(*pairs, out=result[tuple(paired)])
     return result

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,6 +22,7 @@ import tensorstore as ts
 from blockseg.core.errors import GeometryError, OutputGoneError, VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.io.chunks.read_again import read_again
+from blockseg.io.output.checksum import crc32_of
 from blockseg.io.output.metadata import array_file, array_text
 from blockseg.io.output.objects import ObjectWriter
 from blockseg.io.output.reduction import halve
@@ -308,15 +308,15 @@ class PyramidWriter:
 def _written(data: NDArray[Any], files: tuple[StoredFile, ...]) -> BlockWritten:
     nonzero = int(np.count_nonzero(data)) if files else 0
     if nonzero:
-        crc32 = zlib.crc32(np.ascontiguousarray(data).data)
+        digest = crc32_of(data)
     else:
-        crc32 = _crc32_of_zeros(data.nbytes)
+        digest = _crc32_of_zeros(data.nbytes)
     return BlockWritten(
-        data.size, nonzero, data.nbytes, crc32, len(files), stored=files
+        data.size, nonzero, data.nbytes, digest, len(files), stored=files
     )
 
 
 @lru_cache(maxsize=64)
 def _crc32_of_zeros(count: int) -> int:
     """Most blocks of a brain are empty, and of a few shapes."""
-    return zlib.crc32(bytes(count))
+    return crc32_of(np.zeros(count, np.uint8))

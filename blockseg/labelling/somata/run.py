@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.blockwise.derived.finished import derived_from
 from blockseg.blockwise.derived.job import fresh_part, open_derived
 from blockseg.blockwise.derived.source import source_of
 from blockseg.blockwise.planning.light_tasks import layout_for
@@ -28,6 +29,7 @@ from blockseg.labelling.somata.tables import (
 )
 from blockseg.labelling.somata.task import FindSomata, rows_of
 from blockseg.labelling.tables import FOLDER
+from blockseg.reports.write import end_with_report
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.memory import Need
 
@@ -106,6 +108,42 @@ def check_somata(
     source = source_of(run, "without it leave --somata out")
     SomaGrid.of(run, source.spec, settings.soma_radius)
     return source, background
+
+
+def list_somata(
+    out: str,
+    settings: LabelSettings,
+    execution: RunSettings,
+    *,
+    overwrite: bool,
+    on_event: OnJobEvent,
+    command: str,
+) -> Somata:
+    """List the cell bodies in the image of a run whose objects are labelled.
+
+    Parameters
+    ----------
+    out
+        Output of the run.
+    settings, execution, overwrite, on_event, command
+        As for :func:`find_somata`.
+
+    Raises
+    ------
+    BlocksegError
+        As :func:`find_somata`, or if OUT is no finished run.
+    """
+    with derived_from(out, PART, allow_partial=settings.allow_partial) as finished:
+        found = find_somata(
+            finished,
+            settings,
+            execution,
+            overwrite=overwrite,
+            on_event=on_event,
+            command=command,
+        )
+    end_with_report(found.result.out, on_event, wanted=execution.report)
+    return found
 
 
 def find_somata(

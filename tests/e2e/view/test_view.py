@@ -1,6 +1,7 @@
 """The viewer in a real browser: what was found is drawn where it lies."""
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from blockseg.blockwise.record.record import Paths
 from blockseg.config.view_settings import ViewSettings
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
+from blockseg.morphology.swc import read_swc, swc_files
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.viewing import live
 from blockseg.viewing.browser import NAMES, find_browser
@@ -82,6 +85,78 @@ def test_pixels_of_the_mask_are_where_its_voxels_are(blockseg, out):
     assert expected.sum() > 200
     union = np.count_nonzero(orange | expected)
     assert np.count_nonzero(orange & expected) / union > 0.97
+
+
+@pytest.fixture(scope="module")
+def traced(shared_blockseg, out):
+    """The same run with objects and traces."""
+    copy = shutil.copytree(out, shared_blockseg.folder / "traced.zarr")
+    shared_blockseg("label", copy, *RUN[:2], "-q")
+    shared_blockseg("skeletonize", copy, *RUN[:2], "--min-length", "5", "-q")
+    return copy
+
+
+def drawn(blockseg, out, name, **look):
+    """Return the picture of one layer in one plane, and the voxel in its middle."""
+    run: Any = run_of(out)
+    state = view_of_run(run).to_plain({})
+    (layer,) = (one for one in view_of_run(run).layers if one.name == name)
+    source = f"{layer.scheme}://blockseg:{name}"
+    state["layers"] = [
+        {"type": layer.kind, "name": name, "source": source, **layer.look, **look}
+    ]
+    state |= {"layout": "xy", "showScaleBar": False, "showDefaultAnnotations": False}
+    (blockseg.folder / "state.json").write_text(json.dumps(state))
+    blockseg(
+        "view", out, "--layers", name, "--state", "state.json", "--screenshot",
+        "view.png", "--size", f"{SIZE},{SIZE}",
+    )  # fmt: skip
+    with Image.open(blockseg.folder / "view.png") as opened:
+        return np.asarray(opened.convert("RGB")).astype(int), interesting_place(run)
+
+
+def middles():
+    """Return how far pixels are from the middle of the picture, in voxels: two a voxel."""
+    return (np.arange(SIZE) - SIZE / 2 + 0.5) / 2
+
+
+@in_a_browser
+def test_each_object_has_a_colour_of_its_own_where_its_voxels_are(blockseg, traced):
+    look = {"selectedAlpha": 1, "saturation": 1}
+    pixels, (z, y, x) = drawn(blockseg, traced, "components", **look)
+    volume = open_volume(find(str(traced / "labels/components"), mask=True))
+    plane = np.asarray(volume.read(Roi.whole(volume.shape)))[z]
+    rows, columns = (np.floor(n + middles() + 0.5).astype(int) for n in (y, x))
+    inside = [
+        (at >= 0) & (at < n) for at, n in zip((rows, columns), plane.shape, strict=True)
+    ]
+    expected = np.zeros((SIZE, SIZE), np.uint64)
+    expected[np.ix_(*inside)] = plane[np.ix_(rows[inside[0]], columns[inside[1]])]
+    bright = pixels.max(axis=2) - pixels.min(axis=2) > 40
+    there = expected > 0
+    assert np.count_nonzero(bright & there) / np.count_nonzero(bright | there) > 0.97
+    colours = [
+        tuple(np.median(pixels[expected == n], axis=0))
+        for n in np.unique(plane[plane > 0])
+    ]
+    assert len(set(colours)) == len(colours) >= 2
+
+
+@in_a_browser
+def test_traces_are_drawn_where_their_nodes_are(blockseg, traced):
+    pixels, (z, y, x) = drawn(blockseg, traced, "skeletons")
+    space = open_volume(find(str(traced / "labels/components"), mask=True)).space
+    nodes = np.concatenate(
+        [read_swc(path).position for path in swc_files([traced / "traces/swc"])]
+    )
+    voxels = (nodes - space.translation) / space.voxel_size
+    near = voxels[np.abs(voxels[:, 0] - z) <= 3]
+    bright = np.argwhere(pixels.max(axis=2) - pixels.min(axis=2) > 60)
+    assert len(bright) > 10
+    places = np.array([y, x]) + middles()[bright]
+    away, _ = cKDTree(near[:, 1:]).query(places)
+    # A line is some pixels wide, and nodes are a µm apart: three voxels.
+    assert away.max() < 5
 
 
 @in_a_browser

@@ -57,17 +57,15 @@ def labelled(mask, block, folder, connectivity=26, probability=None, strong=0, l
     pieces = {}
     for one in grid:
         inside = mask[one.write_roi.slices()]
-        labels, count = label_block(inside, connectivity)
-        pieces[one.number] = labels
-        if not count:
+        found = label_block(inside, connectivity)
+        pieces[one.number] = found
+        if not found.count:
             continue
         bright = probability[one.write_roi.slices()]
         levels = (bright[inside] / 3.0, bright[inside] / 7.0)
-        rows = measure(
-            labels, count, one.write_roi, mask.shape, weights, bright, levels
-        )
-        scratch.write(one.number, rows, Faces.of(labels))
-        ledger.kept["pieces"].append((one.number, count.to_bytes(8, "little")))
+        rows = measure(found, one.write_roi, mask.shape, weights, bright, levels)
+        scratch.write(one.number, rows, Faces.of(found.labels))
+        ledger.kept["pieces"].append((one.number, found.count.to_bytes(8, "little")))
     for one in grid:
         faces = {}
         for place, number in enumerate(blocks_before(grid, one.index)):
@@ -88,14 +86,15 @@ def labelled(mask, block, folder, connectivity=26, probability=None, strong=0, l
     assert is_merged(merged, MADE)
     write_clean(merged, lambda rows: rows["voxels"] >= least, MADE)
     assigned = Assigned.open(str(merged))
-    found = np.zeros(mask.shape, np.uint64)
+    components = np.zeros(mask.shape, np.uint64)
     clean = np.zeros(mask.shape, np.uint8)
     for one in grid:
         ids, passes = assigned.of(one.number)
-        labels = pieces[one.number]
-        found[one.write_roi.slices()] = np.array([0, *ids], np.uint64)[labels]
-        clean[one.write_roi.slices()] = np.array([0, *passes], np.uint8)[labels]
-    return found, clean, open_objects(merged)
+        found = pieces[one.number]
+        places = found.places()
+        components[one.write_roi.slices()] = found.painted(ids, places)
+        clean[one.write_roi.slices()] = found.painted(passes, places)
+    return components, clean, open_objects(merged)
 
 
 def whole(mask, connectivity=26):

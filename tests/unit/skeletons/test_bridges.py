@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blockseg.skeletons.bridges import Tips, find_bridges, no_bridges, tips_of
-from blockseg.skeletons.forest import Graph
+from blockseg.skeletons.graph import Graph
 from blockseg.skeletons.trees import trees_of
 
 
