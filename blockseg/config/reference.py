@@ -19,6 +19,7 @@ from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
+from blockseg.config.threshold_settings import ThresholdSettings
 from blockseg.config.train_settings import TrainSettings
 from blockseg.config.view_settings import ViewSettings
 
@@ -40,6 +41,7 @@ _COMMANDS = {
     "annotate": AnnotateSettings,
     "evaluate": EvaluateSettings,
     "label": LabelSettings,
+    "threshold": ThresholdSettings,
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,

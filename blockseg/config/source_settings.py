@@ -29,9 +29,9 @@ OF_IMAGES = (*OF_SOURCES, "train")
 OF_METRICS = ("metrics",)
 OF_REGIONS = ("metrics", "convert", "export")
 OF_OUTPUTS = ("metrics", "convert", "synth")
-DERIVED = ("label", "skeletonize", "regions", "density", "export")
+DERIVED = ("label", "threshold", "skeletonize", "regions", "density", "export")
 OF_JOBS = (*OF_OUTPUTS, *DERIVED)
-REPORTED = ("label", "skeletonize")
+REPORTED = ("label", "threshold", "skeletonize")
 OF_REPAIRS = (*OF_JOBS, "verify", "retry")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.blockwise.begun_anew import refuse_begun_anew
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.planning.decisions import (
     Decisions,
@@ -33,7 +34,6 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
-from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.measurement.grey_scale import (
     MeasuredCubes,
     grey_scale,
@@ -45,6 +45,7 @@ from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
 from blockseg.segmentation.engines.cpu_precision import gain_line
+from blockseg.segmentation.images import run_images
 from blockseg.segmentation.record import SegmentationFacts, segmentation_request
 from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.task import Segmentation
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
+    from blockseg.io.output.pyramid import PyramidSpec
 
 
 def run(
@@ -204,6 +206,7 @@ def prepare_inputs(
         foresee=foresee,
         command=command,
     )
+    refuse_begun_anew(begun)
     earlier = begun.earlier
     decisions = (
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
@@ -261,28 +264,15 @@ def _outputs(
     inputs: Inputs, decisions: Decisions, *, checked: bool
 ) -> tuple[PyramidSpec, PyramidSpec]:
     settings = inputs.settings
-    probability = PyramidSpec(
-        uri=str(inputs.out),
-        shape=inputs.roi.shape,
-        block=decisions.block,
-        dtype="uint8",
-        space=inputs.source.space.cropped(inputs.roi.start),
+    return run_images(
+        inputs.out,
+        inputs.roi,
+        decisions.block,
+        inputs.source.space,
         zarr_format=settings.zarr_format,
         codec=settings.codec,
-        reduce="max",
-        name="probability",
-        window=(0, 255),
         checked=checked,
     )
-    within = "labels/foreground"
-    foreground = replace(
-        probability,
-        uri=str(inputs.out / within),
-        name="foreground",
-        window=None,
-        within=within,
-    )
-    return probability, foreground
 
 
 def _measured(
