@@ -26,7 +26,7 @@ from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.engines.cpu_precision import may_gain
-from blockseg.segmentation.run import prepare
+from blockseg.segmentation.run import outside_lines, prepare
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import Job
@@ -223,7 +223,7 @@ def plan(
         hours=left * ratio / rate / 3600 if rate else 0.0,
         sparse=found,
         tried=evaluation_lines(decisions),
-        remarks=inputs.source.remarks,
+        remarks=(*inputs.source.remarks, *outside_lines(job.record)),
         gain=_gain(inputs, decisions, rate / layout.workers),
     )
 

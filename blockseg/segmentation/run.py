@@ -49,6 +49,7 @@ from blockseg.segmentation.images import run_images
 from blockseg.segmentation.record import SegmentationFacts, segmentation_request
 from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.task import Segmentation
+from blockseg.suitability.limits import warnings_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,7 +163,7 @@ def segment(
         *other_skipping(decisions.criteria is not None, result.replaced),
     )
     end_with_report(result.out, on_event, wanted=inputs.settings.report, notes=remarks)
-    return replace(result, remarks=remarks)
+    return replace(result, remarks=(*outside_lines(job.record), *remarks))
 
 
 def prepare(
@@ -244,7 +245,9 @@ def prepare_inputs(
         layout,
         planned_reading(inputs, decisions, layout).traversal,
         decisions=decisions,
-        facts=SegmentationFacts(inputs, decisions, grid, measured),
+        facts=SegmentationFacts(
+            inputs, decisions, grid, measured, _outside(inputs, earlier)
+        ),
         candidates=_candidates(inputs, grid, criteria),
     )
     return job, decisions
@@ -284,6 +287,19 @@ def _measured(
     if not inputs.settings.metrics:
         return None
     return MeasuredCubes(grey_scale(inputs, decisions.background), predicted=True)
+
+
+def _outside(inputs: Inputs, earlier: RunRecord | None) -> tuple[str, ...]:
+    """Return how the source lies outside of what the weights were trained for."""
+    if earlier is not None or inputs.weights is None:
+        return ()
+    source, weights = inputs.source, inputs.weights
+    return warnings_of(source.spec, source.space, weights.sha256, weights.info)
+
+
+def outside_lines(record: RunRecord) -> tuple[str, ...]:
+    """Return what a run says of a source that its weights were not trained for."""
+    return tuple(map(str, record.facts.get("outside", ())))
 
 
 def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Whether a volume is one that weights were trained for, from a sample of it."""
