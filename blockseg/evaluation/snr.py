@@ -53,7 +53,7 @@ def read_snr_table(path: Path) -> SnrTable:
     try:
         with text_of(path, TABLE_BYTES, encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            names = [name.strip().lower() for name in rows.fieldnames or []]
+            names = [" ".join(name.split()).lower() for name in rows.fieldnames or []]
             rows.fieldnames = names
             key = next((name for name in _KEYS if name in names), None)
             if key is None or "snr" not in names:

@@ -18,6 +18,7 @@ from distributed.protocol.pickle import dumps
 
 from blockseg.core.text import one_line
 from blockseg.runtime.attempt import attempt
+from blockseg.runtime.dask.stalls.clock import outlive_jumps
 from blockseg.runtime.process_name import name_process
 
 if TYPE_CHECKING:
@@ -97,11 +98,13 @@ class ActorPlugin(WorkerPlugin):
         self._ignore_interrupts_of_our_own_driver()
         if not _settled.is_set():
             self._settling = asyncio.ensure_future(_settle(worker))
+        self._outliving = asyncio.ensure_future(outlive_jumps(lambda: [worker]))
         threading.Thread(target=self._build, name=self.name, daemon=True).start()
 
     async def teardown(self, worker: Worker) -> None:  # noqa: ARG002
         """Close the actor when its running blocks have ended; wait a bounded time."""
         self.stop()
+        self._outliving.cancel()
         # Not sooner: to close an engine in use could crash the process.
         threading.Thread(target=self._close, name=self.name, daemon=True).start()
         await asyncio.to_thread(self._closed.wait, _TEARDOWN_SECONDS)

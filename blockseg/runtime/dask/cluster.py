@@ -24,6 +24,7 @@ from blockseg.runtime.dask.nannies import killed, killed_worker, nannies_of
 from blockseg.runtime.dask.prometheus import collect_from
 from blockseg.runtime.dask.quiet import quiet_logs
 from blockseg.runtime.dask.security import Access
+from blockseg.runtime.dask.stalls.clock import outlive_jumps
 from blockseg.runtime.dask.start_errors import why_no_workers
 from blockseg.runtime.dask.template import (
     FORKS,
@@ -34,6 +35,7 @@ from blockseg.runtime.dask.template import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
     from blockseg.runtime.board import Board
     from blockseg.runtime.memory import Layout
@@ -217,7 +219,17 @@ def local_cluster(
             raise
         except Exception as error:
             raise ClusterError(why_no_workers(error, _SHARED_MEMORY)) from error
+        resources.callback(_outliving_jumps(client, cluster).cancel)
         return Cluster(client, resources.pop_all(), cluster)
+
+
+def _outliving_jumps(client: Client, cluster: SpecCluster) -> Future[None]:
+    loop: Any = client.loop  # untyped
+
+    def servers() -> list[Any]:
+        return [client, cluster.scheduler, *nannies_of(cluster)]
+
+    return asyncio.run_coroutine_threadsafe(outlive_jumps(servers), loop.asyncio_loop)
 
 
 def connect(address: str, timeout: float = 10.0) -> Cluster:

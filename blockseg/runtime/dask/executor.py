@@ -28,11 +28,11 @@ from blockseg.core.text import one_line
 from blockseg.runtime.block_limit import BlockLimit
 from blockseg.runtime.crash_isolation import CrashIsolation
 from blockseg.runtime.dask.actor import ActorPlugin, running_blocks
-from blockseg.runtime.dask.ask import ask_each
 from blockseg.runtime.dask.audit import Audit
-from blockseg.runtime.dask.hung import HungTasks
-from blockseg.runtime.dask.recalled import RecalledBlocks
 from blockseg.runtime.dask.settle import plugin_prefix
+from blockseg.runtime.dask.stalls.ask import ask_each
+from blockseg.runtime.dask.stalls.hung import HungTasks
+from blockseg.runtime.dask.stalls.recalled import RecalledBlocks
 from blockseg.runtime.dask.tasks import TasksInFlight
 from blockseg.runtime.dask.watch import WorkerWatch, bounded
 from blockseg.runtime.departures import Departures
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from blockseg.runtime.board import Board
     from blockseg.runtime.dask.actor import BatchResult
     from blockseg.runtime.dask.cluster import Cluster
-    from blockseg.runtime.dask.hung import HungWorker
+    from blockseg.runtime.dask.stalls.hung import HungWorker
     from blockseg.runtime.dask.watch import WorkerDied
 
 _SPARE_TASKS = 2

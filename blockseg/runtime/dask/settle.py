@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blockseg.core.errors import ClusterLostError
 from blockseg.core.text import one_line
 from blockseg.runtime.dask.actor import running_blocks
-from blockseg.runtime.dask.ask import ask_each
+from blockseg.runtime.dask.stalls.ask import ask_each
 from blockseg.runtime.dask.watch import bounded
 from blockseg.runtime.events import Message
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from blockseg.runtime.dask.ask import Answers
     from blockseg.runtime.dask.cluster import Cluster
+    from blockseg.runtime.dask.stalls.ask import Answers
     from blockseg.runtime.events import OnEvent
 
 

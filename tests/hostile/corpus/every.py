@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.hostile.corpus import networks, records, settings, tables, tiffs, volumes
+from tests.hostile.corpus import (
+    expanding,
+    networks,
+    records,
+    settings,
+    tables,
+    tiffs,
+    volumes,
+)
 
 if TYPE_CHECKING:
     from tests.hostile.case import Case
@@ -14,5 +22,5 @@ if TYPE_CHECKING:
 @cache
 def every_case() -> tuple[Case, ...]:
     """Return all cases, in the order of their areas; the same ones every time."""
-    modules = (volumes, tiffs, settings, networks, tables, records)
+    modules = (volumes, expanding, tiffs, settings, networks, tables, records)
     return tuple(case for module in modules for case in module.cases())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockseg.runtime.dask.actor import running_seconds
-from blockseg.runtime.dask.ask import ask_each
+from blockseg.runtime.dask.stalls.ask import ask_each
 from blockseg.runtime.dask.watch import bounded
 
 if TYPE_CHECKING:
