@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ def print_result(result: JobResult) -> None:
     if not result.complete:
         click.echo("Run the same command again to try what is missing.")
     click.echo(f"Result: {result.out}")
+    if result.complete and (result.out / "labels" / "foreground").is_dir():
+        click.echo(f"Look at it: blockseg preview {shlex.quote(str(result.out))}")
 
 
 def result_as_json(result: JobResult) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
+from blockseg.config.preview_settings import PreviewSettings
 from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
 from blockseg.config.settings import RunSettings
@@ -42,6 +43,7 @@ _COMMANDS = {
     "evaluate": EvaluateSettings,
     "label": LabelSettings,
     "threshold": ThresholdSettings,
+    "preview": PreviewSettings,
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 # Commands that take options of a run, too.
-OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export", "view")
+OF_SOURCES = (
+    *("info", "metrics", "convert", "propose-annotations", "export", "view"),
+    "preview",
+)
 OF_IMAGES = (*OF_SOURCES, "train")
 OF_METRICS = ("metrics",)
 OF_REGIONS = ("metrics", "convert", "export")
@@ -91,7 +94,7 @@ class SourceSettings:
         "In µm; else from the metadata.",
         metavar="Z,Y,X",
         unit="µm",
-        also=("info", "metrics", "convert", "propose-annotations", "synth", "view"),
+        also=(*OF_SOURCES[:4], "synth", "view", "preview"),
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 

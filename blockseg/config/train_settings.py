@@ -277,6 +277,15 @@ class TrainSettings:
     )
     """Validations without improvement after which training ends; never if not given."""
 
+    patience_from: int = option(
+        200,
+        parse_int(0),
+        "Steps from which patience counts. [200]",
+        metavar="N",
+    )
+    """Steps from which validations without improvement count for ``patience``: the first
+    ones of a fine-tuning are hardly ever better than what it began with."""
+
     precision: Literal["auto", "fast", "float32", "float16", "bfloat16"] = option(
         "auto",
         parse_choice("auto", "fast", "float32", "float16", "bfloat16"),

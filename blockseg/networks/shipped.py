@@ -58,7 +58,7 @@ SHIPPED = (
         "sdasn.safetensors",
         "d9918747ef155df876aa522aa9d7ec77790f9f6d932064804c9b48041a64fd3f",
         "axons and dendrites of 1 to 3 voxels' half-width, dim to bright",
-        Trained(4.0, 6.0, 0.25, 0.5, 0.1, 4.0),
+        Trained(4.0, 6.7, 0.25, 0.5, 0.1, 4.0),
         "F1 .985 clean, .873 fmost, .907 lightsheet (synthetic); .933 TRAILMAP's planes",
     ),
     ShippedWeights(

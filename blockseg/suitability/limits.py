@@ -48,7 +48,8 @@ def outside_of(found: Sampled, space: Space, trained: Trained) -> tuple[str, ...
     if high is not None and high < trained.contrast:
         clauses.append(
             f"the brightest tenth is {high:.2g} noise SDs above the background, trained "
-            f"from {trained.contrast:g}"
+            f"from {trained.contrast:g}: neurites are dim, or so dense that they pass for "
+            "background"
         )
     if seen.share > trained.share:
         clauses.append(
