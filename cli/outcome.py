@@ -11,6 +11,8 @@ import click
 from blockseg.blockwise.block_holes import hole_lines
 from blockseg.blockwise.record.skipping import sparse_lines
 
+from .wrapped import say
+
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
 
@@ -38,9 +40,9 @@ def print_result(result: JobResult) -> None:
             f"Note: {nonfinite} NaN or infinite voxels were taken as background."
         )
     for how, blocks in result.otherwise.items():
-        click.echo(f"Note: {counted(blocks, 'block')} {how}.")
+        say(f"Note: {counted(blocks, 'block')} {how}.")
     for remark in (*hole_lines(result.holes), *result.remarks):
-        click.echo(f"Note: {remark}.")
+        say(f"Note: {remark}.")
     for line in sparse_lines(result.sparse):
         click.echo(line)
     for failure in result.failures[:_SHOWN]:
@@ -50,7 +52,7 @@ def print_result(result: JobResult) -> None:
             f"  and {len(result.failures) - _SHOWN} more: blockseg status {result.out}"
         )
     if result.stopped:
-        click.echo(f"Stopped: {result.stopped}")
+        say(f"Stopped: {result.stopped}")
     if not result.complete:
         click.echo("Run the same command again to try what is missing.")
     click.echo(f"Result: {result.out}")

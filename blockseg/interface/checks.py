@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from blockseg.interface.arguments import path_of
+
 if TYPE_CHECKING:
+    import os
+
     from blockseg.blockwise.job import JobResult
     from blockseg.checks.debugging.run import Debugged
     from blockseg.checks.seams.run import SeamAudit
     from blockseg.checks.verification.findings import Verification
 
 
-def verify(out: str, **settings: Any) -> Verification:
+def verify(out: str | os.PathLike[str], **settings: Any) -> Verification:
     """Compare an output with the checksums that were kept when it was written.
 
     Parameters
@@ -41,11 +45,13 @@ def verify(out: str, **settings: Any) -> Verification:
     names = declared(VerifySettings) & settings.keys()
     own = {name: settings.pop(name) for name in names}
     return job(
-        out, read_settings(VerifySettings, own), read_settings(RunSettings, settings)
+        path_of(out, "out"),
+        read_settings(VerifySettings, own),
+        read_settings(RunSettings, settings),
     )
 
 
-def audit_seams(out: str, **settings: Any) -> SeamAudit:
+def audit_seams(out: str | os.PathLike[str], **settings: Any) -> SeamAudit:
     """Infer windows across faces between blocks again, and compare them with the result.
 
     Parameters
@@ -65,10 +71,10 @@ def audit_seams(out: str, **settings: Any) -> SeamAudit:
     from blockseg.config.checks_settings import AuditSettings
     from blockseg.config.merging import read_settings
 
-    return job(out, read_settings(AuditSettings, settings))
+    return job(path_of(out, "out"), read_settings(AuditSettings, settings))
 
 
-def debug(out: str, **settings: Any) -> Debugged:
+def debug(out: str | os.PathLike[str], **settings: Any) -> Debugged:
     """Put all that is known of a block into a zip file, and run the block alone.
 
     Parameters
@@ -82,10 +88,10 @@ def debug(out: str, **settings: Any) -> Debugged:
     from blockseg.config.checks_settings import DebugSettings
     from blockseg.config.merging import read_settings
 
-    return job(out, read_settings(DebugSettings, settings))
+    return job(path_of(out, "out"), read_settings(DebugSettings, settings))
 
 
-def retry(out: str, **settings: Any) -> tuple[JobResult, ...]:
+def retry(out: str | os.PathLike[str], **settings: Any) -> tuple[JobResult, ...]:
     """Try blocks in quarantine again, and whatever else of an output is not written.
 
     Parameters
@@ -99,4 +105,4 @@ def retry(out: str, **settings: Any) -> tuple[JobResult, ...]:
     from blockseg.config.merging import read_settings
     from blockseg.config.settings import RunSettings
 
-    return job(out, read_settings(RunSettings, settings))
+    return job(path_of(out, "out"), read_settings(RunSettings, settings))
