@@ -5,24 +5,32 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+USER := $(VENV)/.user
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test gpu-tests lint audit format clean
+.PHONY: help setup setup-gpu-code demo test gpu-tests lint audit format clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(READY) ## make .venv/ with blockseg, as it is edited, and all tools
 
-$(READY): pyproject.toml constraints.txt
+setup-gpu-code: $(READY) ## add Triton and TensorRT-RTX, for tests of GPU code without a card
+	$(PIP) --editable '.[cpu,dev,dev-gpu]'
+
+$(USER): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "blockseg needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[dev,cpu]'
+	$(PIP) --editable '.[cpu]'
+	touch $(USER)
+
+$(READY): $(USER)
+	$(PIP) --editable '.[cpu,dev]'
 	touch $(READY)
 
-demo: $(READY) ## segment a small synthetic brain and look at the result
+demo: $(USER) ## segment a small synthetic brain and look at the result
 	$(BIN)/python demo.py
 
 # In the order of folders: the long tests begin first, and both workers end together.

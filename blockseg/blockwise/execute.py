@@ -57,6 +57,7 @@ def execute(
     started: Callable[[int], JobStarted],
     settle: Callable[[], None],
     board: Board | None = None,
+    at_end: Callable[[], None] | None = None,
 ) -> JobResult:
     """Run what is left of a job.
 
@@ -74,6 +75,9 @@ def execute(
         Waits for writers that a dead driver of this output left on the cluster.
     board
         Told of every phase and block, for whoever looks.
+    at_end
+        Writes what is made of all blocks, unless something stopped the job; OUT is held
+        until it has.
 
     Raises
     ------
@@ -86,33 +90,43 @@ def execute(
     KeyboardInterrupt
         After a signal; what was in flight is in the ledger.
     """
-    with (
-        locked_output(job.paths, fresh=not job.resumed, settle=settle),
-        _ledger(job) as ledger,
-        session_log(job) as log,
-    ):
-        on_event = log.watching(on_event)
-        if job.resumed:  # before anything of it is written again
-            try_again(job, ledger, on_event)
-        if job.images:
-            ours = [file for _, file in ledger.written.of(METADATA)]
-            if job.paths.part:
-                files = add_images(job.paths.out, job.images, ours=ours)
-            else:
-                files = create_output(*job.images, ours=ours)
-            ledger.written.put(METADATA, files)
-        record = replace(
-            job.record, sessions=(*job.record.sessions, session(job.command))
-        )
-        _save(record, job, ledger)
-        remove_stale_locks(job.paths.out)
-        if job.record.decisions.get("trial"):
-            ledger.put("engine", json.dumps(job.record.decisions["trial"]))
-        job.watch.begin(ledger, on_event)
-        before = len(job.candidates) - len(_pending(ledger, job.main, job.candidates))
-        on_event(started(before))
-        board = board or Board()
-        return _Session(job, executor, ledger, on_event, record, log, board).run()
+    with locked_output(job.paths, fresh=not job.resumed, settle=settle):
+        with _ledger(job) as ledger, session_log(job) as log:
+            result = _begun(job, executor, ledger, log, on_event, started, board).run()
+        if at_end and not result.stopped:
+            at_end()
+    return result
+
+
+def _begun(
+    job: Job,
+    executor: Executor,
+    ledger: Ledger,
+    log: SessionLog,
+    on_event: OnJobEvent,
+    started: Callable[[int], JobStarted],
+    board: Board | None,
+) -> _Session:
+    on_event = log.watching(on_event)
+    if job.resumed:  # before anything of it is written again
+        try_again(job, ledger, on_event)
+    if job.images:
+        ours = [file for _, file in ledger.written.of(METADATA)]
+        if job.paths.part:
+            files = add_images(job.paths.out, job.images, ours=ours)
+        else:
+            files = create_output(*job.images, ours=ours)
+        ledger.written.put(METADATA, files)
+    record = replace(job.record, sessions=(*job.record.sessions, session(job.command)))
+    _save(record, job, ledger)
+    remove_stale_locks(job.paths.out)
+    if job.record.decisions.get("trial"):
+        ledger.put("engine", json.dumps(job.record.decisions["trial"]))
+    job.watch.begin(ledger, on_event)
+    before = len(job.candidates) - len(_pending(ledger, job.main, job.candidates))
+    on_event(started(before))
+    board = board or Board()
+    return _Session(job, executor, ledger, on_event, record, log, board)
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ from blockseg.runtime.executor import SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -243,6 +244,7 @@ def run(
     engine: str,
     notes: tuple[str, ...] = (),
     gpus: tuple[str, ...] = (),
+    at_end: Callable[[], None] | None = None,
 ) -> JobResult:
     """Run a job to its end, or as far as it gets, where the user wants it to run.
 
@@ -259,6 +261,8 @@ def run(
         For the first event.
     gpus
         CUDA devices of this machine, one worker each; none for work on the CPU.
+    at_end
+        As in :func:`~blockseg.blockwise.execute.execute`.
 
     Raises
     ------
@@ -307,7 +311,7 @@ def run(
                 notes=notes,
             )
 
-        return execute(job, executor, on_event, started, settle, board)
+        return execute(job, executor, on_event, started, settle, board, at_end)
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:

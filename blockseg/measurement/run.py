@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -216,9 +217,12 @@ def measure(
         facts=measured,
         candidates=_candidates(inputs, grid),
     )
-    result = run(job, on_event, engine="metrics without a network")
-    if not result.stopped:
-        write_cube_images(job, settings, inputs.source.space)
+    result = run(
+        job,
+        on_event,
+        engine="metrics without a network",
+        at_end=partial(write_cube_images, job, settings, inputs.source.space),
+    )
     restored = other_background(
         _levels(measured),
         measured.unreadable,

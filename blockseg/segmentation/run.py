@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,15 +143,15 @@ def segment(
             *_unmeasured(job, inputs.settings),
         ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
-    )
-    if not result.stopped:
-        write_cube_images(
+        at_end=partial(
+            write_cube_images,
             job,
             inputs.settings,
             inputs.source.space,
             decisions.field,
             inputs.info.gain,
-        )
+        ),
+    )
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),

@@ -1,8 +1,11 @@
 """Our own cluster: forked from a template, its dashboard loaded when it is looked at."""
 
 import os
+import signal
 import subprocess
 import sys
+from multiprocessing import forkserver
+from pathlib import Path
 
 import psutil
 import pytest
@@ -50,3 +53,34 @@ def test_what_is_set_after_the_template_began_reaches_workers(monkeypatch):
     with local_cluster(LAYOUT) as cluster:
         found = cluster.client.run(os.environ.get, "BLOCKSEG_TEST_OF_TEMPLATE")
     assert set(found.values()) == {"late"}
+
+
+@pytest.mark.skipif(not FORKS, reason="workers are spawned here")
+def test_an_interrupt_while_the_template_starts_is_not_lost(monkeypatch):
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(forkserver, "ensure_running", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start_template()
+
+
+@pytest.mark.skipif(not FORKS, reason="workers are spawned here")
+def test_the_template_ignores_what_reaches_all_of_a_terminal_or_a_job():
+    with local_cluster(LAYOUT) as cluster:
+        parents = cluster.client.run(os.getppid)
+        masks = [signal_masks(pid) for pid in set(parents.values())]
+    for ignored, blocked in masks:
+        assert {signal.SIGINT, signal.SIGTERM} <= ignored
+        assert not {signal.SIGINT, signal.SIGTERM} & blocked
+
+
+def signal_masks(pid):
+    lines = dict(
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
+    return [
+        {n for n in range(1, 65) if int(lines[name], 16) >> (n - 1) & 1}
+        for name in ("SigIgn", "SigBlk")
+    ]

@@ -11,7 +11,6 @@ import atexit
 import os
 import signal
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, get_context, resource_tracker
 from typing import TYPE_CHECKING
@@ -39,6 +38,7 @@ back at once and take it anew: a page fault for each 4 KiB of each temporary."""
 FORKS = sys.platform == "linux"
 """Whether there are templates here; elsewhere workers are spawned."""
 
+_DEAF = "blockseg.runtime.dask.deaf"
 _WORKERS = ("distributed.nanny", "distributed.worker", "blockseg.runtime.dask.actor")
 
 
@@ -55,8 +55,8 @@ def start_template(modules: Sequence[str] = ()) -> None:
     resource_tracker.ensure_running()
     # Of variables that libraries read when they are loaded, the user's own count.
     once = {**MALLOC, **dict.fromkeys(THREAD_VARIABLES, "1"), **os.environ}
-    with _environment(once), _interrupts_ignored():
-        forkserver.set_forkserver_preload([*_WORKERS, *modules])
+    with _environment(once), _interrupts_blocked():
+        forkserver.set_forkserver_preload([_DEAF, *_WORKERS, *modules])
         forkserver.ensure_running()
     atexit.unregister(_end)
     atexit.register(_end, os.getpid())
@@ -97,18 +97,14 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Let a process that is started ignore what reaches all of a terminal or a job.
+def _interrupts_blocked() -> Iterator[None]:
+    """Have a process that is started wait with what reaches all of a terminal or a job.
 
-    That are Ctrl-C and a batch system's SIGTERM.
+    That are Ctrl-C and a batch system's SIGTERM. Ours get them afterwards: were they
+    ignored meanwhile, one would be lost.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    both = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in both}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
