@@ -54,7 +54,7 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """Return it for people to read."""
-        return [*self.source.lines(), *self._of_structures(), *self._of_limits()]
+        return [*self.source.lines(), *self._of_limits(), *self._of_structures()]
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""

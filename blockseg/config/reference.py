@@ -14,13 +14,12 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
-from blockseg.config.preview_settings import PreviewSettings
 from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
+from blockseg.config.result_settings import PreviewSettings, ThresholdSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
-from blockseg.config.threshold_settings import ThresholdSettings
 from blockseg.config.train_settings import TrainSettings
 from blockseg.config.view_settings import ViewSettings
 

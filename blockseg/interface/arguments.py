@@ -11,7 +11,7 @@ from blockseg.config.merging import read_settings
 from blockseg.core.errors import ConfigError, VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import numpy as np
     from _typeshed import DataclassInstance
@@ -36,7 +36,6 @@ def named(
         own = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
         taken = {p.name for p in own}
         for kind in kinds:
-            defaults = {name: getattr(kind, name, None) for name in declared(kind)}
             for name in declared(kind):
                 if name in taken:
                     continue
@@ -45,7 +44,7 @@ def named(
                     inspect.Parameter(
                         name,
                         inspect.Parameter.KEYWORD_ONLY,
-                        default=_default(kind, name, defaults[name]),
+                        default=kind.__dataclass_fields__[name].default,
                     )
                 )
         function.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
@@ -54,21 +53,15 @@ def named(
     return decorate
 
 
-def _default(kind: type[DataclassInstance], name: str, _: object) -> object:
-    return kind.__dataclass_fields__[name].default
-
-
-def options_for(
-    options: Mapping[str, Any], *kinds: type[DataclassInstance]
-) -> list[Any]:
+def options_for(*kinds: type[DataclassInstance], **options: Any) -> list[Any]:
     """Return settings of each kind from options, each taken by the first that has it.
 
     Parameters
     ----------
-    options
-        By name; path-likes as paths.
     *kinds
         The settings.
+    **options
+        By name; path-likes as paths.
 
     Raises
     ------

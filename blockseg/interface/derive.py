@@ -59,7 +59,7 @@ def label(
     from blockseg.labelling.run import label as job
 
     how = {"workers": workers, "memory": memory, "scheduler": scheduler}
-    settings, execution = options_for({**options, **how}, LabelSettings, RunSettings)
+    settings, execution = options_for(LabelSettings, RunSettings, **options, **how)
     return job(
         path_of(out, "out"),
         settings,
@@ -111,7 +111,7 @@ def skeletonize(
 
     how = {"workers": workers, "memory": memory, "scheduler": scheduler}
     settings, execution = options_for(
-        {**options, **how}, SkeletonizeSettings, RunSettings
+        SkeletonizeSettings, RunSettings, **options, **how
     )
     return job(
         path_of(out, "out"),

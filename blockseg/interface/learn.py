@@ -70,9 +70,7 @@ def propose(
     from blockseg.proposals.source import propose_source
 
     given = {"scheduler": scheduler, "channel": channel, "voxel_size": voxel_size}
-    settings, measuring = options_for(
-        {**options, **given}, ProposeSettings, RunSettings
-    )
+    settings, measuring = options_for(ProposeSettings, RunSettings, **options, **given)
     return propose_source(
         path_of(source), path_of(folder, "folder"), settings, measuring
     )
@@ -126,7 +124,7 @@ def train(
 
     one = isinstance(data, str | os.PathLike)
     sources = [path_of(each, "data") for each in ([data] if one else data)]  # type: ignore[union-attr]
-    (settings,) = options_for(options, TrainSettings)
+    (settings,) = options_for(TrainSettings, **options)
     told = {} if progress is None else {"on_event": progress}
     return job(
         sources,
@@ -168,7 +166,7 @@ def evaluate(
     from blockseg.evaluation.run import evaluate as job
 
     several = truth if isinstance(truth, list | tuple) else [truth]
-    (settings,) = options_for(options, EvaluateSettings)
+    (settings,) = options_for(EvaluateSettings, **options)
     return job(
         path_of(prediction, "prediction"),
         [path_of(one, "truth") for one in several],

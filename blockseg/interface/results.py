@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.job import JobResult
+from blockseg.config.result_settings import PreviewSettings
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.interface.arguments import options_for
+from blockseg.interface.picture import Picture
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
@@ -123,25 +124,6 @@ class LazyArray:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype}, voxel_size=({size}))"
 
 
-class Picture:
-    """A picture that a notebook shows.
-
-    Parameters
-    ----------
-    path
-        PNG.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def _repr_png_(self) -> bytes:
-        return self.path.read_bytes()
-
-    def __repr__(self) -> str:
-        return f"Picture({str(self.path)!r})"
-
-
 @dataclass(frozen=True, slots=True)
 class RunResult(JobResult):
     """Outcome of :func:`blockseg.run`, with its images."""
@@ -181,9 +163,10 @@ class RunResult(JobResult):
 
     def show(self, **options: Any) -> Picture:
         """Draw what was made; the options are those of :func:`blockseg.preview`."""
-        from blockseg.interface.volumes import preview
+        from blockseg.previews import preview
 
-        return preview(self.out, **options)
+        (settings,) = options_for(PreviewSettings, **options)
+        return Picture(preview(str(self.out), None, settings))
 
     def _image(self, within: str) -> LazyArray:
         place = self.out / within if within else self.out

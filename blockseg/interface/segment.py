@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from blockseg.config.result_settings import ThresholdSettings
 from blockseg.config.settings import RunSettings
-from blockseg.config.threshold_settings import ThresholdSettings
 from blockseg.interface.arguments import array_of, named, options_for, path_of
 from blockseg.interface.progress import Progress, watcher
 
@@ -67,7 +67,7 @@ def run(
     from blockseg.interface.results import RunResult
     from blockseg.segmentation.run import run as job
 
-    (settings,) = options_for(options, RunSettings)
+    (settings,) = options_for(RunSettings, **options)
     result = job(
         path_of(source),
         None if out is None else path_of(out, "out"),
@@ -110,7 +110,7 @@ def plan(
     """
     from blockseg.segmentation.forecast import plan as job
 
-    (settings,) = options_for(options, RunSettings)
+    (settings,) = options_for(RunSettings, **options)
     return job(
         path_of(source),
         None if out is None else path_of(out, "out"),
@@ -145,7 +145,7 @@ def predict(array: Any, **options: Unpack[RunOptions]) -> NDArray[np.uint8]:
     """
     from blockseg.segmentation.predict import predict as job
 
-    (settings,) = options_for(options, RunSettings)
+    (settings,) = options_for(RunSettings, **options)
     return job(array_of(array), settings)
 
 
@@ -186,9 +186,7 @@ def threshold(
     from blockseg.thresholding.run import threshold as job
 
     how = {"workers": workers, "scheduler": scheduler, "threshold": probability}
-    settings, execution = options_for(
-        {**options, **how}, ThresholdSettings, RunSettings
-    )
+    settings, execution = options_for(ThresholdSettings, RunSettings, **options, **how)
     return job(
         path_of(out, "out"),
         execution.threshold,

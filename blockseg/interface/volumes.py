@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from blockseg.config.preview_settings import PreviewSettings
+from blockseg.config.result_settings import PreviewSettings
 from blockseg.config.settings import RunSettings
 from blockseg.interface.arguments import named, options_for, path_of
 from blockseg.interface.progress import Progress, watcher
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
     from blockseg.inspection import Inspection
     from blockseg.interface.options import PreviewOptions, RunOptions
-    from blockseg.interface.results import Picture
+    from blockseg.interface.picture import Picture
 
 
 @named(RunSettings)
@@ -43,7 +43,7 @@ def info(source: Any, **options: Unpack[RunOptions]) -> Inspection:
     """
     from blockseg.inspection import inspect
 
-    (settings,) = options_for(options, RunSettings)
+    (settings,) = options_for(RunSettings, **options)
     return inspect(path_of(source), settings.choices)
 
 
@@ -74,7 +74,7 @@ def convert(
     """
     from blockseg.conversion import convert as job
 
-    (settings,) = options_for(options, RunSettings)
+    (settings,) = options_for(RunSettings, **options)
     return job(
         path_of(source),
         path_of(out, "out"),
@@ -111,9 +111,9 @@ def preview(
     VolumeError
         If there is nothing to draw, or the picture cannot be written.
     """
-    from blockseg.interface.results import Picture
+    from blockseg.interface.picture import Picture
     from blockseg.previews import preview as job
 
-    (settings,) = options_for(options, PreviewSettings)
+    (settings,) = options_for(PreviewSettings, **options)
     target = None if picture is None else path_of(picture, "picture")
     return Picture(job(path_of(out, "out"), target, settings))

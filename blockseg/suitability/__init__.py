@@ -1,1 +1,1 @@
-"""Whether a volume is one that weights were trained for, from a sample of it."""
+"""Suitability of weights for a volume, judged by a sample of it."""

@@ -1,4 +1,4 @@
-"""Whether a volume lies outside of what weights were trained for, in words."""
+"""Limits of weights: in which ways a volume lies outside of what they were trained for."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Sampled:
     """Findings in a sample of a volume."""
 
     structures: Structures
-    """What stands out of the background."""
+    """Structures that stand out of the background."""
 
     half_depth: float | None
     """Planes from the middle of bright structures to where they have half their height

@@ -22,7 +22,7 @@ def said(command, *arguments):
 
 def flags(settings, *, basic=None):
     return [
-        (found.flags or ("--" + name.replace("_", "-"),))[-1].partition("/")[0]
+        (found.flags or ("--" + name.replace("_", "-"),))[0].partition("/")[0]
         for name, found in declared(settings).items()
         if basic is None or found.basic is basic
     ]
@@ -79,30 +79,6 @@ def test_a_shell_completes_commands_and_options(words, found):
     assert f"plain,{found}" in done.stdout.splitlines()
 
 
-def test_a_log_file_takes_what_is_said_with_times(blockseg):
-    code = (
-        "import logging, sys\n"
-        "from blockseg_cli.main import main\n"
-        "sys.argv = ['blockseg', '--log-file', 'run.log', 'weights', 'list']\n"
-        "try: main()\n"
-        "finally: logging.getLogger('blockseg.test').info('a word')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=blockseg.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "INFO blockseg.test: a word" in (blockseg.folder / "run.log").read_text()
-    assert "a word" not in done.stderr
-
-
-def test_a_log_file_that_cannot_be_written_is_one_line(blockseg):
-    failed = blockseg("--log-file", "no/such.log", "weights", "list", code=1)
-    assert "--log-file no/such.log cannot be written" in failed.output
-
-
 def test_warnings_wrap_between_words_at_the_width_of_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
@@ -119,24 +95,3 @@ def test_warnings_wrap_between_words_at_the_width_of_a_terminal(monkeypatch, cap
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     say(text, err=True)
     assert capsys.readouterr().err == f"{text}\n"
-
-
-def test_a_run_on_its_own_output_names_the_run_and_the_image(blockseg, brain):
-    options = ("--scheduler", "serial", "--backend", "fake", "--block", "64", "-q")
-    blockseg("run", brain, "out.zarr", *options)
-    for command in ("run", "plan"):
-        failed = blockseg(command, "out.zarr", *options[:6], code=1)
-        assert "is the output of a run" in failed.output
-        assert str(brain) in failed.output
-        assert "blockseg run" in failed.output
-    assert not (blockseg.folder / "out.blockseg.zarr").exists()
-
-
-def test_a_plan_without_a_trial_answers_from_what_is_known(blockseg, brain):
-    options = ("--scheduler", "serial", "--backend", "fake", "--block", "64")
-    quick = blockseg("plan", brain, "out.zarr", *options, "--no-trial")
-    assert "not measured" in quick.stdout
-    assert "measuring the speed" not in quick.output
-    full = blockseg("plan", brain, "out.zarr", *options)
-    assert "measuring the speed of fake" in full.output
-    assert "million voxels/s" in full.stdout

@@ -9,11 +9,11 @@ import zarr
 
 import blockseg
 from blockseg.config.declare import declared
-from blockseg.config.keywords import KINDS, keywords
 from blockseg.config.settings import RunSettings
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.interface import options
 from blockseg.interface.arguments import array_of, path_of
+from blockseg.interface.keywords import KINDS, keywords
 
 FUNCTIONS = {
     "run": "RunOptions",
@@ -112,6 +112,6 @@ def test_options_of_a_run_are_read_as_on_the_command_line(tmp_path):
     from blockseg.interface.arguments import options_for
 
     (settings,) = options_for(
-        {"weights": tmp_path / "w.safetensors", "roi": "0:4,0:4,0:4"}, RunSettings
+        RunSettings, weights=tmp_path / "w.safetensors", roi="0:4,0:4,0:4"
     )
     assert settings.weights == str(tmp_path / "w.safetensors")

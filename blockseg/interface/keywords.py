@@ -1,4 +1,4 @@
-"""Types of the options as keywords of Python: ``python -m blockseg.config.keywords``.
+"""Types of the options as keywords of Python: ``python -m blockseg.interface.keywords``.
 
 Written to ``blockseg/interface/options.py`` from the options' one declaration; a test
 compares.
@@ -14,11 +14,10 @@ from blockseg.config.checks_settings import AuditSettings, DebugSettings, Verify
 from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.label_settings import LabelSettings
-from blockseg.config.preview_settings import PreviewSettings
 from blockseg.config.propose_settings import ProposeSettings
+from blockseg.config.result_settings import PreviewSettings, ThresholdSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
-from blockseg.config.threshold_settings import ThresholdSettings
 from blockseg.config.train_settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ KINDS: dict[str, type[DataclassInstance]] = {
 }
 """Names of the types, and the settings that each has the options of."""
 
-_HEAD = '''"""Options as keywords, by command; made by ``python -m blockseg.config.keywords``."""
+_HEAD = '''"""Options as keywords, by command; made by ``python -m blockseg.interface.keywords``."""
 
 from __future__ import annotations
 
@@ -61,11 +60,7 @@ def keywords() -> str:
 
 def _of(name: str, kind: type[DataclassInstance]) -> str:
     types = {field.name: str(field.type) for field in fields(kind)}
-    lines = []
-    for option, said in declared(kind).items():
-        text = " ".join(said.help.split())
-        lines.append(f"    {option}: {_type(types[option])}\n")
-        lines.append(f'    """{text}"""\n')
+    lines = [f"    {option}: {_type(types[option])}\n" for option in declared(kind)]
     head = f'\n\nclass {name}(TypedDict, total=False):\n    """Options of :class:`{kind.__name__}`."""\n\n'
     return head + "".join(lines)
 
