@@ -62,8 +62,11 @@ class Inspection:
         factors = None if self.downsample is None else list(self.downsample)
         more = {"half_depth": self.half_depth, "saturated": self.saturated}
         found = None if found is None else found | more
-        advice = {"weights": self.weights, "downsample": factors}
-        advice["outside"] = list(self.outside)
+        advice = {
+            "weights": self.weights,
+            "downsample": factors,
+            "outside": list(self.outside),
+        }
         return asdict(self.source) | {"structures": found} | advice
 
     def _of_limits(self) -> list[str]:

@@ -13,7 +13,7 @@ from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.config.result_settings import PreviewSettings
-from blockseg.core.errors import GeometryError, VolumeError
+from blockseg.core.errors import GeometryError, LedgerError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.text import times
 from blockseg.io.describe import describe
@@ -94,7 +94,7 @@ def preview(
     """
     settings = settings or PreviewSettings()
     root = absolute(out)
-    if Paths(root).record.exists():
+    if _is_run(root):
         target = Path(picture) if picture else root / FOLDER / "preview.png"
         drawn = _of_run(root, settings)
     else:
@@ -134,7 +134,7 @@ class Scene:
             (name, self._panel(axis, image[axis], None if mask is None else mask[axis]))
             for axis, name in enumerate(_AXES)
         ]
-        covered = 0.0 if mask is None else float((mask[0] > 0).mean())
+        covered = 0.0 if mask is None else float(mask[0].astype(bool).mean())
         slabs = list(self._slabs(covered))
         return below([_row(panes), *([_row(slabs)] if slabs else [])])
 
@@ -174,7 +174,7 @@ class Scene:
         grey = as_grey(plane, self.settings.percentile, self.settings.gamma)
         picture = np.asarray(resized(grey, shape), np.uint8)
         if mask is not None:
-            picture = overlaid(picture, np.asarray(resized(mask, shape) > 0))
+            picture = overlaid(picture, resized(mask, shape).astype(bool))
         unit = "voxels" if self.space.unit is None else "um"
         return with_scale_bar(picture, pixel, unit)
 
@@ -186,6 +186,15 @@ class Scene:
         pixel = max(lengths) / side
         rows, columns = (lengths[n] for n in range(3) if n != axis)
         return pixel, (max(1, round(rows / pixel)), max(1, round(columns / pixel)))
+
+
+def _is_run(root: Path) -> bool:
+    """Say whether a folder is the output of a run, its record sound or damaged."""
+    try:
+        record = RunRecord.of(Paths(root))
+    except LedgerError:
+        return True
+    return record is not None and record.phases[0].name == "segment"
 
 
 def _row(panes: list[tuple[str, NDArray[np.uint8]]]) -> NDArray[np.uint8]:

@@ -37,7 +37,8 @@ class ManyOptions(click.Command):
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
         """Write the basic options; with --help-all the others too, apart."""
-        basic, others = [], []
+        basic: list[tuple[str, str]] = []
+        others: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             if isinstance(param, click.Argument):
                 continue

@@ -80,7 +80,7 @@ def lines(snr: float, count: int, seed: int) -> NDArray[np.uint16]:
     blurred = ndimage.gaussian_filter(sharp, 1.1)
     top = float(np.quantile(blurred[sharp > 0], 0.5)) if count else 1.0
     volume = 200 + 6 * rng.standard_normal(_SHAPE) + 6 * snr * blurred / top
-    return np.clip(volume, 0, 65535).astype(np.uint16)
+    return np.asarray(np.clip(volume, 0, 65535).astype(np.uint16), np.uint16)
 
 
 def thickened(volume: NDArray[Any], factor: int, seed: int) -> NDArray[np.uint16]:
@@ -88,13 +88,15 @@ def thickened(volume: NDArray[Any], factor: int, seed: int) -> NDArray[np.uint16
     part = volume[: 64 // factor, : 192 // factor, : 192 // factor].astype(np.float32)
     large = ndimage.zoom(part, factor, order=1)
     noise = np.random.default_rng(seed).normal(0, 6.0, large.shape)
-    return np.clip(large + noise, 0, 65535).astype(np.uint16)
+    return np.asarray(np.clip(large + noise, 0, 65535).astype(np.uint16), np.uint16)
 
 
 def saturated(volume: NDArray[Any], share: float) -> NDArray[np.uint16]:
     """Return a volume whose camera ends at 4095, which this share of voxels reaches."""
     top = np.quantile(volume, 1 - share)
-    return np.minimum(volume * (4095 / top), 4095).astype(np.uint16)
+    return np.asarray(
+        np.minimum(volume * (4095 / top), 4095).astype(np.uint16), np.uint16
+    )
 
 
 def synthetic(seeds: range) -> Iterator[tuple[str, str, str, NDArray[Any], Space]]:

@@ -106,7 +106,8 @@ def count_cubes(
             done += 1
             if on_part is not None:
                 on_part(done, len(parts))
-    return CubeCounts(*counts, pieces=pieces)
+    both, only_first, only_second = counts
+    return CubeCounts(both, only_first, only_second, pieces)
 
 
 def _parts(origin: Zyx, shape: Zyx) -> Iterator[Roi]:

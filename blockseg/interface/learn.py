@@ -125,7 +125,7 @@ def train(
     one = isinstance(data, str | os.PathLike)
     sources = [path_of(each, "data") for each in ([data] if one else data)]  # type: ignore[union-attr]
     (settings,) = options_for(TrainSettings, **options)
-    told = {} if progress is None else {"on_event": progress}
+    told: dict[str, Any] = {} if progress is None else {"on_event": progress}
     return job(
         sources,
         path_of(out, "out"),

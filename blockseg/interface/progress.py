@@ -85,7 +85,7 @@ def _display() -> Callable[[str], Callable[[str], None]] | None:
     shell = sys.modules.get("IPython")
     if shell is None or getattr(shell.get_ipython(), "kernel", None) is None:
         return None
-    from IPython.display import HTML, display
+    from IPython.display import HTML, display  # type: ignore[import-not-found]
 
     def show(text: str) -> Callable[[str], None]:
         handle = display(HTML(text), display_id=True)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,16 +18,16 @@ from blockseg.io.protocol import MemoryVolume
 from blockseg.runtime.events import PhaseStarted
 
 NOTEBOOK = Path(__file__).parents[2] / "docs/notebooks/first_brain.ipynb"
-HOW = {"scheduler": "serial", "backend": "fake", "block": (64, 64, 64)}
+HOW: Any = {"scheduler": "serial", "backend": "fake", "block": (64, 64, 64)}
 
 
 @pytest.fixture(scope="module")
 def done(brain, tmp_path_factory):
     """Run on a Zarr array, told of every event."""
-    told = []
+    told: list[Any] = []
     out = tmp_path_factory.mktemp("interface") / "out.zarr"
     source = zarr.open_array(brain / "0")
-    how = HOW | {"roi": "16:128,0:128,0:192", "voxel_size": (1.0, 0.5, 0.5)}
+    how: Any = HOW | {"roi": "16:128,0:128,0:192", "voxel_size": (1.0, 0.5, 0.5)}
     return bs.run(source, out, progress=told.append, **how), told
 
 
@@ -34,10 +35,10 @@ def test_a_result_has_images_that_are_read_where_they_are_indexed(done, brain):
     result, told = done
     assert result.complete
     assert any(isinstance(event, JobStarted) for event in told)
-    raw = zarr.open_array(brain / "0")[16:128, :128, :192]
+    raw = np.asarray(zarr.open_array(brain / "0")[16:128, :128, :192])
     assert result.image.shape == result.mask.shape == (112, 128, 192)
     np.testing.assert_array_equal(result.image[3:9, ..., 5], raw[3:9, :, 5])
-    probability = zarr.open_array(result.out / "0")[:]
+    probability = np.asarray(zarr.open_array(result.out / "0")[:])
     np.testing.assert_array_equal(np.asarray(result.probability), probability)
     np.testing.assert_array_equal(result.mask[...] > 0, probability >= 128)
     assert result.mask.scale == (1.0, 0.5, 0.5)
@@ -104,6 +105,7 @@ def test_a_threshold_and_labels_take_named_options(done):
     result, _ = done
     found = bs.threshold(result.out, 0.4, min_size=100, scheduler="serial")
     assert found.complete
+    assert found.labelled is not None
     assert found.labelled.clean <= found.labelled.objects
     again = bs.label(
         result.out, min_size=10, image=False, scheduler="serial", overwrite=True

@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_every_public_name_is_there_and_listed():
 
 def test_an_unknown_keyword_names_the_nearest_one():
     with pytest.raises(ConfigError, match="did you mean 'threshold'"):
-        blockseg.predict(np.zeros((8, 8, 8), np.uint16), treshold=0.3)
+        blockseg.predict(np.zeros((8, 8, 8), np.uint16), treshold=0.3)  # type: ignore[call-arg]
 
 
 def test_paths_of_any_kind_and_zarr_arrays_are_sources(tmp_path):
@@ -90,7 +91,7 @@ def test_arrays_of_numpy_zarr_and_dask_are_segmented_alike(tmp_path):
     stored = zarr.create_array(tmp_path / "a.zarr", data=voxels, chunks=(8, 16, 16))
     for array in (voxels, stored, da.from_array(voxels, chunks=(8, 16, 16))):
         np.testing.assert_array_equal(array_of(array), voxels)
-    how = {"backend": "fake", "normalization": "200,10"}
+    how: Any = {"backend": "fake", "normalization": "200,10"}
     expected = blockseg.predict(voxels, **how)
     np.testing.assert_array_equal(blockseg.predict(stored, **how), expected)
     with pytest.raises(VolumeError, match=r"not a str.*blockseg.run"):

@@ -111,6 +111,8 @@ def test_somata_are_told_from_what_is_long(tmp_path):
         name: sample_of(find(str(tmp_path / f"{name}.tif"), axes="zyx"))
         for name in ("round", "long")
     }
+    assert found["round"] is not None
+    assert found["long"] is not None
     assert found["round"].structures.somata > 0.6
     assert found["long"].structures.somata < 0.3
 
