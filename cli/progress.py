@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 10.0
 _RATE_SECONDS = 60.0
+_MARK_SECONDS = 0.25
+_DRAW_SECONDS = 0.1
 
 
 class Tally:
@@ -62,9 +64,10 @@ class Tally:
         elif isinstance(event, BlockDone):
             self.done += 1
             self.voxels += event.report.written
-            self._marks.append((self._clock(), self.voxels))
-            oldest = self._clock() - _RATE_SECONDS
-            while len(self._marks) > 2 and self._marks[1][0] < oldest:
+            now = self._clock()
+            if now - self._marks[-1][0] >= _MARK_SECONDS:
+                self._marks.append((now, self.voxels))
+            while len(self._marks) > 2 and self._marks[1][0] < now - _RATE_SECONDS:
                 del self._marks[0]
             if event.report.device_bytes and "%" not in self.devices:
                 self.devices = f"GPU {event.report.device_bytes / 1e9:.1f} GB"
@@ -80,8 +83,8 @@ class Tally:
         """Voxels a second over the last minute."""
         if not self._marks:
             return 0.0
-        (start, before), (_, after) = self._marks[0], self._marks[-1]
-        return (after - before) / max(self._clock() - start, 1e-9)
+        start, before = self._marks[0]
+        return (self.voxels - before) / max(self._clock() - start, 1e-9)
 
     @property
     def remaining(self) -> float | None:
@@ -202,12 +205,17 @@ def _live() -> Iterator[Callable[[object], None]]:
             return Group(bar, Text(tally.pace(), style="dim"))
 
     with Live(State(), console=console, refresh_per_second=4, transient=True):
+        drawn = float("-inf")
 
         def show(event: object) -> None:
+            nonlocal drawn
             tally.take(event)
             for line in _said(event):
                 console.print(line, markup=False)
-            if tally.total:
+            now = time.monotonic()
+            due = not isinstance(event, BlockDone) or now - drawn >= _DRAW_SECONDS
+            if tally.total and due:
+                drawn = now
                 bar.update(
                     task,
                     description=tally.phase,

@@ -41,8 +41,8 @@ def run(
 ) -> None:
     """Segment the brain SOURCE into the OME-Zarr OUT.
 
-    SOURCE is a Zarr, OME-Zarr, N5 or TIFF volume, or a folder or glob of TIFF
-    slices. OUT is NAME.blockseg.zarr beside it if not given. A run that was
+    SOURCE is a volume in Zarr, N5, TIFF, Imaris, BigDataViewer, precomputed or
+    Vaa3D raw, or a folder or glob of slices. OUT is NAME.blockseg.zarr beside it if not given. A run that was
     stopped goes on when the same command is given again.
 
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;

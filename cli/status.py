@@ -37,10 +37,16 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
     for line in sparse_lines(found.sparse):
         click.echo(f"  {line}")
     _show((), found.damaged)
+    if found.every > 1:
+        click.echo(
+            f"  files of one block in {found.every} were looked at; blockseg verify "
+            "compares all"
+        )
     for line in hole_lines(found.holes):
         click.echo(f"  {line}")
     _show_failures(found.failures, tracebacks=tracebacks)
-    if found.state in ("stopped", "damaged") or found.failures:
+    goes_on = found.state in ("stopped", "damaged", "not put together")
+    if (goes_on or found.failures) and found.command:
         click.echo(f"Go on with: {found.command}")
     for part in found.parts:
         click.echo(f"{part.name} of {found.out}: {part.state}")

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import tensorstore as ts
 import tifffile
@@ -39,6 +40,7 @@ from blockseg.io.open import open_volume
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
+from tests.written import formats as written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,6 +108,19 @@ def stores(folder: Path, data: NDArray[np.uint16], chunk: int) -> dict[str, Path
     made["tiff slices"].mkdir()
     for z, plane in enumerate(data):
         tifffile.imwrite(made["tiff slices"] / f"z{z:05d}.tif", plane)
+    made["zip"] = written.write_zip(folder / "a.zip", data, chunks=edges)
+    made["imaris"] = written.write_imaris(
+        folder / "a.ims", data, levels=1, chunks=edges, compression_opts=2
+    )
+    made["bdv"] = written.write_bdv(folder / "a.xml", data, chunks=edges)
+    made["precomputed"] = written.write_precomputed(
+        folder / "precomputed", data, chunks=edges
+    )
+    packed = written.write_precomputed(folder / "packed", data, chunks=edges)
+    made["precomputed gz"] = written.packed_like_cloud_volume(packed)
+    made["v3draw"] = written.write_v3draw(folder / "a.v3draw", data)
+    made["jpeg2000"] = written.write_slices(folder / "jp2", data, "jp2")
+    made["jpegxl"] = written.write_slices(folder / "jxl", data, "jxl")
     return made
 
 
@@ -119,6 +134,8 @@ def readers(name: str, path: Path, limits: ReadLimits) -> Iterator[tuple[str, Re
         if importlib.util.find_spec("zarrs") is not None:
             pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
             yield "zarr-python with zarrs", _zarr_python(path, pipeline)
+    if name == "imaris":
+        yield "h5py", _h5py(path)
     if name == "tiff in one piece":
         mapped = tifffile.memmap(path, mode="r")
         yield "memory-mapped", lambda roi: np.array(mapped[roi.slices()])
@@ -149,6 +166,12 @@ def _zarr_python(path: Path, settings: dict[str, str]) -> Read:
     return lambda roi: np.asarray(array[roi.slices()])
 
 
+def _h5py(path: Path) -> Read:
+    file: Any = h5py.File(path, "r", locking=False)
+    array = file["DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data"]
+    return lambda roi: np.asarray(array[roi.slices()])
+
+
 def _pages(path: Path, roi: Roi) -> NDArray[Any]:
     rows = roi.slices()
     with tifffile.TiffFile(path) as tif:
@@ -158,10 +181,12 @@ def _pages(path: Path, roi: Roi) -> NDArray[Any]:
 
 
 def read_rows(
-    folder: Path, data: NDArray[Any], block: int, chunk: int
+    folder: Path, data: NDArray[Any], block: int, chunk: int, only: str
 ) -> Iterator[dict[str, Any]]:
     grid = BlockGrid(to_zyx(data.shape), (block,) * 3, (HALO,) * 3, None, 4)
     for name, path in stores(folder, data, chunk).items():
+        if only not in name:
+            continue
         stored = open_volume(find(path)).chunk_shape
         plan = plan_reading(grid, stored, 2, 2**30)
         order = plan.traversal.ordered(np.arange(len(grid), dtype=np.int64)).tolist()
@@ -230,6 +255,7 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=128)
     parser.add_argument("--chunk", type=int, default=64)
     parser.add_argument("--quick", action="store_true", help="a volume of toy size")
+    parser.add_argument("--only", default="", help="part of a store's name")
     parser.add_argument("--out", type=Path, default=RESULTS / "io.json")
     given = parser.parse_args()
     shape = to_zyx(int(n) for n in given.shape.split(","))
@@ -240,7 +266,7 @@ def main() -> None:
         folder = Path(temporary)
         data = brain(shape)
         rows = []
-        for row in read_rows(folder, data, block, chunk):
+        for row in read_rows(folder, data, block, chunk, given.only):
             rows.append(row)
             times = row.get("decoded_over_volume", "")
             print(

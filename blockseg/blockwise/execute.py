@@ -32,6 +32,7 @@ from blockseg.runtime.events import BlockDone, Message, PhaseDone
 from blockseg.runtime.ledger.file import check_ledger_there
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.ledger.ownership import discard_ledger
+from blockseg.runtime.memory import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,14 +113,15 @@ def _begun(
         try_again(job, ledger, on_event)
     if job.images:
         ours = [file for _, file in ledger.written.of(METADATA)]
-        if job.paths.part:
+        if job.paths.part and not job.paths.share:
             files = add_images(job.paths.out, job.images, ours=ours)
         else:
             files = create_output(*job.images, ours=ours)
         ledger.written.put(METADATA, files)
     record = replace(job.record, sessions=(*job.record.sessions, session(job.command)))
     _save(record, job, ledger)
-    remove_stale_locks(job.paths.out)
+    if not job.paths.share:  # those of other drivers are in use
+        remove_stale_locks(job.paths.out)
     if job.record.decisions.get("trial"):
         ledger.put("engine", json.dumps(job.record.decisions["trial"]))
     job.watch.begin(ledger, on_event)
@@ -203,6 +205,7 @@ class _Session:
         self.board.begin(phase.name, phase.grid.counts, blocks, pending)
         if phase.traversal is not None:
             pending = phase.traversal.ordered(pending)
+        give_back_memory()  # what planning took stays ours else, for days
         return drive(
             self.executor,
             BlockQueue(pending, self.job.settings.attempts, phase.workers),

@@ -13,7 +13,11 @@ from blockseg.core.places import local_path, refuse_no_text
 if TYPE_CHECKING:
     from blockseg.core.specs import VolumeSpec
 
-_SUFFIXES = re.compile(r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8)$", re.IGNORECASE)
+_SUFFIXES = re.compile(
+    r"(\.ome)?(\.zarr|\.n5|\.tiff?|\.btf|\.tf8|\.ims|\.xml|\.h5|\.hdf5|\.v3draw|\.raw)?"
+    r"(\.zip)?$",
+    re.IGNORECASE,
+)
 
 
 def absolute(text: str | Path) -> Path:

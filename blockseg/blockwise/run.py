@@ -25,8 +25,10 @@ from blockseg.blockwise.record.record import (
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.task import Phase, coarse_phases
+from blockseg.config.presets import load_cluster
 from blockseg.core.errors import LedgerError
 from blockseg.runtime.board import Board
+from blockseg.runtime.clusters.launch import launch
 from blockseg.runtime.dask.cluster import connect
 from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.kept import own_workers
@@ -37,6 +39,7 @@ from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
+    from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
     from blockseg.runtime.memory import Layout
 
@@ -279,12 +283,8 @@ def run(
         settle = _nothing
         board = Board(out=str(job.paths.out), engine=engine)
         if settings.scheduler != "serial":
-            cluster = stack.enter_context(
-                own_workers(layout, gpus, Access(settings.listen, settings.insecure))
-                if settings.scheduler is None
-                else connect(settings.scheduler)
-            )
             run_id = _run_id(job)
+            cluster = stack.enter_context(_cluster(job, gpus, run_id))
             executor = DaskExecutor(
                 cluster,
                 run_id,
@@ -312,6 +312,18 @@ def run(
             )
 
         return execute(job, executor, on_event, started, settle, board, at_end)
+
+
+def _cluster(
+    job: Job, gpus: tuple[str, ...], run_id: str
+) -> AbstractContextManager[Cluster]:
+    settings, layout = job.settings, job.layout
+    if settings.scheduler is not None:
+        return connect(settings.scheduler)
+    if settings.elsewhere and settings.cluster is not None:
+        named = load_cluster(settings.cluster)
+        return launch(named, f"blockseg-{run_id}", layout.inference_threads)
+    return own_workers(layout, gpus, Access(settings.listen, settings.insecure))
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:

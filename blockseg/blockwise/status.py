@@ -16,6 +16,8 @@ from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.skipping import SparseOutcome, sparse_outcome
+from blockseg.blockwise.shares.merge import share_states
+from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.sources.damage import find_damage
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.io.output.provenance import Provenance
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from blockseg.blockwise.block_holes import FoundHoles
+    from blockseg.blockwise.shares.plan import SharedPlan
+    from blockseg.runtime.ledger.rows import PhaseSummary
+
+_MOST_FILES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,8 @@ class RunStatus:
 
     state: str
     """``planning``, ``running``, ``complete``, ``incomplete`` (blocks failed),
-    ``damaged`` (files are not as they were written) or ``stopped``."""
+    ``damaged`` (files are not as they were written), ``stopped``, or ``not put together``
+    where all parts of a run in parts are done."""
 
     command: str
     """The last command, which also resumes the run."""
@@ -124,6 +131,10 @@ class RunStatus:
     damaged: tuple[str, ...] = ()
     """Files that are gone or of another size than when they were written, and how."""
 
+    every: int = 1
+    """Blocks in a row of which the files of one were looked at: more than 100,000 of a
+    finished run would take long."""
+
     holes: FoundHoles | None = None
     """Parts of the source without data; None if nothing was found yet."""
 
@@ -133,9 +144,11 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
+    summaries: tuple[PhaseSummary, ...]
     phases: tuple[PhaseStatus, ...]
     failures: tuple[FailedBlockStatus, ...]
     damaged: tuple[str, ...]
+    every: int
 
 
 def status(out: str) -> RunStatus:
@@ -154,15 +167,16 @@ def status(out: str) -> RunStatus:
         raise VolumeError(message)
     record = RunRecord.of(paths)
     if record is None:
+        if plan := shared_plan(paths.out):
+            return _of_shares(paths.out, plan)
         if not _is_held(paths):
             refuse_lost_record(paths)
         return RunStatus(str(paths.out), "planning", "", (), (), {}, ())
     entries = record.phases
     with _ledger(paths, record) as ledger:
         looked = _look(paths, record, ledger)
-        main = entries[0].name
-        totals = ledger.summary(main).totals
-        holes = hole_outcome(ledger.holes(main), totals["written"])
+        totals = looked.summaries[0].totals
+        holes = hole_outcome(ledger.holes(entries[0].name), totals["written"])
         sparse = sparse_outcome(
             sparse_from(record.decisions.get("sparse")),
             ledger,
@@ -179,6 +193,7 @@ def status(out: str) -> RunStatus:
         sessions=record.sessions,
         sparse=sparse,
         damaged=looked.damaged,
+        every=looked.every,
         holes=holes,
         parts=tuple(_parts(paths, now)),
     )
@@ -191,6 +206,44 @@ def _provenance(record: RunRecord, ledger: Ledger) -> Provenance | None:
         return None
     content = content_of(ledger, math.prod(main.grid))
     return Provenance(record.fingerprint, content, record.decisions["threshold"])
+
+
+def _of_shares(out: Path, plan: SharedPlan) -> RunStatus:
+    """Return the state of a run of which every part has a driver of its own."""
+    name = plan.record.phases[0].name
+    states = share_states(out, plan)
+    parts = []
+    for state in states:
+        word = "not begun" if state.record is None else "stopped"
+        if state.running:
+            word = "running"
+        elif state.settled:
+            word = "incomplete" if state.failed else "complete"
+        phase = PhaseStatus(name, state.blocks, state.done, state.failed)
+        command = "" if state.record is None else _command(state.record)
+        phases = () if state.record is None else (phase,)
+        parts.append(PartStatus(f"part {state.share}", word, command, phases, ()))
+    words = {part.state for part in parts}
+    whole = "running" if "running" in words else "stopped"
+    if words <= {"complete", "incomplete"}:
+        whole = "not put together"
+    return RunStatus(
+        out=str(out),
+        state=whole,
+        command=f"blockseg finalize {out}" if whole == "not put together" else "",
+        phases=(
+            PhaseStatus(
+                name,
+                plan.record.phases[0].blocks,
+                sum(state.done for state in states),
+                sum(state.failed for state in states),
+            ),
+        ),
+        failures=(),
+        totals={},
+        sessions=(),
+        parts=tuple(parts),
+    )
 
 
 def _parts(run: Paths, now: Provenance | None) -> Iterator[PartStatus]:
@@ -242,13 +295,15 @@ def _ledger(paths: Paths, record: RunRecord) -> Ledger:
 
 def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
     damaged: tuple[str, ...] = ()
+    every = 1
     if not _is_held(paths):  # else files are being written
-        found = find_damage(paths.out, ledger, ignore)
+        every = math.ceil(ledger.written.count() / _MOST_FILES) or 1
+        found = find_damage(paths.out, ledger, ignore, every=every)
         damaged = tuple(f"{file.path} {file.what}" for file in found.files)
     phases: list[PhaseStatus] = []
     failures: list[FailedBlockStatus] = []
-    for entry in record.phases:
-        summary = ledger.summary(entry.name)
+    summaries = tuple(ledger.summary(entry.name) for entry in record.phases)
+    for entry, summary in zip(record.phases, summaries, strict=True):
         phases.append(
             PhaseStatus(entry.name, entry.blocks, summary.done, summary.failed)
         )
@@ -262,7 +317,7 @@ def _look(paths: Paths, record: RunRecord, ledger: Ledger) -> _Looked:
             )
             for row in ledger.failures(entry.name)
         ]
-    return _Looked(tuple(phases), tuple(failures), damaged)
+    return _Looked(summaries, tuple(phases), tuple(failures), damaged, every)
 
 
 def _command(record: RunRecord) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from blockseg.config.declare import option
+from blockseg.config.presets import load_cluster, parse_cluster
 from blockseg.config.source_settings import (
     OF_JOBS,
     OF_METRICS,
@@ -24,9 +25,11 @@ from blockseg.config.values import (
     parse_limit,
     parse_normalization,
     parse_shape,
+    parse_share,
     parse_switch,
     parse_text,
 )
+from blockseg.core.errors import ConfigError
 from blockseg.core.specs import AUTO, Normalization
 
 if TYPE_CHECKING:
@@ -217,6 +220,24 @@ class RunSettings(SourceSettings):
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
+    cluster: str | None = option(
+        None,
+        parse_cluster,
+        "Where workers start: a preset, or a YAML file.",
+        metavar="NAME|FILE",
+        also=OF_REPAIRS,
+    )
+    """Preset of ``blockseg cluster list``, or a YAML file: workers as jobs of a batch
+    system, as pods, or on machines by ssh; on this machine if not given."""
+
+    part: str | None = option(
+        None,
+        parse_share,
+        "Do part I of N; put together by blockseg finalize.",
+        metavar="I/N",
+    )
+    """Do only the I-th of N parts of the blocks, ``I/N``: one driver each, on one OUT."""
+
     listen: str = option(
         "127.0.0.1",
         parse_text,
@@ -287,6 +308,26 @@ class RunSettings(SourceSettings):
     )
     """Write a page of what was done, ``OUT/report.html``, at the end."""
 
+    def __post_init__(self) -> None:
+        if self.cluster is not None and self.scheduler is not None:
+            message = (
+                "--scheduler and --cluster: the one uses workers that are there, the "
+                "other starts some; give one of them"
+            )
+            raise ConfigError(message)
+
+    @property
+    def launcher(self) -> str:
+        """Launcher of the workers; ``scheduler`` where they are somebody else's."""
+        if self.scheduler not in (None, "serial"):
+            return "scheduler"
+        return "local" if self.cluster is None else load_cluster(self.cluster).launcher
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether workers are on other machines, or may be."""
+        return self.launcher not in ("local", "local-gpu")
+
 
 EXECUTION = frozenset(
     {
@@ -294,6 +335,7 @@ EXECUTION = frozenset(
         "allow_gaps",  # stands in the source's VolumeSpec
         "attempts",
         "block_timeout",
+        "cluster",
         "worker_timeout",
         "scheduler",
         "listen",
@@ -301,6 +343,7 @@ EXECUTION = frozenset(
         "workers",
         "memory",
         "ledger",
+        "part",
         "verify",
         "exhaustive",
         "metrics",

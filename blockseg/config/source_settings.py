@@ -35,7 +35,7 @@ OF_OUTPUTS = ("metrics", "convert", "synth")
 DERIVED = ("label", "threshold", "skeletonize", "regions", "density", "export")
 OF_JOBS = (*OF_OUTPUTS, *DERIVED)
 REPORTED = ("label", "threshold", "skeletonize")
-OF_REPAIRS = (*OF_JOBS, "verify", "retry")
+OF_REPAIRS = (*OF_JOBS, "verify", "retry", "finalize")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from blockseg.core.errors import ConfigError, GeometryError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.core.specs import Normalization
 from blockseg.core.untrusted.sizes import LONGEST_AXIS
+from blockseg.core.work_ranges import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,6 +253,14 @@ def parse_limit(name: str, value: Any) -> float:
     if str(value).strip().lower() in ("off", "0", "0.0"):
         return 0.0
     return parse_duration(name, value)
+
+
+def parse_share(name: str, value: Any) -> str:
+    """Return which of so many parts: ``2/8``."""
+    try:
+        return str(Share.parse(str(value)))
+    except GeometryError as error:
+        raise _fail(name, value, "expected I/N, as in 2/8") from error
 
 
 def parse_label_map(name: str, value: Any) -> dict[int | str, int]:

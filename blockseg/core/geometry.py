@@ -6,7 +6,6 @@ and all ranges are half-open.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
@@ -65,55 +64,45 @@ class Roi:
     @property
     def size(self) -> int:
         """Number of voxels."""
-        return math.prod(self.shape)
+        z, y, x = self.shape
+        return z * y * x
 
     def slices(self, origin: Zyx = (0, 0, 0)) -> tuple[slice, slice, slice]:
         """Index this box in an array whose first voxel is ``origin``."""
-        z, y, x = (
-            slice(a - o, b - o)
-            for a, b, o in zip(self.start, self.stop, origin, strict=True)
-        )
-        return (z, y, x)
+        (a, b, c), (d, e, f), (z, y, x) = self.start, self.stop, origin
+        return (slice(a - z, d - z), slice(b - y, e - y), slice(c - x, f - x))
 
     def shifted(self, offset: Iterable[int]) -> Roi:
         """Return this box moved by ``offset`` voxels."""
-        by = to_zyx(offset)
-        return Roi(
-            to_zyx(a + o for a, o in zip(self.start, by, strict=True)),
-            to_zyx(b + o for b, o in zip(self.stop, by, strict=True)),
-        )
+        z, y, x = to_zyx(offset)
+        (a, b, c), (d, e, f) = self.start, self.stop
+        return Roi((a + z, b + y, c + x), (d + z, e + y, f + x))
 
     def grown(self, by: Zyx) -> Roi:
         """Return this box with ``by`` voxels added on both sides of each axis."""
-        return Roi(
-            to_zyx(a - h for a, h in zip(self.start, by, strict=True)),
-            to_zyx(b + h for b, h in zip(self.stop, by, strict=True)),
-        )
+        (a, b, c), (d, e, f), (z, y, x) = self.start, self.stop, by
+        return Roi((a - z, b - y, c - x), (d + z, e + y, f + x))
 
     def aligned(self, step: int) -> Roi:
         """Return the smallest box around this one with corners at multiples of ``step``."""
+        (a, b, c), (d, e, f) = self.start, self.stop
         return Roi(
-            to_zyx(floor_to(a, step) for a in self.start),
-            to_zyx(ceil_to(b, step) for b in self.stop),
+            (floor_to(a, step), floor_to(b, step), floor_to(c, step)),
+            (ceil_to(d, step), ceil_to(e, step), ceil_to(f, step)),
         )
 
     def intersection(self, other: Roi) -> Roi:
         """Return the common box; an empty one at its lower corner if there is none."""
-        start = to_zyx(max(a, b) for a, b in zip(self.start, other.start, strict=True))
-        stop = to_zyx(
-            max(s, min(a, b))
-            for s, a, b in zip(start, self.stop, other.stop, strict=True)
-        )
-        return Roi(start, stop)
+        (a, b, c), (d, e, f) = self.start, self.stop
+        (g, h, i), (j, k, m) = other.start, other.stop
+        z, y, x = max(a, g), max(b, h), max(c, i)
+        return Roi((z, y, x), (max(z, min(d, j)), max(y, min(e, k)), max(x, min(f, m))))
 
     def contains(self, other: Roi) -> bool:
         """Say whether ``other`` lies wholly inside this box."""
-        return all(
-            a <= c and d <= b
-            for a, b, c, d in zip(
-                self.start, self.stop, other.start, other.stop, strict=True
-            )
-        )
+        (a, b, c), (d, e, f) = self.start, self.stop
+        (g, h, i), (j, k, m) = other.start, other.stop
+        return a <= g and b <= h and c <= i and j <= d and k <= e and m <= f
 
     def __str__(self) -> str:
         return ",".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True))

@@ -125,8 +125,8 @@ class BlockGrid:
     @property
     def counts(self) -> Zyx:
         """Blocks along (z, y, x)."""
-        pairs = zip(self.region.shape, self.block_shape, strict=True)
-        return to_zyx(math.ceil(n / b) for n, b in pairs)
+        (z, y, x), (a, b, c) = self.region.shape, self.block_shape
+        return (-(-z // a), -(-y // b), -(-x // c))
 
     def __len__(self) -> int:
         return math.prod(self.counts)
@@ -135,8 +135,20 @@ class BlockGrid:
         return (self.block(to_zyx(index)) for index in np.ndindex(self.counts))
 
     def index_of(self, block_id: int) -> Zyx:
-        """Return the position of the block with the C-order number ``block_id``."""
-        return to_zyx(int(i) for i in np.unravel_index(block_id, self.counts))
+        """Return the position of the block with the C-order number ``block_id``.
+
+        Raises
+        ------
+        GeometryError
+            If the grid has no such block.
+        """
+        planes, rows, columns = self.counts
+        row, x = divmod(int(block_id), columns)
+        z, y = divmod(row, rows)
+        if not 0 <= z < planes:
+            message = f"a grid of {times(self.counts)} blocks has no block {block_id}"
+            raise GeometryError(message)
+        return (z, y, x)
 
     def id_of(self, index: Zyx) -> int:
         """Return the C-order number of the block at ``index``."""
@@ -144,19 +156,17 @@ class BlockGrid:
 
     def block(self, index: Zyx) -> Block:
         """Return the block at ``index``."""
-        region = self.region
-        start = to_zyx(
-            a + i * b
-            for a, i, b in zip(region.start, index, self.block_shape, strict=True)
+        # Spelled out: each of a million blocks is computed many times.
+        region, (z, y, x) = self.region, index
+        (dz, dy, dx), (az, ay, ax) = self.block_shape, region.start
+        z0, y0, x0 = az + z * dz, ay + y * dy, ax + x * dx
+        (bz, by, bx) = region.stop
+        write = Roi(
+            (z0, y0, x0), (min(z0 + dz, bz), min(y0 + dy, by), min(x0 + dx, bx))
         )
-        stop = to_zyx(
-            min(a + b, n)
-            for a, b, n in zip(start, self.block_shape, region.stop, strict=True)
-        )
-        write = Roi(start, stop)
         read = write.aligned(self.alignment).grown(self.halo)
-        read = read.intersection(Roi.whole(self.volume_shape))
-        (z, y, x), (_, rows, columns) = index, self.counts
+        read = read.intersection(Roi((0, 0, 0), self.volume_shape))
+        _, rows, columns = self.counts
         return Block((z * rows + y) * columns + x, index, write, read)
 
     def numbered(self, number: int) -> Block:

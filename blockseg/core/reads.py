@@ -49,10 +49,24 @@ def read_sum(voxels: NDArray[Any]) -> int:
     A CRC-32 of the sums of each KiB. Only words of 8 bytes that change their places
     within one KiB would go unnoticed.
     """
-    if voxels.size and not any(voxels.strides):  # one value, seen everywhere
-        voxels = voxels.reshape(-1)[:1]
+    if voxels.size and not any(voxels.strides):
+        voxels = seen_once(voxels).reshape(-1)
     flat = np.ascontiguousarray(voxels).reshape(-1).view(np.uint8)
     whole = flat.size // (8 * _WORDS) * (8 * _WORDS)
     words = flat[:whole].view(np.uint64).reshape(-1, _WORDS)
     sums = np.add.reduce(words, axis=1)
     return zlib.crc32(flat[whole:].data, zlib.crc32(sums.data))
+
+
+def seen_once(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return an array without repetitions along axes of which all places are one.
+
+    For questions that a single voxel answers as well as many equal ones.
+    """
+    repeated = [
+        stride == 0 and n > 1
+        for stride, n in zip(voxels.strides, voxels.shape, strict=True)
+    ]
+    if not any(repeated):
+        return voxels
+    return voxels[tuple(slice(1) if same else slice(None) for same in repeated)]

@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.space import Vector
 
-Format: TypeAlias = Literal["zarr2", "zarr3", "n5", "tiff", "memory"]
+Format: TypeAlias = Literal[
+    "zarr2",
+    "zarr3",
+    "n5",
+    "tiff",
+    "imaris",
+    "bdv",
+    "precomputed",
+    "v3draw",
+    "pictures",
+    "memory",
+]
+"""Formats that voxels are stored in; ``memory`` stores none."""
 
 Precision: TypeAlias = Literal["bfloat16", "float16", "float32", "float64"]
 """Precision of an engine's arithmetic."""

@@ -44,6 +44,8 @@ class RunOptions(TypedDict, total=False):
     block_timeout: float | None
     worker_timeout: float | None
     scheduler: str | os.PathLike[str] | None
+    cluster: str | os.PathLike[str] | None
+    part: str | os.PathLike[str] | None
     listen: str | os.PathLike[str]
     insecure: bool
     workers: int | None

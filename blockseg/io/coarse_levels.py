@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import to_zyx
-from blockseg.io.n5.layout import n5_image
+from blockseg.io.formats.table import image_of
 from blockseg.io.open import open_volume
-from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +45,12 @@ def coarse_levels(spec: VolumeSpec) -> Iterator[CoarseLevel]:
     VolumeError
         If the level cannot be opened; coarser ones that cannot be are left out.
     """
-    if spec.format not in ("zarr2", "zarr3", "n5") or not spec.path:
+    if not spec.path:
         return
-    image_at = n5_image if spec.format == "n5" else zarr_image
     for group in PurePosixPath(spec.path).parents:
         inner = "" if str(group) == "." else str(group)
         try:
-            image = image_at(Path(spec.uri), inner)
+            image = image_of(spec, inner)
         except VolumeError:
             continue
         if image is not None and any(one.path == spec.path for one in image.levels):

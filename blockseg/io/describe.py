@@ -13,7 +13,10 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
 from blockseg.core.text import times
-from blockseg.io.find import CONTAINERS
+from blockseg.io.formats.bdv_project import read_project
+from blockseg.io.formats.pictures import picture_files
+from blockseg.io.formats.table import image_in, images_in, title_of
+from blockseg.io.formats.zipped import is_zip
 from blockseg.io.locate import locate
 from blockseg.io.plausibility.checks import find_plausible
 from blockseg.io.tiff.pages import page_chunk
@@ -164,10 +167,12 @@ def describe(
     text = os.fspath(uri)
     choices = choices or SourceChoices()
     located = locate(text)
-    if located.kind == "slices":
+    if located.kind == "tiff":
+        name, arrays, images = _tiff(located)
+    elif located.kind == "slices":
         name, arrays, images = _slices(located.uri, allow_gaps=choices.allow_gaps)
     else:
-        name, arrays, images = _DESCRIBERS[located.kind](located)
+        name, arrays, images = _container(located, allow_gaps=choices.allow_gaps)
     taken, refusal = None, ""
     doubts: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -193,15 +198,17 @@ def describe(
     )
 
 
-def _container(located: Located) -> tuple[str, list[ArrayInfo], int]:
-    container = Path(located.uri)
-    image_at, images_in = CONTAINERS[located.kind]
-    image = image_at(container, located.inner)
-    paths = images_in(container, located.inner) if image is None else [located.inner]
-    found = [image_at(container, path) for path in paths[:_LISTED]]
+def _container(
+    located: Located, *, allow_gaps: bool
+) -> tuple[str, list[ArrayInfo], int]:
+    kind, uri, inner = located.array_kind, located.uri, located.inner
+    image = image_in(kind, uri, inner, allow_gaps=allow_gaps)
+    paths = images_in(kind, uri, inner) if image is None else [inner]
+    found = [image_in(kind, uri, path) for path in paths[:_LISTED]]
     layouts = [layout for image in found if image for layout in image.levels]
-    names = {"zarr2": "Zarr v2", "zarr3": "Zarr v3", "n5": "N5"}
-    name = names[layouts[0].format] if layouts else located.kind
+    name = title_of(layouts[0].format if layouts else kind)
+    if is_zip(uri):
+        name = f"{name} in a ZIP archive"
     return name, [_array(layout) for layout in layouts], len(paths)
 
 
@@ -213,7 +220,9 @@ def _array(layout: ArrayLayout) -> ArrayInfo:
         shape=layout.shape,
         dtype=layout.stored_dtype if layout.dtype is None else layout.dtype.name,
         chunks=layout.chunks,
-        shards=None if layout.files == layout.chunks else layout.files,
+        shards=None
+        if layout.together or layout.files == layout.chunks
+        else layout.files,
         codecs=layout.codecs,
         space=layout.space,
     )
@@ -273,17 +282,18 @@ def _tiff_codec(code: int) -> tuple[str, ...]:
     return (known.get(code, f"code {code}").lower(),)
 
 
-_DESCRIBERS = {"zarr": _container, "n5": _container, "tiff": _tiff}
-
-
 def _stored(located: Located) -> tuple[int, bool]:
     """Add up the sizes of files; say whether all of them were counted."""
-    if located.kind == "tiff":
-        return Path(located.uri).stat().st_size, True
-    if located.kind == "slices":
-        return sum(Path(name).stat().st_size for name in tiff_files(located.uri)), True
+    named = {"slices": tiff_files, "pictures": picture_files}.get(located.kind)
+    if named is not None:
+        return sum(Path(name).stat().st_size for name in named(located.uri)), True
+    place = Path(located.uri)
+    if located.kind == "bdv":
+        place = read_project(place).data
+    if place.is_file():
+        return place.stat().st_size, True
     total = files = 0
-    for folder, _, names in os.walk(Path(located.uri) / located.inner):
+    for folder, _, names in os.walk(place / located.inner):
         for name in names:
             if files >= _COUNTED:
                 return total, False

@@ -5,41 +5,32 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.specs import VolumeSpec
 from blockseg.io.axes import OPTIONS, AxisSelection, named_axes
 from blockseg.io.axis_names import AxisNames, require_named
+from blockseg.io.formats.pictures import picture_files
+from blockseg.io.formats.table import image_in, images_in
 from blockseg.io.layout import inner_path
 from blockseg.io.locate import locate
-from blockseg.io.n5.layout import n5_image, n5_images
 from blockseg.io.open import open_volume
 from blockseg.io.protocol import ConstantVolume
 from blockseg.io.tiff.directory import check_file
 from blockseg.io.tiff.series import open_tiff_file, read_image
 from blockseg.io.tiff.slices import check_slices, require_planes, slice_files
-from blockseg.io.zarr.layout import zarr_image, zarr_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
 
     from blockseg.core.geometry import Zyx
-    from blockseg.io.layout import ArrayLayout, ImageLayout
+    from blockseg.io.layout import ArrayLayout
     from blockseg.io.locate import Located
 
-    ImageAt: TypeAlias = Callable[[Path, str], ImageLayout | None]
-    ImagesIn: TypeAlias = Callable[[Path, str], list[str]]
 
 IMAGE_DTYPES = ("uint8", "uint16", "int16", "float32")
 _LISTED = 12
-CONTAINERS: dict[str, tuple[ImageAt, ImagesIn]] = {
-    "zarr": (zarr_image, zarr_images),
-    "n5": (n5_image, n5_images),
-}
-"""Readers of one image and of all in a group, a kind of container each."""
 
 
 def find(
@@ -61,9 +52,10 @@ def find(
     Parameters
     ----------
     uri
-        A Zarr v2 or v3 array or group, an OME-NGFF image, an N5 container or
-        dataset, a TIFF file, a folder or a glob of 2-D TIFF slices; or a path
-        inside one of these containers. ``constant://Z,Y,X/DTYPE/VALUE`` names a
+        A Zarr v2 or v3 array or group, an OME-NGFF image, in a folder or a ZIP archive;
+        an N5 container or dataset, an Imaris file, a BigDataViewer project, a Neuroglancer
+        precomputed volume, a Vaa3D raw file, a TIFF file, a folder or a glob of 2-D slices;
+        or a path inside one of these containers. ``constant://Z,Y,X/DTYPE/VALUE`` names a
         :class:`ConstantVolume`.
     level
         Resolution level, 0 the finest.
@@ -119,7 +111,9 @@ def find(
         )
         spec = VolumeSpec(located.uri, "tiff")
     else:
-        array = _array(located, inside, level)
+        array = _array(located, inside, level, allow_gaps=allow_gaps)
+        if asks and located.kind == "pictures":
+            require_planes(picture_files(located.uri), located.uri)
         stated, shape = array.axis_names or AxisNames.by_word(array.axes), array.shape
         spec = VolumeSpec(located.uri, array.format, array.path, array.level)
     if asks:
@@ -168,14 +162,15 @@ def _slices(
     return AxisNames.by_word(("z", "y", "x")), (len(files), *page.shape[1:])
 
 
-def _array(located: Located, dataset: str, level: int) -> ArrayLayout:
-    image_at, images_in = CONTAINERS[located.kind]
-    container = Path(located.uri)
+def _array(
+    located: Located, dataset: str, level: int, *, allow_gaps: bool | None
+) -> ArrayLayout:
+    kind, uri, container = located.array_kind, located.uri, Path(located.uri)
     inner = "/".join(part for part in (located.inner, dataset) if part)
-    image = image_at(container, inner)
+    image = image_in(kind, uri, inner, allow_gaps=allow_gaps)
     if image is None:
-        inner = _only_one(images_in(container, inner), container / inner)
-        image = image_at(container, inner)
+        inner = _only_one(images_in(kind, uri, inner), container / inner)
+        image = image_in(kind, uri, inner)
     if image is None:  # gone since it was listed
         message = f"{container / inner} holds no image"
         raise VolumeError(message)

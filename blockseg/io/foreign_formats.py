@@ -9,35 +9,25 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from blockseg.core.untrusted.files import METADATA_BYTES, read_bytes
-from blockseg.core.untrusted.json_text import parse_json
-
 _BIO = "convert it with bioformats2raw to OME-Zarr, or with Fiji to TIFF"
 _FIJI = "open it in Fiji and save it as TIFF"
-_HDF5 = (
-    "convert it with bioformats2raw (Imaris), BigStitcher (BigDataViewer) or h5py to "
-    "OME-Zarr or N5"
-)
+_HDF5 = "Imaris and BigDataViewer are the layouts that are; copy its array with h5py to Zarr"
 _TIFF_SLICES = "convert its frames to TIFF slices, as with Fiji or ImageMagick"
 _UNPACK = "unpack it, and give what is in it"
 _TERA = "merge it with TeraStitcher (--merge, or teraconverter) to TIFF"
 _KNOSSOS = "export it with the webknossos libraries to Zarr or TIFF"
 _BDV = "give the N5 or OME-Zarr that it names, or fuse it in BigStitcher to one of them"
+_PICTURE = "one picture is no volume; give the folder of all its slices"
 _VAA3D = "save it in Vaa3D as TIFF"
 _VTK = "open it in ParaView and save its slices as TIFF"
 _FREESURFER = "convert it with mri_convert to NIfTI, and that with Fiji to TIFF"
 _NUMPY = "write it with tifffile.imwrite(..., metadata={'axes': 'ZYX'}) or to Zarr"
 
-PRECOMPUTED = (
-    "a Neuroglancer precomputed volume, which is not read; copy it with cloud-volume or "
-    "tensorstore to Zarr"
-)
-
 _Other = tuple[str, str]
 """Name of a format, and what to do."""
 
 _MAGIC: tuple[tuple[int, bytes | tuple[bytes, ...], _Other], ...] = (
-    (0, b"\x89HDF\r\n\x1a\n", ("an HDF5 file", _HDF5)),
+    (0, b"\x89HDF\r\n\x1a\n", ("an HDF5 file of another layout", _HDF5)),
     (0, b"\xda\xce\xbe\x0a", ("a Nikon ND2 file", _BIO)),
     (0, b"\x70\x00\x00\x00", ("a Leica LIF file", _BIO)),
     (0, b"ZISRAWFILE", ("a Zeiss CZI file", _BIO)),
@@ -53,7 +43,6 @@ _MAGIC: tuple[tuple[int, bytes | tuple[bytes, ...], _Other], ...] = (
     (128, b"DICM", ("a DICOM file", _BIO)),
     (208, b"MAP ", ("an MRC file", _BIO)),
     (96, b"\xa0\xc0", ("a DeltaVision file", _BIO)),
-    (0, b"raw_image_stack_by_hpeng", ("a Vaa3D v3draw file", _VAA3D)),
     (0, b"v3d_volume_pkbitdf_encod", ("a Vaa3D v3dpbd file", _VAA3D)),
     (0, b"NRRD", ("an NRRD file", _BIO)),
     (0, b"ObjectType", ("a MetaImage file", _FIJI)),
@@ -64,7 +53,8 @@ _MAGIC: tuple[tuple[int, bytes | tuple[bytes, ...], _Other], ...] = (
     (0, b"# vtk DataFile", ("a VTK file", _VTK)),
     (0, b"OMAS_BF", ("an Imspector OBF or MSR file", _BIO)),
     (0, (b"\tics_version", b"ics_version"), ("an ICS file", _BIO)),
-    (0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), ("a JPEG 2000 file", _BIO)),
+    (0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), ("one JPEG 2000 picture", _PICTURE)),
+    (0, (b"\xff\x0a", b"\0\0\0\x0cJXL "), ("one JPEG XL picture", _PICTURE)),
     (0, b"\x89PNG", ("a PNG image", _FIJI)),
     (0, b"\xff\xd8\xff", ("a JPEG image", _FIJI)),
     (0, b"GIF8", ("a GIF image", _FIJI)),
@@ -99,8 +89,10 @@ _ENDINGS: tuple[tuple[str | tuple[str, ...], _Other], ...] = (
     (".oir", ("an Olympus OIR file", _BIO)),
     (".vsi", ("an Olympus VSI file", _BIO)),
     (".ets", ("the pixels of an Olympus VSI file", _BIO)),
-    (".ims", ("an Imaris file (HDF5)", _HDF5)),
-    ((".h5", ".hdf5"), ("an HDF5 file", _HDF5)),
+    (".ims", ("no Imaris file of version 5.5, which is HDF5", _BIO)),
+    ((".h5", ".hdf5"), ("an HDF5 file of another layout", _HDF5)),
+    ((".tdb", ".xg"), ("a file of TeraStitcher", _TERA)),
+    (".lsm", ("no LSM file that is TIFF", _BIO)),
     (".klb", ("a Keller Lab Block file (KLB)", _BIO)),
     (".mgz", ("a FreeSurfer MGZ file", _FREESURFER)),
     (".mgh", ("a FreeSurfer MGH file", _FREESURFER)),
@@ -115,8 +107,8 @@ _ENDINGS: tuple[tuple[str | tuple[str, ...], _Other], ...] = (
     (".hdr", ("a header of the Analyze or NIfTI format", _BIO)),
     (".img", ("the pixels of the Analyze or NIfTI format", _BIO)),
     (".dcm", ("a DICOM file", _BIO)),
-    (".jp2", ("a JPEG 2000 file", _BIO)),
-    (".v3draw", ("a Vaa3D v3draw file", _VAA3D)),
+    (".jp2", ("no JPEG 2000 picture", _BIO)),
+    (".v3draw", ("no Vaa3D raw stack, whatever its name says", _VAA3D)),
     (".v3dpbd", ("a Vaa3D v3dpbd file", _VAA3D)),
     (".b2nd", ("a Blosc2 array", "write it with the blosc2 package and zarr to Zarr")),
     ((".raw", ".bin"), ("raw voxels", "import it into Fiji (File > Import > Raw) and save TIFF")),
@@ -152,8 +144,6 @@ def marked_folder(path: Path) -> str:
     OSError
         If it cannot be read.
     """
-    if (path / "info").is_file() and _holds(path / "info", "scales"):
-        return PRECOMPUTED
     found: _Other | None = None
     if any((path / n).is_file() for n in ("header.wkw", "datasource-properties.json")):
         found = ("a WEBKNOSSOS dataset", _KNOSSOS)
@@ -242,14 +232,6 @@ def _archive(path: Path, other: _Other) -> _Other:
     if any(name.endswith(".npy") for name in names):
         return ("a NumPy archive", _NUMPY)
     return other
-
-
-def _holds(file: Path, key: str) -> bool:
-    try:
-        content = parse_json(read_bytes(file, METADATA_BYTES))
-    except ValueError:
-        return False
-    return isinstance(content, dict) and key in content
 
 
 def _folders(path: Path) -> list[str]:

@@ -14,6 +14,7 @@ from blockseg.core.untrusted.files import METADATA_BYTES, read_bytes
 from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.untrusted.sizes import why_no_pieces, why_no_shape
 from blockseg.io.axes import AxisSelection, named_axes, renamed_space
+from blockseg.io.formats.zipped import ZipPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,11 @@ class KeyStyle:
     separator: str = "/"
     """Separator between the numbers."""
 
+    @property
+    def listed(self) -> bool:
+        """Whether the files of an array are found by listing folders, part by part."""
+        return True
+
     def key(self, place: tuple[int, ...]) -> str:
         """Return the key of the chunk at a place of the grid."""
         return self.prefix + self.separator.join(
@@ -60,10 +66,10 @@ class KeyStyle:
 
 @dataclass(frozen=True, slots=True)
 class ArrayLayout:
-    """One chunked array of a Zarr or N5 container; all axes in C order."""
+    """One chunked array; all axes in C order."""
 
     container: Path
-    """Folder of the outermost group, or of the array itself."""
+    """Folder of the outermost group, or of the array itself; or the file that holds it."""
 
     path: str
     """Array inside the container, '/'-separated; empty if they are the same."""
@@ -109,6 +115,10 @@ class ArrayLayout:
 
     fill: str = "0"
     """Value that missing chunks read as, for people."""
+
+    together: tuple[Path, ...] = ()
+    """Files that hold all voxels in no order of boxes, where that is so: an archive, an
+    HDF5 file, shards by hash."""
 
     def __post_init__(self) -> None:
         itemsize = 1 if self.dtype is None else self.dtype.itemsize
@@ -174,6 +184,8 @@ class ArrayLayout:
 
     def chunk_file(self, position: tuple[int, ...]) -> Path:
         """Return where the chunk file (the shard) at ``position`` of its grid lies."""
+        if self.together:
+            return self.together[0]
         return self.folder / self.keys.key(position)
 
     def file_of_chunk(self, position: tuple[int, ...]) -> Path:
@@ -273,6 +285,15 @@ def _parsed(file: str, size: int, changed: int) -> Any:  # noqa: ARG001 - of its
     return parse_json(read_bytes(file, METADATA_BYTES))
 
 
+def _content(file: Path) -> Any:
+    if isinstance(file, ZipPath):
+        return parse_json(file.read_bytes())
+    state = file.stat()
+    if state.st_size > _LARGE:
+        return _parsed(str(file), state.st_size, state.st_mtime_ns)
+    return parse_json(read_bytes(file, METADATA_BYTES))
+
+
 def load_json(file: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file, or None if there is no such file.
 
@@ -282,11 +303,7 @@ def load_json(file: Path) -> dict[str, Any] | None:
         If the file cannot be read or holds no JSON object.
     """
     try:
-        state = file.stat()
-        if state.st_size > _LARGE:
-            content = _parsed(str(file), state.st_size, state.st_mtime_ns)
-        else:
-            content = parse_json(read_bytes(file, METADATA_BYTES))
+        content = _content(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

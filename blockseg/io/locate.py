@@ -10,23 +10,27 @@ from typing import Literal, TypeAlias
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.places import local_path
-from blockseg.io.foreign_formats import (
-    PRECOMPUTED,
-    folder_of_others,
-    marked_folder,
-    other_file,
-)
+from blockseg.io.foreign_formats import folder_of_others, marked_folder, other_file
+from blockseg.io.formats.bdv_project import is_bdv_xml
+from blockseg.io.formats.hdf5 import MARK as HDF5
+from blockseg.io.formats.hdf5 import hdf5_kind
+from blockseg.io.formats.pictures import picture_files
+from blockseg.io.formats.precomputed import is_precomputed
+from blockseg.io.formats.table import ArrayKind
+from blockseg.io.formats.v3draw import MARK as V3DRAW
+from blockseg.io.formats.zipped import archive_around, is_zip, zarr_in_zip
 from blockseg.io.n5.layout import n5_container, n5_images
 from blockseg.io.tiff.directory import is_tiff
 from blockseg.io.tiff.slices import tiff_files
 from blockseg.io.zarr.layout import zarr_container, zarr_images, zarr_kind
 
-Kind: TypeAlias = Literal["zarr", "n5", "tiff", "slices"]
+Kind: TypeAlias = Literal[ArrayKind, "tiff", "slices"]
 
 _READ = (
-    "Zarr v2 or v3, OME-NGFF, N5, a TIFF file, and a folder or glob of TIFF slices "
-    "can be read"
+    "Zarr v2 or v3, OME-NGFF, N5, Imaris, BigDataViewer, Neuroglancer precomputed, Vaa3D "
+    "raw, a TIFF file, and a folder or glob of slices can be read"
 )
+_START = 512  # bytes that tell a format
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,20 @@ class Located:
     inner: str = ""
     """Path inside the container, '/'-separated."""
 
+    @property
+    def array_kind(self) -> ArrayKind:
+        """Kind of container of arrays.
+
+        Raises
+        ------
+        VolumeError
+            If it is TIFF, which is none.
+        """
+        if self.kind == "tiff" or self.kind == "slices":
+            message = f"{self.uri} is no container of arrays"
+            raise VolumeError(message)
+        return self.kind
+
 
 def locate(text: str) -> Located:
     """Find out how the thing at a path is stored.
@@ -51,10 +69,7 @@ def locate(text: str) -> Located:
     VolumeError
         If there is nothing, or nothing that can be read.
     """
-    text = local_path(text)
-    if text.startswith("precomputed://"):
-        message = f"{text} is {PRECOMPUTED}"
-        raise VolumeError(message)
+    text = local_path(text.removeprefix("precomputed://"))
     if "://" in text:
         message = f"{text} is remote; copy it to a local disk or mount it"
         raise VolumeError(message)
@@ -66,6 +81,10 @@ def locate(text: str) -> Located:
             return _file(path)
         if glob.has_magic(text):
             return _slices(str(path))
+        archive = archive_around(path)
+        if archive is not None:
+            inner = path.relative_to(archive).as_posix()
+            return Located("zarr", str(archive), inner)
         message = _missing(path)
     except OSError as error:
         message = f"{text} cannot be read: {error.strerror or error}"
@@ -79,8 +98,12 @@ def _folder(path: Path) -> Located:
     n5 = n5_container(path)
     if n5 is not None:
         return Located("n5", str(n5[0]), n5[1])
+    if is_precomputed(path):
+        return Located("precomputed", str(path))
     if tiff_files(str(path)):
         return _slices(str(path))
+    if picture_files(str(path)):
+        return Located("pictures", str(path))
     marked = marked_folder(path)
     if marked:
         message = f"{path} is {marked}"
@@ -101,6 +124,9 @@ def _file(path: Path) -> Located:
         raise VolumeError(message)
     if is_tiff(path):
         return Located("tiff", str(path))
+    its_own = _of_its_own(path)
+    if its_own is not None:
+        return its_own
     kind = other_file(path)
     for found in (zarr_container(path.parent), n5_container(path.parent)):
         if found is not None:
@@ -109,7 +135,24 @@ def _file(path: Path) -> Located:
     raise VolumeError(message)
 
 
+def _of_its_own(path: Path) -> Located | None:
+    """Return what a file is of the formats that are one file; None for all others."""
+    with path.open("rb") as stream:
+        start = stream.read(_START)
+    if start.startswith(V3DRAW):
+        return Located("v3draw", str(path))
+    if start.startswith(HDF5):
+        kind = hdf5_kind(str(path))
+        return None if kind is None else Located(kind, str(path))
+    if is_bdv_xml(start):
+        return Located("bdv", str(path))
+    inner = zarr_in_zip(path) if is_zip(path) else None
+    return None if inner is None else Located("zarr", str(path), inner)
+
+
 def _slices(uri: str) -> Located:
+    if picture_files(uri):
+        return Located("pictures", uri)
     files = tiff_files(uri)
     if not files:
         message = f"no file matches {uri}"

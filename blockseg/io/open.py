@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.downsampled import Downsampled
+from blockseg.io.formats.table import open_array
 from blockseg.io.protocol import ConstantVolume
 from blockseg.io.reinterpreted import Reinterpreted
 
@@ -47,10 +48,4 @@ def _open(spec: VolumeSpec, limits: ReadLimits) -> Volume:
         from blockseg.io.tiff.volume import open_tiff
 
         return open_tiff(spec, limits)
-    if spec.format == "n5":
-        from blockseg.io.n5.volume import open_n5
-
-        return open_n5(spec, limits)
-    from blockseg.io.zarr.volume import open_zarr
-
-    return open_zarr(spec, limits)
+    return open_array(spec, limits)

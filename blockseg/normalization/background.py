@@ -138,7 +138,7 @@ def estimate_background(
     if zero_is_background(sample):
         return _clipped(sample, limit, float(least_sd(0.0, dtype)))
     counts = {"nonfinite": 0, "zero": 0, "saturated": 0, "constant": 0}
-    kept, finite = [], []
+    kept = []
     for group in _stacked(sample):
         left = np.ones(group.shape, bool)
         known = np.isfinite(group)
@@ -150,10 +150,15 @@ def estimate_background(
         ):
             counts[reason] += int(np.count_nonzero(left & ~good))
             left &= good
-        finite.append(group[known])
         kept.append(group[left])
     voxels = _joined(kept)
-    level, sd = _centre(voxels if voxels.size else _joined(finite))
+    del kept  # a sample is 75 MB, and so is this
+    if voxels.size:
+        level, sd = _centre(voxels)
+    else:
+        level, sd = _centre(
+            _joined([group[np.isfinite(group)] for group in _stacked(sample)])
+        )
     floor = float(least_sd(level, dtype))
     sd = max(sd, floor) if voxels.size else floor
     return Background(
@@ -315,6 +320,7 @@ def _counted_centre(voxels: npt.NDArray[Any]) -> tuple[float, float]:
     unsigned = np.dtype(f"u{voxels.dtype.itemsize}")
     above = voxels.view(unsigned) - np.array(first, voxels.dtype).view(unsigned)
     counts = np.bincount(above)
+    del above
     levels = first + np.arange(len(counts), dtype=np.float64)
     median = _median(levels, counts)
     away = np.abs(levels - median)
@@ -324,7 +330,14 @@ def _counted_centre(voxels: npt.NDArray[Any]) -> tuple[float, float]:
     low = levels <= limit
     # The SD is that of the voxels one by one: their order decides its last bit.
     background = voxels[voxels <= math.floor(limit)].astype(np.float64)
-    return _median(levels[low], counts[low]), float(background.std())
+    return _median(levels[low], counts[low]), _sd(background)
+
+
+def _sd(values: npt.NDArray[np.float64]) -> float:
+    """Return what ``values.std()`` is, to the last bit, and use the array up for it."""
+    values -= np.add.reduce(values) / len(values)
+    np.multiply(values, values, out=values)
+    return math.sqrt(np.add.reduce(values) / len(values))
 
 
 def _median(levels: npt.NDArray[np.float64], counts: npt.NDArray[np.intp]) -> float:

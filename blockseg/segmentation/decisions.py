@@ -172,12 +172,13 @@ def _check_window(window: Zyx | None, alignment: int) -> None:
 
 def _device(settings: RunSettings) -> str:
     named = None if settings.backend == "auto" else backend_row(settings.backend)
+    if settings.launcher == "local-gpu":
+        settings = replace(settings, device="cuda")
     if settings.device == "cpu" or (named is not None and "cuda" not in named.devices):
         return "cpu"
     if named is not None and stands_in(named.name):  # for a device too, if asked to
         return "cuda" if settings.device == "cuda" else "cpu"
-    elsewhere = settings.scheduler not in (None, "serial")
-    if devices.cuda_devices() or (settings.device == "cuda" and elsewhere):
+    if devices.cuda_devices() or (settings.device == "cuda" and settings.elsewhere):
         return "cuda"
     if settings.device == "cuda":
         message = (

@@ -17,6 +17,7 @@ from blockseg.blockwise.planning.resources import (
     planned_decoding,
 )
 from blockseg.blockwise.record.skipping import sparse_forecast
+from blockseg.config.presets import load_cluster
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import array_type
@@ -26,6 +27,7 @@ from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.runtime.events import Message
+from blockseg.segmentation.cluster_forecast import cluster_lines
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.engines.cpu_precision import may_gain
 from blockseg.segmentation.run import outside_lines, prepare
@@ -125,6 +127,9 @@ class Forecast:
     remarks: tuple[str, ...] = ()
     """Remarks on the source, a line each."""
 
+    cluster: tuple[str, ...] = ()
+    """Forecast for the cluster of ``--cluster``, a line each."""
+
     gain: str = ""
     """Gain of ``--precision fast`` here, in one line; empty if none."""
 
@@ -168,7 +173,7 @@ class Forecast:
             )
         else:
             lines.append("time       not measured")
-        return lines
+        return [*lines, *(f"cluster    {line}" for line in self.cluster)]
 
 
 def plan(
@@ -250,7 +255,16 @@ def plan(
         tried=evaluation_lines(decisions),
         remarks=(*inputs.source.remarks, *outside_lines(job.record)),
         gain=_gain(inputs, decisions, rate / layout.workers) if trial else "",
+        cluster=_on_cluster(inputs.settings, left * ratio, rate / layout.workers),
     )
+
+
+def _on_cluster(
+    settings: RunSettings, voxels: float, worker_rate: float
+) -> tuple[str, ...]:
+    if settings.cluster is None or not settings.elsewhere:
+        return ()
+    return cluster_lines(load_cluster(settings.cluster), voxels, worker_rate)
 
 
 def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:

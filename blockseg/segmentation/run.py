@@ -21,6 +21,13 @@ from blockseg.blockwise.planning.resources import (
 )
 from blockseg.blockwise.run import open_job
 from blockseg.blockwise.run import run as run_job
+from blockseg.blockwise.shares.plan import (
+    SharedPlan,
+    plan_for,
+    publish,
+    share_of,
+    share_paths,
+)
 from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import Inputs, gather
@@ -33,6 +40,7 @@ from blockseg.blockwise.sources.restored import (
 )
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
+from blockseg.core.work_ranges import Share
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.measurement.grey_scale import (
@@ -133,6 +141,14 @@ def segment(
     job, decisions = prepare_inputs(
         inputs, overwrite, on_event, command=command, restored=restored
     )
+    write_images = partial(
+        write_cube_images,
+        job,
+        inputs.settings,
+        inputs.source.space,
+        decisions.field,
+        inputs.info.gain,
+    )
     result = run_job(
         job,
         on_event,
@@ -143,15 +159,10 @@ def segment(
             *_unmeasured(job, inputs.settings),
         ),
         gpus=devices.cuda_devices() if decisions.device == "cuda" else (),
-        at_end=partial(
-            write_cube_images,
-            job,
-            inputs.settings,
-            inputs.source.space,
-            decisions.field,
-            inputs.info.gain,
-        ),
+        at_end=None if job.paths.share else write_images,
     )
+    if job.paths.share:  # levels, images and page are made of all of them
+        return result
     found = decisions.background
     remarks = (
         *closing_remarks(inputs, decisions),
@@ -199,9 +210,11 @@ def prepare_inputs(
     restored: bool = False,
 ) -> tuple[Job, Decisions]:
     """Check and decide as :func:`prepare` does, of inputs that are open."""
+    request, share = segmentation_request(inputs), _share(inputs.settings)
+    plan = None if share is None else plan_for(inputs.out, share, request)
     begun = open_job(
-        inputs.out,
-        segmentation_request(inputs),
+        inputs.out if share is None else share_paths(inputs.out, share),
+        request,
         inputs.settings,
         overwrite=overwrite,
         on_event=on_event,
@@ -209,7 +222,7 @@ def prepare_inputs(
         command=command,
     )
     refuse_begun_anew(begun)
-    earlier = begun.earlier
+    earlier = begun.earlier or (None if plan is None else plan.record)
     decisions = (
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
     )
@@ -251,7 +264,19 @@ def prepare_inputs(
         ),
         candidates=_candidates(inputs, grid, criteria),
     )
-    return job, decisions
+    if share is None:
+        return job, decisions
+    if plan is None:
+        plan = SharedPlan(job.record, share.count)
+        if not foresee:
+            plan = publish(inputs.out, job.record, share.count)
+        if plan.record.fingerprint != job.record.fingerprint:  # another was faster
+            return prepare_inputs(inputs, overwrite, on_event, command=command)
+    return share_of(job, plan, share), decisions
+
+
+def _share(settings: RunSettings) -> Share | None:
+    return None if settings.part is None else Share.parse(settings.part)
 
 
 def _decided(inputs: Inputs, on_event: OnJobEvent) -> Decisions:

@@ -11,6 +11,7 @@ import numpy as np
 
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.blockwise.task import OpenTask, Stored, report_of
+from blockseg.core.reads import seen_once
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.inference import devices
@@ -176,7 +177,7 @@ class Segmenting(OpenTask):
             seen = self._reading.look(block.read_roi)
         inner = seen.within(block.write_roi.slices(block.read_roi.start))
         read_bytes, empty = seen.voxels.nbytes, self._spec.empty
-        if empty is not None and bool((inner.voxels == empty).all()):
+        if empty is not None and bool((seen_once(inner.voxels) == empty).all()):
             nothing = _zeros(block)
             payload = self._cubes(inner, nothing, block, inside, meter)
             return InferredBlock(nothing, read_bytes=read_bytes, payload=payload)
@@ -278,7 +279,9 @@ class Segmenting(OpenTask):
         roi = block.write_roi.shifted(-a for a in self._spec.grid.region.start)
         probability = inferred.probability
         with meter("write"):
-            foreground = (probability >= self._spec.threshold).view(np.uint8)
+            foreground = probability  # most blocks of a brain are empty
+            if probability.any():
+                foreground = (probability >= self._spec.threshold).view(np.uint8)
             written = self._probability.write_block(roi, probability)
             masked = self._foreground.write_block(roi, foreground)
         return report_of(

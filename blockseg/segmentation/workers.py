@@ -23,5 +23,5 @@ _MODULES = (
 
 def prepare_workers(settings: RunSettings) -> None:
     """Begin to start what our own workers are forked from, where a run will have any."""
-    if settings.scheduler is None:
+    if settings.scheduler is None and not settings.elsewhere:
         start_template(_MODULES)

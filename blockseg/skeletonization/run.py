@@ -295,6 +295,7 @@ class _Work:
         shares = lines.shares
         if (
             settings.scheduler is None
+            and not settings.elsewhere
             and len(shares) <= _FEW
             and shares.voxels <= VOXELS
         ):

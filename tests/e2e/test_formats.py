@@ -16,6 +16,7 @@ from blockseg.io.open import open_volume
 from blockseg.networks.published import import_published
 from blockseg.networks.weights import load_weights
 from blockseg.normalization.affine import normalize
+from tests.written import formats as written
 
 
 def read(path):
@@ -102,6 +103,75 @@ def test_five_formats_give_one_result_that_of_one_pass(
     decided = np.abs(whole - 0.5) > 1e-4
     np.testing.assert_array_equal(mask[decided], (whole >= 0.5)[decided])
     assert 0.001 < mask.mean() < 0.5, "nothing to compare"
+
+
+def _written_in_each_format(folder, voxels):
+    written.write_ome_zarr(folder / "local.zarr", voxels, chunks=(32, 32, 32))
+    return {
+        "local": folder / "local.zarr",
+        "zip": written.write_zip(folder / "a.zip", voxels, chunks=(32, 32, 32)),
+        "Imaris": written.write_imaris(folder / "a.ims", voxels, chunks=(8, 32, 32)),
+        "BigDataViewer": written.write_bdv(folder / "a.xml", voxels),
+        "precomputed": written.write_precomputed(folder / "p", voxels),
+        "sharded": written.write_precomputed(
+            folder / "s", voxels, sharding=written.SHARDING
+        ),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["run", "convert"])
+def test_a_run_from_any_container_gives_the_same_bytes(
+    command, brain, tmp_path, blockseg, content_of
+):
+    volume = open_volume(find(str(brain)))
+    voxels = volume.read(Roi((10, 20, 30), (74, 117, 158)))
+    sources = _written_in_each_format(tmp_path, voxels)
+    options = ("--backend", "fake") if command == "run" else ()
+    found = {}
+    for name, source in sources.items():
+        out = f"{name}.out.zarr"
+        blockseg(command, source, out, "--scheduler", "serial", "-q", *options)
+        found[name] = content_of(tmp_path / out)
+    assert len(found["local"]) > 2
+    for name, content in found.items():
+        assert content == found["local"], name
+
+
+@pytest.mark.slow
+@pytest.mark.dask
+def test_workers_open_an_hdf5_file_each_for_itself(
+    brain, tmp_path, blockseg, content_of
+):
+    voxels = open_volume(find(str(brain))).read(Roi((0, 0, 0), (64, 96, 128)))
+    source = written.write_imaris(tmp_path / "a.ims", voxels)
+    fake = ("--backend", "fake", "--block", "32,64,64", "-q")
+    blockseg("run", source, "one.zarr", "--scheduler", "serial", *fake)
+    blockseg("run", source, "two.zarr", "--workers", "2", *fake)
+    assert content_of(tmp_path / "two.zarr") == content_of(tmp_path / "one.zarr")
+
+
+def test_a_source_of_one_file_that_changed_is_noticed(brain, tmp_path, blockseg):
+    voxels = open_volume(find(str(brain))).read(Roi((0, 0, 0), (64, 64, 64)))
+    source = written.write_imaris(tmp_path / "a.ims", voxels)
+    words = (
+        "run",
+        source,
+        "out.zarr",
+        "--backend",
+        "fake",
+        "-q",
+        "--scheduler",
+        "serial",
+    )
+    blockseg(*words)
+    was = source.rename(tmp_path / "kept")
+    written.write_imaris(source, voxels[::-1])
+    said = blockseg(*words, code=1).output
+    assert "a.ims" in said
+    assert "put it back as it was" in said
+    was.rename(source)
+    blockseg(*words)
 
 
 def one_pass(voxels, weights, out):

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 import tifffile
 from safetensors.numpy import save
@@ -40,6 +41,7 @@ from blockseg.regions.somata import read_somata
 from blockseg.synthetic.neurons.reconstruction import read_reconstruction
 from blockseg.training.record import TrainRecord
 from tests.hostile.corpus import volumes
+from tests.written import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,3 +233,38 @@ def _tiff() -> bytes:
 
 
 of_file("tiff", "a.tif", read_corner, _tiff())
+
+
+_CUBE = np.arange(1, 217, dtype=np.uint8).reshape(6, 6, 6)
+
+
+def _bytes_of(write: Callable[[Path, Any], Path], name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return write(Path(folder) / name, _CUBE).read_bytes()
+
+
+of_volume("precomputed", lambda at: formats.write_precomputed(at, _CUBE), "info")
+of_file("vaa3d", "a.v3draw", read_corner, _bytes_of(formats.write_v3draw, "a.v3draw"))
+of_file("zip", "a.zip", read_corner, _bytes_of(formats.write_zip, "a.zip"))
+
+
+@target("bigdataviewer", _bytes_of(formats.write_bdv, "a.xml"))
+def bigdataviewer(data: bytes, folder: Path) -> None:
+    formats.write_bdv(folder / "a.xml", _CUBE).write_bytes(data)
+    read_corner(folder / "a.xml")
+
+
+def _pictures(data: bytes, folder: Path, codec: str) -> None:
+    for number in range(6):
+        (folder / f"z{number}.{codec}").write_bytes(data)
+    read_corner(folder)
+
+
+@target("jpeg 2000", bytes(imagecodecs.jpeg2k_encode(_CUBE[0], level=0)))
+def jpeg_2000(data: bytes, folder: Path) -> None:
+    _pictures(data, folder, "jp2")
+
+
+@target("jpeg xl", bytes(imagecodecs.jpegxl_encode(_CUBE[0], lossless=True)))
+def jpeg_xl(data: bytes, folder: Path) -> None:
+    _pictures(data, folder, "jxl")

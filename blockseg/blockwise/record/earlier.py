@@ -87,6 +87,12 @@ def refuse_lost_record(paths: Paths) -> None:
     LedgerError
         Names both ways out.
     """
+    if not paths.part and (paths.folder / "shares").is_dir():
+        message = (
+            f"OUT {paths.out} is done in parts: give --part I/N as its other drivers "
+            f"do, or put them together with blockseg finalize {paths.out}"
+        )
+        raise LedgerError(message)
     told = tells_of_blocks(paths.ledger)
     if told or (not paths.part and has_data(paths.out, FOLDER)):
         message = (

@@ -50,6 +50,9 @@ class Paths:
     """Files and folders of the output that belong to the derived job, '/'-separated:
     these, and nothing else outside of its folder, are removed where it starts anew."""
 
+    share: bool = False
+    """Whether the part is no derived job but a share of the run's own blocks."""
+
     @property
     def name(self) -> str:
         """How messages call it."""

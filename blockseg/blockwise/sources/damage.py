@@ -52,7 +52,12 @@ class Damage:
 
 
 def find_damage(
-    out: Path, ledger: Ledger, on_event: OnJobEvent, *, contents: bool = False
+    out: Path,
+    ledger: Ledger,
+    on_event: OnJobEvent,
+    *,
+    contents: bool = False,
+    every: int = 1,
 ) -> Damage:
     """Compare every file that the ledger knows with what lies on disk.
 
@@ -66,6 +71,8 @@ def find_damage(
         Told from time to time how far it is, where that takes long.
     contents
         Whether to read the files too; otherwise their sizes are compared.
+    every
+        Of so many blocks in a row those of the first alone are looked at.
 
     Raises
     ------
@@ -84,7 +91,7 @@ def find_damage(
 
     for name in ledger.written.phases():
         for damaged in damaged_files(
-            out, ledger.written.of(name), contents=contents, on_progress=told
+            out, ledger.written.of(name, every), contents=contents, on_progress=told
         ):
             found.files.append(damaged)
             found.phases.append(name)

@@ -1,1 +1,1 @@
-"""Chunked stores: common parts of Zarr and N5."""
+"""Chunked stores: what Zarr, N5 and other chunked formats share."""

@@ -10,6 +10,7 @@ import numpy as np
 import tensorstore as ts
 
 from blockseg.io.chunks.read_again import read_again
+from blockseg.io.formats.zipped import ZipPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,18 +81,11 @@ def open_read_only(
     One of ``OPENING_ERRORS``
         If tensorstore cannot read the array; mostly ValueError.
     """
-    context = ts.Context(
-        {
-            "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
-            "data_copy_concurrency": {"limit": limits.copy_threads},
-            "file_io_concurrency": {"limit": limits.io_threads},
-        }
-    )
     assumed = {"metadata": json.loads(metadata)} if metadata else {}
     store = ts.open(
         {
             "driver": driver,
-            "kvstore": {"driver": "file", "path": f"{folder}/"},
+            "kvstore": _kvstore(folder),
             "recheck_cached_data": False,
             "recheck_cached_metadata": False,
             **assumed,
@@ -100,10 +94,26 @@ def open_read_only(
         read=True,
         write=False,
         assume_metadata=bool(assumed),
-        context=context,
+        context=context_of(limits),
     ).result()
     if reverse_axes:
         store = store[ts.d[:].transpose[::-1]]
+    return begin_reads(store)
+
+
+def context_of(limits: ReadLimits) -> ts.Context:
+    """Return what bounds memory and threads of one open array."""
+    return ts.Context(
+        {
+            "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
+            "data_copy_concurrency": {"limit": limits.copy_threads},
+            "file_io_concurrency": {"limit": limits.io_threads},
+        }
+    )
+
+
+def begin_reads(store: ts.TensorStore) -> BeginRead:
+    """Return what begins to read parts of an open array, by indices from 0."""
 
     def begin(index: Index) -> Callable[[], NDArray[Any]]:
         begun = [store[index].read()]
@@ -115,3 +125,11 @@ def open_read_only(
         return lambda: read_again(wait)
 
     return begin
+
+
+def _kvstore(folder: Path) -> dict[str, Any]:
+    if isinstance(folder, ZipPath):
+        base = {"driver": "file", "path": str(folder.archive)}
+        inner = f"{folder.member}/" if folder.member else ""
+        return {"driver": "zip", "base": base, "path": inner}
+    return {"driver": "file", "path": f"{folder}/"}

@@ -159,7 +159,8 @@ class ChunkedVolume:
                 if system_error(error) is not None:
                     message = f"{what} cannot be read from {file}: {one_line(error)}"
                     raise VolumeError(message, str(file)) from error
-                _check_readable(file, what)
+                if not self._layout.together:  # which may be a file of terabytes
+                    _check_readable(file, what)
                 message = (
                     f"{what} cannot be decoded ({one_line(error)}); restore its file "
                     f"{file} from a copy"

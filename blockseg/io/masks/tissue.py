@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +12,9 @@ import numpy as np
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, Zyx, to_zyx
 from blockseg.io.chunk_memory import open_for_samples
+from blockseg.io.formats.table import image_of
 from blockseg.io.masks.tissue_check import Claim, compare
-from blockseg.io.n5.layout import n5_image
 from blockseg.io.open import open_volume
-from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,14 +122,11 @@ class _Cubes:
 
 def coarser_levels(spec: VolumeSpec) -> list[VolumeSpec]:
     """Return the coarser levels of the image that a volume is a level of, finest first."""
-    readers = {"zarr2": zarr_image, "zarr3": zarr_image, "n5": n5_image}
-    if spec.format not in readers:
-        return []
     path = PurePosixPath(spec.path or ".")
     for group in (path, *path.parents):
         inner = "" if str(group) == "." else str(group)
         try:
-            image = readers[spec.format](Path(spec.uri), inner)
+            image = image_of(spec, inner)
         except VolumeError:
             return []
         if image is None or len(image.levels) == 1:

@@ -32,10 +32,17 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
         message = f"{Path(spec.uri) / spec.path} is not an N5 dataset"
         raise VolumeError(message)
     array, limits = image.levels[0], limits or ReadLimits()
-    return ChunkedVolume(spec, array, _open_array, open_n5, limits)
+    return ChunkedVolume(spec, array, open_n5_array, open_n5, limits)
 
 
-def _open_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
+def open_n5_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
+    """Return what reads parts of an N5 dataset.
+
+    Raises
+    ------
+    VolumeError
+        If it is compressed in a way that tensorstore lacks.
+    """
     attributes = read_attributes(layout.folder)
     codec = attributes.compression
     if codec not in _CODECS:

@@ -215,9 +215,15 @@ class PyramidSpec:
         roi
             In voxels of that level.
         """
-        folder, shape = str(self.data_folder(level)), self.file_shape(level)
-        # A path made of one text costs a third of one made of parts.
-        return [Path(f"{folder}/{z}/{y}/{x}") for z, y, x in tiles(roi, shape)]
+        return [Path(name) for name in self.stored_names(level, roi)]
+
+    def stored_names(self, level: PyramidLevel, roi: Roi) -> list[str]:
+        """Return the same as texts: a path costs more than most of what is done to it."""
+        kind = "/c" if self.zarr_format == 3 else ""
+        folder = f"{self.uri}/{level.index}{kind}"
+        return [
+            f"{folder}/{z}/{y}/{x}" for z, y, x in tiles(roi, self.file_shape(level))
+        ]
 
 
 def _next_level(finer: PyramidLevel) -> PyramidLevel:

@@ -8,8 +8,10 @@ and writing a block again gives the same bytes.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -115,6 +117,7 @@ class PyramidWriter:
         self._check_block(roi, data)
         coarse, region = data, roi
         files: tuple[StoredFile, ...] = ()
+        empty = not data.any()
         for level in self._levels:
             if not level.inline:
                 break
@@ -125,7 +128,7 @@ class PyramidWriter:
                     to_zyx(a // 2 for a in region.start),
                     to_zyx(-(-b // 2) for b in region.stop),
                 )
-            files += self._write(level, region, coarse)
+            files += self._write(level, region, coarse, empty=empty)
         return _written(data, files)
 
     def write_level_block(self, level: int, index: Zyx) -> BlockWritten:
@@ -172,7 +175,8 @@ class PyramidWriter:
             data[slab.slices(roi.start)] = halve(
                 self._read(finer, source), self.spec.reduce
             )
-        return _written(data, self._write(target, roi, data))
+        files = self._write(target, roi, data, empty=not data.any())
+        return _written(data, files)
 
     def read_level(self, level: int, roi: Roi) -> NDArray[Any]:
         """Return what lies on disk of a region, given in voxels of its level.
@@ -202,11 +206,11 @@ class PyramidWriter:
             raise GeometryError(message)
 
     def _write(
-        self, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+        self, level: PyramidLevel, roi: Roi, data: NDArray[Any], *, empty: bool
     ) -> tuple[StoredFile, ...]:
         store = self._store(level)
         try:
-            if data.any():
+            if not empty and data.any():  # a mean may round to nothing
                 self._replace(store[roi.slices()], level, roi, data)
                 return tuple(self._stored(level, roi))
             # tensorstore would leave an empty folder for every empty shard
@@ -218,12 +222,11 @@ class PyramidWriter:
 
     def _check_there(self, level: PyramidLevel) -> None:
         """Make no new folders where the output was taken away."""
-        document = Path(
-            self.spec.uri, str(level.index), array_file(self.spec.zarr_format)
-        )
-        if not document.exists():
+        array = f"{self.spec.uri}/{level.index}"
+        document = f"{array}/{array_file(self.spec.zarr_format)}"
+        if not os.path.exists(document):  # noqa: PTH110  for each block and level
             message = (
-                f"{document.parent} is not the array that this run made: the output was "
+                f"{array} is not the array that this run made: the output was "
                 "removed or unmounted while it was written; bring it back and run the "
                 "same command again"
             )
@@ -242,8 +245,9 @@ class PyramidWriter:
             target.write(data).result()
 
     def _remove(self, level: PyramidLevel, roi: Roi) -> None:
-        for file in self.spec.stored_files(level, roi):
-            file.unlink(missing_ok=True)
+        for name in self.spec.stored_names(level, roi):
+            with suppress(FileNotFoundError):
+                os.unlink(name)  # noqa: PTH108  as above
 
     def _stored(self, level: PyramidLevel, roi: Roi) -> Iterator[StoredFile]:
         """Read back what was written: what lies on disk is what is remembered."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
 from blockseg.io.chunks.stored_files import MISSING, why_no_file
+from blockseg.io.formats.table import kind_of
 from blockseg.io.n5.blocks import block_shape_of, why_no_voxels
 from blockseg.io.plausibility.misplaced import misplaced
 from blockseg.io.source_files.fingerprint import array_layout
@@ -79,9 +82,11 @@ def chunks_are_stored(
         If chunks lie elsewhere than the metadata say, are no volume's, or are all
         missing.
     """
-    if spec.format not in ("zarr2", "zarr3", "n5"):
+    if kind_of(spec.format) is None:
         return
     layout = array_layout(spec)
+    if layout.together:
+        return
     selection = layout.selection(spec)
     sample = _look(layout, selection)
     if layout.format == "n5":
@@ -89,9 +94,10 @@ def chunks_are_stored(
     if not sample.missing and sample.stored:
         return
     sparse = not sample.stored and _any_stored(layout, selection)
-    problem = misplaced(layout, alone=not (sample.stored or sparse))
-    if problem:
-        raise VolumeError(problem)
+    if layout.keys.listed:
+        problem = misplaced(layout, alone=not (sample.stored or sparse))
+        if problem:
+            raise VolumeError(problem)
     if not sample.stored and not sparse:
         _check_empty(sample, choices)
     yield Remark(_share(sample, sparse=sparse))
@@ -129,6 +135,10 @@ def _look(layout: ArrayLayout, selection: AxisSelection) -> _Sample:
 def _any_stored(layout: ArrayLayout, selection: AxisSelection) -> bool:
     """Say whether any chunk of a volume is there, by looking through its folders."""
     style = layout.keys
+    if not style.listed:
+        with os.scandir(layout.folder) as some:
+            names = [entry.name for entry in itertools.islice(some, _ENTRIES)]
+        return any(style.place(name) is not None for name in names)
     counts = [range(n) for n in layout.file_counts]
     for axis, index in selection.fixed:
         place = index // layout.files[axis]

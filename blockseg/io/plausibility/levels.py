@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from blockseg.io.formats.table import image_of, kind_of
 from blockseg.io.locate import locate
-from blockseg.io.n5.layout import n5_image
-from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,16 +27,15 @@ def lacks_levels(uri: str, spec: VolumeSpec, choices: SourceChoices) -> Iterator
     choices
         What the user says of it.
     """
-    if spec.format not in ("zarr2", "zarr3", "n5"):
+    if kind_of(spec.format) is None:
         return
     base, dataset = locate(uri).inner, (choices.dataset or "").strip("/")
     if spec.path in ("", "/".join(filter(None, [base, dataset]))):
         return
     alone = PurePosixPath(spec.path).relative_to(base)
-    image_at = n5_image if spec.format == "n5" else zarr_image
     for group in PurePosixPath(spec.path).parents:
         inner = "" if str(group) == "." else str(group)
-        image = image_at(Path(spec.uri), inner)
+        image = image_of(spec, inner)
         if image is None:
             continue
         for absent in image.absent:

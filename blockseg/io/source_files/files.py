@@ -63,6 +63,10 @@ class SourceFiles:
     factors: Zyx = (1, 1, 1)
     """Stored voxels that one of the volume covers along (z, y, x)."""
 
+    whole: Zyx | None = None
+    """Voxels that are stored of the volume, where each file may hold any of them; the
+    grid then counts files."""
+
     @classmethod
     def of(cls, spec: VolumeSpec) -> SourceFiles | None:
         """Return the files of a source; None if it has none.
@@ -99,8 +103,8 @@ class SourceFiles:
 
     @property
     def single(self) -> bool:
-        """Whether one file holds the whole volume."""
-        return self.expected == 1
+        """Whether one file holds the whole volume, or any may hold any of it."""
+        return self.expected == 1 or self.whole is not None
 
     def file(self, number: int) -> Path:
         """Return where a file lies, if it exists."""
@@ -112,6 +116,8 @@ class SourceFiles:
 
     def box(self, number: int) -> Roi:
         """Return the voxels of the volume to which a file contributes."""
+        if self.whole is not None:
+            return covering(Roi.whole(self.whole), self.factors)
         start = to_zyx(
             i * s for i, s in zip(self._place(number), self.step, strict=True)
         )
@@ -160,6 +166,9 @@ class SourceFiles:
 
 
 def _array_files(spec: VolumeSpec, layout: ArrayLayout, shape: Zyx) -> SourceFiles:
+    if layout.together:
+        files = _listed(list(layout.together), (len(layout.together), 1, 1), (1, 1, 1))
+        return replace(files, whole=shape)
     selection = layout.selection(spec)
     step = selection.pick(layout.files)
     counts = selection.pick(layout.file_counts)

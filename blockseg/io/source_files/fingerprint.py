@@ -17,12 +17,11 @@ import numpy as np
 
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import times
-from blockseg.io.n5.layout import n5_image
+from blockseg.io.formats.table import image_of
 from blockseg.io.open import open_volume
 from blockseg.io.source_files.listing import file_row
 from blockseg.io.source_files.table import ABSENT
 from blockseg.io.tiff.slices import slice_files
-from blockseg.io.zarr.layout import zarr_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,8 +70,9 @@ def fingerprint(spec: VolumeSpec) -> Fingerprint:
     if spec.format != "tiff":
         layout = array_layout(spec)
         found["metadata"] = _sha256(layout.metadata_files)
-        found["store"] = _stats(layout.metadata_files, layout.container)
-        found["chunks"] = _stats(_sampled_chunks(layout), layout.container)
+        root = layout.together[0].parent if layout.together else layout.container
+        found["store"] = _stats(layout.metadata_files, root)
+        found["chunks"] = _stats(_sampled_chunks(layout), root)
         return found
     file = Path(spec.uri)
     if file.is_file():
@@ -121,17 +121,16 @@ def differences(
 
 
 def array_layout(spec: VolumeSpec) -> ArrayLayout:
-    """Return the stored array of a Zarr or N5 source.
+    """Return the stored array of a source that is one.
 
     Raises
     ------
     VolumeError
         If it is gone, or the source is of another format.
     """
-    read = {"zarr2": zarr_image, "zarr3": zarr_image, "n5": n5_image}.get(spec.format)
-    image = None if read is None else read(Path(spec.uri), spec.path)
+    image = image_of(spec)
     if image is None:
-        message = f"{spec.uri} is not an array of a Zarr or N5 container"
+        message = f"{spec.uri} is not an array in a container of them"
         raise VolumeError(message)
     return image.levels[0]
 
@@ -145,6 +144,8 @@ def _of_data(was: Fingerprint, is_now: Fingerprint) -> set[str]:
 
 
 def _sampled_chunks(layout: ArrayLayout) -> list[Path]:
+    if layout.together:
+        return [layout.together[i] for i in evenly(len(layout.together))]
     counts = layout.file_counts
     numbers = evenly(math.prod(counts))
     places = (np.unravel_index(number, counts) for number in numbers)

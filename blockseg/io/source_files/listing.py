@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import time
 from dataclasses import dataclass, field
@@ -90,7 +92,7 @@ def file_row(number: int, path: str | Path, folder: int | None = None) -> Row:
     return number, status.st_size, status.st_mtime_ns
 
 
-def rows_of(files: Sequence[tuple[int, Path]], deadline: Deadline) -> Iterator[Row]:
+def rows_of(files: Iterable[tuple[int, Path]], deadline: Deadline) -> Iterator[Row]:
     """Yield the rows of numbered files.
 
     Raises
@@ -129,6 +131,8 @@ def array_rows(
     TooSlowError
         If the time is over.
     """
+    if not layout.keys.listed:
+        return rows_of(_numbered(layout, weights, fixed), deadline)
     # What each part of a key adds; parts that are not here are of no wanted file.
     steps = [
         {
@@ -151,6 +155,19 @@ def array_rows(
         return _folder_rows(*leaf, steps[-1])
 
     return _in_threads(look, ([leaf] for leaf in leaves), deadline)
+
+
+def _numbered(
+    layout: ArrayLayout, weights: Sequence[int], fixed: dict[int, int]
+) -> Iterator[tuple[int, Path]]:
+    """Yield number and place of each chunk file that may exist."""
+    spans = [
+        range(fixed[axis], fixed[axis] + 1) if axis in fixed else range(count)
+        for axis, count in enumerate(layout.file_counts)
+    ]
+    for place in itertools.product(*spans):
+        number = sum(map(operator.mul, place, weights))
+        yield number, layout.chunk_file(place)
 
 
 def _flat(

@@ -15,7 +15,8 @@ from blockseg.core.space import Space
 from blockseg.io.axes import AxisSelection
 from blockseg.io.chunks.decodable import require_decodable
 from blockseg.io.chunks.tensorstores import ReadLimits
-from blockseg.io.decoded_cache import DecodedCache, count_decoded
+from blockseg.io.decoded_cache import DecodedCache
+from blockseg.io.formats.mapped import MappedVolume
 from blockseg.io.protocol import check_roi
 from blockseg.io.tiff.pages import Page, PageReader, page_chunk, require_codec
 from blockseg.io.tiff.series import TiffImage, open_tiff_file, read_image
@@ -70,55 +71,16 @@ def open_tiff(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
         where=spec.uri,
     )
     if image.offset is not None:
-        return _MappedTiff(spec, image, image.offset, selection)
-    return _PagedTiff(spec, _Stack(image, selection, spec.uri), image.space, limits)
-
-
-class _MappedTiff:
-    """A volume that lies in one piece in its file."""
-
-    chunk_shape: Zyx
-
-    def __init__(
-        self, spec: VolumeSpec, image: TiffImage, offset: int, selection: AxisSelection
-    ) -> None:
-        self._spec = spec
-        self._selection = selection
-        self._needed = offset + math.prod(image.shape) * image.dtype.itemsize
-        self._check_size()
-        # Never tifffile's own default, which opens for writing and grows the file.
-        self._array = np.memmap(spec.uri, image.dtype, "r", offset, image.shape)
-        self.shape = selection.pick(image.shape)
-        self.dtype: np.dtype[Any] = image.dtype.newbyteorder("=")
-        self.chunk_shape = (1, 1, 1)
-        self.space = image.space
-
-    def read(self, roi: Roi) -> NDArray[Any]:
-        """Return a region; see :meth:`Volume.read`."""
-        check_roi(self.shape, roi)
-        self._check_size()
-        part = self._selection.to_zyx(
-            np.asarray(self._array[self._selection.index(roi)])
+        return MappedVolume(
+            spec,
+            image.dtype,
+            image.offset,
+            image.shape,
+            selection,
+            image.space,
+            open_tiff,
         )
-        count_decoded(part.nbytes)
-        return part.astype(self.dtype)
-
-    def _check_size(self) -> None:
-        # Touching mapped bytes beyond the end of a file kills the process.
-        try:
-            size = Path(self._spec.uri).stat().st_size
-        except OSError as error:
-            message = f"{self._spec.uri} cannot be read: {error.strerror or error}"
-            raise VolumeError(message, self._spec.uri) from error
-        if size < self._needed:
-            message = (
-                f"{self._spec.uri} is truncated: its voxels need {self._needed} bytes, "
-                f"the file has {size} ({self._needed - size} missing); copy it again"
-            )
-            raise VolumeError(message, self._spec.uri)
-
-    def __reduce__(self) -> tuple[Callable[[VolumeSpec], Volume], tuple[VolumeSpec]]:
-        return open_tiff, (self._spec,)
+    return _PagedTiff(spec, _Stack(image, selection, spec.uri), image.space, limits)
 
 
 class _Planes(Protocol):

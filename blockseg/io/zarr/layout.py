@@ -12,6 +12,7 @@ from blockseg.core.errors import VolumeError
 from blockseg.core.untrusted.json_text import MALFORMED, shortened
 from blockseg.core.untrusted.sizes import whole_numbers
 from blockseg.io.axis_names import AxisNames
+from blockseg.io.formats.zipped import ZipPath
 from blockseg.io.layout import (
     LABEL_MULTISET,
     AbsentLevel,
@@ -190,10 +191,13 @@ def _attributes(metadata: dict[str, Any], file: Path) -> dict[str, Any]:
 def _array(container: Path, path: str, node: _Node) -> ArrayLayout:
     try:
         read = _array_v2 if node.version == 2 else _array_v3
-        return read(container, path, node)
+        array = read(container, path, node)
     except MALFORMED as error:
         message = f"{node.files[0]} cannot be understood ({shortened(error)})"
         raise VolumeError(message) from error
+    if isinstance(container, ZipPath):
+        return replace(array, together=(container.archive,))
+    return array
 
 
 def _array_v2(container: Path, path: str, node: _Node) -> ArrayLayout:

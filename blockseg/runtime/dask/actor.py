@@ -23,7 +23,6 @@ from blockseg.runtime.process_name import name_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from distributed import Nanny, Worker
 
@@ -209,11 +208,14 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
         with plugin.beginning(block) as allowed:
             if not allowed:
                 break
-            report = attempt(actor, block, _meter)
-            reports.append(replace(report, worker=worker.address))
+            report = attempt(actor, block)
+            if report.worker != worker.address:
+                report = replace(report, worker=worker.address)
+            reports.append(report)
         if reports[-1].broken:
             plugin.end_process(reports[-1].error)
     seconds = time.perf_counter() - start
+    _tell_dask(reports)
     left = tuple(blocks[len(reports) :])
     return BatchResult(worker.address, tuple(reports), left, seconds)
 
@@ -273,6 +275,11 @@ def _nanny_is_up(dask_worker: Nanny) -> bool:
     return dask_worker.process is None or dask_worker.process.status == Status.running
 
 
-def _meter(activity: str) -> AbstractContextManager[object]:
-    meter: AbstractContextManager[object] = context_meter.meter(activity)
-    return meter
+def _tell_dask(reports: Sequence[BlockReport]) -> None:
+    """Tell Dask's dashboard what a task's time went into, once for all of its blocks."""
+    sums: dict[str, float] = {}
+    for report in reports:
+        for activity, seconds in report.seconds:
+            sums[activity] = sums.get(activity, 0.0) + seconds
+    for activity, seconds in sums.items():
+        context_meter.digest_metric(activity, seconds, "seconds")

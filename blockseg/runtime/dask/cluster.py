@@ -46,7 +46,7 @@ _CLOSE_SECONDS = 20.0
 _LINK = "distributed.dashboard.link"
 _METHOD = "distributed.worker.multiprocessing-method"
 
-_SETTINGS = {
+SETTINGS: dict[str, Any] = {
     # One death is enough: the driver finds out which block it was.
     "distributed.scheduler.allowed-failures": 0,
     # A worker that stays away so long is replaced.
@@ -73,6 +73,7 @@ _SETTINGS = {
     # Workers have pages of their own, which anybody on the machine could read.
     "distributed.worker.http.routes": [],
 }
+"""Settings of Dask for clusters that we start."""
 
 
 class Cluster:
@@ -193,7 +194,7 @@ def local_cluster(
         resources.enter_context(
             dask.config.set(
                 {
-                    **_SETTINGS,
+                    **SETTINGS,
                     _LINK: link_below(access.prefix, dask.config.get(_LINK)),
                     # Libraries read these when the worker imports them.
                     "distributed.nanny.pre-spawn-environ": {

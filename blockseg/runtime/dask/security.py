@@ -92,7 +92,8 @@ def _is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(entry[4][0]).is_loopback for entry in found)
 
 
-def _private() -> Security:
+def made_certificate() -> tuple[str, str]:
+    """Return a certificate that vouches for itself, and its key, as PEM."""
     # Not Security.temporary(): its keys take a tenth of a second to find, and its
     # certificate is not valid yet once the clock is set back.
     from cryptography import x509
@@ -118,6 +119,11 @@ def _private() -> Security:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ).decode()
+    return cert, secret
+
+
+def _private() -> Security:
+    cert, secret = made_certificate()
     return Security(  # type: ignore[no-untyped-call]
         require_encryption=True,
         tls_min_version=ssl.TLSVersion.TLSv1_3,

@@ -26,20 +26,24 @@ HOLES = """
     """
 """Makes the table."""
 
+HOLES_BY_BLOCK = "CREATE INDEX IF NOT EXISTS holes_by_block ON holes (phase, block_id)"
+"""Makes its index, without which each block that is entered looks at all holes."""
+
 
 def enter_holes(
     cursor: sqlite3.Cursor, phase: str, reports: Iterable[BlockReport]
 ) -> None:
     """Enter the holes of blocks in place of those known of them before."""
-    for report in reports:
-        forget(cursor, "holes", phase, [report.block_id])
-        cursor.executemany(
-            "INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (phase, report.block_id, hole.voxels, *hole.roi.start, *hole.roi.stop)
-                for hole in report.holes
-            ),
-        )
+    known = list(reports)
+    forget(cursor, "holes", phase, (report.block_id for report in known))
+    cursor.executemany(
+        "INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (phase, report.block_id, hole.voxels, *hole.roi.start, *hole.roi.stop)
+            for report in known
+            for hole in report.holes
+        ),
+    )
 
 
 def known_holes(path: Path, connection: sqlite3.Connection, phase: str) -> list[Hole]:

@@ -40,16 +40,19 @@ def enter_reads(
     cursor: sqlite3.Cursor, phase: str, reports: Iterable[BlockReport]
 ) -> None:
     """Enter what blocks read and which files they found damaged, in a transaction."""
-    for report in reports:
-        if report.reads:
-            cursor.execute(
-                "INSERT OR REPLACE INTO reads VALUES (?, ?, ?)",
-                (phase, report.block_id, json.dumps(report.reads)),
-            )
-        if report.damaged:
-            cursor.execute(
-                "INSERT OR IGNORE INTO damaged VALUES (?)", (report.damaged,)
-            )
+    known = list(reports)
+    cursor.executemany(
+        "INSERT OR REPLACE INTO reads VALUES (?, ?, ?)",
+        (
+            (phase, report.block_id, json.dumps(report.reads))
+            for report in known
+            if report.reads
+        ),
+    )
+    cursor.executemany(
+        "INSERT OR IGNORE INTO damaged VALUES (?)",
+        ((report.damaged,) for report in known if report.damaged),
+    )
 
 
 class SourceRows:

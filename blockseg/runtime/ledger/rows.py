@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from blockseg.core.blocks import BlockState
-from blockseg.runtime.ledger.holes import HOLES
+from blockseg.runtime.ledger.holes import HOLES, HOLES_BY_BLOCK
 from blockseg.runtime.ledger.reads import SOURCE_TABLES
 from blockseg.runtime.ledger.written import FILES
 
@@ -101,7 +101,7 @@ SCHEMA = (
 )
 """Statements that make an empty ledger."""
 
-ADDED = (FILES, HOLES, *SOURCE_TABLES)
+ADDED = (FILES, HOLES, HOLES_BY_BLOCK, *SOURCE_TABLES)
 """Tables that came later: made where a ledger is written to that lacks them."""
 
 

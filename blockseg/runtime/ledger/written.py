@@ -66,11 +66,23 @@ class FileRows:
         rows = self._rows("SELECT DISTINCT phase FROM files")
         return [str(phase) for (phase,) in rows]
 
-    def of(self, phase: str) -> Iterator[tuple[int, StoredFile]]:
-        """Yield what each block of a phase wrote, by ascending id."""
+    def count(self) -> int:
+        """Return how many files were entered."""
+        return sum(count for (count,) in self._rows("SELECT COUNT(*) FROM files"))
+
+    def of(self, phase: str, every: int = 1) -> Iterator[tuple[int, StoredFile]]:
+        """Yield what each block of a phase wrote, by ascending id.
+
+        Parameters
+        ----------
+        phase
+            Whose blocks.
+        every
+            Of so many blocks in a row the first alone.
+        """
         rows = self._rows(
             "SELECT block_id, path, size, crc FROM files WHERE phase = ? "
-            "ORDER BY block_id, path",
+            f"AND block_id % {every:d} = 0 ORDER BY block_id, path",
             phase,
         )
         for block_id, *row in rows:

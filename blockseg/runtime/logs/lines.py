@@ -17,6 +17,8 @@ ENDING = ".jsonl"
 _OLD = f".old{ENDING}"
 _MOST_BYTES = 32 * 2**20
 
+_encode = json.JSONEncoder(default=str).encode  # json.dumps makes an encoder each time
+
 
 class LineFile:
     """One file of JSON lines, and the one before it; threads may share it.
@@ -52,7 +54,7 @@ class LineFile:
         """
         try:
             told = {"time": round(time.time(), 6), "event": event, **values}
-            line = json.dumps(told, default=str).encode() + b"\n"
+            line = _encode(told).encode() + b"\n"
             with self._lock:
                 if not self._given_up:
                     self._append(line)

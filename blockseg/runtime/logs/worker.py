@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from blockseg.core.text import one_line
 from blockseg.runtime.attempt import Stopwatch
 from blockseg.runtime.logs.lines import ENDING, LineFile
@@ -68,7 +66,12 @@ class _LoggedActor:
 
     def __call__(self, block_id: int, meter: Meter) -> BlockReport:
         watch = Stopwatch(meter)
-        index = [int(n) for n in np.unravel_index(block_id, self.spec.counts)]
+        _, rows, columns = self.spec.counts
+        index = [
+            block_id // columns // rows,
+            block_id // columns % rows,
+            block_id % columns,
+        ]
         where = {
             "session": self.spec.session,
             "worker": self.name,

@@ -45,7 +45,7 @@ def wants_bfloat16(settings: RunSettings) -> bool:
         return here.tiles
     if settings.precision != "bfloat16":
         return False
-    if not here.bfloat16 and settings.scheduler in (None, "serial"):
+    if not here.bfloat16 and not settings.elsewhere:
         message = (
             f"--precision bfloat16: {NO_BFLOAT16}, which AMX and AVX-512 of some kinds "
             "have; leave it out to compute in float32"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.hostile.corpus import (
     expanding,
+    formats,
     networks,
     records,
     settings,
@@ -22,5 +23,7 @@ if TYPE_CHECKING:
 @cache
 def every_case() -> tuple[Case, ...]:
     """Return all cases, in the order of their areas; the same ones every time."""
-    modules = (volumes, expanding, tiffs, settings, networks, tables, records)
+    modules = (
+        volumes, expanding, tiffs, formats, settings, networks, tables, records
+    )  # fmt: skip
     return tuple(case for module in modules for case in module.cases())

@@ -1,5 +1,7 @@
 """Which block comes next, and what a report does to it."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,11 @@ def test_nothing_is_taken_where_nothing_is_asked_for(count):
 )
 def test_a_report_knows_the_state_it_puts_its_block_in(report, state):
     assert report.state is state
+
+
+def test_a_report_is_the_same_on_the_other_side_of_a_process():
+    report = BlockReport(
+        7, error="no", retry=False, reads=(1, 2), payload=b"x", worker="tls://a:1"
+    )
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(report, protocol)) == report

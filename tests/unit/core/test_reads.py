@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from blockseg.core.reads import note_read, noting_reads, read_sum
+from blockseg.core.reads import note_read, noting_reads, read_sum, seen_once
 
 
 def voxels(shape=(7, 31, 45), dtype=np.uint16):
@@ -43,3 +43,12 @@ def test_reads_are_noted_in_order_by_whoever_asks():
         note_read(voxels((2, 2, 2)))
         note_read(voxels((3, 3, 3)))
     assert sums == [read_sum(voxels((2, 2, 2))), read_sum(voxels((3, 3, 3)))]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 5), (0, 2, 2)])
+def test_what_is_seen_once_holds_every_value_and_no_more_than_that(shape):
+    whole = np.arange(np.prod(shape)).reshape(shape)
+    assert seen_once(whole) is whole
+    row = np.broadcast_to(np.arange(5), (3, 4, 5))
+    assert seen_once(row).tolist() == [[list(range(5))]]
+    assert seen_once(np.broadcast_to(np.uint8(7), (64, 64, 64))).tolist() == [[[7]]]

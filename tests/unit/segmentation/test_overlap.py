@@ -95,7 +95,7 @@ def test_two_blocks_never_infer_at_once_and_waiting_counts_by_itself(actor):
 
     class Watch(Stopwatch):
         @contextmanager
-        def __call__(self, activity):
+        def __call__(self, activity):  # type: ignore[override]
             with super().__call__(activity):
                 inside[0] += activity == "infer"
                 most[0] = max(most[0], inside[0])

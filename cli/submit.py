@@ -1,0 +1,58 @@
+"""``blockseg submit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from blockseg.config.presets import parse_cluster
+from blockseg.core.errors import ConfigError
+
+_TAKES = ("run", "label", "skeletonize", "metrics", "convert", "finalize", "retry")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--cluster",
+    "name",
+    required=True,
+    metavar="NAME|FILE",
+    help="Preset, or YAML file.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the script; submit nothing.")
+@click.option(
+    "--script", metavar="FILE", help="Where to write it. [./blockseg-submit.sh]"
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
+def submit(
+    name: str, dry_run: bool, script: str | None, command: tuple[str, ...]
+) -> None:
+    """Run COMMAND as a job: its driver, which asks for workers' jobs itself.
+
+    COMMAND is one of ours without `blockseg`, as in: blockseg submit --cluster
+    my-slurm.yaml run brain.zarr. Before the job's time is over all that is done is kept,
+    and it is queued again.
+    """
+    from blockseg.config.presets import load_cluster
+    from blockseg.runtime.clusters.driver_job import driver_script, submitted
+
+    if command[0] not in _TAKES:
+        message = f"submit takes {', '.join(_TAKES)}, not {command[0]!r}"
+        raise ConfigError(message)
+    if any(word.split("=")[0] == "--cluster" for word in command):
+        message = "--cluster stands before the command that is submitted, once"
+        raise ConfigError(message)
+    place = parse_cluster("cluster", name)
+    settings = load_cluster(place)
+    path = Path(script or "blockseg-submit.sh").expanduser().absolute()
+    text = driver_script(settings, [*command, "--cluster", place], path)
+    if dry_run:
+        click.echo(text, nl=False)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"--script {path}: {error.strerror or error}; name another file"
+        raise ConfigError(message) from error
+    click.echo(f"{path}: {submitted(settings, path)}")
