@@ -12,7 +12,7 @@ import numpy as np
 from blockseg.blockwise.outputs import absolute
 from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
-from blockseg.config.result_settings import PreviewSettings
+from blockseg.config.view_settings import PreviewSettings
 from blockseg.core.errors import GeometryError, LedgerError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.text import times

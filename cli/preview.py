@@ -8,7 +8,7 @@ import click
 
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
-from blockseg.config.result_settings import PreviewSettings
+from blockseg.config.view_settings import PreviewSettings
 
 from .options import click_options, given, options_of, settings_of, without_config
 

@@ -9,8 +9,8 @@ import click
 
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
-from blockseg.config.result_settings import ThresholdSettings
 from blockseg.config.settings import RunSettings
+from blockseg.config.view_settings import ThresholdSettings
 
 from .options import click_options, given, options_of, without_config
 

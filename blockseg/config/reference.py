@@ -16,12 +16,15 @@ from blockseg.config.export_settings import ExportSettings
 from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import AnnotateSettings, ProposeSettings
 from blockseg.config.regions_settings import DensitySettings, RegionsSettings
-from blockseg.config.result_settings import PreviewSettings, ThresholdSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
-from blockseg.config.view_settings import ViewSettings
+from blockseg.config.view_settings import (
+    PreviewSettings,
+    ThresholdSettings,
+    ViewSettings,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -15,10 +15,10 @@ from blockseg.config.declare import declared
 from blockseg.config.evaluate_settings import EvaluateSettings
 from blockseg.config.label_settings import LabelSettings
 from blockseg.config.propose_settings import ProposeSettings
-from blockseg.config.result_settings import PreviewSettings, ThresholdSettings
 from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.train_settings import TrainSettings
+from blockseg.config.view_settings import PreviewSettings, ThresholdSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

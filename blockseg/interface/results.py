@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.blockwise.job import JobResult
-from blockseg.config.result_settings import PreviewSettings
+from blockseg.config.view_settings import PreviewSettings
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.interface.arguments import options_for
 from blockseg.interface.picture import Picture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from blockseg.config.result_settings import PreviewSettings
 from blockseg.config.settings import RunSettings
+from blockseg.config.view_settings import PreviewSettings
 from blockseg.interface.arguments import named, options_for, path_of
 from blockseg.interface.progress import Progress, watcher
 

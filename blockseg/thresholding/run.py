@@ -23,7 +23,7 @@ from blockseg.blockwise.run import run as run_job
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.config.label_settings import LabelSettings
-from blockseg.config.result_settings import ThresholdSettings
+from blockseg.config.view_settings import ThresholdSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.grid import BlockGrid
 from blockseg.io.find import find
