@@ -27,10 +27,10 @@ def import_weights(published: Path, out: Path) -> WeightsInfo:
     return import_published(published, out)
 
 
-def list_weights() -> list[tuple[str, str]]:
-    """Return name and purpose of the weights that ship, the default first and so marked."""
+def list_weights() -> list[tuple[str, str, str]]:
+    """Return name, purpose and scores of the weights that ship, the default first."""
     return [
-        (one.name, one.purpose + (" (default)" if one is DEFAULT else ""))
+        (one.name + (" (default)" if one is DEFAULT else ""), one.purpose, one.scores)
         for one in SHIPPED
     ]
 

@@ -16,6 +16,64 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+
+class ManyOptions(click.Command):
+    """A command whose --help has what most people need, and --help-all the rest."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params.append(
+            click.Option(
+                ["--help-all"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                help="Show every option, and exit.",
+                callback=_show_all,
+            )
+        )
+
+    def format_options(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the basic options; with --help-all the others too, apart."""
+        basic: list[tuple[str, str]] = []
+        others: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Argument):
+                continue
+            record = param.get_help_record(ctx)
+            if record is not None:
+                rare = isinstance(param, SettingsOption) and not param.basic
+                (others if rare else basic).append(record)
+        with formatter.section("Options"):
+            formatter.write_dl(basic)
+        if ctx.meta.get(_ALL):
+            with formatter.section("More options"):
+                formatter.write_dl(others)
+        elif others:
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"{len(others)} more: {ctx.command_path} --help-all, docs/reference.md"
+            )
+
+
+class SettingsOption(click.Option):
+    """An option that a settings class declares."""
+
+    def __init__(self, *args: Any, basic: bool = False, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.basic = basic
+
+
+def _show_all(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.meta[_ALL] = True
+        click.echo(ctx.get_help())
+        ctx.exit()
+
+
+_ALL = f"{__name__}.all"
 _Option = tuple[tuple[str, ...], dict[str, Any]]
 
 
@@ -28,13 +86,14 @@ def click_options(
 
 
 def _click_option(name: str, said: Declared) -> _Option:
+    kind: dict[str, Any] = {"cls": SettingsOption, "basic": said.basic}
     flags = said.flags or ("--" + name.replace("_", "-"),)
     if said.several:
-        shown = {"metavar": said.metavar, "help": said.help}
+        shown = {"metavar": said.metavar, "help": said.help, **kind}
         return flags, {"multiple": True, "default": None, **shown}
     if said.metavar is not None:
-        return flags, {"metavar": said.metavar, "help": said.help}
-    switch: dict[str, Any] = {"default": None, "help": said.help}
+        return flags, {"metavar": said.metavar, "help": said.help, **kind}
+    switch: dict[str, Any] = {"default": None, "help": said.help, **kind}
     if "/" not in flags[0]:
         switch["is_flag"] = True
     return flags, switch
@@ -53,6 +112,18 @@ def placed(names: Iterable[str], before: str, *those: str) -> list[str]:
 _SHOWN = placed(declared(RunSettings), "precision", "device")
 
 RUN_OPTIONS = click_options(RunSettings, _SHOWN)
+
+_OF_JOBS = frozenset(
+    {
+        *("scheduler", "listen", "insecure", "workers", "attempts", "block_timeout"),
+        *("worker_timeout", "ledger", "verify", "report", "zarr_format", "codec"),
+        *("metrics", "dhpr"),
+    }
+)
+PREDICT_OPTIONS = click_options(
+    RunSettings, [name for name in _SHOWN if name not in _OF_JOBS]
+)
+"""Options of what is done in this process, and leaves no output to go on with."""
 
 
 def options_of(command: str) -> tuple[_Option, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import click
 
 from blockseg.blockwise.block_holes import hole_lines
 from blockseg.blockwise.record.skipping import sparse_lines
+
+from .wrapped import say
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
@@ -37,9 +40,9 @@ def print_result(result: JobResult) -> None:
             f"Note: {nonfinite} NaN or infinite voxels were taken as background."
         )
     for how, blocks in result.otherwise.items():
-        click.echo(f"Note: {counted(blocks, 'block')} {how}.")
+        say(f"Note: {counted(blocks, 'block')} {how}.")
     for remark in (*hole_lines(result.holes), *result.remarks):
-        click.echo(f"Note: {remark}.")
+        say(f"Note: {remark}.")
     for line in sparse_lines(result.sparse):
         click.echo(line)
     for failure in result.failures[:_SHOWN]:
@@ -49,10 +52,12 @@ def print_result(result: JobResult) -> None:
             f"  and {len(result.failures) - _SHOWN} more: blockseg status {result.out}"
         )
     if result.stopped:
-        click.echo(f"Stopped: {result.stopped}")
+        say(f"Stopped: {result.stopped}")
     if not result.complete:
         click.echo("Run the same command again to try what is missing.")
     click.echo(f"Result: {result.out}")
+    if result.complete and (result.out / "labels" / "foreground").is_dir():
+        click.echo(f"Look at it: blockseg preview {shlex.quote(str(result.out))}")
 
 
 def result_as_json(result: JobResult) -> dict[str, Any]:

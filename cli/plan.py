@@ -7,25 +7,38 @@ from typing import Any
 
 import click
 
-from .options import RUN_OPTIONS, settings_of, with_options
+from .options import RUN_OPTIONS, ManyOptions, settings_of, with_options
 
 
-@click.command()
+@click.command(cls=ManyOptions)
 @click.argument("source")
 @click.argument("out", required=False)
 @with_options(RUN_OPTIONS)
+@click.option(
+    "--trial/--no-trial",
+    default=True,
+    help="Measure the network's speed here; without it there are no hours. [on]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
     source: str,
     out: str | None,
     config: tuple[str, ...],
+    trial: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Say what `blockseg run` with the same arguments would take; write nothing."""
+    from blockseg.runtime.events import Message
     from blockseg.segmentation.forecast import plan as foresee
 
-    found = foresee(source, out, settings_of(config, options))
+    def say(event: object) -> None:
+        if isinstance(event, Message):
+            click.echo(event.text, err=True)
+
+    found = foresee(
+        source, out, settings_of(config, options), on_event=say, trial=trial
+    )
     if as_json:
         click.echo(json.dumps(found.to_plain(), indent=2))
         return

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from .options import RUN_OPTIONS, settings_of, with_options
+from .options import PREDICT_OPTIONS, ManyOptions, settings_of, with_options
 
 
-@click.command()
+@click.command(cls=ManyOptions)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE.tif...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Takes the results.")
-@with_options(RUN_OPTIONS)
+@with_options(PREDICT_OPTIONS)
 def predict(
     images: tuple[str, ...], output: str, config: tuple[str, ...], **options: Any
 ) -> None:

@@ -200,7 +200,9 @@ def _live() -> Iterator[Callable[[object], None]]:
 
     class State:
         def __rich__(self) -> Group:
-            return Group(bar, Text(tally.pace() if tally.total else "", style="dim"))
+            if not tally.total:
+                return Group(Text("preparing", style="dim"))
+            return Group(bar, Text(tally.pace(), style="dim"))
 
     with Live(State(), console=console, refresh_per_second=4, transient=True):
         drawn = float("-inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,7 @@ def _print(result: Proposed, next_step: str) -> None:
         )
     click.echo(f"Look at them: {result.folder / 'report.html'}")
     click.echo(
-        f"{next_step.format(result.folder)}: blockseg train {result.folder} "
-        "--init WEIGHTS -o RUN"
+        f"{next_step.format(shlex.quote(str(result.folder)))}: blockseg train "
+        f"{shlex.quote(str(result.folder))} --init {shlex.quote(result.weights)} "
+        "--config train-finetune -o RUN"
     )

@@ -9,7 +9,7 @@ import click
 
 from blockseg.core.errors import ConfigError
 
-from .options import RUN_OPTIONS, settings_of, with_options
+from .options import RUN_OPTIONS, ManyOptions, settings_of, with_options
 
 if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INCOMPLETE = 3
 
 
-@click.command()
+@click.command(cls=ManyOptions)
 @click.argument("source")
 @click.argument("out", required=False)
 @with_options(RUN_OPTIONS)

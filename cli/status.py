@@ -50,6 +50,8 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
         click.echo(f"Go on with: {found.command}")
     for part in found.parts:
         click.echo(f"{part.name} of {found.out}: {part.state}")
+        if part.stale:
+            click.echo(f"  stale: it {part.stale}")
         _show(part.phases, part.damaged)
         _show_failures(part.failures, tracebacks=tracebacks)
         if part.state in ("stopped", "damaged") or part.failures:

@@ -15,7 +15,7 @@ from blockseg.config.presets import load_config
 from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import NoSpaceError
 
-from .options import click_options, given, placed, with_options
+from .options import ManyOptions, click_options, given, placed, with_options
 
 INCOMPLETE = 3
 _TAIL = ("device", "threads", "workers", "checkpoint_every", "tensorboard")
@@ -24,7 +24,7 @@ _SHOWN = placed(declared(TrainSettings), "loss", *_LENGTH)
 OPTIONS = click_options(TrainSettings, placed(_SHOWN, "licence", *_TAIL))
 
 
-@click.command()
+@click.command(cls=ManyOptions)
 @click.argument("data", nargs=-1, required=True)
 @click.option("-o", "--output", "out", required=True, metavar="RUN", help="Folder.")
 @with_options(OPTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -53,6 +54,8 @@ def print_result(result: TrainingResult) -> None:
         click.echo(f"Best: step {result.best_step}, F1 {result.best_f1:.3f} at 0.5.")
     click.echo(f"Weights: {result.out / 'best.safetensors'}")
     click.echo(f"Report: {result.out / 'report.html'}")
+    weights = shlex.quote(str(result.out / "best.safetensors"))
+    click.echo(f"Segment with them: blockseg run BRAIN --weights {weights}")
 
 
 def _print_json(event: TrainingEvent) -> None:

@@ -28,10 +28,11 @@ def list_() -> None:
     """List the weights that ship, by the names that --weights takes."""
     from blockseg.weight_commands import list_weights
 
-    named = list_weights()
-    width = max(len(name) for name, _ in named)
-    for name, purpose in named:
-        click.echo(f"{name:{width}}  {purpose}")
+    for name, purpose, scores in list_weights():
+        click.echo(name)
+        click.echo(f"  for     {purpose}")
+        click.echo(f"  scores  {scores}")
+    click.echo("Take them by name: blockseg run BRAIN --weights dendrites")
 
 
 @weights.command()

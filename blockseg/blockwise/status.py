@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from blockseg.blockwise.block_holes import hole_outcome
+from blockseg.blockwise.derived.finished import content_of
+from blockseg.blockwise.derived.staleness import MADE_FROM, what_is_stale
 from blockseg.blockwise.events import ignore
 from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
@@ -18,6 +20,7 @@ from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.sources.damage import find_damage
 from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.io.output.provenance import Provenance
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
 
@@ -76,7 +79,8 @@ class PartStatus:
     """Its name: ``label``, for instance."""
 
     state: str
-    """As of the run."""
+    """As of the run; ``stale`` where it is complete, but was made from another state of
+    the run."""
 
     command: str
     """The last command, which also resumes it."""
@@ -89,6 +93,9 @@ class PartStatus:
 
     damaged: tuple[str, ...] = ()
     """Files that are gone or of another size than when they were written, and how."""
+
+    stale: str = ""
+    """How the run was otherwise when it was made; empty if it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,7 @@ def status(out: str) -> RunStatus:
             ledger,
             [(entry.name, math.prod(entry.grid)) for entry in entries],
         )
+        now = _provenance(record, ledger)
     return RunStatus(
         out=str(paths.out),
         state=_state(paths, looked),
@@ -188,8 +196,17 @@ def status(out: str) -> RunStatus:
         damaged=looked.damaged,
         every=looked.every,
         holes=holes,
-        parts=tuple(_parts(paths)),
+        parts=tuple(_parts(paths, now)),
     )
+
+
+def _provenance(record: RunRecord, ledger: Ledger) -> Provenance | None:
+    """Return what would be made from a run now; None of what segmented nothing."""
+    main = record.phases[0]
+    if main.name != "segment":
+        return None
+    content = content_of(ledger, math.prod(main.grid))
+    return Provenance(record.fingerprint, content, record.decisions["threshold"])
 
 
 def _of_shares(out: Path, plan: SharedPlan) -> RunStatus:
@@ -230,12 +247,19 @@ def _of_shares(out: Path, plan: SharedPlan) -> RunStatus:
     )
 
 
-def _parts(run: Paths) -> Iterator[PartStatus]:
+def _parts(run: Paths, now: Provenance | None) -> Iterator[PartStatus]:
     for folder in sorted(path for path in run.folder.iterdir() if path.is_dir()):
         paths = Paths(run.out, folder.name)
         record = RunRecord.of(paths)
-        if record is not None:
-            yield part_status(paths, record)
+        if record is None:
+            continue
+        part = part_status(paths, record)
+        made = record.request["settings"].get(MADE_FROM)
+        why = ""
+        if now is not None and made is not None:
+            why = what_is_stale(Provenance.from_plain(made), now)
+        state = "stale" if why and part.state == "complete" else part.state
+        yield replace(part, state=state, stale=why)
 
 
 def part_status(paths: Paths, record: RunRecord) -> PartStatus:

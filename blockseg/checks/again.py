@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from blockseg.blockwise.derived.job import MADE_FROM
+from blockseg.blockwise.begun_anew import begun_anew
+from blockseg.blockwise.derived.staleness import MADE_FROM
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.record.settings import execution_settings, recorded_settings
 from blockseg.blockwise.sources.recorded import recorded_inputs
@@ -127,6 +128,10 @@ def go_on(job: StoredJob, how: Again) -> JobResult:
 
 def _run(job: StoredJob, record: RunRecord, how: Again, command: str) -> JobResult:
     """Go on with a job that reads a volume."""
+    if begun_anew(job.ledger):
+        from blockseg.thresholding.run import go_on_thresholding
+
+        return go_on_thresholding(job.paths, how.execution, how.on_event, command)
     settings = replace(recorded_settings(record, how.execution), verify=False)
     inputs = recorded_inputs(job.paths, record, settings)
     main = record.phases[0].name

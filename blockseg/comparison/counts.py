@@ -10,6 +10,7 @@ import numpy as np
 
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.dhpr.cubes import CUBE
+from blockseg.morphology.topology import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +38,9 @@ class CubeCounts:
 
     second: NDArray[np.int64]
     """Only in the second."""
+
+    pieces: tuple[int, int] = (0, 0)
+    """Connected pieces of each mask, cut where the cubes of four by four by four meet."""
 
     @property
     def changed(self) -> NDArray[np.int64]:
@@ -83,19 +87,22 @@ def count_cubes(
         -(-(o + n) // CUBE) - o // CUBE for o, n in zip(origin, shape, strict=True)
     )
     counts = np.zeros((3, *cubes), np.int64)
+    pieces = (0, 0)
 
-    def count(roi: Roi) -> tuple[Roi, NDArray[np.int64]]:
+    def count(roi: Roi) -> tuple[Roi, NDArray[np.int64], tuple[int, int]]:
         a, b = first.read(roi, roi).mask, second.read(roi, roi).mask
         if on_masks is not None:
             on_masks(roi, a, b)
         masks = (a & b, a & ~b, b & ~a)
-        return roi, np.stack([_in_cubes(mask, roi, origin) for mask in masks])
+        found = np.stack([_in_cubes(mask, roi, origin) for mask in masks])
+        return roi, found, (labelled(a)[1], labelled(b)[1])
 
     parts = list(_parts(origin, shape))
     wanted = [roi for roi in parts if not is_empty(roi)]
     done = len(parts) - len(wanted)
     with ThreadPoolExecutor(_THREADS) as pool:
-        for roi, found in pool.map(count, wanted):
+        for roi, found, (of_first, of_second) in pool.map(count, wanted):
+            pieces = pieces[0] + of_first, pieces[1] + of_second
             z, y, x = (
                 slice((o + a) // CUBE - o // CUBE, (o + b - 1) // CUBE - o // CUBE + 1)
                 for o, a, b in zip(origin, roi.start, roi.stop, strict=True)
@@ -104,7 +111,8 @@ def count_cubes(
             done += 1
             if on_part is not None:
                 on_part(done, len(parts))
-    return CubeCounts(*counts)
+    both, only_first, only_second = counts
+    return CubeCounts(both, only_first, only_second, pieces)
 
 
 def _parts(origin: Zyx, shape: Zyx) -> Iterator[Roi]:

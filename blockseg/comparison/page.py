@@ -43,6 +43,7 @@ _WHOLE_VOXELS = 2**27  # of a mask without coarse levels that is projected all t
 _PLACES = 4  # cubes that are shown
 _REGIONS, _REGIONS_SAID = 60, 8
 _BOTH, _FIRST, _SECOND = (170, 170, 170), (230, 120, 20), (60, 160, 255)
+_TIMES, _MORE = 2, 50  # times, and pieces, more that are worth a word
 _MEASURES = (
     ("voxel_precision", "voxels: precision"),
     ("voxel_recall", "voxels: recall"),
@@ -68,6 +69,7 @@ def lines(found: Compared) -> Iterator[str]:
     )
     where = np.count_nonzero(counts.changed)
     yield f"They differ in {where:,} of {counts.changed.size:,} cubes of 64³ voxels."
+    yield from _pieces(*counts.pieces)
     for one in found.by_snr:
         yield (
             f"  SNR {_range(one)}: {one.both:,} in both, {one.first:,} only in A, "
@@ -84,6 +86,19 @@ def lines(found: Compared) -> Iterator[str]:
         if name in ("voxel_dice", "centreline_f1"):
             better = "" if a == b else f", {'B' if b > a else 'A'} is better"
             yield f"{said}: A {a:.3f}, B {b:.3f}{better}."
+
+
+def _pieces(first: int, second: int) -> Iterator[str]:
+    """Yield how many pieces the masks have, and that one is in far more than the other."""
+    yield f"Pieces: {first:,} in A, {second:,} in B."
+    few, many = sorted((first, second))
+    if many - few >= _MORE and many >= _TIMES * few:
+        name = "B" if second == many else "A"
+        yield (
+            f"{name} is in {many / max(few, 1):.1f} times as many pieces: specks, or "
+            "neurites in fragments, as of weights that learnt too little or too long; look "
+            "at the pictures before you go on with them."
+        )
 
 
 def scores(found: Compared) -> Iterator[tuple[str, str, float, float]]:

@@ -40,6 +40,9 @@ class Declared:
     several: bool = False
     """Whether it may be given several times."""
 
+    basic: bool = False
+    """Whether it stands in the short help of a command that has many."""
+
 
 def option(
     default: Any,
@@ -51,9 +54,10 @@ def option(
     also: tuple[str, ...] = (),
     *,
     several: bool = False,
+    basic: bool = False,
 ) -> Any:
     """Return a dataclass field that is an option of a command."""
-    said = Declared(reader, help, metavar, flags, unit, also, several)
+    said = Declared(reader, help, metavar, flags, unit, also, several, basic)
     return field(default=default, metadata={_KEY: said})
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from blockseg.config.declare import option
 from blockseg.config.values import (
+    parse_choice,
     parse_int,
     parse_label_map,
     parse_shape,
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 RULE_NAMES = ("dhpr", "published", "entropy", "random", "foreground-random")
 """Rules that a user may name; what they do is in the table of rules."""
 
+_PRESETS = {
+    "day": (30, 128),
+    "published": (300, 320),
+}  # picks, and their edge in voxels
 _PORTS = 65_536
 
 
@@ -37,8 +42,17 @@ class ProposeSettings:
         If a value is out of range.
     """
 
-    count: int = option(300, parse_int(1), "Picks. [300]", metavar="N")
-    """Picks; all that there are if fewer."""
+    preset: Literal["day", "published"] = option(
+        "day",
+        parse_choice("day", "published"),
+        "day: 30 of 128³ (default); published: 300 of 320³; or less.",
+        metavar="NAME",
+    )
+    """Number and size of picks where nothing is said of them: what a person can annotate in
+    a day, or what was published."""
+
+    count: int | None = option(None, parse_int(1), "Picks. [30]", metavar="N")
+    """Picks, all that there are if fewer; as of the preset if not given."""
 
     rule: str = option(
         "dhpr",
@@ -73,11 +87,12 @@ class ProposeSettings:
     pick_shape: Zyx | None = option(
         None,
         parse_shape,
-        "Multiples of 64. [320, or less]",
+        "Multiples of 64. [128, or less]",
         metavar="Z,Y,X",
         unit="voxels",
     )
-    """Voxels of a pick along (z, y, x); from the volume and the count if not given."""
+    """Voxels of a pick along (z, y, x); from the preset, the volume and
+    the count if not given."""
 
     margin: int = option(
         0, parse_int(0), "Context around a pick. [0]", metavar="N", unit="voxels"
@@ -112,14 +127,25 @@ class ProposeSettings:
     )
     """Take labels that are not like neurites without a word."""
 
+    @property
+    def picks(self) -> int:
+        """How many picks are asked for."""
+        return _PRESETS[self.preset][0] if self.count is None else self.count
+
+    @property
+    def largest(self) -> int:
+        """Voxels of the edge of a pick, at most, where no shape is asked for."""
+        return _PRESETS[self.preset][1]
+
     def __post_init__(self) -> None:
         if self.rule not in RULE_NAMES:
             names = ", ".join(RULE_NAMES)
             message = f"--rule {self.rule!r}: choose one of {names}"
             raise ConfigError(message)
-        for name, least in (("count", 1), ("margin", 0), ("seed", 0)):
+        for name, least in (("picks", 1), ("margin", 0), ("seed", 0)):
             if getattr(self, name) < least:
-                message = f"--{name} {getattr(self, name)}: at least {least}"
+                option_ = "count" if name == "picks" else name
+                message = f"--{option_} {getattr(self, name)}: at least {least}"
                 raise ConfigError(message)
         if self.pick_shape is not None and min(self.pick_shape) < 1:
             message = f"--pick-shape {self.pick_shape}: at least one voxel on each axis"

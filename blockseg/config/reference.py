@@ -24,7 +24,11 @@ from blockseg.config.settings import RunSettings
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.config.synth_settings import SynthSettings
 from blockseg.config.train_settings import TrainSettings
-from blockseg.config.view_settings import ViewSettings
+from blockseg.config.view_settings import (
+    PreviewSettings,
+    ThresholdSettings,
+    ViewSettings,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -44,6 +48,8 @@ _COMMANDS = {
     "annotate": AnnotateSettings,
     "evaluate": EvaluateSettings,
     "label": LabelSettings,
+    "threshold": ThresholdSettings,
+    "preview": PreviewSettings,
     "regions": RegionsSettings,
     "density": DensitySettings,
     "export": ExportSettings,

@@ -59,6 +59,7 @@ class RunSettings(SourceSettings):
         "Safetensors, or a name of blockseg weights list.",
         metavar="FILE|NAME",
         also=("view",),
+        basic=True,
     )
     """Safetensors file, or a name of weights that ship; the default if not given."""
 
@@ -77,6 +78,7 @@ class RunSettings(SourceSettings):
         parse_float(1 / 255, 1.0),
         "Probability from which a voxel counts. [0.5]",
         metavar="P",
+        basic=True,
     )
     """Probability from which a voxel is foreground."""
 
@@ -142,6 +144,7 @@ class RunSettings(SourceSettings):
         False,
         parse_switch,
         "Skip what is empty; at most 0.1 % of the foreground is lost.",
+        basic=True,
     )
     """Do not infer what is outside of the tissue or holds no neurite as far as a cheap
     test can tell: at most 0.1 % of the foreground is lost."""
@@ -213,6 +216,7 @@ class RunSettings(SourceSettings):
         "tcp://… of a Dask cluster, or serial; else own.",
         metavar="ADDRESS",
         also=OF_REPAIRS,
+        basic=True,
     )
     """``tcp://…`` of a running Dask scheduler, ``serial`` for none; else our own."""
 
@@ -257,6 +261,7 @@ class RunSettings(SourceSettings):
         "Worker processes. [auto]",
         metavar="N",
         also=OF_REPAIRS,
+        basic=True,
     )
     """Worker processes; from cores and memory if not given."""
 
@@ -272,6 +277,7 @@ class RunSettings(SourceSettings):
         metavar="SIZE",
         unit="bytes",
         also=OF_REPAIRS,
+        basic=True,
     )
     """Bytes that driver and workers may use; 85 % of the machine if not given."""
 

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 
 # Commands that take options of a run, too.
-OF_SOURCES = ("info", "metrics", "convert", "propose-annotations", "export", "view")
+OF_SOURCES = (
+    *("info", "metrics", "convert", "propose-annotations", "export", "view"),
+    "preview",
+)
 OF_IMAGES = (*OF_SOURCES, "train")
 OF_METRICS = ("metrics",)
 OF_REGIONS = ("metrics", "convert", "export")
 OF_OUTPUTS = ("metrics", "convert", "synth")
-DERIVED = ("label", "skeletonize", "regions", "density", "export")
+DERIVED = ("label", "threshold", "skeletonize", "regions", "density", "export")
 OF_JOBS = (*OF_OUTPUTS, *DERIVED)
-REPORTED = ("label", "skeletonize")
+REPORTED = ("label", "threshold", "skeletonize")
 OF_REPAIRS = (*OF_JOBS, "verify", "retry", "finalize")
 
 
@@ -45,6 +48,7 @@ class SourceSettings:
         "Resolution level to read, 0 the finest.",
         metavar="N",
         also=OF_SOURCES,
+        basic=True,
     )
     """Resolution level of the source, 0 the finest."""
 
@@ -54,6 +58,7 @@ class SourceSettings:
         "Read means over so many voxels. [1,1,1]",
         metavar="Z,Y,X",
         also=OF_SOURCES,
+        basic=True,
     )
     """Voxels of the level along (z, y, x) over which each voxel is the mean; ``roi`` and
     all else is in these coarser voxels, ``voxel_size`` that of the source."""
@@ -73,6 +78,7 @@ class SourceSettings:
         "Channel, where there are several.",
         metavar="N",
         also=OF_IMAGES,
+        basic=True,
     )
     """Index on the channel axis, where it is longer than 1."""
 
@@ -91,7 +97,8 @@ class SourceSettings:
         "In µm; else from the metadata.",
         metavar="Z,Y,X",
         unit="µm",
-        also=("info", "metrics", "convert", "propose-annotations", "synth", "view"),
+        also=(*OF_SOURCES[:4], "synth", "view", "preview"),
+        basic=True,
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""
 
@@ -138,6 +145,7 @@ class SourceSettings:
         metavar="Z:Z,Y:Y,X:X",
         unit="voxels",
         also=OF_REGIONS,
+        basic=True,
     )
     """Region to segment, in voxels of the level; the whole volume if not given."""
 
@@ -147,6 +155,7 @@ class SourceSettings:
         "Segment where this is not 0; any resolution.",
         metavar="VOLUME",
         also=OF_METRICS,
+        basic=True,
     )
     """Volume of any resolution whose nonzero voxels are segmented."""
 

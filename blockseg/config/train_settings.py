@@ -40,7 +40,10 @@ class TrainSettings:
     """``sdasn``, ``voxresnet`` or ``unet3d``; that of ``init``, else ``sdasn``."""
 
     width: int | None = option(
-        None, parse_int(1, 256), "Channels at full resolution.", metavar="N"
+        None,
+        parse_int(1, 256),
+        "Channels at full resolution.",
+        metavar="N",
     )
     """Channels at full resolution; that of ``init``, else the published width."""
 
@@ -49,6 +52,7 @@ class TrainSettings:
         parse_text,
         "Fine-tune these, or a name of weights list.",
         metavar="WEIGHTS",
+        basic=True,
     )
     """Weights to go on from: fine-tuning."""
 
@@ -98,6 +102,7 @@ class TrainSettings:
         parse_float(1e-9, 10),
         "Highest rate. [6e-3; with --init or sgd 1e-3]",
         metavar="R",
+        basic=True,
     )
     """Highest learning rate; 6e-3, fine-tuning 1e-3."""
 
@@ -140,7 +145,11 @@ class TrainSettings:
     """Greatest norm of a gradient; 0 does not clip."""
 
     steps: int | None = option(
-        None, parse_int(1), "[3000; with --init 1000]", metavar="N"
+        None,
+        parse_int(1),
+        "[3000; with --init 1000]",
+        metavar="N",
+        basic=True,
     )
     """Optimiser steps; 3000, fine-tuning 1000."""
 
@@ -150,11 +159,16 @@ class TrainSettings:
         "End by the clock instead, as in 10m.",
         metavar="T",
         unit="seconds",
+        basic=True,
     )
     """Seconds after which training ends, instead of ``steps``."""
 
     batch: int = option(
-        4, parse_int(1, 65536), "Patches a step and process. [4]", metavar="N"
+        4,
+        parse_int(1, 65536),
+        "Patches a step and process. [4]",
+        metavar="N",
+        basic=True,
     )
     """Patches a step and process."""
 
@@ -189,7 +203,10 @@ class TrainSettings:
     """Which of an OME-Zarr image's labels is the truth."""
 
     label_channel: int | None = option(
-        None, parse_int(0), "Of labels with several channels.", metavar="N"
+        None,
+        parse_int(0),
+        "Of labels with several channels.",
+        metavar="N",
     )
     """Index on the channel axis of labels, where it is longer than 1."""
 
@@ -268,14 +285,30 @@ class TrainSettings:
     """Its least and greatest input; those of ``init``, else -5 and 20."""
 
     validate_every: int | None = option(
-        None, parse_int(1), "Steps between validations. [20 in all]", metavar="N"
+        None,
+        parse_int(1),
+        "Steps between validations. [20 in all]",
+        metavar="N",
     )
     """Steps between validations; 20 in the whole training if not given."""
 
     patience: int | None = option(
-        None, parse_int(1), "Validations without gain that end it. [never]", metavar="N"
+        None,
+        parse_int(1),
+        "Validations without gain that end it. [never]",
+        metavar="N",
+        basic=True,
     )
     """Validations without improvement after which training ends; never if not given."""
+
+    patience_from: int = option(
+        200,
+        parse_int(0),
+        "Steps from which patience counts. [200]",
+        metavar="N",
+    )
+    """Steps from which validations without improvement count for ``patience``: the first
+    ones of a fine-tuning are hardly ever better than what it began with."""
 
     precision: Literal["auto", "fast", "float32", "float16", "bfloat16"] = option(
         "auto",
@@ -300,17 +333,26 @@ class TrainSettings:
     """Where the network is trained."""
 
     threads: int | None = option(
-        None, parse_int(1, 1024), "Of torch on a CPU. [auto]", metavar="N"
+        None,
+        parse_int(1, 1024),
+        "Of torch on a CPU. [auto]",
+        metavar="N",
     )
     """Threads of torch on a CPU; torch's own choice if not given."""
 
     workers: int | None = option(
-        None, parse_int(0, MOST_PROCESSES), "Make patches. [auto]", metavar="N"
+        None,
+        parse_int(0, MOST_PROCESSES),
+        "Make patches. [auto]",
+        metavar="N",
     )
     """Processes that make patches; 0 makes them in the loop."""
 
     checkpoint_every: int = option(
-        100, parse_int(1), "Steps that a kill costs at most. [100]", metavar="N"
+        100,
+        parse_int(1),
+        "Steps that a kill costs at most. [100]",
+        metavar="N",
     )
     """Steps that a kill costs at most; also every five minutes."""
 

@@ -58,6 +58,8 @@ def save_weights(path: str | Path, network: Network, info: WeightsInfo) -> None:
         "training_data": info.training_data,
         "width": str(info.width),
     }
+    if info.trained is not None:
+        header["trained"] = info.trained.to_text()
     tensors = {
         k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()
     }

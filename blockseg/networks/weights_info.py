@@ -16,6 +16,7 @@ from blockseg.core.errors import WeightsError
 from blockseg.core.text import first_line
 from blockseg.core.untrusted.files import CHECKPOINT_BYTES, opened
 from blockseg.networks.receptive_field import FIELDS, Field
+from blockseg.networks.trained import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,6 +55,9 @@ class WeightsInfo:
 
     architecture: str = "sdasn"
     """Which network; a key of :data:`~blockseg.networks.receptive_field.FIELDS`."""
+
+    trained: Trained | None = None
+    """Ranges of images that it was trained on; None if the file does not say."""
 
     @property
     def field(self) -> Field:
@@ -151,7 +155,9 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
     try:
         width, gain = int(header["width"]), float(header["gain"])
         low, high = (float(end) for end in header.get("clip", "-1e6,1e6").split(","))
-    except (KeyError, ValueError) as error:
+        said = header.get("trained")
+        trained = None if said is None else Trained.from_text(said)
+    except (KeyError, TypeError, ValueError) as error:
         message = f"{path} has a damaged header: {first_line(error):.200}"
         raise WeightsError(message) from error
     if not 2 <= width <= 256:
@@ -165,6 +171,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         width=width,
         clip=(low, high),
         architecture=architecture,
+        trained=trained,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,8 @@ _RIM = 12  # voxels around what was not imaged: the edge of tissue glows
 _HIGH = 0.9  # quantile of the contrast of the brightest tenth
 _WIDE = 0.75  # quantile of the half-widths of the widest quarter
 _BRIGHTEST = 0.98  # quantile of a plane from which on its voxels are followed along z
+_SOMA = 5.0  # voxels, radius from which on what is round is a soma
+_ROUND = 2.0  # times the area of the circle that fits inside: what is longer is no soma
 _FEW = 20  # voxels of middle lines that are too few for a median
 
 
@@ -50,6 +52,22 @@ class Structures:
 
     contrast_high: float | None
     """Height that the brightest tenth exceeds, in noise SDs; None likewise."""
+
+    neurite_width: float | None = None
+    """As ``half_width_high``, of what is not round and wide; None where that is too little."""
+
+    somata: float = 0.0
+    """Share of what has a width that is round and 5 voxels or more in radius."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Widths:
+    """Half-widths in one patch."""
+
+    widths: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    round: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    area: int = 0
+    area_of_round: int = 0
 
 
 def measure_structures(
@@ -83,15 +101,13 @@ def measure_structures(
     nowhere = [np.zeros(patch.shape, bool) for patch in patches]
     if not background.clipped:
         nowhere = [patch == 0 for patch in patches]
-    widths = np.concatenate(
-        [
-            np.empty(0),
-            *(
-                _half_widths(h, off, smooth_limit)
-                for h, off in zip(heights, nowhere, strict=True)
-            ),
-        ]
-    )
+    measured = [
+        _half_widths(h, off, smooth_limit)
+        for h, off in zip(heights, nowhere, strict=True)
+    ]
+    widths = np.concatenate([np.empty(0), *(one.widths for one in measured)])
+    long = np.concatenate([np.empty(0), *(one.widths[~one.round] for one in measured)])
+    area = sum(one.area for one in measured)
     known = not background.clipped and len(above) > 0
     enough = len(widths) >= _FEW
     return Structures(
@@ -100,6 +116,8 @@ def measure_structures(
         half_width_high=float(np.quantile(widths, _WIDE)) if enough else None,
         contrast=float(np.median(above)) if known else None,
         contrast_high=float(np.quantile(above, _HIGH)) if known else None,
+        neurite_width=float(np.quantile(long, _WIDE)) if len(long) >= _FEW else None,
+        somata=sum(one.area_of_round for one in measured) / max(area, 1),
     )
 
 
@@ -120,7 +138,7 @@ def _bright(patches: Sequence[NDArray[Any]]) -> float:
 
 def _half_widths(
     heights: NDArray[np.float32], nowhere: NDArray[np.bool_], limit: float
-) -> NDArray[np.float64]:
+) -> _Widths:
     """Return the distance to the outside at each voxel of the middle lines of a patch.
 
     A structure is where the smoothed patch has at least half of its greatest height near
@@ -138,13 +156,35 @@ def _half_widths(
     sizes[0] = 0
     mask = (sizes >= _SPECK)[pieces]
     if not mask.any() or mask.all():
-        return np.empty(0)
+        return _Widths()
     distance = ndimage.distance_transform_edt(mask)
     middle = mask & (distance >= ndimage.maximum_filter(distance, 3))
     # What lies beyond the patch is unknown, and may be nearer than what is seen.
     y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1 for n in mask.shape)
     middle &= distance <= np.minimum(y[:, None], x)
-    return np.asarray(distance[middle], np.float64)
+    round_ = _round(distance)
+    return _Widths(
+        np.asarray(distance[middle], np.float64),
+        round_[middle],
+        int(np.count_nonzero(mask)),
+        int(np.count_nonzero(round_)),
+    )
+
+
+def _round(distance: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return the voxels of a patch in round pieces, given how deep each lies."""
+    from scipy import ndimage
+
+    core = distance >= _SOMA
+    if not core.any():
+        return core
+    wide = (ndimage.distance_transform_edt(~core) < _SOMA) & (distance > 0)
+    pieces, count = ndimage.label(wide)
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)
+    radii = ndimage.maximum(distance, pieces, np.arange(count + 1))
+    found = areas < _ROUND * np.pi * np.asarray(radii) ** 2
+    found[0] = False
+    return np.asarray(found[pieces], bool)
 
 
 def half_depth(boxes: Sequence[NDArray[np.float32]]) -> float | None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
     from blockseg.proposals.brain import Brain
 
-_EDGES = (5, 4, 3, 2, 1)  # cubes along a pick: 320 voxels, or what the volume allows
 _ROOM = 2  # boxes a pick that there should be
 _HALF = 0.5
 
@@ -44,7 +43,9 @@ class Boxes:
     """Notes for the user, a line each."""
 
 
-def pick_cubes(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:
+def pick_cubes(
+    region: Zyx, count: int, shape: Zyx | None = None, *, largest: int = 320
+) -> Zyx:
     """Return how many cubes a pick has along (z, y, x).
 
     Parameters
@@ -52,10 +53,11 @@ def pick_cubes(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:
     region
         Voxels that were measured, along (z, y, x).
     count
-        Picks: they get the largest edge, of up to 5 cubes, with which the region holds
-        twice as many.
+        Picks: they get the largest edge with which the region holds twice as many.
     shape
         Voxels that the user wants instead; multiples of a cube.
+    largest
+        Voxels of an edge, at most, where no shape is given.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def pick_cubes(region: Zyx, count: int, shape: Zyx | None = None) -> Zyx:
             )
             raise ConfigError(message)
         return cubes
-    for edge in _EDGES:
+    for edge in range(largest // CUBE, 0, -1):
         cubes = to_zyx(min(edge, n) for n in have)
         boxes = np.prod([n // c for n, c in zip(have, cubes, strict=True)])
         if boxes >= _ROOM * count:

@@ -13,6 +13,7 @@ from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.core.untrusted.json_text import MALFORMED, parse_json, shortened
 from blockseg.evaluation.report import write_report
 from blockseg.io.tiff.write import write_tiff
+from blockseg.networks.shipped import DEFAULT_NAME
 from blockseg.proposals.manifest import ManifestRow, manifest_csv
 from blockseg.runtime.run_lock import RunLock
 
@@ -56,6 +57,10 @@ class Proposed:
 
     notes: tuple[str, ...]
     """Notes for the user, a line each."""
+
+    weights: str = DEFAULT_NAME
+    """Weights that a training on the picks would go on from: those that saw the brain, by
+    their name where they have one."""
 
 
 @dataclass(slots=True)

@@ -119,8 +119,8 @@ def propose_labelled(
         for name in ("density", "level", "sd", "low_snr")
     }
     density, noise = columns["density"], columns["sd"]
-    chosen = published_picks(density, noise, columns["low_snr"], settings.count)
-    notes = _notes(measured, density, noise, chosen, settings.count)
+    chosen = published_picks(density, noise, columns["low_snr"], settings.picks)
+    notes = _notes(measured, density, noise, chosen, settings.picks)
     if not len(chosen):
         message = (
             f"the rule published picks none of the {len(images)} volumes of {source}: "

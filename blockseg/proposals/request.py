@@ -38,6 +38,9 @@ class BrainRequest:
     def to_plain(self) -> dict[str, Any]:
         """Return the request as JSON values."""
         values = {name: getattr(self.settings, name) for name in _OF_BRAINS}
+        values["count"] = self.settings.picks
+        if self.settings.preset == "day" and self.settings.pick_shape is None:
+            values["preset"] = "day"  # what was before presets had the published one's
         return {
             **{name.replace("_", "-"): _listed(v) for name, v in values.items()},
             "excluded": self.excluded,
@@ -65,7 +68,7 @@ class LabelledRequest:
         settings = self.settings
         values: dict[str, Any] = {
             "rule": settings.rule,
-            "count": settings.count,
+            "count": settings.picks,
             "data": self.data,
             "names": list(self.names),
             "version": __version__,

@@ -89,7 +89,12 @@ def propose(
     picks = PicksFolder.open(root, request, update=settings.update)
     boxes = measured_boxes(
         brain,
-        pick_cubes(brain.grid.region.shape, settings.count, settings.pick_shape),
+        pick_cubes(
+            brain.grid.region.shape,
+            settings.picks,
+            settings.pick_shape,
+            largest=settings.largest,
+        ),
         flavour="published" if settings.rule == "published" else "extended",
         mask=_over(brain, settings.mask, "--mask"),
         regions=_over(brain, settings.regions, "--regions"),
@@ -104,7 +109,7 @@ def propose(
         )
     taken = [(row.box.start, row.box.stop) for row in mine]
     choice = Choice(
-        settings.count,
+        settings.picks,
         settings.rule,
         settings.seed,
         np.array(taken, np.int64).reshape(-1, 2, 3),

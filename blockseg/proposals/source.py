@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.outputs import writable
+from blockseg.blockwise.outputs import absolute, writable
+from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.sources.doubts import say
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, LedgerError
 from blockseg.io.stores.address import addressed, is_remote
 from blockseg.measurement.run import metrics
+from blockseg.networks.shipped import weights_named
 from blockseg.proposals.brain import doubts_of_measured, is_measured
 from blockseg.proposals.labelled import is_labelled, propose_labelled
 from blockseg.proposals.run import propose
@@ -84,7 +86,12 @@ def propose_source(
     with picking or nullcontext() as on_pick:
         if labelled:
             return propose_labelled(out, folder, settings, measuring.choices, on_pick)
-        return propose(out, folder, settings, on_pick)
+        found = propose(out, folder, settings, on_pick)
+    record = RunRecord.of(Paths(absolute(out)))
+    if record is None:
+        return found
+    sha256, path = record.request["weights"], record.facts.get("weights")
+    return replace(found, weights=weights_named(sha256, path))
 
 
 def _check_source(

@@ -176,6 +176,7 @@ def _notes(
     record: RunRecord, ledger: Ledger, phases: tuple[PhaseFacts, ...]
 ) -> Iterator[str]:
     main = phases[0]
+    yield from map(str, record.facts.get("outside", ()))
     if note := record.decisions.get("note"):
         yield str(note)
     totals = main.summary.totals

@@ -63,6 +63,27 @@ def project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
     return result
 
 
+def project_axes(
+    volume: Volume, roi: Roi | None = None
+) -> tuple[NDArray[np.generic], NDArray[np.generic], NDArray[np.generic]]:
+    """Return the maxima along z, y and x: ``(y, x)``, ``(z, x)`` and ``(z, y)``."""
+    region = roi or Roi.whole(volume.shape)
+    step = volume.chunk_shape[0]
+    (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
+    along_z: NDArray[np.generic] | None = None
+    along_y, along_x = [], []
+    for z in range(z0, z1, step):
+        slab = volume.read(Roi((z, y0, x0), (min(z + step, z1), y1, x1)))
+        top = slab.max(axis=0)
+        along_z = top if along_z is None else np.maximum(along_z, top)
+        along_y.append(slab.max(axis=1))
+        along_x.append(slab.max(axis=2))
+    if along_z is None:
+        message = f"nothing lies in {region}"
+        raise VolumeError(message)
+    return along_z, np.concatenate(along_y), np.concatenate(along_x)
+
+
 def project_objects(root: Location, level: int) -> NDArray[np.uint8] | None:
     """Return the clean objects of a run in colours, ``(y, x, 3)``; None without any."""
     record = RunRecord.of(Paths(root))
@@ -103,6 +124,25 @@ def project_source(
         ``(y, x)``, of any size; None where the source is not at hand or every level has
         more voxels.
     """
+    found = source_beside(root, level, most_voxels)
+    return None if found is None else project(*found)
+
+
+def source_beside(
+    root: Location, level: int, most_voxels: int
+) -> tuple[Volume, Roi] | None:
+    """Return a level of what a run read and the region that it covers there.
+
+    Parameters
+    ----------
+    root, level, most_voxels
+        As of :func:`project_source`.
+
+    Returns
+    -------
+    tuple of Volume and Roi
+        None where the source is not at hand or every level has more voxels.
+    """
     record = RunRecord.of(Paths(root))
     if record is None or record.source is None:
         return None
@@ -133,7 +173,7 @@ def project_source(
         region = Roi((z[0], y[0], x[0]), (z[1], y[1], x[1]))
         region = region.intersection(Roi.whole(volume.shape))
         if 0 < region.size * math.prod(spec.downsample) <= most_voxels:
-            return project(volume, region)
+            return volume, region
     return None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.planning.resources import (
     make_grid,
     plan_resources,
@@ -25,10 +26,11 @@ from blockseg.inference.backends.table import make_backend
 from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
+from blockseg.runtime.events import Message
 from blockseg.segmentation.cluster_forecast import cluster_lines
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.engines.cpu_precision import may_gain
-from blockseg.segmentation.run import prepare
+from blockseg.segmentation.run import outside_lines, prepare
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import Job
@@ -166,23 +168,42 @@ class Forecast:
         if self.hours:
             lines.append(
                 f"time       {_hours(self.hours)} at the measured "
-                f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
+                f"{self.voxels_per_second / 1e6:.2f} million voxels/s, and some seconds to "
+                "start"
             )
+        else:
+            lines.append("time       not measured")
         return [*lines, *(f"cluster    {line}" for line in self.cluster)]
 
 
 def plan(
-    source: str, out: str | None = None, settings: RunSettings | None = None
+    source: str,
+    out: str | None = None,
+    settings: RunSettings | None = None,
+    *,
+    on_event: OnJobEvent = ignore,
+    trial: bool = True,
 ) -> Forecast:
     """Foresee a run; reads the source's metadata and a sample, writes nothing.
+
+    Parameters
+    ----------
+    source, out, settings
+        As of :func:`blockseg.run`.
+    on_event
+        Told before what takes long.
+    trial
+        Whether to measure the network's speed here, which builds it and infers windows;
+        without, the forecast has no hours. Engines of a device are tried all the same.
 
     Raises
     ------
     BlocksegError
         As :func:`blockseg.run` would, before it starts.
     """
+    on_event(Message("reading a sample of the volume"))
     job, inputs, decisions = prepare(
-        source, out, settings or RunSettings(), foresee=True
+        source, out, settings or RunSettings(), on_event=on_event, foresee=True
     )
     grid = job.main.grid
     layout = plan_resources(inputs, decisions)
@@ -192,7 +213,11 @@ def plan(
     read = _read_voxels(grid)
     decoded = planned_decoding(inputs, decisions, layout)
     computed = _computed_voxels(grid, decisions.window)
-    rate = _speed(inputs, decisions) * layout.workers
+    rate = 0.0
+    if trial:
+        engine = f"{decisions.backend} on windows of {times(decisions.window)}"
+        on_event(Message(f"measuring the speed of {engine}; --no-trial leaves it out"))
+        rate = _speed(inputs, decisions) * layout.workers
     left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
     written = grid.region.size * share
     ratio = computed / grid.region.size
@@ -228,8 +253,8 @@ def plan(
         hours=left * ratio / rate / 3600 if rate else 0.0,
         sparse=found,
         tried=evaluation_lines(decisions),
-        remarks=inputs.source.remarks,
-        gain=_gain(inputs, decisions, rate / layout.workers),
+        remarks=(*inputs.source.remarks, *outside_lines(job.record)),
+        gain=_gain(inputs, decisions, rate / layout.workers) if trial else "",
         cluster=_on_cluster(inputs.settings, left * ratio, rate / layout.workers),
     )
 

@@ -46,6 +46,9 @@ class SegmentationFacts:
     measured: MeasuredCubes | None
     """How cubes are counted; None where they are not."""
 
+    outside: tuple[str, ...] = ()
+    """Lines on how the source lies outside of what the weights were trained for."""
+
     def to_plain(self) -> dict[str, Any]:
         """Return them as JSON values."""
         weights, threshold = self.inputs.weights, self.decisions.threshold
@@ -59,4 +62,5 @@ class SegmentationFacts:
             "network": None if weights is None else asdict(weights.info),
             "weights": None if weights is None else str(weights.path),
             **({"cells": None} if self.measured is None else self.measured.to_plain()),
+            **({"outside": list(self.outside)} if self.outside else {}),
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.blockwise.begun_anew import refuse_begun_anew
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.planning.decisions import (
     Decisions,
@@ -44,7 +45,6 @@ from blockseg.core.work_ranges import Share
 from blockseg.dhpr.block_metrics import BlockMetrics
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
-from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.measurement.grey_scale import (
     MeasuredCubes,
     grey_scale,
@@ -56,9 +56,11 @@ from blockseg.runtime.events import Message
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.engines.choice import engines_of, trial_of
 from blockseg.segmentation.engines.cpu_precision import gain_line
+from blockseg.segmentation.images import run_images
 from blockseg.segmentation.record import SegmentationFacts, segmentation_request
 from blockseg.segmentation.sparse.decisions import sparse_decisions
 from blockseg.segmentation.task import Segmentation
+from blockseg.suitability.limits import warnings_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.record import RunRecord
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.grid import BlockGrid
+    from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.stores.location import Location
 
 
@@ -175,7 +178,7 @@ def segment(
         *other_skipping(decisions.criteria is not None, result.replaced),
     )
     end_with_report(result.out, on_event, wanted=inputs.settings.report, notes=remarks)
-    return replace(result, remarks=remarks)
+    return replace(result, remarks=(*outside_lines(job.record), *remarks))
 
 
 def prepare(
@@ -226,6 +229,7 @@ def prepare_inputs(
         foresee=foresee,
         command=command,
     )
+    refuse_begun_anew(begun)
     earlier = begun.earlier or (None if plan is None else plan.record)
     decisions = (
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
@@ -263,7 +267,9 @@ def prepare_inputs(
         layout,
         planned_reading(inputs, decisions, layout).traversal,
         decisions=decisions,
-        facts=SegmentationFacts(inputs, decisions, grid, measured),
+        facts=SegmentationFacts(
+            inputs, decisions, grid, measured, _outside(inputs, earlier)
+        ),
         candidates=_candidates(inputs, grid, criteria),
         measured=None
         if task.scale is None
@@ -298,28 +304,15 @@ def _outputs(
     inputs: Inputs, decisions: Decisions, *, checked: bool
 ) -> tuple[PyramidSpec, PyramidSpec]:
     settings = inputs.settings
-    probability = PyramidSpec(
-        uri=str(inputs.out),
-        shape=inputs.roi.shape,
-        block=decisions.block,
-        dtype="uint8",
-        space=inputs.source.space.cropped(inputs.roi.start),
+    return run_images(
+        inputs.out,
+        inputs.roi,
+        decisions.block,
+        inputs.source.space,
         zarr_format=settings.zarr_format,
         codec=settings.codec,
-        reduce="max",
-        name="probability",
-        window=(0, 255),
         checked=checked,
     )
-    within = "labels/foreground"
-    foreground = replace(
-        probability,
-        uri=str(inputs.out / within),
-        name="foreground",
-        window=None,
-        within=within,
-    )
-    return probability, foreground
 
 
 def _measured(
@@ -331,6 +324,19 @@ def _measured(
     if not inputs.settings.metrics:
         return None
     return MeasuredCubes(grey_scale(inputs, decisions.background), predicted=True)
+
+
+def _outside(inputs: Inputs, earlier: RunRecord | None) -> tuple[str, ...]:
+    """Return how the source lies outside of what the weights were trained for."""
+    if earlier is not None or inputs.weights is None:
+        return ()
+    source, weights = inputs.source, inputs.weights
+    return warnings_of(source.spec, source.space, weights.sha256, weights.info)
+
+
+def outside_lines(record: RunRecord) -> tuple[str, ...]:
+    """Return what a run says of a source that its weights were not trained for."""
+    return tuple(map(str, record.facts.get("outside", ())))
 
 
 def _unmeasured(job: Job, settings: RunSettings) -> tuple[str, ...]:

@@ -61,6 +61,9 @@ class TrainingConfig:
     patience: int | None = None
     """Validations without improvement after which training ends; None: never."""
 
+    patience_from: int = 0
+    """Steps from which these count."""
+
     checkpoint_every: int = 100
     """Steps between checkpoints; also one every five minutes."""
 

@@ -1,6 +1,7 @@
 """Runs and copies on a coarser grid than the source has."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_a_mask_of_the_full_resolution_lies_where_it_should(blockseg, stack):
 
 def test_predict_in_python_takes_the_same_means(stack):
     data = tifffile.imread(stack)
-    fake = {"backend": "fake", "block": 64}
+    fake: Any = {"backend": "fake", "block": 64}
     told = api.predict(data, downsample=2, **fake)
     assert np.array_equal(told, api.predict(cell_means(data, (2, 2, 2)), **fake))
 

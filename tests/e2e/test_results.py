@@ -199,6 +199,30 @@ def test_preview_draws_a_picture(blockseg, brain):
         assert np.asarray(picture).std() > 0
 
 
+def test_preview_draws_a_volume_alone_along_three_axes_with_slabs(blockseg, brain):
+    from PIL import Image
+
+    assert blockseg("preview", brain).stdout.strip() == "brain.preview.png"
+    blockseg("preview", brain, "-o", "slabs.png", "--slabs", "2", "--gamma", "0.4")
+    pictures = []
+    for name in ("brain.preview.png", "slabs.png"):
+        with Image.open(blockseg.folder / name) as picture:
+            pictures.append(np.asarray(picture))
+    plain, slabs = pictures
+    assert plain.shape[1] == slabs.shape[1]
+    assert slabs.shape[0] > 1.5 * plain.shape[0]
+    # A lower power lifts what is faint.
+    upper = slabs[: plain.shape[0]]
+    assert upper.mean() > plain.mean()
+    failed = blockseg("preview", brain, "-o", "no/such.png", code=1)
+    assert "there is no folder" in failed.output
+
+
+def test_a_run_ends_with_what_can_be_pasted(blockseg, brain):
+    said = blockseg("run", brain, "out.zarr", *QUICK).stdout
+    assert f"Look at it: blockseg preview {blockseg.folder / 'out.zarr'}" in said
+
+
 def test_weights_show_names_the_shipped_ones(blockseg):
     said = blockseg("weights", "show").stdout
     assert "sha256: " in said

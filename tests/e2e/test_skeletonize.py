@@ -148,7 +148,7 @@ def test_python_traces_as_the_command_does(traced, out):
     assert found.traced.objects == len(rows(traced / "traces"))
     assert files(out / "traces") == files(traced / "traces")
     with pytest.raises(ConfigError, match="min_lenght"):
-        skeletonize(str(out), min_lenght=3)
+        skeletonize(str(out), min_lenght=3)  # type: ignore[call-arg]
 
 
 def test_another_folder_and_bridges(blockseg, traced, out):

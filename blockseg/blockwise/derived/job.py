@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blockseg.blockwise.derived.staleness import MADE_FROM, what_is_stale
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.request import Request
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.run import OpenedJob
     from blockseg.blockwise.sources.inputs import Source
     from blockseg.config.settings import RunSettings
-
-MADE_FROM = "made-from"
-"""Setting of a derived job that says which state of the run it was made from."""
 
 
 def open_derived(
@@ -147,30 +145,6 @@ def fresh_part(run: FinishedRun, part: str, redo: str) -> str:
         message = f"{what} is {state}; finish it with: {redo}"
         raise LedgerError(message)
     return record.fingerprint
-
-
-def what_is_stale(made: Provenance | None, now: Provenance) -> str:
-    """Return how what was made differs from what would be made now; empty if it does not.
-
-    Parameters
-    ----------
-    made
-        What it says that it was made from; None if it says nothing.
-    now
-        State of the run.
-    """
-    if made is None:
-        return "does not say from which run it was made"
-    if made.same_run(now):
-        return ""
-    if made.run == now.run:
-        return "was made when the run had written other blocks"
-    if made.threshold != now.threshold:
-        return (
-            f"was made by the threshold {made.threshold}/255, and the run's is "
-            f"{now.threshold}/255"
-        )
-    return "was made from another run"
 
 
 def _refuse_stale(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
@@ -43,6 +44,8 @@ def earlier_record(
         refuse_lost_record(paths)
         return None
     if found := what_differs(record.request, request.to_plain()):
+        if hint := _another_threshold(paths, record, request, found):
+            raise LedgerError(hint)
         message = (
             f"{paths.name} belongs to another run: {'; '.join(found)}; "
             f"use the same settings to resume it, {_another(paths)}or --overwrite to "
@@ -50,6 +53,24 @@ def earlier_record(
         )
         raise LedgerError(message)
     return record
+
+
+def _another_threshold(
+    paths: Paths, record: RunRecord, request: Request, found: list[str]
+) -> str:
+    """Return what to do where nothing but the threshold of a run differs."""
+    was, now = (
+        settings.get("threshold")
+        for settings in (record.request["settings"], request.settings)
+    )
+    if len(found) > 1 or was == now or was is None or now is None:
+        return ""
+    return (
+        f"{paths.name} has the threshold {was:g}, and {now:g} is asked for; a mask of "
+        "another threshold is made without inference: blockseg threshold "
+        f"{shlex.quote(str(paths.out))} {now:g}; go on with this run with --threshold "
+        f"{was:g}"
+    )
 
 
 def _another(paths: Paths) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.outputs import output_of
+from blockseg.blockwise.outputs import absolute, output_of
+from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.sources.doubts import say
 from blockseg.blockwise.sources.masks import outside_of, say_doubts
-from blockseg.core.errors import ConfigError, GeometryError, VolumeError
+from blockseg.core.errors import ConfigError, GeometryError, LedgerError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.core.specs import VolumeSpec
@@ -153,6 +154,7 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
     BlocksegError
         Of the kind that fits, with one line, if anything is wrong.
     """
+    refuse_result(source)
     opened = open_source(source, settings)
     shape = opened.volume.shape
     roi = settings.roi or Roi.whole(shape)
@@ -172,6 +174,32 @@ def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
         ),
         settings=settings,
     )
+
+
+def refuse_result(source: str) -> None:
+    """Refuse the output of a run as a source: it holds probabilities, and no image.
+
+    Raises
+    ------
+    VolumeError
+        Names the run's own source and the command that goes on with it.
+    """
+    paths = Paths(absolute(source))
+    if not paths.record.is_file():
+        return
+    try:
+        record = RunRecord.of(paths)
+    except LedgerError:
+        return  # what it is cannot be told; what is wrong with it, its own commands say
+    if record is None or record.phases[0].name != "segment" or record.source is None:
+        return
+    again = record.sessions[-1]["command"] if record.sessions else "blockseg run"
+    message = (
+        f"SOURCE {source} is the output of a run, its probability, and no image; go on "
+        f"with that run with: {again}; or give the image that it was made from: "
+        f"{record.source.spec.uri}"
+    )
+    raise VolumeError(message)
 
 
 def memory_source(

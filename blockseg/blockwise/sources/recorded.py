@@ -37,8 +37,8 @@ def recorded_inputs(paths: Paths, record: RunRecord, settings: RunSettings) -> I
     WeightsError
         If the weights are gone or cannot be used.
     """
-    source = _source(paths, record, "source")
-    mask = _source(paths, record, "mask")
+    source = recorded_source(paths, record, "source")
+    mask = recorded_source(paths, record, "mask")
     if source is None:
         message = f"{paths.record} names no source: nothing can be read again"
         raise VolumeError(message)
@@ -52,7 +52,21 @@ def recorded_inputs(paths: Paths, record: RunRecord, settings: RunSettings) -> I
     )
 
 
-def _source(paths: Paths, record: RunRecord, name: str) -> Source | None:
+def recorded_source(paths: Paths, record: RunRecord, name: str) -> Source | None:
+    """Open the source or the mask of a run; None if it has none.
+
+    Parameters
+    ----------
+    paths, record
+        Of the run.
+    name
+        ``source`` or ``mask``.
+
+    Raises
+    ------
+    VolumeError
+        If it is gone or cannot be opened.
+    """
     kept = RecordedSource.of({**record.request, "source": record.request[name]}, {})
     if kept is None:
         return None

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.derived.finished import content_of
-from blockseg.blockwise.derived.job import MADE_FROM, what_is_stale
+from blockseg.blockwise.derived.staleness import MADE_FROM, what_is_stale
 from blockseg.blockwise.planning.decisions import decisions_from
 from blockseg.checks.verification.findings import Finding, Kind
 from blockseg.io.output.provenance import Provenance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,22 +20,86 @@ if TYPE_CHECKING:
 _GAP = 8
 _CAPTION = 18
 _WHITE = 255
+_OVERLAY = np.array([255, 120, 0], np.float32)
 _GOLDEN = 0.6180339887498949
 
 
-def as_grey(plane: NDArray[np.generic]) -> NDArray[np.uint8]:
+def as_grey(
+    plane: NDArray[np.generic], percentile: float = 99.8, gamma: float = 0.7
+) -> NDArray[np.uint8]:
     """Stretch a plane of intensities so that faint neurites can be seen.
 
     Black is the median, nearly all of which is background in a projection of
-    sparse tissue; white the 99.8th percentile.
+    sparse tissue.
+
+    Parameters
+    ----------
+    plane
+        Grey levels, (y, x).
+    percentile
+        Percentile of the plane that is white.
+    gamma
+        Power of what lies between; below 1 lifts what is faint.
     """
     values = np.nan_to_num(plane.astype(np.float32))
-    low, high = np.percentile(values, [50, 99.8])
+    low, high = np.percentile(values, [50, percentile])
     if high <= low:
         high = float(values.max())
     scaled = (values - low) / max(float(high - low), 1e-6)
-    grey: NDArray[np.uint8] = (np.clip(scaled, 0, 1) ** 0.7 * _WHITE).astype(np.uint8)
+    grey: NDArray[np.uint8] = (np.clip(scaled, 0, 1) ** gamma * _WHITE).astype(np.uint8)
     return grey
+
+
+def overlaid(grey: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a picture with a mask laid over it in orange, (y, x, 3).
+
+    Parameters
+    ----------
+    grey
+        The picture, (y, x).
+    mask
+        Where to colour it, same shape; what is bright beneath stays brighter.
+    """
+    rgb = np.repeat(grey[:, :, None], 3, axis=2).astype(np.float32)
+    tint = _OVERLAY * (0.55 + 0.45 * rgb[mask] / _WHITE)
+    rgb[mask] = tint
+    return np.rint(rgb).astype(np.uint8)
+
+
+def with_scale_bar(
+    picture: NDArray[np.uint8], pixel: float, unit: str
+) -> NDArray[np.uint8]:
+    """Draw a bar of a round length, about a quarter of the width, into a picture.
+
+    Parameters
+    ----------
+    picture
+        (y, x) or (y, x, 3).
+    pixel
+        Length of a pixel.
+    unit
+        Its unit, for the text.
+    """
+    width = picture.shape[1]
+    length = _round_below(max(width * pixel / 4, pixel))
+    pixels = max(1, round(length / pixel))
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    y, x = picture.shape[0] - 10, 8
+    fill = _WHITE if picture.ndim == 2 else (_WHITE,) * 3
+    shadow = 0 if picture.ndim == 2 else (0, 0, 0)
+    draw.rectangle((x - 1, y - 1, x + pixels, y + 3), fill=shadow)
+    draw.rectangle((x, y, x + pixels - 1, y + 2), fill=fill)
+    text = f"{length:g} {unit}"
+    draw.text((x + 1, y - 12), text, fill=shadow)
+    draw.text((x, y - 13), text, fill=fill)
+    return np.asarray(image)
+
+
+def _round_below(length: float) -> float:
+    """Return the greatest of 1, 2 and 5 times a power of ten that is not longer."""
+    power = 10.0 ** math.floor(math.log10(length))
+    return max(n * power for n in (1, 2, 5) if n * power <= length * (1 + 1e-9))
 
 
 def coloured(labels: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from blockseg.core.blocks import BlockState
 from blockseg.core.errors import BlocksegError, LedgerError
+from blockseg.runtime.ledger.aside import AsideRows
 from blockseg.runtime.ledger.file import (
     check_ledger_there,
     errors_of,
@@ -165,6 +166,11 @@ class Ledger:
     def source(self) -> SourceRows:
         """Tables on the run's sources."""
         return SourceRows(self.path, self._connection)
+
+    @property
+    def aside(self) -> AsideRows:
+        """Blocks that wait for one of their images to be made anew."""
+        return AsideRows(self.path, self._connection)
 
     def get(self, key: str) -> str | None:
         """Return a value stored with the run, None if there is none."""

@@ -177,7 +177,7 @@ class Session:
                 best_loss=total.loss,
                 waited=0,
             )
-        else:
+        elif state.step >= self.config.patience_from:
             self.state = replace(state, waited=state.waited + 1)
         return replace(
             row,

@@ -57,7 +57,9 @@ def test_python_picks_with_what_is_said_of_a_volume(two_channels, tmp_path):
     )  # fmt: skip
     assert len(found.names) == 1
     with pytest.raises(ConfigError, match="--as does not go with what was measured"):
-        api.propose(str(tmp_path / "two.metrics.zarr"), str(folder), stored_as="uint16")
+        api.propose(  # type: ignore[call-arg]
+            str(tmp_path / "two.metrics.zarr"), str(folder), stored_as="uint16"
+        )
 
 
 def test_what_is_said_of_volumes_does_not_go_with_labelled_ones(

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockseg.comparison.counts import count_cubes
+from blockseg.comparison.page import _pieces
 from blockseg.core.space import Space
 from blockseg.evaluation.prediction import Prediction
 from blockseg.io.protocol import MemoryVolume
@@ -54,3 +55,16 @@ def test_what_is_known_to_be_empty_is_not_read():
     none = mask(np.zeros((64, 64, 600), np.uint8))
     found = count_cubes(full, none, (0, 0, 0), lambda roi: roi.start[2] > 0)
     assert found.first.sum() == 64 * 64 * 256
+
+
+def test_a_mask_in_far_more_pieces_is_told():
+    whole, specks = np.zeros((2, 40, 80, 80), np.uint8)
+    whole[20, 20, :] = 1
+    specks[::4, ::8, ::8] = 1
+    found = count_cubes(mask(whole), mask(specks), (0, 0, 0), nowhere)
+    assert found.pieces == (1, 1000)
+    said = list(_pieces(*found.pieces))
+    assert said[0] == "Pieces: 1 in A, 1,000 in B."
+    assert said[1].startswith("B is in 1000.0 times as many pieces")
+    assert list(_pieces(136, 200)) == ["Pieces: 136 in A, 200 in B."]
+    assert "A is in 5.0 times" in list(_pieces(681, 136))[1]

@@ -1,7 +1,15 @@
 import numpy as np
+import pytest
 from PIL import Image
 
-from blockseg.io.output.picture import as_grey, coloured, panels, save_png
+from blockseg.io.output.picture import (
+    as_grey,
+    coloured,
+    overlaid,
+    panels,
+    save_png,
+    with_scale_bar,
+)
 
 
 def test_faint_lines_stay_visible_beside_bright_somata():
@@ -48,3 +56,20 @@ def test_grey_and_coloured_panels_stand_beside_each_other():
     both = panels([("a", grey), ("b", colour)], across=True)
     assert both.shape[2] == 3
     assert (both[18:, -30:] == 90).all()
+
+
+def test_a_mask_is_laid_over_a_picture_in_colour():
+    grey = np.array([[0, 100], [255, 40]], np.uint8)
+    mask = np.array([[False, True], [True, False]])
+    drawn = overlaid(grey, mask)
+    np.testing.assert_array_equal(drawn[~mask], np.array([[0] * 3, [40] * 3]))
+    assert (drawn[mask][:, 0] > drawn[mask][:, 2]).all()
+    assert drawn[1, 0, 0] > drawn[0, 1, 0]  # what is bright beneath stays brighter
+
+
+@pytest.mark.parametrize(("pixel", "length"), [(1.0, 50), (0.35, 20), (2.0, 100)])
+def test_a_scale_bar_has_a_round_length(pixel, length):
+    drawn = with_scale_bar(np.zeros((60, 256), np.uint8), pixel, "um")
+    bar = drawn[50] == 255
+    assert bar.sum() == round(length / pixel)
+    assert bar[8:][: bar.sum()].all()

@@ -1,7 +1,13 @@
 import pytest
 
 from blockseg.core.errors import WeightsError
-from blockseg.networks.shipped import DEFAULT, SHIPPED, ShippedWeights, weights_path
+from blockseg.networks.shipped import (
+    DEFAULT,
+    SHIPPED,
+    ShippedWeights,
+    weights_named,
+    weights_path,
+)
 from blockseg.networks.weights_info import load_info, sha256
 
 
@@ -14,7 +20,9 @@ def test_weights_that_ship_are_those_that_the_list_says(weights):
 
 def test_names_differ_and_the_default_is_the_first():
     assert len({weights.name for weights in SHIPPED}) == len(SHIPPED)
-    assert weights_path(None) == DEFAULT.path == SHIPPED[0].path
+    assert (
+        weights_path("shipped") == weights_path(None) == DEFAULT.path == SHIPPED[0].path
+    )
 
 
 def test_a_file_wins_over_weights_of_that_name(tmp_path, monkeypatch):
@@ -26,4 +34,14 @@ def test_a_file_wins_over_weights_of_that_name(tmp_path, monkeypatch):
 
 def test_an_installation_without_them_says_so():
     with pytest.raises(WeightsError, match=r"no weights 'gone' \(gone.safetensors\)"):
-        _ = ShippedWeights("gone", "gone.safetensors", "0", "nothing").path
+        _ = ShippedWeights(
+            "gone", "gone.safetensors", "0", "nothing", DEFAULT.trained
+        ).path
+
+
+def test_hints_name_weights_that_ship_and_the_file_of_others():
+    assert [weights_named(one.sha256, one.path) for one in SHIPPED] == [
+        one.name for one in SHIPPED
+    ]
+    assert weights_named("other", "/some/best.safetensors") == "/some/best.safetensors"
+    assert weights_path(weights_named(None, None)) == DEFAULT.path

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from blockseg.core.space import Space
-from blockseg.inspection import advised_factors, advised_weights
 from blockseg.io.protocol import MemoryVolume
 from blockseg.io.sample import sample_planes
 from blockseg.normalization.background import estimate_background
@@ -17,6 +16,7 @@ from blockseg.normalization.structures import (
     half_depth,
     measure_structures,
 )
+from blockseg.suitability.advice import advised_factors, advised_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

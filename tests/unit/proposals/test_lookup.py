@@ -57,6 +57,8 @@ def test_picks_are_320_voxels_or_what_the_volume_allows():
     assert pick_cubes((640, 640, 640), 300) == (1, 1, 1)
     assert pick_cubes((100, 6400, 6400), 100) == (2, 5, 5)
     assert pick_cubes((30, 30, 30), 300) == (1, 1, 1)
+    assert pick_cubes((6400, 6400, 6400), 30, largest=128) == (2, 2, 2)
+    assert pick_cubes((256, 256, 256), 30, largest=128) == (1, 1, 1)
     assert pick_cubes((200, 200, 200), 1, (64, 128, 256)) == (1, 2, 4)
 
 

@@ -134,6 +134,12 @@ def test_early_stopping_counts_validations_without_improvement(tiny):
     assert run(rate=1e-12, steps=1000, validate_every=2, patience=3).step == 8
 
 
+def test_patience_counts_from_a_least_number_of_steps(tiny):
+    result = tiny()(rate=1e-12, steps=1000, validate_every=2, patience=3,
+                    patience_from=11, averaging=0.0, frozen_share=1.0)  # fmt: skip
+    assert result.step == 16  # validations at 12, 14 and 16
+
+
 def test_the_clock_ends_a_training_that_has_a_limit(tiny):
     result = tiny()(seconds=0.05, steps=10**9)
     assert result.complete

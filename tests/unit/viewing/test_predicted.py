@@ -1,5 +1,7 @@
 """Prediction where somebody looks is that of the whole."""
 
+from typing import Any
+
 import numpy as np
 
 import blockseg
@@ -17,7 +19,7 @@ def test_any_part_is_that_of_the_whole_volume(tmp_path, save_bright_network):
     save_bright_network(tmp_path / "w.safetensors", 3.0)
     voxels = np.random.default_rng(5).normal(200, 9, (70, 80, 90)).astype(np.uint16)
     voxels[20:24, 30:, 40:44] = 900
-    named = {
+    named: Any = {
         "weights": str(tmp_path / "w.safetensors"), "normalization": "200,9",
         "backend": "torch", "threads": 1, "voxel_size": (1, 1, 1),
     }  # fmt: skip

@@ -1,0 +1,56 @@
+"""Outputs of which one image is being made anew, and which others leave alone until it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockseg.core.errors import LedgerError
+from blockseg.runtime.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from blockseg.blockwise.record.record import Paths, RunRecord
+    from blockseg.blockwise.run import OpenedJob
+
+
+def ledger_of(paths: Paths, record: RunRecord) -> Path:
+    """Return where the ledger of a job lies."""
+    return Path(record.execution.get("ledger") or paths.ledger)
+
+
+def begun_anew(path: Path) -> str:
+    """Return the command that goes on with what was begun anew; empty if nothing was.
+
+    Parameters
+    ----------
+    path
+        The ledger; there may be none.
+
+    Raises
+    ------
+    LedgerError
+        If it cannot be read.
+    """
+    if not path.exists():
+        return ""
+    with Ledger.read(path) as ledger:
+        return ledger.aside.begun
+
+
+def refuse_begun_anew(begun: OpenedJob) -> None:
+    """Refuse an output of which an image is half made anew.
+
+    Raises
+    ------
+    LedgerError
+        Names the command that goes on.
+    """
+    if begun.earlier is None:
+        return
+    command = begun_anew(begun.ledger or begun.paths.ledger)
+    if command:
+        message = (
+            f"the mask of {begun.paths.name} is being made anew, and that is not "
+            f"finished; go on, without inference, with: {command}"
+        )
+        raise LedgerError(message)

@@ -1,0 +1,123 @@
+"""Objects and traces of a finished run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blockseg.config.label_settings import LabelSettings
+from blockseg.config.settings import RunSettings
+from blockseg.config.skeletonize_settings import SkeletonizeSettings
+from blockseg.interface.arguments import named, options_for, path_of
+from blockseg.interface.progress import Progress, watcher
+
+if TYPE_CHECKING:
+    import os
+    from typing import Any, Unpack
+
+    from blockseg.interface.options import LabelOptions, SkeletonizeOptions
+    from blockseg.labelling.run import Labelled
+    from blockseg.skeletonization.run import Skeletonized
+
+
+@named(LabelSettings)
+def label(
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    memory: Any = None,
+    scheduler: str | None = None,
+    progress: Progress = False,
+    **options: Unpack[LabelOptions],
+) -> Labelled:
+    """Label the objects of a finished run, whole across its blocks.
+
+    Parameters
+    ----------
+    out
+        Output of :func:`run`; takes ``labels/components``, ``labels/foreground_clean`` and
+        ``tables/objects.csv``.
+    overwrite
+        Start anew where ``out`` holds earlier labels.
+    workers, memory, scheduler, progress
+        As of :func:`run`.
+    **options
+        The options of ``blockseg label`` by name: ``min_size=64``,
+        ``hysteresis=(0.3, 0.5)``.
+
+    Returns
+    -------
+    Labelled
+        ``complete`` says whether everything is written; ``objects``, ``clean`` and
+        ``length_um`` count what was found.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if ``out`` or an option does not fit.
+    """
+    from blockseg.labelling.run import label as job
+
+    how = {"workers": workers, "memory": memory, "scheduler": scheduler}
+    settings, execution = options_for(LabelSettings, RunSettings, **options, **how)
+    return job(
+        path_of(out, "out"),
+        settings,
+        execution,
+        overwrite=overwrite,
+        on_event=watcher(progress),
+    )
+
+
+@named(SkeletonizeSettings)
+def skeletonize(
+    out: str | os.PathLike[str],
+    traces: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    memory: Any = None,
+    scheduler: str | None = None,
+    progress: Progress = False,
+    **options: Unpack[SkeletonizeOptions],
+) -> Skeletonized:
+    """Trace the clean objects of a run that was labelled: SWC, Neuroglancer, a table.
+
+    Parameters
+    ----------
+    out
+        Output of :func:`run`, after :func:`label`.
+    traces
+        Folder to write; ``OUT/traces`` if not given.
+    overwrite
+        Start anew where there are traces of other options or labels.
+    workers, memory, scheduler, progress
+        As of :func:`run`.
+    **options
+        The options of ``blockseg skeletonize`` by name: ``min_length=50``, ``bridge=5``.
+
+    Returns
+    -------
+    Skeletonized
+        ``complete`` says whether everything is written; ``traced`` counts objects and
+        sums their lengths, in µm; ``folder`` is where.
+
+    Raises
+    ------
+    BlocksegError
+        With one line, before anything is written, if ``out`` or an option does not fit.
+    """
+    from blockseg.skeletonization.run import skeletonize as job
+
+    how = {"workers": workers, "memory": memory, "scheduler": scheduler}
+    settings, execution = options_for(
+        SkeletonizeSettings, RunSettings, **options, **how
+    )
+    return job(
+        path_of(out, "out"),
+        None if traces is None else path_of(traces, "traces"),
+        settings,
+        execution,
+        overwrite=overwrite,
+        on_event=watcher(progress),
+    )

@@ -1,0 +1,1 @@
+"""Suitability of weights for a volume, judged by a sample of it."""

@@ -1,0 +1,62 @@
+"""Weights and factors for what stands out of a volume."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from blockseg.networks.shipped import DEFAULT
+from blockseg.suitability.sampled import DENDRITES
+
+if TYPE_CHECKING:
+    from blockseg.core.geometry import Zyx
+    from blockseg.core.space import Space
+    from blockseg.normalization.structures import Structures
+
+THICK = 3.5
+"""Half-width, in voxels, beyond which the default weights saw little."""
+
+_WANTED = 3.0  # half-width that is aimed at; powers of two leave more than half of it
+_LEAST_DEEP = 1.5  # planes that averaging along z must leave of a structure
+_STAINED = 25.0  # noise SDs that the brightest tenth of well stained neurons exceeds
+
+
+def advised_weights(found: Structures) -> str:
+    """Return the name of the shipped weights for what stands out of a sample.
+
+    Dendrites are wide and bright. Axons may be as bright, and cells as wide.
+    """
+    wide = (found.half_width_high or 0) >= DENDRITES
+    stained = found.contrast_high is None or found.contrast_high >= _STAINED
+    return "dendrites" if wide and stained else DEFAULT.name
+
+
+def advised_factors(
+    half_width: float, space: Space, half_depth: float | None = None
+) -> Zyx:
+    """Return powers of two that bring thick structures to 1.5 to 3 voxels; 1 for others.
+
+    Along z less where voxels are longer there already, so that they become cubes.
+
+    Parameters
+    ----------
+    half_width
+        In voxels of y and x.
+    space
+        Voxel size; where no unit is known, all axes have the same factor.
+    half_depth
+        Planes from the middle of a structure to its outside; averaging leaves at least 1.5
+        of them. None where that is not known.
+    """
+    if half_width <= THICK:
+        return (1, 1, 1)
+    factor = 2 ** math.ceil(math.log2(half_width / _WANTED))
+    along = factor
+    if space.unit is not None:
+        z, y, x = space.voxel_size
+        cubes = math.log2(factor * max(y, x) / z)
+        along = min(factor, 2 ** max(0, round(cubes)))
+    if half_depth is not None:
+        most = math.floor(math.log2(max(half_depth / _LEAST_DEEP, 1)))
+        along = min(along, 2**most)
+    return (along, factor, factor)

@@ -1,0 +1,49 @@
+"""Commands as a new user gives them: log files, plans, a run on a result."""
+
+import subprocess
+import sys
+
+
+def test_a_log_file_takes_what_is_said_with_times(blockseg):
+    code = (
+        "import logging, sys\n"
+        "from blockseg_cli.main import main\n"
+        "sys.argv = ['blockseg', '--log-file', 'run.log', 'weights', 'list']\n"
+        "try: main()\n"
+        "finally: logging.getLogger('blockseg.test').info('a word')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=blockseg.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "INFO blockseg.test: a word" in (blockseg.folder / "run.log").read_text()
+    assert "a word" not in done.stderr
+
+
+def test_a_log_file_that_cannot_be_written_is_one_line(blockseg):
+    failed = blockseg("--log-file", "no/such.log", "weights", "list", code=1)
+    assert "--log-file no/such.log cannot be written" in failed.output
+
+
+def test_a_run_on_its_own_output_names_the_run_and_the_image(blockseg, brain):
+    options = ("--scheduler", "serial", "--backend", "fake", "--block", "64", "-q")
+    blockseg("run", brain, "out.zarr", *options)
+    for command in ("run", "plan"):
+        failed = blockseg(command, "out.zarr", *options[:6], code=1)
+        assert "is the output of a run" in failed.output
+        assert str(brain) in failed.output
+        assert "blockseg run" in failed.output
+    assert not (blockseg.folder / "out.blockseg.zarr").exists()
+
+
+def test_a_plan_without_a_trial_answers_from_what_is_known(blockseg, brain):
+    options = ("--scheduler", "serial", "--backend", "fake", "--block", "64")
+    quick = blockseg("plan", brain, "out.zarr", *options, "--no-trial")
+    assert "not measured" in quick.stdout
+    assert "measuring the speed" not in quick.output
+    full = blockseg("plan", brain, "out.zarr", *options)
+    assert "measuring the speed of fake" in full.output
+    assert "million voxels/s" in full.stdout

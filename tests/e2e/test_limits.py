@@ -1,0 +1,78 @@
+"""A volume that weights were not trained for, as plan, run and the report tell it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from blockseg.networks.shipped import DEFAULT
+from blockseg.networks.weights import load_weights, save_weights
+
+RUN = (
+    "--scheduler",
+    "serial",
+    "--block",
+    "64",
+    "--voxel-size",
+    "8,1,1",
+    "--axes",
+    "zyx",
+)
+
+
+@pytest.fixture
+def volume(blockseg):
+    """Write a volume of bright round bodies, with voxels that are long along z."""
+    rng = np.random.default_rng(0)
+    voxels = rng.normal(200, 6, (32, 128, 128))
+    y, x = np.mgrid[:128, :128]
+    for cy, cx in ((30, 30), (90, 40), (60, 100)):
+        voxels[:, (y - cy) ** 2 + (x - cx) ** 2 < 81] = 400
+    tifffile.imwrite(blockseg.folder / "cells.tif", voxels.astype(np.uint16))
+    return "cells.tif"
+
+
+@pytest.fixture
+def weights(blockseg, save_bright_network):
+    """Write a tiny network that says what it was trained for, and one that does not."""
+    save_bright_network(blockseg.folder / "plain.safetensors", 4.0)
+    network, info = load_weights(blockseg.folder / "plain.safetensors")
+    said = replace(info, trained=DEFAULT.trained, training_data="axons")
+    save_weights(blockseg.folder / "said.safetensors", network, said)
+    return "said.safetensors"
+
+
+@pytest.mark.usefixtures("reports")
+def test_plan_run_and_report_say_what_lies_outside(blockseg, volume, weights):
+    options = (*RUN, "--weights", weights)
+    said = blockseg("plan", volume, "out.zarr", *options).stdout
+    for part in ("what axons shows", "round and wide", "8 times as long along z"):
+        assert part in said
+    done = blockseg("run", volume, "out.zarr", *options)
+    report = (blockseg.folder / "out.zarr/report.html").read_text()
+    for text in (done.stdout, report):
+        assert "lies outside" in text
+        assert "round and wide" in text
+        assert "look at the result" in text
+    # The same again, from the record; and by the report alone.
+    assert "round and wide" in blockseg("run", volume, "out.zarr", *options).stdout
+    blockseg("report", "out.zarr")
+    assert "round and wide" in (blockseg.folder / "out.zarr/report.html").read_text()
+
+
+def test_nothing_is_said_by_weights_that_state_no_ranges(blockseg, volume, weights):
+    del weights
+    options = (*RUN, "--weights", "plain.safetensors")
+    assert "outside" not in blockseg("plan", volume, "out.zarr", *options).stdout
+    assert "outside" not in blockseg("run", volume, "out.zarr", *options).stdout
+
+
+def test_info_says_it_of_the_default_weights(blockseg, volume):
+    of_source = ("--voxel-size", "8,1,1", "--axes", "zyx")
+    said = blockseg("info", volume, *of_source).stdout
+    assert DEFAULT.purpose in said
+    assert "round and wide, as somata are" in said
+    found = json.loads(blockseg("info", volume, *of_source, "--json").stdout)
+    assert any("along z" in clause for clause in found["outside"])
