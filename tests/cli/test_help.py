@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from blockseg.config.declare import declared
 from blockseg.config.settings import RunSettings
 from blockseg.config.train_settings import TrainSettings
-from blockseg_cli.main import _one_line
-from blockseg_cli.wrapped import say
+from blockseg_cli.main import _one_line  # type: ignore[import-not-found]
+from blockseg_cli.wrapped import say  # type: ignore[import-not-found]
 
 
 def said(command, *arguments):
