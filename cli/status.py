@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .wrapped import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from blockseg.blockwise.status import FailedBlockStatus, PhaseStatus
+    from blockseg.blockwise.part_status import FailedBlockStatus, PhaseStatus
 
 _SHOWN = 10
 
@@ -51,7 +53,7 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
     for part in found.parts:
         click.echo(f"{part.name} of {found.out}: {part.state}")
         if part.stale:
-            click.echo(f"  stale: it {part.stale}")
+            say(f"  stale: it {part.stale}; make it anew with: {part.anew}")
         _show(part.phases, part.damaged)
         _show_failures(part.failures, tracebacks=tracebacks)
         if part.state in ("stopped", "damaged") or part.failures:
