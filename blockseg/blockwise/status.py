@@ -82,7 +82,7 @@ class RunStatus:
     """Parts of the source without data; None if nothing was found yet."""
 
     parts: tuple[PartStatus, ...] = ()
-    """What was derived from the run, by the command that made it."""
+    """Results derived from the run, each by the command that made it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Look:
     """Whether somebody is at work on it."""
 
     job: str = ""
-    """What is being done, where it is not the run itself: ``label``, for instance."""
+    """Job at work, where it is not the run itself: ``label``, for instance."""
 
     host: str = ""
     """Machine that says it is at work; empty where it is this one."""

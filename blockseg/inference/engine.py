@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from blockseg.core.advance import note_advance
+from blockseg.core.blocks import note_advance
 from blockseg.core.errors import WeightsError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.backends.protocol import SlabBackend, window_shape

@@ -11,8 +11,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import pytest
 from distributed import Scheduler
 
-from blockseg.core.advance import note_advance
-from blockseg.core.blocks import BlockQueue, BlockReport
+from blockseg.core.blocks import BlockQueue, BlockReport, note_advance
 from blockseg.core.errors import (
     BackendError,
     ClusterError,

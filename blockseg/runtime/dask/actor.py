@@ -17,7 +17,7 @@ from distributed import Status, WorkerPlugin, get_worker
 from distributed.metrics import context_meter
 from distributed.protocol.pickle import dumps
 
-from blockseg.core.advance import noting_advance
+from blockseg.core.blocks import noting_advance
 from blockseg.core.text import one_line
 from blockseg.runtime.attempt import attempt
 from blockseg.runtime.dask.stalls.clock import outlive_jumps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blockseg.core.advance import noting_advance
+from blockseg.core.blocks import noting_advance
 from blockseg.core.errors import GeometryError, WeightsError
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
@@ -156,7 +156,8 @@ def test_computed_voxels_include_windows_that_overhang():
 
 def test_windows_of_a_block_are_told_as_shares_of_it():
     engine = Engine(Recorder((8, 8, 8)), PLAIN)
-    roi, told = Roi.whole((32, 8, 8)), []
+    roi = Roi.whole((32, 8, 8))
+    told: list[float] = []
     given = BlockInput(np.zeros(roi.shape, "u2"), roi, roi, roi.shape)
     with noting_advance(told.append):
         engine.segment(given)
