@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _RECENT = 64
+_BURST = 8
 _MARKS = 64
 _STALE_SECONDS = 600.0
 _QUIET_SECONDS = 60.0
@@ -220,7 +221,7 @@ def _of_job(paths: Paths, look: Look) -> Look:
             for row in ledger.failures(entry.name)[-_SHOWN:]
         )[-_SHOWN:]
     started = _epoch(str(record.sessions[-1]["started"])) if record.sessions else 0.0
-    blocks, voxels = _rates([row for row in recent if row[0] >= started])
+    blocks, voxels = _rates([row for row in recent if row[0] >= started], started)
     count, workers = 0, tuple[WorkerNow, ...]()
     if look.running:
         count, workers = workers_now(paths.folder, len(record.sessions))
@@ -261,14 +262,18 @@ def _of_shares(paths: Paths, look: Look) -> Look:
     )
 
 
-def _rates(recent: list[tuple[float, int]]) -> tuple[float, float]:
-    """Return blocks and voxels a second between the oldest and the newest of some."""
-    if len(recent) < 2:
+def _rates(recent: list[tuple[float, int]], started: float) -> tuple[float, float]:
+    """Return blocks and voxels a second between the oldest and the newest of some.
+
+    The first blocks of several workers end together, and say nothing of the time between
+    them: while there are few, it is the time since the start that counts.
+    """
+    if not recent:
         return 0.0, 0.0
-    (newest, _), (oldest, _) = recent[0], recent[-1]
-    seconds = newest - oldest
-    after = [voxels for when, voxels in recent if when > oldest]
-    if seconds <= 0:
+    since = started if len(recent) < _BURST else recent[-1][0]
+    after = [voxels for when, voxels in recent if when > since]
+    seconds = recent[0][0] - since
+    if seconds <= 0 or not since:
         return 0.0, 0.0
     return len(after) / seconds, sum(after) / seconds
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+from importlib import import_module
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,14 @@ from blockseg.core.errors import VolumeError
 
 RUN = ("--backend", "fake", "--block", "64", "--window", "64")
 SERIAL = ("--scheduler", "serial")
+
+
+status_watch = import_module("blockseg_cli.status_watch")
+
+
+def pass_of(look):
+    assert look.phase is not None
+    return look.phase
 
 
 class Clock:
@@ -43,19 +52,19 @@ def test_a_run_is_looked_at_until_it_ends(blockseg, begun):
     watch = Watch(str(blockseg.folder / "out.zarr"), clock)
     first = watch.look()
     assert first.running
-    assert first.phase.name == "segment"
-    assert first.phase.blocks == 24
-    assert 3 <= first.phase.done < 24
-    assert first.voxels == first.phase.done * 64**3
+    assert pass_of(first).name == "segment"
+    assert pass_of(first).blocks == 24
+    assert 3 <= pass_of(first).done < 24
+    assert first.voxels == pass_of(first).done * 64**3
     assert first.voxels_per_second == pytest.approx(
         64**3 * first.blocks_per_second, rel=1e-6
     )
-    left = 24 - first.phase.done
+    left = 24 - pass_of(first).done
     assert first.remaining == pytest.approx(left / first.blocks_per_second)
     assert first.worker_count == 1
     for clock.now in (30.0, 1000.0):
         later = watch.look()
-        assert later.phase.done == first.phase.done
+        assert pass_of(later).done == pass_of(first).done
     assert later.quiet == 1000.0
     assert later.remaining is None, "a run that stands still promises nothing"
     begun.send_signal(signal.SIGCONT)
@@ -67,17 +76,17 @@ def test_a_run_is_looked_at_until_it_ends(blockseg, begun):
 
 
 def test_a_terminal_shows_bars_rate_and_workers_and_a_pipe_lines(blockseg, begun):
-    from blockseg_cli.status_watch import line_of, picture
-
     out = blockseg.folder / "out.zarr"
     look = Watch(str(out)).look()
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(picture(look))
+    console.print(status_watch.picture(look))
     said = console.export_text()
-    assert f"{look.phase.done}/24" in said
+    assert f"{pass_of(look).done}/24" in said
     for word in ("segment", "running", "voxel/s", "1 worker", " left"):
         assert word in said, said
-    assert line_of(look).startswith(f"segment {look.phase.done}/24 blocks, ")
+    assert status_watch.line_of(look).startswith(
+        f"segment {pass_of(look).done}/24 blocks, "
+    )
     begun.send_signal(signal.SIGCONT)
     lines = blockseg("status", "--watch", out).stdout.splitlines()
     assert f"{out}: complete" in lines
@@ -85,8 +94,6 @@ def test_a_terminal_shows_bars_rate_and_workers_and_a_pipe_lines(blockseg, begun
 
 
 def test_ctrl_c_ends_the_watch_and_not_the_run(blockseg, begun, monkeypatch):
-    from blockseg_cli import status_watch
-
     def interrupted(*words, **named):
         def sleep(seconds):
             assert seconds >= 2
@@ -146,4 +153,4 @@ def test_parts_of_a_run_are_watched_together(blockseg, brain):
     blockseg("run", brain, "out.zarr", *RUN, *SERIAL, "--part", "1/2", "-q")
     look = Watch(str(blockseg.folder / "out.zarr")).look()
     assert not look.running
-    assert (look.phase.blocks, look.phase.done) == (24, 12)
+    assert (pass_of(look).blocks, pass_of(look).done) == (24, 12)

@@ -79,7 +79,7 @@ def _latest(logs: Path, session: int, driver: Path) -> list[Path]:
 
 def _open_blocks(path: Path) -> dict[tuple[str, ...], tuple[float, str]]:
     """Return the blocks that a worker began and did not end: since when, and its name."""
-    begun = {}
+    begun: dict[tuple[str, ...], tuple[float, str]] = {}
     for line in _tail(path, _TAIL_BYTES):
         if not isinstance(line.get("block"), list):
             continue
