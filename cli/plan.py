@@ -17,7 +17,7 @@ from .options import RUN_OPTIONS, ManyOptions, settings_of, with_options
 @click.option(
     "--trial/--no-trial",
     default=True,
-    help="Measure the network's speed here; without it there are no hours. [on]",
+    help="Measure the network's speed here; without, hours are estimated at once. [on]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(

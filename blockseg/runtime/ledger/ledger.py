@@ -342,6 +342,24 @@ class Ledger:
         with errors_of(self.path):
             return PhaseSummary.of(self._connection, phase)
 
+    def recent(self, phase: str, most: int) -> list[tuple[float, int]]:
+        """Return when the blocks that were done last were entered, and their voxels.
+
+        Parameters
+        ----------
+        phase
+            Whose blocks.
+        most
+            Number of blocks; the newest are the first, times seconds since the epoch.
+        """
+        with errors_of(self.path):
+            rows = self._connection.execute(
+                "SELECT finished, written FROM blocks WHERE phase = ? AND state = ? "
+                "ORDER BY finished DESC LIMIT ?",
+                (phase, BlockState.DONE, most),
+            )
+            return [(float(when), int(voxels)) for when, voxels in rows]
+
     def _ids(self, phase: str, state: BlockState) -> NDArray[np.int64]:
         with errors_of(self.path):
             rows = self._connection.execute(
