@@ -42,13 +42,17 @@ def test_a_run_on_its_own_output_names_the_run_and_the_image(blockseg, brain):
     assert not (blockseg.folder / "out.blockseg.zarr").exists()
 
 
-def test_a_plan_without_a_trial_answers_from_what_is_known(blockseg, brain):
+def test_a_plan_without_a_trial_answers_from_what_is_known(
+    blockseg, brain, monkeypatch
+):
     options = ("--scheduler", "serial", "--backend", "fake", "--block", "64")
     quick = blockseg("plan", brain, "out.zarr", *options, "--no-trial")
     assert "not known" in quick.stdout, "no table has the engine of tests"
     assert "measuring the speed" not in quick.output
-    full = blockseg("plan", brain, "out.zarr", *options)
-    assert "measuring the speed of fake" in full.output
+    for waits in (True, False):
+        monkeypatch.setattr("blockseg_cli.plan.somebody_waits", lambda w=waits: w)
+        full = blockseg("plan", brain, "out.zarr", *options)
+        assert ("measuring the speed of fake" in full.stderr) == waits
     assert "million voxels/s" in full.stdout
 
 
