@@ -284,4 +284,4 @@ def _labelled_otherwise(paths: Paths, stale: tuple[str, ...], min_size: int) -> 
     record = RunRecord.of(Paths(paths.out, LABEL))
     if record is None:
         return False
-    return LABEL in stale or record.request["settings"].get("min_size") != min_size
+    return LABEL in stale or record.request["settings"].get("min-size") != min_size

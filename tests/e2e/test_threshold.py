@@ -182,6 +182,12 @@ def test_small_objects_are_left_out_where_that_is_asked_for(blockseg, two):
     sizes = np.bincount(found.ravel())
     assert (clean == ((sizes >= 200)[found] & (found > 0))).all()
     assert 0 < clean.sum() < mask.sum()
+    table = half / "tables" / "objects.csv"
+    made = table.stat().st_mtime_ns
+    blockseg("threshold", half, "0.3", *SERIAL, "--min-size", "200")
+    assert table.stat().st_mtime_ns == made, "what fits is not labelled anew"
+    blockseg("threshold", half, "0.3", *SERIAL, "--min-size", "100")
+    assert table.stat().st_mtime_ns > made
 
 
 def test_without_the_image_the_mask_is_made_and_metrics_are_left_out(
