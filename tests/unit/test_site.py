@@ -55,7 +55,9 @@ def repository(tmp_path):
     return pages
 
 
-def build_page(pages: Path, text: str, *options: str):
+def build_page(
+    pages: Path, text: str, *options: str
+) -> subprocess.CompletedProcess[str]:
     """Build a site whose first page has this text."""
     tree = "\n\n```{toctree}\nother\n```\n"
     (pages / "index.md").write_text(f"# Index\n\n{text}{tree}")
