@@ -26,7 +26,7 @@ def print_result(result: JobResult) -> None:
         share = 100 * result.totals.get("foreground", 0) / max(written, 1)
         rate = f" ({_rate(result)})" if result.session_voxels else ""
         click.echo(
-            f"Done: {counted(result.blocks, 'block')}, {_voxels(written)} in "
+            f"Done: {counted(result.blocks, 'block')}, {voxels(written)} in "
             f"{span(result.seconds)}{rate}; {share:.2g} % foreground."
         )
     else:
@@ -83,10 +83,11 @@ def counted(number: int, thing: str) -> str:
 
 
 def _rate(result: JobResult) -> str:
-    return f"{_voxels(result.session_voxels / max(result.seconds, 1e-9))}/s"
+    return f"{voxels(result.session_voxels / max(result.seconds, 1e-9))}/s"
 
 
-def _voxels(number: float) -> str:
+def voxels(number: float) -> str:
+    """Return a number of voxels as people say it."""
     if number < 1e5:
         return f"{number:,.0f} voxels"
     millions = number / 1e6

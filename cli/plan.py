@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from .options import RUN_OPTIONS, ManyOptions, settings_of, with_options
 @click.option(
     "--trial/--no-trial",
     default=True,
-    help="Measure the network's speed here; without it there are no hours. [on]",
+    help="Measure the network's speed here; without, hours are estimated at once. [on]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
@@ -33,7 +34,7 @@ def plan(
     from blockseg.segmentation.forecast import plan as foresee
 
     def say(event: object) -> None:
-        if isinstance(event, Message):
+        if isinstance(event, Message) and somebody_waits():
             click.echo(event.text, err=True)
 
     found = foresee(
@@ -44,3 +45,8 @@ def plan(
         return
     for line in found.lines():
         click.echo(line)
+
+
+def somebody_waits() -> bool:
+    """Say whether anybody looks while it is worked; scripts want the answer alone."""
+    return sys.stderr.isatty()

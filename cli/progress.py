@@ -18,6 +18,7 @@ from rich.text import Text
 
 from blockseg.blockwise.events import JobStarted
 from blockseg.runtime.events import (
+    BlockAdvanced,
     BlockDone,
     BlockFailed,
     BlockRetried,
@@ -39,6 +40,7 @@ _LINE_SECONDS = 10.0
 _RATE_SECONDS = 60.0
 _MARK_SECONDS = 0.25
 _DRAW_SECONDS = 0.1
+_LEAST_ADVANCE = 0.05  # blocks from which the time that is left is worth saying
 
 
 class Tally:
@@ -47,12 +49,14 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._marks: list[tuple[float, int]] = []
+        self._begun = clock()
         self.phase = ""
         self.total = 0
         self.done = 0
         self.failed = 0
         self.retried = 0
         self.voxels = 0
+        self.shares: dict[int, float] = {}
         self.devices = ""
 
     def take(self, event: object) -> None:
@@ -61,8 +65,13 @@ class Tally:
             self.phase, self.total = event.phase, event.blocks
             self.done = self.failed = self.voxels = 0
             self._marks = [(self._clock(), 0)]
+            self._begun = self._clock()
+            self.shares.clear()
+        elif isinstance(event, BlockAdvanced):
+            self.shares[event.block_id] = event.share
         elif isinstance(event, BlockDone):
             self.done += 1
+            self.shares.pop(event.report.block_id, None)
             self.voxels += event.report.written
             now = self._clock()
             if now - self._marks[-1][0] >= _MARK_SECONDS:
@@ -75,8 +84,15 @@ class Tally:
             self.devices = _devices(event)
         elif isinstance(event, BlockFailed):
             self.failed += 1
+            self.shares.pop(event.report.block_id, None)
         elif isinstance(event, BlockRetried):
             self.retried += 1
+            self.shares.pop(event.report.block_id, None)
+
+    @property
+    def completed(self) -> float:
+        """Blocks done or given up, and the shares of those at work, as far as known."""
+        return self.done + self.failed + sum(self.shares.values())
 
     @property
     def rate(self) -> float:
@@ -89,14 +105,19 @@ class Tally:
     @property
     def remaining(self) -> float | None:
         """Seconds that are left at this rate; None while unknown."""
+        advanced = sum(self.shares.values())
+        if not self.done and advanced >= _LEAST_ADVANCE:
+            spent = self._clock() - self._begun
+            return (self.total - self.completed) * spent / self.completed
         if not self.done or not self.rate:
             return None
-        left = self.total - self.done - self.failed
+        left = self.total - self.completed
         return left * (self.voxels / self.done) / self.rate
 
     def line(self) -> str:
         """Return the state in one line."""
-        return f"{self.phase} {self.done}/{self.total} blocks, {self.pace()}"
+        share = f" ({self.completed / self.total:.0%})" if self.shares else ""
+        return f"{self.phase} {self.done}/{self.total} blocks{share}, {self.pace()}"
 
     def pace(self) -> str:
         """Return what a bar does not show."""
@@ -178,7 +199,9 @@ def _plain() -> Callable[[object], None]:
         tally.take(event)
         for line in _said(event):
             click.echo(line)
-        due = time.monotonic() - last > _LINE_SECONDS and isinstance(event, BlockDone)
+        due = time.monotonic() - last > _LINE_SECONDS and isinstance(
+            event, BlockDone | BlockAdvanced
+        )
         if due or isinstance(event, PhaseDone):
             last = time.monotonic()
             click.echo(tally.line())
@@ -220,7 +243,7 @@ def _live() -> Iterator[Callable[[object], None]]:
                     task,
                     description=tally.phase,
                     total=tally.total,
-                    completed=tally.done + tally.failed,
+                    completed=tally.completed,
                 )
 
         yield show

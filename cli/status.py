@@ -8,20 +8,78 @@ from typing import TYPE_CHECKING
 
 import click
 
+from blockseg.core.errors import ConfigError
+
+from .wrapped import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from blockseg.blockwise.status import FailedBlockStatus, PhaseStatus
+    from blockseg.blockwise.part_status import FailedBlockStatus, PhaseStatus
 
 _SHOWN = 10
+_EVERY, _LEAST, _MOST = 5, 0.1, 86_400.0
 
 
-@click.command()
+class _Status(click.Command):
+    """Takes ``--watch OUT`` as well: what follows is the seconds only if it is a number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        following = (*args[1:], "")
+        bare = f"--watch={_EVERY}"
+        given = [
+            bare if word == "--watch" and not _is_number(after) else word
+            for word, after in zip(args, following, strict=True)
+        ]
+        return super().parse_args(ctx, given)
+
+
+@click.command(cls=_Status)
 @click.argument("out")
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=str(_EVERY),
+    help=f"Look again every so many seconds until the run ends. [{_EVERY}]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
-def status(out: str, as_json: bool, tracebacks: bool) -> None:
-    """Show how far the run of OUT is, also while it runs."""
+def status(out: str, watch: str | None, as_json: bool, tracebacks: bool) -> None:
+    """Show how far the run of OUT is, also while it runs.
+
+    With --watch a terminal shows totals, rate, time left, workers and failures until
+    nobody is at work on OUT; anything else gets a line each time. Ctrl-C ends the watch,
+    not the run. OUT may be on a disk that another machine writes to.
+    """
+    if watch is not None:
+        from blockseg.blockwise.watching import Watch
+
+        from .status_watch import watch as keep_looking
+
+        keep_looking(Watch(out), _seconds(watch), as_json=as_json)
+        if as_json:
+            return
+    _show_status(out, as_json=as_json, tracebacks=tracebacks)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text) if _is_number(text) else 0.0
+    if not _LEAST <= seconds <= _MOST:
+        message = f"--watch takes seconds, {_LEAST:g} to {_MOST:g}, not {text!r}"
+        raise ConfigError(message)
+    return seconds
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _show_status(out: str, *, as_json: bool, tracebacks: bool) -> None:
     from blockseg.blockwise.block_holes import hole_lines
     from blockseg.blockwise.record.skipping import sparse_lines
     from blockseg.blockwise.status import status as look
@@ -51,7 +109,7 @@ def status(out: str, as_json: bool, tracebacks: bool) -> None:
     for part in found.parts:
         click.echo(f"{part.name} of {found.out}: {part.state}")
         if part.stale:
-            click.echo(f"  stale: it {part.stale}")
+            say(f"  stale: it {part.stale}; make it anew with: {part.anew}")
         _show(part.phases, part.damaged)
         _show_failures(part.failures, tracebacks=tracebacks)
         if part.state in ("stopped", "damaged") or part.failures:

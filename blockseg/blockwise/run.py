@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from blockseg.runtime.memory import Layout
 
 _OWN_WORKERS = 120.0  # seconds without any, after which a cluster counts as lost
+_FEW_BLOCKS = 20  # below, the progress of a run is that of its blocks' windows
 _BATCH_WORKERS = 3600.0  # those of a batch system may wait in its queue
 
 
@@ -301,6 +302,7 @@ def run(
                 resources=_share(layout, gpus),
                 block_timeout=settings.block_timeout,
                 board=board,
+                within_blocks=len(job.candidates) < _FEW_BLOCKS,
             )
             if note := cluster.show(board):
                 notes = (*notes, note)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.derived.finished import content_of
 from blockseg.blockwise.derived.staleness import MADE_FROM, what_is_stale
+from blockseg.blockwise.derived.together import made_by
 from blockseg.blockwise.events import ignore
+from blockseg.blockwise.part_status import (
+    FailedBlockStatus,
+    PartStatus,
+    PhaseStatus,
+    together,
+)
 from blockseg.blockwise.planning.sparse_plan import sparse_from
 from blockseg.blockwise.record.earlier import refuse_lost_record
 from blockseg.blockwise.record.record import Paths, RunRecord
@@ -32,70 +39,6 @@ if TYPE_CHECKING:
     from blockseg.runtime.ledger.rows import PhaseSummary
 
 _MOST_FILES = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseStatus:
-    """State of one pass."""
-
-    name: str
-    """Which."""
-
-    blocks: int
-    """Blocks to do, all sessions together."""
-
-    done: int
-    """Blocks written."""
-
-    failed: int
-    """Blocks in quarantine."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedBlockStatus:
-    """A block in quarantine."""
-
-    phase: str
-    """Which pass."""
-
-    index: tuple[int, int, int]
-    """Position in the grid, (z, y, x)."""
-
-    attempts: int
-    """Number of attempts."""
-
-    error: str
-    """One line."""
-
-    traceback: str
-    """Traceback of the last attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartStatus:
-    """State of a derived job, which works on the result of the run."""
-
-    name: str
-    """Its name: ``label``, for instance."""
-
-    state: str
-    """As of the run; ``stale`` where it is complete, but was made from another state of
-    the run."""
-
-    command: str
-    """The last command, which also resumes it."""
-
-    phases: tuple[PhaseStatus, ...]
-    """In the order in which they run."""
-
-    failures: tuple[FailedBlockStatus, ...]
-    """Blocks in quarantine."""
-
-    damaged: tuple[str, ...] = ()
-    """Files that are gone or of another size than when they were written, and how."""
-
-    stale: str = ""
-    """How the run was otherwise when it was made; empty if it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +82,7 @@ class RunStatus:
     """Parts of the source without data; None if nothing was found yet."""
 
     parts: tuple[PartStatus, ...] = ()
-    """Jobs derived from the run, by name."""
+    """Results derived from the run, each by the command that made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +191,7 @@ def _of_shares(out: Path, plan: SharedPlan) -> RunStatus:
 
 
 def _parts(run: Paths, now: Provenance | None) -> Iterator[PartStatus]:
+    jobs: dict[str, list[tuple[RunRecord, PartStatus]]] = {}
     for folder in sorted(path for path in run.folder.iterdir() if path.is_dir()):
         paths = Paths(run.out, folder.name)
         record = RunRecord.of(paths)
@@ -259,7 +203,12 @@ def _parts(run: Paths, now: Provenance | None) -> Iterator[PartStatus]:
         if now is not None and made is not None:
             why = what_is_stale(Provenance.from_plain(made), now)
         state = "stale" if why and part.state == "complete" else part.state
-        yield replace(part, state=state, stale=why)
+        found = replace(part, state=state, stale=why)
+        jobs.setdefault(made_by(part.name), []).append((record, found))
+    lock = RunLock(run.lock)
+    at_work = lock.purpose_of_holder() if lock.is_held() else ""
+    for name, members in jobs.items():
+        yield together(name, members, str(run.out), running=at_work == name)
 
 
 def part_status(paths: Paths, record: RunRecord) -> PartStatus:

@@ -220,6 +220,17 @@ def claimed(out: Location) -> Iterator[None]:
             place.unlink(missing_ok=True)
 
 
+def who_claims(out: Location) -> str:
+    """Return the machine that is at work on an output in a store; empty if none says so."""
+    if not isinstance(out, RemotePath):
+        return ""
+    claim = out / FOLDER / CLAIM
+    who = _read(claim)
+    if who is None or time.time() - claim.changed_at() > _STALE_SECONDS:
+        return ""
+    return str(who.get("host", ""))
+
+
 def where_state_is(paths: Paths, ledger: Path) -> tuple[str, ...]:
     """Say where record and ledger of an output in a store lie, a line or none."""
     if not isinstance(paths.out, RemotePath):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from blockseg.blockwise.begun_anew import begun_anew
 from blockseg.blockwise.derived.staleness import MADE_FROM
+from blockseg.blockwise.derived.together import MADE_TOGETHER
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.record.settings import execution_settings, recorded_settings
 from blockseg.blockwise.sources.recorded import recorded_inputs
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 _Settings = TypeVar("_Settings", LabelSettings, SkeletonizeSettings)
 
-LABEL = ("label-pieces", "label")
+LABEL = MADE_TOGETHER["label"]
 """Parts that ``blockseg label`` makes; the last one says with which options."""
 
 SOMATA = ("somata",)
 """Part that ``blockseg label --somata`` adds."""
 
-TRACES = ("skeletonize", "skeletonize-tips", "skeletonize-traces")
+TRACES = MADE_TOGETHER["skeletonize"]
 """Parts that ``blockseg skeletonize`` makes."""
 
 

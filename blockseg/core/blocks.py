@@ -7,6 +7,8 @@ them (:mod:`blockseg.runtime.ledger.ledger`), the executors move them.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from blockseg.core.work_ranges import WorkRanges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -236,3 +238,28 @@ class BlockQueue:
         if self._stopped:
             return 0
         return self._fresh.left + len(self._again)
+
+
+_listener: ContextVar[Callable[[float], None] | None] = ContextVar(
+    "_listener", default=None
+)
+
+
+@contextmanager
+def noting_advance(tell: Callable[[float], None]) -> Iterator[None]:
+    """Have ``tell`` called with the share of a block that this thread has inferred, 0 to 1.
+
+    Runs of few blocks listen. Where nobody does, telling costs a look.
+    """
+    token = _listener.set(tell)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def note_advance(share: float) -> None:
+    """Tell whoever tries a block what share of it is inferred, 0 to 1."""
+    tell = _listener.get()
+    if tell is not None:
+        tell(share)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from blockseg.core.blocks import note_advance
 from blockseg.core.errors import WeightsError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.inference.backends.protocol import SlabBackend, window_shape
@@ -139,6 +140,7 @@ class Engine:
         self, block: BlockInput, laid: list[Window]
     ) -> Iterator[tuple[Roi, npt.NDArray[Any]]]:
         """Yield what each window adds to the write ROI, and where."""
+        inferred = 0
         for window in laid:
             for start, whole in self._inferred(block, window):
                 stop = to_zyx(a + n for a, n in zip(start, whole.shape, strict=True))
@@ -149,6 +151,8 @@ class Engine:
                 if np.isnan(part.max()):  # NaN if any of them is
                     raise _no_number(int(np.count_nonzero(np.isnan(part))), region)
                 yield region, part
+                inferred += part.size
+                note_advance(inferred / block.write_roi.size)
 
     def _inferred(
         self, block: BlockInput, window: Window

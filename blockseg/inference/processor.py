@@ -9,6 +9,7 @@ from typing import Literal
 
 _TILES = frozenset({"amx_tile", "amx_bf16"})
 _VECTORS = "avx512_bf16"
+_ZEN_4 = ("AuthenticAMD", "25")  # of that family only Zen 4 has AVX-512
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,9 @@ def processor(info: Path = Path("/proc/cpuinfo")) -> Processor:
         What the system says of its processors. Where it cannot be read, as on other
         systems than Linux, there are no instructions for bfloat16.
     """
-    try:
-        first = info.read_text(encoding="utf-8").partition("\n\n")[0]
-    except OSError:
+    facts = _facts(info)
+    if not facts:
         return Processor("unknown")
-    pairs = (line.partition(":") for line in first.splitlines())
-    facts = {key.strip(): value.strip() for key, _, value in pairs}
     flags = set(facts.get("flags", "").split())
     unit: Literal["amx", "avx512", ""] = ""
     if flags >= _TILES:
@@ -52,3 +50,30 @@ def processor(info: Path = Path("/proc/cpuinfo")) -> Processor:
     numbers = [facts.get(key, "") for key in ("cpu family", "model", "stepping")]
     name = facts.get("model name", "unknown")
     return Processor(f"{name} ({'.'.join([*numbers, unit or 'no bfloat16'])})", unit)
+
+
+@cache
+def maker_of_wide_vectors(info: Path = Path("/proc/cpuinfo")) -> str:
+    """Return who made this machine's processor, if it works through 512 bits at once.
+
+    Parameters
+    ----------
+    info
+        As for :func:`processor`. Empty of a processor without AVX-512, of one that does it
+        in two halves (Zen 4), and of one that is not known.
+    """
+    facts = _facts(info)
+    maker = facts.get("vendor_id", "")
+    halves = (maker, facts.get("cpu family")) == _ZEN_4
+    wide = "avx512f" in facts.get("flags", "").split() and not halves
+    return maker if wide else ""
+
+
+def _facts(info: Path) -> dict[str, str]:
+    """Return what the system says of the first processor; nothing where it cannot be read."""
+    try:
+        first = info.read_text(encoding="utf-8").partition("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -24,6 +24,9 @@ class RunOptions(TypedDict, total=False):
     allow_empty: bool
     roi: Any
     mask: str | os.PathLike[str] | None
+    endpoint: str | os.PathLike[str] | None
+    region: str | os.PathLike[str] | None
+    anonymous: bool
     weights: str | os.PathLike[str] | None
     normalization: Any
     threshold: float

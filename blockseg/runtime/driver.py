@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from blockseg.core.blocks import BlockState
 from blockseg.core.errors import NoSpaceError, OutputGoneError
 from blockseg.runtime.events import (
+    BlockAdvanced,
     BlockDone,
     BlockFailed,
     BlockRetried,
@@ -186,6 +187,11 @@ class _Loop:
             return False
         collected = self.executor.collect(_POLL_SECONDS)
         for event in collected.events:
+            if (
+                isinstance(event, BlockAdvanced)
+                and event.block_id not in self.in_flight
+            ):
+                continue  # it was overtaken by the block's report
             self.on_event(event)
         returned = [block for block in collected.returned if block in self.in_flight]
         self.in_flight.difference_update(returned)

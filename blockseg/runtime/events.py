@@ -38,6 +38,17 @@ class BlockDone:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockAdvanced:
+    """A part of a block is inferred; of runs of few blocks on a cluster alone."""
+
+    block_id: int
+    """Block, of the phase at work."""
+
+    share: float
+    """Share of the block, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlockRetried:
     """A block failed and will be tried again."""
 
@@ -141,6 +152,7 @@ class PhaseDone:
 Event: TypeAlias = (
     PhaseStarted
     | BlockDone
+    | BlockAdvanced
     | BlockRetried
     | BlockFailed
     | WorkerLost

@@ -93,6 +93,14 @@ class RunLock:
         except (OSError, ValueError, AttributeError):
             return ""
 
+    def host_of_holder(self) -> str:
+        """Return the machine that holds the lock, or held it last; empty if unknown."""
+        try:
+            who = parse_json(read_text(self._holder, SETTINGS_BYTES))
+            return str(who.get("host", ""))
+        except (OSError, ValueError, AttributeError):
+            return ""
+
     def release(self) -> None:
         """Let go."""
         if self._lock.is_locked:

@@ -30,6 +30,7 @@ from blockseg.runtime.events import Message
 from blockseg.segmentation.cluster_forecast import cluster_lines
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.engines.cpu_precision import may_gain
+from blockseg.segmentation.known_rates import START_SECONDS, KnownRate, known_rate
 from blockseg.segmentation.run import outside_lines, prepare
 
 if TYPE_CHECKING:
@@ -113,10 +114,17 @@ class Forecast:
     """Peak memory of a worker, in bytes."""
 
     voxels_per_second: float
-    """Measured on one window on this machine, times the workers; 0 if not measured."""
+    """Measured on one window on this machine, times the workers; without a trial that of
+    a machine like it. 0 if not known."""
 
     hours: float
-    """At that speed; 0 if not measured."""
+    """At that speed, the start included; 0 if it is not known."""
+
+    start_seconds: float = 0.0
+    """Seconds until the first block: workers, and engines that are built."""
+
+    rate_of: str = ""
+    """Machine that the speed is of, where it is not this one."""
 
     sparse: SparsePlan | None = None
     """Savings of ``--sparse``, estimated for the whole volume, and their loss."""
@@ -165,15 +173,20 @@ class Forecast:
         lines += [f"tried      {line}" for line in self.tried]
         lines += [f"precision  {line}" for line in (self.gain,) if line]
         lines += [f"sparse     {line}" for line in sparse_forecast(self.sparse)]
-        if self.hours:
-            lines.append(
-                f"time       {_hours(self.hours)} at the measured "
-                f"{self.voxels_per_second / 1e6:.2f} million voxels/s, and some seconds to "
-                "start"
-            )
-        else:
-            lines.append("time       not measured")
+        lines.append(f"time       {self._time()}")
         return [*lines, *(f"cluster    {line}" for line in self.cluster)]
+
+    def _time(self) -> str:
+        if not self.voxels_per_second:
+            return "not known; leave out --no-trial to measure it"
+        rate = f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
+        start = f"{self.start_seconds:.0f} s to start included"
+        if self.rate_of:
+            return (
+                f"roughly {_hours(self.hours)} at {rate}, {start}: by runs on an "
+                f"{self.rate_of}, scaled to this machine; without --no-trial it is measured"
+            )
+        return f"{_hours(self.hours)} at the measured {rate}, {start}"
 
 
 def plan(
@@ -194,7 +207,8 @@ def plan(
         Told before what takes long.
     trial
         Whether to measure the network's speed here, which builds it and infers windows;
-        without, the forecast has no hours. Engines of a device are tried all the same.
+        without, the hours are those of a CPU like this one, which is rough. Engines of a
+        device are tried all the same.
 
     Raises
     ------
@@ -213,11 +227,13 @@ def plan(
     read = _read_voxels(grid)
     decoded = planned_decoding(inputs, decisions, layout)
     computed = _computed_voxels(grid, decisions.window)
-    rate = 0.0
     if trial:
         engine = f"{decisions.backend} on windows of {times(decisions.window)}"
         on_event(Message(f"measuring the speed of {engine}; --no-trial leaves it out"))
-        rate = _speed(inputs, decisions) * layout.workers
+        speed = _speed(inputs, decisions)
+    else:
+        speed = _known(inputs, decisions)
+    rate, start = speed.voxels_per_second * layout.workers, speed.start_seconds
     left = grid.region.size * share * (1 - done / max(len(job.candidates), 1))
     written = grid.region.size * share
     ratio = computed / grid.region.size
@@ -250,7 +266,9 @@ def plan(
         threads=decisions.threads,
         worker_bytes=layout.peak_bytes,
         voxels_per_second=rate / ratio if ratio else 0.0,
-        hours=left * ratio / rate / 3600 if rate else 0.0,
+        hours=(left * ratio / rate + start) / 3600 if rate else 0.0,
+        start_seconds=start if rate else 0.0,
+        rate_of=speed.source,
         sparse=found,
         tried=evaluation_lines(decisions),
         remarks=(*inputs.source.remarks, *outside_lines(job.record)),
@@ -325,32 +343,43 @@ def _computed_voxels(grid: BlockGrid, window: Zyx) -> float:
     return total
 
 
-def _speed(inputs: Inputs, decisions: Decisions) -> float:
-    """Return voxels a second of one engine, measured on one window of noise.
+def _speed(inputs: Inputs, decisions: Decisions) -> KnownRate:
+    """Return the speed of one engine, measured on one window of noise.
 
     For a device, what was measured when its engine was chosen.
     """
+    known = _known(inputs, decisions)
     if decisions.device != "cpu":
-        return measured_speed(decisions)
+        return known
     weights = "" if inputs.weights is None else str(inputs.weights.path)
     shape = tuple(n + 2 * inputs.field.reach for n in decisions.window)
     kind = array_type(decisions.precision)
     tile = np.random.default_rng(0).standard_normal(shape).astype(kind)
+    begun = time.perf_counter()
     with closing(make_backend(decisions.engine(weights))) as backend:
         backend.infer(tile * np.float32(0.03), None)
         start = time.perf_counter()
         backend.infer(tile * np.float32(0.03), None)
-        return math.prod(decisions.window) / (time.perf_counter() - start)
+        spent = time.perf_counter() - start
+    built = max(0.0, start - begun - spent)  # the first window waits for what it needs
+    return KnownRate(math.prod(decisions.window) / spent, START_SECONDS + built)
+
+
+def _known(inputs: Inputs, decisions: Decisions) -> KnownRate:
+    """Return the speed of one engine without computing anything."""
+    if decisions.device != "cpu":
+        return KnownRate(measured_speed(decisions), START_SECONDS)
+    return known_rate(decisions, inputs.info)
 
 
 def _gain(inputs: Inputs, decisions: Decisions, rate: float) -> str:
     """Return what ``--precision fast`` would gain, measured like the speed itself."""
     if not may_gain(inputs.settings, decisions, inputs.info.architecture):
         return ""
-    gain = _speed(inputs, replace(decisions, precision="bfloat16")) / rate
+    other = _speed(inputs, replace(decisions, precision="bfloat16"))
     return (
-        f"--precision fast: {gain:.2f} times as fast on a window of noise here, in "
-        "bfloat16; it is taken if masks agree with those of float32"
+        f"--precision fast: {other.voxels_per_second / rate:.2f} times as fast on a window "
+        "of noise here, in bfloat16; it is taken if masks agree with those of float32"
     )
 
 

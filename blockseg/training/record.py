@@ -34,6 +34,9 @@ DECIDING = tuple(
 )
 """Settings that decide the result: a resumed training has the same."""
 
+# What trainings did before there was a setting for it.
+_BEFORE = {"patience-from": 0}
+
 # What a user may leave open, in the record's order.
 _OPEN = (
     *("network", "width", "rate", "frozen_share", "steps", "gain", "clip"),
@@ -197,7 +200,7 @@ class TrainRecord:
             network = facts["network"]
             return cls(
                 TrainRequest(
-                    _settings(request["settings"]),
+                    _settings({**_BEFORE, **request["settings"]}),
                     request["init"],
                     tuple(_note(note) for note in request["data"]),
                 ),

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import (
     DISK_FULL,
     BlocksegError,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from blockseg.config.train_settings import TrainSettings
     from blockseg.training.learning.arithmetic import Asked
     from blockseg.training.record import TrainFacts, TrainRequest, TrainSession
 
@@ -99,14 +99,18 @@ class TrainFolder:
     def as_begun(self, settings: TrainSettings, *, overwrite: bool) -> TrainSettings:
         """Return settings with what an earlier version took where nothing was asked for.
 
-        One level and one noise SD for each volume were the default then.
+        One level and one noise SD for each volume were the default then, and patience
+        counted from the first validation on.
         """
-        if overwrite or not self.record.is_file() or settings.normalization != AUTO:
+        if overwrite or not self.record.is_file():
             return settings
-        earlier = TrainRecord.load(self.record).request.settings.normalization
-        if earlier != ROBUST:
-            return settings
-        return replace(settings, normalization=earlier)
+        earlier = TrainRecord.load(self.record).request.settings
+        if settings.normalization == AUTO and earlier.normalization == ROBUST:
+            settings = replace(settings, normalization=earlier.normalization)
+        asked = settings.patience_from != TrainSettings().patience_from
+        if not asked and earlier.patience_from == 0:
+            settings = replace(settings, patience_from=0)
+        return settings
 
     @contextmanager
     def locked(self, *, fresh: bool) -> Iterator[None]:

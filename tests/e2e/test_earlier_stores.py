@@ -8,12 +8,16 @@ import sqlite3
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from blockseg.config.train_settings import TrainSettings
 from blockseg.training.checkpoint import load_checkpoint
+from blockseg.training.record import TrainRecord
+from blockseg.training.run_lock import TrainFolder
 
 DATA = Path(__file__).parents[1] / "data"
 ARCHIVE = DATA / "stores-0.1.0.tar.xz"
@@ -154,6 +158,26 @@ def test_of_an_earlier_store_it_is_said_what_nothing_proves(name, blockseg):
     assert "voxels: " in blockseg("verify", out, code=3).stdout
 
 
+def test_patience_of_an_earlier_training_counts_from_its_first_validation(tmp_path):
+    with tarfile.open(DATA / "training-0.1.0.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    place = tmp_path / "training" / "train.json"
+    told = json.loads(place.read_text())
+    assert "patience-from" not in told["request"]["settings"]
+    told["request"]["settings"]["patience"] = 3
+    place.write_text(json.dumps(told))
+    folder, asked = TrainFolder(place.parent), TrainSettings(patience=3)
+    assert asked.patience_from == 200
+    assert folder.as_begun(asked, overwrite=False).patience_from == 0
+    assert folder.as_begun(asked, overwrite=True).patience_from == 200
+    other = replace(asked, patience_from=50)
+    assert folder.as_begun(other, overwrite=False).patience_from == 50
+    record = TrainRecord.load(place)
+    other = replace(record.request.settings, patience_from=50)
+    said = record.request.differences(replace(record.request, settings=other))
+    assert "patience-from was 0, now 50" in said[0]
+
+
 def test_an_earlier_training_is_gone_on_with(tmp_path, blockseg):
     with tarfile.open(DATA / "training-0.1.0.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
@@ -172,5 +196,6 @@ def test_an_earlier_training_is_gone_on_with(tmp_path, blockseg):
     assert done is not None
     assert done.standing.step == 6
     assert done.seconds > kept.seconds
+    before["request"]["settings"]["patience-from"] = 0  # what it was without saying so
     assert after["request"] == before["request"]
     assert len(after["sessions"]) == len(before["sessions"]) + 1

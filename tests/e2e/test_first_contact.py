@@ -1,7 +1,10 @@
 """Commands as a new user gives them: log files, plans, a run on a result."""
 
+import json
 import subprocess
 import sys
+
+import pytest
 
 
 def test_a_log_file_takes_what_is_said_with_times(blockseg):
@@ -39,11 +42,34 @@ def test_a_run_on_its_own_output_names_the_run_and_the_image(blockseg, brain):
     assert not (blockseg.folder / "out.blockseg.zarr").exists()
 
 
-def test_a_plan_without_a_trial_answers_from_what_is_known(blockseg, brain):
+def test_a_plan_without_a_trial_answers_from_what_is_known(
+    blockseg, brain, monkeypatch
+):
     options = ("--scheduler", "serial", "--backend", "fake", "--block", "64")
     quick = blockseg("plan", brain, "out.zarr", *options, "--no-trial")
-    assert "not measured" in quick.stdout
+    assert "not known" in quick.stdout, "no table has the engine of tests"
     assert "measuring the speed" not in quick.output
-    full = blockseg("plan", brain, "out.zarr", *options)
-    assert "measuring the speed of fake" in full.output
+    for waits in (True, False):
+        monkeypatch.setattr("blockseg_cli.plan.somebody_waits", lambda w=waits: w)
+        full = blockseg("plan", brain, "out.zarr", *options)
+        assert ("measuring the speed of fake" in full.stderr) == waits
     assert "million voxels/s" in full.stdout
+
+
+def test_a_plan_without_a_trial_estimates_hours_from_machines_that_were_measured(
+    blockseg, brain, monkeypatch
+):
+    def refuse(*_):
+        pytest.fail("something is computed")
+
+    monkeypatch.setattr("blockseg.segmentation.forecast.make_backend", refuse)
+    options = ("--backend", "torch", "--block", "64", "--no-trial")
+    said = blockseg("plan", brain, "out.zarr", *options).stdout
+    assert "time       roughly" in said
+    assert "to start included: by runs on an" in said
+    found = json.loads(blockseg("plan", brain, "out.zarr", *options, "--json").stdout)
+    seconds = 128 * 192 * 256 * found["computed_over_written"]
+    seconds /= found["voxels_per_second"] * found["computed_over_written"]
+    assert found["hours"] * 3600 == pytest.approx(seconds + found["start_seconds"])
+    assert 1 < found["start_seconds"] < 60
+    assert found["rate_of"]

@@ -372,7 +372,7 @@ def test_while_labels_are_made_nothing_else_may_write_and_status_says_so(
     first.send_signal(signal.SIGSTOP)  # it lives, and does not end before we ask
     said = blockseg("status", "out.zarr").stdout
     assert "out.zarr: complete" in said
-    assert f"label-pieces of {out}: running" in said
+    assert f"label of {out}: running" in said
     again = blockseg("label", "out.zarr", *SERIAL, code=1)
     assert f"another label (process {first.pid}" in again.stderr
     run = ("run", brain, "out.zarr", *RUN, "--threshold", "0.8")

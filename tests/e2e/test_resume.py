@@ -24,7 +24,6 @@ def test_a_complete_run_given_again_does_nothing(blockseg, brain, content_of):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--threshold", "0.4"), "--threshold was 0.5, now 0.4"),
         (("--block", "32"), "--block was 64,64,64, now 32,32,32"),
         (("--roi", "0:64,0:64,0:64"), "--roi was auto, now 0:64,0:64,0:64"),
         (("--normalization", "published"), "--normalization was auto, now published"),
@@ -35,6 +34,14 @@ def test_other_settings_are_refused_by_name(blockseg, brain, option, said):
     refused = blockseg("run", brain, "out.zarr", *QUICK, *option, code=1)
     assert said in refused.stderr
     assert "--overwrite" in refused.stderr
+
+
+def test_another_threshold_is_refused_with_the_command_that_makes_it(blockseg, brain):
+    blockseg("run", brain, "out.zarr", *QUICK)
+    option = ("--threshold", "0.4")
+    refused = blockseg("run", brain, "out.zarr", *QUICK, *option, code=1).stderr
+    assert "has the threshold 0.5, and 0.4 is asked for" in refused
+    assert f"blockseg threshold {blockseg.folder / 'out.zarr'} 0.4" in refused
 
 
 def test_settings_that_leave_the_result_alone_may_change(blockseg, brain):

@@ -181,7 +181,7 @@ def test_after_a_kill_the_same_traces_come_about(
     first.wait()
     blockseg(*words)
     assert files(out / "traces") == files(traced / "traces")
-    assert "skeletonize-traces: complete" in blockseg("status", out).stdout.replace(
+    assert "skeletonize: complete" in blockseg("status", out).stdout.replace(
         f" of {out}", ""
     )
 

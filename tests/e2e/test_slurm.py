@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ import pytest
 from .conftest import content
 from .slurm_here import slurm, why_not
 
-pytest.importorskip("dask_jobqueue")
 pytestmark = [
+    pytest.mark.skipif(
+        find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed"
+    ),
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM is here"),
     pytest.mark.slow,
 ]

@@ -11,7 +11,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import pytest
 from distributed import Scheduler
 
-from blockseg.core.blocks import BlockQueue, BlockReport
+from blockseg.core.blocks import BlockQueue, BlockReport, note_advance
 from blockseg.core.errors import (
     BackendError,
     ClusterError,
@@ -23,6 +23,7 @@ from blockseg.runtime.dask.executor import DaskExecutor
 from blockseg.runtime.dask.tasks import TasksInFlight
 from blockseg.runtime.driver import drive
 from blockseg.runtime.events import (
+    BlockAdvanced,
     BlockDone,
     BlockRetried,
     Event,
@@ -141,6 +142,45 @@ def test_every_block_runs_once_in_one_of_the_workers(run, tmp_path):
     assert (outcome.done, outcome.left, failures) == (300, 0, [])
     assert begun(tmp_path) == Counter(range(300))
     assert os.getpid() not in worker_pids(tmp_path)
+
+
+class Advancing:
+    """Says that it is half done, and waits until that has been heard."""
+
+    def __init__(self, heard):
+        self.heard = heard
+
+    def __call__(self, block_id, meter):
+        with meter("infer"):
+            note_advance(0.5)
+        deadline = time.monotonic() + 60
+        while self.heard is not None and not self.heard.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return BlockReport(block_id, written=1)
+
+    def close(self):
+        pass
+
+
+def test_workers_tell_how_far_a_block_is_where_that_is_asked_for(run, tmp_path):
+    heard = []
+
+    def hear(event):
+        if isinstance(event, BlockAdvanced):
+            heard.append(event)
+            (tmp_path / "heard").touch()
+
+    actor = factory_of(Advancing(tmp_path / "heard"))
+    outcome, _, _ = run(actor, 1, hear, within_blocks=True)
+    assert outcome.done == 1
+    assert heard == [BlockAdvanced(0, 0.5)]
+
+
+def test_else_they_tell_nothing(run):
+    outcome, events, _ = run(factory_of(Advancing(None)), 3)
+    assert outcome.done == 3
+    assert not [event for event in events if isinstance(event, BlockAdvanced)]
 
 
 def test_actors_are_closed_in_the_process_that_had_them(run, tmp_path):

@@ -63,8 +63,10 @@ def _another_threshold(
         settings.get("threshold")
         for settings in (record.request["settings"], request.settings)
     )
-    if len(found) > 1 or was == now or was is None or now is None:
+    if len(found) > 1 or was == now:
         return ""
+    if not isinstance(was, (int, float)) or not isinstance(now, (int, float)):
+        return ""  # a record that was changed, or of a rule of its own
     return (
         f"{paths.name} has the threshold {was:g}, and {now:g} is asked for; a mask of "
         "another threshold is made without inference: blockseg threshold "

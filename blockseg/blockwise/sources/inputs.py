@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.outputs import absolute, output_of
+from blockseg.blockwise.outputs import output_of, place
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.sources.doubts import say
 from blockseg.blockwise.sources.masks import outside_of, say_doubts
@@ -24,6 +24,7 @@ from blockseg.io.protocol import MemoryVolume
 from blockseg.io.reinterpreted import Reinterpreted
 from blockseg.io.source_files.fingerprint import fingerprint
 from blockseg.io.stores.address import addressed
+from blockseg.io.stores.location import RemotePath
 from blockseg.networks.shipped import SHIPPED, weights_path
 from blockseg.networks.weights_info import WeightsInfo, load_info, sha256
 
@@ -184,7 +185,10 @@ def refuse_result(source: str) -> None:
     VolumeError
         Names the run's own source and the command that goes on with it.
     """
-    paths = Paths(absolute(source))
+    where = place(source)
+    if isinstance(where, RemotePath):  # every look is a request
+        return
+    paths = Paths(where)
     if not paths.record.is_file():
         return
     try:

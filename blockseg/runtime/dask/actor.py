@@ -10,12 +10,14 @@ import time
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from distributed import Status, WorkerPlugin, get_worker
 from distributed.metrics import context_meter
 from distributed.protocol.pickle import dumps
 
+from blockseg.core.blocks import noting_advance
 from blockseg.core.text import one_line
 from blockseg.runtime.attempt import attempt
 from blockseg.runtime.dask.stalls.clock import outlive_jumps
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _TEARDOWN_SECONDS = 20.0
 
 _FLUSH_SECONDS = 0.05
+
+_TELL_SECONDS = 1.0
 
 _BROKEN = 70  # exit status of a process whose device failed
 
@@ -76,13 +80,19 @@ class ActorPlugin(WorkerPlugin):
         Of the phase of this run; no other driver uses the same.
     factory
         Makes the actor.
+    tells
+        Whether to tell the driver, once a second at most, how far a block is.
     """
 
     idempotent = True
 
-    def __init__(self, name: str, factory: ProcessorFactory) -> None:
+    def __init__(
+        self, name: str, factory: ProcessorFactory, *, tells: bool = False
+    ) -> None:
         self.name = name
         self._factory = factory
+        self._tells = tells
+        self._told = 0.0
         self._stopped = False
 
     def setup(self, worker: Worker) -> None:
@@ -130,6 +140,13 @@ class ActorPlugin(WorkerPlugin):
         finally:
             with self._lock:
                 self._running.pop(block_id, None)
+
+    def tell_advance(self, block_id: int, share: float) -> None:
+        """Tell the driver what share of a block is inferred, if it wants to know."""
+        now = time.monotonic()
+        if self._tells and now - self._told >= _TELL_SECONDS:
+            self._told = now
+            self._worker.log_event(self.name, {"block": block_id, "share": share})
 
     def end_process(self, why: str) -> None:
         """End this worker, whose device cannot be used any more; its nanny starts anew.
@@ -208,7 +225,8 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
         with plugin.beginning(block) as allowed:
             if not allowed:
                 break
-            report = attempt(actor, block)
+            with noting_advance(partial(plugin.tell_advance, block)):
+                report = attempt(actor, block)
             if report.worker != worker.address:
                 report = replace(report, worker=worker.address)
             reports.append(report)

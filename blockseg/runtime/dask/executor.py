@@ -81,6 +81,8 @@ class DaskExecutor:
         the blocks' own times if None.
     board
         Told which blocks are at a worker, and what it did.
+    within_blocks
+        Whether workers tell, once a second at most, how far they are within a block.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class DaskExecutor:
         audit_seconds: float = 60.0,
         block_timeout: float | None = None,
         board: Board | None = None,
+        within_blocks: bool = False,
     ) -> None:
         self._cluster = cluster
         self._client = cluster.client
@@ -117,6 +120,7 @@ class DaskExecutor:
         self._succeeded = False
         self._mended = time.monotonic()
         self._board = board
+        self._within_blocks = within_blocks
         self._name = ""
         self._block_name: Callable[[int], str] = str
         self._span = ExitStack()
@@ -133,7 +137,7 @@ class DaskExecutor:
         self._unbuilt.clear()
         self._tasks.open(self._name, phase, name)
         self._watch.start(self._name)
-        self._register(ActorPlugin(self._name, factory))
+        self._register(ActorPlugin(self._name, factory, tells=self._within_blocks))
         # Without a span of ours Dask makes a new one whenever it runs idle.
         self._span.enter_context(span(phase))
 
@@ -177,6 +181,7 @@ class DaskExecutor:
             self._recall_stranded()
         if (used := self._watch.devices()) is not None:
             harvest.events.append(used)
+        harvest.events.extend(self._watch.advanced())
         for hung in self._hung.find(self._name, self._limit):
             self._replace(hung)
         returned, reports = self._recalled.come_back()

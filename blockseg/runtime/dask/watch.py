@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ClusterLostError
-from blockseg.runtime.events import DevicesUsed
+from blockseg.runtime.events import BlockAdvanced, DevicesUsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,6 +65,7 @@ class WorkerWatch:
         self._deaths: list[WorkerDied] = []
         self._asked = float("-inf")
         self._devices: DevicesUsed | None = None
+        self._advanced: dict[int, float] = {}
         self._alone_since: float | None = None
         self._told = False
 
@@ -82,6 +83,7 @@ class WorkerWatch:
                 self._client.unsubscribe_topic(name)  # type: ignore[no-untyped-call]
         self._ready.clear()
         self._broken.clear()
+        self._advanced.clear()
         self._deaths.clear()
 
     @property
@@ -128,6 +130,11 @@ class WorkerWatch:
         found, self._devices = self._devices, None
         return found
 
+    def advanced(self) -> list[BlockAdvanced]:
+        """Return how far blocks are, those that said so since it was asked last."""
+        found, self._advanced = self._advanced, {}
+        return [BlockAdvanced(block, share) for block, share in found.items()]
+
     def check(self) -> str:
         """Return what to tell of a cluster without workers, once each time.
 
@@ -170,6 +177,9 @@ class WorkerWatch:
     def _note(self, message: Mapping[str, Any]) -> bool:
         if "ready" in message:
             self._ready.add(str(message["ready"]))
+            return False
+        if "share" in message:
+            self._advanced[int(message["block"])] = float(message["share"])
             return False
         if "broken" in message:
             self._broken[str(message["broken"])] = str(message.get("why", ""))

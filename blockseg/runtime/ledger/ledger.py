@@ -35,6 +35,8 @@ from blockseg.runtime.ledger.rows import (
     VERSION,
     FailedBlock,
     PhaseSummary,
+    counted_notes,
+    recent_blocks,
     to_row,
 )
 from blockseg.runtime.ledger.written import FileRows, enter_files
@@ -320,12 +322,7 @@ class Ledger:
     def notes(self, phase: str) -> dict[str, int]:
         """Return how blocks were computed otherwise than planned, and how many so."""
         with errors_of(self.path):
-            rows = self._connection.execute(
-                "SELECT note, COUNT(*) FROM blocks "
-                "WHERE phase = ? AND state = ? AND note != '' GROUP BY note ORDER BY note",
-                (phase, BlockState.DONE),
-            )
-            return dict(rows.fetchall())
+            return counted_notes(self._connection, phase)
 
     def reset(self, phase: str, ids: Sequence[int] | None = None) -> None:
         """Make blocks pending again: all of a phase, or those given."""
@@ -341,6 +338,11 @@ class Ledger:
         """Return what a phase's blocks add up to."""
         with errors_of(self.path):
             return PhaseSummary.of(self._connection, phase)
+
+    def recent(self, phase: str, most: int) -> list[tuple[float, int]]:
+        """Return when the last blocks done were entered, newest first, and their voxels."""
+        with errors_of(self.path):
+            return recent_blocks(self._connection, phase, most)
 
     def _ids(self, phase: str, state: BlockState) -> NDArray[np.int64]:
         with errors_of(self.path):

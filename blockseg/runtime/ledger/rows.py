@@ -192,3 +192,25 @@ def to_row(
         report.traceback,
         now,
     )
+
+
+def counted_notes(connection: sqlite3.Connection, phase: str) -> dict[str, int]:
+    """Return how blocks were computed otherwise than planned, and how many so."""
+    rows = connection.execute(
+        "SELECT note, COUNT(*) FROM blocks "
+        "WHERE phase = ? AND state = ? AND note != '' GROUP BY note ORDER BY note",
+        (phase, BlockState.DONE),
+    )
+    return dict(rows.fetchall())
+
+
+def recent_blocks(
+    connection: sqlite3.Connection, phase: str, most: int
+) -> list[tuple[float, int]]:
+    """Return times in seconds since the epoch, and voxels, of the last blocks done."""
+    rows = connection.execute(
+        "SELECT finished, written FROM blocks WHERE phase = ? AND state = ? "
+        "ORDER BY finished DESC LIMIT ?",
+        (phase, BlockState.DONE, most),
+    )
+    return [(float(when), int(voxels)) for when, voxels in rows]

@@ -2,7 +2,14 @@ import json
 from importlib import import_module
 
 from blockseg.core.blocks import BlockReport
-from blockseg.runtime.events import BlockDone, BlockFailed, DevicesUsed, PhaseStarted
+from blockseg.runtime.events import (
+    BlockAdvanced,
+    BlockDone,
+    BlockFailed,
+    BlockRetried,
+    DevicesUsed,
+    PhaseStarted,
+)
 
 Tally = import_module("blockseg_cli.progress").Tally
 watcher = import_module("blockseg_cli.progress").watcher
@@ -19,6 +26,25 @@ def test_rate_and_remaining_time_follow_the_clock():
         tally.take(BlockDone("segment", BlockReport(0, written=1000)))
     assert tally.rate == 100
     assert tally.remaining == 20
+
+
+def test_shares_of_blocks_at_work_move_the_bar_and_foretell_the_first_one():
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    tally.take(PhaseStarted("segment", 4))
+    now[0] = 10.0
+    tally.take(BlockAdvanced(0, 0.25))
+    tally.take(BlockAdvanced(1, 0.25))
+    assert tally.completed == 0.5
+    assert tally.remaining == 70
+    assert "segment 0/4 blocks (12%)" in tally.line()
+    tally.take(BlockAdvanced(0, 0.75))
+    tally.take(BlockDone("segment", BlockReport(0, written=1000)))
+    assert tally.completed == 1.25
+    tally.take(BlockRetried("segment", BlockReport(1, error="bad"), 1))
+    assert tally.completed == 1
+    tally.take(PhaseStarted("pyramid", 4))
+    assert tally.completed == 0
 
 
 def test_failed_blocks_are_counted_and_said():

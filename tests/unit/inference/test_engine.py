@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blockseg.core.blocks import noting_advance
 from blockseg.core.errors import GeometryError, WeightsError
 from blockseg.core.geometry import Roi, Zyx
 from blockseg.core.grid import BlockGrid
@@ -151,6 +152,17 @@ def test_computed_voxels_include_windows_that_overhang():
     done = engine.segment(BlockInput(np.zeros(roi.shape, "u2"), roi, roi, roi.shape))
     assert done.computed == 2 * 8**3
     assert done.probability.shape == (9, 8, 3)
+
+
+def test_windows_of_a_block_are_told_as_shares_of_it():
+    engine = Engine(Recorder((8, 8, 8)), PLAIN)
+    roi = Roi.whole((32, 8, 8))
+    told: list[float] = []
+    given = BlockInput(np.zeros(roi.shape, "u2"), roi, roi, roi.shape)
+    with noting_advance(told.append):
+        engine.segment(given)
+    engine.segment(given)
+    assert sorted(told) == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_voxels_that_are_not_finite_are_counted_where_written_and_are_background():
