@@ -7,9 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 USER := $(VENV)/.user
 READY := $(VENV)/.ready
+PAGES := $(VENV)/.pages
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup setup-gpu-code demo test gpu-tests lint audit format clean
+.PHONY: help setup setup-gpu-code demo test gpu-tests docs lint audit format clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,6 +41,14 @@ test: $(READY) ## run all tests that need no GPU
 gpu-tests: $(if $(GPU_PYTHON),,$(READY)) ## what needs an NVIDIA GPU: its tests, then its benchmark
 	$(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu -p no:xdist
 	$(or $(GPU_PYTHON),$(BIN)/python) -m benchmarks.gpu.bench_gpu
+
+$(PAGES): $(USER)
+	$(PIP) --editable '.[cpu,docs]'
+	touch $(PAGES)
+
+# BLOCKSEG_REPOSITORY=https://…/blob/main links code, tests and results to a view of them.
+docs: $(PAGES) ## write the site of the pages to build/docs/index.html; warnings are errors
+	$(BIN)/python -m sphinx -E -n -W --keep-going -q -b html docs build/docs
 
 lint: $(READY) ## format, rules, types and import contracts, as CI checks them
 	$(BIN)/ruff format --check .

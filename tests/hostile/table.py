@@ -25,7 +25,7 @@ python -m tests.hostile --here       # all in one process: quick, and nothing is
 ```
 
 Right is one clear line (which file, what is wrong, what to do) and exit code 1 before anything is written, or an answer that takes the input for what it is. A process of its own has 2 s of CPU time and
-200 MB more than the same command takes for a sound input of 64×64×128 voxels, and a minute by the clock. `tests/e2e/test_hostile_input.py` gives all but the largest in CI, in one process and some of each area as
+200 MB more than the same command takes for a sound input of 64×64×128 voxels, and a minute by the clock. `tests/e2e/test_hostile_input.py` gives all but the largest with `make test`, in one process and some of each area as
 processes; `tests/property/test_hostile_metadata.py` puts any value in the place of any other in the metadata of each format, any bytes into TIFF files, any text into YAML.
 `tests/property/test_parsers.py` gives changed bytes to each of our parsers, and `python -m tests.fuzz` has [atheris](https://github.com/google/atheris) look for such bytes by what code they reach, for as long as you like (`pip install atheris`; on Linux).
 What is refused before a library sees it, and by which bound, stands in [security.md](security.md).
