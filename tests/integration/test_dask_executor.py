@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -393,6 +394,21 @@ def test_workers_keep_the_memory_of_small_arrays(cluster):
     assert all(2**22 <= mapped <= trimmed for mapped, trimmed in found.values())
 
 
+ALONE = "BLOCKSEG_TEST_ALONE"
+
+
+def alone(name):
+    """Run a test of this file in a process of its own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist"]
+    words += ["-p", "no:cacheprovider", f"{__file__}::{name}"]
+    done = subprocess.run(
+        words, env={**kept, ALONE: "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 def test_workers_ignore_an_interrupt_that_the_terminal_sends_to_all(
     run, tmp_path, cluster
 ):
@@ -409,7 +425,11 @@ def test_workers_ignore_an_interrupt_that_the_terminal_sends_to_all(
     assert set(cluster.client.run(os.getpid).values()) == before
 
 
-def test_an_interrupt_keeps_what_was_in_flight(run, tmp_path):
+def test_an_interrupt_keeps_what_was_in_flight(request, run, tmp_path):
+    if ALONE not in os.environ:
+        # What Ctrl-C does belongs to a process, which other tests share here.
+        alone(request.node.name)
+        return
     done = []
 
     def interrupt(event):
