@@ -29,10 +29,10 @@ class Way:
     ``403 AccessDenied``, ``truncate``, ``drop``, ``slow``; empty for nothing."""
 
     requests: Counter[str] = field(default_factory=Counter)
-    received: int = 0
     most_at_once: int = 0
+    _received: int = 0
     _under_way: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Condition = field(default_factory=threading.Condition)
 
     def begin(self, method: str, path: str) -> str:
         with self._lock:
@@ -44,12 +44,21 @@ class Way:
     def end(self, received: int) -> None:
         with self._lock:
             self._under_way -= 1
-            self.received += received
+            self._received += received
+            self._lock.notify_all()
+
+    @property
+    def received(self) -> int:
+        """Bytes that were sent on; those who got the last ones may ask before it ends."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._under_way, timeout=30)
+            return self._received
 
     def forget(self) -> None:
         with self._lock:
+            self._lock.wait_for(lambda: not self._under_way, timeout=30)
             self.requests.clear()
-            self.received = self.most_at_once = 0
+            self._received = self.most_at_once = 0
 
     def asked(self, method: str, part: str = "") -> int:
         """Return how many requests of a method had a part in their path."""
