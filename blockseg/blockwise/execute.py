@@ -123,7 +123,7 @@ def _begun(
         if job.paths.part and not job.paths.share:
             files = add_images(job.paths.out, job.images, ours=ours)
         else:
-            files = create_output(*job.images, ours=ours)
+            files = create_output(*job.images, ours=ours, shared=job.paths.share)
         ledger.written.put(METADATA, files)
     record = replace(job.record, sessions=(*job.record.sessions, session(job.command)))
     _save(record, job, ledger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ def replaced(path: Path, *, shared: bool = False) -> Iterator[Path]:
     path
         File to write; its folder exists.
     shared
-        Other processes may write the same file at the same time.
+        Other processes, of this machine or another, may write the same file at the
+        same time.
 
     Raises
     ------
@@ -31,8 +33,8 @@ def replaced(path: Path, *, shared: bool = False) -> Iterator[Path]:
         If it cannot be written.
     """
     # Without others always the same, so that a kill leaves one at most.
-    name = f".{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.part"
-    part = path.with_name(name)
+    own = f".{path.name}.{platform.node()}.{os.getpid()}.partial"
+    part = path.with_name(own if shared else f"{path.name}.part")
     try:
         yield part
         with part.open("r+b") as file:

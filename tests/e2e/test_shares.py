@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blockseg.blockwise.shares import plan
 from blockseg.core.errors import GeometryError
 from blockseg.core.work_ranges import Share
 from blockseg.runtime.ledger.ledger import Ledger
@@ -70,6 +71,22 @@ def test_two_drivers_at_once_and_a_third_later_make_what_one_makes(
     blockseg("verify", "out.zarr", "--deep")
     blockseg("finalize", "out.zarr", "-q")  # again changes nothing
     assert content(blockseg.folder / "out.zarr") == content(whole)
+
+
+def test_a_driver_that_another_overtakes_while_it_looks_joins_the_plan(
+    brain, blockseg, monkeypatch
+):
+    blockseg("run", brain, "out.zarr", *OPTIONS, *SERIAL, "--part", "1/2")
+    real, looks = plan.shared_plan, []
+
+    def not_yet_at_first(out):
+        looks.append(out)
+        return real(out) if len(looks) > 1 else None
+
+    monkeypatch.setattr(plan, "shared_plan", not_yet_at_first)
+    blockseg("run", brain, "out.zarr", *OPTIONS, *SERIAL, "--part", "2/2")
+    assert len(looks) > 1
+    blockseg("finalize", "out.zarr", "-q")
 
 
 def test_what_does_not_fit_the_parts_that_are_there_is_refused(brain, blockseg):

@@ -1,4 +1,4 @@
-"""Two processes that write one block at once, as a worker that wakes up and its successor."""
+"""Two processes that write the same files at once."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 import numpy as np
 import pytest
 
+from blockseg.core import atomic_files
 from blockseg.core.geometry import Roi
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
@@ -51,6 +52,33 @@ def test_readers_see_the_block_whole_while_two_processes_write_it(
             assert future.result() == {first}
     # No temporary file is left, and none is of other bytes.
     assert {path: path.read_bytes() for path in files(tmp_path)} == before
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_driver_makes_the_output_while_another_is_amid_each_of_its_files(
+    tmp_path, zarr_format, monkeypatch
+):
+    image, alone = (
+        PyramidSpec(str(tmp_path / name), SHAPE, BLOCK.shape, zarr_format=zarr_format)
+        for name in ("out.zarr", "alone.zarr")
+    )
+    create_output(alone)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as other:
+        sync = atomic_files.os.fsync
+
+        def interrupted(handle):
+            other.submit(create_output, image, shared=True).result()
+            sync(handle)
+
+        monkeypatch.setattr(atomic_files.os, "fsync", interrupted)
+        create_output(image, shared=True)
+
+    def texts(name):
+        folder = tmp_path / name
+        return {path.relative_to(folder): path.read_text() for path in files(folder)}
+
+    assert texts("out.zarr") == texts("alone.zarr")
 
 
 def files(folder):

@@ -99,14 +99,18 @@ def plan_for(out: Path, share: Share, request: Request) -> SharedPlan | None:
     plan = shared_plan(out)
     if plan is None:
         # What a whole run needs to be told, too, before anything is made there.
-        if out.exists() and (
+        strange = out.exists() and (
             not out.is_dir() or any(one.name != FOLDER for one in out.iterdir())
-        ):
+        )
+        # Another driver may have published its plan, and begun, since.
+        plan = shared_plan(out)
+        if plan is None and strange:
             message = (
                 f"OUT {out} exists and holds no part of a run; choose another place or "
                 "remove it yourself"
             )
             raise VolumeError(message)
+    if plan is None:
         return None
     if plan.count != share.count:
         message = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Give a path to write, as :func:`~blockseg.core.atomic_files.replaced` does.
 
     Raises
@@ -30,13 +30,13 @@ def replacing(path: Path) -> Iterator[Path]:
         If it cannot be written for another reason.
     """
     try:
-        with replaced(path) as part:
+        with replaced(path, shared=shared) as part:
             yield part
     except OSError as error:
         raise write_error(error, str(path)) from error
 
 
-def replace_file(path: Location, content: bytes) -> None:
+def replace_file(path: Location, content: bytes, *, shared: bool = False) -> None:
     """Write a file or an object in one step; errors as of :func:`replacing`."""
     if isinstance(path, RemotePath):
         try:
@@ -44,5 +44,5 @@ def replace_file(path: Location, content: bytes) -> None:
         except OSError as error:
             raise write_error(error, str(path)) from error
         return
-    with replacing(path) as part:
+    with replacing(path, shared=shared) as part:
         part.write_bytes(content)

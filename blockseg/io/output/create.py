@@ -46,7 +46,10 @@ _METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 
 
 def create_output(
-    image: PyramidSpec, *labels: PyramidSpec, ours: Iterable[StoredFile] = ()
+    image: PyramidSpec,
+    *labels: PyramidSpec,
+    ours: Iterable[StoredFile] = (),
+    shared: bool = False,
 ) -> tuple[StoredFile, ...]:
     """Write the metadata of an output; again gives the same bytes.
 
@@ -59,6 +62,8 @@ def create_output(
     ours
         Metadata that this very run wrote before: where they differ now they are
         damaged, and written anew.
+    shared
+        Other drivers may write the same metadata at the same time.
 
     Returns
     -------
@@ -74,7 +79,8 @@ def create_output(
     NoSpaceError
         If the disk is full.
     """
-    return _write(location(image.uri), _documents(image, labels), ours)
+    documents = _documents(image, labels)
+    return _write(location(image.uri), documents, ours, shared=shared)
 
 
 def add_images(
@@ -127,7 +133,11 @@ def image_provenance(group: Location) -> Provenance | None:
 
 
 def _write(
-    root: Location, documents: Mapping[Location, str], ours: Iterable[StoredFile]
+    root: Location,
+    documents: Mapping[Location, str],
+    ours: Iterable[StoredFile],
+    *,
+    shared: bool = False,
 ) -> tuple[StoredFile, ...]:
     known, files = set(ours), {}
     for path, text in documents.items():
@@ -141,7 +151,7 @@ def _write(
             )
             raise VolumeError(message)
     for path, text in documents.items():
-        _replace(path, text)
+        _replace(path, text, shared=shared)
     return tuple(files.values())
 
 
@@ -224,7 +234,7 @@ def has_data(root: str | Location, but: str) -> bool:
         if Path(folder) == Path(root) and but in folders:
             folders.remove(but)
         if any(
-            name not in _METADATA and not name.endswith((_LOCK, ".part"))
+            name not in _METADATA and not name.endswith((_LOCK, ".part", ".partial"))
             for name in names
         ):
             return True
@@ -303,7 +313,7 @@ def _is_other_array(path: Location, text: str) -> bool:
     return isinstance(found, dict) and "shape" in found and found != json.loads(text)
 
 
-def _replace(path: Location, text: str) -> None:
+def _replace(path: Location, text: str, *, shared: bool = False) -> None:
     data = text.encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -313,7 +323,7 @@ def _replace(path: Location, text: str) -> None:
             return
     except OSError as error:
         raise write_error(error, str(path)) from error
-    replace_file(path, data)
+    replace_file(path, data, shared=shared)
 
 
 def _names_in_store(folder: str) -> frozenset[str]:
