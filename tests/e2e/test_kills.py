@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.dask, pytest.mark.slow]
 
-SMALL = ("--block", "64", "--window", "32", "--workers", "2")
+SMALL = ("--block", "64", "--window", "64", "--workers", "2")
 
 
 def done_blocks(process, events_of, until):
