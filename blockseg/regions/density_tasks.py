@@ -119,7 +119,7 @@ class _OpenVoxelLengths(OpenTask):
         path = Path(self.spec.out, within)
         try:
             path.parent.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_bytes(table.astype("<i8").tobytes())
             return stored_file(self.spec.out, within)
         except OSError as error:

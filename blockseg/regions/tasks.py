@@ -309,7 +309,7 @@ class _OpenLengths(OpenTask):
             # Not with its parents: an output that was taken away is not made again.
             for folder in (path.parent.parent, path.parent):
                 folder.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_text(text, encoding="utf-8")
             return stored_file(self.spec.out, within)
         except OSError as error:

@@ -116,7 +116,7 @@ class _Lines(OpenTask):
         try:
             # Not with its parents: an output that was taken away is not made again.
             path.parent.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_bytes(lines.to_bytes())
             return stored_file(self.task.out, within)
         except OSError as error:

@@ -65,7 +65,7 @@ def _another_threshold(
     )
     if len(found) > 1 or was == now:
         return ""
-    if not isinstance(was, (int, float)) or not isinstance(now, (int, float)):
+    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (was, now)):
         return ""  # a record that was changed, or of a rule of its own
     return (
         f"{paths.name} has the threshold {was:g}, and {now:g} is asked for; a mask of "
