@@ -32,7 +32,7 @@ class Job:
     """A main pass over blocks, and the coarse levels after it."""
 
     paths: Paths
-    """Where everything is kept."""
+    """Paths of the job."""
 
     record: RunRecord
     """Record of what was asked and decided."""
@@ -44,7 +44,7 @@ class Job:
     """Settings, of which those of execution count here."""
 
     layout: Layout
-    """How many workers of our own fit the machine."""
+    """Number of our own workers that fit the machine."""
 
     main: Phase
     """The task."""
@@ -65,7 +65,7 @@ class Job:
     """Sources, and how they were when the job began."""
 
     measured: BlockMetrics | None = None
-    """Reads the metrics in blocks' payloads, for whoever looks; None without any."""
+    """Reader of the metrics in the blocks' payloads; None without any."""
 
     @property
     def images(self) -> tuple[PyramidSpec, ...]:
@@ -96,7 +96,7 @@ class Failure:
     """A block in quarantine."""
 
     phase: str
-    """Which pass."""
+    """Name of the pass."""
 
     index: tuple[int, int, int]
     """Position in the grid."""

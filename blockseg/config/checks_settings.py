@@ -56,7 +56,7 @@ class VerifySettings:
     repair: bool = option(
         False, parse_switch, "Make anew what is wrong, as a run given again does."
     )
-    """Make anew what is wrong, and nothing else."""
+    """Repair what is wrong, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _ignore(name: str, value: object) -> int | Literal["auto", "none"]:
 
 
 def _snr_bins(name: str, value: object) -> tuple[float, ...]:
-    """Return where bins meet: ``1,2,4``.
+    """Return the edges of bins: ``1,2,4``.
 
     Raises
     ------
@@ -162,7 +162,7 @@ class EvaluateSettings:
     snr_bins: tuple[float, ...] = option(
         (1.0, 2.0, 4.0), _snr_bins, "[1,2,4]", metavar="A,B,…"
     )
-    """Where bins of SNR meet, rising."""
+    """Edges of the bins of SNR, rising."""
 
     block: Zyx | None = option(
         None,

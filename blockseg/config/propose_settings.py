@@ -34,7 +34,7 @@ _PORTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ProposeSettings:
-    """Which blocks to pick, and what to write of them.
+    """Settings that decide which blocks are picked, and what is written of them.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class ProposeSettings:
     a day, or what was published."""
 
     count: int | None = option(None, parse_int(1), "Picks. [30]", metavar="N")
-    """Picks, all that there are if fewer; as of the preset if not given."""
+    """Number of picks, or all possible ones if fewer; by the preset if not given."""
 
     rule: str = option(
         "dhpr",
@@ -129,7 +129,7 @@ class ProposeSettings:
 
     @property
     def picks(self) -> int:
-        """How many picks are asked for."""
+        """Number of picks that are asked for."""
         return _PRESETS[self.preset][0] if self.count is None else self.count
 
     @property

@@ -110,7 +110,7 @@ class RegionsSettings:
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Where the regions are by which two segmentations are compared."""
+    """Regions by which two segmentations are compared."""
 
     atlas: str | None = same(RegionsSettings, "atlas")
     """Volume of region ids, of any resolution; 0 is outside all regions."""

@@ -106,7 +106,7 @@ class RunSettings(SourceSettings):
         "auto, cpu or cuda.",
         metavar="NAME",
     )
-    """Where the engine runs."""
+    """Device that the engine runs on."""
 
     block: Zyx | None = option(
         None,
@@ -187,7 +187,7 @@ class RunSettings(SourceSettings):
         metavar="HOW",
         also=OF_METRICS,
     )
-    """By which formulas the images of ``OUT/blocks`` are made."""
+    """Formulas by which the images of ``OUT/blocks`` are made."""
 
     attempts: int = option(
         3,
@@ -196,7 +196,7 @@ class RunSettings(SourceSettings):
         metavar="N",
         also=OF_REPAIRS,
     )
-    """How often a block is tried before it is quarantined."""
+    """Number of attempts at a block before it is quarantined."""
 
     block_timeout: float | None = option(
         None, parse_limit, "A block hangs after this. [auto]", "T", (), "s", OF_JOBS
@@ -253,7 +253,7 @@ class RunSettings(SourceSettings):
         "Let all who reach our own cluster use it.",
         also=OF_JOBS,
     )
-    """Leave out certificates: whoever reaches our own cluster runs code as you."""
+    """Leave out certificates: anybody who reaches our own cluster can run code as you."""
 
     workers: int | None = option(
         None,

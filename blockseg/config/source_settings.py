@@ -40,7 +40,7 @@ OF_REPAIRS = (*OF_JOBS, "verify", "retry", "finalize")
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Which voxels of a source are read, and as what."""
+    """Voxels of a source that are read, and their interpretation."""
 
     level: int = option(
         0,
@@ -136,7 +136,7 @@ class SourceSettings:
         "Take a source of which no voxel is stored.",
         also=OF_IMAGES,
     )
-    """Take a source that has no stored voxels."""
+    """Accept a source that has no stored voxels."""
 
     roi: Roi | None = option(
         None,

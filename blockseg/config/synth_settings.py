@@ -27,7 +27,7 @@ class SynthSettings:
     """Kind of brain."""
 
     seed: int = option(0, parse_int(0), "Which one of its kind. [0]", metavar="N")
-    """Which one of its kind."""
+    """Seed: another one gives another brain of the same kind."""
 
     swc: tuple[str, ...] = option(
         (),

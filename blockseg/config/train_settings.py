@@ -54,7 +54,7 @@ class TrainSettings:
         metavar="WEIGHTS",
         basic=True,
     )
-    """Weights to go on from: fine-tuning."""
+    """Weights to start from: fine-tuning."""
 
     loss: Literal["bce-dice", "published", "dice-ce"] = option(
         "bce-dice",
@@ -87,7 +87,7 @@ class TrainSettings:
     optimiser: Literal["adamw", "sgd"] = option(
         "adamw", parse_choice("adamw", "sgd"), "adamw (default) or sgd.", metavar="NAME"
     )
-    """Who moves the weights."""
+    """Optimiser of the weights."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = option(
         "one-cycle",
@@ -200,7 +200,7 @@ class TrainSettings:
     label_name: str | None = option(
         None, parse_text, "Which labels of an OME-Zarr.", metavar="NAME"
     )
-    """Which of an OME-Zarr image's labels is the truth."""
+    """Name of the labels of an OME-Zarr image that are the truth."""
 
     label_channel: int | None = option(
         None,
@@ -215,12 +215,12 @@ class TrainSettings:
         parse_switch,
         "Learn from drafts that nobody touched, and from skipped picks.",
     )
-    """Take drafts of picks that nobody touched, and picks that were skipped."""
+    """Use drafts of picks that nobody touched, and picks that were skipped."""
 
     allow_labels: bool = option(
         False, parse_switch, "Take labels that are not like neurites."
     )
-    """Take labels that are not like neurites without a word."""
+    """Use labels that are not like neurites without a warning."""
 
     channel: int | None = same(RunSettings, "channel")
     """Index on the channel axis of images, where it is longer than 1."""
@@ -235,7 +235,7 @@ class TrainSettings:
     """Type that the images' stored bits are, where they state another of the same size."""
 
     allow_empty: bool = same(RunSettings, "allow_empty")
-    """Take images that have no stored voxels."""
+    """Use images that have no stored voxels."""
 
     validation_share: float = option(
         0.2, parse_float(0, 0.9), "Held out. [0.2]", metavar="S"
@@ -330,7 +330,7 @@ class TrainSettings:
     """For the header of the weights; the folder's name if not given."""
 
     device: Literal["auto", "cpu", "cuda"] = same(RunSettings, "device")
-    """Where the network is trained."""
+    """Device that the network is trained on."""
 
     threads: int | None = option(
         None,

@@ -149,7 +149,7 @@ class ThresholdSettings:
 
 @dataclass(frozen=True, slots=True)
 class PreviewSettings:
-    """How a picture is drawn."""
+    """Settings of a picture."""
 
     percentile: float = option(
         99.8,

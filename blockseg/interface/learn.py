@@ -86,7 +86,7 @@ def train(
     progress: Callable[[Any], None] | None = None,
     **options: Unpack[TrainOptions],
 ) -> TrainingResult:
-    """Train a network into a folder, or go on with a training that was stopped.
+    """Train a network into a folder, or resume a training that was stopped.
 
     Starts processes that make patches unless ``workers=0``; a script that calls it
     needs the usual ``if __name__ == "__main__":`` guard.

@@ -173,7 +173,7 @@ class RunResult(JobResult):
         return LazyArray(open_volume(find(str(place), mask=True)))
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a line, and the picture where there is one."""
+        """Return the HTML for a notebook: a line, and the picture where there is one."""
         state = "complete" if self.complete else "incomplete"
         written = max(self.totals.get("written", 0), 1)
         share = 100 * self.totals.get("foreground", 0) / written

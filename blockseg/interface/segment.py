@@ -31,7 +31,7 @@ def run(
     progress: Progress = False,
     **options: Unpack[RunOptions],
 ) -> RunResult:
-    """Segment a brain into an OME-Zarr, or go on with a run that was stopped.
+    """Segment a brain into an OME-Zarr, or resume a run that was stopped.
 
     Starts a Dask cluster on this machine unless ``scheduler`` says otherwise; a
     script that calls it needs the usual ``if __name__ == "__main__":`` guard.

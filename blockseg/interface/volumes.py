@@ -56,7 +56,7 @@ def convert(
     progress: Progress = False,
     **options: Unpack[RunOptions],
 ) -> JobResult:
-    """Copy a volume into an OME-Zarr with a pyramid, or go on with a copy.
+    """Copy a volume into an OME-Zarr with a pyramid, or resume a copy that was stopped.
 
     Parameters
     ----------

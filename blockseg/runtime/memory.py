@@ -35,7 +35,7 @@ _USABLE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Resources of a machine that are there for us."""
+    """Resources of a machine that are available."""
 
     cores: int
     """CPUs that this process may use."""
@@ -78,7 +78,7 @@ class Layout:
     """Threads of one inference."""
 
     memory_limit: int
-    """Bytes at which a worker is taken to be broken and started anew."""
+    """Bytes at which a worker is considered broken and restarted."""
 
     peak_bytes: int = 0
     """Main memory that one worker is expected to need, its cache included."""

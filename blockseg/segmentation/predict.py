@@ -165,7 +165,7 @@ def _check_memory(inputs: Inputs) -> None:
 
 
 def decided(inputs: Inputs) -> Decisions:
-    """Return what a run would decide of its inputs."""
+    """Return the decisions that a run would make for its inputs."""
     decisions = decide(inputs)
     if inputs.sparse:
         decisions = sparse_decisions(inputs, decisions, workers=1)

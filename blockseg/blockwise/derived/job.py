@@ -80,7 +80,7 @@ def open_derived(
 
 
 def fresh_image(run: FinishedRun, within: str, redo: str) -> Provenance:
-    """Return what a derived image of OUT was made from, if that is the run as it is now.
+    """Return the provenance of a derived image of OUT if it fits the run as it is now.
 
     Parameters
     ----------

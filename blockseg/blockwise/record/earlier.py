@@ -1,4 +1,4 @@
-"""Record of an earlier start on the same output, and whether this one may go on with it."""
+"""Record of an earlier start on the same output, and whether this one may resume it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def earlier_record(
 def _another_threshold(
     paths: Paths, record: RunRecord, request: Request, found: list[str]
 ) -> str:
-    """Return what to do where nothing but the threshold of a run differs."""
+    """Return advice where only the threshold of a run differs."""
     was, now = (
         settings.get("threshold")
         for settings in (record.request["settings"], request.settings)

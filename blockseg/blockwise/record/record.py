@@ -39,7 +39,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where a run keeps its own files."""
+    """Paths of a run's own files."""
 
     out: Location
     """The output group."""
@@ -74,7 +74,7 @@ class Paths:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name in messages."""
         return f"{self.part} of OUT {self.out}" if self.part else f"OUT {self.out}"
 
     @property
@@ -285,7 +285,7 @@ def now() -> str:
 
 
 def machine_facts() -> dict[str, Any]:
-    """Return what a reader of a result wants to know of the machine."""
+    """Return the facts about the machine that matter to a reader of a result."""
     here = machine()
     return {
         "host": platform.node(),

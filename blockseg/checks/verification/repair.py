@@ -116,7 +116,7 @@ class _Repair:
             self._say(f"{what} is not complete: {result.stopped or 'blocks failed'}")
 
     def _jobs(self, names: tuple[str, ...]) -> list[StoredJob]:
-        """Return the jobs of these names that are there, in this order."""
+        """Return the existing jobs of these names, in this order."""
         there = {job.part: job for job in stored_jobs(self.paths)}
         return [there[name] for name in names if name in there]
 
@@ -178,7 +178,7 @@ class _Repair:
 
 
 def _from_the_start(finding: Finding) -> bool:
-    """Say whether a derived job has to start anew for a finding."""
+    """Return whether a derived job has to start afresh for a finding."""
     # Of what pieces were merged from nothing is kept.
     return finding.kind in _ANEW or finding.part in LABEL[:1]
 

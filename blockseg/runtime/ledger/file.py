@@ -76,7 +76,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def copy_ledger(path: Path, target: Path) -> None:
-    """Copy the file as of one moment, while its writer goes on.
+    """Copy the file as of one moment, while its writer continues.
 
     Parameters
     ----------
