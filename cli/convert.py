@@ -27,7 +27,7 @@ def convert(
 ) -> None:
     """Copy SOURCE to the OME-Zarr OUT, with coarse levels made by averaging.
 
-    What was stopped goes on when the same command is given again.
+    The same command again resumes what was stopped.
     """
     from blockseg.conversion import convert as copy
 

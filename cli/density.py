@@ -23,8 +23,8 @@ def density(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Map the density of axon in OUT, in µm/mm³, to the OME-Zarr OUT/density.
 
     OUT is the output of blockseg run, with traces (blockseg skeletonize). With --transform
-    the map lies over the atlas. What was stopped goes on when the same command is given
-    again. More: docs/regions.md.
+    the map has the space of the atlas. The same command again resumes what was stopped.
+    More: docs/regions.md.
     """
     from blockseg.regions.density import density as draw
 

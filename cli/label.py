@@ -28,7 +28,7 @@ def label(
 
     Writes OUT/labels/components (all objects, an id each), OUT/labels/foreground_clean (1
     on those that pass) and OUT/tables/objects.csv; with --somata OUT/tables/somata.csv.
-    What was stopped goes on when the same command is given again. More: docs/labels.md.
+    The same command again resumes what was stopped. More: docs/labels.md.
 
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

@@ -29,7 +29,7 @@ def regions(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
 
     OUT is the output of blockseg run, with labels (blockseg label) and traces (blockseg
     skeletonize). OUT/regions gets regions.csv, a chart, and with --transform the traces in
-    the space of the atlas. What was stopped goes on when the same command is given again.
+    the space of the atlas. The same command again resumes what was stopped.
     More: docs/regions.md.
     """
     from blockseg.regions.run import regions as count

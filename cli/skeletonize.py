@@ -35,10 +35,10 @@ def skeletonize(
 ) -> None:
     """Trace the clean objects of OUT, a run that blockseg label was run on.
 
-    Lines go whole through all blocks. TRACES/swc/ID.swc has a file for each object above
+    Lines continue across blocks. TRACES/swc/ID.swc has a file for each object above
     --min-length, in µm from the origin of the source; TRACES/neuroglancer is a layer of
-    skeletons; TRACES/objects.csv has length, ends and branch points of every object. What
-    was stopped goes on when the same command is given again. More: docs/traces.md.
+    skeletons; TRACES/objects.csv has length, ends and branch points of every object. The
+    same command again resumes what was stopped. More: docs/traces.md.
 
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

@@ -46,11 +46,11 @@ class _Status(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
 def status(out: str, watch: str | None, as_json: bool, tracebacks: bool) -> None:
-    """Show how far the run of OUT is, also while it runs.
+    """Show how far the run of OUT is, even while it runs.
 
-    With --watch a terminal shows totals, rate, time left, workers and failures until
-    nobody is at work on OUT; anything else gets a line each time. Ctrl-C ends the watch,
-    not the run. OUT may be on a disk that another machine writes to.
+    With --watch, a terminal shows totals, rate, time left, workers and failures until
+    nobody works on OUT any more; a file or pipe gets a line each time. Ctrl-C ends the
+    watch, not the run. OUT may be on a disk that another machine writes to.
     """
     if watch is not None:
         from blockseg.blockwise.watching import Watch
