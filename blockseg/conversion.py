@@ -37,7 +37,7 @@ class Copy:
     """Source."""
 
     grid: BlockGrid
-    """Which blocks there are."""
+    """Blocks of the copy."""
 
     image: PyramidSpec
     """Image that is written."""

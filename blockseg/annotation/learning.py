@@ -22,7 +22,7 @@ _END_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class TrainingCommand:
-    """How a training is started."""
+    """Command that starts a training."""
 
     words: tuple[str, ...]
     """Program and arguments; it prints an event a line as JSON."""
@@ -47,7 +47,7 @@ class Learning:
     """
 
     command: TrainingCommand
-    """How it is started."""
+    """Command that starts it."""
 
     state: str = "idle"
     """``idle``, ``running``, ``done`` or ``failed``."""

@@ -221,7 +221,7 @@ class Stitching:
 
 @dataclass(frozen=True, slots=True)
 class Tissue:
-    """Where the brain ends."""
+    """Surface of the brain."""
 
     kind: Literal["full", "plane", "ellipsoid"] = "full"
     """``full``: tissue everywhere; ``plane``: one face; ``ellipsoid``: a whole brain."""

@@ -26,7 +26,7 @@ class TrainingConfig:
     """Seed of whatever torch draws."""
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    """Who moves the weights."""
+    """Optimiser of the weights."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
     """Course of the learning rate."""

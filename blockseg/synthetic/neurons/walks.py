@@ -103,13 +103,13 @@ def walk(
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where neurites may run, and where they begin."""
+    """Space in which neurites may run, and where they begin."""
 
     brain: Zyx
     """Voxels of the brain; paths end shortly outside."""
 
     home: Roi
-    """Where neurites of this domain begin."""
+    """Starting points of the neurites of this domain."""
 
     reach: float | None = None
     """Largest distance from where a neurite began, in voxels; None for no limit."""

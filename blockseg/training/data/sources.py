@@ -33,7 +33,7 @@ class AnnotatedVolume:
     """An annotated volume, read through once."""
 
     image: LabelledImage
-    """Where it is."""
+    """Image and labels."""
 
     kind: Literal["folder", "zarr"]
     """Kind of its source."""

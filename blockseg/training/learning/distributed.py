@@ -31,7 +31,7 @@ class ProcessGroup:
     """Processes."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    """Where this process trains."""
+    """Device that this process trains on."""
 
     @property
     def first(self) -> bool:
