@@ -13,9 +13,7 @@ from .options import options_of, settings_of, with_options
 @click.argument("source")
 @click.argument("out")
 @with_options(options_of("convert"))
-@click.option(
-    "--overwrite", is_flag=True, help="Start anew where OUT has a conversion."
-)
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a conversion.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def convert(
     source: str,

@@ -17,7 +17,7 @@ from .options import click_options, options_of, settings_of, without_config
 @click.argument("out")
 @without_config(click_options(DensitySettings))
 @without_config(options_of("density"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a map.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a map.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def density(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Map the density of axon in OUT, in µm/mm³, to the OME-Zarr OUT/density.

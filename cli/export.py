@@ -17,7 +17,7 @@ from .options import click_options, options_of, settings_of, without_config
 @click.argument("place", metavar="OUT|SOURCE")
 @without_config(click_options(ExportSettings))
 @without_config(options_of("export"))
-@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def export(place: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Write an image with large voxels as one TIFF or NIfTI file, for registration.

@@ -18,7 +18,7 @@ from .options import click_options, given, options_of, without_config
 @click.argument("out")
 @without_config(click_options(LabelSettings))
 @without_config(options_of("label"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has labels.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has labels.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def label(

@@ -13,7 +13,7 @@ from .options import options_of, settings_of, with_options
 @click.argument("source")
 @click.argument("out", required=False)
 @with_options(options_of("metrics"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has metrics.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has metrics.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def metrics(
     source: str,

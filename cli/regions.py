@@ -22,7 +22,7 @@ _SHOWN = 12
 @click.argument("out")
 @without_config(click_options(RegionsSettings))
 @without_config(options_of("regions"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a table.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a table.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def regions(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Count axon length, density, voxels and objects of OUT in each region of an atlas.

@@ -22,7 +22,7 @@ INCOMPLETE = 3
 @click.argument("source")
 @click.argument("out", required=False)
 @with_options(RUN_OPTIONS)
-@click.option("--overwrite", is_flag=True, help="Start afresh if OUT has a run.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a run.")
 @click.option(
     "--label", is_flag=True, help="Then label its objects, as blockseg label does."
 )

@@ -22,7 +22,7 @@ from .options import click_options, given, options_of, without_config
 )
 @without_config(click_options(SkeletonizeSettings))
 @without_config(options_of("skeletonize"))
-@click.option("--overwrite", is_flag=True, help="Start anew where there are traces.")
+@click.option("--overwrite", is_flag=True, help="Start over if there are traces.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def skeletonize(

@@ -41,7 +41,7 @@ class _Status(click.Command):
     metavar="[SECONDS]",
     is_flag=False,
     flag_value=str(_EVERY),
-    help=f"Look again every so many seconds until the run ends. [{_EVERY}]",
+    help=f"Refresh at this interval until the run ends. [{_EVERY}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
@@ -109,7 +109,7 @@ def _show_status(out: str, *, as_json: bool, tracebacks: bool) -> None:
     for part in found.parts:
         click.echo(f"{part.name} of {found.out}: {part.state}")
         if part.stale:
-            say(f"  stale: it {part.stale}; make it anew with: {part.anew}")
+            say(f"  stale: it {part.stale}; remake it with: {part.anew}")
         _show(part.phases, part.damaged)
         _show_failures(part.failures, tracebacks=tracebacks)
         if part.state in ("stopped", "damaged") or part.failures:

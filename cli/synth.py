@@ -19,7 +19,7 @@ from .options import click_options, given, options_of, with_options, without_con
 @click.argument("out")
 @without_config(click_options(SynthSettings))
 @with_options(options_of("synth"))
-@click.option("--overwrite", is_flag=True, help="Start afresh if OUT has a brain.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a brain.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def synth(
     out: str,

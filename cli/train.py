@@ -31,7 +31,7 @@ OPTIONS = click_options(TrainSettings, placed(_SHOWN, "licence", *_TAIL))
 @click.option(
     "--resume", is_flag=True, help="Resume, or fail if there is nothing to resume."
 )
-@click.option("--overwrite", is_flag=True, help="Start afresh if RUN has a training.")
+@click.option("--overwrite", is_flag=True, help="Start over if RUN has a training.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def train(

@@ -210,7 +210,7 @@ def open_job(
     settings
         Of the user.
     overwrite
-        Start anew where OUT holds an earlier result.
+        Start over if OUT holds an earlier result.
     on_event
         Told before what takes long.
     foresee

@@ -84,9 +84,7 @@ def go_on(job: StoredJob, how: Again) -> JobResult:
     """
     record = job.record
     if record is None or not can_go_on(job):
-        message = (
-            f"{job.paths.name} is gone on with by its own command: {job.command or '?'}"
-        )
+        message = f"{job.paths.name} can only be resumed by its own command: {job.command or '?'}"
         raise LedgerError(message)
     command = how.command or job.command
     if job.part in LABEL:

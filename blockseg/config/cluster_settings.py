@@ -98,7 +98,7 @@ class ClusterSettings:
     """Seconds that the batch system gives a job."""
 
     stagger: int = option(
-        120, parse_int(0, 86400), "Workers leave within so many s.", "N", unit="s"
+        120, parse_int(0, 86400), "Seconds within which workers leave.", "N", unit="s"
     )
     """Seconds by which workers' lives differ, so that not all leave at once."""
 

@@ -38,7 +38,7 @@ def label(
         Output of :func:`run`. ``labels/components``, ``labels/foreground_clean`` and
         ``tables/objects.csv`` are written into it.
     overwrite
-        Start afresh if ``out`` holds earlier labels.
+        Start over if ``out`` holds earlier labels.
     workers, memory, scheduler, progress
         As of :func:`run`.
     **options
@@ -91,7 +91,7 @@ def skeletonize(
         Folder for SWC files, a Neuroglancer layer and a table; ``OUT/traces`` if not
         given.
     overwrite
-        Start afresh if there are traces made with other options or labels.
+        Start over if there are traces made with other options or labels.
     workers, memory, scheduler, progress
         As of :func:`run`.
     **options

@@ -98,7 +98,7 @@ def train(
     out
         Folder for weights, checkpoint, log and report.
     overwrite
-        Start afresh if ``out`` holds an earlier training.
+        Start over if ``out`` holds an earlier training.
     resume
         Raise an error instead of starting a new training.
     progress

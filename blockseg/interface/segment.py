@@ -44,7 +44,7 @@ def run(
     out
         Output group; ``NAME.blockseg.zarr`` beside the source if not given.
     overwrite
-        Start afresh if OUT holds an earlier run.
+        Start over if OUT holds an earlier run.
     progress
         True for a progress bar (in a notebook, with a link to the dashboard), or a function
         that is called with each event.

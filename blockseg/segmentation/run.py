@@ -93,7 +93,7 @@ def run(
     settings
         What to do; the defaults if not given.
     overwrite
-        Start anew where OUT holds an earlier run.
+        Start over if OUT holds an earlier run.
     on_event
         Told what happens, in this thread.
     command

@@ -92,6 +92,6 @@ def other_skipping(skips: bool, replaced: str) -> tuple[str, ...]:
         return ()
     line = (
         f"what --sparse skips was found out before the source changed ({replaced}); an "
-        "undisturbed run may skip otherwise; --overwrite starts anew"
+        "undisturbed run may skip otherwise; --overwrite starts over"
     )
     return (line,)

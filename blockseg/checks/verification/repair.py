@@ -104,12 +104,12 @@ class _Repair:
         if not can_go_on(last):
             more = " --overwrite" if anew else ""
             self._say(
-                f"what is wrong in {last.paths.name} is made again by its own command: "
+                f"what is wrong in {last.paths.name} can only be remade by its own command: "
                 f"{last.command}{more}"
             )
             return
         what = last.part or "the run"
-        self._say(f"{'made anew' if anew else 'gone on with'}: {what}")
+        self._say(f"{'remade' if anew else 'resumed'}: {what}")
         how = Again(self.execution, anew, lost, self.on_event, self.command)
         result = go_on(self._jobs(names)[-1], how)
         if not result.complete:

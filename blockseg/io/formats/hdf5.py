@@ -202,7 +202,7 @@ class Hdf5:
                 called = FILTER_NAMES.get(number, "unknown")
                 message = (
                     f"{self._path}: {name} is packed by HDF5's filter {number} ({called}), "
-                    "which nothing here unpacks; write it anew with gzip, as by h5repack -f "
+                    "which nothing here unpacks; rewrite it with gzip, as by h5repack -f "
                     "GZIP=1"
                 )
                 raise VolumeError(message, self._path)

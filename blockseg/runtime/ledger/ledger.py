@@ -135,7 +135,7 @@ class Ledger:
         if not path.exists():
             message = (
                 f"there is no ledger {path}; put it back from a copy, rebuild it with "
-                "blockseg verify OUT --repair, or start anew with --overwrite"
+                "blockseg verify OUT --repair, or start over with --overwrite"
             )
             raise LedgerError(message)
         with errors_of(path):
@@ -374,13 +374,13 @@ class Ledger:
         if version != VERSION:
             problem = (
                 f"is of version {version}, this blockseg writes version {VERSION}; "
-                "finish the run with the blockseg that began it, or start anew"
+                "finish the run with the blockseg that began it, or start over"
             )
         elif other:
             problem = (
                 "belongs to another run (of other settings, weights, source or "
                 "output), or its run.json was changed; name this run's own with "
-                "--ledger, put run.json back from a copy, or start anew"
+                "--ledger, put run.json back from a copy, or start over"
             )
         if problem:
             self.close()
