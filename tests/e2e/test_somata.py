@@ -213,5 +213,5 @@ def test_a_list_of_other_labels_is_stale_and_made_anew(blockseg, out):
         "verify", out, code=3
     ).stdout.replace("\n", " ")
     said = blockseg("verify", out, "--repair").stdout
-    assert "made anew: somata" in said
+    assert "remade: somata" in said
     assert rows(out)
