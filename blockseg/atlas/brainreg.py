@@ -89,7 +89,7 @@ def read_brainreg(
         if volume.dtype.kind != "f":
             message = (
                 f"--transform: {path} holds {volume.dtype.name} and no places in mm, as "
-                "early versions of brainreg wrote it; register anew with a current one"
+                "early versions of brainreg wrote it; register again with a current one"
             )
             raise ConfigError(message)
         specs.append(spec)

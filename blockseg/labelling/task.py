@@ -279,7 +279,7 @@ class _WritingLabels(OpenTask):
             if len(ids) != pieces.count:
                 message = (
                     f"block {block.index} has {pieces.count} pieces and had {len(ids)}: the "
-                    "result of the run changed while it was labelled; start anew with "
+                    "result of the run changed while it was labelled; start over with "
                     "--overwrite"
                 )
                 raise CorruptDataError(message)

@@ -99,7 +99,7 @@ def density(
     settings
         Of these, those of execution.
     overwrite
-        Start anew where OUT holds an earlier map.
+        Start over if OUT holds an earlier map.
     on_event
         Told what happens.
     command

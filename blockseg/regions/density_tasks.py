@@ -297,7 +297,7 @@ class _OpenDensity(OpenTask):
             raise write_error(error, str(path)) from error
         if len(rows) != _COLUMNS * (stop - first):
             message = (
-                f"{path} is shorter than it was written; start anew with --overwrite"
+                f"{path} is shorter than it was written; start over with --overwrite"
             )
             raise CorruptDataError(message, str(path))
         return rows.astype(np.int64).reshape(-1, _COLUMNS)

@@ -103,7 +103,7 @@ def run_page(out: Location, notes: Sequence[str] = ()) -> str:
         section("Machine", _machine(run)),
         (
             f"<p class='soft'>Written {text(now())} by blockseg {text(__version__)}; "
-            f"blockseg report {text(out)} writes it anew.</p>"
+            f"blockseg report {text(out)} writes it again.</p>"
         ),
     ]  # fmt: skip
     return page(f"{out.name}: run report", parts)

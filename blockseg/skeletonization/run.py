@@ -119,7 +119,7 @@ def skeletonize(
     settings
         Of these, those of execution count.
     overwrite
-        Start anew where there are traces already.
+        Start over if there are traces already.
     on_event
         Told what happens.
     command

@@ -135,7 +135,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         if content["format"] != _FORMAT:
             message = (
                 f"{path} was written by another version of blockseg; finish with that "
-                "one, or start anew with --overwrite"
+                "one, or start over with --overwrite"
             )
             raise TrainingError(message)
         learner = content["learner"]
@@ -152,7 +152,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MALFORMED,
     ) as error:  # fmt: skip
         message = (
-            f"{path} is damaged ({type(error).__name__}); start anew with --overwrite, "
+            f"{path} is damaged ({type(error).__name__}); start over with --overwrite, "
             "or go on in another RUN from last.safetensors with --init"
         )
         raise TrainingError(message) from error

@@ -192,7 +192,7 @@ class TrainRecord:
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             message = (
                 f"{path} was written by another version of blockseg; finish "
-                "with that one, or start anew with --overwrite"
+                "with that one, or start over with --overwrite"
             )
             raise LedgerError(message)
         try:
@@ -223,7 +223,7 @@ class TrainRecord:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read ({error}); --overwrite starts anew"
+    return f"{path} cannot be read ({error}); --overwrite starts over"
 
 
 def _plain_session(start: TrainSession) -> dict[str, Any]:

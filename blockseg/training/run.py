@@ -57,7 +57,7 @@ def train(
     settings
         What to do; the defaults if not given.
     overwrite
-        Start anew where ``out`` holds an earlier training.
+        Start over if ``out`` holds an earlier training.
     resume
         Refuse to start a new one.
     on_event

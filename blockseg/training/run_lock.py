@@ -85,7 +85,7 @@ class TrainFolder:
         if found := TrainRecord.load(self.record).request.differences(request):
             message = (
                 f"RUN {self.path} holds another training: {'; '.join(found)}; use the "
-                "same settings to resume it, or --overwrite to start anew"
+                "same settings to resume it, or --overwrite to start over"
             )
             raise LedgerError(message)
         return False

@@ -103,7 +103,7 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
 def doubts_of(
     spec: VolumeSpec, volume: Volume, choices: SourceChoices
 ) -> tuple[str, ...]:
-    """Return what may mislead about a volume that was found before.
+    """Return what may be misleading about a volume that was found before, a line each.
 
     Raises
     ------

@@ -170,7 +170,7 @@ def test_workers_average_what_one_process_does(blockseg):
 
 def test_a_file_that_is_there_is_kept(blockseg, refused):
     blockseg("export", "out.zarr", "--voxel-size", "9", "-o", "a.tif", *SERIAL)
-    assert "is there already" in refused("export", "out.zarr", "-o", "a.tif")
+    assert "already exists" in refused("export", "out.zarr", "-o", "a.tif")
     words = ("--voxel-size", "8", "-o", "a.tif", "--overwrite")
     blockseg("export", "out.zarr", *words, *SERIAL)
     assert tifffile.imread(blockseg.folder / "a.tif").shape == (14, 7, 10)
