@@ -177,7 +177,7 @@ def region_counter(
 
 
 def _as_large(atlas: AtlasSpec, image: Box, prediction: Prediction) -> AtlasSpec:
-    """Lay an atlas that states no place over the image that is as large."""
+    """Place an atlas that states no position over the image of its size."""
     sizes = atlas.space.voxel_size
     off = (abs(a - b) for a, b in zip(atlas.box.extent, image.extent, strict=True))
     if all(by <= size for by, size in zip(off, sizes, strict=True)):

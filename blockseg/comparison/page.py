@@ -58,7 +58,7 @@ _MEASURES = (
 
 
 def lines(found: Compared) -> Iterator[str]:
-    """Yield what a user reads of a comparison, a line each."""
+    """Yield the printed summary of a comparison, line by line."""
     counts = found.counts
     both, first, second = (
         int(part.sum()) for part in (counts.both, counts.first, counts.second)
@@ -89,7 +89,7 @@ def lines(found: Compared) -> Iterator[str]:
 
 
 def _pieces(first: int, second: int) -> Iterator[str]:
-    """Yield how many pieces the masks have, and that one is in far more than the other."""
+    """Yield the numbers of pieces, and a warning if one mask has far more."""
     yield f"Pieces: {first:,} in A, {second:,} in B."
     few, many = sorted((first, second))
     if many - few >= _MORE and many >= _TIMES * few:

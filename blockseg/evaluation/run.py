@@ -1,4 +1,4 @@
-"""``blockseg evaluate``: how good a segmentation is, block by block."""
+"""``blockseg evaluate``: quality of a segmentation, block by block."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Evaluation:
     """Region that was scored, in voxels of PRED."""
 
     tolerance: str
-    """Within which centrelines agree, with its unit."""
+    """Tolerance within which centrelines agree, with its unit."""
 
     traced: bool
     """Whether only centrelines of the truth were known."""
@@ -90,7 +90,7 @@ class Evaluation:
     """Predicted and true connected components where the truth is known."""
 
     blocks: tuple[ScoredBlock, ...]
-    """Those with anything in either mask."""
+    """Blocks with anything in either mask."""
 
     notes: tuple[str, ...]
     """Notes for the user, a line each."""

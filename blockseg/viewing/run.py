@@ -36,7 +36,7 @@ def view(
     said: Callable[[str], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Show a run or a volume until the user has enough.
+    """Show a run or a volume until the user ends the viewer.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def _only(shown: View, names: tuple[str, ...] | None) -> View:
 
 
 def _state(name: str | None) -> Any:
-    """Return what an earlier window showed; None where there is no such file."""
+    """Return the state of an earlier window; None if there is no such file."""
     if name is None or not absolute(name).exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Rules for which blocks of a brain are worth annotating: five, on arrays alone.
+"""Five rules that select blocks worth annotating, on arrays alone.
 
 ``dhpr``
     The extension of DHPR to a whole brain that nobody has labelled: hard blocks (low
@@ -178,4 +178,4 @@ RULES: dict[str, Callable[[BlockTable, Choice], Selection]] = {
     "random": _random,
     "foreground-random": _foreground_random,
 }
-"""By the name that a user gives."""
+"""Rules by name."""

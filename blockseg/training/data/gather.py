@@ -1,4 +1,4 @@
-"""Gathering of training data that a user names: found, checked, held out, opened."""
+"""Collection of a training's data: found, checked, split and opened."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
 
 
 def _place(name: str) -> str:
-    """Return what a source is, however it is spelt."""
+    """Return the identity of a source, however its path is spelt."""
     name = local_path(name)
     if name.startswith("synth:") or "://" in name:
         return name
