@@ -153,14 +153,14 @@ def region_counter(
     """
     if settings.atlas is None:
         if settings != type(settings)():
-            message = "--atlas LABELS is needed for what is said of an atlas"
+            message = "options about an atlas need --atlas LABELS"
             raise ConfigError(message)
         return None
     space = prediction.space
     if space.unit is None:
         message = (
-            f"{prediction.name} has no voxel size in µm, so nobody knows where in --atlas "
-            "it lies; compare outputs of runs of a source with one"
+            f"{prediction.name} has no voxel size in µm, so its place in --atlas is not "
+            "known; compare outputs of runs of a source with a voxel size"
         )
         raise ConfigError(message)
     image = Box.of(prediction.volume.shape, space)

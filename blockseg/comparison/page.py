@@ -96,8 +96,8 @@ def _pieces(first: int, second: int) -> Iterator[str]:
         name = "B" if second == many else "A"
         yield (
             f"{name} is in {many / max(few, 1):.1f} times as many pieces: specks, or "
-            "neurites in fragments, as of weights that learnt too little or too long; look "
-            "at the pictures before you go on with them."
+            "fragments of neurites, as after too short or too long a training; look at the "
+            "pictures before you use it."
         )
 
 

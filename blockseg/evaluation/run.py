@@ -299,7 +299,7 @@ def _notes(tally: Tally, prediction: Prediction, negative: bool) -> tuple[str, .
         )
     true = sum(block.scores.voxels.true for block in tally.blocks)
     if negative:
-        notes.append("TRUTH holds no neurite: what is painted of it is the score")
+        notes.append("TRUTH holds no neurite: the score is the share that is painted")
     if true > _MUCH * tally.counted:
         notes.append(
             f"TRUTH calls {true / tally.counted:.1%} of its voxels neurites; if background "
@@ -307,7 +307,7 @@ def _notes(tally: Tally, prediction: Prediction, negative: bool) -> tuple[str, .
         )
     if true == tally.counted:
         notes.append(
-            "TRUTH knows no background: recall counts, precision and F1 do not"
+            "TRUTH has no known background: only recall means something, not precision or F1"
         )
     if (prediction.threshold or 0) > 1 and tally.greatest == 1:
         notes.append("PRED holds only 0 and 1; if it is a mask, leave --threshold out")

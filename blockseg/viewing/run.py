@@ -62,7 +62,7 @@ def view(
     if run is not None and source.weights is not None:
         message = (
             f"--weights: {place} is the output of a run, which has its probability; give "
-            "the image to see what other weights say of it"
+            "the image to see what other weights predict"
         )
         raise ConfigError(message)
     state = _state(settings.state)
@@ -98,7 +98,7 @@ def _wait(
 ) -> None:
     said(f"Look at it: {window.url}")
     if run is not None and is_running(run):
-        said("The run goes on; blocks appear as they are written.")
+        said("The run is in progress; blocks appear as they are written.")
         follow(run, window.renew, stop)
     if settings.browser and not show(window.url):
         said("No browser could be opened; open that address yourself.")

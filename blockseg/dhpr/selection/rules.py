@@ -58,7 +58,7 @@ def select(table: BlockTable, choice: Choice) -> Selection:
         message = f"there is no rule {choice.rule!r}; choose one of {', '.join(RULES)}"
         raise ConfigError(message)
     if choice.count < 1:
-        message = f"a selection of {choice.count} blocks is none; pick 1 at least"
+        message = f"a selection cannot have {choice.count} blocks; pick at least 1"
         raise ConfigError(message)
     if choice.rule != "random" and not table.candidates.any():
         message = (

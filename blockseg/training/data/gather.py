@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from blockseg.training.data.split import Cut
 
 _NO_BACKGROUND = (
-    "no annotation holds background (0): what is learned will call everything a neurite; "
+    "no annotation holds background (0): the network will learn to call all a neurite; "
     "annotate some, add synth:random to DATA, or give --allow-labels"
 )
 _UNCLIPPED = (-1e6, 1e6)
