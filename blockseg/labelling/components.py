@@ -140,7 +140,7 @@ class Merging:
 
 
 def is_merged(folder: Path, provenance: Provenance) -> bool:
-    """Say whether the files of a merge are there, made from the same and in the same way."""
+    """Return whether the files of a merge exist, made from the same data in the same way."""
     there = all((folder / name).is_file() for name in (OBJECTS, IDS, OFFSETS))
     return there and _kept(folder / _DONE) == provenance
 
