@@ -153,7 +153,7 @@ def region_counter(
     """
     if settings.atlas is None:
         if settings != type(settings)():
-            message = "options about an atlas need --atlas LABELS"
+            message = "--atlas LABELS is needed for the other options about an atlas"
             raise ConfigError(message)
         return None
     space = prediction.space
