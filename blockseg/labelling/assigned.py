@@ -1,4 +1,4 @@
-"""Files that say of each piece which component it belongs to, and of each component all."""
+"""Files of a merge: the component of each piece, and the rows of components."""
 
 from __future__ import annotations
 

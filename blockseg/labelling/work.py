@@ -92,7 +92,7 @@ class Labelling:
     source: Source | None
     background: Background | None
     objects: Provenance
-    """Everything that decides the objects."""
+    """Everything that determines the objects."""
 
     made: Provenance
     """And which of them pass."""
@@ -146,7 +146,7 @@ class Labelling:
         )
 
     def do(self, *, overwrite: bool) -> tuple[JobResult, Sums | None]:
-        """Do what is left of it; without sums where that did not come to its end."""
+        """Do the remaining work; return no sums if it was not completed."""
         begun, filtering, anew = self._begun(overwrite=overwrite)
         pieces = Paths(self.finished.out, PIECES)
         merged = pieces.folder / "merged"

@@ -1,4 +1,4 @@
-"""Page of a run and of what was derived from it."""
+"""Report page of a run and of its derived jobs."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def run_page(out: Location, notes: Sequence[str] = ()) -> str:
 
 
 def _tried(part: Callable[[], str]) -> str:
-    """Return a part of the page, or why there is none: damage must not hide the rest."""
+    """Return a section, or a note why it is missing: damage must not hide the rest."""
     try:
         return part()
     except BlocksegError as error:

@@ -1,4 +1,4 @@
-"""``checkpoint.pt``: all that a later process needs to go on exactly where one stopped."""
+"""``checkpoint.pt``: everything needed to resume a training exactly where it stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class LearnerState:
-    """All of a network that learns which its next step depends on."""
+    """State of a trainer on which its next step depends."""
 
     network: Mapping[str, torch.Tensor]
     """Its weights."""
@@ -55,7 +55,7 @@ class LearnerState:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a training stands between two steps."""
+    """Progress of a training between two steps."""
 
     step: int = 0
     """Steps done."""
@@ -73,7 +73,7 @@ class Standing:
     """Validations since."""
 
     ended: str | None = None
-    """Why there is nothing left to do, empty for the last step; None while there is."""
+    """Reason to stop, empty after the last step; None while there is work left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ no cause for doubt it yields as a Remark. A check looks at metadata and at sampl
 a whole source, and takes a fraction of a second.
 
 To add one, write a module here with a function of :data:`Check`'s form, and name it in
-``_CHECKS``; ``docs/inputs.md`` has a row for each.
+``_CHECKS``; the pages in ``docs/inputs`` have a row for each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Somata of a finished run whose objects are labelled: found, listed, resumable."""
+"""Search for the somata of a labelled run, resumable."""
 
 from __future__ import annotations
 
