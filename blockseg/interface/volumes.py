@@ -28,13 +28,14 @@ def info(source: Any, **options: Unpack[RunOptions]) -> Inspection:
     source
         As of :func:`run`.
     **options
-        Those of ``blockseg run`` that say how it is read: ``level=1``, ``channel=0``.
+        Those of ``blockseg run`` that say how it is read, ``level=1``, ``channel=0``; and
+        ``weights``.
 
     Returns
     -------
     Inspection
         ``lines()`` is what the command prints; ``weights`` and ``downsample`` what suits
-        it, ``outside`` what lies outside of what the default weights were trained for.
+        it, ``outside`` what lies outside of what the weights were trained for.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def info(source: Any, **options: Unpack[RunOptions]) -> Inspection:
     from blockseg.inspection import inspect
 
     (settings,) = options_for(RunSettings, **options)
-    return inspect(path_of(source), settings.choices)
+    return inspect(path_of(source), settings.choices, settings.weights)
 
 
 @named(RunSettings)

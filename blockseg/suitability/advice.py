@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
     from blockseg.core.space import Space
     from blockseg.normalization.structures import Structures
+    from blockseg.suitability.sampled import Sampled
 
 THICK = 3.5
 """Half-width, in voxels, beyond which the default weights saw little."""
 
 _WANTED = 3.0  # half-width that is aimed at; powers of two leave more than half of it
 _LEAST_DEEP = 1.5  # planes that averaging along z must leave of a structure
+_MOST = 0.25  # share of a sample that neurites take at most
 _STAINED = 25.0  # noise SDs that the brightest tenth of well stained neurons exceeds
 
 
@@ -29,6 +31,31 @@ def advised_weights(found: Structures) -> str:
     wide = (found.half_width_high or 0) >= DENDRITES
     stained = found.contrast_high is None or found.contrast_high >= _STAINED
     return "dendrites" if wide and stained else DEFAULT.name
+
+
+def advised(found: Sampled, space: Space) -> tuple[str, Zyx] | None:
+    """Return the shipped weights that suit a volume, and factors to read it with.
+
+    Parameters
+    ----------
+    found
+        Findings in a sample of it.
+    space
+        Its voxel size.
+
+    Returns
+    -------
+    tuple of str and Zyx, or None
+        None where too little stands out, or more than neurites do.
+    """
+    seen = found.structures
+    if seen.half_width is None or seen.share > _MOST:
+        return None
+    weights = advised_weights(seen)
+    wide = seen.half_width
+    if weights != DEFAULT.name and seen.half_width_high is not None:
+        wide = seen.half_width_high  # what thin ends have is not what dendrites have
+    return weights, advised_factors(wide, space, found.half_depth)
 
 
 def advised_factors(
