@@ -58,7 +58,8 @@ def test_the_wheel_installs_and_runs_outside_the_repository(built, tmp_path):
         "torch stands in for OpenVINO, and is named"
     )
     assert "Done: " in out
-    names = {name.partition("/")[2] for name in tarfile.open(archive).getnames()}
+    with tarfile.open(archive) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
     assert {"LICENSE", "README.md", "pyproject.toml", "cli/main.py"} <= names
 
 
