@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.choices import SourceChoices
 from blockseg.io.describe import describe
-from blockseg.networks.shipped import DEFAULT, weights_path
+from blockseg.networks.shipped import DEFAULT, DEFAULT_NAME, SHIPPED, weights_path
 from blockseg.networks.weights_info import load_info, sha256
 from blockseg.suitability.advice import advised
 from blockseg.suitability.limits import outside_of, trained_ranges
@@ -54,8 +54,11 @@ class Inspection:
     saturated: float = 0.0
     """Share of what stands out that is at the camera's limit."""
 
+    judged_by: str = DEFAULT.name
+    """Name or file of the weights that ``outside`` is about."""
+
     trained_for: str = _OF_DEFAULT
-    """What of the weights ``outside`` is told by; empty if they state no ranges."""
+    """What they were trained for; empty if they do not say."""
 
     def lines(self) -> list[str]:
         """Return it for people to read."""
@@ -103,13 +106,14 @@ class Inspection:
         if found.half_width is None:
             return [f"  too little stands out to tell a width, {_height(found)}"]
         what = f"  bright structures: half-width {found.half_width:.2g} voxels, {_height(found)}"
-        if self.trained_for not in ("", _OF_DEFAULT) and not self.outside:
-            return [f"{what}; that suits these weights"]
+        shipped = self.judged_by in (weights.name for weights in SHIPPED)
+        if not shipped and self.trained_for and not self.outside:
+            return [f"{what}; that is inside of what these weights were trained for"]
         if self.downsample is None:
             share = f"{100 * found.share:.0f} % of the sample, more than neurites do"
             return [f"{what}; they take {share}: nothing is recommended"]
         words = []
-        if self.weights not in (None, DEFAULT.name):
+        if self.weights not in (None, self.judged_by):
             words.append(f"--weights {self.weights}")
         if self.downsample != self.given:
             words.append(f"--downsample {','.join(map(str, self.downsample))}")
@@ -160,6 +164,7 @@ def inspect(
         given=given,
         outside=() if trained is None else outside_of(sampled, space, trained),
         saturated=sampled.saturated,
+        judged_by=DEFAULT.name if weights in (None, DEFAULT_NAME) else weights,
         trained_for=trained_for,
     )
     advice = advised(sampled, space)

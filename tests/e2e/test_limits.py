@@ -107,7 +107,10 @@ def test_weights_of_a_training_know_what_they_were_trained_for(
 ):
     alike, other = ("mine/image/a.tif", "--axes", "zyx"), (volume, "--axes", "zyx")
     own = ("--weights", trained)
-    assert "that suits these weights" in blockseg("info", *alike, *own).stdout
+    assert (
+        "inside of what these weights were trained for"
+        in blockseg("info", *alike, *own).stdout
+    )
     said = blockseg("info", *other, *own).stdout
     assert f"outside of what {trained} was trained for" in said
     assert "round and wide" in said
