@@ -9,7 +9,7 @@ from blockseg.core.choices import SourceChoices
 from blockseg.io.describe import describe
 from blockseg.networks.shipped import DEFAULT, DEFAULT_NAME, SHIPPED, weights_path
 from blockseg.networks.weights_info import load_info, sha256
-from blockseg.suitability.advice import advised
+from blockseg.suitability.advice import MOST, advised
 from blockseg.suitability.limits import outside_of, trained_ranges
 from blockseg.suitability.sampled import sample_of
 
@@ -110,8 +110,11 @@ class Inspection:
         if not shipped and self.trained_for and not self.outside:
             return [f"{what}; that is inside of what these weights were trained for"]
         if self.downsample is None:
-            share = f"{100 * found.share:.0f} % of the sample, more than neurites do"
-            return [f"{what}; they take {share}: nothing is recommended"]
+            why = "hardly any is long, as neurites are"
+            if found.share > MOST:
+                share = f"{100 * found.share:.0f} % of the sample"
+                why = f"they take {share}, more than neurites do"
+            return [f"{what}; {why}: nothing is recommended"]
         words = []
         if self.weights not in (None, self.judged_by):
             words.append(f"--weights {self.weights}")
