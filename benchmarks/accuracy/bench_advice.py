@@ -5,13 +5,18 @@ each of the shipped weights at full resolution, and by those and the factors tha
 recommends. What the advice costs is the best F1 of all of these less its own. Real volumes
 without a truth are looked at for what is recommended alone.
 
-    python -m benchmarks.accuracy.bench_advice --json FILE [--real FOLDER] [--brains 4] [--first 0]
+    python -m benchmarks.accuracy.bench_advice --json FILE [--real FOLDER] [--brains 3] [--first 0]
+    python -m benchmarks.accuracy.bench_advice --json FILE --earlier FILE
+
+The second takes figures and scores of an earlier run, and judges what is recommended now by
+them: of a way that was not tried then there is no score.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +30,9 @@ from blockseg.core.space import Space
 from blockseg.io.protocol import MemoryVolume
 from blockseg.morphology.measures import measure
 from blockseg.networks.shipped import SHIPPED
+from blockseg.normalization.structures import Structures
 from blockseg.suitability.advice import advised
-from blockseg.suitability.sampled import sample_of_volume
+from blockseg.suitability.sampled import Sampled, sample_of_volume
 from blockseg.synthetic.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -88,32 +94,34 @@ def judged(scene: Scene) -> dict[str, Any]:
     found = sample_of_volume(MemoryVolume(scene.image))
     if found is None:
         return {}
-    advice = advised(found, Space())
-    weights, factors = advice or (SHIPPED[0].name, _FULL)
+    weights, factors = advised(found, Space()) or (SHIPPED[0].name, _FULL)
     ways = dict.fromkeys([*((one.name, _FULL) for one in SHIPPED), (weights, factors)])
-    scores = {way: scored(scene, *way) for way in ways}
-    seen = found.structures
-    best = max((score for score in scores.values() if score is not None), default=None)
-    own = scores[weights, factors]
-    return {
-        "measured": {
-            name: None if value is None else round(value, 3)
-            for name, value in (
-                ("share", seen.share),
-                ("half_width", seen.half_width),
-                ("half_width_high", seen.half_width_high),
-                ("neurite_width", seen.neurite_width),
-                ("contrast", seen.contrast),
-                ("contrast_high", seen.contrast_high),
-                ("somata", seen.somata),
-                ("half_depth", found.half_depth),
-            )
-        },
-        "advice": [weights, *factors] if advice else None,
-        "scores": {
-            " ".join(map(str, (name, *by))): s for (name, by), s in scores.items()
-        },
-        "cost": None if best is None or own is None else best - own,
+    scores = {_way(*way): scored(scene, *way) for way in ways}
+    figures = {
+        name: None if value is None else round(value, 3)
+        for name, value in (asdict(found.structures) | asdict(found)).items()
+        if name != "structures"
+    }
+    return with_advice({"measured": figures, "scores": scores})
+
+
+def _way(weights: str, factors: Zyx) -> str:
+    return " ".join(map(str, (weights, *factors)))
+
+
+def with_advice(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with what is recommended by its figures, and what that costs."""
+    if "measured" not in row:
+        return row
+    figures = dict(row["measured"])
+    depth, saturated = figures.pop("half_depth"), figures.pop("saturated", 0.0)
+    advice = advised(Sampled(Structures(**figures), depth, saturated), Space())
+    way = _way(*(advice or (SHIPPED[0].name, _FULL)))
+    scores = [score for score in row["scores"].values() if score is not None]
+    own = row["scores"].get(way)
+    return row | {
+        "advice": way if advice else None,
+        "cost": None if own is None else max(scores) - own,
     }
 
 
@@ -122,20 +130,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--real", type=Path)
-    parser.add_argument("--brains", type=int, default=4)
+    parser.add_argument("--earlier", type=Path)
+    parser.add_argument("--brains", type=int, default=3)
     parser.add_argument("--first", type=int, default=0)
     given = parser.parse_args()
     rows = []
-    for kind, number, scene in scenes(given.first, given.brains, given.real):
-        row = {"kind": kind, "number": number, **judged(scene)}
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-        if given.json:
-            given.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if given.earlier:
+        rows = [with_advice(row) for row in json.loads(given.earlier.read_text())]
+    else:
+        for kind, number, scene in scenes(given.first, given.brains, given.real):
+            row = {"kind": kind, "number": number, **judged(scene)}
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1) + "\n")
     for kind in dict.fromkeys(row["kind"] for row in rows):
         mine = [row for row in rows if row["kind"] == kind]
         costs = [row["cost"] for row in mine if row.get("cost") is not None]
-        advice = [" ".join(map(str, row.get("advice") or ["nothing"])) for row in mine]
+        advice = [row.get("advice") or "nothing" for row in mine]
         print(
             f"{kind:24} {', '.join(sorted(set(advice)))}; costs {max(costs, default=0):.3f}"
         )
