@@ -58,7 +58,7 @@ class Inspection:
     """Name or file of the weights that ``outside`` is about."""
 
     trained_for: str = _OF_DEFAULT
-    """What they were trained for; empty if they do not say."""
+    """Images that they were trained for, in words; empty if they do not say."""
 
     def lines(self) -> list[str]:
         """Return it for people to read."""

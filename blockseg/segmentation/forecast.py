@@ -392,11 +392,8 @@ def _bytes(count: float) -> str:
 
 
 def _hours(hours: float) -> str:
-    seconds = 3600 * hours
-    if seconds < 1:
-        return "less than a second"
-    if seconds < 60:
-        return f"{seconds:.0f} second{'s' if round(seconds) > 1 else ''}"
-    if hours < 1:
-        return f"{hours * 60:.0f} minute{'s' if round(hours * 60) > 1 else ''}"
-    return f"{hours:.1f} hours"
+    if hours < 1 / 60:
+        return (
+            f"{hours * 3600:.0f} seconds" if hours * 3600 >= 1 else "less than a second"
+        )
+    return f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours"
