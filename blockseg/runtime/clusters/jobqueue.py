@@ -227,7 +227,7 @@ def _own_interrupts() -> Iterator[None]:
                 return known(number, handler)
             return signal.getsignal(number)
 
-        signal.signal = in_main_thread
+        signal.signal = in_main_thread  # type: ignore[assignment]
         try:
             yield
         finally:
