@@ -2,8 +2,7 @@
 
 Volumes on the inner side of every limit should raise no warning: the share that does is the
 false alarm rate. Synthetic volumes cross one limit at a time; real ones are used where a
-folder of them is given. Limits that a training would write are judged as well: those of
-eight small brains of each preset, on other brains of the preset and on what it is not.
+folder of them is given.
 
     python -m benchmarks.accuracy.bench_limits --json FILE [--real FOLDER] [--first-seed 7 --seeds 6]
 """
@@ -13,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,9 @@ from scipy import ndimage
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
 from blockseg.io.find import find
-from blockseg.io.protocol import MemoryVolume
 from blockseg.networks.shipped import DEFAULT
-from blockseg.suitability.covered import covered
 from blockseg.suitability.limits import outside_of
-from blockseg.suitability.sampled import sample_of, sample_of_volume
+from blockseg.suitability.sampled import sample_of
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.presets import PRESETS
 
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from blockseg.networks.trained import Trained
     from blockseg.synthetic.params import SynthParams
 
 _SHAPE = (64, 192, 192)
@@ -57,8 +53,6 @@ _OUTSIDE = (
 )
 """Dendrites several voxels thick beside somata, and cells without neurites."""
 
-_SMALL = (64, 128, 128)
-_TAUGHT = range(101, 109)  # seeds
 _FLAT = Space((1.0, 1.0, 1.0), "micrometer")
 
 
@@ -135,46 +129,6 @@ def synthetic(seeds: range) -> Iterator[tuple[str, str, str, NDArray[Any], Space
             yield "anisotropy", side, f"{z:g}", plain, space
 
 
-def learned() -> dict[str, Trained]:
-    """Return the limits that weights have which were trained on a preset alone."""
-    found = {}
-    for name in ("clean", "fmost", "lightsheet"):
-        seen = []
-        for seed in _TAUGHT:
-            image = SyntheticBrain(_SMALL, PRESETS[name], seed).image(Roi.whole(_SMALL))
-            sampled = sample_of_volume(MemoryVolume(image))
-            if sampled is not None:
-                seen.append((sampled, _FLAT))
-        limits = covered(seen)
-        assert limits is not None
-        found[name] = limits
-    return found
-
-
-def judged_by_learned(
-    limits: dict[str, Trained], seeds: range
-) -> Iterator[dict[str, Any]]:
-    """Yield what weights of one preset say of brains like it, and of thick and dim ones."""
-    for seed in seeds:
-        others = {
-            "four times as thick": thickened(brain(axons((8.0, 30.0)), seed), 4, seed),
-            "SNR 2": lines(2.0, 60, seed),
-        }
-        for name, trained in limits.items():
-            volumes = [("inside", name, brain(PRESETS[name], seed))]
-            volumes += [("outside", what, image) for what, image in others.items()]
-            for side, what, image in volumes:
-                found = sample_of_volume(MemoryVolume(image))
-                said = [] if found is None else list(outside_of(found, _FLAT, trained))
-                yield {
-                    "limit": f"own weights of {name}",
-                    "side": side,
-                    "name": what,
-                    "said": said,
-                    "measured": None if found is None else asdict(found.structures),
-                }
-
-
 def told(path: Path, space: Space) -> dict[str, Any]:
     """Return what is said of a volume, and what was measured of it."""
     spec = find(str(path), axes="zyx")
@@ -194,11 +148,6 @@ def told(path: Path, space: Space) -> dict[str, Any]:
     }
 
 
-def _kind(limit: str) -> str:
-    own = "own weights" if limit.startswith("own weights") else "synthetic"
-    return "real" if limit == "real" else own
-
-
 def main() -> None:
     """Judge all volumes, print a table, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -216,8 +165,6 @@ def main() -> None:
             rows.append(
                 {"limit": limit, "side": side, "name": name, **told(path, space)}
             )
-    own = learned()
-    rows += judged_by_learned(own, seeds)
     for side, names in (("inside", _INSIDE), ("outside", _OUTSIDE)):
         for name in names if given.real else ():
             found = told(given.real / name, Space((1.0, 1.0, 1.0), None))
@@ -234,23 +181,18 @@ def main() -> None:
         if (warned == len(mine)) != (group[1] == "outside"):
             for r in mine:
                 print("     ", r["measured"], r["said"])
-    for kind in ("synthetic", "own weights", "real"):
+    for kind in ("synthetic", "real"):
         for side in ("inside", "outside"):
-            mine = [r for r in rows if r["side"] == side and _kind(r["limit"]) == kind]
+            mine = [
+                r
+                for r in rows
+                if r["side"] == side and (r["limit"] == "real") == (kind == "real")
+            ]
             warned = sum(bool(r["said"]) for r in mine)
             summary[f"{kind} | {side}"] = [warned, len(mine)]
             print(f"{kind}, {side}: warned {warned} of {len(mine)}")
     if given.json:
-        given.json.write_text(
-            json.dumps(
-                {
-                    "summary": summary,
-                    "learned": {name: asdict(one) for name, one in own.items()},
-                    "rows": rows,
-                },
-                indent=1,
-            )
-        )
+        given.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":
