@@ -15,11 +15,11 @@ from .options import options_of, settings_of, with_options
 @with_options(options_of("info"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str, as_json: bool, config: tuple[str, ...], **options: Any) -> None:
-    """Show what SOURCE is: format, arrays, levels, voxel size, and what run takes.
+    """Describe SOURCE: format, arrays, levels, voxel size, and what run would read.
 
-    In a sample it measures width and contrast of what stands out, says where that lies
-    outside of what weights were trained for (--weights: others than the default), and
-    recommends shipped weights and a --downsample that suit it.
+    Measures the width and contrast of structures in a sample, says where they lie outside
+    what the weights were trained for, and recommends weights and --downsample if others
+    suit the volume better.
     """
     from blockseg.inspection import inspect
 

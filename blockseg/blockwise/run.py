@@ -67,7 +67,7 @@ class OpenedJob:
     """A request on an output, compared with what the output holds."""
 
     paths: Paths
-    """Where everything is kept."""
+    """Paths of the job."""
 
     request: Request
     """Request that decides the result."""
@@ -76,7 +76,7 @@ class OpenedJob:
     """Settings, of which those of execution count here."""
 
     earlier: RunRecord | None
-    """Record of the job to go on with; None to start afresh."""
+    """Record of the job to resume; None to start afresh."""
 
     ledger: Path | None
     """The ledger, if not in its usual place."""
@@ -209,7 +209,7 @@ def open_job(
     settings
         Of the user.
     overwrite
-        Start anew where OUT holds an earlier result.
+        Start over if OUT holds an earlier result.
     on_event
         Told before what takes long.
     foresee
@@ -241,7 +241,7 @@ def open_job(
 def _phases(
     main: Phase, others: tuple[Phase, ...], blocks: int
 ) -> list[dict[str, object]]:
-    """Return what a reader of ``run.json`` needs to count blocks; the main pass first."""
+    """Return the facts for counting blocks from ``run.json``; the main pass first."""
     counts = (blocks, *(phase.count for phase in others))
     return [
         {"name": phase.name, "blocks": count, "grid": list(phase.grid.counts)}
@@ -337,7 +337,7 @@ def _cluster(
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:
-    """Return what a task takes of its worker's GPU: its threads share it."""
+    """Return the share of its worker's GPU that a task takes: its threads share it."""
     return {"GPU": 1 / layout.threads_per_worker} if gpus else {}
 
 

@@ -158,7 +158,7 @@ def metrics(
         Of these, those that choose the source, region, mask, b and s, the block, the
         formulas, the format of OUT and the executor count.
     overwrite
-        Start anew where OUT holds earlier metrics.
+        Start over if OUT holds earlier metrics.
     on_event
         Told what happens.
     command

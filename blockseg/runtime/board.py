@@ -1,4 +1,4 @@
-"""The board of a run: what every block and worker does, for whoever looks.
+"""The board of a run: the state of every block and worker, for the pages that show it.
 
 The driver's thread writes, a few bytes a block, whether anybody looks or not; readers in
 other threads see whole values, at worst some that are a moment apart. Nothing is drawn
@@ -103,7 +103,7 @@ class Failed:
     """Phase and place in the grid."""
 
     attempts: int
-    """How often it was tried."""
+    """Number of attempts."""
 
     error: str
     """Why it failed last, in one line."""
@@ -117,7 +117,7 @@ class Board:
     """Clock."""
 
     out: str = ""
-    """Where the result will be."""
+    """Path of the result."""
 
     engine: str = ""
     """Engine that runs the network, for a human."""
@@ -132,7 +132,7 @@ class Board:
     """Blocks of the phase, those done earlier included."""
 
     changes: int = 0
-    """Number of changes; whoever has seen the last one need not draw."""
+    """Number of changes; a page that has drawn the last one need not draw again."""
 
     states: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 0), "u1"))
     """:class:`Shown` of each block, shape of the grid."""
@@ -163,7 +163,7 @@ class Board:
     """Those of the whole phase, the further apart the longer it takes."""
 
     touched: deque[int] | None = None
-    """Blocks that changed, for whoever takes them out; None where nobody does."""
+    """Changed blocks that are still to be drawn; None if nobody draws them."""
 
     def begin(
         self,

@@ -92,7 +92,7 @@ class Segmentation:
         return Stored(self.probability), Stored(self.foreground, column="foreground")
 
     def reads(self) -> BlockReading:
-        """Return what is segmented."""
+        """Return the reading of the volume that is segmented."""
         return self.reading
 
 
@@ -149,7 +149,7 @@ class Segmenting(OpenTask):
         return replace(report, device_bytes=devices.memory_in_use())
 
     def infer(self, block: Block, meter: Meter) -> InferredBlock:
-        """Return what is to be written of one block.
+        """Return the images to be written of one block.
 
         Parameters
         ----------
