@@ -3,7 +3,7 @@
 Eight small brains of a preset stand for what was annotated. Other, larger brains of that
 preset should raise no warning; neurites four times as thick, and dim ones, should.
 
-    python -m benchmarks.accuracy.bench_own_limits --json FILE [--first-seed 7 --seeds 6]
+    python -m benchmarks.accuracy.bench_own_limits --json FILE [--first-seed 7 --seeds 4]
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--first-seed", type=int, default=7)
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=4)
     given = parser.parse_args()
     limits = learned()
     for name, trained in limits.items():

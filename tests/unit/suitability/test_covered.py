@@ -11,6 +11,7 @@ from blockseg.normalization.structures import Structures
 from blockseg.suitability.covered import MARGIN, SYNTHETIC, covered, together
 from blockseg.suitability.limits import outside_of
 from blockseg.suitability.sampled import Sampled
+from blockseg.training.data.synth_source import KINDS
 
 CUBES = Space((1.0, 1.0, 1.0), "micrometer")
 UNKNOWN = Space()
@@ -106,3 +107,4 @@ def test_ranges_together_hold_each_of_them():
 def test_brains_of_the_default_training_cover_what_its_weights_are_for():
     assert SYNTHETIC["random"] == DEFAULT.trained
     assert SYNTHETIC["dendrites"] == SHIPPED[1].trained
+    assert SYNTHETIC.keys() == set(KINDS)
