@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.choices import SourceChoices
 from blockseg.io.describe import describe
-from blockseg.networks.shipped import DEFAULT
-from blockseg.suitability.advice import advised_factors, advised_weights
-from blockseg.suitability.limits import outside_of
+from blockseg.networks.shipped import DEFAULT, DEFAULT_NAME, SHIPPED, weights_path
+from blockseg.networks.weights_info import load_info, sha256
+from blockseg.suitability.advice import MOST, advised
+from blockseg.suitability.limits import outside_of, trained_ranges
 from blockseg.suitability.sampled import sample_of
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from blockseg.core.geometry import Zyx
     from blockseg.io.describe import SourceInfo
+    from blockseg.networks.trained import Trained
     from blockseg.normalization.structures import Structures
 
-_MOST = 0.25  # share of a sample that neurites take at most
+_OF_DEFAULT = f"the default weights were trained for ({DEFAULT.purpose})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,16 @@ class Inspection:
     """Factors with which the sample was read."""
 
     outside: tuple[str, ...] = ()
-    """In which ways it lies outside of what the default weights were trained for."""
+    """In which ways it lies outside of what the weights were trained for."""
 
     saturated: float = 0.0
     """Share of what stands out that is at the camera's limit."""
+
+    judged_by: str = DEFAULT.name
+    """Name or file of the weights that ``outside`` is about."""
+
+    trained_for: str = _OF_DEFAULT
+    """Images that they were trained for, in words; empty if they do not say."""
 
     def lines(self) -> list[str]:
         """Return it for people to read."""
@@ -82,9 +90,11 @@ class Inspection:
         ]
         if self.outside:
             lines += [
-                f"  outside of what the default weights were trained for ({DEFAULT.purpose}):",
+                f"  outside of what {self.trained_for}:",
                 *(f"    {clause}" for clause in self.outside),
             ]
+        if not self.trained_for:
+            lines.append("  the weights do not say which images they were trained for")
         return lines
 
     def _of_structures(self) -> list[str]:
@@ -96,11 +106,17 @@ class Inspection:
         if found.half_width is None:
             return [f"  too little stands out to tell a width, {_height(found)}"]
         what = f"  bright structures: half-width {found.half_width:.2g} voxels, {_height(found)}"
+        shipped = self.judged_by in (weights.name for weights in SHIPPED)
+        if not shipped and self.trained_for and not self.outside:
+            return [f"{what}; that is inside of what these weights were trained for"]
         if self.downsample is None:
-            share = f"{100 * found.share:.0f} % of the sample, more than neurites do"
-            return [f"{what}; they take {share}: nothing is recommended"]
+            why = "hardly any is long, as neurites are"
+            if found.share > MOST:
+                share = f"{100 * found.share:.0f} % of the sample"
+                why = f"they take {share}, more than neurites do"
+            return [f"{what}; {why}: nothing is recommended"]
         words = []
-        if self.weights not in (None, DEFAULT.name):
+        if self.weights not in (None, self.judged_by):
             words.append(f"--weights {self.weights}")
         if self.downsample != self.given:
             words.append(f"--downsample {','.join(map(str, self.downsample))}")
@@ -110,7 +126,9 @@ class Inspection:
 
 
 def inspect(
-    uri: str | os.PathLike[str], choices: SourceChoices | None = None
+    uri: str | os.PathLike[str],
+    choices: SourceChoices | None = None,
+    weights: str | None = None,
 ) -> Inspection:
     """Describe what lies at a path, and measure what stands out in a sample of it.
 
@@ -120,12 +138,18 @@ def inspect(
         As for :func:`~blockseg.io.find.find`.
     choices
         What the user says of it.
+    weights
+        A file, or a name of weights that ship, of which it is said whether they suit it;
+        the default if not given.
 
     Raises
     ------
     VolumeError
         If there is nothing, or nothing of a known format.
+    WeightsError
+        If there are no such weights.
     """
+    trained_for, trained = _ranges(weights)
     choices = choices or SourceChoices()
     source = describe(uri, choices)
     given = choices.downsample
@@ -141,18 +165,28 @@ def inspect(
         depth,
         None,
         given=given,
-        outside=outside_of(sampled, space, DEFAULT.trained),
+        outside=() if trained is None else outside_of(sampled, space, trained),
         saturated=sampled.saturated,
+        judged_by=DEFAULT.name if weights in (None, DEFAULT_NAME) else weights,
+        trained_for=trained_for,
     )
-    if found.half_width is None or found.share > _MOST:
+    advice = advised(sampled, space)
+    if advice is None:
         return seen
-    weights = advised_weights(found)
-    wide = found.half_width
-    if weights != DEFAULT.name and found.half_width_high is not None:
-        wide = found.half_width_high  # what thin ends have is not what dendrites have
-    more = advised_factors(wide, space, depth)
-    z, y, x = (a * b for a, b in zip(given, more, strict=True))
-    return replace(seen, downsample=(z, y, x), weights=weights)
+    z, y, x = (a * b for a, b in zip(given, advice[1], strict=True))
+    return replace(seen, downsample=(z, y, x), weights=advice[0])
+
+
+def _ranges(weights: str | None) -> tuple[str, Trained | None]:
+    """Return what weights were trained for, in words and as ranges."""
+    if weights is None:
+        return _OF_DEFAULT, DEFAULT.trained
+    path = weights_path(weights)
+    known = trained_ranges(sha256(path), load_info(path))
+    if known is None:
+        return "", None
+    purpose, trained = known
+    return f"{weights} was trained for ({purpose})", trained
 
 
 def _height(found: Structures) -> str:

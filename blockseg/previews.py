@@ -177,7 +177,7 @@ class Scene:
         picture = np.asarray(resized(grey, shape), np.uint8)
         if mask is not None:
             picture = overlaid(picture, resized(mask, shape).astype(bool))
-        unit = "voxels" if self.space.unit is None else "um"
+        unit = "voxels" if self.space.unit is None else "µm"
         return with_scale_bar(picture, pixel, unit)
 
     def _pixels(self, axis: int) -> tuple[float, tuple[int, int]]:

@@ -17,12 +17,14 @@ from .options import options_of, settings_of, with_options
 def info(source: str, as_json: bool, config: tuple[str, ...], **options: Any) -> None:
     """Describe SOURCE: format, arrays, levels, voxel size, and what run would read.
 
-    Measures the width and contrast of structures in a sample, and recommends weights and
-    --downsample if others suit the volume better.
+    Measures the width and contrast of structures in a sample, says where they lie outside
+    what the weights were trained for, and recommends weights and --downsample if others
+    suit the volume better.
     """
     from blockseg.inspection import inspect
 
-    found = inspect(source, settings_of(config, options).choices)
+    settings = settings_of(config, options)
+    found = inspect(source, settings.choices, settings.weights)
     if as_json:
         click.echo(json.dumps(found.to_plain(), indent=2, default=str))
         return

@@ -58,7 +58,7 @@ class RunSettings(SourceSettings):
         parse_text,
         "File, or a name from blockseg weights list.",
         metavar="FILE|NAME",
-        also=("view",),
+        also=("view", "info"),
         basic=True,
     )
     """Safetensors file, or a name of weights that ship; the default if not given."""

@@ -29,14 +29,14 @@ def info(source: Any, **options: Unpack[RunOptions]) -> Inspection:
         As of :func:`run`.
     **options
         The options of ``blockseg run`` that say how to read it: ``level=1``,
-        ``channel=0``.
+        ``channel=0``; and ``weights``, which are judged instead of the default.
 
     Returns
     -------
     Inspection
         ``lines()`` is what the command prints. ``weights`` and ``downsample`` are
         recommended options; ``outside`` lists the ways in which the volume differs from
-        what the default weights were trained for.
+        what the weights were trained for.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def info(source: Any, **options: Unpack[RunOptions]) -> Inspection:
     from blockseg.inspection import inspect
 
     (settings,) = options_for(RunSettings, **options)
-    return inspect(path_of(source), settings.choices)
+    return inspect(path_of(source), settings.choices, settings.weights)
 
 
 @named(RunSettings)

@@ -393,5 +393,7 @@ def _bytes(count: float) -> str:
 
 def _hours(hours: float) -> str:
     if hours < 1 / 60:
-        return f"{hours * 3600:.0f} seconds"
+        return (
+            f"{hours * 3600:.0f} seconds" if hours * 3600 >= 1 else "less than a second"
+        )
     return f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours"

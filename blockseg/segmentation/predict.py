@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,20 @@ from blockseg.blockwise.sources.inputs import (
     read_weights,
 )
 from blockseg.config.settings import RunSettings
-from blockseg.core.errors import DISK_FULL, ConfigError, NoSpaceError, VolumeError
+from blockseg.core.errors import (
+    DISK_FULL,
+    ConfigError,
+    NoSpaceError,
+    SourceWarning,
+    VolumeError,
+)
 from blockseg.core.geometry import Roi
 from blockseg.io.output.picture import as_grey, panels, save_png
 from blockseg.io.tiff.write import write_tiff
 from blockseg.segmentation.decisions import decide
 from blockseg.segmentation.predictor import Predictor
 from blockseg.segmentation.sparse.decisions import sparse_decisions
+from blockseg.suitability.limits import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,6 +96,8 @@ def predict(
         given.mask, source.volume.shape, source.space, roi, allow_gaps=given.allow_gaps
     )
     inputs = Inputs(source, Path(), roi, read_weights(given), mask, given)
+    for line in _outside(inputs):
+        warnings.warn(line, SourceWarning, stacklevel=2)
     return _segment(inputs, decided(inputs))
 
 
@@ -147,8 +157,18 @@ def predict_files(
             target,
             picture,
             share,
-            inputs.source.remarks,
+            (*inputs.source.remarks, *_outside(inputs)),
         )
+
+
+def _outside(inputs: Inputs) -> tuple[str, ...]:
+    """Return how a stack lies outside of what the weights were trained for."""
+    source, weights = inputs.source, inputs.weights
+    if weights is None:
+        return ()
+    return warnings_of(
+        source.spec, source.space, weights.sha256, weights.info, source.volume
+    )
 
 
 def _check_memory(inputs: Inputs) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.networks.shipped import SHIPPED
-from blockseg.suitability.advice import advised_factors, advised_weights
-from blockseg.suitability.sampled import sample_of
+from blockseg.suitability.advice import advised
+from blockseg.suitability.sampled import sample_of, sample_of_volume
 
 if TYPE_CHECKING:
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
+    from blockseg.io.protocol import Volume
     from blockseg.networks.trained import Trained
     from blockseg.networks.weights_info import WeightsInfo
     from blockseg.suitability.sampled import Sampled
@@ -92,11 +93,15 @@ def trained_ranges(sha256: str, info: WeightsInfo) -> tuple[str, Trained] | None
             return shipped.purpose, shipped.trained
     if info.trained is None:
         return None
-    return f"what {info.training_data} shows", info.trained
+    return f"images like the training data of {info.name}", info.trained
 
 
 def warnings_of(
-    spec: VolumeSpec, space: Space, sha256: str, info: WeightsInfo
+    spec: VolumeSpec,
+    space: Space,
+    sha256: str,
+    info: WeightsInfo,
+    volume: Volume | None = None,
 ) -> tuple[str, ...]:
     """Return lines for the user where a volume is not one that weights were trained for.
 
@@ -108,6 +113,8 @@ def warnings_of(
         Its voxel size.
     sha256, info
         Of the weights.
+    volume
+        The volume where it is in memory, and cannot be opened by ``spec``.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def warnings_of(
     known = trained_ranges(sha256, info)
     if known is None:
         return ()
-    found = sample_of(spec)
+    found = sample_of(spec) if volume is None else sample_of_volume(volume)
     if found is None:
         return ()
     purpose, trained = known
@@ -140,15 +147,11 @@ def better_options(
     found: Sampled, space: Space, sha256: str, given: tuple[int, int, int]
 ) -> str:
     """Return options that may suit a volume better; empty where none are known."""
-    seen = found.structures
-    if seen.half_width is None:
+    advice = advised(found, space)
+    if advice is None:
         return ""
-    name = advised_weights(seen)
+    name, more = advice
     shipped = next(one for one in SHIPPED if one.name == name)
-    wide = seen.half_width
-    if shipped is not SHIPPED[0] and seen.half_width_high is not None:
-        wide = seen.half_width_high
-    more = advised_factors(wide, space, found.half_depth)
     words = []
     if shipped.sha256 != sha256:
         words.append(f"--weights {name}")

@@ -57,9 +57,20 @@ def sample_of(spec: VolumeSpec) -> Sampled | None:
     """
     try:
         volume = open_for_samples(spec)
-        sample = sample_planes(volume)
     except VolumeError:
         return None  # what cannot be read is told where it is needed
+    return sample_of_volume(volume)
+
+
+def sample_of_volume(volume: Volume) -> Sampled | None:
+    """Measure a sample of an open volume; None where nothing varies in it.
+
+    Parameters
+    ----------
+    volume
+        The volume, on the grid on which a network is to see it.
+    """
+    sample = sample_planes(volume)
     background = estimate_background(sample.patches, volume.dtype)
     if not background.voxels:
         return None

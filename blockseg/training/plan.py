@@ -15,6 +15,8 @@ from blockseg.networks.shipped import weights_path
 from blockseg.networks.weights import load_weights
 from blockseg.networks.weights_info import WeightsInfo, sha256
 from blockseg.runtime.memory import machine
+from blockseg.suitability.covered import together
+from blockseg.suitability.limits import trained_ranges
 from blockseg.training.config import TrainingConfig
 from blockseg.training.data.data import CLIP, GAIN, DataConfig
 from blockseg.training.data.gather import open_data
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from blockseg.config.train_settings import TrainSettings
     from blockseg.networks.base import Network
+    from blockseg.networks.trained import Trained
     from blockseg.training.data.data import TrainingData
     from blockseg.training.learning.arithmetic import Asked
     from blockseg.training.learning.distributed import ProcessGroup
@@ -117,6 +120,7 @@ def make_plan(
         licence=settings.licence,
         width=network.width,
         architecture=network.architecture,
+        trained=_trained(data, settings.init, init),
     )
     decided = replace(
         settings,
@@ -203,6 +207,17 @@ def _config(
         frozen_share=frozen if settings.frozen_share is None else settings.frozen_share,
         workers=workers if settings.workers is None else settings.workers,
     )
+
+
+def _trained(
+    data: TrainingData, given: str | None, init: WeightsInfo | None
+) -> Trained | None:
+    """Return the ranges of images that the weights will have seen, as far as is known."""
+    before = None
+    if init is not None:
+        before = trained_ranges(sha256(weights_path(given)), init)
+    known = [data.trained, None if before is None else before[1]]
+    return together(one for one in known if one is not None)
 
 
 def _summary(data: TrainingData, init: WeightsInfo | None) -> str:

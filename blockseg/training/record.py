@@ -19,6 +19,7 @@ from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.core.untrusted.json_text import parse_json
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
+from blockseg.networks.trained import Trained
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.training.annotations.labels import OTHERS
 from blockseg.training.data.data import SourceNote
@@ -197,7 +198,6 @@ class TrainRecord:
             raise LedgerError(message)
         try:
             request, facts = data["request"], data["facts"]
-            network = facts["network"]
             return cls(
                 TrainRequest(
                     _settings({**_BEFORE, **request["settings"]}),
@@ -205,7 +205,7 @@ class TrainRecord:
                     tuple(_note(note) for note in request["data"]),
                 ),
                 TrainFacts(
-                    WeightsInfo(**{**network, "clip": tuple(network["clip"])}),
+                    _info(facts["network"]),
                     facts["parameters"],
                     _settings(facts["decided"]),
                     facts["machine"],
@@ -220,6 +220,13 @@ class TrainRecord:
             ValueError,
         ) as error:
             raise LedgerError(_unreadable(path, error)) from error
+
+
+def _info(kept: dict[str, Any]) -> WeightsInfo:
+    """Return the header that weights will have; earlier versions kept no ranges."""
+    ranges = kept.get("trained")
+    trained = None if ranges is None else Trained(**ranges)
+    return WeightsInfo(**{**kept, "clip": tuple(kept["clip"]), "trained": trained})
 
 
 def _unreadable(path: Path, error: Exception) -> str:

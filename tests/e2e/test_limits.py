@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from blockseg.core.errors import SourceWarning
 from blockseg.networks.shipped import DEFAULT
 from blockseg.networks.weights import load_weights, save_weights
 
@@ -48,7 +49,11 @@ def weights(blockseg, save_bright_network):
 def test_plan_run_and_report_say_what_lies_outside(blockseg, volume, weights):
     options = (*RUN, "--weights", weights)
     said = blockseg("plan", volume, "out.zarr", *options).stdout
-    for part in ("what axons shows", "round and wide", "8 times as long along z"):
+    for part in (
+        "images like the training data of local",
+        "round and wide",
+        "8 times as long along z",
+    ):
         assert part in said
     done = blockseg("run", volume, "out.zarr", *options)
     report = (blockseg.folder / "out.zarr/report.html").read_text()
@@ -76,3 +81,58 @@ def test_info_says_it_of_the_default_weights(blockseg, volume):
     assert "round and wide, as somata are" in said
     found = json.loads(blockseg("info", volume, *of_source, "--json").stdout)
     assert any("along z" in clause for clause in found["outside"])
+
+
+@pytest.fixture
+def trained(blockseg):
+    """Train a tiny network for one step on thin bright lines; its weights."""
+    rng = np.random.default_rng(1)
+    for name in ("a", "b"):
+        label = np.zeros((16, 64, 64), np.uint8)
+        for place in rng.choice(np.arange(4, 60, 8), 4, replace=False):
+            label[4:12, place : place + 3] = 1
+        image = rng.normal(200, 6, label.shape) + 200 * label
+        for kind, voxels in (("image", image.astype(np.uint16)), ("label", label)):
+            path = blockseg.folder / "mine" / kind / f"{name}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, voxels)
+    tiny = ("--width", "2", "--patch", "16", "--batch", "1", "--steps", "1")
+    here = ("--threads", "1", "--workers", "0", "--no-tensorboard")
+    blockseg("train", "mine", "-o", "mine-run", *tiny, *here)
+    return "mine-run/best.safetensors"
+
+
+def test_weights_of_a_training_know_what_they_were_trained_for(
+    blockseg, volume, trained
+):
+    alike, other = ("mine/image/a.tif", "--axes", "zyx"), (volume, "--axes", "zyx")
+    own = ("--weights", trained)
+    assert (
+        "inside of what these weights were trained for"
+        in blockseg("info", *alike, *own).stdout
+    )
+    said = blockseg("info", *other, *own).stdout
+    assert f"outside of what {trained} was trained for" in said
+    assert "round and wide" in said
+    noted = blockseg("predict", *other, "-o", "seen", *own).stdout
+    assert "images like the training data of mine-run" in noted
+    assert "round and wide" in noted
+    assert "outside" not in blockseg("predict", *alike, "-o", "seen", *own).stdout
+
+
+def test_predict_warns_of_an_array_that_lies_outside(blockseg, volume, trained):
+    import blockseg as api
+
+    voxels = tifffile.imread(blockseg.folder / volume)
+    weights = blockseg.folder / trained
+    with pytest.warns(SourceWarning, match="round and wide"):
+        api.predict(voxels, weights=str(weights))
+    alike = tifffile.imread(blockseg.folder / "mine/image/a.tif")
+    assert api.predict(alike, weights=str(weights)).shape == alike.shape
+
+
+def test_info_says_that_weights_state_no_ranges(blockseg, volume, weights):
+    del weights
+    options = ("--axes", "zyx", "--weights", "plain.safetensors")
+    said = blockseg("info", volume, *options).stdout
+    assert "do not say which images they were trained for" in said

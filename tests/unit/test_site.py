@@ -113,3 +113,13 @@ def test_a_notebook_becomes_a_page_and_hides_no_results(monkeypatch):
     cells[1]["outputs"] = [{"output_type": "stream"}]  # type: ignore[list-item]
     with pytest.raises(ValueError, match="keeps results"):
         as_markdown(json.dumps({"cells": cells}))
+
+
+def test_every_picture_is_drawn_by_a_script_of_the_repository():
+    scripts = [*(DOCS / "figures").glob("*.py"), DOCS.parent / "demo.py"]
+    drawn = "\n".join(script.read_text("utf-8") for script in scripts)
+    pictures = {picture.stem for picture in DOCS.glob("*.png")}
+    assert pictures
+    assert {
+        p for p in pictures if f"{p}.png" not in drawn and f'"{p}"' not in drawn
+    } == set()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from blockseg.config.cluster_settings import ClusterSettings
 
 _DEATH_SECONDS = 120
+_IMPORTING = threading.Lock()
 _GIB = 2**30
 _CLASSES = {
     "slurm": "SLURMCluster",
@@ -206,12 +207,28 @@ def _library() -> ModuleType:
 
 @contextmanager
 def _own_interrupts() -> Iterator[None]:
-    """Keep what SIGINT does: importing dask-jobqueue makes it end the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    """Keep what SIGINT does: importing dask-jobqueue makes it end the process.
+
+    In other threads than the main one that import would raise ValueError instead, as
+    only the main thread may say what a signal does.
+    """
+    if threading.current_thread() is threading.main_thread():
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
         return
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with _IMPORTING:
+        known = signal.signal
+
+        def in_main_thread(number: Any, handler: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                return known(number, handler)
+            return signal.getsignal(number)
+
+        signal.signal = in_main_thread  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            signal.signal = known

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
+    from blockseg.networks.trained import Trained
 
 GAIN = 1.0
 """Input of the network for one SD of the background."""
@@ -130,6 +131,9 @@ class TrainingData:
 
     doubts: tuple[str, ...] = ()
     """Doubts about images and labels, a line each."""
+
+    trained: Trained | None = None
+    """Ranges of images that all of it covers; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

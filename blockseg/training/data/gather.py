@@ -27,6 +27,7 @@ from blockseg.training.data.held_out import (
     capped_shape,
     validation_box,
 )
+from blockseg.training.data.ranges import learned_ranges
 from blockseg.training.data.scan import restricted
 from blockseg.training.data.sources import (
     AnnotatedVolume,
@@ -106,6 +107,7 @@ def open_data(names: Sequence[str], config: DataConfig | None = None) -> Trainin
         tuple(note for source in sources for note in _notes(source, config)),
         tuple(remark for source in sources for remark in source.remarks),
         tuple(doubts),
+        learned_ranges(sources),
     )
 
 

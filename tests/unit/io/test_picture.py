@@ -69,7 +69,14 @@ def test_a_mask_is_laid_over_a_picture_in_colour():
 
 @pytest.mark.parametrize(("pixel", "length"), [(1.0, 50), (0.35, 20), (2.0, 100)])
 def test_a_scale_bar_has_a_round_length(pixel, length):
-    drawn = with_scale_bar(np.zeros((60, 256), np.uint8), pixel, "um")
+    drawn = with_scale_bar(np.zeros((60, 256), np.uint8), pixel, "µm")
     bar = drawn[50] == 255
     assert bar.sum() == round(length / pixel)
     assert bar[8:][: bar.sum()].all()
+
+
+def test_a_scale_bar_says_micrometres_and_draws_no_box_for_a_missing_letter():
+    black = np.zeros((60, 256), np.uint8)
+    drawn = [with_scale_bar(black, 1.0, unit) for unit in ("µm", "um", "\uffffm")]
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from blockseg.normalization.structures import (
     half_depth,
     measure_structures,
 )
-from blockseg.suitability.advice import advised_factors, advised_weights
+from blockseg.suitability.advice import advised, advised_factors, advised_weights
+from blockseg.suitability.sampled import Sampled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,21 +130,34 @@ def test_averaging_along_z_leaves_planes_and_a_half_of_a_structure(
     assert advised_factors(10, Space(), depth) == (along, 4, 4)
 
 
-def structures(wide: float | None, high: float | None) -> Structures:
-    return Structures(0.05, 2.0, wide, None if high is None else high / 3, high)
+def structures(
+    wide: float | None, high: float | None, middle: float = 3.0
+) -> Structures:
+    contrast = None if high is None else high / 3
+    return Structures(0.05, middle, wide, contrast, high, wide)
 
 
 @pytest.mark.parametrize(
-    ("wide", "high", "name"),
+    ("wide", "high", "middle", "name"),
     [
-        (3.6, 37, "dendrites"),
-        (5.0, None, "dendrites"),
-        (2.0, 200, "axons"),
-        (5.0, 12, "axons"),
-        (None, 100, "axons"),
+        (3.6, 37, 2.24, "dendrites"),
+        (5.0, None, 3.6, "dendrites"),
+        (2.0, 200, 2.0, "axons"),
+        (5.0, 12, 3.0, "axons"),
+        (None, 100, 3.0, "axons"),
+        # Axons of a light-sheet brain, beside the dendrites of a neuron.
+        (3.6, 28, 2.0, "axons"),
+        (4.0, 88, 2.0, "axons"),
     ],
 )
 def test_weights_for_dendrites_are_for_what_is_wide_and_bright(
-    wide: float | None, high: float | None, name: str
+    wide: float | None, high: float | None, middle: float, name: str
 ) -> None:
-    assert advised_weights(structures(wide, high)) == name
+    assert advised_weights(structures(wide, high, middle)) == name
+
+
+def test_nothing_is_advised_for_cells_alone_and_for_too_much() -> None:
+    long = structures(3.6, 37)
+    assert advised(Sampled(long, 2.1, 0.0), Space()) == ("dendrites", (1, 2, 2))
+    for seen in (replace(long, neurite_width=None), replace(long, share=0.26)):
+        assert advised(Sampled(seen, 2.1, 0.0), Space()) is None

@@ -23,6 +23,7 @@ from blockseg.core.space import Space
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
+from blockseg.networks.shipped import DEFAULT
 from blockseg.normalization.affine import normalize
 from blockseg.segmentation.decisions import decide
 from blockseg.training.annotations.labels import RING
@@ -416,3 +417,38 @@ def test_the_real_sparse_volume_trains_on_two_slices_and_holds_the_third_out(
     assert (held.target != IGNORE).any(axis=(1, 2)).sum() == 1
     assert "trained on z below 63, validated from z = 77 on" in data.remarks[0]
     assert data.sources[0].foreground == 7190
+
+
+def crossed(seed: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """An image with lines 3 voxels wide, 20 SDs above its background."""
+    rng = np.random.default_rng(seed)
+    label = np.zeros((16, 64, 64), np.uint8)
+    for place in rng.choice(np.arange(4, 60, 8), 4, replace=False):
+        label[4:12, place : place + 3] = 1
+    return (rng.normal(200, 10, label.shape) + 200 * label).astype(np.uint16), label
+
+
+def test_ranges_of_images_are_those_of_volumes_with_neurites(tmp_path: Path) -> None:
+    for seed in range(3):
+        write(tmp_path / "lines", f"b{seed}", *crossed(seed))
+    ranges = open_data([str(tmp_path / "lines")], PLAIN).trained
+    assert ranges is not None
+    assert 2 < ranges.half_width < 4
+    assert 12 < ranges.contrast < 20
+    empty = np.zeros((16, 64, 64), np.uint8)
+    noise = np.random.default_rng(5).normal(200, 10, empty.shape).astype(np.uint16)
+    write(tmp_path / "negatives", "n", noise, empty)
+    beside = [str(tmp_path / "lines"), str(tmp_path / "negatives")]
+    assert open_data(beside, config(validation_share=0.0)).trained == ranges
+
+
+def test_ranges_are_unknown_where_one_source_shows_too_little(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    label = np.zeros((16, 32, 32), np.uint8)
+    label[4, 4, 4:12] = 1
+    image = (rng.normal(200, 10, label.shape) + 300.0 * label).astype(np.uint16)
+    little = str(write(tmp_path / "little", "a", image, label))
+    whole = config(validation_share=0.0)
+    assert open_data([little], whole).trained is None
+    assert open_data([little, "synth:random"], whole).trained is None
+    assert open_data(["synth:random"], whole).trained == DEFAULT.trained

@@ -8,6 +8,7 @@ import pytest
 from blockseg.config.merging import read_settings
 from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import LedgerError
+from blockseg.networks.shipped import DEFAULT
 from blockseg.networks.weights_info import WeightsInfo
 from blockseg.training.data.data import SourceNote
 from blockseg.training.record import (
@@ -55,6 +56,17 @@ def test_a_record_comes_back_as_far_as_it_decides(record, tmp_path):
     assert found.sessions == record.sessions
     found.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_ranges_of_images_come_back_and_earlier_records_have_none(record, tmp_path):
+    path = tmp_path / "train.json"
+    network = replace(record.facts.network, trained=DEFAULT.trained)
+    replace(record, facts=replace(record.facts, network=network)).save(path)
+    assert TrainRecord.load(path).facts.network.trained == DEFAULT.trained
+    plain = json.loads(path.read_text())
+    del plain["facts"]["network"]["trained"]
+    path.write_text(json.dumps(plain))
+    assert TrainRecord.load(path).facts.network.trained is None
 
 
 def test_a_session_has_no_end_until_it_ended(record, tmp_path):

@@ -82,6 +82,22 @@ def test_to_import_the_launchers_leaves_ctrl_c_alone():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@needs_jobqueue
+def test_the_launchers_can_be_imported_in_a_thread_as_by_napari():
+    script = (
+        "import signal\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from blockseg.config.presets import load_cluster\n"
+        "from blockseg.runtime.clusters.jobqueue import job_script\n"
+        "before = signal.getsignal(signal.SIGINT), signal.signal\n"
+        "with ThreadPoolExecutor(2) as pool:\n"
+        "    texts = list(pool.map(job_script, [load_cluster('slurm')] * 2))\n"
+        "assert texts[0] == texts[1] == job_script(load_cluster('slurm'))\n"
+        "assert (signal.getsignal(signal.SIGINT), signal.signal) == before\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 @pytest.mark.parametrize("name", cluster_names())
 def test_every_preset_says_how_it_is_used_and_can_be_read(name):
     assert cluster_text(name).startswith("# blockseg run ")
