@@ -85,7 +85,7 @@ class _OpenSizes(OpenTask):
 
 @dataclass(frozen=True, slots=True)
 class ImagedSizes:
-    """Measures what of the atlas a deformed sample covers, part by part of the sample."""
+    """Measures how much of each region a deformed sample covers, part by part."""
 
     name: ClassVar[str] = "imaged"
 
@@ -150,7 +150,7 @@ class RegionVoxels:
     """Space of the run's output, in µm."""
 
     clean: RunImage
-    """Mask of what counts."""
+    """Mask of the voxels that count."""
 
     components: RunImage
     """Object of each voxel."""

@@ -66,7 +66,7 @@ class Request:
 
     @property
     def sources(self) -> dict[str, Source]:
-        """All that is read: ``source``, ``mask``, those that there are."""
+        """Volumes that are read: ``source``, and ``mask`` if there is one."""
         named = {"source": self.source, "mask": self.mask}
         return {name: one for name, one in named.items() if one is not None}
 

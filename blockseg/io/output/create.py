@@ -125,7 +125,7 @@ def add_images(
 
 
 def image_provenance(group: Location) -> Provenance | None:
-    """Return what the image of a group says it was made from; None if it says nothing."""
+    """Return the provenance stated by the image of a group; None if it states none."""
     texts = {}
     for name in ("zarr.json", ".zattrs"):
         with suppress(OSError, ValueError):
@@ -157,7 +157,7 @@ def _write(
 
 
 def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
-    """Return how many files ``spec`` has at most, its own metadata included.
+    """Return the largest number of files of ``spec``, its own metadata included.
 
     Parameters
     ----------

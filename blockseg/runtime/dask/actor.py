@@ -149,7 +149,7 @@ class ActorPlugin(WorkerPlugin):
             self._worker.log_event(self.name, {"block": block_id, "share": share})
 
     def end_process(self, why: str) -> None:
-        """End this worker, whose device cannot be used any more; its nanny starts anew.
+        """End this worker, whose device cannot be used any more; its nanny starts another.
 
         At once: what failed may hang whoever cleans up after it. What ran here comes back
         to the driver as from any worker that dies.
@@ -248,7 +248,7 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
 
 
 def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
-    """Return what runs in this process, by the name of the plugin.
+    """Return the actor of this process, by the name of its plugin.
 
     Parameters
     ----------

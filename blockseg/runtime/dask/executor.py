@@ -251,7 +251,7 @@ class DaskExecutor:
         return len(self._tasks) + refill + len(self._recalled)
 
     def _room_of(self, worker: str, alone: bool) -> int:
-        """Return how many tasks more a worker needs to stay busy."""
+        """Return the number of tasks that a worker still needs to stay busy."""
         wanted = 1 if alone else self._pace.window(self._watch.threads_of(worker))
         has = self._tasks.of_worker(worker) + len(self._refill.get(worker, ()))
         return wanted - has
