@@ -176,7 +176,7 @@ def _record(*, whole: bool) -> Check:
             "fingerprint": _table,
         }
     )
-    scale = {"level": _number, "sd": _number, "dtype": _data_type}
+    scale: dict[str, Check] = {"level": _number, "sd": _number, "dtype": _data_type}
     scale["saturation"] = _maybe(_number)
     phase = {"name": _text, "blocks": _count, "grid": _list(_extent, 3)}
     request = {"source": _maybe(source), "mask": _maybe(source)}
