@@ -37,7 +37,7 @@ class Copy:
     """Source."""
 
     grid: BlockGrid
-    """Blocks of the copy."""
+    """Which blocks there are."""
 
     image: PyramidSpec
     """Image that is written."""

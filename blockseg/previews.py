@@ -126,7 +126,7 @@ class Scene:
     """Mask of that region, at a resolution of its own; None of a volume alone."""
 
     settings: PreviewSettings
-    """Settings of the pictures."""
+    """How they are drawn."""
 
     def drawn(self) -> NDArray[np.uint8]:
         """Return projections along all axes, and slabs below where they help."""

@@ -22,7 +22,7 @@ _END_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class TrainingCommand:
-    """Command that starts a training."""
+    """How a training is started."""
 
     words: tuple[str, ...]
     """Program and arguments; it prints an event a line as JSON."""
@@ -47,7 +47,7 @@ class Learning:
     """
 
     command: TrainingCommand
-    """Command that starts it."""
+    """How it is started."""
 
     state: str = "idle"
     """``idle``, ``running``, ``done`` or ``failed``."""

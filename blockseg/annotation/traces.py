@@ -30,7 +30,7 @@ _MOST_UNDONE = 100
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Space of the image of a pick, axes (z, y, x), in µm."""
+    """Where the image of a pick lies, axes (z, y, x), in µm."""
 
     corner: tuple[float, float, float]
     """Centre of its first voxel."""

@@ -80,7 +80,7 @@ class CubeTable:
     """First voxel of the box with the index (0, 0, 0), in the volume's coordinates."""
 
     index: NDArray[np.int64]
-    """Index of each box, shape (n, 3), along (z, y, x)."""
+    """Which box, shape (n, 3), along (z, y, x)."""
 
     start: NDArray[np.int64]
     """First voxel that was counted, shape (n, 3), in the volume's coordinates: ROI and

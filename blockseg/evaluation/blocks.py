@@ -91,7 +91,7 @@ class Comparison:
     """Edge lengths along (z, y, x) by which distances are measured."""
 
     snr_edges: tuple[float, ...]
-    """Edges of the SNR bins; empty where no SNR is known."""
+    """Where SNR bins meet; empty where no SNR is known."""
 
     planes: bool = False
     """Whether the truth is known in single planes only."""

@@ -72,7 +72,7 @@ class Evaluation:
     """Annotated planes, where the truth was known in single planes only; else 0."""
 
     snr_edges: tuple[float, ...]
-    """Edges of the SNR bins; empty where no SNR was known."""
+    """Where SNR bins meet; empty where no SNR was known."""
 
     block: Zyx
     """Voxels of a block."""

@@ -40,7 +40,7 @@ class TrueBlock:
     """Neurites, or their centrelines."""
 
     counts: NDArray[np.bool_]
-    """Mask of where the truth is known."""
+    """Where the truth is known."""
 
     snr: NDArray[np.float32] | None
     """SNR of the neurites, NaN where not known; None if it is nowhere."""

@@ -69,7 +69,7 @@ class Pieces:
     """Pieces of segments, each inside one voxel."""
 
     segment: NDArray[np.int64]
-    """Segment that each belongs to, (m,), rising."""
+    """Which segment each belongs to, (m,), rising."""
 
     voxel: NDArray[np.int64]
     """Voxel that each lies in, (m, 3), (z, y, x)."""

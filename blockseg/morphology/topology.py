@@ -32,7 +32,7 @@ class ComponentPiece:
     """C-order number in the volume of each voxel where others may continue them."""
 
     component: NDArray[np.int64]
-    """Number of the ``opened`` object that each of these voxels belongs to, from 0."""
+    """Which of the ``opened`` ones each of these voxels belongs to, from 0."""
 
 
 def component_count(mask: NDArray[np.bool_]) -> int:

@@ -221,7 +221,7 @@ class Stitching:
 
 @dataclass(frozen=True, slots=True)
 class Tissue:
-    """Surface of the brain."""
+    """Where the brain ends."""
 
     kind: Literal["full", "plane", "ellipsoid"] = "full"
     """``full``: tissue everywhere; ``plane``: one face; ``ellipsoid``: a whole brain."""

@@ -55,7 +55,7 @@ class LearnerState:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """State of a training between two steps."""
+    """Where a training stands between two steps."""
 
     step: int = 0
     """Steps done."""
@@ -81,7 +81,7 @@ class Checkpoint:
     """The state of a training between two steps."""
 
     standing: Standing
-    """Progress of the training."""
+    """Where it stands."""
 
     seconds: float
     """Wall time of all sessions."""

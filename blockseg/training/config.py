@@ -26,7 +26,7 @@ class TrainingConfig:
     """Seed of whatever torch draws."""
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    """Optimiser of the weights."""
+    """Who moves the weights."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
     """Course of the learning rate."""

@@ -121,7 +121,7 @@ class TrainSession:
     """Time, UTC; None where it was killed."""
 
     outcome: str | None = None
-    """Outcome, in one line."""
+    """How it ended, in one line."""
 
     @classmethod
     def begun(cls, settings: TrainSettings, command: str) -> TrainSession:

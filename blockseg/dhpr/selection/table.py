@@ -93,7 +93,7 @@ class BlockTable:
 
     @property
     def candidates(self) -> NDArray[np.bool_]:
-        """Blocks that hold neurites enough to learn from, shape (n,).
+        """Which blocks hold neurites enough to learn from, shape (n,).
 
         |F⁺| ≥ 1000 in a block of 320³ voxels, in proportion in others, 32 at least.
         """
@@ -102,7 +102,7 @@ class BlockTable:
 
     @property
     def tissue(self) -> NDArray[np.bool_]:
-        """Blocks that show anything at all, shape (n,): not those of one grey level."""
+        """Which blocks show anything at all, shape (n,): not those of one grey level."""
         return np.asarray(self.kept & (self.noise != 0))
 
     def hardness(self, *, amount: bool = True) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SiteOfNeurons:
-    """Placement of the neurons of a site."""
+    """Where the neurons of a site lie."""
 
     first: int
     """Label of the first neuron; the others follow."""
@@ -55,7 +55,7 @@ class PlacedNeuron:
     """SNR of its dendrites."""
 
     axon_radius: float
-    """Radius for files that state none, in voxels."""
+    """Where the file tells none, in voxels."""
 
     dendrite_radius: float
     """The same."""

@@ -103,13 +103,13 @@ def walk(
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Space in which neurites may run, and where they begin."""
+    """Where neurites may run, and where they begin."""
 
     brain: Zyx
     """Voxels of the brain; paths end shortly outside."""
 
     home: Roi
-    """Starting points of the neurites of this domain."""
+    """Where neurites of this domain begin."""
 
     reach: float | None = None
     """Largest distance from where a neurite began, in voxels; None for no limit."""

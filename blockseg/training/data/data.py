@@ -78,7 +78,7 @@ class SourceNote:
     """Name of the volume, or the kind of synthetic brains."""
 
     kind: Literal["folder", "zarr", "synth"]
-    """Kind of its source."""
+    """Where it comes from."""
 
     shape: Zyx
     """Voxels along (z, y, x); of one brain where they are synthetic."""

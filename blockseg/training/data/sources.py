@@ -33,7 +33,7 @@ class AnnotatedVolume:
     """An annotated volume, read through once."""
 
     image: LabelledImage
-    """Image and labels."""
+    """Where it is."""
 
     kind: Literal["folder", "zarr"]
     """Kind of its source."""

@@ -31,7 +31,7 @@ class ProcessGroup:
     """Processes."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    """Device that this process trains on."""
+    """Where this process trains."""
 
     @property
     def first(self) -> bool:

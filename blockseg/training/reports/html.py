@@ -73,7 +73,7 @@ class ReportFacts:
     """Setting and value, as a user writes them."""
 
     machine: Mapping[str, str]
-    """Machine that it ran on."""
+    """Where it ran."""
 
     again: str = ""
     """Command that makes the same training elsewhere."""
