@@ -1,6 +1,7 @@
 """The last lines of a run tell of what it made, and of nothing else."""
 
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_only_what_has_a_mask_is_said_to_have_foreground(
 ):
     if mask:
         (tmp_path / "labels/foreground").mkdir(parents=True)
-    totals = {"written": 1000, "foreground": foreground}
+    totals: Any = {"written": 1000, "foreground": foreground}
     print_result(JobResult(tmp_path, 1, 1, (), "", 2.0, 1000, totals))
     first = capsys.readouterr().out.splitlines()[0]
     assert said in first

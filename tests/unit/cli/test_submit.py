@@ -1,13 +1,15 @@
 """What a job would refuse is refused before it waits in a queue."""
 
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 
 from blockseg.core.errors import ClusterError, ConfigError
-from blockseg_cli.main import main
+
+main = import_module("blockseg_cli.main").main
 
 
 @pytest.fixture
