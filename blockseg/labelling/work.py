@@ -116,7 +116,8 @@ class Labelling:
         if settings.min_length and finished.space.unit is None:
             message = (
                 f"--min-length {settings.min_length:g}: the voxel size of "
-                f"{finished.out} is not known; run again with --voxel-size Z,Y,X"
+                f"{finished.out} is not known, and a finished run does not take one later: "
+                "give --voxel-size Z,Y,X to blockseg run with another OUT, or with --overwrite"
             )
             raise ConfigError(message)
         background = Background.of(finished) if settings.image else None

@@ -232,7 +232,7 @@ def test_a_chunk_that_finished_blocks_have_read_may_not_change(blockseg, stack):
 def test_picks_of_a_coarse_run_are_on_its_grid(blockseg, stack):
     blockseg("run", stack, "out.zarr", *HALF, *QUICK)
     done = blockseg("propose-annotations", "out.zarr", "-o", "picks", "--count", "1")
-    assert "2,2,2 is written without one" in done.output
+    assert "voxels of 2,2,2 without a unit" in done.output
     (image,) = (blockseg.folder / "picks" / "image").iterdir()
     cells = cell_means(tifffile.imread(stack), (2, 2, 2))
     assert np.array_equal(tifffile.imread(image), cells[:, :64, :64])

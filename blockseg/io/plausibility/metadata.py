@@ -60,8 +60,9 @@ def states_no_unit(
     written = space.binned(spec.downsample).voxel_size
     odd = f" (it says {space.stated_unit!r})" if space.stated_unit else ""
     yield (
-        f"{spec.uri} states no unit of its voxel size{odd}: {_by(written)} is "
-        "written without one; give --voxel-size Z,Y,X in µm"
+        f"{spec.uri} states no unit of its voxel size{odd}: a result has voxels of "
+        f"{_by(written)} without a unit, and no lengths or traces; give --voxel-size "
+        "Z,Y,X in µm from the first run on"
     )
 
 
