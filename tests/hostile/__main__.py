@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -24,6 +26,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blockseg.blockwise.record.record import processor_name
 from tests.hostile.case import Case, Stock
 from tests.hostile.child import HARD_SECONDS, ask
 from tests.hostile.corpus.every import every_case
@@ -125,7 +128,9 @@ def noted(
         "verdict": verdict, "line": line,
     }  # fmt: skip
     if answer is not None and base is not None:
+        found["seconds"] = round(answer.seconds, 2)
         found["seconds_more"] = round(answer.seconds - base.seconds, 2)
+        found["mb"] = round(answer.peak / 1e6)
         found["mb_more"] = round((answer.peak - base.peak) / 1e6)
     return found
 
@@ -141,11 +146,20 @@ def report(
             print(f"{counts[verdict]:5} {verdict:10}{meaning}")
     print(f"{len(found):5} inputs")
     if given.json:
+        where = f"{version()}, {os.cpu_count()} cores of {processor_name()}"
         for one in found:
             one["line"] = one["line"].replace(place, "…")
+            one["measured"] = where if "mb" in one else ""
         text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
         given.json.write_bytes(text.encode(errors="backslashreplace"))
     return 0 if all(one["verdict"] in GOOD for one in found) else 1
+
+
+def version() -> str:
+    """Return which commit was measured."""
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -241,10 +241,10 @@ def has_data(root: str | Location, but: str) -> bool:
     return False
 
 
-def remove_stale_locks(root: str | Location) -> tuple[str, ...]:
-    """Delete the lock files that killed writers left below ``root``.
+def remove_leftovers(root: str | Location) -> tuple[str, ...]:
+    """Delete the lock files and half-written metadata that killed writers left.
 
-    Only for whoever holds the lock of the run: a live writer's lock looks the same.
+    Only for whoever holds the lock of the run: a live writer's files look the same.
 
     Returns
     -------
@@ -256,7 +256,7 @@ def remove_stale_locks(root: str | Location) -> tuple[str, ...]:
     removed = []
     for folder, _, names in os.walk(root):
         for name in names:
-            if name.endswith(_LOCK):
+            if name.endswith(_LOCK) or _is_partial(name):
                 path = Path(folder, name)
                 try:
                     path.unlink(missing_ok=True)
@@ -264,6 +264,13 @@ def remove_stale_locks(root: str | Location) -> tuple[str, ...]:
                     raise write_error(error, str(path)) from error
                 removed.append(str(path))
     return tuple(sorted(removed))
+
+
+def _is_partial(name: str) -> bool:
+    """Say whether a file is metadata that the driver of a part did not end writing."""
+    return name.endswith(".partial") and any(
+        name.startswith(f".{whole}.") for whole in _METADATA
+    )
 
 
 def _documents(

@@ -15,7 +15,7 @@ from blockseg.io.output.create import (
     create_output,
     missing_files,
     predicted_files,
-    remove_stale_locks,
+    remove_leftovers,
 )
 from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
@@ -254,7 +254,7 @@ def test_a_full_output_has_as_many_files_as_predicted(
     assert predicted_files(spec, 1) < predicted_files(spec)
 
 
-def test_only_lock_files_are_removed(tmp_path: Path) -> None:
+def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     spec = spec_of(tmp_path)
     create_output(spec)
     folder = tmp_path / "0" / "c" / "0"
@@ -263,8 +263,15 @@ def test_only_lock_files_are_removed(tmp_path: Path) -> None:
     before = files_below(tmp_path)
     (folder / "0.__lock").write_bytes(b"half")
     (tmp_path / "zarr.json.__lock").write_bytes(b"")
-    removed = remove_stale_locks(tmp_path)
-    assert [Path(path).name for path in removed] == ["0.__lock", "zarr.json.__lock"]
+    (tmp_path / "0" / ".zarr.json.node7.4711.partial").write_bytes(b"{")
+    (tmp_path / "thesis.partial").write_bytes(b"of somebody else")
+    removed = remove_leftovers(tmp_path)
+    assert [Path(path).name for path in removed] == [
+        ".zarr.json.node7.4711.partial",
+        "0.__lock",
+        "zarr.json.__lock",
+    ]
+    before["thesis.partial"] = b"of somebody else"
     assert files_below(tmp_path) == before
 
 
