@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0
 BYTES = 200 * 10**6
+_KEPT_EACH = 10
 
 
 def chosen(given: argparse.Namespace) -> list[Case]:
@@ -138,21 +139,29 @@ def noted(
 def report(
     given: argparse.Namespace, judging: Iterable[dict[str, Any]], place: str
 ) -> int:
-    """Print how many answers are of each kind, and keep all; 0 if all are right."""
-    found = list(judging)
+    """Keep what is found as it comes, and print how many are of each kind; 0 if all right."""
+    found = []
+    where = f"{version()}, {os.cpu_count()} cores of {processor_name()}"
+    for one in judging:
+        one["line"] = one["line"].replace(place, "…")
+        one["measured"] = where if "mb" in one else ""
+        found.append(one)
+        if given.json and len(found) % _KEPT_EACH == 0:
+            save(given.json, found)
+    if given.json:
+        save(given.json, found)
     counts: Counter[Verdict] = Counter(one["verdict"] for one in found)
     for verdict, meaning in MEANINGS.items():
         if counts[verdict]:
             print(f"{counts[verdict]:5} {verdict:10}{meaning}")
     print(f"{len(found):5} inputs")
-    if given.json:
-        where = f"{version()}, {os.cpu_count()} cores of {processor_name()}"
-        for one in found:
-            one["line"] = one["line"].replace(place, "…")
-            one["measured"] = where if "mb" in one else ""
-        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-        given.json.write_bytes(text.encode(errors="backslashreplace"))
     return 0 if all(one["verdict"] in GOOD for one in found) else 1
+
+
+def save(path: Path, found: list[dict[str, Any]]) -> None:
+    """Write what is found so far."""
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def version() -> str:
