@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from tests.faults.check import check_ledger, check_same, content
+from tests.faults.check import ROWS, check_ledger, check_same, content
 from tests.faults.child import ENDS_WITHIN, Child, start
 
 if TYPE_CHECKING:
@@ -146,13 +146,18 @@ class Lab:
         assert found == code, f"exit code {found}, not {code}: {said[-3000:]}"
         return said
 
-    def check(self, name: str = "run", *words: Any, ledger: Path | None = None) -> None:
-        """Compare with the undisturbed run."""
+    def check(
+        self,
+        name: str = "run",
+        *words: Any,
+        ledger: Path | None = None,
+        columns: str = ROWS,
+    ) -> None:
+        """Compare with the undisturbed run, of its ledger these columns."""
         whole = self.brain.undisturbed(name, *(words or (*RUN, *SERIAL, "-q")))
         check_same(self.out, whole)
-        check_ledger(
-            self.out, ledger or self.ledger, whole / ".blockseg" / "ledger.sqlite"
-        )
+        theirs = whole / ".blockseg" / "ledger.sqlite"
+        check_ledger(self.out, ledger or self.ledger, theirs, columns)
         self.brain.check_source()
 
     def note(self, text: str) -> None:
