@@ -118,10 +118,12 @@ class Lab:
         command: tuple[Any, ...] = RUN,
         trouble: Any = SLOW,
         within: Sequence[str] = (),
+        events: bool = True,
         **variables: Any,
     ) -> Child:
         """Start the run, slow enough to be harmed, with its events as JSON lines."""
-        words = self.words(*more, "--json", command=command)
+        asked = ("--json",) if events else ()  # which not every command has
+        words = self.words(*more, *asked, command=command)
         child = start(
             self.folder,
             *words,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -13,9 +15,17 @@ from safetensors.numpy import load_file
 
 from tests.faults.cases.disks import SIZE, stopped
 from tests.faults.cases.kills import kill_one
-from tests.faults.check import check_ledger, check_same
+from tests.faults.check import check_ledger, check_same, rows
 from tests.faults.child import start
-from tests.faults.lab import OWN, RUN, SERIAL, finished, make_brain, no_traceback
+from tests.faults.lab import (
+    BLOCKS,
+    OWN,
+    RUN,
+    SERIAL,
+    finished,
+    make_brain,
+    no_traceback,
+)
 from tests.faults.table import fault
 
 if TYPE_CHECKING:
@@ -47,7 +57,8 @@ def disturbed(lab: Lab, child: Child) -> None:
         assert child.wait() == 0, child.said
     else:
         number = signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM
-        os.killpg(child.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it ended before
+            os.killpg(child.process.pid, number)
         code = child.wait(60)
         assert code in (0, 130), f"exit code {code}: {child.said}"
     no_traceback(child)
@@ -59,12 +70,19 @@ Harm: TypeAlias = "Callable[[Lab, Child], None]"
 def harmed_and_resumed(
     lab: Lab, name: str, command: tuple[str, ...], harm: Harm = killed
 ) -> None:
-    child = lab.start(*OWN, command=command)
-    child.until_done(lab.dice.randrange(20))
-    child.sleep(lab.dice.uniform(0, 0.2))
+    child = lab.start(*OWN, command=command, events=False)
+    child.sleep(lab.dice.uniform(1.0, 9.0))
     harm(lab, child)
+    lab.note(f"after {blocks_of(lab.ledger)} of {BLOCKS} blocks")
     lab.resume(command=command)
     lab.check(name, *command, *SERIAL, "-q")
+
+
+def blocks_of(ledger: Path) -> int:
+    """Return how many blocks a ledger has, which may not be there yet."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        return len(rows(ledger)) if ledger.exists() else 0
+    return 0
 
 
 @fault("metrics killed", ci=True)
