@@ -92,7 +92,7 @@ def convert(
         Of these, those that choose the source, the region, the block, the format
         of OUT and the executor count.
     overwrite
-        Start anew where OUT holds an earlier conversion.
+        Start over if OUT holds an earlier conversion.
     on_event
         Told what happens.
     command

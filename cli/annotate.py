@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def annotate(picks: str, **options: Any) -> None:
     """Correct the drafts of PICKS in a browser.
 
-    PICKS is what blockseg propose-annotations made. Opens a page on this machine, which
-    nobody else can reach: slices, a projection, brushes, thresholds, undo. Every stroke is
-    on the disk in PICKS/label when the page says saved; drafts are kept as they were.
-    --traces lays SWC files over the picks, to split, join, delete and accept. Ctrl-C ends
-    it. More: docs/annotate.md.
+    PICKS is a folder made by blockseg propose-annotations. Opens a page on this machine,
+    which nobody else can reach: slices, a projection, brushes, thresholds, undo. When the
+    page says saved, the stroke is on disk in PICKS/label; the original drafts are kept.
+    --traces shows SWC files over the picks, to split, join, delete and accept them. Ctrl-C
+    ends it. More: docs/annotate.md.
     """
     from blockseg.annotation.run import annotate as serve
 

@@ -25,11 +25,11 @@ _SEAMS = 3
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but what differs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def audit_seams(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
-    """Infer windows across faces between blocks of OUT again, and compare.
+    """Infer windows across the faces between blocks of OUT again, and compare.
 
-    With the run's own weights, engine and normalisation. No voxel differs where the
-    result is that of one pass over the whole volume, on the kind of machine that made it;
-    on another the last bits may: one level of 255. More: docs/checks.md.
+    This uses the run's own weights, engine and normalisation. If the result is that of
+    one pass over the whole volume, no voxel differs on the kind of machine that made it;
+    on others a few voxels may differ by one level of 255. More: docs/checks.md.
 
     Exit codes: 0 no voxel differs; 1 OUT cannot be audited; 3 some do.
     """

@@ -11,7 +11,7 @@ from blockseg.config.presets import cluster_names, cluster_text, load_cluster
 
 @click.group()
 def cluster() -> None:
-    """Show presets for --cluster and what jobs come of them; make certificates."""
+    """Show presets for --cluster and the scripts of their jobs; make certificates."""
 
 
 @cluster.command("list")

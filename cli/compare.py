@@ -34,8 +34,9 @@ def compare(
 ) -> None:
     """Show what differs between A and B, two runs or masks of the same volume.
 
-    Prints how many voxels differ, by SNR where a run measured it, with --atlas by region, and
-    with --truth which is better; and writes one page with a map and pictures of where. More: docs/report.md.
+    Prints how many voxels differ: by SNR if a run measured it, by region with --atlas, and
+    with --truth which of the two is better. Writes a page with a map and pictures of the
+    differences. More: docs/report.md.
     """
     from blockseg.comparison.page import lines
     from blockseg.comparison.run import compare as job

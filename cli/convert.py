@@ -13,9 +13,7 @@ from .options import options_of, settings_of, with_options
 @click.argument("source")
 @click.argument("out")
 @with_options(options_of("convert"))
-@click.option(
-    "--overwrite", is_flag=True, help="Start anew where OUT has a conversion."
-)
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a conversion.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def convert(
     source: str,
@@ -27,7 +25,7 @@ def convert(
 ) -> None:
     """Copy SOURCE to the OME-Zarr OUT, with coarse levels made by averaging.
 
-    What was stopped goes on when the same command is given again.
+    The same command again resumes what was stopped.
     """
     from blockseg.conversion import convert as copy
 

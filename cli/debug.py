@@ -18,14 +18,13 @@ _FAILED = 3
 @click.argument("out")
 @without_config(click_options(DebugSettings))
 def debug(out: str, **options: Any) -> None:
-    """Put all that is known of a block of OUT into one zip file, and run it alone.
+    """Pack everything about a block of OUT into one zip file, and run it alone.
 
-    The file holds the voxels that the block reads, what the run was asked and decided,
-    versions, the traceback of its last failure and what the logs tell of it. Then the
-    block is run in this process, without Dask; nothing is written to OUT. More:
-    docs/checks.md.
+    The file contains the voxels that the block reads, what the run was asked and decided,
+    versions, the traceback of its last failure, and its log lines. Then the block runs in
+    this process, without Dask; nothing is written to OUT. More: docs/checks.md.
 
-    Exit codes: 0 the block went through; 1 there is no such block; 3 it failed.
+    Exit codes: 0 the block succeeded; 1 there is no such block; 3 it failed.
     """
     from blockseg.checks.debugging.run import debug as job
 

@@ -17,14 +17,14 @@ from .options import click_options, options_of, settings_of, without_config
 @click.argument("out")
 @without_config(click_options(DensitySettings))
 @without_config(options_of("density"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a map.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a map.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def density(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Map the density of axon in OUT, in µm/mm³, to the OME-Zarr OUT/density.
 
     OUT is the output of blockseg run, with traces (blockseg skeletonize). With --transform
-    the map lies over the atlas. What was stopped goes on when the same command is given
-    again. More: docs/regions.md.
+    the map has the space of the atlas. The same command again resumes what was stopped.
+    More: docs/regions.md.
     """
     from blockseg.regions.density import density as draw
 

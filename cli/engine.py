@@ -24,8 +24,8 @@ _WEIGHTS = click.option(
 def engine() -> None:
     """Build, list, check and remove TensorRT engines.
 
-    A run builds those that it needs when it needs them. They are kept in
-    BLOCKSEG_CACHE, else in ~/.cache/blockseg. More: docs/gpu.md.
+    A run builds the engines that it needs when it needs them. They are kept in
+    BLOCKSEG_CACHE, or else in ~/.cache/blockseg. More: docs/gpu.md.
     """
 
 
@@ -53,7 +53,7 @@ def build(
     arch: str | None,
     library: str | None,
 ) -> None:
-    """Build engines ahead of a run, unless they are there."""
+    """Build engines ahead of a run, unless they exist."""
     from blockseg.config.values import parse_shape
     from blockseg.engine_commands import build_engines, parse_targets
 
@@ -65,7 +65,7 @@ def build(
 @engine.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List engines: what they are of and for, and whether they are of use here."""
+    """List engines, with their purpose and whether they can be used here."""
     from blockseg.engine_commands import list_engines
 
     rows = list_engines()
@@ -78,7 +78,7 @@ def list_(as_json: bool) -> None:
 @engine.command()
 @_WEIGHTS
 def verify(weights: Path | None) -> None:
-    """Check every engine's bytes; run those for this card on a synthetic window."""
+    """Check the bytes of all engines; run those for this card on a synthetic window."""
     from blockseg.core.errors import BackendError
     from blockseg.engine_commands import verify_engines
 

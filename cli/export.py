@@ -17,15 +17,14 @@ from .options import click_options, options_of, settings_of, without_config
 @click.argument("place", metavar="OUT|SOURCE")
 @without_config(click_options(ExportSettings))
 @without_config(options_of("export"))
-@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def export(place: str, overwrite: bool, quiet: bool, **options: Any) -> None:
-    """Write an image with large voxels as one TIFF or NIfTI file, as registration takes it.
+    """Write an image with large voxels as one TIFF or NIfTI file, for registration.
 
-    Of OUT, an output of blockseg run, it is the region that was segmented; of any other
-    SOURCE the whole or --roi. Voxels are means, block by block, from a coarse level where
-    one is fine enough. What was stopped goes on when the same command is given again.
-    More: docs/regions.md.
+    For OUT, an output of blockseg run, this is the region that was segmented; for any
+    other SOURCE, the whole or --roi. Voxels are means, from a coarse level if one is fine
+    enough. The same command again resumes what was stopped. More: docs/regions.md.
     """
     from blockseg.export.run import export as write
 

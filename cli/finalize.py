@@ -17,10 +17,10 @@ from .options import given, options_of, without_config
 @without_config(options_of("finalize"))
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def finalize(out: str, quiet: bool, **options: Any) -> None:
-    """Put together the parts of OUT, which `blockseg run --part I/N` has done.
+    """Combine the parts of OUT, which `blockseg run --part I/N` has done.
 
-    Makes one ledger of theirs, then the coarse levels, the images of metrics and the
-    report. Parts that are missing are named, and nothing is done.
+    Combines their ledgers, then makes the coarse levels, the metric images and the report.
+    If parts are missing, they are named, and nothing is done.
 
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

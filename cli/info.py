@@ -15,10 +15,10 @@ from .options import options_of, settings_of, with_options
 @with_options(options_of("info"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str, as_json: bool, config: tuple[str, ...], **options: Any) -> None:
-    """Show what SOURCE is: format, arrays, levels, voxel size, and what run takes.
+    """Describe SOURCE: format, arrays, levels, voxel size, and what run would read.
 
-    In a sample it measures width and contrast of what stands out, and recommends a
-    --downsample where neurites are thicker than the shipped weights know.
+    Measures the width and contrast of structures in a sample, and recommends weights and
+    --downsample if others suit the volume better.
     """
     from blockseg.inspection import inspect
 

@@ -18,7 +18,7 @@ from .options import click_options, given, options_of, without_config
 @click.argument("out")
 @without_config(click_options(LabelSettings))
 @without_config(options_of("label"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has labels.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has labels.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def label(
@@ -28,7 +28,7 @@ def label(
 
     Writes OUT/labels/components (all objects, an id each), OUT/labels/foreground_clean (1
     on those that pass) and OUT/tables/objects.csv; with --somata OUT/tables/somata.csv.
-    What was stopped goes on when the same command is given again. More: docs/labels.md.
+    The same command again resumes what was stopped. More: docs/labels.md.
 
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

@@ -33,8 +33,8 @@ def logs(
 ) -> None:
     """Show what happened in the runs of OUT: when, on which worker, for how long.
 
-    Without --block or --worker what goes well with every block is left out. The lines
-    come from OUT/.blockseg/logs, a file for each start and each worker. More:
+    Without --block or --worker, the routine events of blocks are left out. The lines come
+    from OUT/.blockseg/logs, which has a file for each start and each worker. More:
     docs/checks.md.
     """
     from blockseg.blockwise.logs.reading import read_logs

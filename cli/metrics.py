@@ -13,7 +13,7 @@ from .options import options_of, settings_of, with_options
 @click.argument("source")
 @click.argument("out", required=False)
 @with_options(options_of("metrics"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has metrics.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has metrics.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def metrics(
     source: str,
@@ -25,10 +25,10 @@ def metrics(
 ) -> None:
     """Measure the blocks of the brain SOURCE without a network.
 
-    For a first choice of blocks to annotate, before there are weights: foreground is
-    what stands out by its brightness. OUT is NAME.metrics.zarr beside SOURCE if not
-    given; OUT/blocks has one OME-Zarr image a metric, one voxel a cell of 64 voxels.
-    What was stopped goes on when the same command is given again.
+    For a first choice of blocks to annotate, before there are weights: whatever is bright
+    counts as foreground. OUT is NAME.metrics.zarr next to SOURCE if not given; OUT/blocks
+    has one OME-Zarr image per metric, with one voxel per cube of 64 voxels.
+    The same command again resumes what was stopped.
     """
     from blockseg.measurement.run import metrics as measure
 

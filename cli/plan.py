@@ -29,7 +29,7 @@ def plan(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say what `blockseg run` with the same arguments would take; write nothing."""
+    """Predict what `blockseg run` with the same arguments would take; write nothing."""
     from blockseg.runtime.events import Message
     from blockseg.segmentation.forecast import plan as foresee
 

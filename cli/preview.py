@@ -23,8 +23,8 @@ from .options import click_options, given, options_of, settings_of, without_conf
 def preview(out: str, output: str | None, **options: Any) -> None:
     """Draw OUT, a result, or SOURCE, a volume, as projections along three axes.
 
-    Of a result: image, probability, mask and objects, and the mask over the image with a
-    scale bar; thin slabs too, where a brain is too dense for a projection of the whole.
+    For a result: image, probability, mask and objects, and the mask over the image with a
+    scale bar; thin slabs too, if the brain is too dense for a projection of the whole.
     """
     from blockseg.previews import preview as draw
 

@@ -186,7 +186,7 @@ def _said(event: object) -> list[str]:
         ]
     if isinstance(event, WorkerLost):
         why = f" ({event.why})" if event.why else ""
-        return [f"worker {event.worker} died{why}; its blocks are done again"]
+        return [f"worker {event.worker} died{why}; its blocks are repeated"]
     return []
 
 

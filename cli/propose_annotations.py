@@ -35,10 +35,10 @@ _CORRECT = "Correct the drafts (blockseg annotate {}), then"
 def propose_annotations(source: str, folder: str, quiet: bool, **options: Any) -> None:
     """Pick the blocks of a brain that are most worth annotating.
 
-    OUT is the output of a run, or of blockseg metrics. A SOURCE that nobody measured is
-    measured first, without a network; a folder with image/ and label/ is picked from by
-    --rule published. PICKS gets image/ and label/ with drafts to correct, a manifest and a
-    report, and is what blockseg train takes. More: docs/propose.md.
+    OUT is the output of a run, or of blockseg metrics. A SOURCE that was not
+    measured yet is measured first, without a network; --rule published also picks from a
+    folder with image/ and label/. PICKS gets image/ and label/ with drafts to correct, a
+    manifest and a report; blockseg train reads it. More: docs/propose.md.
     """
     from blockseg.proposals.labelled import is_labelled
     from blockseg.proposals.source import propose_source

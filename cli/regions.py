@@ -22,14 +22,14 @@ _SHOWN = 12
 @click.argument("out")
 @without_config(click_options(RegionsSettings))
 @without_config(options_of("regions"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a table.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a table.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def regions(out: str, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Count axon length, density, voxels and objects of OUT in each region of an atlas.
 
     OUT is the output of blockseg run, with labels (blockseg label) and traces (blockseg
     skeletonize). OUT/regions gets regions.csv, a chart, and with --transform the traces in
-    the space of the atlas. What was stopped goes on when the same command is given again.
+    the space of the atlas. The same command again resumes what was stopped.
     More: docs/regions.md.
     """
     from blockseg.regions.run import regions as count

@@ -8,9 +8,9 @@ import click
 @click.command()
 @click.argument("out")
 def report(out: str) -> None:
-    """Write the report of OUT anew: OUT/report.html, one page that needs nothing else.
+    """Write the report of OUT again: OUT/report.html, one self-contained page.
 
-    run, label and skeletonize write it at their end, unless --no-report is given. More:
+    run, label and skeletonize also write it when they end, unless --no-report is given. More:
     docs/report.md.
     """
     from blockseg.reports.write import write_report

@@ -17,10 +17,10 @@ from .options import given, options_of, without_config
 @without_config(options_of("retry"))
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def retry(out: str, quiet: bool, **options: Any) -> None:
-    """Try the blocks of OUT that are in quarantine again, and what else is missing.
+    """Try the blocks of OUT that are in quarantine again, and whatever else is missing.
 
-    As the run's own command given again does, which need not be known: all that was
-    asked stands in OUT.
+    This does what giving the run's own command again would do, but you need not know that
+    command: everything that was asked is stored in OUT.
 
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

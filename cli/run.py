@@ -22,8 +22,10 @@ INCOMPLETE = 3
 @click.argument("source")
 @click.argument("out", required=False)
 @with_options(RUN_OPTIONS)
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a run.")
-@click.option("--label", is_flag=True, help="Then label its objects: blockseg label.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a run.")
+@click.option(
+    "--label", is_flag=True, help="Then label its objects, as blockseg label does."
+)
 @click.option("--somata", is_flag=True, help="And list cell bodies; with --label.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
@@ -41,8 +43,8 @@ def run(
     """Segment the brain SOURCE into the OME-Zarr OUT.
 
     SOURCE is a volume in Zarr, N5, TIFF, Imaris, BigDataViewer, precomputed or
-    Vaa3D raw, or a folder or glob of slices. OUT is NAME.blockseg.zarr beside it if not given. A run that was
-    stopped goes on when the same command is given again.
+    Vaa3D raw, or a folder or glob of slices. OUT is NAME.blockseg.zarr beside it if not given. The same command again
+    resumes a run that was stopped.
 
     Exit codes: 0 every block is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

@@ -22,7 +22,7 @@ from .options import click_options, given, options_of, without_config
 )
 @without_config(click_options(SkeletonizeSettings))
 @without_config(options_of("skeletonize"))
-@click.option("--overwrite", is_flag=True, help="Start anew where there are traces.")
+@click.option("--overwrite", is_flag=True, help="Start over if there are traces.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def skeletonize(
@@ -35,10 +35,10 @@ def skeletonize(
 ) -> None:
     """Trace the clean objects of OUT, a run that blockseg label was run on.
 
-    Lines go whole through all blocks. TRACES/swc/ID.swc has a file for each object above
+    Lines continue across blocks. TRACES/swc/ID.swc has a file for each object above
     --min-length, in µm from the origin of the source; TRACES/neuroglancer is a layer of
-    skeletons; TRACES/objects.csv has length, ends and branch points of every object. What
-    was stopped goes on when the same command is given again. More: docs/traces.md.
+    skeletons; TRACES/objects.csv has length, ends and branch points of every object. The
+    same command again resumes what was stopped. More: docs/traces.md.
 
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

@@ -41,16 +41,16 @@ class _Status(click.Command):
     metavar="[SECONDS]",
     is_flag=False,
     flag_value=str(_EVERY),
-    help=f"Look again every so many seconds until the run ends. [{_EVERY}]",
+    help=f"Refresh at this interval until the run ends. [{_EVERY}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--tracebacks", is_flag=True, help="Print those of failed blocks too.")
 def status(out: str, watch: str | None, as_json: bool, tracebacks: bool) -> None:
-    """Show how far the run of OUT is, also while it runs.
+    """Show how far the run of OUT is, even while it runs.
 
-    With --watch a terminal shows totals, rate, time left, workers and failures until
-    nobody is at work on OUT; anything else gets a line each time. Ctrl-C ends the watch,
-    not the run. OUT may be on a disk that another machine writes to.
+    With --watch, a terminal shows totals, rate, time left, workers and failures until
+    nobody works on OUT any more; a file or pipe gets a line each time. Ctrl-C ends the
+    watch, not the run. OUT may be on a disk that another machine writes to.
     """
     if watch is not None:
         from blockseg.blockwise.watching import Watch
@@ -109,7 +109,7 @@ def _show_status(out: str, *, as_json: bool, tracebacks: bool) -> None:
     for part in found.parts:
         click.echo(f"{part.name} of {found.out}: {part.state}")
         if part.stale:
-            say(f"  stale: it {part.stale}; make it anew with: {part.anew}")
+            say(f"  stale: it {part.stale}; remake it with: {part.anew}")
         _show(part.phases, part.damaged)
         _show_failures(part.failures, tracebacks=tracebacks)
         if part.state in ("stopped", "damaged") or part.failures:

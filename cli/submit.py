@@ -28,11 +28,11 @@ _TAKES = ("run", "label", "skeletonize", "metrics", "convert", "finalize", "retr
 def submit(
     name: str, dry_run: bool, script: str | None, command: tuple[str, ...]
 ) -> None:
-    """Run COMMAND as a job: its driver, which asks for workers' jobs itself.
+    """Run the driver of COMMAND as a batch job, which submits the workers' jobs itself.
 
-    COMMAND is one of ours without `blockseg`, as in: blockseg submit --cluster
-    my-slurm.yaml run brain.zarr. Before the job's time is over all that is done is kept,
-    and it is queued again.
+    COMMAND is a blockseg command without `blockseg`, as in: blockseg submit --cluster
+    my-slurm.yaml run brain.zarr. Shortly before its time is over, the job saves its state
+    and queues itself again.
     """
     from blockseg.config.presets import load_cluster
     from blockseg.runtime.clusters.driver_job import driver_script, submitted

@@ -19,7 +19,7 @@ from .options import click_options, given, options_of, with_options, without_con
 @click.argument("out")
 @without_config(click_options(SynthSettings))
 @with_options(options_of("synth"))
-@click.option("--overwrite", is_flag=True, help="Start anew where OUT has a brain.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUT has a brain.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def synth(
     out: str,
@@ -30,9 +30,9 @@ def synth(
 ) -> None:
     """Write a synthetic brain with its truth to the OME-Zarr OUT.
 
-    The truth lies in labels/truth (1 on neurites), labels/neurons and labels/branches
+    The truth is in labels/truth (1 on neurites), labels/neurons and labels/branches
     (an id each), and in .blockseg/truth/: centrelines as SWC, branches.csv with SNRs,
-    blocks.csv with what block metrics estimate. More: docs/synth.md.
+    blocks.csv with the true values of block metrics. More: docs/synth.md.
     """
     from blockseg.synthesis.run import synth as make
     from blockseg.synthesis.task import Recipe

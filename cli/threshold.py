@@ -32,10 +32,10 @@ def threshold(
 ) -> None:
     """Give OUT, a finished run, the threshold P, without inference.
 
-    OUT is then what `blockseg run --threshold P` would have written: the mask is made anew
-    from the stored probability, its coarse levels and the metrics too. Objects and traces
-    stay, and are stale until they are made anew. What was stopped goes on when the same
-    command is given again.
+    OUT is then what `blockseg run --threshold P` would have written: the mask, its coarse
+    levels and the metrics are made again from the stored probability. Objects and traces
+    stay, but are stale until they are remade. The same command again resumes what was
+    stopped.
 
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.

@@ -28,8 +28,10 @@ OPTIONS = click_options(TrainSettings, placed(_SHOWN, "licence", *_TAIL))
 @click.argument("data", nargs=-1, required=True)
 @click.option("-o", "--output", "out", required=True, metavar="RUN", help="Folder.")
 @with_options(OPTIONS)
-@click.option("--resume", is_flag=True, help="Go on, or fail where there is nothing.")
-@click.option("--overwrite", is_flag=True, help="Start anew where RUN has a training.")
+@click.option(
+    "--resume", is_flag=True, help="Resume, or fail if there is nothing to resume."
+)
+@click.option("--overwrite", is_flag=True, help="Start over if RUN has a training.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def train(
@@ -46,12 +48,12 @@ def train(
 
     DATA is a folder with image/NAME.tif and label/NAME.tif, an OME-Zarr image with
     labels, or synth:NAME for synthetic brains; several are mixed. Labels are 0
-    background, 1 neurite, 255 not labelled. A training that was stopped goes on when
-    the same command is given again. RUN gets best.safetensors, last.safetensors,
-    report.html, log.csv and what it takes to go on. Several GPUs: torchrun
+    background, 1 neurite, 255 not labelled. The same command again resumes a
+    training that was stopped. RUN gets best.safetensors, last.safetensors, report.html,
+    log.csv and what is needed to resume. Several GPUs: torchrun
     --nproc-per-node N -m blockseg_cli train ...
 
-    Exit codes: 0 done; 1 bad input or settings, or a loss that is no number;
+    Exit codes: 0 done; 1 bad input or settings, or a loss that is not a number;
     3 the disk is full; 130 interrupted.
     """
     from blockseg.training.run import train as learn

@@ -30,13 +30,13 @@ _WRONG = 3
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but what is wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(out: str, every: bool, quiet: bool, as_json: bool, **options: Any) -> None:
-    """Compare every byte of OUT with the checksums that were kept when it was written.
+    """Compare every byte of OUT with the checksums from when it was written.
 
-    Reads all files, of the run and of its labels, traces and tables; decodes a sample of
-    blocks (--deep: all) and compares their voxels with the ledger and coarse levels with
-    finer ones; says which derived parts are stale, which blocks are not written, and which
-    files nobody wrote. --repair makes anew what is wrong, also a ledger or run.json that
-    is gone; what it replaces it keeps in OUT/.blockseg/set-aside. More: docs/checks.md.
+    Reads all files of the run and of its labels, traces and tables. Decodes a sample of
+    blocks (--deep: all) and compares their voxels with the ledger, and coarse levels with
+    finer ones. Reports stale derived parts, missing blocks and foreign files. --repair
+    restores what is wrong, including a lost ledger or run.json; what it replaces is kept
+    in OUT/.blockseg/set-aside. More: docs/checks.md.
 
     Exit codes: 0 nothing is wrong; 1 OUT cannot be verified; 3 something is wrong, and
     listed; 130 interrupted.

@@ -19,11 +19,11 @@ from .options import click_options, given, options_of, without_config
 @without_config(click_options(ViewSettings))
 @without_config(options_of("view"))
 def view(place: str, **options: Any) -> None:
-    """Look at OUT, a run that is finished or goes on, or at any SOURCE, in a browser.
+    """Look at OUT, a finished or running run, or at any SOURCE, in a browser.
 
     Image, probability, mask, objects, skeletons and metrics of the blocks are layers of
-    Neuroglancer, which is served on this machine only, to who knows the address. With
-    --weights the probability of SOURCE is predicted where you look. More: docs/view.md.
+    Neuroglancer, which is served on this machine only, to those who know the address. With
+    --weights, the probability of SOURCE is predicted wherever you look. More: docs/view.md.
     """
     from blockseg.viewing.run import view as show
 

@@ -38,7 +38,7 @@ def list_() -> None:
 @weights.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def show(file: Path | None) -> None:
-    """Show what FILE, a name of weights that ship, or the default say of themselves."""
+    """Show what is stored about FILE, about weights that ship by name, or about the default."""
     from blockseg.weight_commands import show_weights
 
     for name, value in show_weights(file).items():

@@ -1,4 +1,4 @@
-"""``blockseg annotate``: picks corrected in a browser, stroke by stroke on the disk.
+"""``blockseg annotate``: correction of picks in a browser, saved stroke by stroke.
 
 :mod:`~blockseg.annotation.session` holds a folder of picks,
 :mod:`~blockseg.annotation.label` one label and what becomes of it,

@@ -1,4 +1,4 @@
-"""Requests of the page: voxels of a pick, strokes, states, traces, a training.
+"""Handlers of the page's requests: voxels, strokes, states, traces, training.
 
 Names are looked up among the picks of the manifest and the traces of the folder; nothing
 that a request says becomes a path.
@@ -32,14 +32,14 @@ _PART = 2**22  # bytes that are handed to the socket at a time
 
 
 class _Api(GuardedHandler):
-    """Answers in JSON; errors that a user may read are one line."""
+    """Base of handlers that answer in JSON, and with one line for expected errors."""
 
     session: Session
     traces: Traces | None
     learning: Learning | None
 
     async def work(self, call: Callable[..., _Value], *args: Any) -> _Value:
-        """Do what reads or writes files beside the loop."""
+        """Run a function that reads or writes files outside the event loop."""
         return await asyncio.to_thread(call, *args)
 
     def said(self) -> dict[str, Any]:
@@ -48,10 +48,10 @@ class _Api(GuardedHandler):
         return found if isinstance(found, dict) else {}
 
     def log_exception(self, *_: Any) -> None:
-        """Tell the page, not the terminal."""
+        """Log nothing to the terminal; the page shows errors."""
 
     def write_error(self, status_code: int, **named: Any) -> None:
-        """Answer in one line; of an expected error, its own."""
+        """Send an error as one line: an expected one in its own words."""
         error = named.get("exc_info", (None, None, None))[1]
         if isinstance(error, BlocksegError):
             self.set_status(409)
@@ -64,10 +64,10 @@ class _Api(GuardedHandler):
 
 
 class PicksHandler(_Api):
-    """The list of picks, and what is offered."""
+    """List of picks, and of what the page can do."""
 
     def get(self) -> None:
-        """Answer with all rows."""
+        """Send all picks."""
         self.finish(
             {
                 "folder": str(self.session.folder.root),
@@ -81,10 +81,10 @@ class PicksHandler(_Api):
 
 
 class PickHandler(_Api):
-    """Head of a pick: what its voxels mean."""
+    """Description of a pick's voxels: shape, types, place."""
 
     async def get(self, name: str) -> None:
-        """Answer with shapes and types; the voxels come by themselves."""
+        """Send shapes and types; voxels are requested separately."""
         pick = await self.work(self.session.pick, name)
         grey, box = pick.grey, pick.box
         self.finish(
@@ -134,7 +134,7 @@ class VoxelsHandler(_Api):
 
 
 class StrokeHandler(_Api):
-    """A stroke; the answer comes when it is on the disk."""
+    """A stroke, answered once it is on the disk."""
 
     async def post(self, name: str, revision: str) -> None:
         """Apply it."""
@@ -143,10 +143,10 @@ class StrokeHandler(_Api):
 
 
 class StateHandler(_Api):
-    """Word of an annotator on a pick, and the time spent on it."""
+    """State that an annotator gave a pick, and the time spent on it."""
 
     async def post(self, name: str) -> None:
-        """Mark it, or count the time that was spent on it."""
+        """Set the state of a pick, or add to the time spent on it."""
         said = self.said()
         row = self.session.row(name)
         if "state" in said:
@@ -157,14 +157,14 @@ class StateHandler(_Api):
 
 
 class TracesHandler(_Api):
-    """Traces over a pick, and edits of them."""
+    """Traces that pass through a pick, and edits of them."""
 
     async def get(self, name: str) -> None:
-        """Answer with what lies in the pick."""
+        """Send the traces in the pick."""
         self.finish(await self.work(_traces_to_plain, self.traces, self.session, name))
 
     async def post(self, name: str) -> None:
-        """Do one edit, and answer with what lies in the pick then."""
+        """Apply one edit, and send the traces in the pick."""
         await self.work(_edit, self.traces, self.said())
         self.finish(await self.work(_traces_to_plain, self.traces, self.session, name))
 
@@ -173,11 +173,11 @@ class TrainingHandler(_Api):
     """The training that the page offers."""
 
     async def get(self) -> None:
-        """Answer with its curves."""
+        """Send the curves of the training."""
         self.finish(_learning_to_plain(self.learning))
 
     async def post(self) -> None:
-        """Start or stop it."""
+        """Start or stop the training."""
         if self.learning is not None:
             start = self.said().get("do") == "start"
             await (self.learning.start() if start else self.learning.stop())
@@ -187,7 +187,7 @@ class TrainingHandler(_Api):
 def routes(
     session: Session, traces: Traces | None, learning: Learning | None
 ) -> list[Route]:
-    """Return all that the page may ask: pattern, handler, what it serves by name."""
+    """Return the routes of the page: pattern, handler and its arguments."""
     served = {"session": session, "traces": traces, "learning": learning}
     name = r"([^/]+)"
     return [

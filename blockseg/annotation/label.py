@@ -1,4 +1,4 @@
-"""One pick, open to be corrected: its voxels, and each stroke safe on the disk."""
+"""An open pick: its voxels, and strokes that are saved one by one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GreyLevels:
-    """Image of a pick as the page shows it."""
+    """Image of a pick as the page displays it."""
 
     codes: NDArray[np.uint8] | NDArray[np.uint16]
     """Shape (z, y, x), C order; integers as they are, others evenly between their
@@ -51,7 +51,7 @@ class GreyLevels:
 
 @dataclass(slots=True, eq=False)
 class OpenLabel:
-    """A label that is being corrected; strokes come one after the other.
+    """A label under correction, which takes one stroke at a time.
 
     A stroke is safe when :meth:`draw` returns: the file was written beside the old one,
     brought to the disk, and put in its place. The first stroke copies the label that was
@@ -71,7 +71,7 @@ class OpenLabel:
     """Voxel size, kept in the file."""
 
     revision: int = 0
-    """Number of strokes so far; a page that knows another one has stale voxels."""
+    """Number of strokes so far; a page with a different number has stale voxels."""
 
     _lock: Lock = field(default_factory=Lock)
 
@@ -115,7 +115,7 @@ class OpenLabel:
         return cls(path, backup, np.ascontiguousarray(stored, np.uint8), space)
 
     def draw(self, stroke: Stroke, revision: int) -> int:
-        """Apply a stroke and bring the label to the disk; return the new revision.
+        """Apply a stroke, save the label, and return the new revision.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class OpenLabel:
 
 
 def _known(stored: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say of each voxel whether its value is one of a label's."""
+    """Return which voxels have a value that a label may have."""
     if stored.dtype != np.uint8:
         return np.isin(stored, (0, 1, IGNORE))
     table = np.zeros(256, bool)

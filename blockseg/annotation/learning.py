@@ -1,4 +1,4 @@
-"""A training that the page starts: a process of its own, and what it says."""
+"""A training that the page starts in a process of its own."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Learning:
     _reader: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start it, unless it runs; a training that was stopped goes on."""
+        """Start or resume the training, unless it is running."""
         if self.state == "running":
             return
         self.state, self.share = "running", 0.0
@@ -89,7 +89,7 @@ class Learning:
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def stop(self) -> None:
-        """Stop it after a checkpoint, as Ctrl-C does."""
+        """Stop the training after a checkpoint, as Ctrl-C does."""
         process = self._process
         if process is None or process.returncode is not None:
             return

@@ -1,4 +1,4 @@
-"""``blockseg annotate``: the page, from a folder of picks to Ctrl-C."""
+"""``blockseg annotate``: serving of the page until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def annotate(
     on_address: Callable[[str, Session], None],
     training: TrainingCommand | None = None,
 ) -> Session:
-    """Let somebody correct picks in a browser, until Ctrl-C.
+    """Serve the page on which picks are corrected, until Ctrl-C.
 
     Parameters
     ----------

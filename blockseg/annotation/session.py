@@ -1,4 +1,4 @@
-"""A folder of picks while somebody annotates it."""
+"""A folder of picks during annotation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OpenPick:
     """Its label."""
 
     probability: NDArray[np.uint8] | None
-    """In 1/255, of the image's shape; None where no network has seen it."""
+    """Probability in 1/255, shape of the image; None if no network has seen the pick."""
 
     @property
     def shape(self) -> Zyx:
@@ -63,7 +63,7 @@ class OpenPick:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """Picks by name; the last one that was opened is held in memory.
+    """Picks by name; the one opened last is held in memory.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Session:
         return OpenLabel.open(path, path, pick.shape, space).voxels
 
     def mark(self, name: str, state: str) -> ManifestRow:
-        """Say of a pick that it is done, skipped, or neither, in the manifest.
+        """Mark a pick as done, skipped or neither in the manifest.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class Session:
         return self._note(replace(self.row(name), state=state))
 
     def spend(self, name: str, seconds: float) -> ManifestRow:
-        """Add time that somebody worked on a pick to the manifest."""
+        """Add time spent on a pick to the manifest."""
         if not 0 <= seconds <= _LONGEST:
             message = f"{seconds} s of work at a time; 0 to {_LONGEST:g}"
             raise ConfigError(message)

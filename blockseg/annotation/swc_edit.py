@@ -1,4 +1,4 @@
-"""SWC files as their lines, edited without touching what is not meant.
+"""SWC files kept as lines, so that an edit changes only the lines concerned.
 
 Numbers keep their digits and lines their further columns. Comments stay, but for those
 that say of the whole tree what is not so any more.
@@ -94,16 +94,16 @@ class SwcTree:
 
     @property
     def accepted(self) -> bool:
-        """Whether a person said that it is right."""
+        """Whether a person accepted the tree."""
         return _ACCEPTED in self.comments
 
     def accept(self, *, yes: bool) -> SwcTree:
-        """Return the tree with or without the line that says so."""
+        """Return the tree with or without the comment that says it is accepted."""
         others = tuple(line for line in self.comments if line != _ACCEPTED)
         return replace(self, comments=(*others, _ACCEPTED) if yes else others)
 
     def split(self, number: int) -> tuple[SwcTree, SwcTree]:
-        """Cut the edge between a node and its parent; return what is above and below.
+        """Cut the edge between a node and its parent; return the parts above and below.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class SwcTree:
         return SwcTree(comments, upper), SwcTree(comments, lower)
 
     def joined(self, number: int, other: SwcTree, its: int) -> SwcTree:
-        """Return this tree with another one hung on a node.
+        """Return this tree with another one attached to a node.
 
         Parameters
         ----------

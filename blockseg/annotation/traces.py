@@ -79,20 +79,20 @@ class Placed:
         return np.asarray((place - np.array(self.corner)) / np.array(self.voxel_size))
 
     def holds(self, place: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Say of places (n, 3) in µm which lie in the image."""
+        """Return which places (n, 3), in µm, lie in the image."""
         at = self.voxels(place)
         return np.asarray(((at > -0.5) & (at < np.array(self.shape) - 0.5)).all(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
 class ShownTrace:
-    """The part of a file that lies in a pick."""
+    """Part of an SWC file that lies in a pick."""
 
     name: str
     """Name of the file."""
 
     accepted: bool
-    """Whether a person said that it is right."""
+    """Whether a person accepted the trace."""
 
     nodes: tuple[tuple[int, float, float, float, int], ...]
     """Id, place (z, y, x) in voxels, id of the parent: nodes inside, and those that an
@@ -125,7 +125,7 @@ class Traces:
     def open(
         cls, root: Path, backup: Path, source: str, places: Iterable[Placed]
     ) -> Traces:
-        """Copy the files that pass a pick, but not over what is there, and open them.
+        """Copy files that pass through a pick unless they exist, and open them.
 
         Parameters
         ----------
@@ -163,13 +163,13 @@ class Traces:
             return tuple(trace for trace in found if trace.nodes)
 
     def split(self, name: str, number: int) -> None:
-        """Cut a tree above a node; what is below becomes a file of its own."""
+        """Cut a tree above a node; the part below becomes a file of its own."""
         with self._lock:
             upper, lower = self._tree(name).split(number)
             self._replace({name: upper, self._free(name): lower})
 
     def join(self, name: str, number: int, other: str, its: int) -> None:
-        """Hang another tree on a node; its file goes."""
+        """Attach another tree to a node, and remove that tree's file."""
         with self._lock:
             if name == other:
                 message = "both nodes are of one tree: to join them would make a cycle"
@@ -178,18 +178,18 @@ class Traces:
             self._replace({name: joined, other: None})
 
     def delete(self, name: str) -> None:
-        """Take a tree away."""
+        """Delete a tree."""
         with self._lock:
             self._tree(name)
             self._replace({name: None})
 
     def accept(self, name: str, *, yes: bool) -> None:
-        """Write into a file that it is right, or take that back."""
+        """Accept a tree in its file, or revoke that."""
         with self._lock:
             self._replace({name: self._tree(name).accept(yes=yes)})
 
     def undo(self) -> bool:
-        """Take the last edit back; False if there is none."""
+        """Undo the last edit; False if there is none."""
         with self._lock:
             if not self._undo:
                 return False
@@ -239,7 +239,7 @@ class Traces:
         return ShownTrace(name, tree.accepted, nodes if inside else ())
 
     def _replace(self, changes: dict[str, SwcTree | None]) -> None:
-        """Write what an edit changes, and note what was there."""
+        """Write the files that an edit changes, and remember their previous content."""
         known = set(self._names())
         was = {n: self._tree(n) if n in known else None for n in changes}
         self._write(changes)

@@ -1,1 +1,1 @@
-"""Atlas volumes, names of their regions, and the way from a sample to an atlas."""
+"""Atlas volumes, names of their regions, and transforms from a sample to an atlas."""

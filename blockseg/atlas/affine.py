@@ -1,4 +1,4 @@
-"""Affine maps of places, and the files that users keep them in."""
+"""Affine maps of places, and their files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AffineMap:
         return cls(tuple((a, b, c, d) for a, b, c, d in rows))
 
     def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where places (n, 3) come to lie."""
+        """Return the images of places (n, 3)."""
         matrix = np.array(self.rows)
         # Written out: a product of matrices may differ in the last bit with the number
         # of rows, and results must not depend on how they are batched.
@@ -43,7 +43,7 @@ class AffineMap:
         return np.stack(columns, axis=1)
 
     def after(self, first: AffineMap) -> AffineMap:
-        """Return the map that does ``first`` and then this one."""
+        """Return the map that applies ``first`` and then this one."""
         mine, other = np.array(self.rows), np.array(first.rows)
         linear = mine[:, :3] @ other[:, :3]
         return AffineMap.of(linear, mine[:, :3] @ other[:, 3] + mine[:, 3])

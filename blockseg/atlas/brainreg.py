@@ -48,14 +48,14 @@ class _Notes:
 
 
 def is_brainreg(path: Path) -> bool:
-    """Say whether a folder is the output of brainreg."""
+    """Return whether a folder is the output of brainreg."""
     return (path / "deformation_field_0.tiff").is_file()
 
 
 def read_brainreg(
     folder: Path, image: Box, corner: Vector | None, atlas: AtlasSpec
 ) -> DeformationField:
-    """Find what brainreg wrote, and check that it belongs to an image.
+    """Find the output of brainreg, and check that it belongs to an image.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def read_brainreg(
         if volume.dtype.kind != "f":
             message = (
                 f"--transform: {path} holds {volume.dtype.name} and no places in mm, as "
-                "early versions of brainreg wrote it; register anew with a current one"
+                "early versions of brainreg wrote it; register again with a current one"
             )
             raise ConfigError(message)
         specs.append(spec)

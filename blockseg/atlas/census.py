@@ -67,7 +67,7 @@ class Volumes:
 
 
 def atlas_volumes(atlas: Atlas, box: Roi, image: Box | None) -> Volumes:
-    """Return how large the regions of a box of the atlas are.
+    """Return the sizes of the regions in a box of the atlas.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Deformation fields: where each voxel of a sample lies in an atlas."""
+"""Deformation fields: the place in an atlas of each voxel of a sample."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class OpenDeformation:
     """Its components."""
 
     def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where places of the sample lie in the atlas.
+        """Return the places in the atlas of places in the sample.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Names of the regions of an atlas, and which region is part of which."""
+"""Names of the regions of an atlas, and their hierarchy."""
 
 from __future__ import annotations
 

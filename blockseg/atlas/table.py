@@ -23,12 +23,12 @@ MM3 = 1e9
 """µm³ in a mm³."""
 
 OUTSIDE = "outside all regions"
-"""Name of what has the id 0."""
+"""Name of the region with id 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """All that is counted of a region."""
+    """Counts of a region."""
 
     length_um: float = 0.0
     """Length of the traces, in µm of the atlas."""
@@ -182,7 +182,7 @@ def _by_region(found: Foreground | None) -> tuple[dict[int, int], dict[int, int]
 def _unions(
     found: Foreground | None, above: Mapping[int, tuple[int, ...]]
 ) -> dict[int, int]:
-    """Return how many objects each region has together with its parts."""
+    """Return the number of objects in each region including its parts."""
     if found is None:
         return {}
     region, first = np.unique(found.region, return_index=True)

@@ -1,4 +1,4 @@
-"""The way from a sample to its atlas, as a user names it."""
+"""Transform from a sample to its atlas, as a user names it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blockseg.core.space import Vector
 
 Mapped: TypeAlias = "Callable[[NDArray[np.float64]], NDArray[np.float64]]"
-"""Takes places (n, 3), (z, y, x), in µm of the sample to µm of the atlas."""
+"""Maps places (n, 3), (z, y, x), from µm of the sample to µm of the atlas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Box:
         return float(np.prod(self.extent))
 
     def overlaps(self, other: Box) -> bool:
-        """Say whether two boxes have any volume in common."""
+        """Return whether two boxes have any volume in common."""
         return all(
             max(a, c) < min(b, d)
             for a, b, c, d in zip(
@@ -133,7 +133,7 @@ class AtlasSpec:
         return (points - self.space.translation) / self.space.voxel_size
 
     def said(self, region: int) -> int:
-        """Return the id of a region as the atlas says it.
+        """Return the id of a region as stored in the atlas.
 
         Ids are 64-bit and signed in here; of an atlas of uint64 the largest ones are
         negative.
@@ -141,7 +141,7 @@ class AtlasSpec:
         return region % 2**64 if self.dtype == "uint64" else region
 
     def kept(self, region: int) -> int | None:
-        """Return an id that the atlas says as it is in here; None if it has none such."""
+        """Return the internal number of an id of the atlas; None if there is no such id."""
         low, high = (0, 2**64) if self.dtype == "uint64" else (-(2**63), 2**63)
         if not low <= region < high:
             return None

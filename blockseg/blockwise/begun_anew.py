@@ -1,4 +1,4 @@
-"""Outputs of which one image is being made anew, and which others leave alone until it is."""
+"""Outputs of which one image is being remade, and which others leave alone until it is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def ledger_of(paths: Paths, record: RunRecord) -> Path:
-    """Return where the ledger of a job lies."""
+    """Return the path of the ledger of a job."""
     return Path(record.execution.get("ledger") or paths.ledger)
 
 
 def begun_anew(path: Path) -> str:
-    """Return the command that goes on with what was begun anew; empty if nothing was.
+    """Return the command that continues what was begun; empty if there is none.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def begun_anew(path: Path) -> str:
 
 
 def refuse_begun_anew(begun: OpenedJob) -> None:
-    """Refuse an output of which an image is half made anew.
+    """Refuse an output of which an image is only partly remade.
 
     Raises
     ------

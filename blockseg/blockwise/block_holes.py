@@ -83,7 +83,7 @@ def holes_in(
 
 
 def hole_outcome(holes: Iterable[Hole], written: int) -> FoundHoles | None:
-    """Return what blocks found to be no data, parts of a hole put together.
+    """Return the holes that blocks found, with the parts of each put together.
 
     Parameters
     ----------

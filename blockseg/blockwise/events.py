@@ -1,4 +1,4 @@
-"""Events of a job beside those of the runtime, for whoever watches it."""
+"""Events of a job in addition to those of the runtime, for those who watch it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class JobStarted:
     """Everything is decided and the first block is about to be handed out."""
 
     out: Location
-    """Where the result will be."""
+    """Path of the result."""
 
     shape: Zyx
     """Voxels of the region to write."""

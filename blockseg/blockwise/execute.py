@@ -25,7 +25,7 @@ from blockseg.core.errors import BlocksegError, LedgerError, VolumeError
 from blockseg.io.output.create import (
     add_images,
     create_output,
-    remove_leftovers,
+    remove_stale_locks,
 )
 from blockseg.runtime.board import Board
 from blockseg.runtime.driver import drive
@@ -129,7 +129,7 @@ def _begun(
     _save(record, job, ledger)
     _send(copy, job)
     if not job.paths.share:  # those of other drivers are in use
-        remove_leftovers(job.paths.out)
+        remove_stale_locks(job.paths.out)
     if job.record.decisions.get("trial"):
         ledger.put("engine", json.dumps(job.record.decisions["trial"]))
     job.watch.begin(ledger, on_event)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.skipping import SparseOutcome
     from blockseg.blockwise.task import Phase
     from blockseg.config.settings import RunSettings
-    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.stores.location import Location
     from blockseg.runtime.memory import Layout
@@ -32,7 +31,7 @@ class Job:
     """A main pass over blocks, and the coarse levels after it."""
 
     paths: Paths
-    """Where everything is kept."""
+    """Paths of the job."""
 
     record: RunRecord
     """Record of what was asked and decided."""
@@ -44,7 +43,7 @@ class Job:
     """Settings, of which those of execution count here."""
 
     layout: Layout
-    """How many workers of our own fit the machine."""
+    """Number of our own workers that fit the machine."""
 
     main: Phase
     """The task."""
@@ -64,8 +63,8 @@ class Job:
     watch: Watch = field(default_factory=Watch)
     """Sources, and how they were when the job began."""
 
-    measured: BlockMetrics | None = None
-    """Reads the metrics in blocks' payloads, for whoever looks; None without any."""
+    measured: bool = False
+    """Whether blocks report metrics for the dashboard."""
 
     @property
     def images(self) -> tuple[PyramidSpec, ...]:
@@ -96,7 +95,7 @@ class Failure:
     """A block in quarantine."""
 
     phase: str
-    """Which pass."""
+    """Name of the pass."""
 
     index: tuple[int, int, int]
     """Position in the grid."""
@@ -123,16 +122,16 @@ class JobResult:
     """The output group."""
 
     blocks: int
-    """Blocks that mask and ROI leave."""
+    """Blocks inside the mask and the ROI."""
 
     done: int
-    """Written ones of these; by this session and those before it."""
+    """Blocks that are written, by this session and earlier ones."""
 
     failures: tuple[Failure, ...]
     """Blocks in quarantine."""
 
     stopped: str
-    """Why it ended early; empty if it did not."""
+    """Reason why it ended early; empty if it did not."""
 
     seconds: float
     """Wall time of this session, planning excluded."""
@@ -144,21 +143,21 @@ class JobResult:
     """Sums over all blocks."""
 
     sparse: SparseOutcome | None = None
-    """Savings of ``--sparse``, and at what loss; None without it."""
+    """Savings and losses of ``--sparse``; None without it."""
 
     holes: FoundHoles | None = None
     """Parts of the source without data: voxels, share, the largest holes; None if
     there is none."""
 
     otherwise: dict[str, int] = field(default_factory=dict)
-    """Blocks computed otherwise than planned, by how and why."""
+    """Number of blocks that were not computed as planned, by deviation."""
 
     replaced: str = ""
-    """Files of the source that were replaced after the run began, and the first one's
-    name; empty if none was."""
+    """Files of the source that were replaced after the run began, with the name of the
+    first; empty if there are none."""
 
     remarks: tuple[str, ...] = ()
-    """Remarks on what of the source was not as it should be, a line each."""
+    """Remarks on problems of the source, one line each."""
 
     @property
     def complete(self) -> bool:

@@ -72,7 +72,7 @@ def ledger_place(
 
 
 def _brought(path: Path, paths: Paths, *, asked: bool) -> Path | None:
-    """Return where the ledger of an output in a store is that another machine began.
+    """Return the path of the ledger of an output in a store that another machine began.
 
     Its copy came to the usual place; where the user names another one it goes there.
     """

@@ -25,7 +25,7 @@ _SUFFIXES = re.compile(
 
 
 def absolute(text: str | Path) -> Path:
-    """Return where a path, or a ``file:`` URI, points to.
+    """Return the path that a text or a ``file:`` URI names.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def absolute(text: str | Path) -> Path:
 
 
 def place(text: str | Location) -> Location:
-    """Return where a path, a ``file:`` URI or the address of a store points to.
+    """Return the location that a path, a ``file:`` URI or the address of a store names.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def stem(spec: VolumeSpec) -> str:
 def output_of(
     spec: VolumeSpec, out: str | None, stores: StoreChoices | None = None
 ) -> Location:
-    """Return where to write, after checking that it can be written.
+    """Return the place to write to, after checking that it can be written.
 
     Raises
     ------

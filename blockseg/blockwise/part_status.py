@@ -19,7 +19,7 @@ class PhaseStatus:
     """State of one pass."""
 
     name: str
-    """Which."""
+    """Name of the part."""
 
     blocks: int
     """Blocks to do, all sessions together."""
@@ -36,7 +36,7 @@ class FailedBlockStatus:
     """A block in quarantine."""
 
     phase: str
-    """Which pass."""
+    """Name of the pass."""
 
     index: tuple[int, int, int]
     """Position in the grid, (z, y, x)."""
@@ -75,10 +75,10 @@ class PartStatus:
     """Files that are gone or of another size than when they were written, and how."""
 
     stale: str = ""
-    """How the run was otherwise when it was made; empty if it was not."""
+    """Difference of the run when it was made from the present one; empty if none."""
 
     anew: str = ""
-    """Command that makes it anew, where it is stale."""
+    """Command that updates it, where it is stale."""
 
 
 _WORST_FIRST = ("running", "damaged", "stopped", "incomplete", "stale")

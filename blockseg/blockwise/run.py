@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
-    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.io.stores.location import Location
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
@@ -68,7 +67,7 @@ class OpenedJob:
     """A request on an output, compared with what the output holds."""
 
     paths: Paths
-    """Where everything is kept."""
+    """Paths of the job."""
 
     request: Request
     """Request that decides the result."""
@@ -77,7 +76,7 @@ class OpenedJob:
     """Settings, of which those of execution count here."""
 
     earlier: RunRecord | None
-    """Record of the job to go on with; None to start afresh."""
+    """Record of the job to resume; None to start afresh."""
 
     ledger: Path | None
     """The ledger, if not in its usual place."""
@@ -109,7 +108,7 @@ class OpenedJob:
         facts: Recordable | None = None,
         candidates: NDArray[np.int64] | None = None,
         then: tuple[BlockTask | Phase, ...] = (),
-        measured: BlockMetrics | None = None,
+        measured: bool = False,
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
 
@@ -131,7 +130,7 @@ class OpenedJob:
             Tasks that come after it, and before the coarse levels of what it wrote; as
             phases where not all of their blocks are to be done.
         measured
-            Reads the metrics of blocks from what their reports bring, if they have any.
+            Whether blocks report metrics for whoever looks at the run.
 
         Raises
         ------
@@ -210,7 +209,7 @@ def open_job(
     settings
         Of the user.
     overwrite
-        Start anew where OUT holds an earlier result.
+        Start over if OUT holds an earlier result.
     on_event
         Told before what takes long.
     foresee
@@ -242,7 +241,7 @@ def open_job(
 def _phases(
     main: Phase, others: tuple[Phase, ...], blocks: int
 ) -> list[dict[str, object]]:
-    """Return what a reader of ``run.json`` needs to count blocks; the main pass first."""
+    """Return the facts for counting blocks from ``run.json``; the main pass first."""
     counts = (blocks, *(phase.count for phase in others))
     return [
         {"name": phase.name, "blocks": count, "grid": list(phase.grid.counts)}
@@ -338,7 +337,7 @@ def _cluster(
 
 
 def _share(layout: Layout, gpus: tuple[str, ...]) -> dict[str, float]:
-    """Return what a task takes of its worker's GPU: its threads share it."""
+    """Return the share of its worker's GPU that a task takes: its threads share it."""
     return {"GPU": 1 / layout.threads_per_worker} if gpus else {}
 
 

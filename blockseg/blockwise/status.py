@@ -144,7 +144,7 @@ def status(out: str) -> RunStatus:
 
 
 def _provenance(record: RunRecord, ledger: Ledger) -> Provenance | None:
-    """Return what would be made from a run now; None of what segmented nothing."""
+    """Return the provenance of something made from a run now; None if it segmented nothing."""
     main = record.phases[0]
     if main.name != "segment":
         return None

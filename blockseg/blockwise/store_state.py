@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from blockseg.io.stores.location import Location
 
 _MARKER = "copied.json"
-"""Says which copy this is: the same here and in the output where neither went on alone."""
+"""Identity of this copy: the same here and in the output unless one of them went ahead."""
 
 CLAIM = "claim.json"
 """Says which machine is at work on the output; another leaves it alone meanwhile."""
@@ -47,7 +47,7 @@ _NOT_COPIED = ("-wal", "-shm", "-journal", ".part", ".partial", "lock", "lock.js
 
 
 def paths_of(out: str | Location) -> Paths:
-    """Return where a run keeps its files; of one in a store with its state up to date.
+    """Return the paths of a run's files; of one in a store with its state up to date.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def paths_of(out: str | Location) -> Paths:
 
 
 def fetch_state(paths: Paths) -> None:
-    """Bring the state of an output in a store to this machine, if another went on.
+    """Bring the state of an output in a store to this machine, if another machine worked on it.
 
     Raises
     ------

@@ -138,7 +138,7 @@ class Phase:
     """Task that is done to each block."""
 
     traversal: TraversalOrder | None = None
-    """In which order blocks are done; by number if None."""
+    """Order of the blocks; by number if None."""
 
     workers: int = 1
     """Number of workers expected to share the blocks."""
@@ -158,7 +158,7 @@ class Phase:
 
     @property
     def count(self) -> int:
-        """How many blocks are to be done."""
+        """Number of blocks to be done."""
         return len(self.grid) if self.only is None else len(self.only)
 
     @property

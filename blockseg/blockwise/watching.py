@@ -1,4 +1,4 @@
-"""``blockseg status --watch``: a run looked at again and again while it goes on.
+"""``blockseg status --watch``: repeated looks at a run while it continues.
 
 A look reads sums and the last blocks from the ledger and the ends of a few logs. It
 compares no files, and costs the writer nothing.

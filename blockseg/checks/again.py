@@ -1,4 +1,4 @@
-"""Jobs of an output gone on with by their records, as if their commands were given again."""
+"""Jobs of an output resumed by their records, as if their commands were given again."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _RUNS = ("segment", "copy", "metrics")
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """How a job is gone on with."""
+    """Way in which a job is resumed."""
 
     execution: RunSettings | None = None
     """Settings of execution; where they say nothing, as it was run last."""
 
     overwrite: bool = False
-    """Whether to start anew."""
+    """Whether to start afresh."""
 
     restored: bool = False
     """Whether the ledger of the run was lost: what OUT holds is taken where its
@@ -68,7 +68,7 @@ def can_go_on(job: StoredJob) -> bool:
 
 
 def go_on(job: StoredJob, how: Again) -> JobResult:
-    """Go on with a job, or start it anew.
+    """Resume a job, or start it afresh.
 
     Parameters
     ----------
@@ -84,9 +84,7 @@ def go_on(job: StoredJob, how: Again) -> JobResult:
     """
     record = job.record
     if record is None or not can_go_on(job):
-        message = (
-            f"{job.paths.name} is gone on with by its own command: {job.command or '?'}"
-        )
+        message = f"{job.paths.name} can only be resumed by its own command: {job.command or '?'}"
         raise LedgerError(message)
     command = how.command or job.command
     if job.part in LABEL:

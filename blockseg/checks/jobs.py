@@ -25,13 +25,13 @@ class StoredJob:
     """One job in an output, as far as it can be read."""
 
     paths: Paths
-    """Where it keeps its files."""
+    """Paths of its files."""
 
     record: RunRecord | None
     """Its record: that on disk, or the ledger's copy of one that is gone or damaged."""
 
     ledger: Path
-    """Where its ledger is, or should be."""
+    """Path of its ledger, present or not."""
 
     record_problem: str = ""
     """Why the record on disk cannot be used; empty if it can."""
@@ -72,7 +72,7 @@ class StoredJob:
 
 
 def output_paths(out: str) -> Paths:
-    """Return where a run keeps its files, if there is one.
+    """Return the paths of a run's files, if there is one.
 
     Raises
     ------

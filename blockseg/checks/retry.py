@@ -62,7 +62,7 @@ def retry(
             continue
         if not can_go_on(parts[-1]):
             message = (
-                f"{parts[-1].paths.name} is gone on with by its own command: "
+                f"{parts[-1].paths.name} can only be resumed by its own command: "
                 f"{parts[-1].command}"
             )
             raise LedgerError(message)

@@ -153,14 +153,14 @@ def region_counter(
     """
     if settings.atlas is None:
         if settings != type(settings)():
-            message = "--atlas LABELS is needed for what is said of an atlas"
+            message = "--atlas LABELS is needed for the other options about an atlas"
             raise ConfigError(message)
         return None
     space = prediction.space
     if space.unit is None:
         message = (
-            f"{prediction.name} has no voxel size in µm, so nobody knows where in --atlas "
-            "it lies; compare outputs of runs of a source with one"
+            f"{prediction.name} has no voxel size in µm, so its place in --atlas is not "
+            "known; compare outputs of runs of a source with a voxel size"
         )
         raise ConfigError(message)
     image = Box.of(prediction.volume.shape, space)
@@ -177,7 +177,7 @@ def region_counter(
 
 
 def _as_large(atlas: AtlasSpec, image: Box, prediction: Prediction) -> AtlasSpec:
-    """Lay an atlas that states no place over the image that is as large."""
+    """Place an atlas that states no position over the image of its size."""
     sizes = atlas.space.voxel_size
     off = (abs(a - b) for a, b in zip(atlas.box.extent, image.extent, strict=True))
     if all(by <= size for by, size in zip(off, sizes, strict=True)):

@@ -58,7 +58,7 @@ _MEASURES = (
 
 
 def lines(found: Compared) -> Iterator[str]:
-    """Yield what a user reads of a comparison, a line each."""
+    """Yield the printed summary of a comparison, line by line."""
     counts = found.counts
     both, first, second = (
         int(part.sum()) for part in (counts.both, counts.first, counts.second)
@@ -89,15 +89,15 @@ def lines(found: Compared) -> Iterator[str]:
 
 
 def _pieces(first: int, second: int) -> Iterator[str]:
-    """Yield how many pieces the masks have, and that one is in far more than the other."""
+    """Yield the numbers of pieces, and a warning if one mask has far more."""
     yield f"Pieces: {first:,} in A, {second:,} in B."
     few, many = sorted((first, second))
     if many - few >= _MORE and many >= _TIMES * few:
         name = "B" if second == many else "A"
         yield (
             f"{name} is in {many / max(few, 1):.1f} times as many pieces: specks, or "
-            "neurites in fragments, as of weights that learnt too little or too long; look "
-            "at the pictures before you go on with them."
+            "fragments of neurites, as after too short or too long a training; look at the "
+            "pictures before you use it."
         )
 
 

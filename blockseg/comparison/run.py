@@ -1,4 +1,4 @@
-"""``blockseg compare``: what differs between two segmentations, where, and which is better."""
+"""``blockseg compare``: differences between two segmentations, and which is better."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _run(name: str) -> JobFacts | None:
 def _emptiness(
     runs: Sequence[JobFacts | None], opened: Sequence[Prediction]
 ) -> Callable[[Roi], bool]:
-    """Return whether no run found anything in a region, by the blocks of its ledger."""
+    """Return whether neither run found anything in a region, by their ledgers."""
     known = [
         (run.foreground.reshape(run.main.grid), run.record.block)
         for run in runs

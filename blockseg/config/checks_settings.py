@@ -42,7 +42,7 @@ class VerifySettings:
     deep: bool = option(
         False,
         parse_switch,
-        "Decode all: levels and masks compared voxel by voxel.",
+        "Decode everything: compare levels and masks voxel by voxel.",
     )
     """Decode every block and compare its voxels with the ledger, its mask with its
     probability and each level with the one below; a sample of blocks if not given."""
@@ -54,9 +54,9 @@ class VerifySettings:
     the ledger."""
 
     repair: bool = option(
-        False, parse_switch, "Make anew what is wrong, as a run given again does."
+        False, parse_switch, "Restore what is wrong, as resuming the run would."
     )
-    """Make anew what is wrong, and nothing else."""
+    """Repair what is wrong, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class AuditSettings:
     sample: int = option(20, parse_int(1), "Windows to infer again. [20]", metavar="N")
     """Windows that are inferred again, each across a face between two blocks."""
 
-    seed: int = option(0, parse_int(0), "Which ones. [0]", metavar="N")
+    seed: int = option(0, parse_int(0), "Random seed of the choice. [0]", metavar="N")
     """Seed of the choice: the same seed chooses the same windows."""
 
 
@@ -77,7 +77,7 @@ class DebugSettings:
     block: Zyx | None = option(
         None,
         parse_index,
-        "Place of the block in the grid. [the first that failed]",
+        "Position of the block in the grid. [the first that failed]",
         metavar="Z,Y,X",
     )
     """Position of the block in the run's grid; the first one in quarantine if not given."""
@@ -85,7 +85,7 @@ class DebugSettings:
     bundle: str | None = option(
         None,
         parse_text,
-        "Zip to write. [OUT.block-Z-Y-X.zip]",
+        "Zip file to write. [OUT.block-Z-Y-X.zip]",
         metavar="FILE",
         flags=("-o", "--bundle", "bundle"),
     )

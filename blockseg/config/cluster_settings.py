@@ -98,7 +98,7 @@ class ClusterSettings:
     """Seconds that the batch system gives a job."""
 
     stagger: int = option(
-        120, parse_int(0, 86400), "Workers leave within so many s.", "N", unit="s"
+        120, parse_int(0, 86400), "Seconds within which workers leave.", "N", unit="s"
     )
     """Seconds by which workers' lives differ, so that not all leave at once."""
 
@@ -154,7 +154,7 @@ class ClusterSettings:
     """Folder of certificates that every node sees; made for the run if not given."""
 
     insecure: bool = option(False, parse_switch, "No certificates.")
-    """Leave out certificates: whoever reaches the scheduler runs code as you."""
+    """Leave out certificates: anybody who reaches the scheduler can run code as you."""
 
     hosts: tuple[str, ...] = option(
         (), parse_texts, "Machines for ssh.", metavar="NAME"
@@ -177,7 +177,7 @@ class ClusterSettings:
     mount: str = option(
         "/data", parse_text, "Where pods see the claim.", metavar="PATH"
     )
-    """Where pods, and the driver, see it."""
+    """Path at which pods, and the driver, see it."""
 
     @property
     def least(self) -> int:

@@ -82,7 +82,7 @@ def _ignore(name: str, value: object) -> int | Literal["auto", "none"]:
 
 
 def _snr_bins(name: str, value: object) -> tuple[float, ...]:
-    """Return where bins meet: ``1,2,4``.
+    """Return the edges of bins: ``1,2,4``.
 
     Raises
     ------
@@ -107,7 +107,7 @@ class EvaluateSettings:
     tolerance: Tolerance = option(
         Tolerance(2.0),
         _tolerance,
-        "Voxels, or as in 1.5um. [2]",
+        "Tolerance in voxels, or as in 1.5um. [2]",
         metavar="R",
         unit="voxels",
     )
@@ -116,7 +116,7 @@ class EvaluateSettings:
     threshold: float | None = option(
         None,
         parse_float(1 / 255, 1.0),
-        "Of the probability; else PRED is a mask.",
+        "Threshold of a probability; else PRED is a mask.",
         metavar="P",
     )
     """Probability from which a voxel of PRED counts; None: PRED is a mask."""
@@ -160,9 +160,9 @@ class EvaluateSettings:
     """CSV with the columns label (or branch) and snr, of the labels of TRUTH."""
 
     snr_bins: tuple[float, ...] = option(
-        (1.0, 2.0, 4.0), _snr_bins, "[1,2,4]", metavar="A,B,…"
+        (1.0, 2.0, 4.0), _snr_bins, "Edges of the SNR bins. [1,2,4]", metavar="A,B,…"
     )
-    """Where bins of SNR meet, rising."""
+    """Edges of the bins of SNR, rising."""
 
     block: Zyx | None = option(
         None,
@@ -178,7 +178,7 @@ class EvaluateSettings:
     )
     """Blocks at a time; one a core, at most 8, if not given."""
 
-    seed: int = option(0, parse_int(0), "Of the bootstrap.", metavar="N")
+    seed: int = option(0, parse_int(0), "Random seed of the bootstrap.", metavar="N")
     """Seed of the bootstrap."""
 
     draws: int = 1000

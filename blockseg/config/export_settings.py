@@ -64,13 +64,13 @@ class ExportSettings:
     finest: bool = option(
         False,
         parse_switch,
-        "Average the finest level, though a coarse one would do.",
+        "Average the finest level, even if a coarse one would do.",
     )
     """Average the level that was given, even where a coarser one would do."""
 
     allow_partial: bool = option(
         False,
         parse_switch,
-        "Take what an unfinished run lacks for background.",
+        "Treat blocks that are not written as background.",
     )
     """Take blocks that the run has not written for background."""

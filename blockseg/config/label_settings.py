@@ -68,7 +68,7 @@ class LabelSettings:
     min_size: int = option(
         32,
         parse_int(0),
-        "Objects of fewer voxels are not clean. [32]",
+        "Fewest voxels of a clean object. [32]",
         metavar="N",
         unit="voxels",
     )
@@ -77,7 +77,7 @@ class LabelSettings:
     min_length: float = option(
         0.0,
         parse_float(0.0, _LONGEST),
-        "Nor are those shorter than this. [0]",
+        "Shortest length of a clean object. [0]",
         metavar="UM",
         unit="µm",
     )
@@ -86,7 +86,7 @@ class LabelSettings:
     min_probability: float = option(
         0.0,
         parse_float(0.0, 1.0),
-        "Nor those whose voxels' mean probability is lower. [0]",
+        "Lowest mean probability of a clean object. [0]",
         metavar="P",
     )
     """Mean probability that an object of the clean mask has at least."""
@@ -124,7 +124,7 @@ class LabelSettings:
     soma_radius: tuple[float, float] = option(
         (4.0, 10.0),
         _radii,
-        "Least and greatest radius of cell bodies. [4,10]",
+        "Smallest and largest radius of cell bodies. [4,10]",
         metavar="LOW,HIGH",
         unit="µm",
     )
@@ -133,12 +133,12 @@ class LabelSettings:
     soma_snr: float = option(
         3.0,
         parse_float(0.1, 1e6),
-        "Contrast of cell bodies, in SDs of the noise, at least. [3]",
+        "Lowest contrast of cell bodies, in SDs of the noise. [3]",
         metavar="SNR",
     )
     """Contrast that a cell body has at least, in SDs of the background's noise."""
 
     allow_partial: bool = option(
-        False, parse_switch, "Take blocks that are not written for background."
+        False, parse_switch, "Treat blocks that are not written as background."
     )
     """Whether blocks that the run has not written count as background."""

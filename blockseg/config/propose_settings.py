@@ -34,7 +34,7 @@ _PORTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ProposeSettings:
-    """Which blocks to pick, and what to write of them.
+    """Settings that decide which blocks are picked, and what is written of them.
 
     Raises
     ------
@@ -51,8 +51,8 @@ class ProposeSettings:
     """Number and size of picks where nothing is said of them: what a person can annotate in
     a day, or what was published."""
 
-    count: int | None = option(None, parse_int(1), "Picks. [30]", metavar="N")
-    """Picks, all that there are if fewer; as of the preset if not given."""
+    count: int | None = option(None, parse_int(1), "Number of picks. [30]", metavar="N")
+    """Number of picks, or all possible ones if fewer; by the preset if not given."""
 
     rule: str = option(
         "dhpr",
@@ -62,20 +62,20 @@ class ProposeSettings:
     )
     """One of :data:`RULE_NAMES`."""
 
-    seed: int = option(0, parse_int(0), "Of what is drawn. [0]", metavar="N")
+    seed: int = option(0, parse_int(0), "Random seed. [0]", metavar="N")
     """Seed of what is drawn at random."""
 
     exclude: tuple[str, ...] = option(
         (),
         parse_texts,
-        "Keep away from these; repeatable.",
+        "Earlier picks to keep away from; repeatable.",
         metavar="PICKS",
         several=True,
     )
     """Folders of earlier picks to keep away from."""
 
     regions: str | None = option(
-        None, parse_text, "Atlas: shares out by √(foreground).", metavar="LABELS"
+        None, parse_text, "Atlas: share picks out by √(foreground).", metavar="LABELS"
     )
     """Label volume of the brain's regions, which share the picks out."""
 
@@ -87,7 +87,7 @@ class ProposeSettings:
     pick_shape: Zyx | None = option(
         None,
         parse_shape,
-        "Multiples of 64. [128, or less]",
+        "Size of a pick, multiples of 64. [128, or less]",
         metavar="Z,Y,X",
         unit="voxels",
     )
@@ -108,7 +108,7 @@ class ProposeSettings:
     """Add to the picks of a folder, away from them."""
 
     allow_partial: bool = option(
-        False, parse_switch, "Take a run that is not complete."
+        False, parse_switch, "Accept a run that is not complete."
     )
     """Pick from what is there of a run that is not complete."""
 
@@ -118,18 +118,18 @@ class ProposeSettings:
     """Meaning of a folder's labels: 0 background, 1 neurite, 255 ignored."""
 
     label_channel: int | None = option(
-        None, parse_int(0), "Of labels with several channels.", metavar="N"
+        None, parse_int(0), "Channel of the labels, if there are several.", metavar="N"
     )
     """Index on the channel axis of labels, where it is longer than 1."""
 
     allow_labels: bool = option(
-        False, parse_switch, "Take labels that are not like neurites."
+        False, parse_switch, "Accept labels that do not look like neurites."
     )
     """Take labels that are not like neurites without a word."""
 
     @property
     def picks(self) -> int:
-        """How many picks are asked for."""
+        """Number of picks that are asked for."""
         return _PRESETS[self.preset][0] if self.count is None else self.count
 
     @property
@@ -172,14 +172,14 @@ class AnnotateSettings:
     """Folder of SWC files in µm, or an output that was traced."""
 
     train: str | None = option(
-        None, parse_text, "Offer a training into this folder.", metavar="RUN"
+        None, parse_text, "Offer to train into this folder.", metavar="RUN"
     )
     """Folder of the training that the page can start."""
 
     init: str | None = option(
         None,
         parse_text,
-        "Weights that it goes on from, or a name of weights list.",
+        "Weights to fine-tune: file, or name of weights list.",
         metavar="WEIGHTS",
     )
     """Weights that the training starts from; the default weights if not given."""
@@ -187,7 +187,7 @@ class AnnotateSettings:
     train_config: str = option(
         "train-finetune",
         parse_text,
-        "Its settings. [train-finetune]",
+        "Settings of the training. [train-finetune]",
         metavar="FILE|PRESET",
     )
     """Settings of the training."""

@@ -52,7 +52,7 @@ class RegionsSettings:
     names: str | None = option(
         None,
         parse_text,
-        "CSV with id and name; acronym and parent_structure_id if there.",
+        "CSV with id and name, and acronym and parent_structure_id if any.",
         metavar="FILE",
     )
     """Table of the regions' names, as BrainGlobe's ``structures.csv``."""
@@ -103,14 +103,14 @@ class RegionsSettings:
     allow_partial: bool = option(
         False,
         parse_switch,
-        "Take what an unfinished run lacks for background.",
+        "Treat blocks that are not written as background.",
     )
     """Take blocks that the run has not written for background."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Where the regions are by which two segmentations are compared."""
+    """Regions by which two segmentations are compared."""
 
     atlas: str | None = same(RegionsSettings, "atlas")
     """Volume of region ids, of any resolution; 0 is outside all regions."""

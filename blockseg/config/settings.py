@@ -56,7 +56,7 @@ class RunSettings(SourceSettings):
     weights: str | None = option(
         None,
         parse_text,
-        "Safetensors, or a name of blockseg weights list.",
+        "File, or a name from blockseg weights list.",
         metavar="FILE|NAME",
         also=("view",),
         basic=True,
@@ -76,7 +76,7 @@ class RunSettings(SourceSettings):
     threshold: float = option(
         0.5,
         parse_float(1 / 255, 1.0),
-        "Probability from which a voxel counts. [0.5]",
+        "Lowest probability of the mask. [0.5]",
         metavar="P",
         basic=True,
     )
@@ -106,7 +106,7 @@ class RunSettings(SourceSettings):
         "auto, cpu or cuda.",
         metavar="NAME",
     )
-    """Where the engine runs."""
+    """Device that the engine runs on."""
 
     block: Zyx | None = option(
         None,
@@ -121,7 +121,7 @@ class RunSettings(SourceSettings):
     window: Zyx | None = option(
         None,
         parse_shape,
-        "Voxels an inference writes. [auto]",
+        "Voxels written by one inference. [auto]",
         metavar="Z,Y,X",
         unit="voxels",
     )
@@ -143,7 +143,7 @@ class RunSettings(SourceSettings):
     sparse: bool = option(
         False,
         parse_switch,
-        "Skip what is empty; at most 0.1 % of the foreground is lost.",
+        "Skip empty tissue; loses at most 0.1 % of the foreground.",
         basic=True,
     )
     """Do not infer what is outside of the tissue or holds no neurite as far as a cheap
@@ -187,25 +187,31 @@ class RunSettings(SourceSettings):
         metavar="HOW",
         also=OF_METRICS,
     )
-    """By which formulas the images of ``OUT/blocks`` are made."""
+    """Formulas by which the images of ``OUT/blocks`` are made."""
 
     attempts: int = option(
         3,
         parse_int(1),
-        "Tries a block gets. [3]",
+        "Attempts at each block. [3]",
         metavar="N",
         also=OF_REPAIRS,
     )
-    """How often a block is tried before it is quarantined."""
+    """Number of attempts at a block before it is quarantined."""
 
     block_timeout: float | None = option(
-        None, parse_limit, "A block hangs after this. [auto]", "T", (), "s", OF_JOBS
+        None,
+        parse_limit,
+        "Time until a block counts as hung. [auto]",
+        "T",
+        (),
+        "s",
+        OF_JOBS,
     )
     """Seconds after which a block counts as hung and its worker is replaced, 0 (``off``)
     for never; from the times of the run's own blocks if not given."""
 
     worker_timeout: float | None = option(
-        None, parse_duration, "Wait so long for workers. [auto]", "T", (), "s", OF_JOBS
+        None, parse_duration, "Longest wait for workers. [auto]", "T", (), "s", OF_JOBS
     )
     """Seconds without any worker after which a run gives up: an hour on a cluster of
     others, two minutes on our own if not given."""
@@ -233,7 +239,7 @@ class RunSettings(SourceSettings):
     part: str | None = option(
         None,
         parse_share,
-        "Do part I of N; put together by blockseg finalize.",
+        "Do part I of N; blockseg finalize combines them.",
         metavar="I/N",
     )
     """Do only the I-th of N parts of the blocks, ``I/N``: one driver each, on one OUT."""
@@ -241,7 +247,7 @@ class RunSettings(SourceSettings):
     listen: str = option(
         "127.0.0.1",
         parse_text,
-        "Where our own cluster listens. [127.0.0.1]",
+        "Address of the run's own cluster. [127.0.0.1]",
         metavar="HOST",
         also=OF_JOBS,
     )
@@ -250,10 +256,10 @@ class RunSettings(SourceSettings):
     insecure: bool = option(
         False,
         parse_switch,
-        "Let all who reach our own cluster use it.",
+        "Let anybody who reaches the cluster use it.",
         also=OF_JOBS,
     )
-    """Leave out certificates: whoever reaches our own cluster runs code as you."""
+    """Leave out certificates: anybody who reaches our own cluster can run code as you."""
 
     workers: int | None = option(
         None,
@@ -293,7 +299,7 @@ class RunSettings(SourceSettings):
     verify: bool = option(
         False,
         parse_switch,
-        "Read what OUT holds, and make anew what is damaged.",
+        "Read all of OUT, and redo what is damaged.",
         also=OF_JOBS,
     )
     """Read what OUT holds already, compare it with its checksums, and make anew what is

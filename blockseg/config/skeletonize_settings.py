@@ -20,7 +20,7 @@ class SkeletonizeSettings:
     min_length: float = option(
         10.0,
         parse_float(0, 1e9),
-        "Write objects whose lines are this long or longer. [10]",
+        "Shortest length of an object that gets a file. [10]",
         metavar="UM",
         unit="µm",
     )
@@ -39,7 +39,7 @@ class SkeletonizeSettings:
     spacing: float = option(
         1.0,
         parse_float(0, 1e6),
-        "Distance of nodes along a line; 0 for one a voxel. [1]",
+        "Distance of nodes along a line; 0 for one per voxel. [1]",
         metavar="UM",
         unit="µm",
     )

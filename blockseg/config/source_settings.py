@@ -40,7 +40,7 @@ OF_REPAIRS = (*OF_JOBS, "verify", "retry", "finalize")
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Which voxels of a source are read, and as what."""
+    """Voxels of a source that are read, and their interpretation."""
 
     level: int = option(
         0,
@@ -55,7 +55,7 @@ class SourceSettings:
     downsample: Zyx = option(
         (1, 1, 1),
         parse_factors,
-        "Read means over so many voxels. [1,1,1]",
+        "Average this many voxels into one. [1,1,1]",
         metavar="Z,Y,X",
         also=OF_SOURCES,
         basic=True,
@@ -75,7 +75,7 @@ class SourceSettings:
     channel: int | None = option(
         None,
         parse_int(0),
-        "Channel, where there are several.",
+        "Channel, if there are several.",
         metavar="N",
         also=OF_IMAGES,
         basic=True,
@@ -85,7 +85,7 @@ class SourceSettings:
     timepoint: int | None = option(
         None,
         parse_int(0),
-        "Time point, where there are several.",
+        "Time point, if there are several.",
         metavar="N",
         also=OF_IMAGES,
     )
@@ -105,7 +105,7 @@ class SourceSettings:
     axes: str | None = option(
         None,
         parse_axes,
-        "A letter an axis; else from the metadata.",
+        "One letter per axis; else from the metadata.",
         metavar="TCZYX",
         also=OF_IMAGES,
     )
@@ -114,7 +114,7 @@ class SourceSettings:
     stored_as: str | None = option(
         None,
         parse_choice("uint8", "int8", "uint16", "int16"),
-        "What the bits are: uint16 behind an int16 type.",
+        "Real type of the data: uint16 stored as int16.",
         metavar="TYPE",
         flags=("--as", "--stored-as", "stored_as"),
         also=OF_IMAGES,
@@ -133,10 +133,10 @@ class SourceSettings:
     allow_empty: bool = option(
         False,
         parse_switch,
-        "Take a source of which no voxel is stored.",
+        "Accept a source without stored voxels.",
         also=OF_IMAGES,
     )
-    """Take a source that has no stored voxels."""
+    """Accept a source that has no stored voxels."""
 
     roi: Roi | None = option(
         None,
@@ -152,7 +152,7 @@ class SourceSettings:
     mask: str | None = option(
         None,
         parse_text,
-        "Segment where this is not 0; any resolution.",
+        "Segment only where this is not 0; any resolution.",
         metavar="VOLUME",
         also=OF_METRICS,
         basic=True,

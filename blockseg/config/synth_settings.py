@@ -17,7 +17,7 @@ class SynthSettings:
     """Settings that decide which brain ``blockseg synth`` makes."""
 
     shape: Zyx = option(
-        (384, 512, 512), parse_shape, "In voxels.", metavar="Z,Y,X", unit="voxels"
+        (384, 512, 512), parse_shape, "Size in voxels.", metavar="Z,Y,X", unit="voxels"
     )
     """Voxels along (z, y, x)."""
 
@@ -26,8 +26,8 @@ class SynthSettings:
     )
     """Kind of brain."""
 
-    seed: int = option(0, parse_int(0), "Which one of its kind. [0]", metavar="N")
-    """Which one of its kind."""
+    seed: int = option(0, parse_int(0), "Random seed of the brain. [0]", metavar="N")
+    """Seed: another one gives another brain of the same kind."""
 
     swc: tuple[str, ...] = option(
         (),

@@ -50,11 +50,11 @@ class TrainSettings:
     init: str | None = option(
         None,
         parse_text,
-        "Fine-tune these, or a name of weights list.",
+        "Weights to fine-tune: file, or name of weights list.",
         metavar="WEIGHTS",
         basic=True,
     )
-    """Weights to go on from: fine-tuning."""
+    """Weights to start from: fine-tuning."""
 
     loss: Literal["bce-dice", "published", "dice-ce"] = option(
         "bce-dice",
@@ -80,14 +80,14 @@ class TrainSettings:
     """Weight of the skeleton recall beside the loss."""
 
     deep_supervision: float = option(
-        0.0, parse_float(0, 1000), "Weight of the heads' own losses. [0]", metavar="W"
+        0.0, parse_float(0, 1000), "Weight of the loss of each head. [0]", metavar="W"
     )
     """Weight of the loss of each head by itself."""
 
     optimiser: Literal["adamw", "sgd"] = option(
         "adamw", parse_choice("adamw", "sgd"), "adamw (default) or sgd.", metavar="NAME"
     )
-    """Who moves the weights."""
+    """Optimiser of the weights."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = option(
         "one-cycle",
@@ -100,25 +100,29 @@ class TrainSettings:
     rate: float | None = option(
         None,
         parse_float(1e-9, 10),
-        "Highest rate. [6e-3; with --init or sgd 1e-3]",
+        "Highest learning rate. [6e-3; with --init or sgd 1e-3]",
         metavar="R",
         basic=True,
     )
     """Highest learning rate; 6e-3, fine-tuning 1e-3."""
 
-    momentum: float = option(0.9, parse_float(0, 1), "Of sgd. [0.9]", metavar="M")
+    momentum: float = option(
+        0.9, parse_float(0, 1), "Momentum of sgd. [0.9]", metavar="M"
+    )
     """Momentum of SGD."""
 
-    weight_decay: float = option(1e-4, parse_float(0, 1), "[1e-4]", metavar="W")
+    weight_decay: float = option(
+        1e-4, parse_float(0, 1), "Weight decay. [1e-4]", metavar="W"
+    )
     """Weight decay of the optimiser."""
 
-    halvings: int = option(8, parse_int(0), "Of the halving schedule. [8]", metavar="N")
+    halvings: int = option(8, parse_int(0), "Halvings of the rate. [8]", metavar="N")
     """Number of times that the schedule ``halving`` halves the rate."""
 
     warm_share: float = option(
         0.1,
         parse_float(0.001, 0.999),
-        "Share in which one-cycle rises. [0.1]",
+        "Share of the training in which one-cycle rises. [0.1]",
         metavar="S",
     )
     """Share of a one-cycle training in which the rate rises."""
@@ -126,7 +130,7 @@ class TrainSettings:
     frozen_share: float | None = option(
         None,
         parse_float(0, 1),
-        "Share with frozen norms. [0.3; with --init 1]",
+        "Share of the training with frozen norms. [0.3; with --init 1]",
         metavar="S",
     )
     """Share of the training, its end, with norm statistics as in inference; 0.3, fine-tuning 1."""
@@ -134,20 +138,20 @@ class TrainSettings:
     averaging: float = option(
         0.995,
         parse_float(0, 0.999999),
-        "Decay of the mean weights. [0.995]",
+        "Decay of the running mean of the weights. [0.995]",
         metavar="D",
     )
     """Decay, a step, of the running mean of the weights, which is what is kept."""
 
     gradient_clip: float = option(
-        1.0, parse_float(0, 1e9), "0 does not clip. [1]", metavar="G"
+        1.0, parse_float(0, 1e9), "Largest gradient norm; 0: any. [1]", metavar="G"
     )
     """Greatest norm of a gradient; 0 does not clip."""
 
     steps: int | None = option(
         None,
         parse_int(1),
-        "[3000; with --init 1000]",
+        "Training steps. [3000; with --init 1000]",
         metavar="N",
         basic=True,
     )
@@ -156,7 +160,7 @@ class TrainSettings:
     time: float | None = option(
         None,
         parse_duration,
-        "End by the clock instead, as in 10m.",
+        "End after this time instead, as in 10m.",
         metavar="T",
         unit="seconds",
         basic=True,
@@ -166,7 +170,7 @@ class TrainSettings:
     batch: int = option(
         4,
         parse_int(1, 65536),
-        "Patches a step and process. [4]",
+        "Patches per step and process. [4]",
         metavar="N",
         basic=True,
     )
@@ -181,7 +185,7 @@ class TrainSettings:
     )
     """Edge of a patch, in voxels."""
 
-    seed: int = option(1, parse_int(0), "Of weights and patches. [1]", metavar="N")
+    seed: int = option(1, parse_int(0), "Seed of weights and patches. [1]", metavar="N")
     """Seed of weights, patches and their order."""
 
     shares: tuple[float, ...] | None = option(
@@ -198,14 +202,14 @@ class TrainSettings:
     """Meaning of labels: 0 background, 1 neurite, 255 ignored."""
 
     label_name: str | None = option(
-        None, parse_text, "Which labels of an OME-Zarr.", metavar="NAME"
+        None, parse_text, "Name of the labels in an OME-Zarr.", metavar="NAME"
     )
-    """Which of an OME-Zarr image's labels is the truth."""
+    """Name of the labels of an OME-Zarr image that are the truth."""
 
     label_channel: int | None = option(
         None,
         parse_int(0),
-        "Of labels with several channels.",
+        "Channel of the labels, if there are several.",
         metavar="N",
     )
     """Index on the channel axis of labels, where it is longer than 1."""
@@ -213,14 +217,14 @@ class TrainSettings:
     accept_drafts: bool = option(
         False,
         parse_switch,
-        "Learn from drafts that nobody touched, and from skipped picks.",
+        "Use drafts that nobody edited, and skipped picks.",
     )
-    """Take drafts of picks that nobody touched, and picks that were skipped."""
+    """Use drafts of picks that nobody touched, and picks that were skipped."""
 
     allow_labels: bool = option(
-        False, parse_switch, "Take labels that are not like neurites."
+        False, parse_switch, "Accept labels that do not look like neurites."
     )
-    """Take labels that are not like neurites without a word."""
+    """Use labels that are not like neurites without a warning."""
 
     channel: int | None = same(RunSettings, "channel")
     """Index on the channel axis of images, where it is longer than 1."""
@@ -235,10 +239,10 @@ class TrainSettings:
     """Type that the images' stored bits are, where they state another of the same size."""
 
     allow_empty: bool = same(RunSettings, "allow_empty")
-    """Take images that have no stored voxels."""
+    """Use images that have no stored voxels."""
 
     validation_share: float = option(
-        0.2, parse_float(0, 0.9), "Held out. [0.2]", metavar="S"
+        0.2, parse_float(0, 0.9), "Share held out for validation. [0.2]", metavar="S"
     )
     """Share of the data that is kept for validation."""
 
@@ -251,17 +255,17 @@ class TrainSettings:
     """Variation of patches."""
 
     background_share: float = option(
-        0.2, parse_float(0, 1), "Patches without a neurite. [0.2]", metavar="S"
+        0.2, parse_float(0, 1), "Share of patches without a neurite. [0.2]", metavar="S"
     )
     """Share of the patches of volumes that are drawn without a neurite."""
 
     min_foreground: int = option(
-        1, parse_int(1), "Neurite voxels of the others. [1]", metavar="N", unit="voxels"
+        1, parse_int(1), "Neurite voxels in the others. [1]", metavar="N", unit="voxels"
     )
     """Neurite voxels that the other patches hold, where they can be found."""
 
     clutter: float = option(
-        0.0, parse_float(0, 1), "Synthetic brains full of spots. [0]", metavar="S"
+        0.0, parse_float(0, 1), "Share of brains full of spots. [0]", metavar="S"
     )
     """Share of the synthetic brains that are full of spots and cells."""
 
@@ -275,12 +279,12 @@ class TrainSettings:
     """``auto``, ``robust``, ``field``, ``published`` or ``b,s``, as of a run."""
 
     gain: float | None = option(
-        None, parse_float(1e-6, 1e6), "What one background SD becomes. [1]", metavar="G"
+        None, parse_float(1e-6, 1e6), "Input for one background SD. [1]", metavar="G"
     )
     """Input of the network for one SD of the background; that of ``init``, else 1."""
 
     clip: tuple[float, float] | None = option(
-        None, parse_range, "Ends of the input. [-5,20]", metavar="LOW,HIGH"
+        None, parse_range, "Limits of the input. [-5,20]", metavar="LOW,HIGH"
     )
     """Its least and greatest input; those of ``init``, else -5 and 20."""
 
@@ -295,7 +299,7 @@ class TrainSettings:
     patience: int | None = option(
         None,
         parse_int(1),
-        "Validations without gain that end it. [never]",
+        "Stop after this many validations without gain. [never]",
         metavar="N",
         basic=True,
     )
@@ -304,7 +308,7 @@ class TrainSettings:
     patience_from: int = option(
         200,
         parse_int(0),
-        "Steps from which patience counts. [200]",
+        "First step at which patience counts. [200]",
         metavar="N",
     )
     """Steps from which validations without improvement count for ``patience``: the first
@@ -320,22 +324,22 @@ class TrainSettings:
     CPU it is float32. ``fast`` is also bfloat16 on a CPU that has AMX."""
 
     licence: str = option(
-        "not stated", parse_text, "For the weights' header.", metavar="SPDX"
+        "not stated", parse_text, "Licence of the weights.", metavar="SPDX"
     )
     """SPDX identifier for the header of the weights."""
 
     name: str | None = option(
-        None, parse_text, "For the weights' header. [RUN]", metavar="NAME"
+        None, parse_text, "Name, for the header of the weights. [RUN]", metavar="NAME"
     )
     """For the header of the weights; the folder's name if not given."""
 
     device: Literal["auto", "cpu", "cuda"] = same(RunSettings, "device")
-    """Where the network is trained."""
+    """Device that the network is trained on."""
 
     threads: int | None = option(
         None,
         parse_int(1, 1024),
-        "Of torch on a CPU. [auto]",
+        "Threads of torch on a CPU. [auto]",
         metavar="N",
     )
     """Threads of torch on a CPU; torch's own choice if not given."""
@@ -343,7 +347,7 @@ class TrainSettings:
     workers: int | None = option(
         None,
         parse_int(0, MOST_PROCESSES),
-        "Make patches. [auto]",
+        "Processes that make patches. [auto]",
         metavar="N",
     )
     """Processes that make patches; 0 makes them in the loop."""
@@ -351,7 +355,7 @@ class TrainSettings:
     checkpoint_every: int = option(
         100,
         parse_int(1),
-        "Steps that a kill costs at most. [100]",
+        "Steps between checkpoints. [100]",
         metavar="N",
     )
     """Steps that a kill costs at most; also every five minutes."""

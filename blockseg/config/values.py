@@ -264,7 +264,7 @@ def parse_share(name: str, value: Any) -> str:
 
 
 def parse_label_map(name: str, value: Any) -> dict[int | str, int]:
-    """Return what each label becomes: ``0:255,2:1``, ``others:1``, or a mapping."""
+    """Return the new value of each label: ``0:255,2:1``, ``others:1``, or a mapping."""
     expected = (
         "expected FROM:TO,… with FROM a value or others, and TO 0 background, 1 neurite or "
         "255 ignored"

@@ -67,7 +67,7 @@ class ViewSettings:
     layers: tuple[str, ...] | None = option(
         None,
         _names,
-        "Only these, as in image,mask; the others are not even served.",
+        "Only these, as in image,mask; others are not served.",
         metavar="NAME,…",
     )
     """Names of the layers to show; all if not given."""
@@ -94,7 +94,7 @@ class ViewSettings:
     screenshot: str | None = option(
         None,
         parse_text,
-        "Draw what the page shows first into a PNG, and end.",
+        "Save the first view of the page as a PNG, and exit.",
         metavar="FILE.png",
     )
     """Picture to draw, by a Chromium without a window, instead of waiting for a user."""
@@ -111,7 +111,7 @@ class ViewSettings:
     state: str | None = option(
         None,
         parse_text,
-        "Begin with what this file says, and keep it up to date.",
+        "Start from the view in this file, and keep it up to date.",
         metavar="FILE.json",
     )
     """File with place, layers and contrast: read at first if it is there, written when
@@ -130,7 +130,7 @@ class ThresholdSettings:
     min_size: int | None = option(
         None,
         parse_int(0),
-        "Then label, and leave smaller objects out of the clean mask.",
+        "Then label; smaller objects are not in the clean mask.",
         metavar="N",
         unit="voxels",
     )
@@ -140,7 +140,7 @@ class ThresholdSettings:
     metrics: bool = option(
         True,
         parse_switch,
-        "Count metrics anew, which reads the image; else drop them. [on]",
+        "Count metrics again, from the image; else drop them. [on]",
         flags=("--metrics/--no-metrics",),
     )
     """Count the metrics of cubes anew, for which the image is read; otherwise they are
@@ -149,7 +149,7 @@ class ThresholdSettings:
 
 @dataclass(frozen=True, slots=True)
 class PreviewSettings:
-    """How a picture is drawn."""
+    """Settings of a picture."""
 
     percentile: float = option(
         99.8,
@@ -162,7 +162,7 @@ class PreviewSettings:
     gamma: float = option(
         0.7,
         parse_float(0.05, 10.0),
-        "Power of what lies between; below 1 lifts what is faint. [0.7]",
+        "Gamma of the grey levels; below 1 brightens faint ones. [0.7]",
         metavar="G",
     )
     """Power of the grey levels between."""
@@ -170,7 +170,7 @@ class PreviewSettings:
     slabs: int | None = option(
         None,
         parse_int(0, 16),
-        "Thin slabs along z beside the projections; 0 for none. [auto]",
+        "Thin slabs along z next to the projections; 0 for none. [auto]",
         metavar="N",
     )
     """Thin slabs along z; four where the projected mask covers a fifth of the picture or

@@ -64,7 +64,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what a YAML document of settings says, in plain values.
+    """Return the values of a YAML document of settings.
 
     Stricter than YAML 1.1: a key stands once, an alias stands for one value and not for
     lists or tables, and ``1:30`` is a text and not 90.

@@ -48,7 +48,7 @@ def replaced(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk: it is there when its folder is."""
+    """Make a rename durable: sync the folder."""
     if os.name == "nt":  # which has no such call
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -89,6 +89,9 @@ class BlockReport:
     payload: bytes = field(default=b"", repr=False)
     """Block metrics, stored with the block in one transaction."""
 
+    shown: tuple[float, ...] = ()
+    """Metrics of the block for whoever looks at the run. Not kept."""
+
     skipped: int = 0
     """Voxels that ``--sparse`` took for empty and did not infer."""
 
@@ -158,7 +161,7 @@ ProcessorFactory: TypeAlias = "Callable[[], ProcessBlock]"
 
 @dataclass(slots=True)
 class BlockQueue:
-    """Which block next: fresh ones in order, then those to try again, alone.
+    """Order in which blocks are tried: fresh ones first, then retries, alone.
 
     Parameters
     ----------
@@ -197,7 +200,7 @@ class BlockQueue:
         return [self._again.popleft()] if self._again else []
 
     def settle(self, report: BlockReport) -> BlockState:
-        """Take a report and return the block's new state.
+        """Record a report and return the block's new state.
 
         Failed blocks are put back (PENDING) until they have had their attempts;
         then they are quarantined (FAILED).
@@ -247,7 +250,7 @@ _listener: ContextVar[Callable[[float], None] | None] = ContextVar(
 
 @contextmanager
 def noting_advance(tell: Callable[[float], None]) -> Iterator[None]:
-    """Have ``tell`` called with the share of a block that this thread has inferred, 0 to 1.
+    """Call ``tell`` with the share of a block that this thread has inferred, 0 to 1.
 
     Runs of few blocks listen. Where nobody does, telling costs a look.
     """
@@ -259,7 +262,7 @@ def noting_advance(tell: Callable[[float], None]) -> Iterator[None]:
 
 
 def note_advance(share: float) -> None:
-    """Tell whoever tries a block what share of it is inferred, 0 to 1."""
+    """Report what share of the current block is inferred, 0 to 1."""
     tell = _listener.get()
     if tell is not None:
         tell(share)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoreChoices:
-    """How the object stores of a command are reached; nothing here is a secret."""
+    """Access to the object stores of a command; nothing here is a secret."""
 
     endpoint: str | None = None
     """Server that speaks the protocol of S3, as ``https://HOST:PORT``; else Amazon's, or
@@ -27,7 +27,7 @@ class StoreChoices:
 
 @dataclass(frozen=True, slots=True)
 class SourceChoices:
-    """Which volume of a source is meant, and what is meant to be as it is."""
+    """Volume of a source that is meant, and how to interpret it."""
 
     level: int = 0
     """Resolution level, 0 the finest."""
@@ -71,7 +71,7 @@ class SourceChoices:
 
     @property
     def stores(self) -> StoreChoices:
-        """How a store is reached."""
+        """Access to the store."""
         return StoreChoices(self.endpoint, self.region, anonymous=self.anonymous)
 
     def measured(self, space: Space) -> Space:

@@ -29,7 +29,7 @@ alignment."""
 
 
 def cube_counts(shape: Zyx, edge: int = EDGE) -> Zyx:
-    """Return how many cubes a volume of ``shape`` voxels has along (z, y, x)."""
+    """Return the number of cubes of a volume of ``shape`` voxels along (z, y, x)."""
     return to_zyx(ceil_to(n, edge) // edge for n in shape)
 
 
@@ -52,7 +52,7 @@ def voxels_of(cubes: Roi, shape: Zyx, edge: int = EDGE) -> Roi:
 def spread(
     mask: NDArray[np.bool_], cubes: Roi, roi: Roi, edge: int = EDGE
 ) -> NDArray[np.bool_]:
-    """Return what a mask of cubes says of each voxel of a region.
+    """Return the values of a mask of cubes at each voxel of a region.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def spread(
 def by_cube(
     values: NDArray[Any], roi: Roi, edge: int = EDGE, add: np.ufunc = np.logical_or
 ) -> NDArray[Any]:
-    """Return what the voxels of a region add up to in each cube that it touches.
+    """Return the sums of the voxels of a region in each cube that it touches.
 
     Parameters
     ----------

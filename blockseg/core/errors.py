@@ -87,7 +87,7 @@ class DeviceMemoryError(BackendError):
 
 
 class DeviceLostError(BackendError):
-    """A device failed; the process that used it must end, and another may go on."""
+    """A device failed; the process that used it must end, and another may continue."""
 
 
 class MissingExtraError(BackendError):
@@ -111,7 +111,7 @@ class MissingExtraError(BackendError):
 
 
 class TrainingError(BlocksegError):
-    """A training cannot go on; its last checkpoint is intact."""
+    """A training cannot continue; its last checkpoint is intact."""
 
 
 class LedgerError(BlocksegError):
@@ -123,7 +123,7 @@ class ClusterError(BlocksegError):
 
 
 class ClusterLostError(ClusterError):
-    """The cluster was lost while a run went on; what was done is in the ledger."""
+    """The cluster was lost during a run; what was done is in the ledger."""
 
 
 class BlockError(BlocksegError):

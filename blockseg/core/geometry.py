@@ -99,7 +99,7 @@ class Roi:
         return Roi((z, y, x), (max(z, min(d, j)), max(y, min(e, k)), max(x, min(f, m))))
 
     def contains(self, other: Roi) -> bool:
-        """Say whether ``other`` lies wholly inside this box."""
+        """Return whether ``other`` lies wholly inside this box."""
         (a, b, c), (d, e, f) = self.start, self.stop
         (g, h, i), (j, k, m) = other.start, other.stop
         return a <= g and b <= h and c <= i and j <= d and k <= e and m <= f

@@ -1,4 +1,4 @@
-"""Holes of a volume: voxels that hold no data, and by what they are told."""
+"""Holes of a volume: voxels that hold no data, and how they are recognised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HoleRule:
-    """Which flat regions and repeated planes of one volume may be no data.
+    """Rule that says which flat regions and repeated planes of a volume may be no data.
 
     Decided once, from the sample of the volume. With it, whether a voxel is no data
     depends on the voxels around it and on nothing else.
@@ -37,7 +37,7 @@ class HoleRule:
     """Whether a plane that repeats the one before it is no data."""
 
     def holds(self, grey: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return of which grey levels a flat region may be a hole, in their shape."""
+        """Return for each grey level whether a flat region of it may be a hole."""
         if not self.flat:
             return np.zeros(grey.shape, bool)
         found = np.ones(grey.shape, bool)

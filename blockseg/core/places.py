@@ -28,7 +28,7 @@ def refuse_no_text(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        message = f"the name {str(path)!r} is no text in UTF-8; choose another"
+        message = f"the name {str(path)!r} is not valid UTF-8; choose another"
         raise VolumeError(message) from error
 
 

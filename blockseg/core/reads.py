@@ -37,7 +37,7 @@ def noting_reads() -> Iterator[list[int]]:
 
 
 def note_read(voxels: NDArray[Any]) -> None:
-    """Tell whoever tries a block what was just read for it."""
+    """Report a read to the attempt at the block that needs it."""
     sums = _noted.get()
     if sums is not None:
         sums.append(read_sum(voxels))

@@ -1,4 +1,4 @@
-"""Shapes and errors as they are told in one line."""
+"""Shapes and errors, written in one line."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class TraversalOrder:
         return np.asarray(blocks, np.int64)[np.lexsort(keys)]
 
     def changes(self, workers: int) -> int:
-        """Return how often a block is of another kind than the one before, or the first.
+        """Return how many blocks, the first included, are of another kind than the one before.
 
         Parameters
         ----------

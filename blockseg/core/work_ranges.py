@@ -21,7 +21,7 @@ MOST = 10_000
 
 
 def cuts(count: int, workers: int) -> list[int]:
-    """Return where the first ranges of so many places begin, and where they end.
+    """Return the boundaries of equal first ranges of ``count`` positions.
 
     Without empty ranges: of three places five workers get 0, 1, 2, 3.
     """
@@ -30,7 +30,7 @@ def cuts(count: int, workers: int) -> list[int]:
 
 @dataclass(slots=True)
 class WorkRanges:
-    """Which places of an order each worker takes next.
+    """Ranges of an order of blocks that the workers take.
 
     The first workers get equal ranges. One that has none left takes the far half of the
     longest there is: neighbours in the order stay together, and nobody is idle while
@@ -89,10 +89,10 @@ class Share:
     """
 
     number: int
-    """Which, 1 the first."""
+    """Number of the share, 1 for the first."""
 
     count: int
-    """How many there are."""
+    """Number of shares."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count <= MOST:

@@ -65,7 +65,7 @@ def cubes_from_bytes(data: bytes, scale: GreyScale, *, predicted: bool) -> CubeT
     except (KeyError, ValueError, zlib.error) as error:
         message = (
             "the metrics of a block in the ledger are damaged or of another version of "
-            "blockseg; read them with the one that wrote them, or start anew with "
+            "blockseg; read them with the one that wrote them, or start over with "
             "--overwrite"
         )
         raise LedgerError(message) from error

@@ -1,4 +1,4 @@
-"""Scores of a volume, block by block, several at a time, in bounded memory."""
+"""Scores of a volume, several blocks at a time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Comparison: what is compared, and how."""
+    """Prediction and truth to compare, and how to compare them."""
 
     prediction: Prediction
     """Prediction that is scored."""
@@ -186,7 +186,7 @@ def score_blocks(
 
 
 def _in_order(comparison: Comparison, workers: int) -> Iterator[_Outcome]:
-    """Yield blocks in the order of the grid, some more of them under way."""
+    """Yield blocks in the order of the grid while further ones are being scored."""
     if workers == 1:
         yield from map(comparison.score, comparison.grid)
         return

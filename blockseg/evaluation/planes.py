@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blockseg.evaluation.truth import Truth
 
 _FEW = 3
-"""Planes in a row that still are single planes, and not a piece of a volume."""
+"""Most consecutive planes that still count as single planes."""
 
 
 def single_planes(

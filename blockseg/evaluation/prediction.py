@@ -1,4 +1,4 @@
-"""Prediction under evaluation, opened and checked before any voxel is read."""
+"""Prediction, opened and checked before any voxel is read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Prediction:
     """Voxels of the stored source along (z, y, x) that one voxel is the mean of."""
 
     def read(self, roi: Roi, own: Roi) -> PredictedBlock:
-        """Return a region as a mask, and what is to know of the part ``own`` of it."""
+        """Return a region as a mask, with statistics of the part ``own`` of it."""
         raw = self.volume.read(roi)
         nonfinite = 0
         if raw.dtype.kind == "f":

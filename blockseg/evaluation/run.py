@@ -1,4 +1,4 @@
-"""``blockseg evaluate``: how good a segmentation is, block by block."""
+"""``blockseg evaluate``: quality of a segmentation, block by block."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Evaluation:
     """Region that was scored, in voxels of PRED."""
 
     tolerance: str
-    """Within which centrelines agree, with its unit."""
+    """Tolerance within which centrelines agree, with its unit."""
 
     traced: bool
     """Whether only centrelines of the truth were known."""
@@ -90,7 +90,7 @@ class Evaluation:
     """Predicted and true connected components where the truth is known."""
 
     blocks: tuple[ScoredBlock, ...]
-    """Those with anything in either mask."""
+    """Blocks with anything in either mask."""
 
     notes: tuple[str, ...]
     """Notes for the user, a line each."""
@@ -299,7 +299,7 @@ def _notes(tally: Tally, prediction: Prediction, negative: bool) -> tuple[str, .
         )
     true = sum(block.scores.voxels.true for block in tally.blocks)
     if negative:
-        notes.append("TRUTH holds no neurite: what is painted of it is the score")
+        notes.append("TRUTH holds no neurite: the score is the share that is painted")
     if true > _MUCH * tally.counted:
         notes.append(
             f"TRUTH calls {true / tally.counted:.1%} of its voxels neurites; if background "
@@ -307,7 +307,7 @@ def _notes(tally: Tally, prediction: Prediction, negative: bool) -> tuple[str, .
         )
     if true == tally.counted:
         notes.append(
-            "TRUTH knows no background: recall counts, precision and F1 do not"
+            "TRUTH has no known background: only recall means something, not precision or F1"
         )
     if (prediction.threshold or 0) > 1 and tally.greatest == 1:
         notes.append("PRED holds only 0 and 1; if it is a mask, leave --threshold out")

@@ -46,7 +46,7 @@ class TrueBlock:
     """SNR of the neurites, NaN where not known; None if it is nowhere."""
 
     levels: bool = False
-    """Whether a byte means several kinds of neurite, which nobody said it does."""
+    """Whether a byte holds several kinds of neurite without a label map."""
 
     unsure: int = 0
     """Largest label, where 255 might mean unknown and might be a neuron."""
@@ -323,7 +323,7 @@ def _branch_table(brain: Path) -> Path:
 
 
 def _synthetic(path: Path) -> Path | None:
-    """Return the synthetic brain that a path is, or is inside of."""
+    """Return the synthetic brain at or around a path."""
     for folder in (path, *path.parents[:3]):
         if _branch_table(folder).is_file() and (folder / "labels/branches").is_dir():
             return folder

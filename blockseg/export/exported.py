@@ -94,15 +94,18 @@ def exported(
     if not _is_output(place):
         if asked.what != "image":
             message = (
-                f"--what {asked.what}: {place} is no output of blockseg run, of which "
-                "alone there is one; leave --what out to export the volume itself"
+                f"--what {asked.what}: {place} is no output of blockseg run, and "
+                "only these have one; leave --what out to export the volume itself"
             )
             raise ConfigError(message)
         yield _of_source(place, asked, settings)
         return
     if asked.source_voxel_size is not None or settings.roi is not None:
         option = "--roi" if settings.roi is not None else "--source-voxel-size"
-        message = f"{option} goes with a SOURCE; of the output {place} both are known and kept"
+        message = (
+            f"{option} is an option for a SOURCE; the output {place} keeps its own region "
+            "and voxel size; leave it out"
+        )
         raise ConfigError(message)
     if asked.what == "image":
         yield _of_run(place, asked)

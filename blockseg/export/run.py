@@ -165,7 +165,7 @@ def export(
             message = f"FILE {file} is a folder; name a file"
             raise VolumeError(message)
         if file.exists() and not kept.exists() and not overwrite:
-            message = f"FILE {file} is there already; name another, or --overwrite"
+            message = f"FILE {file} already exists; name another, or --overwrite"
             raise VolumeError(message)
         result = _average(
             found,

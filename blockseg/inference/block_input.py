@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InferenceMask:
-    """Which voxels of a write ROI are to be inferred; all others are 0."""
+    """Voxels of a write ROI that are to be inferred; all others are 0."""
 
     voxels: npt.NDArray[np.bool_]
     """``(z, y, x)``, shape of the write ROI."""

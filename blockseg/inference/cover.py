@@ -70,7 +70,7 @@ def _in_rows(
 
 
 def _greedy(tiles: NDArray[np.bool_], spans: Zyx) -> list[Zyx]:
-    """Return where boxes of ``spans`` tiles begin, each with the most that it can."""
+    """Return the starts of boxes of ``spans`` tiles, each covering the most that it can."""
     left, found = tiles.copy(), []
     (depth, height, width), (_, rows, columns) = spans, tiles.shape
     for z in range(len(left)):

@@ -190,7 +190,7 @@ def _no_number(count: int, region: Roi) -> WeightsError:
 
 
 def _clear_around(window: npt.NDArray[Any], inner: tuple[slice, ...]) -> None:
-    """Set to 0 what lies outside a box; inside it all is written anew."""
+    """Set to 0 what is outside a box; everything inside it is written."""
     for axis, part in enumerate(inner):
         window[(*inner[:axis], slice(0, part.start))] = 0
         window[(*inner[:axis], slice(part.stop, None))] = 0

@@ -1,4 +1,4 @@
-"""An engine that goes on where a device has too little memory, and says how.
+"""An engine that continues where a device has too little memory, and says how.
 
 It halves its window, or takes the next engine that is allowed. Whatever else a device
 fails with ends its process: after most errors of CUDA nothing there can be trusted.

@@ -54,7 +54,7 @@ def processor(info: Path = Path("/proc/cpuinfo")) -> Processor:
 
 @cache
 def maker_of_wide_vectors(info: Path = Path("/proc/cpuinfo")) -> str:
-    """Return who made this machine's processor, if it works through 512 bits at once.
+    """Return the maker of this machine's processor, if it works through 512 bits at once.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def maker_of_wide_vectors(info: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def _facts(info: Path) -> dict[str, str]:
-    """Return what the system says of the first processor; nothing where it cannot be read."""
+    """Return the system's description of the first processor; nothing if it cannot be read."""
     try:
         first = info.read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:

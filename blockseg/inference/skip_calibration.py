@@ -178,7 +178,7 @@ def _candidates(cubes: Sequence[Inferred]) -> NDArray[np.float32]:
 def _draws(
     stratum: NDArray[np.int64], sizes: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how often each cube is drawn, first as it was and then in each replicate.
+    """Return how often each cube is drawn: once as it was, then in each replicate.
 
     Times the second array, this is how many cubes of the volume it stands for.
     """

@@ -40,7 +40,7 @@ class Chosen:
     """Box around it, inside the block; empty if there is nothing."""
 
     mask: InferenceMask
-    """Which of its voxels."""
+    """Voxels of the box that are inferred."""
 
     skipped: int
     """Voxels of the block in tiles that were taken for empty."""
@@ -97,13 +97,13 @@ class SkipFilter:
         self._tissue = None if criteria.tissue is None else criteria.tissue.array()
 
     def place(self, write_roi: Roi) -> Roi:
-        """Return what has to be read to see which tiles of a block are empty."""
+        """Return the box to read to see which tiles of a block are empty."""
         around = 0 if self._criteria.threshold is None else SEEN
         grown = self._tiles(write_roi).grown((around,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 
     def around(self, roi: Roi, halo: int) -> Roi:
-        """Return what has to be read to infer all tiles that ``roi`` touches."""
+        """Return the box to read to infer all tiles that ``roi`` touches."""
         grown = roi.aligned(self._criteria.tile).grown((halo,) * 3)
         return grown.intersection(Roi.whole(self._shape))
 

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def verify(out: str | os.PathLike[str], **settings: Any) -> Verification:
-    """Compare an output with the checksums that were kept when it was written.
+    """Compare an output with the checksums from when it was written.
 
     Parameters
     ----------
     out
         Output of :func:`run`, or of any command that has a ledger.
     **settings
-        The options of ``blockseg verify`` by name: ``repair=True``; and how a repair is
-        run: ``workers=4``.
+        The options of ``blockseg verify`` by name, such as ``repair=True``, and how to run
+        a repair, such as ``workers=4``.
 
     Returns
     -------
     Verification
-        ``sound`` says whether nothing is wrong; ``findings`` lists what is.
+        ``sound`` is True if nothing is wrong; ``findings`` lists what is.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def verify(out: str | os.PathLike[str], **settings: Any) -> Verification:
 
 
 def audit_seams(out: str | os.PathLike[str], **settings: Any) -> SeamAudit:
-    """Infer windows across faces between blocks again, and compare them with the result.
+    """Infer windows across the faces between blocks again, and compare.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def audit_seams(out: str | os.PathLike[str], **settings: Any) -> SeamAudit:
     Returns
     -------
     SeamAudit
-        ``exact`` says whether no voxel differs; ``different`` and ``greatest`` how many
-        and by how much.
+        ``exact`` is True if no voxel differs; ``different`` is the number of voxels that
+        do, and ``greatest`` their largest difference.
     """
     from blockseg.checks.seams.run import audit_seams as job
     from blockseg.config.checks_settings import AuditSettings
@@ -75,7 +75,7 @@ def audit_seams(out: str | os.PathLike[str], **settings: Any) -> SeamAudit:
 
 
 def debug(out: str | os.PathLike[str], **settings: Any) -> Debugged:
-    """Put all that is known of a block into a zip file, and run the block alone.
+    """Pack everything about a block into a zip file, and run the block alone.
 
     Parameters
     ----------
@@ -92,14 +92,14 @@ def debug(out: str | os.PathLike[str], **settings: Any) -> Debugged:
 
 
 def retry(out: str | os.PathLike[str], **settings: Any) -> tuple[JobResult, ...]:
-    """Try blocks in quarantine again, and whatever else of an output is not written.
+    """Try blocks in quarantine again, and whatever else is missing from an output.
 
     Parameters
     ----------
     out
         Output of :func:`run`.
     **settings
-        How it is run: ``workers=4``; as it was last, if not given.
+        How to run it, such as ``workers=4``; as in the last run if not given.
     """
     from blockseg.checks.retry import retry as job
     from blockseg.config.merging import read_settings

@@ -30,15 +30,15 @@ def label(
     progress: Progress = False,
     **options: Unpack[LabelOptions],
 ) -> Labelled:
-    """Label the objects of a finished run, whole across its blocks.
+    """Find the objects of a finished run, whole across its blocks.
 
     Parameters
     ----------
     out
-        Output of :func:`run`; takes ``labels/components``, ``labels/foreground_clean`` and
-        ``tables/objects.csv``.
+        Output of :func:`run`. ``labels/components``, ``labels/foreground_clean`` and
+        ``tables/objects.csv`` are written into it.
     overwrite
-        Start anew where ``out`` holds earlier labels.
+        Start over if ``out`` holds earlier labels.
     workers, memory, scheduler, progress
         As of :func:`run`.
     **options
@@ -49,7 +49,7 @@ def label(
     -------
     Labelled
         ``complete`` says whether everything is written; ``objects``, ``clean`` and
-        ``length_um`` count what was found.
+        ``length_um`` are the totals.
 
     Raises
     ------
@@ -81,16 +81,17 @@ def skeletonize(
     progress: Progress = False,
     **options: Unpack[SkeletonizeOptions],
 ) -> Skeletonized:
-    """Trace the clean objects of a run that was labelled: SWC, Neuroglancer, a table.
+    """Trace the centrelines of the clean objects of a run that was labelled.
 
     Parameters
     ----------
     out
         Output of :func:`run`, after :func:`label`.
     traces
-        Folder to write; ``OUT/traces`` if not given.
+        Folder for SWC files, a Neuroglancer layer and a table; ``OUT/traces`` if not
+        given.
     overwrite
-        Start anew where there are traces of other options or labels.
+        Start over if there are traces made with other options or labels.
     workers, memory, scheduler, progress
         As of :func:`run`.
     **options
@@ -99,8 +100,8 @@ def skeletonize(
     Returns
     -------
     Skeletonized
-        ``complete`` says whether everything is written; ``traced`` counts objects and
-        sums their lengths, in µm; ``folder`` is where.
+        ``complete`` says whether everything is written; ``traced`` has the number of
+        objects and their total length in µm; ``folder`` is where the files are.
 
     Raises
     ------

@@ -66,7 +66,7 @@ def _of(name: str, kind: type[DataclassInstance]) -> str:
 
 
 def _type(annotation: str) -> str:
-    """Return what Python may give for an option whose value has a type."""
+    """Return the type that Python accepts for an option."""
     bare = annotation.removesuffix(" | None")
     end = " | None" if bare != annotation else ""
     if bare == "str" or bare.startswith("Literal") or bare.endswith("Name"):

@@ -37,22 +37,21 @@ def propose(
 ) -> Proposed:
     """Pick the blocks of a brain that are most worth annotating.
 
-    A label that is there is never written again; the same call goes on where it was
-    stopped.
+    Existing labels are never overwritten. The same call again resumes what was stopped.
 
     Parameters
     ----------
     source
-        Output of :func:`run` or of ``blockseg metrics``; a volume, which is measured
-        first, without a network; or a folder with ``image/`` and ``label/``, for
-        ``rule="published"``.
+        Output of :func:`run` or of ``blockseg metrics``; a volume, which is then measured
+        first, without a network; or, for ``rule="published"``, a folder with ``image/`` and
+        ``label/``.
     folder
-        Takes ``image/`` and ``label/`` with drafts to correct, a manifest and a report:
-        what :func:`train` takes as data.
+        Folder to write: ``image/``, ``label/`` with drafts to correct, a manifest and a
+        report. :func:`train` accepts it as data.
     scheduler
-        To measure a volume; as for :func:`run`.
+        Scheduler to measure a volume with, as for :func:`run`.
     channel, voxel_size
-        Of a volume.
+        How to read a volume, as for :func:`run`.
     **options
         The options of ``blockseg propose-annotations`` by name: ``count=100``,
         ``pick_shape=(128, 128, 128)``.
@@ -60,7 +59,7 @@ def propose(
     Returns
     -------
     Proposed
-        ``names`` of the picks, best first, and ``notes``: what the command prints.
+        ``names`` of the picks, best first, and ``notes``, which the command prints.
 
     Raises
     ------
@@ -86,7 +85,7 @@ def train(
     progress: Callable[[Any], None] | None = None,
     **options: Unpack[TrainOptions],
 ) -> TrainingResult:
-    """Train a network into a folder, or go on with a training that was stopped.
+    """Train a network into a folder, or resume a training that was stopped.
 
     Starts processes that make patches unless ``workers=0``; a script that calls it
     needs the usual ``if __name__ == "__main__":`` guard.
@@ -99,11 +98,11 @@ def train(
     out
         Folder for weights, checkpoint, log and report.
     overwrite
-        Start anew where ``out`` holds an earlier training.
+        Start over if ``out`` holds an earlier training.
     resume
-        Refuse to start a new one.
+        Raise an error instead of starting a new training.
     progress
-        Takes each event.
+        Function that is called with each event.
     **options
         The options of ``blockseg train`` by name: ``init="weights.safetensors"``,
         ``steps=500``.
@@ -111,14 +110,14 @@ def train(
     Returns
     -------
     TrainingResult
-        ``complete`` is False where a full disk stopped it; the weights are
+        ``complete`` is False if a full disk stopped it. The weights are in
         ``out/best.safetensors``.
 
     Raises
     ------
     BlocksegError
-        With one line, before anything is written, if the input is bad; and if the
-        loss is no number any more.
+        With one line: before anything is written if the input is bad, and later if the loss
+        is not a number any more.
     """
     from blockseg.training.run import train as job
 
@@ -149,19 +148,19 @@ def evaluate(
     prediction
         Output of :func:`run`, a mask, or with ``threshold`` a probability.
     truth
-        Labels, a mask, or traces; one or several.
+        Labels, a mask or traces; one path or a list of several.
     **options
         The options of ``blockseg evaluate`` by name.
 
     Returns
     -------
     Evaluation
-        ``measures`` has name, value and interval of each score.
+        ``measures`` has the name, value and confidence interval of each score.
 
     Raises
     ------
     BlocksegError
-        With one line, if they do not fit each other.
+        With one line, if prediction and truth do not fit each other.
     """
     from blockseg.evaluation.run import evaluate as job
 

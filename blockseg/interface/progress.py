@@ -17,7 +17,7 @@ Progress: TypeAlias = "bool | Callable[[Any], None]"
 
 
 def watcher(progress: Progress) -> Callable[[Any], None]:
-    """Return what is told of events.
+    """Return the receiver of events.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def watcher(progress: Progress) -> Callable[[Any], None]:
 
 
 class Bar:
-    """A bar that is drawn anew with each block.
+    """A bar that is redrawn with each block.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Bar:
 
 
 def _display() -> Callable[[str], Callable[[str], None]] | None:
-    """Return what shows HTML in a notebook; None elsewhere."""
+    """Return the function that shows HTML in a notebook; None elsewhere."""
     shell = sys.modules.get("IPython")
     if shell is None or getattr(shell.get_ipython(), "kernel", None) is None:
         return None
@@ -95,4 +95,4 @@ def _display() -> Callable[[str], Callable[[str], None]] | None:
 
 
 def _nothing(event: Any) -> None:
-    """Nobody is told."""
+    """Tell nobody."""

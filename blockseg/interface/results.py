@@ -1,4 +1,4 @@
-"""Results in Python: images that are read where they are looked at, and a picture."""
+"""Results in Python: images that are read when they are indexed, and a picture."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class LazyArray:
-    """An image on a disk with the manners of an array: what is indexed is read.
+    """An image on disk that behaves like an array and only reads what is indexed.
 
-    ``array[10:20, :, 5]`` reads that part, ``numpy.asarray(array)`` all of it; napari and
-    ``dask.array.from_array`` take it as it is.
+    ``array[10:20, :, 5]`` reads that part, and ``numpy.asarray(array)`` all of it. napari
+    and ``dask.array.from_array`` accept it as it is.
 
     Parameters
     ----------
     volume
         The image.
     region
-        Part of it that counts; all if not given.
+        Part of it to show; all of it if not given.
     """
 
     ndim = 3
@@ -57,7 +57,7 @@ class LazyArray:
 
     @property
     def chunks(self) -> Zyx:
-        """Voxels that storage decodes as a whole."""
+        """Shape of the chunks in storage."""
         return self._volume.chunk_shape
 
     @property
@@ -66,11 +66,11 @@ class LazyArray:
         return self._volume.space.voxel_size
 
     scale = voxel_size
-    """As napari calls it."""
+    """The same, under the name that napari uses."""
 
     @property
     def unit(self) -> str | None:
-        """``micrometer``, or None where that is not known."""
+        """``micrometer``, or None if the unit is not known."""
         return self._volume.space.unit
 
     def __len__(self) -> int:
@@ -135,7 +135,7 @@ class RunResult(JobResult):
 
     @property
     def probability(self) -> LazyArray:
-        """Probability, uint8 = round(255·p)."""
+        """Probability as uint8, round(255·p)."""
         return self._image("")
 
     @property
@@ -145,12 +145,12 @@ class RunResult(JobResult):
 
     @property
     def image(self) -> LazyArray:
-        """Image that was segmented, of the same voxels; the source has to be there.
+        """Image that was segmented, on the same voxels; the source must still exist.
 
         Raises
         ------
         VolumeError
-            If it is not.
+            If it does not.
         """
         from blockseg.blockwise.record.record import Paths, RunRecord
         from blockseg.core.errors import VolumeError
@@ -162,7 +162,7 @@ class RunResult(JobResult):
         return LazyArray(open_volume(record.source.spec), record.roi)
 
     def show(self, **options: Any) -> Picture:
-        """Draw what was made; the options are those of :func:`blockseg.preview`."""
+        """Draw the result; the options are those of :func:`blockseg.preview`."""
         from blockseg.previews import preview
 
         (settings,) = options_for(PreviewSettings, **options)
@@ -173,7 +173,7 @@ class RunResult(JobResult):
         return LazyArray(open_volume(find(str(place), mask=True)))
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a line, and the picture where there is one."""
+        """Return the HTML for a notebook: a line, and the picture where there is one."""
         state = "complete" if self.complete else "incomplete"
         written = max(self.totals.get("written", 0), 1)
         share = 100 * self.totals.get("foreground", 0) / written

@@ -31,7 +31,7 @@ def run(
     progress: Progress = False,
     **options: Unpack[RunOptions],
 ) -> RunResult:
-    """Segment a brain into an OME-Zarr, or go on with a run that was stopped.
+    """Segment a brain into an OME-Zarr, or resume a run that was stopped.
 
     Starts a Dask cluster on this machine unless ``scheduler`` says otherwise; a
     script that calls it needs the usual ``if __name__ == "__main__":`` guard.
@@ -39,25 +39,25 @@ def run(
     Parameters
     ----------
     source
-        Path of a Zarr, OME-Zarr, N5 or TIFF volume, or of a folder or glob of TIFF slices;
-        or a Zarr array on a disk.
+        Path or address of a volume in any supported format, such as OME-Zarr, N5 or TIFF;
+        a folder or glob of slices; or a Zarr array on a disk.
     out
         Output group; ``NAME.blockseg.zarr`` beside the source if not given.
     overwrite
-        Start anew where OUT holds an earlier run.
+        Start over if OUT holds an earlier run.
     progress
-        True for a bar, in a notebook with a link to the dashboard; or a function that takes
-        each event.
+        True for a progress bar (in a notebook, with a link to the dashboard), or a function
+        that is called with each event.
     **options
-        The options of ``blockseg run`` by name, values as in YAML or as Python
+        The options of ``blockseg run`` by name. Values are written as in YAML or as Python
         values: ``roi="0:64,0:512,0:512"``, ``voxel_size=(1, 0.35, 0.35)``.
 
     Returns
     -------
     RunResult
-        ``complete`` says whether every block is written, ``failures`` names those in
-        quarantine; ``probability``, ``mask`` and ``image`` are read where they are indexed;
-        ``show()`` is a picture.
+        ``complete`` says whether every block is written, and ``failures`` names those in
+        quarantine. ``probability``, ``mask`` and ``image`` are lazy arrays, and ``show()``
+        draws a picture.
 
     Raises
     ------
@@ -87,14 +87,14 @@ def plan(
     progress: Progress = False,
     **options: Unpack[RunOptions],
 ) -> Forecast:
-    """Foresee what :func:`run` with the same arguments would take; write nothing.
+    """Predict what :func:`run` with the same arguments would take; write nothing.
 
     Parameters
     ----------
     source, out, progress
         As of :func:`run`.
     trial
-        Whether to measure the network's speed here.
+        Whether to measure the network's speed on this machine.
     **options
         The options of ``blockseg run`` by name.
 
@@ -122,21 +122,21 @@ def plan(
 
 @named(RunSettings)
 def predict(array: Any, **options: Unpack[RunOptions]) -> NDArray[np.uint8]:
-    """Segment an array in this process; the same bytes as :func:`run` would write.
+    """Segment an array in this process, with the same bytes as :func:`run` would write.
 
     Parameters
     ----------
     array
-        Voxels, axes (z, y, x); uint8, uint16, int16 or float32. An array of NumPy, Zarr or
-        Dask, which is read as a whole.
+        NumPy, Zarr or Dask array with axes (z, y, x), of type uint8, uint16, int16 or
+        float32. It is read as a whole.
     **options
         The options of ``blockseg run`` by name.
 
     Returns
     -------
     NDArray[np.uint8]
-        round(255·p), p the probability that a voxel is foreground; shape of the
-        array, divided by ``downsample`` and rounded up, or of ``roi``.
+        round(255·p), where p is the probability that a voxel is foreground. It has the
+        shape of the array, divided by ``downsample`` and rounded up, or that of ``roi``.
 
     Raises
     ------
@@ -164,9 +164,10 @@ def threshold(
     Parameters
     ----------
     out
-        Output of :func:`run`; is then what a run with that threshold would have written.
+        Output of :func:`run`. Afterwards it is what a run with that threshold would have
+        written.
     probability
-        Probability from which a voxel is foreground, 1/255 to 1.
+        Lowest probability of the foreground, 1/255 to 1.
     workers, scheduler, progress
         As of :func:`run`.
     **options
@@ -175,8 +176,8 @@ def threshold(
     Returns
     -------
     Thresholded
-        ``complete`` says whether everything is written; ``stale`` names what was made by
-        another threshold.
+        ``complete`` says whether everything is written; ``stale`` names results that were
+        made with another threshold.
 
     Raises
     ------

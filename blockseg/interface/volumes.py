@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 
 @named(RunSettings)
 def info(source: Any, **options: Unpack[RunOptions]) -> Inspection:
-    """Describe a volume, and measure what stands out in a sample of it.
+    """Describe a volume, and measure the structures in a sample of it.
 
     Parameters
     ----------
     source
         As of :func:`run`.
     **options
-        Those of ``blockseg run`` that say how it is read: ``level=1``, ``channel=0``.
+        The options of ``blockseg run`` that say how to read it: ``level=1``,
+        ``channel=0``.
 
     Returns
     -------
     Inspection
-        ``lines()`` is what the command prints; ``weights`` and ``downsample`` what suits
-        it, ``outside`` what lies outside of what the default weights were trained for.
+        ``lines()`` is what the command prints. ``weights`` and ``downsample`` are
+        recommended options; ``outside`` lists the ways in which the volume differs from
+        what the default weights were trained for.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def convert(
     progress: Progress = False,
     **options: Unpack[RunOptions],
 ) -> JobResult:
-    """Copy a volume into an OME-Zarr with a pyramid, or go on with a copy.
+    """Copy a volume into an OME-Zarr with a pyramid, or resume a copy that was stopped.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def convert(
     out
         The OME-Zarr to write.
     **options
-        Those of ``blockseg convert`` by name: ``voxel_size=(1, 0.35, 0.35)``.
+        The options of ``blockseg convert`` by name: ``voxel_size=(1, 0.35, 0.35)``.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def preview(
     picture: str | os.PathLike[str] | None = None,
     **options: Unpack[PreviewOptions],
 ) -> Picture:
-    """Draw what a run made, beside what it was made from; or a volume alone.
+    """Draw projections of the result of a run with its image, or of a volume.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ def preview(
     Returns
     -------
     Picture
-        A notebook shows it; ``path`` is the file.
+        ``path`` is the file; a notebook displays it.
 
     Raises
     ------

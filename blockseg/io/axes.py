@@ -18,7 +18,7 @@ Index: TypeAlias = tuple[slice, ...]
 
 _CALLED = {"c": "channel", "t": "time point"}
 OPTIONS = {"c": "--channel", "t": "--timepoint"}
-"""Which option chooses an index on an axis."""
+"""Options that choose an index on an axis."""
 _MISNAMED = {
     False: "; if its axes are misnamed, give --axes",
     True: "; if its axes are misnamed, correct its metadata",
@@ -94,7 +94,7 @@ def renamed_space(space: Space, stated: Sequence[str], given: Sequence[str]) -> 
 
 @dataclass(frozen=True, slots=True)
 class AxisSelection:
-    """Which axes of a stored array are z, y and x, and the index on the others."""
+    """Positions of z, y and x among the axes of a stored array, and the index on the others."""
 
     spatial: Zyx
     """Positions of the axes z, y and x in the stored array."""
@@ -178,7 +178,7 @@ class AxisSelection:
         return tuple(slices[axis] for axis in range(len(slices)))
 
     def to_zyx(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Return what was read with :meth:`index` as a 3-D array."""
+        """Return an array that was read with :meth:`index` as a 3-D array."""
         others = tuple(axis for axis, _ in self.fixed)
         return stored.transpose(self.spatial + others).reshape(self.pick(stored.shape))
 

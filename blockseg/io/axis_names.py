@@ -46,7 +46,7 @@ class AxisNames:
 
     @classmethod
     def of(cls, stated: object, ndim: int) -> Self:
-        """Return what the names of ``ndim`` axes mean.
+        """Return the meaning of the names of ``ndim`` axes.
 
         Parameters
         ----------

@@ -34,7 +34,7 @@ def chunk_bytes(volume: Volume) -> int:
 
 
 def bytes_to_decode(volume: Volume) -> int:
-    """Return what one thread's reading takes beside what it returns and what is kept."""
+    """Return the memory of one reading thread besides what it returns and what is cached."""
     if isinstance(volume, Downsampled):
         return bytes_to_decode(volume.volume) + volume.reading_bytes
     chunk = chunk_bytes(volume)
@@ -54,7 +54,7 @@ def voxel_bytes(volume: Volume) -> int:
 
 
 def readers(volume: Volume, most: int) -> int:
-    """Return how many threads may read at once, ``most`` where chunks are of usual size."""
+    """Return the number of threads that may read at once, ``most`` for chunks of usual size."""
     return max(1, min(most, _AT_ONCE // max(1, bytes_to_decode(volume))))
 
 

@@ -69,7 +69,7 @@ class Downsampled:
         return Roi(start, stop).intersection(Roi.whole(self.volume.shape))
 
     def _piece(self, shape: Zyx) -> Zyx:
-        """Return what is averaged at a time: whole chunks, as many as are affordable."""
+        """Return the shape that is averaged at a time, in whole chunks."""
         piece = list(self.chunk_shape)
         for axis in (2, 1, 0):
             one = math.prod(piece) // piece[axis] * math.prod(self.factors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def factor_between(fine: float, coarse: float) -> float:
-    """Return how many voxels of a fine level one of a coarse level covers on an axis.
+    """Return the number of fine voxels that one voxel of a coarse level covers on an axis.
 
     Lengths that are no multiple are rounded when a level is made: 1001 over 500 still
     means 2. Where no rounding explains them, as with 30 over 20, their ratio counts.

@@ -121,7 +121,7 @@ _TERASTITCHER = re.compile(r"\d{6}(_\d{6})?")
 
 
 def other_file(path: Path) -> str:
-    """Return what a file is and what converts it; empty if that is not known.
+    """Return the kind of a file and what converts it; empty if that is not known.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def other_file(path: Path) -> str:
 
 
 def marked_folder(path: Path) -> str:
-    """Return what a folder is, by the file that formats of many files have at their top.
+    """Return the kind of a folder, by the file at the top of formats of many files.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def marked_folder(path: Path) -> str:
 
 
 def folder_of_others(path: Path) -> str:
-    """Return what a folder without a volume holds instead; empty if nothing is known.
+    """Return the contents of a folder without a volume, in words; empty if not known.
 
     Raises
     ------

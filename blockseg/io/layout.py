@@ -99,7 +99,7 @@ class ArrayLayout:
     """One letter for each axis."""
 
     keys: KeyStyle
-    """How its metadata say that its chunks are named."""
+    """Naming of its chunks, by its metadata."""
 
     axis_names: AxisNames | None = None
     """Names of axes by the array itself; None where an image says them for it."""
@@ -183,7 +183,7 @@ class ArrayLayout:
         )
 
     def chunk_file(self, position: tuple[int, ...]) -> Location:
-        """Return where the chunk file (the shard) at ``position`` of its grid lies."""
+        """Return the path of the chunk file (the shard) at ``position`` of its grid."""
         if self.together:
             return self.together[0]
         return self.folder / self.keys.key(position)
@@ -202,7 +202,7 @@ class AbsentLevel:
     """Its number, 0 the finest."""
 
     reason: str
-    """Where it was looked for, in one line."""
+    """Places where it was looked for, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Formats told apart by what lies at a path, never by its name alone."""
+"""Recognition of formats by the contents of a path, never by its name alone."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _file(path: Path) -> Located:
 
 
 def _of_its_own(path: Path) -> Located | None:
-    """Return what a file is of the formats that are one file; None for all others."""
+    """Return the format of a file, of those that are one file; None for all others."""
     with path.open("rb") as stream:
         start = stream.read(_START)
     if start.startswith(V3DRAW):

@@ -34,7 +34,7 @@ class PlaneSample:
     """Patches that could not be read: the region (z, y, x), and the reason."""
 
     rois: tuple[Roi, ...]
-    """Where each patch lies, one plane thick, in the volume's voxels."""
+    """Boxes of the patches, one plane thick, in the volume's voxels."""
 
     damaged: tuple[str, ...] = ()
     """Files that are to blame for what could not be read, as far as they are known."""

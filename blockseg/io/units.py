@@ -32,7 +32,7 @@ _FARTHEST = 1e15
 
 
 def micrometres(unit: object) -> float | None:
-    r"""Return how many micrometres a unit of length is, or None if it is none.
+    r"""Return the length of a unit in micrometres, or None if it is no unit of length.
 
     Accepts abbreviations, British spelling, plurals, both signs for micro and
     ImageJ's escape (a backslash and ``u00B5m``). ``pixel`` is not a length.

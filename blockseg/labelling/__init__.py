@@ -1,1 +1,1 @@
-"""``blockseg label``: objects whole across blocks, a clean mask, and a table of them."""
+"""``blockseg label``: objects across blocks, a clean mask, and a table of objects."""

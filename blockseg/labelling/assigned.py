@@ -1,4 +1,4 @@
-"""Files that say of each piece which component it belongs to, and of each component all."""
+"""Files of a merge: the component of each piece, and the rows of components."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def _mapped(path: Path) -> NDArray[Any]:
             return np.asarray(np.load(path))  # nothing can be mapped
         return np.asarray(np.load(path, mmap_mode="r"))
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read ({error}); start anew with --overwrite"
+        message = f"{path} cannot be read ({error}); start over with --overwrite"
         raise LedgerError(message) from error

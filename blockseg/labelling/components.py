@@ -48,7 +48,7 @@ _ADDED = ("voxels", "places", "length", "probability", "contrast", "snr")
 
 
 class Payloads(Protocol):
-    """Payloads of blocks: what they left besides their files, as a ledger gives it."""
+    """Payloads of blocks in a ledger: their results besides files."""
 
     def payloads(self, phase: str) -> Iterator[tuple[int, bytes]]:
         """Yield the payload of each block of a pass that has one, by ascending id."""
@@ -57,7 +57,7 @@ class Payloads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """Pieces of all blocks, and where to put what they make up."""
+    """Pieces of all blocks, and the files for their components."""
 
     grid: BlockGrid
     """Blocks."""
@@ -72,7 +72,7 @@ class Merging:
     """Probability byte that some voxel of a component must reach; 0 for none."""
 
     def run(self, ledger: Payloads, provenance: Provenance) -> None:
-        """Merge, and write the files; the last one says that all are there.
+        """Merge and write the files; the last one marks them as complete.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class Merging:
         rank: NDArray[np.int64],
         objects: NDArray[np.void],
     ) -> None:
-        """Add up what is known of the pieces of each component."""
+        """Add up the rows of the pieces of each component."""
         for name in ("first", "start"):
             objects[name] = np.iinfo(PIECE[name].base).max
         for block, part in _blocks(offsets):
@@ -140,7 +140,7 @@ class Merging:
 
 
 def is_merged(folder: Path, provenance: Provenance) -> bool:
-    """Say whether the files of a merge are there, made from the same and in the same way."""
+    """Return whether the files of a merge exist, made from the same data in the same way."""
     there = all((folder / name).is_file() for name in (OBJECTS, IDS, OFFSETS))
     return there and _kept(folder / _DONE) == provenance
 
@@ -240,7 +240,7 @@ def _parts(length: int) -> Iterator[slice]:
 def _mapped(
     path: Path, dtype: np.dtype[np.generic], length: int
 ) -> Iterator[NDArray[Any]]:
-    """Give an array of zeros that becomes a file at the end."""
+    """Yield an array of zeros that becomes a file at the end."""
     with replacing(path) as part:
         if not length:  # nothing can be mapped
             with part.open("wb") as file:

@@ -27,7 +27,7 @@ def others_pass(
     objects: Provenance,
     made: Provenance,
 ) -> bool:
-    """Say whether all components are there, made in the same way, and only filters differ.
+    """Return whether all components exist, made in the same way, and only filters differ.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def others_pass(
 
 
 def goes_on_filtering(begun: OpenedJob) -> bool:
-    """Say whether a job goes on with other filters on components that were there."""
+    """Return whether a job applies other filters to existing components."""
     return (
         begun.earlier is not None and begun.earlier.phases[0].name == FilterLabels.name
     )
 
 
 def components_lost(begun: OpenedJob, within: str) -> bool:
-    """Say whether components that such a job found there are not as they were any more.
+    """Return whether components that such a job relies on have changed since.
 
     Parameters
     ----------

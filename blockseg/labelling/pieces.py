@@ -1,4 +1,4 @@
-"""Components of one block by themselves, the pieces, and what is summed over each."""
+"""Pieces, the components within one block, and sums over each."""
 
 from __future__ import annotations
 

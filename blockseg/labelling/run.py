@@ -69,7 +69,7 @@ def label(
     execution
         Of these, those of execution count.
     overwrite
-        Start anew where OUT holds earlier labels. Where nothing but the filters differs,
+        Start over if OUT holds earlier labels. Where nothing but the filters differs,
         ``labels/components`` stays.
     on_event
         Told what happens.

@@ -43,7 +43,7 @@ class Scratch:
         except OSError as error:
             raise write_error(error, str(path.parent)) from error
         head = [len(rows), *faces.shape, *(len(place) for place in faces.places)]
-        with replacing(path) as part, part.open("wb") as file:
+        with replacing(path, shared=True) as part, part.open("wb") as file:
             file.write(np.array(head, "<i8").tobytes())
             file.write(rows.tobytes())
             for column in (*faces.places, *faces.labels):

@@ -1,4 +1,4 @@
-"""Seams between blocks: which pieces touch there, and lengths that cross them.
+"""Seams between blocks: touching pieces, and lengths that cross.
 
 A neighbourhood is a box of 2×2×2 voxels. Every pair of voxels that touch lies in one, so
 the neighbourhoods that several blocks share tell all that holds pieces together. A block
@@ -86,7 +86,7 @@ def seam(
     connectivity: Connectivity,
     weights: NDArray[np.int64],
 ) -> Seam:
-    """Return what the neighbourhoods tell whose last voxel is in the first plane of a block.
+    """Return the result of neighbourhoods whose last voxel is in the first plane of a block.
 
     Parameters
     ----------

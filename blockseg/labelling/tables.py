@@ -1,4 +1,4 @@
-"""Tables of objects: CSV always, Parquet where pyarrow is installed, and what they say."""
+"""Tables of objects as CSV and, with pyarrow, Parquet, and their description."""
 
 from __future__ import annotations
 

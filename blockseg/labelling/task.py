@@ -1,4 +1,4 @@
-"""Tasks of labelling: pieces of blocks, what holds them together, and the final labels."""
+"""Block tasks of labelling: pieces, their seams, and the final labels."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class OpenForeground:
     """Its image."""
 
     spec: Foreground
-    """Which of its voxels count."""
+    """Voxels that count."""
 
     def pieces(self, block: Block) -> Pieces:
         """Return the components of a block by itself: the same every time."""
@@ -279,7 +279,7 @@ class _WritingLabels(OpenTask):
             if len(ids) != pieces.count:
                 message = (
                     f"block {block.index} has {pieces.count} pieces and had {len(ids)}: the "
-                    "result of the run changed while it was labelled; start anew with "
+                    "result of the run changed while it was labelled; start over with "
                     "--overwrite"
                 )
                 raise CorruptDataError(message)

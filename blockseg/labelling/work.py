@@ -92,7 +92,7 @@ class Labelling:
     source: Source | None
     background: Background | None
     objects: Provenance
-    """Everything that decides the objects."""
+    """Everything that determines the objects."""
 
     made: Provenance
     """And which of them pass."""
@@ -146,7 +146,7 @@ class Labelling:
         )
 
     def do(self, *, overwrite: bool) -> tuple[JobResult, Sums | None]:
-        """Do what is left of it; without sums where that did not come to its end."""
+        """Do the remaining work; return no sums if it was not completed."""
         begun, filtering, anew = self._begun(overwrite=overwrite)
         pieces = Paths(self.finished.out, PIECES)
         merged = pieces.folder / "merged"
@@ -182,7 +182,7 @@ class Labelling:
         return result, self._sums(merged, notes)
 
     def _begun(self, *, overwrite: bool) -> tuple[OpenedJob, bool, bool]:
-        """Return the job, whether components stay, and whether all else starts anew."""
+        """Return the job, whether components stay, and whether all else starts over."""
         out = self.finished.out
         components, clean = (out / "labels" / name for name in (COMPONENTS, CLEAN))
         tables = tuple(f"{FOLDER}/{name}" for name in FILES)
@@ -199,7 +199,7 @@ class Labelling:
         if not goes_on_filtering(begun):
             return begun, False, False
         if components_lost(begun, COMPONENTS):
-            self.on_event(Message("labels/components is damaged and made anew"))
+            self.on_event(Message("labels/components is damaged and remade"))
             return self._begin(paths, self.made, overwrite=True), False, True
         return begun, True, False
 

@@ -1,4 +1,4 @@
-"""Workers of a labelling, begun before the driver knows what they will do."""
+"""Workers of a labelling, started ahead of the plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MODULES = (
 
 
 def prepare_workers(scheduler: str | None) -> None:
-    """Begin to start what our own workers are forked from, where there will be any.
+    """Start the process from which our own workers are forked, if there will be any.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ def _on_the_other_side(
 
 
 def _alike(shape: tuple[int, ...], *, transposed: bool) -> npt.NDArray[np.float64]:
-    """Return how alike what each two weights of a kernel are multiplied with is."""
+    """Return the similarity of the inputs of each two weights of a kernel."""
     taps = np.array(list(product(*map(range, shape))), np.float64)
     distance = ((taps[:, None] - taps) ** 2).sum(-1)
     together = np.ones_like(distance)

@@ -29,7 +29,7 @@ Convolve: TypeAlias = Callable[[Tensor, Tensor, "Tensor | None", int], Tensor]
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
-    """Return what torch's own choice of a convolution gives."""
+    """Return the result of torch's own choice of a convolution."""
     return functional.conv3d(x, weight, bias, padding=padding)
 
 

@@ -37,7 +37,7 @@ def alignment(path: Sequence[tuple[int, str]] = DEEPEST_PATH) -> int:
 
 
 def reach(path: Sequence[tuple[int, str]] = DEEPEST_PATH) -> int:
-    """Return how far an aligned core sees beyond its faces, in voxels.
+    """Return the distance that an aligned core sees beyond its faces, in voxels.
 
     Walks from the output back to the input with the margin that a core needs,
     in voxels of the current level. A convolution uses up one voxel a side. A

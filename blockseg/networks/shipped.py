@@ -115,7 +115,7 @@ def weights_path(given: str | Path | None) -> Path:
 
 
 def weights_named(sha256: str | None, path: str | Path | None) -> str:
-    """Return what a user can give as ``--weights`` to have some weights again.
+    """Return the value of ``--weights`` that gives these weights again.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class Trained:
 
     @classmethod
     def from_text(cls, text: str) -> Trained:
-        """Return what :meth:`to_text` gave.
+        """Return a value from what :meth:`to_text` gave.
 
         Raises
         ------

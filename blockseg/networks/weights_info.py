@@ -55,7 +55,7 @@ class WeightsInfo:
     """Least and greatest input that the network was trained on."""
 
     architecture: str = "sdasn"
-    """Which network; a key of :data:`~blockseg.networks.receptive_field.FIELDS`."""
+    """Name of the network; a key of :data:`~blockseg.networks.receptive_field.FIELDS`."""
 
     trained: Trained | None = None
     """Ranges of images that it was trained on; None if the file does not say."""

@@ -168,7 +168,7 @@ def measured_boxes(
 def _missing(
     brain: Brain, start: NDArray[np.int64], stop: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return which boxes share a voxel with a block that is not done."""
+    """Return the boxes that share a voxel with a block that is not done."""
     total = np.zeros([n + 1 for n in brain.grid.counts], np.int64)
     total[1:, 1:, 1:] = (~brain.done).cumsum(0).cumsum(1).cumsum(2)
     origin, block = np.array(brain.grid.region.start), np.array(brain.grid.block_shape)

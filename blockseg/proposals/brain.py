@@ -1,4 +1,4 @@
-"""The measured brain that blocks are picked from, opened and checked."""
+"""Measured brain from which blocks are picked, opened and checked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brain:
-    """Brain as a run, or ``blockseg metrics``, knows it."""
+    """Brain measured by a run or by ``blockseg metrics``."""
 
     out: Location
     """The output group."""
@@ -56,7 +56,7 @@ class Brain:
     """Its blocks; the region is what was measured."""
 
     done: NDArray[np.bool_]
-    """Which blocks are done, shape ``grid.counts``."""
+    """Blocks that are done, shape ``grid.counts``."""
 
     missing: int
     """Blocks that are still to do."""
@@ -94,7 +94,7 @@ class Brain:
 
 
 def is_measured(name: str) -> bool:
-    """Say whether a path is an output of ``run`` or ``metrics``, and no bare volume."""
+    """Return whether a path is an output of ``run`` or ``metrics`` rather than a volume."""
     paths = paths_of(name)
     record = RunRecord.of(paths) if paths.folder.is_dir() else None
     return record is not None and record.phases[0].name in (
@@ -104,7 +104,7 @@ def is_measured(name: str) -> bool:
 
 
 def doubts_of_measured(name: str) -> tuple[str, ...]:
-    """Return what may mislead about the source of an output, as it is by now.
+    """Return doubts about the source of an output in its present state.
 
     Raises
     ------

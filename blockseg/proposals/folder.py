@@ -1,4 +1,4 @@
-"""``PICKS/``: images, labels and the manifest, which grow and never lose a label."""
+"""Folder of picks: images, labels and the manifest; it grows and never loses a label."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Proposed:
 
 @dataclass(slots=True)
 class PicksFolder:
-    """A folder of picks; what is in it was made in one round or more."""
+    """A folder of picks, made in one or more rounds."""
 
     root: Path
     """The folder."""
@@ -77,14 +77,14 @@ class PicksFolder:
     """Number of this round, from 1."""
 
     _head: dict[str, Any] = field(default_factory=dict)
-    """Where the picks are from, as the manifest says."""
+    """Source of the picks according to the manifest."""
 
     _rounds: list[dict[str, Any]] = field(default_factory=list)
     """Requests of all rounds, and whether each is complete, as JSON values."""
 
     @property
     def record(self) -> Path:
-        """Record of what was asked."""
+        """Record of the requests."""
         return self.root / FOLDER / "propose.json"
 
     @property
@@ -94,7 +94,7 @@ class PicksFolder:
 
     @classmethod
     def open(cls, root: Path, request: PicksRequest, *, update: bool) -> PicksFolder:
-        """Look at a folder before picks are written to it; nothing is changed.
+        """Inspect a folder before picks are written to it; nothing is changed.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class PicksFolder:
 
     @classmethod
     def existing(cls, root: Path) -> PicksFolder:
-        """Open a folder that was made, to annotate what is in it.
+        """Open an existing folder for annotation.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class PicksFolder:
 
     @contextmanager
     def locked(self, request: PicksRequest) -> Iterator[None]:
-        """Make and hold the folder; what is asked is entered before the first pick.
+        """Create and lock the folder; the request is recorded before the first pick.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class PicksFolder:
         space: Space,
         probability: NDArray[np.uint8] | None = None,
     ) -> bool:
-        """Write what belongs to a pick, but not over what is there.
+        """Write the files of a pick, except those that exist.
 
         Parameters
         ----------
@@ -355,7 +355,7 @@ def _existing(folder: Path, name: str) -> Path:
 
 
 def _differing(was: dict[str, Any], now: dict[str, Any]) -> str:
-    """Name what differs between two requests, for a user to read."""
+    """Return the differences between two requests, for users."""
     return "; ".join(
         f"{name} was {_said(was.get(name))}, now {_said(now.get(name))}"
         for name in sorted({*was, *now})

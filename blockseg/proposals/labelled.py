@@ -52,7 +52,7 @@ class _Measured:
 
 
 def is_labelled(source: str) -> bool:
-    """Say whether a source is a folder with ``image/`` and ``label/``."""
+    """Return whether a source is a folder with ``image/`` and ``label/``."""
     root = Path(local_path(source)).expanduser()
     return (root / "image").is_dir() and (root / "label").is_dir()
 

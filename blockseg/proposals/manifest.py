@@ -1,4 +1,4 @@
-"""The manifest of a folder of picks: a row a pick, as a value and as plain JSON."""
+"""Manifest of a folder of picks: a row for each pick, as a value and as plain JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KNOWN |= {place.format(axis) for place in _PLACES for axis in "zyx"}
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """A pick: where it lies, why it was picked, what was measured of it."""
+    """A pick: its position, the reason for it, and its measurements."""
 
     name: str
     """Name of its image and of its label."""
@@ -70,7 +70,7 @@ class ManifestRow:
     """Minutes that annotators spent on it."""
 
     def kept(self, was: ManifestRow) -> ManifestRow:
-        """Return the row with what annotators said of it before it was made anew."""
+        """Return the row with the annotators' entries of its earlier version."""
         return replace(self, state=was.state, minutes=was.minutes)
 
     def to_plain(self) -> dict[str, Any]:

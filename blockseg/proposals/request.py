@@ -1,4 +1,4 @@
-"""Requests for picks, which a folder of picks keeps: what decides them."""
+"""Requests for picks: everything that determines them, kept in their folder."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _OF_BRAINS = (
 
 @dataclass(frozen=True, slots=True)
 class BrainRequest:
-    """PicksRequest for picks of a measured brain."""
+    """Request for picks of a measured brain."""
 
     settings: ProposeSettings
-    """Settings, of which those count that decide the picks."""
+    """Settings; only those that determine the picks count."""
 
     run: str
     """Fingerprint of the run that measured it."""
@@ -52,7 +52,7 @@ class BrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class LabelledRequest:
-    """PicksRequest for picks of labelled volumes."""
+    """Request for picks of labelled volumes."""
 
     settings: ProposeSettings
     """Settings, of which count and label map decide the picks."""

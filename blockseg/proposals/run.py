@@ -1,4 +1,4 @@
-"""``blockseg propose-annotations``: which blocks of a brain a person should annotate."""
+"""``blockseg propose-annotations``: selection of blocks worth annotating."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def propose(
 
 
 def _over(brain: Brain, name: str | None, option: str) -> Volume | None:
-    """Open what lies over a brain, if it is given."""
+    """Open a volume that is laid over a brain, if given."""
     grid = brain.grid
     opened = open_mask(name, grid.volume_shape, brain.space, grid.region, option)
     return None if opened is None else opened.volume
@@ -199,7 +199,7 @@ def _write(
     settings: ProposeSettings,
     on_pick: Callable[[int, int], None] | None,
 ) -> tuple[list[ManifestRow], dict[str, tuple[str, str]], int]:
-    """Write what is not there; return the rows with their drafts, and pictures of all."""
+    """Write missing files; return the rows with their drafts, and pictures of all picks."""
     written, pictures = [], {}
     kept = 0
     for number, row in enumerate(rows, 1):
@@ -239,7 +239,7 @@ def _accompany(
     notes: Sequence[str],
     settings: ProposeSettings,
 ) -> None:
-    """Write what is for people and viewers, of all rounds."""
+    """Write the files for people and viewers, of all rounds."""
     rows = [row for row in picks.rows if row.source == brain.spec.uri]
     points = neuroglancer_points(rows, brain.space)
     write_report(str(picks.root / "points.json"), points)

@@ -1,4 +1,4 @@
-"""Blocks of whatever is given: a measured brain, a bare one, or labelled volumes."""
+"""Picks from any source: a measured brain, a bare volume, or labelled volumes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def propose_source(
     measure: Callable[..., JobResult] = metrics,
     picking: AbstractContextManager[Callable[[int, int], None] | None] | None = None,
 ) -> Proposed:
-    """Pick blocks, and measure what nobody has measured yet.
+    """Pick blocks, after measuring the volume if needed.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def propose_source(
 def _check_source(
     source: str, settings: ProposeSettings, measuring: RunSettings
 ) -> None:
-    """Refuse what is said of a source that is of another kind.
+    """Refuse options that do not apply to the kind of source.
 
     What may mislead about the source of an output is said; of a volume that is to be
     measured, measuring says it.

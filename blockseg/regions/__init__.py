@@ -1,1 +1,1 @@
-"""``blockseg regions`` and ``blockseg density``: where in the brain the axons are."""
+"""``blockseg regions`` and ``blockseg density``: axons by brain region."""

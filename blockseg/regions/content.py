@@ -1,4 +1,4 @@
-"""Digests of what decides a result, by content: copies of a file are the same."""
+"""Digests by content of the inputs that determine a result."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def density(
     settings
         Of these, those of execution.
     overwrite
-        Start anew where OUT holds an earlier map.
+        Start over if OUT holds an earlier map.
     on_event
         Told what happens.
     command
@@ -204,7 +204,7 @@ def map_of(box: Box, voxel_size: Vector) -> tuple[tuple[int, int, int], Space]:
 
 
 def _gather(run: FinishedRun, asked: DensitySettings) -> tuple[TraceFiles, Box]:
-    """Open and check what is read; return it and the box of the map."""
+    """Open and check the inputs; return them and the box of the map."""
     image = image_box(run)
     if asked.transform is None:
         for option, value in (("--atlas", asked.atlas), ("--registered-corner",

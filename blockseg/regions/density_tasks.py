@@ -119,7 +119,7 @@ class _OpenVoxelLengths(OpenTask):
         path = Path(self.spec.out, within)
         try:
             path.parent.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_bytes(table.astype("<i8").tobytes())
             return stored_file(self.spec.out, within)
         except OSError as error:
@@ -143,7 +143,7 @@ def block_numbers(grid: BlockGrid, voxel: NDArray[np.int64]) -> NDArray[np.int64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupIndex:
-    """Where in the file of a group each block of the map begins."""
+    """Positions in the file of a group at which the blocks of the map begin."""
 
     block: NDArray[np.int64]
     """Numbers of the blocks, (n,), rising."""
@@ -189,7 +189,7 @@ class GroupIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapIndex:
-    """Which rows of which files each block of the map is made of."""
+    """Rows of files from which each block of the map is made."""
 
     block: NDArray[np.int64]
     """Block of each part, (n,), rising; of one block by group."""
@@ -243,7 +243,7 @@ class DensityMap:
     """Image that is written."""
 
     index: MapIndex
-    """Which rows of which files belong to a block."""
+    """Rows of files that belong to a block."""
 
     folder: str
     """Absolute path of the folder of these files."""
@@ -297,7 +297,7 @@ class _OpenDensity(OpenTask):
             raise write_error(error, str(path)) from error
         if len(rows) != _COLUMNS * (stop - first):
             message = (
-                f"{path} is shorter than it was written; start anew with --overwrite"
+                f"{path} is shorter than it was written; start over with --overwrite"
             )
             raise CorruptDataError(message, str(path))
         return rows.astype(np.int64).reshape(-1, _COLUMNS)

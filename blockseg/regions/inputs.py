@@ -38,7 +38,7 @@ _ROUNDING = 1.01  # voxels by which rounding may make an atlas longer or shorter
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionInputs:
-    """All that the counting of regions reads, opened and checked."""
+    """Inputs of the counting of regions, opened and checked."""
 
     run: FinishedRun
     """Run whose result is counted, which the caller holds."""
@@ -53,10 +53,10 @@ class RegionInputs:
     """Their names."""
 
     traces: TraceFiles
-    """The traces, with the way to the atlas."""
+    """The traces, with the transform to the atlas."""
 
     transform: Transform | None
-    """That way; None where both are in one space."""
+    """Transform to the atlas; None if both are in one space."""
 
     somata: Somata | None
     """Table of somata; None where there is none."""
@@ -69,7 +69,7 @@ class RegionInputs:
 
 
 def gather(run: FinishedRun, asked: RegionsSettings) -> RegionInputs:
-    """Open and check all that the counting of regions reads.
+    """Open and check the inputs of the counting of regions.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _somata(run: FinishedRun, asked: str | None) -> Path | None:
 
 
 def _as_large(atlas: AtlasSpec, run: FinishedRun, image: Box) -> AtlasSpec:
-    """Lay an atlas that states no place over what it is as large as: OUT, or its source."""
+    """Place an atlas without a position over OUT or its source, whichever has its size."""
     boxes = [image]
     source, shape = run.record.source, run.record.volume_shape
     if source is not None and shape is not None and source.unit is not None:
@@ -156,7 +156,7 @@ def _um(box: Box) -> str:
 
 
 def image_box(run: FinishedRun) -> Box:
-    """Return what a run segmented, in µm of its source.
+    """Return the box that a run segmented, in µm of its source.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def refuse_apart(image: Box, atlas: AtlasSpec, transform: Transform | None) -> N
 
 
 def _refuse_nameless(atlas: AtlasSpec, names: RegionNames, path: str | None) -> None:
-    """Refuse a table that names no region of the atlas, as far as a sample tells."""
+    """Refuse a table that names no region in a sample of the atlas."""
     if path is None:
         return
     found: set[int] = set()

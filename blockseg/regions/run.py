@@ -91,7 +91,7 @@ def regions(
     settings
         Of these, those of execution.
     overwrite
-        Start anew where OUT holds an earlier table.
+        Start over if OUT holds an earlier table.
     on_event
         Told what happens.
     command

@@ -1,4 +1,4 @@
-"""Tables and chart of regions, from what blocks reported."""
+"""Tables and chart of regions, from the reports of blocks."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class _OpenSizes(OpenTask):
 
 @dataclass(frozen=True, slots=True)
 class ImagedSizes:
-    """Measures what of the atlas a deformed sample covers, part by part of the sample."""
+    """Measures how much of each region a deformed sample covers, part by part."""
 
     name: ClassVar[str] = "imaged"
 
@@ -150,7 +150,7 @@ class RegionVoxels:
     """Space of the run's output, in µm."""
 
     clean: RunImage
-    """Mask of what counts."""
+    """Mask of the voxels that count."""
 
     components: RunImage
     """Object of each voxel."""
@@ -309,7 +309,7 @@ class _OpenLengths(OpenTask):
             # Not with its parents: an output that was taken away is not made again.
             for folder in (path.parent.parent, path.parent):
                 folder.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_text(text, encoding="utf-8")
             return stored_file(self.spec.out, within)
         except OSError as error:

@@ -1,1 +1,1 @@
-"""Report of a run: one page, which needs nothing but a browser."""
+"""Report of a run: a single self-contained page."""

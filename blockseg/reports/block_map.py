@@ -1,4 +1,4 @@
-"""Map of a run's blocks, seen along z: what is written, and how much was found."""
+"""Map of a run's blocks, seen along z: states and amounts of foreground."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ not asked for."""
 
 
 def block_map(run: JobFacts) -> NDArray[np.uint8]:
-    """Return a pixel a column of blocks, ``(y, x, 3)``.
+    """Return an image with a pixel for each column of blocks, ``(y, x, 3)``.
 
     The worst state along z wins: failed, then missing. Else the share of foreground
     shows, from dark to yellow, on a scale of its square root.

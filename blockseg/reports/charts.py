@@ -1,4 +1,4 @@
-"""Charts of a report, as SVG by matplotlib; their ink is that of the page around them."""
+"""Charts of a report, as SVG by matplotlib in the text colour of the page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OUTCOMES = {"complete": GREEN, "incomplete": ORANGE, "interrupted": GREY}
 
 
 def timeline(jobs: Sequence[JobFacts]) -> str:
-    """Return when each start and each phase ran, of a run and what was derived from it."""
+    """Return a chart of when each start and phase ran, of a run and its derived jobs."""
     rows: list[tuple[str, list[tuple[float, float, str]]]] = []
     for job in jobs:
         spans = [
@@ -82,7 +82,7 @@ def timeline(jobs: Sequence[JobFacts]) -> str:
 
 
 def activities(jobs: Sequence[JobFacts]) -> str:
-    """Return what the workers' time went into, a bar a phase."""
+    """Return a chart of how workers spent their time, a bar for each phase."""
     rows = [
         (f"{job.name}: {phase.name}", dict(phase.summary.seconds))
         for job in jobs
@@ -232,7 +232,7 @@ def _unit(seconds: float) -> tuple[str, float]:
 
 
 def plain_decades(axis: Axis) -> None:
-    """Write 0.01, 1, 1000 beside a logarithmic axis; powers take long to typeset."""
+    """Label a logarithmic axis with 0.01, 1, 1000; powers take long to typeset."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axis.get_view_interval()

@@ -1,4 +1,4 @@
-"""Command that makes a run again, from its record."""
+"""Command that repeats a run, from its record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ELSEWHERE = frozenset({"ledger", "verify", "report", "weights", "mask", "halo"}
 
 
 def command_of(record: RunRecord) -> str:
-    """Return the command that makes a run again, with absolute paths and every option.
+    """Return the command that repeats a run, with absolute paths and every option.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Facts of a job as its record and its ledger have them, for a page."""
+"""Facts of a job from its record and its ledger, for a page."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class JobFacts:
     """A run, or a job that was derived from it."""
 
     paths: Paths
-    """Where it keeps its own files."""
+    """Folder of its own files."""
 
     record: RunRecord
     """Its record."""
@@ -119,7 +119,7 @@ class JobFacts:
 
 
 def job_facts(paths: Paths) -> JobFacts | None:
-    """Return what is known of a job; None if there is none.
+    """Return the facts of a job; None if there is none.
 
     Raises
     ------

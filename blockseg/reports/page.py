@@ -94,13 +94,13 @@ def text(words: object) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """Return a heading with what stands below it; nothing if that is nothing."""
+    """Return a heading with its content; nothing if the content is empty."""
     inner = "".join(parts)
     return f"<h2>{text(title)}</h2>{inner}" if inner else ""
 
 
 def headline(figures: Sequence[tuple[str, str]]) -> str:
-    """Return figures in large print, each with what it is."""
+    """Return figures in large print, each with its caption."""
     shown = "".join(
         f"<div class='figure'><b>{text(value)}</b><span>{text(what)}</span></div>"
         for value, what in figures
@@ -134,7 +134,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def folded(summary: str, *parts: str) -> str:
-    """Return parts that are shown on a click; nothing if they are nothing."""
+    """Return parts that unfold on a click; nothing if they are empty."""
     inner = "".join(parts)
     return f"<details><summary>{text(summary)}</summary>{inner}</details>" * bool(inner)
 

@@ -1,4 +1,4 @@
-"""Maximum projections of a run's images and of its source, from levels that are cheap."""
+"""Maximum projections of a run's images and of its source, from coarse levels."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def project_objects(root: Location, level: int) -> NDArray[np.uint8] | None:
 def project_source(
     root: Location, level: int, most_voxels: int
 ) -> NDArray[np.generic] | None:
-    """Return the projection of what a run read, at the level that costs least.
+    """Return the projection of a run's source, at the cheapest level.
 
     Parameters
     ----------

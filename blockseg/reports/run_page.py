@@ -1,4 +1,4 @@
-"""Page of a run and of what was derived from it."""
+"""Report page of a run and of its derived jobs."""
 
 from __future__ import annotations
 
@@ -103,14 +103,14 @@ def run_page(out: Location, notes: Sequence[str] = ()) -> str:
         section("Machine", _machine(run)),
         (
             f"<p class='soft'>Written {text(now())} by blockseg {text(__version__)}; "
-            f"blockseg report {text(out)} writes it anew.</p>"
+            f"blockseg report {text(out)} writes it again.</p>"
         ),
     ]  # fmt: skip
     return page(f"{out.name}: run report", parts)
 
 
 def _tried(part: Callable[[], str]) -> str:
-    """Return a part of the page, or why there is none: damage must not hide the rest."""
+    """Return a section, or a note why it is missing: damage must not hide the rest."""
     try:
         return part()
     except BlocksegError as error:

@@ -1,4 +1,4 @@
-"""Samples of a run for its report: some cubes, the probability's histogram, metrics."""
+"""Samples of a run for its report: cubes, the histogram of the probability, metrics."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def write_report(out: str | Location, notes: Sequence[str] = ()) -> Location:
-    """Write the report of a run, of what it holds by now; return the file.
+    """Write the report of a run in its present state; return the file.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def write_report(out: str | Location, notes: Sequence[str] = ()) -> Location:
 def end_with_report(
     out: Location, on_event: OnJobEvent, *, wanted: bool, notes: Sequence[str] = ()
 ) -> None:
-    """Write the report at the end of a job; say in a line if that fails.
+    """Write the report at the end of a job; print a line if that fails.
 
     Parameters
     ----------

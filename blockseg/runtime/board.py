@@ -1,4 +1,4 @@
-"""The board of a run: what every block and worker does, for whoever looks.
+"""The board of a run: the state of every block and worker, for the pages that show it.
 
 The driver's thread writes, a few bytes a block, whether anybody looks or not; readers in
 other threads see whole values, at worst some that are a moment apart. Nothing is drawn
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import BlockReport
-    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.runtime.events import Event
 
 EXTENSION = "blockseg"
@@ -104,7 +103,7 @@ class Failed:
     """Phase and place in the grid."""
 
     attempts: int
-    """How often it was tried."""
+    """Number of attempts."""
 
     error: str
     """Why it failed last, in one line."""
@@ -118,13 +117,13 @@ class Board:
     """Clock."""
 
     out: str = ""
-    """Where the result will be."""
+    """Path of the result."""
 
     engine: str = ""
     """Engine that runs the network, for a human."""
 
-    measured: BlockMetrics | None = None
-    """Reads the metrics of blocks that are measured; None of a run that measures none."""
+    measured: bool = False
+    """Whether blocks report :data:`~blockseg.dhpr.block_metrics.SHOWN`."""
 
     phase: str = ""
     """Phase at work."""
@@ -133,7 +132,7 @@ class Board:
     """Blocks of the phase, those done earlier included."""
 
     changes: int = 0
-    """Number of changes; whoever has seen the last one need not draw."""
+    """Number of changes; a page that has drawn the last one need not draw again."""
 
     states: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 0), "u1"))
     """:class:`Shown` of each block, shape of the grid."""
@@ -164,7 +163,7 @@ class Board:
     """Those of the whole phase, the further apart the longer it takes."""
 
     touched: deque[int] | None = None
-    """Blocks that changed, for whoever takes them out; None where nobody does."""
+    """Changed blocks that are still to be drawn; None if nobody draws them."""
 
     def begin(
         self,
@@ -190,7 +189,7 @@ class Board:
         states = np.zeros(z * y * x, np.uint8)
         states[blocks] = Shown.EARLIER
         states[pending] = Shown.PENDING
-        names = METRICS if self.measured is None else (*METRICS, *SHOWN)
+        names = (*METRICS, *SHOWN) if self.measured else METRICS
         self.metrics = {m: np.full(len(states), np.nan, np.float32) for m in names}
         self.states = states.reshape(z, y, x)
         self.phase, self.total = phase, len(blocks)
@@ -313,9 +312,9 @@ class Board:
             found = (report.foreground / voxels, spent, report.skipped / voxels)
             for name, value in zip(METRICS, found, strict=True):
                 self.metrics[name][number] = value
-            more = () if self.measured is None else self.measured(report.payload)
-            for name, value in zip(SHOWN, more, strict=False):
-                self.metrics[name][number] = value
+            if self.measured:
+                for name, value in zip(SHOWN, report.shown, strict=False):
+                    self.metrics[name][number] = value
             if self.touched is not None:
                 self.touched.append(number)
         self.changes += 1

@@ -1,4 +1,4 @@
-"""Workers that leave while they run blocks: by their own lifetime, or told to."""
+"""Workers that leave while they run blocks: at the end of their lifetime, or on request."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class Rereads:
                 error=(
                     "the source changed while the run went on: the block was read "
                     "before, and other voxels then; put the source back as it was and "
-                    "run again, or start anew with --overwrite"
+                    "run again, or start over with --overwrite"
                 ),
                 retry=False,
                 reads=before,

@@ -1,4 +1,4 @@
-"""Events of a run for whoever watches it: small values, without Dask objects.
+"""Events of a run for those who watch it: small values, without Dask objects.
 
 The driver emits them in the thread that called it, each after the ledger holds what
 it says, so that a progress display never shows more than would survive a crash.
@@ -64,7 +64,7 @@ class BlockRetried:
 
 @dataclass(frozen=True, slots=True)
 class BlockFailed:
-    """A block is quarantined: the ledger has its traceback, the run goes on."""
+    """A block is quarantined: the ledger has its traceback, the run continues."""
 
     phase: str
     """Name of the phase."""

@@ -23,7 +23,7 @@ class Room:
     """At most, in one batch."""
 
     worker: str = ""
-    """Where they will run: blocks near each other share what they read there."""
+    """Worker to run on: blocks near each other share what they read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Collected:
 
 
 class Executor(Protocol):
-    """Where blocks run. The driver gives it batches while it has room.
+    """Executor of blocks. The driver gives it batches while it has room.
 
     Every submitted block comes back exactly once, as a report or as returned.
     """
@@ -57,7 +57,7 @@ class Executor(Protocol):
         ...
 
     def room(self, waiting: int) -> Room | None:
-        """Return what the next batch may be; None if the window is full.
+        """Return the blocks that the next batch may take; None if the window is full.
 
         ``waiting`` is the number of blocks that can still be handed out.
         """

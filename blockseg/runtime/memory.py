@@ -35,7 +35,7 @@ _USABLE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Resources of a machine that are there for us."""
+    """Resources of a machine that are available."""
 
     cores: int
     """CPUs that this process may use."""
@@ -78,7 +78,7 @@ class Layout:
     """Threads of one inference."""
 
     memory_limit: int
-    """Bytes at which a worker is taken to be broken and started anew."""
+    """Bytes at which a worker is considered broken and restarted."""
 
     peak_bytes: int = 0
     """Main memory that one worker is expected to need, its cache included."""
@@ -157,7 +157,7 @@ def plan_layout(
                 raise ConfigError(_chunks_do_not_fit(need, peak, budget))
             message = (
                 f"one worker needs {peak / GIB:.1f} GiB and "
-                f"{budget / GIB:.1f} GiB are to be had; "
+                f"{budget / GIB:.1f} GiB are available; "
                 "choose a smaller --block"
             )
             raise ConfigError(message)
@@ -201,8 +201,8 @@ def _peak(need: Need, threads: int) -> int:
 def _chunks_do_not_fit(need: Need, peak: int, budget: int) -> str:
     return (
         f"one worker needs {peak / GIB:.1f} GiB, of them {need.decoding_bytes / GIB:.1f} to "
-        f"decode the large chunks of the source, and {budget / GIB:.1f} GiB are to "
-        "be had; allow more with --memory, or write the source anew in smaller chunks"
+        f"decode the large chunks of the source, and {budget / GIB:.1f} GiB are "
+        "available; allow more with --memory, or rewrite the source in smaller chunks"
     )
 
 

@@ -46,7 +46,7 @@ class Pace:
             self._size = min(step, 4 * self._size, float(self.largest))
 
     def window(self, threads: int) -> int:
-        """Return how many tasks a worker should have: one runs on each thread.
+        """Return the number of tasks a worker should have: one runs on each thread.
 
         Of long tasks one is kept waiting; a worker that holds more holds them back from
         others at the end, and loses more when it dies. Of quick ones two are.

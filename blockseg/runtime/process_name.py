@@ -7,7 +7,7 @@ import re
 import socket
 
 _given: dict[int, str] = {}
-"""By process id: a forked process does not inherit the name."""
+"""Names by process id: a forked process does not inherit the name."""
 
 
 def name_process(name: str) -> None:
@@ -16,7 +16,7 @@ def name_process(name: str) -> None:
 
 
 def process_name() -> str:
-    """Return how this process was called; host and number if nobody did."""
+    """Return the name of this process; host and number if nobody named it."""
     pid = os.getpid()
     return _given.get(pid) or f"{socket.gethostname()}:{pid}"
 

@@ -16,7 +16,7 @@ _UNITS = {"kubernetes": "pod", "ssh": "machine"}
 def cluster_lines(
     settings: ClusterSettings, voxels: float, worker_rate: float
 ) -> tuple[str, ...]:
-    """Return what a cluster would take, a line each.
+    """Return the cost of a run on a cluster, a line each.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class Forecast:
     """Forecast of what a run would take."""
 
     out: str
-    """Where the result would be."""
+    """Path that the result would have."""
 
     shape: Zyx
     """Voxels to write."""
@@ -373,7 +373,7 @@ def _known(inputs: Inputs, decisions: Decisions) -> KnownRate:
 
 
 def _gain(inputs: Inputs, decisions: Decisions, rate: float) -> str:
-    """Return what ``--precision fast`` would gain, measured like the speed itself."""
+    """Return the gain of ``--precision fast``, measured like the speed itself."""
     if not may_gain(inputs.settings, decisions, inputs.info.architecture):
         return ""
     other = _speed(inputs, replace(decisions, precision="bfloat16"))

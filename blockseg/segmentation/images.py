@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from blockseg.io.stores.location import Location
 
 FOREGROUND = "labels/foreground"
-"""Where the mask lies in the output."""
+"""Path of the mask in the output."""
 
 
 def run_images(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blockseg.networks.weights_info import WeightsInfo
 
 START_SECONDS = 3.0
-"""Until workers are there: 1.7 to 4.8 in the runs of the table."""
+"""Seconds until workers are ready: 1.7 to 4.8 in the runs of the table."""
 
 _NARROW = ""
 
@@ -36,7 +36,7 @@ class KnownRate:
 
 
 def known_rate(decisions: Decisions, info: WeightsInfo) -> KnownRate:
-    """Return how fast an engine is, roughly, by the table that comes with blockseg.
+    """Return the rough speed of an engine, by the table that comes with blockseg.
 
     The table has whole runs on a few kinds of CPU; the one most like this machine's is
     scaled by the network's multiply-adds and by the threads of an engine.

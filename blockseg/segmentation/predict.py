@@ -158,14 +158,14 @@ def _check_memory(inputs: Inputs) -> None:
     if needed > here.available:
         message = (
             f"{inputs.source.spec.uri} takes {needed / GIB:.1f} GiB of memory with its "
-            f"result, and {here.available / GIB:.1f} GiB are to be had; predict an --roi of "
+            f"result, and {here.available / GIB:.1f} GiB are available; predict an --roi of "
             "it, or segment it with blockseg run"
         )
         raise ConfigError(message)
 
 
 def decided(inputs: Inputs) -> Decisions:
-    """Return what a run would decide of its inputs."""
+    """Return the decisions that a run would make for its inputs."""
     decisions = decide(inputs)
     if inputs.sparse:
         decisions = sparse_decisions(inputs, decisions, workers=1)

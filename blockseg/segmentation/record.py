@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def segmentation_request(inputs: Inputs) -> Request:
-    """Return what decides the result of a run."""
+    """Return the settings and inputs that decide the result of a run."""
     weights = inputs.weights
     # Of weights and mask the content counts; a skipping run is told by what it skips.
     elsewhere = EXECUTION | {"weights", "mask", "sparse"}
@@ -44,7 +44,7 @@ class SegmentationFacts:
     """The blocks."""
 
     measured: MeasuredCubes | None
-    """How cubes are counted; None where they are not."""
+    """Way of counting cubes; None where they are not counted."""
 
     outside: tuple[str, ...] = ()
     """Lines on how the source lies outside of what the weights were trained for."""

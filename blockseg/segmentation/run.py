@@ -42,7 +42,6 @@ from blockseg.blockwise.sources.restored import (
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.core.work_ranges import Share
-from blockseg.dhpr.block_metrics import BlockMetrics
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.measurement.grey_scale import (
@@ -82,7 +81,7 @@ def run(
     on_event: OnJobEvent = ignore,
     command: str = "",
 ) -> JobResult:
-    """Segment a brain into an OME-Zarr, or go on with a run that was stopped.
+    """Segment a brain into an OME-Zarr, or resume a run that was stopped.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def run(
     settings
         What to do; the defaults if not given.
     overwrite
-        Start anew where OUT holds an earlier run.
+        Start over if OUT holds an earlier run.
     on_event
         Told what happens, in this thread.
     command
@@ -124,7 +123,7 @@ def segment(
     command: str = "",
     restored: bool = False,
 ) -> JobResult:
-    """Segment a brain whose inputs are open, or go on with a run that was stopped.
+    """Segment a brain whose inputs are open, or resume a run that was stopped.
 
     Parameters
     ----------
@@ -271,9 +270,7 @@ def prepare_inputs(
             inputs, decisions, grid, measured, _outside(inputs, earlier)
         ),
         candidates=_candidates(inputs, grid, criteria),
-        measured=None
-        if task.scale is None
-        else BlockMetrics(task.scale, predicted=True),
+        measured=task.scale is not None,
     )
     if share is None:
         return job, decisions
@@ -318,7 +315,7 @@ def _outputs(
 def _measured(
     inputs: Inputs, decisions: Decisions, earlier: RunRecord | None
 ) -> MeasuredCubes | None:
-    """Return how cubes are counted; None where the run was begun without."""
+    """Return the way of counting cubes; None where the run was begun without."""
     if earlier is not None:
         return measured_cubes(earlier)
     if not inputs.settings.metrics:
@@ -327,7 +324,7 @@ def _measured(
 
 
 def _outside(inputs: Inputs, earlier: RunRecord | None) -> tuple[str, ...]:
-    """Return how the source lies outside of what the weights were trained for."""
+    """Return the ways in which the source lies outside what the weights were trained for."""
     if earlier is not None or inputs.weights is None:
         return ()
     source, weights = inputs.source, inputs.weights
@@ -335,7 +332,7 @@ def _outside(inputs: Inputs, earlier: RunRecord | None) -> tuple[str, ...]:
 
 
 def outside_lines(record: RunRecord) -> tuple[str, ...]:
-    """Return what a run says of a source that its weights were not trained for."""
+    """Return the remarks of a run on a source that its weights were not trained for."""
     return tuple(map(str, record.facts.get("outside", ())))
 
 

@@ -1,4 +1,4 @@
-"""Dimness of the way over a gap, by the probability of a run."""
+"""Dimness of the path across a gap, by the probability of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEP = 0.5  # voxels
 
 @dataclass(frozen=True, slots=True)
 class Dimness:
-    """Mean of -ln p along a straight way, as a share of that where nothing is."""
+    """Mean of -ln p along a straight path, relative to that of an empty one."""
 
     probability: Volume
     """Bytes; 255 is certain."""
@@ -30,7 +30,7 @@ class Dimness:
     """Place of its voxels, in µm."""
 
     def __call__(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-        """Return from 0 (certain all the way) to 1 (nothing).
+        """Return a number from 0 (certain all along) to 1 (nothing there).
 
         Parameters
         ----------

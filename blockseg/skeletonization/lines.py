@@ -1,4 +1,4 @@
-"""First pass: the lines of each block, kept beside the record until they are joined."""
+"""First pass: the lines of each block, stored until they are joined."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINES = "lines"
 
 @dataclass(frozen=True, slots=True)
 class LinesTask:
-    """Finds the lines of each block, with as much around it as they depend on."""
+    """Finds the lines of each block, reading a margin as wide as they depend on."""
 
     name: ClassVar[str] = LINES
 
@@ -40,7 +40,7 @@ class LinesTask:
     """Ids of objects."""
 
     clean: RunImage
-    """Which of them are traced."""
+    """Objects that are traced."""
 
     grid: BlockGrid
     """Blocks of the image."""
@@ -116,7 +116,7 @@ class _Lines(OpenTask):
         try:
             # Not with its parents: an output that was taken away is not made again.
             path.parent.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_bytes(lines.to_bytes())
             return stored_file(self.task.out, within)
         except OSError as error:

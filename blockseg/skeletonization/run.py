@@ -1,4 +1,4 @@
-"""``blockseg skeletonize``: traces of the clean objects of a run, resumable like a run."""
+"""``blockseg skeletonize``: traces of the clean objects of a run, resumable."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ class Skeletonized:
         return self.traced is not None
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what was traced as JSON values."""
+        """Return the outcome as JSON values."""
         traced = None if self.traced is None else asdict(self.traced)
         return {"traces": str(self.folder), "bridges": self.bridges, "traced": traced}
 
     def lines(self) -> Iterator[str]:
-        """Yield what a user wants to read of it."""
+        """Yield a summary, line by line."""
         if self.traced is None:
             return
         found, mm = self.traced, 1e-3
@@ -119,7 +119,7 @@ def skeletonize(
     settings
         Of these, those of execution count.
     overwrite
-        Start anew where there are traces already.
+        Start over if there are traces already.
     on_event
         Told what happens.
     command

@@ -1,4 +1,4 @@
-"""Shares of the second pass: objects that are joined together, and from which blocks."""
+"""Shares of the second pass: groups of objects, and the blocks with their lines."""
 
 from __future__ import annotations
 

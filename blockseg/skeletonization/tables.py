@@ -1,4 +1,4 @@
-"""Tables and descriptions beside the traces, made from what blocks reported."""
+"""Tables and descriptions of traces, made from the reports of blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blockseg.skeletons.swc_text import TraceHeader
 
 FILES = frozenset({SWC, NEUROGLANCER, "objects.csv", "objects.parquet", "traces.json"})
-"""All that lies in a folder of traces."""
+"""Contents of a folder of traces."""
 
 _PROPERTIES = "segment_properties"
 

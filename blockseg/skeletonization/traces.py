@@ -206,7 +206,7 @@ class _Tracing(OpenTask):
             # Not with all its parents: an output that was taken away is not made again.
             for folder in (path.parent.parent, path.parent):
                 folder.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_bytes(content)
             return stored_file(out, within)
         except OSError as error:

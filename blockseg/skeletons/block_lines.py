@@ -102,7 +102,7 @@ class BlockLines:
                 at += array.nbytes
         except (ValueError, struct.error, zlib.error) as error:
             message = (
-                f"the centrelines of a block {where} are damaged; start anew with "
+                f"the centrelines of a block {where} are damaged; start over with "
                 "--overwrite"
             )
             raise LedgerError(message) from error

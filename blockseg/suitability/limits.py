@@ -78,7 +78,7 @@ def outside_of(found: Sampled, space: Space, trained: Trained) -> tuple[str, ...
 
 
 def trained_ranges(sha256: str, info: WeightsInfo) -> tuple[str, Trained] | None:
-    """Return what weights are for, and in which ranges; None if they do not say.
+    """Return the purpose of weights, with the ranges; None if they do not say.
 
     Parameters
     ----------

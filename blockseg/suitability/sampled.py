@@ -78,7 +78,7 @@ def sample_of(spec: VolumeSpec) -> Sampled | None:
 def _boxes(
     sample: PlaneSample, volume: Volume, level: float
 ) -> list[NDArray[np.float32]]:
-    """Return what lies around the patches that have the brightest spots, 2 a plane at most."""
+    """Return the surroundings of the patches with the brightest spots, 2 a plane at most."""
     spots = [float(np.quantile(patch, 0.98)) for patch in sample.patches]
     boxes: list[NDArray[np.float32]] = []
     seen: list[int] = []

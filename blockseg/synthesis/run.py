@@ -68,7 +68,7 @@ def synth(
     settings
         Of these, block, voxel size, format of OUT and executor count.
     overwrite
-        Start anew where OUT holds an earlier one.
+        Start over if OUT holds an earlier one.
     on_event
         Told what happens.
     command

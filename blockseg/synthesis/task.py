@@ -215,7 +215,7 @@ class _Tracing(OpenTask):
             # Not with its parents: an output that was taken away is not made again.
             for folder in (path.parent.parent, path.parent):
                 folder.mkdir(exist_ok=True)
-            with replaced(path) as part:
+            with replaced(path, shared=True) as part:
                 part.write_text(text, encoding="utf-8")
             return stored_file(self._spec.out, within)
         except OSError as error:

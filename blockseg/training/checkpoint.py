@@ -1,4 +1,4 @@
-"""``checkpoint.pt``: all that a later process needs to go on exactly where one stopped."""
+"""``checkpoint.pt``: everything needed to resume a training exactly where it stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class LearnerState:
-    """All of a network that learns which its next step depends on."""
+    """State of a trainer on which its next step depends."""
 
     network: Mapping[str, torch.Tensor]
     """Its weights."""
@@ -55,7 +55,7 @@ class LearnerState:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a training stands between two steps."""
+    """Progress of a training between two steps."""
 
     step: int = 0
     """Steps done."""
@@ -73,7 +73,7 @@ class Standing:
     """Validations since."""
 
     ended: str | None = None
-    """Why there is nothing left to do, empty for the last step; None while there is."""
+    """Reason to stop, empty after the last step; None while there is work left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         if content["format"] != _FORMAT:
             message = (
                 f"{path} was written by another version of blockseg; finish with that "
-                "one, or start anew with --overwrite"
+                "one, or start over with --overwrite"
             )
             raise TrainingError(message)
         learner = content["learner"]
@@ -152,7 +152,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MALFORMED,
     ) as error:  # fmt: skip
         message = (
-            f"{path} is damaged ({type(error).__name__}); start anew with --overwrite, "
+            f"{path} is damaged ({type(error).__name__}); start over with --overwrite, "
             "or go on in another RUN from last.safetensors with --init"
         )
         raise TrainingError(message) from error

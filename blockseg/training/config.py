@@ -26,7 +26,7 @@ class TrainingConfig:
     """Seed of whatever torch draws."""
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    """Who moves the weights."""
+    """Optimiser."""
 
     schedule: Literal["one-cycle", "halving", "constant"] = "one-cycle"
     """Course of the learning rate."""
@@ -95,7 +95,7 @@ class TrainingConfig:
         return min(step / self.steps, 1.0)
 
     def validates(self, step: int, before: float, after: float) -> bool:
-        """Say whether the step that went from share ``before`` to ``after`` is due."""
+        """Return whether an event is due in the step from share ``before`` to ``after``."""
         if after >= 1:
             return True
         if self.validate_every is not None:

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStarted:
-    """Everything is checked and the first step is about to be done."""
+    """All checks have passed, and the first step is about to start."""
 
     network: str
     """Architecture and width, for a human."""
 
     parameters: int
-    """Numbers that are trained."""
+    """Trainable parameters."""
 
     device: str
     """Where, and with which arithmetic, for a human."""
@@ -85,7 +85,7 @@ class Validated:
     """Probability at which the F1 is highest."""
 
     best_f1: float
-    """There."""
+    """The F1 at that threshold."""
 
     improved: bool
     """Whether these weights are now the best ones."""
@@ -146,4 +146,4 @@ class TrainingResult:
 
 
 def ignore(event: TrainingEvent) -> None:
-    """Watch nothing."""
+    """Ignore all events."""

@@ -1,4 +1,4 @@
-"""Facts of a training, said at its start, in its record and in its report."""
+"""Facts of a training for its first lines, its record and its report."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def report_facts(
     sources: Sequence[str] = (),
     typed: tuple[str, ...] = (),
 ) -> ReportFacts:
-    """Return what the report says besides what the training finds.
+    """Return the facts of the report that are known before the training.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _again(plan: TrainPlan, sources: Sequence[str]) -> str:
 
 
 def record_facts(plan: TrainPlan) -> TrainFacts:
-    """Return what ``train.json`` says for a reader."""
+    """Return the facts in ``train.json`` that are meant for readers."""
     return TrainFacts(
         plan.info, _parameters(plan.network), plan.decided, machine_facts()
     )

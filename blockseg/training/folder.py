@@ -1,4 +1,4 @@
-"""``RUN/``: the folder of a training's files."""
+"""Folder of a training's files, ``RUN/``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """All that a later process needs to go on."""
+        """Everything needed to resume."""
         return self.path / "checkpoint.pt"
 
     @property
@@ -82,7 +82,7 @@ class RunFolder:
         _replace_weights(self.best, mean, self._named(step))
 
     def write_log(self, rows: Sequence[Row]) -> None:
-        """Write the log anew: after a kill it may be ahead of the checkpoint."""
+        """Rewrite the log: after a kill it may be ahead of the checkpoint."""
         replace_file(self.log, as_csv(list(rows)).encode())
 
     def append_log(self, row: Row) -> None:

@@ -42,7 +42,7 @@ class Row:
     """Probability at which the F1 is highest."""
 
     best_f1: float | None = None
-    """There."""
+    """The F1 at that threshold."""
 
     improved: bool | None = None
     """Whether these weights became the best ones."""

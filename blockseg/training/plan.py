@@ -1,4 +1,4 @@
-"""Plan of a training: all that it decides before anything is written."""
+"""Plan of a training, made before anything is written."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _LAST_BIASES = ("head02.bias", "mixes.3.bias", "head.bias")
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """All that is decided before anything is written."""
+    """Decisions made before anything is written."""
 
     settings: TrainSettings
     """Settings that the user asked for."""
 
     network: Network
-    """To start from."""
+    """Initial network."""
 
     info: WeightsInfo
     """Header of the weights."""
@@ -74,7 +74,7 @@ def make_plan(
     ranks: ProcessGroup,
     begun_in: Asked | None = None,
 ) -> TrainPlan:
-    """Check everything and decide what is open; nothing is written.
+    """Check everything and make the plan; nothing is written.
 
     ``begun_in`` is the precision of the training that this one goes on with: where
     ``fast`` would be another one on this machine, that of the first steps is kept.
@@ -182,7 +182,7 @@ def _expect_background(network: Network) -> None:
 def _input(
     settings: TrainSettings, init: WeightsInfo | None
 ) -> tuple[float, tuple[float, float]]:
-    """Return gain and clip; fine-tuned weights see what they were trained on."""
+    """Return gain and clip; when fine-tuning, those of the initial weights."""
     gain = settings.gain or (GAIN if init is None else init.gain)
     clip = settings.clip or (CLIP if init is None else init.clip)
     return gain, clip

@@ -1,4 +1,4 @@
-"""``train.json``: what a training was asked, what it decided, and every start of it."""
+"""``train.json``: request, decisions and starts of a training."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _OPEN = (
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """All that decides the result of a training."""
+    """Everything that determines the result of a training."""
 
     settings: TrainSettings
     """Settings that the user asked for."""
@@ -92,7 +92,7 @@ class TrainFacts:
     """Header of the weights."""
 
     parameters: int
-    """Numbers that are trained."""
+    """Trainable parameters."""
 
     decided: TrainSettings
     """Settings, with those decided that the user left open."""
@@ -125,7 +125,7 @@ class TrainSession:
 
     @classmethod
     def begun(cls, settings: TrainSettings, command: str) -> TrainSession:
-        """Return the start that happens now."""
+        """Return a start at the present time."""
         execution = _plain_settings(settings, sorted(TRAIN_EXECUTION))
         return cls(**session(command), execution=execution)
 
@@ -135,7 +135,7 @@ class TrainRecord:
     """The content of ``train.json``."""
 
     request: TrainRequest
-    """All that decides the result."""
+    """Everything that determines the result."""
 
     facts: TrainFacts
     """Facts for a reader."""
@@ -192,7 +192,7 @@ class TrainRecord:
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             message = (
                 f"{path} was written by another version of blockseg; finish "
-                "with that one, or start anew with --overwrite"
+                "with that one, or start over with --overwrite"
             )
             raise LedgerError(message)
         try:
@@ -223,7 +223,7 @@ class TrainRecord:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read ({shortened(error)}); --overwrite starts anew"
+    return f"{path} cannot be read ({shortened(error)}); --overwrite starts over"
 
 
 def _plain_session(start: TrainSession) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def _note(plain: dict[str, Any]) -> SourceNote:
 
 
 def _by_name(notes: tuple[SourceNote, ...]) -> dict[str, SourceNote]:
-    """Return what is known of each volume; of equal names the second gets a number."""
+    """Return the facts of each volume; repeated names get a number."""
     named: dict[str, SourceNote] = {}
     seen: Counter[str] = Counter()
     for note in notes:

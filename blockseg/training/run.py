@@ -57,7 +57,7 @@ def train(
     settings
         What to do; the defaults if not given.
     overwrite
-        Start anew where ``out`` holds an earlier training.
+        Start over if ``out`` holds an earlier training.
     resume
         Refuse to start a new one.
     on_event
@@ -146,7 +146,7 @@ def _watchers(
         except MissingExtraError as error:
             notes.append(f"No TensorBoard files: {error}.")
     if plan.settings.time is not None:
-        notes.append("The clock ends it: a second training will differ from this one.")
+        notes.append("--time ends it by the clock: repeating it gives other weights.")
     decided = arithmetic(plan.config.precision, ranks.device)
     if note := arithmetic_note(plan.settings.precision, decided, ranks.device):
         notes.append(note)

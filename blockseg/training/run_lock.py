@@ -1,4 +1,4 @@
-"""Lock of ``RUN/``: one training at a time, and nothing of others is touched."""
+"""Lock of ``RUN/``: one training at a time, which leaves foreign files alone."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TrainFolder:
             raise LedgerError(message)
 
     def is_fresh(self, request: TrainRequest, *, overwrite: bool) -> bool:
-        """Say whether nothing of an earlier training is to be kept.
+        """Return whether nothing of an earlier training is to be kept.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class TrainFolder:
         if found := TrainRecord.load(self.record).request.differences(request):
             message = (
                 f"RUN {self.path} holds another training: {'; '.join(found)}; use the "
-                "same settings to resume it, or --overwrite to start anew"
+                "same settings to resume it, or --overwrite to start over"
             )
             raise LedgerError(message)
         return False
@@ -152,7 +152,7 @@ class TrainFolder:
         return record
 
     def end(self, record: TrainRecord, outcome: str) -> None:
-        """Note how the last start ended, if the disk takes it."""
+        """Record how the last start ended, if it can be written."""
         with suppress(BlocksegError):
             record.ended(outcome).save(self.record)
 

@@ -1,1 +1,1 @@
-"""Viewer of a run in a browser: what is there, served to this machine alone."""
+"""Viewer of a run in a browser, served to this machine alone."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-"""Commands of browsers that draw without a window, the first that is there is taken."""
+"""Commands of browsers that draw without a window; the first one found is used."""
 
 _TOO_LONG = 120.0  # seconds for a page
 _FLAGS = (
@@ -42,7 +42,7 @@ def find_browser() -> str | None:
 
 
 def show(url: str) -> bool:
-    """Open a page in the user's browser; say whether there is one."""
+    """Open a page in the user's browser; return whether there is one."""
     try:
         return webbrowser.open(url)
     except webbrowser.Error:
@@ -77,7 +77,7 @@ def hidden(url: str, width: int, height: int) -> Iterator[None]:
 
 
 def picture_of(url: str, width: int, height: int) -> bytes:
-    """Return what a page that needs nothing else looks like, as PNG.
+    """Return a picture of a self-contained page, as PNG.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def picture_of(url: str, width: int, height: int) -> bytes:
 
 @contextmanager
 def _command(width: int, height: int) -> Iterator[list[str]]:
-    """Give the command of a browser without a window, with a profile of its own."""
+    """Yield the command of a browser without a window, with a profile of its own."""
     command = find_browser()
     if command is None:
         message = (

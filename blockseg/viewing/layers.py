@@ -23,7 +23,7 @@ PLAIN: Look = {"opacity": 1, "blend": "default"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One thing to look at."""
+    """A layer of the viewer."""
 
     name: str
     """As the viewer shows it, and as its store is called."""
@@ -67,7 +67,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a viewer shows at first."""
+    """Initial state of a viewer."""
 
     title: str
     """Name of the page."""
@@ -85,7 +85,7 @@ class View:
     """Voxels of that image."""
 
     flat: bool = False
-    """Whether nothing is worth a look in three dimensions."""
+    """Whether the three-dimensional panel is left out."""
 
     zoom: float = 0.5
     """Voxels that a pixel of the screen shows at first."""
@@ -137,7 +137,7 @@ class View:
 def boxes(
     name: str, rois: Sequence[tuple[str, Roi]], space: Space, look: Look
 ) -> Layer:
-    """Return a layer of boxes of voxels, each with what is said of it.
+    """Return a layer of boxes of voxels, each with a description.
 
     Parameters
     ----------

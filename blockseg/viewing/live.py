@@ -1,4 +1,4 @@
-"""Following of a run that goes on: the viewer reads anew what blocks have added."""
+"""Updates of a viewer during a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from blockseg.reports.facts import JobFacts
 
 EVERY = 10.0
-"""Seconds between two looks: each makes the browser read anew what it shows."""
+"""Seconds between updates, each of which makes the browser reload its data."""
 
 
 def blocks_done(run: JobFacts) -> int:

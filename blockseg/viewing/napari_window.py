@@ -1,4 +1,4 @@
-"""The same layers in napari: the one file that knows it."""
+"""Layers in napari; the only module that imports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of a run: its source, what it found, what was made of that."""
+"""Layers of a run: its source, its results, and what was derived from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SKELETON = {"mode2d": "lines_and_points", "mode3d": "lines", "lineWidth3d": 2}
 
 
 def run_of(out: Path) -> JobFacts | None:
-    """Return what is known of the run that made an output; None if none did.
+    """Return the facts of the run that made an output; None if none did.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def run_of(out: Path) -> JobFacts | None:
 
 
 def is_running(run: JobFacts) -> bool:
-    """Say whether a process works on a run, or on what is derived from it."""
+    """Return whether a process is working on a run, or on what is derived from it."""
     try:
         return RunLock(run.paths.lock).is_held()
     except (LedgerError, OSError):
@@ -59,7 +59,7 @@ def is_running(run: JobFacts) -> bool:
 
 
 def view_of_run(run: JobFacts) -> View:
-    """Return what to show of a run, finished or not.
+    """Return the view of a run, finished or not.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Layers of a volume that nobody segmented, and of what a network says of it."""
+"""Layers of a volume without a run, and of its prediction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BLOCK: Zyx = (CHUNK, CHUNK, CHUNK)
 
 
 def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View:
-    """Return what to show of a volume.
+    """Return the view of a volume.
 
     With weights, also the probability, which the engine of a run predicts in this process
     where it is looked at, in blocks of 64³ voxels.

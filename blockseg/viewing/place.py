@@ -1,4 +1,4 @@
-"""First place to look at in a run: where neurites are, not where nothing is."""
+"""First place to show of a run or a volume: one with neurites."""
 
 from __future__ import annotations
 

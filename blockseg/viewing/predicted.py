@@ -1,4 +1,4 @@
-"""Probability that is predicted where it is looked at, and kept."""
+"""Probability that is predicted where it is viewed, and kept."""
 
 from __future__ import annotations
 

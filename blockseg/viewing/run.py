@@ -36,7 +36,7 @@ def view(
     said: Callable[[str], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Show a run or a volume until the user has enough.
+    """Show a run or a volume until the user ends the viewer.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def view(
     if run is not None and source.weights is not None:
         message = (
             f"--weights: {place} is the output of a run, which has its probability; give "
-            "the image to see what other weights say of it"
+            "the image to see what other weights predict"
         )
         raise ConfigError(message)
     state = _state(settings.state)
@@ -98,7 +98,7 @@ def _wait(
 ) -> None:
     said(f"Look at it: {window.url}")
     if run is not None and is_running(run):
-        said("The run goes on; blocks appear as they are written.")
+        said("The run is in progress; blocks appear as they are written.")
         follow(run, window.renew, stop)
     if settings.browser and not show(window.url):
         said("No browser could be opened; open that address yourself.")
@@ -142,7 +142,7 @@ def _only(shown: View, names: tuple[str, ...] | None) -> View:
 
 
 def _state(name: str | None) -> Any:
-    """Return what an earlier window showed; None where there is no such file."""
+    """Return the state of an earlier window; None if there is no such file."""
     if name is None or not absolute(name).exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Any volume as an OME-Zarr that exists only while it is looked at.
+"""Any volume as an OME-Zarr that exists only while it is viewed.
 
 So a browser sees TIFF, N5, channels of larger arrays, means over voxels and what a network
 predicts, all alike.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from blockseg.web.content import Wanted
 
 CHUNK = 64
-"""Edge of what is sent at a time, in voxels."""
+"""Edge of a chunk, in voxels."""
 
 _COARSEST = 256  # voxels along the longest edge, below which no level is added
 _LARGEST_FACTOR = (
@@ -40,7 +40,7 @@ _LARGEST_FACTOR = (
 
 @dataclass(frozen=True, slots=True)
 class ServedLevel:
-    """A level of a volume that is looked at."""
+    """A level of a volume that is served."""
 
     volume: Volume
     """Its voxels."""
@@ -60,7 +60,7 @@ class ServedVolume:
     """Space of the finest level, as the user or the source states it."""
 
     def open(self, key: str, wanted: Wanted) -> Bytes | None:
-        """Return metadata or a chunk; None if there is none, or nobody wants it."""
+        """Return metadata or a chunk; None if there is none, or it is not needed any more."""
         if key == "zarr.json":
             return _json(self._group())
         number, _, rest = key.partition("/")

@@ -1,4 +1,4 @@
-"""Neuroglancer's server and viewer: the one file that knows its Python package."""
+"""Neuroglancer's server and viewer; the only module that imports its package."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Window:
         }
 
     def renew(self) -> None:
-        """Have the browser read anew what a run has written since."""
+        """Make the browser reload what a run has written since."""
         self._generation += 1
         addresses = self.addresses()
         live = {layer.name: layer for layer in self._view.layers if layer.live}
@@ -106,14 +106,14 @@ class Window:
                     layer.layer.source = plain["source"]
 
     def state_plain(self) -> Any:
-        """Return what the browser shows now, as JSON values without secrets."""
+        """Return the state of the browser, as JSON values without secrets."""
         by_address = {f"blockseg:{n}": a for n, a in self.addresses().items()}
         return _replaced(
             self._viewer.state.to_json(), {a: n for n, a in by_address.items()}
         )
 
     def picture(self, width: int, height: int) -> bytes:
-        """Return what a browser that has the page open draws, as PNG.
+        """Return a picture of the page in the browser that has it open, as PNG.
 
         Raises
         ------

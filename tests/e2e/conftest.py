@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,25 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+
+STOPS = """
+import os, signal, sys
+from blockseg_cli import progress
+from blockseg_cli.main import main
+
+left, shown = int(sys.argv.pop(1)), progress._print_json
+
+def show(event):
+    global left
+    shown(event)
+    left -= type(event).__name__ == "BlockDone"
+    if left == 0:
+        left = -1
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+progress._print_json = show
+main()
+"""
 
 
 @dataclass
@@ -35,8 +55,26 @@ class Blockseg:
         return [sys.executable, "-m", "blockseg_cli", *map(str, arguments)]
 
     def start(self, *arguments, **how):
+        return self._start(self.words(*arguments), **how)
+
+    def start_and_stop(self, blocks, *arguments):
+        """Start a command and return when it has stopped (SIGSTOP) after some blocks."""
+        words = [
+            sys.executable,
+            "-c",
+            STOPS,
+            str(blocks),
+            *map(str, arguments),
+            "--json",
+        ]
+        process = self._start(words)
+        # Or ended, which the test will tell; left for ``process.wait``.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return process
+
+    def _start(self, words, **how):
         process = subprocess.Popen(
-            self.words(*arguments),
+            words,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tifffile
 import zarr
 
 from blockseg.core.errors import BlocksegError
+from blockseg.runtime.dask.cluster import connect
 
 QUICK = ("--scheduler", "serial", "--backend", "fake")
 
@@ -143,7 +145,9 @@ def test_a_mask_that_is_not_there(blockseg, brain):
     assert "--mask" in refused(blockseg, brain, "--mask", "none.tif", *QUICK)
 
 
-def test_a_scheduler_that_does_not_answer(blockseg, brain):
+def test_a_scheduler_that_does_not_answer(blockseg, brain, monkeypatch):
+    soon = partial(connect, timeout=0.5)
+    monkeypatch.setattr("blockseg.blockwise.run.connect", soon)
     said = refused(
         blockseg, brain, "--scheduler", "tcp://127.0.0.1:9", "--backend", "fake"
     )

@@ -35,7 +35,7 @@ def published(shared_data, tmp_path_factory):
 def formats(shared_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("formats")
     whole = tifffile.imread(shared_data / "real" / "trailmap_chunk" / "image_160.tif")
-    voxels = whole[5:102, :128, 20:156]
+    voxels = whole[5:70, :96, 20:124]
     tiff = folder / "crop.tif"
     tifffile.imwrite(tiff, voxels, compression="zlib")
     for version in (2, 3):

@@ -62,6 +62,6 @@ def test_hostile_input_is_told_in_one_line(area, sound, tmp_path, blockseg_comma
 @pytest.mark.parametrize("area", list(areas())[::2])
 def test_so_it_is_in_a_process_of_its_own(area, sound, tmp_path):
     case = random.Random(area).choice(areas()[area])
-    answer = ask(case, Stock(sound, tmp_path), 120.0)
+    answer = ask(case, Stock(sound, tmp_path), 600.0)
     verdict, line = judged(case, answer, None)
     assert verdict in GOOD, (verdict, case.name, line)

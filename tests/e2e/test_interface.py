@@ -118,6 +118,6 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     (tmp_path / "notebook.py").write_text(code, encoding="utf-8")
     subprocess.run(
-        [sys.executable, "notebook.py"], cwd=tmp_path, check=True, timeout=240
+        [sys.executable, "notebook.py"], cwd=tmp_path, check=True, timeout=900
     )
     assert (tmp_path / "brain.blockseg.zarr/.blockseg/preview.png").exists()

@@ -363,13 +363,10 @@ def test_labels_of_a_run_in_zarr_2_are_the_same(blockseg, brain, finished):
 
 
 def test_while_labels_are_made_nothing_else_may_write_and_status_says_so(
-    blockseg, brain, out, events_of
+    blockseg, brain, out
 ):
-    first = blockseg.start("label", "out.zarr", *SERIAL, "--json")
-    for event in events_of(first.stdout):
-        if event["event"] == "BlockDone":
-            break
-    first.send_signal(signal.SIGSTOP)  # it lives, and does not end before we ask
+    # It lives, and does not end before we ask.
+    first = blockseg.start_and_stop(1, "label", "out.zarr", *SERIAL)
     said = blockseg("status", "out.zarr").stdout
     assert "out.zarr: complete" in said
     assert f"label of {out}: running" in said

@@ -201,7 +201,7 @@ def test_a_damaged_list_is_found_and_made_again(blockseg, out, content_of):
     assert "tables/somata.csv has" in said
     assert "tables/somata-points.csv is gone" in said
     said = blockseg("verify", out, "--repair").stdout
-    assert "gone on with: somata" in said
+    assert "resumed: somata" in said
     assert content_of(out / "tables") == before
 
 
@@ -213,5 +213,5 @@ def test_a_list_of_other_labels_is_stale_and_made_anew(blockseg, out):
         "verify", out, code=3
     ).stdout.replace("\n", " ")
     said = blockseg("verify", out, "--repair").stdout
-    assert "made anew: somata" in said
+    assert "remade: somata" in said
     assert rows(out)

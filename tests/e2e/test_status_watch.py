@@ -34,17 +34,9 @@ class Clock:
 
 
 @pytest.fixture
-def begun(blockseg, brain, events_of, monkeypatch):
-    """A run of 24 blocks in a process of its own, stopped after some of them."""
-    monkeypatch.setenv("BLOCKSEG_FAKE_TROUBLE", json.dumps({"seconds": 0.1}))
-    run = blockseg.start("run", brain, "out.zarr", *RUN, *SERIAL, "--json")
-    done = 0
-    for event in events_of(run.stdout):
-        done += event["event"] == "BlockDone"
-        if done == 3:
-            break
-    run.send_signal(signal.SIGSTOP)
-    return run
+def begun(blockseg, brain):
+    """A run of 24 blocks in a process of its own, stopped after three of them."""
+    return blockseg.start_and_stop(3, "run", brain, "out.zarr", *RUN, *SERIAL)
 
 
 def test_a_run_is_looked_at_until_it_ends(blockseg, begun):
@@ -54,7 +46,7 @@ def test_a_run_is_looked_at_until_it_ends(blockseg, begun):
     assert first.running
     assert pass_of(first).name == "segment"
     assert pass_of(first).blocks == 24
-    assert 3 <= pass_of(first).done < 24
+    assert pass_of(first).done == 3
     assert first.voxels == pass_of(first).done * 64**3
     assert first.voxels_per_second == pytest.approx(
         64**3 * first.blocks_per_second, rel=1e-6
@@ -75,7 +67,9 @@ def test_a_run_is_looked_at_until_it_ends(blockseg, begun):
     assert last.workers == ()
 
 
-def test_a_terminal_shows_bars_rate_and_workers_and_a_pipe_lines(blockseg, begun):
+def test_a_terminal_shows_bars_rate_and_workers_and_a_pipe_lines(
+    blockseg, begun, monkeypatch
+):
     out = blockseg.folder / "out.zarr"
     look = Watch(str(out)).look()
     console = Console(width=100, record=True, file=io.StringIO())
@@ -87,7 +81,16 @@ def test_a_terminal_shows_bars_rate_and_workers_and_a_pipe_lines(blockseg, begun
     assert status_watch.line_of(look).startswith(
         f"segment {pass_of(look).done}/24 blocks, "
     )
-    begun.send_signal(signal.SIGCONT)
+
+    def going_on(*words, **named):
+        def sleep(_):
+            begun.send_signal(signal.SIGCONT)
+            begun.communicate()
+
+        watch(*words, sleep=sleep, **named)
+
+    watch = status_watch.watch
+    monkeypatch.setattr(status_watch, "watch", going_on)
     lines = blockseg("status", "--watch", out).stdout.splitlines()
     assert f"{out}: complete" in lines
     assert lines[0].startswith("segment ")
@@ -136,17 +139,13 @@ def test_a_run_of_another_machine_is_told_by_its_note_and_its_files(blockseg, br
     assert not Watch(str(out)).look().running, "nothing was written for long"
 
 
-def test_a_derived_job_is_watched_while_it_works(blockseg, brain, events_of):
+def test_a_derived_job_is_watched_while_it_works(blockseg, brain):
     blockseg("run", brain, "out.zarr", *RUN, *SERIAL, "--threshold", "0.7", "-q")
-    label = blockseg.start("label", "out.zarr", *SERIAL, "--json")
-    for event in events_of(label.stdout):
-        if event["event"] == "BlockDone":
-            break
-    label.send_signal(signal.SIGSTOP)
+    blockseg.start_and_stop(1, "label", "out.zarr", *SERIAL)
     look = Watch(str(blockseg.folder / "out.zarr")).look()
     assert (look.running, look.job) == (True, "label")
     assert look.phases[0].name == "pieces"
-    assert look.phases[0].done >= 1
+    assert look.phases[0].done == 1
 
 
 def test_parts_of_a_run_are_watched_together(blockseg, brain):

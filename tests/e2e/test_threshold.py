@@ -161,7 +161,7 @@ def test_objects_of_another_threshold_are_stale_until_the_first_is_back(
     }
     said = " ".join(blockseg("status", half).stdout.split())
     assert said.count("stale: it was made by the threshold 128/255") == 1
-    assert f"make it anew with: blockseg label {half} " in said
+    assert f"remake it with: blockseg label {half} " in said
     assert "label-pieces" not in said
     assert "128/255" in blockseg("skeletonize", half, *SERIAL, code=1).output
     blockseg("threshold", half, "0.5", *SERIAL)

@@ -146,7 +146,7 @@ def test_a_job_that_a_scheduler_ends_keeps_its_checkpoint_and_goes_on(blockseg, 
     os.killpg(job.pid, signal.SIGTERM)
     output = job.stdout.read()
     assert job.wait() == 130, output
-    assert "Interrupted; the same command goes on from here." in output
+    assert "Interrupted; the same command resumes from here." in output
     assert "died" not in output
     checkpoint = torch.load(blockseg.folder / "run" / "checkpoint.pt")
     step = checkpoint["step"]

@@ -408,7 +408,7 @@ def test_a_synthetic_brain_is_left_to_its_own_command(blockseg, brain, content_o
     before = content_of(place)
     flip(place / "0/c/0/0/0")
     said = blockseg("verify", "brain.zarr", "--repair", code=3).stdout
-    assert "made again by its own command: blockseg synth brain.zarr" in said
+    assert "remade by its own command: blockseg synth brain.zarr" in said
     blockseg(
         "synth", "brain.zarr", "--shape", "128,192,256", "--preset", "clean", *SERIAL
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HERE = Path(__file__).parent
-ENDS_WITHIN = 180.0
+ENDS_WITHIN = 300.0
 """Seconds after which a command that does not end counts as hanging."""
 
 
@@ -66,7 +66,7 @@ class Child:
         deadline = time.monotonic() + seconds
         while not condition(self):
             if self.process.poll() is not None:
-                self._reader.join(5)
+                self._reader.join(60)
                 return bool(condition(self))
             if time.monotonic() > deadline:
                 self._hangs("something that was to happen did not")
@@ -87,7 +87,7 @@ class Child:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._hangs(f"it did not end within {seconds:.0f} s")
-        self._reader.join(5)
+        self._reader.join(60)
         return code
 
     def _hangs(self, why: str) -> None:
@@ -121,10 +121,11 @@ class Child:
         assert code in (None, 0, -signal.SIGKILL), f"exit code {code}: {self.said}"
         self.process.kill()
         self.process.wait()
-        self._reader.join(5)
-        _, left = psutil.wait_procs(family, 30)
+        self._reader.join(60)
+        _, left = psutil.wait_procs(family, 120)
+        left = [process for process in left if not is_dead(process)]
         if left:
-            names = [f"{p.pid} {p.status()}" for p in left if p.is_running()]
+            names = [f"{p.pid} {p.name()}" for p in left]
             for process in left:
                 process.kill()
             raise HangError(f"processes outlive their driver: {names}")
@@ -137,13 +138,21 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._reader.join(5)
+        self._reader.join(60)
         self.close()
 
     def close(self) -> None:
         """Close our end of the pipe."""
         if self.process.stdout is not None and not self._reader.is_alive():
             self.process.stdout.close()
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Say whether a process has ended, even if nobody has asked for its exit code."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def environment(**more: Any) -> dict[str, str]:

@@ -55,15 +55,15 @@ def test_every_socket_is_of_the_loopback_interface(cluster):
     assert [s for s in seen if not is_here(s.laddr) or not is_here(s.raddr)] == []
 
 
-def identity(address, security=None, seconds=5):
-    """Ask whoever listens what it is, as any client does."""
+def identity(address, security=None, seconds=300):
+    """Ask whoever listens what it is, as any client does, for some seconds at most."""
 
     async def ask():
         arguments = {} if security is None else security.get_connection_args("client")
         async with rpc(address, connection_args=arguments, timeout=seconds) as other:
             return await asyncio.wait_for(other.identity(), seconds)
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "500ms"}):
+    with dask.config.set({"distributed.comm.timeouts.connect": f"{seconds / 2}s"}):
         return asyncio.run(ask())
 
 
@@ -91,7 +91,7 @@ def test_a_client_without_the_key_is_refused(cluster, scheme):
 
 def status_of(address):
     try:
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        with urllib.request.urlopen(address, timeout=300) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -153,7 +153,7 @@ def test_certificates_of_dask_are_taken_for_another_address(tmp_path):
             assert cluster.client.submit(sum, [1, 2]).result() == 3
             port = urlsplit(cluster.address).port
             with pytest.raises((OSError, TimeoutError)):
-                identity(f"tcp://127.0.0.1:{port}")
+                identity(f"tcp://127.0.0.1:{port}", seconds=1)
 
 
 def test_an_insecure_cluster_is_one_that_anybody_uses():

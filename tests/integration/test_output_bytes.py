@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blockseg.io.output.create import create_output, remove_leftovers
+from blockseg.io.output.create import create_output, remove_stale_locks
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
 
@@ -125,7 +125,7 @@ def test_a_killed_writer_leaves_no_trace_once_its_blocks_are_written_again(
     complete = files_below(Path(undisturbed.uri))
     for name, data in files_below(Path(killed.uri)).items():
         assert name.endswith(".__lock") or data == complete[name]
-    remove_leftovers(killed.uri)
+    remove_stale_locks(killed.uri)
     write(killed, every)
     assert files_below(Path(killed.uri)) == complete
 

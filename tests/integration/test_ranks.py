@@ -37,7 +37,7 @@ def run_together(folder, size, steps, precision):
         processes.append(process)
     try:
         for rank, process in enumerate(processes):
-            code = process.wait(timeout=300)
+            code = process.wait(timeout=900)
             assert code == 0, (folder / f"said{rank}").read_text()
     finally:
         for process in processes:

@@ -124,7 +124,10 @@ def test_every_format_gives_the_voxels_and_the_voxel_size_that_were_written(
         assert volume.space.translation == (0.0, 0.0, 0.0)
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
 @pytest.mark.parametrize("name", FORMATS)
 def test_any_region_is_that_of_the_whole(
@@ -362,7 +365,7 @@ def test_a_volume_that_was_read_is_read_in_a_forked_process(tmp_path: Path) -> N
             target=_read_there, args=(open_volume(find(path)), fresh, queue)
         )
         process.start()
-    assert queue.get(timeout=60) == here - int(brain()[0].sum())
+    assert queue.get(timeout=300) == here - int(brain()[0].sum())
     process.join()
 
 

@@ -1,16 +1,20 @@
 """Two processes that write the same files at once."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor, wait
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from blockseg.core import atomic_files
 from blockseg.core.geometry import Roi
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
+from blockseg.labelling.pieces import PIECE
+from blockseg.labelling.scratch import Scratch
+from blockseg.labelling.seams import Faces
 
 SHAPE = (64, 64, 128)
 BLOCK = Roi((0, 0, 0), (64, 64, 64))
@@ -65,13 +69,13 @@ def test_a_driver_makes_the_output_while_another_is_amid_each_of_its_files(
     create_output(alone)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as other:
-        sync = atomic_files.os.fsync
+        sync = os.fsync
 
         def interrupted(handle):
             other.submit(create_output, image, shared=True).result()
             sync(handle)
 
-        monkeypatch.setattr(atomic_files.os, "fsync", interrupted)
+        monkeypatch.setattr(os, "fsync", interrupted)
         create_output(image, shared=True)
 
     def texts(name):
@@ -79,6 +83,29 @@ def test_a_driver_makes_the_output_while_another_is_amid_each_of_its_files(
         return {path.relative_to(folder): path.read_text() for path in files(folder)}
 
     assert texts("out.zarr") == texts("alone.zarr")
+
+
+def test_a_worker_writes_the_pieces_of_a_block_while_another_is_amid_the_same(
+    tmp_path, monkeypatch
+):
+    labels = np.random.default_rng(5).integers(0, 3, (9, 8, 7)).astype(np.uint32)
+    rows, faces = np.zeros(2, PIECE), Faces.of(labels)
+    alone, both = Scratch(str(tmp_path / "alone")), Scratch(str(tmp_path / "both"))
+    for scratch in (alone, both):
+        Path(scratch.folder).mkdir()
+    alone.write(3, rows, faces)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as other:
+        sync = os.fsync
+
+        def interrupted(handle):
+            other.submit(both.write, 3, rows, faces).result()
+            sync(handle)
+
+        monkeypatch.setattr(os, "fsync", interrupted)
+        both.write(3, rows, faces)
+    one, other_one = files(tmp_path)
+    assert one.read_bytes() == other_one.read_bytes()
 
 
 def files(folder):

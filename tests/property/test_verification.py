@@ -96,7 +96,7 @@ def shard(tmp_path_factory):
 
 @settings(
     max_examples=120,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_found_and_proves_nothing_wrong(shard, place, bit):
@@ -117,7 +117,7 @@ def test_a_flipped_bit_is_found_and_proves_nothing_wrong(shard, place, bit):
 
 @settings(
     max_examples=30,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(length=st.floats(0, 1, exclude_max=True))
 def test_a_torn_shard_is_found_and_proves_nothing(shard, length):

@@ -24,7 +24,7 @@ def build(pages: Path, site: Path, *options: str) -> subprocess.CompletedProcess
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

@@ -49,7 +49,7 @@ class FinishedRun:
     """
 
     paths: Paths
-    """Where the run keeps its own files."""
+    """Paths of the run's own files."""
 
     record: RunRecord
     """Record of the run; it stays as it is."""
@@ -65,7 +65,7 @@ class FinishedRun:
     in µm where ``space.unit`` says so."""
 
     done: NDArray[np.bool_]
-    """Which blocks the run wrote."""
+    """Mask of the blocks that the run wrote."""
 
     foreground: NDArray[np.int64]
     """Voxels of foreground in each block; 0 where it is not done."""
@@ -112,7 +112,7 @@ class FinishedRun:
         return RunImage(find(place, mask=True, level=level), self.grid, absent)
 
     def provenance(self, **parameters: Parameter) -> Provenance:
-        """Return what is made from this run now.
+        """Return the provenance of something made from this run now.
 
         Parameters
         ----------

@@ -46,7 +46,7 @@ def open_derived(
     source
         Volume that it reads besides, if any; it is watched for changes.
     overwrite
-        Start anew where OUT holds an earlier result of it.
+        Start over if OUT holds an earlier result of it.
     on_event
         Told before what takes long.
     command
@@ -80,7 +80,7 @@ def open_derived(
 
 
 def fresh_image(run: FinishedRun, within: str, redo: str) -> Provenance:
-    """Return what a derived image of OUT was made from, if that is the run as it is now.
+    """Return the provenance of a derived image of OUT if it fits the run as it is now.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def fresh_image(run: FinishedRun, within: str, redo: str) -> Provenance:
         raise VolumeError(message)
     made = image_provenance(group)
     what = f"{within} of OUT {run.out}"
-    _refuse_stale(made, run, what, f"make it anew with: {redo} --overwrite")
+    _refuse_stale(made, run, what, f"remake it with: {redo} --overwrite")
     if made is None:  # which is refused above
         message = f"{group} does not say what it was made from"
         raise LedgerError(message)
@@ -139,7 +139,7 @@ def fresh_part(run: FinishedRun, part: str, redo: str) -> str:
         raise VolumeError(message)
     made = Provenance.from_plain(record.request["settings"].get(MADE_FROM))
     what = f"{part} of OUT {run.out}"
-    _refuse_stale(made, run, what, f"make it anew with: {redo} --overwrite")
+    _refuse_stale(made, run, what, f"remake it with: {redo} --overwrite")
     state = part_status(paths, record).state
     if state != "complete":
         message = f"{what} is {state}; finish it with: {redo}"

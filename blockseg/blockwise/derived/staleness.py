@@ -12,7 +12,7 @@ MADE_FROM = "made-from"
 
 
 def what_is_stale(made: Provenance | None, now: Provenance) -> str:
-    """Return how what was made differs from what would be made now; empty if it does not.
+    """Return the difference of a provenance from the present one; empty if none.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class WorkerNow:
 
 
 def workers_now(folder: Path, session: int) -> tuple[int, tuple[WorkerNow, ...]]:
-    """Return how many workers a start has, and those that are at a block.
+    """Return the number of workers of a start, and those that are at a block.
 
     Only the ends of the logs are read, and at most those of the 64 workers that wrote
     last: a look costs the same at any time of a run.

@@ -29,7 +29,7 @@ _COUNTED = 200_000
 def decoded_voxels(
     grid: BlockGrid, chunk: Zyx, itemsize: int, reading: Reading, workers: int
 ) -> float:
-    """Return how many voxels so many workers decode for all blocks together.
+    """Return the number of voxels that so many workers decode for all blocks together.
 
     Exact for workers of the same speed while blocks have few chunks, as on one
     workstation; within some 15 % beyond.

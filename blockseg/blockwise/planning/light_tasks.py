@@ -36,7 +36,7 @@ def plain_grid(volume: Volume, settings: RunSettings) -> BlockGrid:
 
 
 def layout_for(settings: RunSettings, need: Need) -> Layout:
-    """Return how many workers fit the machine, or what the user allows of it."""
+    """Return the number of workers that fit the machine, or what the user allows of it."""
     return plan_layout(budget(settings), need, workers=settings.workers)
 
 

@@ -131,7 +131,7 @@ def _costs(reading: Reading, workers: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Which voxels blocks read along one axis, in whole chunks."""
+    """Voxels that blocks read along one axis, in whole chunks."""
 
     starts: tuple[int, ...]
     stops: tuple[int, ...]
@@ -157,7 +157,7 @@ class _Axis:
         return cls(starts, stops, tuple(kinds))
 
     def groups(self, blocks: int) -> list[int]:
-        """Return how many voxels each group of so many neighbours reads."""
+        """Return the number of voxels that each group of so many neighbours reads."""
         count = len(self.starts)
         return [
             self.stops[min(first + blocks, count) - 1] - self.starts[first]

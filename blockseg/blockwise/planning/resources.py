@@ -70,7 +70,7 @@ def _read_grid(inputs: Inputs, decisions: Decisions) -> BlockGrid:
 
 
 def plan_resources(inputs: Inputs, decisions: Decisions) -> Layout:
-    """Return how many workers of this engine fit the machine.
+    """Return the number of workers of this engine that fit the machine.
 
     Unlike the decisions this may differ from one session to the next: it changes
     no byte of the result.
@@ -91,7 +91,7 @@ def plan_resources(inputs: Inputs, decisions: Decisions) -> Layout:
 
 
 def planned_decoding(inputs: Inputs, decisions: Decisions, layout: Layout) -> float:
-    """Return how many voxels of the source these workers decode."""
+    """Return the number of voxels of the source that these workers decode."""
     volume = inputs.source.volume
     return decoded_voxels(
         _read_grid(inputs, decisions),
@@ -103,7 +103,7 @@ def planned_decoding(inputs: Inputs, decisions: Decisions, layout: Layout) -> fl
 
 
 def planned_reading(inputs: Inputs, decisions: Decisions, layout: Layout) -> Reading:
-    """Return how these workers read the source, within the memory that they have."""
+    """Return the way in which these workers read the source, within their memory."""
     volume = inputs.source.volume
     return plan_reading(
         _read_grid(inputs, decisions),

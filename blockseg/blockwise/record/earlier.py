@@ -1,4 +1,4 @@
-"""Record of an earlier start on the same output, and whether this one may go on with it."""
+"""Record of an earlier start on the same output, and whether this one may resume it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def earlier_record(
         message = (
             f"{paths.name} belongs to another run: {'; '.join(found)}; "
             f"use the same settings to resume it, {_another(paths)}or --overwrite to "
-            "start anew"
+            "start over"
         )
         raise LedgerError(message)
     return record
@@ -58,14 +58,14 @@ def earlier_record(
 def _another_threshold(
     paths: Paths, record: RunRecord, request: Request, found: list[str]
 ) -> str:
-    """Return what to do where nothing but the threshold of a run differs."""
+    """Return advice where only the threshold of a run differs."""
     was, now = (
         settings.get("threshold")
         for settings in (record.request["settings"], request.settings)
     )
     if len(found) > 1 or was == now:
         return ""
-    if not isinstance(was, (int, float)) or not isinstance(now, (int, float)):
+    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (was, now)):
         return ""  # a record that was changed, or of a rule of its own
     return (
         f"{paths.name} has the threshold {was:g}, and {now:g} is asked for; a mask of "
@@ -100,6 +100,6 @@ def refuse_lost_record(paths: Paths) -> None:
         message = (
             f"{paths.name} holds a result, but {paths.record} is gone: put that file "
             "back from a copy to go on, restore it with blockseg verify OUT --repair, or "
-            "delete the result and start anew with --overwrite"
+            "delete the result and start over with --overwrite"
         )
         raise LedgerError(message)

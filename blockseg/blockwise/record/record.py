@@ -39,7 +39,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where a run keeps its own files."""
+    """Paths of a run's own files."""
 
     out: Location
     """The output group."""
@@ -50,7 +50,7 @@ class Paths:
 
     owns: tuple[str, ...] = ()
     """Files and folders of the output that belong to the derived job, '/'-separated:
-    these, and nothing else outside of its folder, are removed where it starts anew."""
+    these, and nothing else outside of its folder, are removed where it starts over."""
 
     share: bool = False
     """Whether the part is no derived job but a share of the run's own blocks."""
@@ -74,7 +74,7 @@ class Paths:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name in messages."""
         return f"{self.part} of OUT {self.out}" if self.part else f"OUT {self.out}"
 
     @property
@@ -256,7 +256,7 @@ def _read(text: str, path: Path) -> dict[str, Any]:
     if data.pop("format", None) != _FORMAT:
         message = (
             f"{path} was written by another version of blockseg; "
-            "finish the run with that one, or start anew with --overwrite"
+            "finish the run with that one, or start over with --overwrite"
         )
         raise LedgerError(message)
     if wrong := what_is_wrong(data):
@@ -268,7 +268,7 @@ def _read(text: str, path: Path) -> dict[str, Any]:
 def _damaged(path: Path, what: str) -> str:
     return (
         f"{path} is damaged ({what}); put it back from a copy, or restore it with "
-        "blockseg verify OUT --repair; --overwrite starts anew"
+        "blockseg verify OUT --repair; --overwrite starts over"
     )
 
 
@@ -287,7 +287,7 @@ def now() -> str:
 
 
 def machine_facts() -> dict[str, Any]:
-    """Return what a reader of a result wants to know of the machine."""
+    """Return the facts about the machine that matter to a reader of a result."""
     here = machine()
     return {
         "host": platform.node(),

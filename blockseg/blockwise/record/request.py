@@ -66,7 +66,7 @@ class Request:
 
     @property
     def sources(self) -> dict[str, Source]:
-        """All that is read: ``source``, ``mask``, those that there are."""
+        """Volumes that are read: ``source``, and ``mask`` if there is one."""
         named = {"source": self.source, "mask": self.mask}
         return {name: one for name, one in named.items() if one is not None}
 
@@ -83,7 +83,7 @@ class Request:
 def deciding(
     settings: RunSettings, names: Iterable[str], **others: Any
 ) -> dict[str, Any]:
-    """Return settings that decide a result, as plain JSON values.
+    """Return settings that decide a result, as plain JSON values, in order of their names.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def deciding(
         What decides besides. Where two capabilities have the same settings, one of these
         tells their outputs apart.
     """
-    chosen = {name: getattr(settings, name) for name in names} | others
+    chosen = {name: getattr(settings, name) for name in sorted(names)} | others
     return {name.replace("_", "-"): _plain(value) for name, value in chosen.items()}
 
 

@@ -1,4 +1,4 @@
-"""Settings of a run out of its record, to go on with it without its command."""
+"""Settings of a run from its record, to resume it without its command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shape of ``run.json``, checked: whoever reads it may rely on that."""
+"""Shape of ``run.json``, checked: its readers may rely on it."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class SparseOutcome:
 def sparse_outcome(
     plan: SparsePlan | None, ledger: Ledger, phases: Sequence[tuple[str, int]]
 ) -> SparseOutcome | None:
-    """Return what was skipped so far; None for a run that skips nothing.
+    """Return the totals of skipping so far; None for a run that skips nothing.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def sparse_lines(outcome: SparseOutcome | None) -> list[str]:
 
 
 def sparse_forecast(plan: SparsePlan | None) -> list[str]:
-    """Return what a run would skip, for a human."""
+    """Return a description of what a run would skip."""
     if plan is None:
         return []
     lines = [plan.untrusted] if plan.untrusted else []

@@ -22,10 +22,10 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class ShareState:
-    """How far the driver of a share is."""
+    """Progress of the driver of a share."""
 
     share: Share
-    """Which."""
+    """Share that it does."""
 
     record: RunRecord | None
     """Its record; None if it was never begun."""
@@ -64,7 +64,7 @@ class ShareState:
 
 
 def share_states(out: Path, plan: SharedPlan) -> list[ShareState]:
-    """Return how far each share is, also while they are at work.
+    """Return the progress of each share, also while drivers are at work.
 
     Raises
     ------

@@ -47,7 +47,7 @@ class SharedPlan:
 
 
 def share_paths(out: Path, share: Share) -> Paths:
-    """Return where the driver of a share keeps its own files."""
+    """Return the paths of the own files of the driver of a share."""
     return Paths(out, f"{SHARES}/{share.number:04d}-of-{share.count:04d}", share=True)
 
 

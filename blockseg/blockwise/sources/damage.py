@@ -27,7 +27,7 @@ class Damage:
     """Damage: what is not as it was written."""
 
     files: list[DamagedFile] = field(default_factory=list)
-    """By phase and block."""
+    """Damaged files by phase and block."""
 
     phases: list[str] = field(default_factory=list)
     """Name of the phase of each."""

@@ -1,4 +1,4 @@
-"""Holes of a source: by what they are told, and what they leave of its sample."""
+"""Holes of a source: how they are recognised, and what they leave of its sample."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Told:
     """Findings on the holes of a volume from its sample."""
 
     rule: HoleRule | None
-    """By which holes are told; None where nothing can be one."""
+    """Rule by which holes are found; None where nothing can be one."""
 
     patches: tuple[NDArray[Any], ...]
     """The sample's, with 0, which counts as no background, for values of holes."""

@@ -54,7 +54,7 @@ class OpenedMask(Protocol):
 
     @property
     def spec(self) -> VolumeSpec:
-        """Where it is."""
+        """Path of the mask."""
         ...
 
     @property

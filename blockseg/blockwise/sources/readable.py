@@ -1,4 +1,4 @@
-"""A sample of a volume from which level and noise of its background can be told."""
+"""A sample of a volume from which background level and noise can be estimated."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _others(sample: PlaneSample) -> str:
 
 
 def _moved(sample: PlaneSample, missing: int, dtype: DTypeLike) -> float:
-    """Return how much the patches that are missing could change; 0 if next to nothing.
+    """Return how much the missing patches could change; 0 if next to nothing.
 
     They are taken to be like others of the volume, the most extreme ones.
     """

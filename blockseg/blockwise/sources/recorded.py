@@ -1,4 +1,4 @@
-"""Inputs of a run that is gone on with by its record, without its command."""
+"""Inputs of a run that is resumed by its record, without its command."""
 
 from __future__ import annotations
 

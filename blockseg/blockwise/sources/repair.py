@@ -84,7 +84,7 @@ def _reset(ledger: Ledger, phase: Phase, ids: Iterable[int]) -> bool:
 
 
 def _reset_above(job: Job, ledger: Ledger, phase: Phase) -> None:
-    """Make coarser levels anew: they may have been made from what was damaged."""
+    """Remake coarser levels: they may have been made from what was damaged."""
     for stored in phase.stored:
         for coarse in job.coarse:
             if any(

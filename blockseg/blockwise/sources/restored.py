@@ -24,11 +24,11 @@ class Levels:
     """s, in grey levels."""
 
     field: FieldSummary | None = None
-    """Where they vary over the volume; None where they do not."""
+    """Background field; None where level and noise do not vary."""
 
     @classmethod
     def of(cls, found: BackgroundFinding) -> Levels | None:
-        """Return what was estimated; None where nothing was."""
+        """Return the estimate; None where nothing was estimated."""
         if found.estimate is None:
             return None
         return cls(found.estimate.level, found.estimate.sd, found.field)
@@ -44,7 +44,7 @@ def other_background(
     replaced: str,
     estimate: Callable[[], Levels | None],
 ) -> tuple[str, ...]:
-    """Return what to say of an estimate that a run was begun with, a line or none.
+    """Return a remark on an estimate that a run was begun with, a line or none.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def other_background(
 
 
 def other_skipping(skips: bool, replaced: str) -> tuple[str, ...]:
-    """Return what to say of what ``--sparse`` skips, a line or none.
+    """Return a remark on what ``--sparse`` skips, a line or none.
 
     Parameters
     ----------
@@ -92,6 +92,6 @@ def other_skipping(skips: bool, replaced: str) -> tuple[str, ...]:
         return ()
     line = (
         f"what --sparse skips was found out before the source changed ({replaced}); an "
-        "undisturbed run may skip otherwise; --overwrite starts anew"
+        "undisturbed run may skip otherwise; --overwrite starts over"
     )
     return (line,)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from blockseg.runtime.ledger.ledger import Ledger
 
 _REPLACED = "source_replaced"
-_PUT_BACK = "put it back as it was, or start anew with --overwrite"
+_PUT_BACK = "put it back as it was, or start over with --overwrite"
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,13 +70,13 @@ class Watched:
         return self.files.look_at(self.table.numbers[::step].tolist())
 
     def earlier(self, kept: bytes | None, was: Fingerprint) -> FileTable:
-        """Return what an earlier session knew of the files."""
+        """Return the state of the files in an earlier session."""
         if kept is None:  # a session of a version that looked at a few
             return self.files.sampled(_lines(was))
         return FileTable.from_bytes(kept)
 
     def listed(self, numbers: Sequence[int] | NDArray[np.int64]) -> str:
-        """Return how many files these are, and the name of the first."""
+        """Return the number of these files, and the name of the first."""
         first = self.files.name(int(numbers[0]))
         return first if len(numbers) == 1 else f"{len(numbers)} files, such as {first}"
 

@@ -50,7 +50,7 @@ class AuditedWindow:
     """Voxels of it, in the source's coordinates."""
 
     voxels: int
-    """How many they are."""
+    """Number of voxels in it."""
 
     foreground: int
     """Voxels of these in the mask that was inferred again."""
@@ -178,7 +178,7 @@ def audit_seams(
 
 
 def _task(job: StoredJob) -> tuple[Segmentation, tuple[int, int, int]]:
-    """Return what a run does to its blocks, and the window of its engine."""
+    """Return the processing of a run's blocks, and the window of its engine."""
     record = job.record
     if record is None or record.phases[0].name != "segment":
         message = f"OUT {job.paths.out} is no output of blockseg run; give one that is"

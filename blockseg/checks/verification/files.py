@@ -41,7 +41,7 @@ class KnownFiles:
     """Below the output, '/'-separated."""
 
     looked_at: int = 0
-    """How many were compared."""
+    """Number of files that were compared."""
 
     bytes: int = 0
     """Bytes in them."""

@@ -42,7 +42,7 @@ class JobImages:
     """Those that can be understood; the first one's voxels have digests in the ledger."""
 
     lost: tuple[str, ...] = ()
-    """Where there should be an image, and its metadata tell of none."""
+    """Places where an image should be, but no metadata describe one."""
 
     @classmethod
     def of(cls, out: Location, record: RunRecord) -> JobImages:

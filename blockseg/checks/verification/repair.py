@@ -104,19 +104,19 @@ class _Repair:
         if not can_go_on(last):
             more = " --overwrite" if anew else ""
             self._say(
-                f"what is wrong in {last.paths.name} is made again by its own command: "
+                f"what is wrong in {last.paths.name} can only be remade by its own command: "
                 f"{last.command}{more}"
             )
             return
         what = last.part or "the run"
-        self._say(f"{'made anew' if anew else 'gone on with'}: {what}")
+        self._say(f"{'remade' if anew else 'resumed'}: {what}")
         how = Again(self.execution, anew, lost, self.on_event, self.command)
         result = go_on(self._jobs(names)[-1], how)
         if not result.complete:
             self._say(f"{what} is not complete: {result.stopped or 'blocks failed'}")
 
     def _jobs(self, names: tuple[str, ...]) -> list[StoredJob]:
-        """Return the jobs of these names that are there, in this order."""
+        """Return the existing jobs of these names, in this order."""
         there = {job.part: job for job in stored_jobs(self.paths)}
         return [there[name] for name in names if name in there]
 
@@ -178,7 +178,7 @@ class _Repair:
 
 
 def _from_the_start(finding: Finding) -> bool:
-    """Say whether a derived job has to start anew for a finding."""
+    """Return whether a derived job has to start afresh for a finding."""
     # Of what pieces were merged from nothing is kept.
     return finding.kind in _ANEW or finding.part in LABEL[:1]
 

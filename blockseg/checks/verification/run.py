@@ -46,7 +46,7 @@ def verify(
     on_event: OnJobEvent = ignore,
     command: str = "",
 ) -> Verification:
-    """Compare an output with its ledgers, and make anew what is wrong if asked to.
+    """Compare an output with its ledgers, and repair what is wrong if asked to.
 
     Parameters
     ----------

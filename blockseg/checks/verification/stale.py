@@ -24,7 +24,7 @@ _OF_LABELS = ("skeletonize", "somata")
 
 
 def provenance_now(record: RunRecord, ledger: Ledger) -> Provenance:
-    """Return what would be made from a run now.
+    """Return the provenance of something made from a run now.
 
     Parameters
     ----------

@@ -160,7 +160,7 @@ class VoxelCheck:
         return [self._finding(Kind.LEVELS, what, phase, None)]
 
     def _differing(self, image: StoredImage, level: int, roi: Roi) -> int:
-        """Return how many voxels of a level are not made from those of the one below."""
+        """Return the number of voxels of a level that do not follow from the one below."""
         coarse, fine = self._volume(image, level), self._volume(image, level - 1)
         wrong = 0
         for slab in _slabs(roi, coarse.chunk_shape[0]):

@@ -45,7 +45,7 @@ _KINDS = {
 
 
 def kind_of_file(mode: int) -> str:
-    """Return what a file is in place of a regular one, in words; empty for a regular one.
+    """Return the kind of a file that is not a regular one, in words; empty if it is regular.
 
     Parameters
     ----------

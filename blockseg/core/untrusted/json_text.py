@@ -31,7 +31,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what a JSON document says.
+    """Return the values of a JSON document.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Request for a selection of blocks, and what comes of it."""
+"""Request for a selection of blocks, and its result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Choice:
     """λ: worth of the mean hardness against that of standing for all; rule dhpr."""
 
     amount: bool = True
-    """Whether hardness counts how much is hard in a block, or which share; rule dhpr."""
+    """Whether hardness is the amount that is hard in a block, not the share; rule dhpr."""
 
     reserve: float = 0.075
     """Share of the picks for blocks without neurites or with artefacts; rule dhpr."""
@@ -53,7 +53,7 @@ class Pick:
     """Row of the table."""
 
     reason: str
-    """Why, for people: one line."""
+    """Reason for the pick, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Picks that stand for all the others: greedy facility location, lazily evaluated.
+"""Selection of representative blocks by greedy facility location, lazily evaluated.
 
 The value of picks S is the mean over reference blocks of their likeness to the pick
 that is most like them, plus a weight times the mean of the picks' own worth:
@@ -89,7 +89,7 @@ class Cover:
         return float(total / (_LIKENESS * len(self._best)))
 
     def gains(self, blocks: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what each block would add to :attr:`value`, shape (blocks,)."""
+        """Return the gain in :attr:`value` from each block, shape (blocks,)."""
         total = np.zeros(len(blocks))
         step = max(_CHUNK // len(self._best), 1)
         for at in range(0, len(blocks), step):
@@ -100,7 +100,7 @@ class Cover:
         return total / (_LIKENESS * len(self._best))
 
     def add(self, block: int) -> None:
-        """Take a block among the picks."""
+        """Add a block to the picks."""
         found = self._likeness(np.array([block]))[0]
         np.maximum(self._best, found, out=self._best)
 

@@ -1,4 +1,4 @@
-"""The rule ``dhpr``: hard blocks that together stand for all that hold neurites."""
+"""The rule ``dhpr``: hard blocks that together represent all those with neurites."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BEYOND = "picks beyond the quota of their region: {}, as others have too few bl
 
 
 def dhpr(table: BlockTable, choice: Choice) -> Selection:
-    """Pick hard and different blocks.
+    """Pick hard and diverse blocks.
 
     Facility location over standardised features plus λ times the mean hardness, greedily
     (:mod:`blockseg.dhpr.selection.coverage`); no two picks within one block length of each other;
@@ -44,7 +44,7 @@ def dhpr(table: BlockTable, choice: Choice) -> Selection:
 
 
 def feature_columns(table: BlockTable) -> NDArray[np.float64]:
-    """Return what diversity is measured on, shape (n, 7 + k).
+    """Return the features on which diversity is measured, shape (n, 7 + k).
 
     log |F|, m, s, D, L, U, G and the table's own features.
     """
@@ -68,7 +68,7 @@ def reserve_size(count: int, share: float) -> int:
 def quotas(
     foreground: NDArray[np.float64], most: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
-    """Share picks out in proportion to the square root of each region's foreground.
+    """Distribute picks in proportion to the square root of each region's foreground.
 
     By largest remainders; equals go by their number. What a region cannot take, as it
     has too few blocks, the others share in the same way.
@@ -250,7 +250,7 @@ class _Dhpr:
 
 
 def _oddness(table: BlockTable) -> NDArray[np.float64]:
-    """Return how unlike the rest of the tissue blocks look, 0 where they do not.
+    """Return how much blocks differ from the rest of the tissue, 0 if not at all.
 
     Saturated ones by their share of saturated voxels, and those whose noise lies beyond
     the outer fence, Q3 + 3 (Q3 - Q1) (Tukey 1977), by their noise; by ranks.

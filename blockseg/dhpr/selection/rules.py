@@ -1,4 +1,4 @@
-"""Rules for which blocks of a brain are worth annotating: five, on arrays alone.
+"""Five rules that select blocks worth annotating, on arrays alone.
 
 ``dhpr``
     The extension of DHPR to a whole brain that nobody has labelled: hard blocks (low
@@ -58,7 +58,7 @@ def select(table: BlockTable, choice: Choice) -> Selection:
         message = f"there is no rule {choice.rule!r}; choose one of {', '.join(RULES)}"
         raise ConfigError(message)
     if choice.count < 1:
-        message = f"a selection of {choice.count} blocks is none; pick 1 at least"
+        message = f"a selection cannot have {choice.count} blocks; pick at least 1"
         raise ConfigError(message)
     if choice.rule != "random" and not table.candidates.any():
         message = (
@@ -178,4 +178,4 @@ RULES: dict[str, Callable[[BlockTable, Choice], Selection]] = {
     "random": _random,
     "foreground-random": _foreground_random,
 }
-"""By the name that a user gives."""
+"""Rules by name."""

@@ -1,4 +1,4 @@
-"""Blocks that may be picked for annotation, and what is known of each."""
+"""Table of the blocks that may be picked, and of their measurements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOREGROUND = 1000 / 320**3  # voxels of F⁺ a voxel, from which a block is a c
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockTable:
-    """Blocks of one brain, a row each; what is not known is NaN.
+    """Blocks of one brain, a row each; unknown values are NaN.
 
     Raises
     ------
@@ -62,13 +62,13 @@ class BlockTable:
     """Share of saturated voxels."""
 
     features: NDArray[np.float64]
-    """Features that tell blocks apart beside, shape (n, k); k may be 0."""
+    """Further features that distinguish blocks, shape (n, k); k may be 0."""
 
     region: NDArray[np.int64]
     """Region of the brain that it lies in; 0 if none."""
 
     kept: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, bool))
-    """Whether it is known and may be picked; empty: all of them."""
+    """Whether a block is known and may be picked; empty: all of them."""
 
     def __post_init__(self) -> None:
         if not self.kept.size:
@@ -93,7 +93,7 @@ class BlockTable:
 
     @property
     def candidates(self) -> NDArray[np.bool_]:
-        """Which blocks hold neurites enough to learn from, shape (n,).
+        """Whether each block has enough neurites to learn from, shape (n,).
 
         |F⁺| ≥ 1000 in a block of 320³ voxels, in proportion in others, 32 at least.
         """
@@ -102,7 +102,7 @@ class BlockTable:
 
     @property
     def tissue(self) -> NDArray[np.bool_]:
-        """Which blocks show anything at all, shape (n,): not those of one grey level."""
+        """Whether each block shows anything, shape (n,): not if it has one grey level."""
         return np.asarray(self.kept & (self.noise != 0))
 
     def hardness(self, *, amount: bool = True) -> NDArray[np.float64]:
@@ -152,7 +152,7 @@ class BlockTable:
     def near(
         self, box: NDArray[np.int64], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.int64]:
-        """Return which blocks are less than one block length from a box.
+        """Return the blocks that are less than one block length from a box.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class BlockTable:
     def overlapping(
         self, box: NDArray[np.int64], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.int64]:
-        """Return which blocks share a voxel with a box; as :meth:`near`."""
+        """Return the blocks that share a voxel with a box; as :meth:`near`."""
         return self._closer(box, np.zeros(3, np.int64), rows)
 
     def _closer(

@@ -25,7 +25,7 @@ _LLVM_PLANES = 75
 """Planes at full resolution of SDASN's width that its maps amount to while a window streams."""
 
 _LLVM_SLABS = 66
-"""Planes of a window and of its result that are there at a time."""
+"""Planes of a window and of its result that are in memory at a time."""
 
 _LLVM_FIXED = -130 * 2**20
 """LLVM itself, kernels, and the rows of numbers that they work through, 70 MiB, in a process

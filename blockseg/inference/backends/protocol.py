@@ -71,7 +71,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Slab:
-    """Some planes of a window, for whoever fills them."""
+    """Some planes of a window, to be filled by its reader."""
 
     start: int
     """First of them, in planes of the window."""

@@ -168,7 +168,7 @@ def stands_in(name: str) -> bool:
 
 
 def loaded(place: str) -> Any:
-    """Return what ``module:name`` means."""
+    """Return the object that ``module:name`` names."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
 

@@ -43,7 +43,7 @@ def tile_score(
     volume_shape: Zyx,
     threads: int = 1,
 ) -> TileScore:
-    """Return what gives tiles of one volume their score. Threads may share it.
+    """Return the scorer of the tiles of one volume. Threads may share it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Path-opening score: how much a cube looks as if it held a neurite, told cheaply.
+"""Path-opening score: a cheap measure of how much a cube looks like it holds a neurite.
 
 The image is normalised and averaged over 2×2×2 voxels, and its opening by a cube of 10×10×10
 voxels is taken from it: what is thin in any direction stays. Sheets such as rims of tissue
@@ -108,7 +108,7 @@ def _lines(averaged: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def _paths(lines: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return what the best path through each voxel nowhere falls below.
+    """Return the level that the best path through each voxel nowhere falls below.
 
     A path goes on along one axis, by one voxel a step, and to any of 9 neighbours. Where
     it would leave the array the result is 0.
@@ -124,7 +124,7 @@ def _paths(lines: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def _walked(values: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return what the best half path up to each voxel nowhere falls below."""
+    """Return the level that the best half path up to each voxel nowhere falls below."""
     reached = values
     for _ in range(_HALF):
         across = reached[:-1]

@@ -97,7 +97,7 @@ class Scout:
             message = (
                 f"this run looks for empty tiles with a network of SHA-256 "
                 f"{spec.sha256[:12]}…, and this blockseg has another; go on with the "
-                "version that began it, or start anew with --overwrite"
+                "version that began it, or start over with --overwrite"
             )
             raise WeightsError(message)
         self._affine, self._shape = affine, volume_shape

@@ -37,6 +37,6 @@ def require_decodable(name: str, chunk: Sequence[int], nbytes: int) -> None:
         message = (
             f"{name} is stored in chunks of {times(chunk)} voxels, each of which takes "
             f"{nbytes / _GIB:.1f} GiB to decode, and this machine has {memory / _GIB:.1f} "
-            "GiB; write it anew in smaller chunks, on a larger machine"
+            "GiB; rewrite it in smaller chunks, on a larger machine"
         )
         raise VolumeError(message)

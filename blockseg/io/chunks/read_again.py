@@ -29,7 +29,7 @@ _PASSING = frozenset(
 def read_again(
     read: Callable[[], _T], sleep: Callable[[float], None] = time.sleep
 ) -> _T:
-    """Return what a read gives; where storage fails for the moment, try again.
+    """Return the result of a read; retry where storage fails for the moment.
 
     Four times more at most, over four and a half seconds. What cannot be decoded, is not
     there or may not be read is the same on every try, and raised at once.

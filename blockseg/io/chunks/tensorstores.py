@@ -103,7 +103,7 @@ def open_read_only(
 
 
 def context_of(limits: ReadLimits) -> ts.Context:
-    """Return what bounds memory and threads of one open array."""
+    """Return the context that bounds memory and threads of one open array."""
     return ts.Context(
         {
             "cache_pool": {"total_bytes_limit": _INDEX_BYTES},
@@ -115,7 +115,7 @@ def context_of(limits: ReadLimits) -> ts.Context:
 
 
 def begin_reads(store: ts.TensorStore) -> BeginRead:
-    """Return what begins to read parts of an open array, by indices from 0."""
+    """Return a function that begins to read parts of an open array, by indices from 0."""
 
     def begin(index: Index) -> Callable[[], NDArray[Any]]:
         begun = [store[index].read()]

@@ -163,7 +163,7 @@ class Hdf5:
         return np.asarray(self._node(name)[()])
 
     def _node(self, name: str) -> Any:
-        """Return what a name means without leaving the file; None if it means nothing."""
+        """Return the object of a name without leaving the file; None if there is none."""
         import h5py
 
         node = self._file
@@ -202,7 +202,7 @@ class Hdf5:
                 called = FILTER_NAMES.get(number, "unknown")
                 message = (
                     f"{self._path}: {name} is packed by HDF5's filter {number} ({called}), "
-                    "which nothing here unpacks; write it anew with gzip, as by h5repack -f "
+                    "which nothing here unpacks; rewrite it with gzip, as by h5repack -f "
                     "GZIP=1"
                 )
                 raise VolumeError(message, self._path)
@@ -251,7 +251,7 @@ def begin_hdf5_reads(
     name: Callable[[tuple[int, ...]], str],
     limits: ReadLimits,
 ) -> BeginRead:
-    """Return what reads boxes of arrays that are stacked along leading axes.
+    """Return a function that reads boxes of arrays stacked along leading axes.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def begin_hdf5_reads(
 
 
 class _File:
-    """An HDF5 file that is opened in every process anew, and its threads."""
+    """An HDF5 file, opened separately in every process, and its threads."""
 
     def __init__(self, path: str, threads: int) -> None:
         self._path, self._threads = path, threads

@@ -210,7 +210,7 @@ def _name(level: int, timepoint: int, channel: int) -> str:
 
 
 def _counted(file: Hdf5, group: str, kind: str) -> int:
-    """Return how many groups are numbered from 0 without a gap; at least one."""
+    """Return the number of groups numbered from 0 without a gap; at least one."""
     names = set(file.names(group, _MOST))
     count = 0
     while f"{kind} {count}" in names:

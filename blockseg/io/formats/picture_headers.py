@@ -50,7 +50,7 @@ def is_picture(start: bytes) -> bool:
 
 
 def read_picture_header(start: bytes) -> PictureHeader:
-    """Return what the first bytes of a picture say of it.
+    """Return shape and type of a picture, from its first bytes.
 
     Raises
     ------

@@ -219,7 +219,7 @@ def _decoded(file: str, layout: ArrayLayout) -> NDArray[Any]:
 
 
 def _usual(root: str, names: Sequence[str]) -> PictureHeader:
-    """Return what the slices are, all of them alike."""
+    """Return the header of the slices, which all of them share."""
 
     def look(some: Sequence[str]) -> list[PictureHeader]:
         return [_header(f"{root}/{name}") for name in some]

@@ -236,7 +236,7 @@ def _scale(
 
 
 def _suffix(folder: Path) -> str:
-    """Return the ending of the names of chunks, by the first that are there."""
+    """Return the ending of the names of chunks, by the first ones found."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in itertools.islice(entries, _LOOKED_AT)]

@@ -82,7 +82,7 @@ def kind_of(name: str) -> ArrayKind | None:
 
 
 def title_of(name: str) -> str:
-    """Return what a format of chunked arrays is called, in words."""
+    """Return the name of a format of chunked arrays, in words."""
     kind = kind_of(name)
     return _VERSIONS.get(name) or (name if kind is None else ROWS[kind].title)
 

@@ -94,7 +94,7 @@ class HoleJudge:
     def _near(
         self, flat: NDArray[np.bool_], roi: Roi
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return where a quarter, and where half of the faces around are straight."""
+        """Return where a quarter, and where half, of the faces around are straight."""
         cubes = cube_box(roi, SQUARE)
         open_cubes = by_cube(flat, roi, SQUARE)
         some, most = np.zeros(cubes.shape, bool), np.zeros(cubes.shape, bool)
@@ -113,7 +113,7 @@ class HoleJudge:
         return spread(some, cubes, roi, SQUARE), spread(most, cubes, roi, SQUARE)
 
     def _around(self, cubes: Roi, window: int) -> NDArray[np.int64]:
-        """Return what :func:`face_counts` counts in a window around each cube."""
+        """Return the counts of :func:`face_counts` in a window around each cube."""
         wide = cubes.grown((window,) * 3)
         found = np.zeros((3, *wide.shape), np.int64)
         count = PIECE // SQUARE

@@ -36,10 +36,10 @@ class Seen:
     """Grey levels (z, y, x)."""
 
     missing: NDArray[np.bool_] | None
-    """Which of them are no data and made up; None if none is."""
+    """Mask of voxels that are no data and were filled in; None if there are none."""
 
     nonfinite: NDArray[np.bool_] | None = None
-    """Which of these are NaN or infinite in the source; None if none is."""
+    """Mask of voxels that are NaN or infinite in the source; None if there are none."""
 
     @property
     def nonfinite_voxels(self) -> int:
@@ -47,7 +47,7 @@ class Seen:
         return 0 if self.nonfinite is None else int(np.count_nonzero(self.nonfinite))
 
     def measured(self) -> Seen:
-        """Return what there is to measure: NaN is told as NaN, and not as a hole."""
+        """Return the mask of voxels to measure: NaN is reported as NaN, and not as a hole."""
         if self.missing is None or self.nonfinite is None:
             return self
         voxels = np.where(self.nonfinite, self.voxels.dtype.type(np.nan), self.voxels)

@@ -76,7 +76,7 @@ def _depths(
     *,
     back: bool,
 ) -> NDArray[np.uint8]:
-    """Return how many voxels before each one, or after it, the hole begins."""
+    """Return the distance from each voxel to the beginning, or the end, of the hole."""
     lines = tuple(slice(None) if k == axis else part for k, part in enumerate(inner))
     planes = np.moveaxis(missing[lines], axis, 0)
     first, last = inner[axis].start, inner[axis].stop
@@ -99,7 +99,7 @@ def _beyond(
     axis: int,
     side: int,
 ) -> NDArray[Any]:
-    """Return what voxels at ``places`` see in the mirror."""
+    """Return the mirrored values of the voxels at ``places``."""
     sign = 1 if side else -1
     folded = (depths - 1) % (2 * _FOLD)
     folded = np.minimum(folded, 2 * _FOLD - 1 - folded)

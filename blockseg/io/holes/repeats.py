@@ -54,7 +54,7 @@ def repeated_voxels(
 
 
 def _borders(length: int) -> NDArray[np.int64]:
-    """Return where the tiles of an axis begin; a sliver joins the one before."""
+    """Return the starts of the tiles along an axis; a sliver joins the one before."""
     borders = np.arange(0, length, SQUARE)
     if len(borders) > 1 and length - borders[-1] < _SLIVER:
         borders = borders[:-1]

@@ -1,1 +1,1 @@
-"""Masks over a volume, and tissue told from what surrounds it."""
+"""Masks over a volume, and the distinction of tissue from its surroundings."""

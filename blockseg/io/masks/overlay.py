@@ -38,7 +38,7 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Which voxel of a mask lies at each voxel of a volume, axis by axis.
+    """Map from the voxels of a volume to those of a mask, axis by axis.
 
     Where both spaces have a unit, extents decide. Along an axis on which both are of one
     length, within a voxel of the coarser, they begin at one corner,
@@ -243,7 +243,7 @@ def beyond_words(share: float) -> str:
 
 
 def _reach(overlay: Overlay) -> str:
-    """Return where the mask and the volume begin and end."""
+    """Return the ends of the mask and of the volume."""
     placed = any(overlay.placed)  # without translations, corners coincide
     ours, theirs = (
         ",".join(

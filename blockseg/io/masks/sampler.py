@@ -49,7 +49,7 @@ class MaskSampler:
         ]
 
     def inside(self, roi: Roi) -> NDArray[np.bool_]:
-        """Return where a region of the volume lies inside the mask.
+        """Return the box of a mask that covers a region of the volume.
 
         Parameters
         ----------

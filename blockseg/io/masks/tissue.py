@@ -1,4 +1,4 @@
-"""Tissue told from what is outside of it, on a coarse level of the source."""
+"""Distinction of tissue from what is outside, on a coarse level of the source."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _FEW = 0.01  # share of the cubes below which dark or bright ones are none
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tissue:
-    """Which cubes of a volume are, or may be, tissue."""
+    """Map of the cubes of a volume that are, or may be, tissue."""
 
     mask: NDArray[np.bool_]
     """One value a cube (z, y, x)."""
 
     level: int
-    """Resolution level that it was told from."""
+    """Resolution level that was used."""
 
     seen: int = 0
     """Cubes outside that were compared with the volume itself."""

@@ -45,13 +45,13 @@ class Claim:
     """Claim of a coarse level on the cubes of a volume, each an array (z, y, x)."""
 
     tissue: NDArray[np.bool_]
-    """Which may be tissue."""
+    """Cubes that may be tissue."""
 
     bright: NDArray[np.bool_]
-    """Which surely are."""
+    """Cubes that surely are tissue."""
 
     flat: NDArray[np.bool_]
-    """Which are of one value, as are chunks that are missing or were never written."""
+    """Cubes of one value, as are chunks that are missing or were never written."""
 
     mean: NDArray[np.float64]
     """Their grey levels."""
@@ -168,7 +168,7 @@ def _levels(
 
 
 def _even(mean: NDArray[np.float64], most: float) -> NDArray[np.bool_]:
-    """Return where a cube and its 26 neighbours differ by no more than ``most``."""
+    """Return the cubes that differ from their 26 neighbours by no more than ``most``."""
     from scipy import ndimage  # takes a quarter of a second, for --sparse alone
 
     apart = ndimage.maximum_filter(mean, 3) - ndimage.minimum_filter(mean, 3)
@@ -176,14 +176,14 @@ def _even(mean: NDArray[np.float64], most: float) -> NDArray[np.bool_]:
 
 
 def _enough(outside: int, inside: int) -> int:
-    """Return how many cubes have to be right for WRONG to hold."""
+    """Return the number of cubes that have to be right for WRONG to hold."""
     most = max(1.0, WRONG * inside)
     share = 1 - _CHANCE ** (1 / most)
     return outside if share > _NEARLY else math.ceil(share * outside)
 
 
 def _missed(outside: int, seen: int) -> float:
-    """Return how many wrong cubes so many may have missed, all of them, by bad luck."""
+    """Return the number of wrong cubes that a sample of right ones may have missed."""
     if seen >= outside:
         return 0.0
     # So many are missed with the probability (1 - seen / outside) ** many.

@@ -105,7 +105,7 @@ class N5Attributes:
         return "-".join(filter(None, [self.compression, inner]))
 
     def storage(self) -> str:
-        """Return how blocks are stored as JSON, in N5's own spelling.
+        """Return the storage of blocks as JSON, in N5's own spelling.
 
         Keys that some writers add and that change nothing in the blocks, such as
         Blosc's number of threads, are left out.

@@ -36,7 +36,7 @@ def open_n5(spec: VolumeSpec, limits: ReadLimits | None = None) -> ChunkedVolume
 
 
 def open_n5_array(layout: ArrayLayout, limits: ReadLimits) -> BeginRead:
-    """Return what reads parts of an N5 dataset.
+    """Return a function that reads parts of an N5 dataset.
 
     Raises
     ------

@@ -37,7 +37,7 @@ CODECS = {
     "gzip": Codec("gzip", 5),
     "raw": Codec(""),
 }
-"""By the names that ``--codec`` takes."""
+"""Codecs by the names that ``--codec`` accepts."""
 
 
 def codec_named(name: str) -> Codec:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from blockseg.io.stores.location import Location
 
 _LOCK = ".__lock"
+_PARTIAL = ".partial"
 _METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 
 
@@ -124,7 +125,7 @@ def add_images(
 
 
 def image_provenance(group: Location) -> Provenance | None:
-    """Return what the image of a group says it was made from; None if it says nothing."""
+    """Return the provenance stated by the image of a group; None if it states none."""
     texts = {}
     for name in ("zarr.json", ".zattrs"):
         with suppress(OSError, ValueError):
@@ -156,7 +157,7 @@ def _write(
 
 
 def predicted_files(spec: PyramidSpec, blocks: int | None = None) -> int:
-    """Return how many files ``spec`` has at most, its own metadata included.
+    """Return the largest number of files of ``spec``, its own metadata included.
 
     Parameters
     ----------
@@ -234,17 +235,17 @@ def has_data(root: str | Location, but: str) -> bool:
         if Path(folder) == Path(root) and but in folders:
             folders.remove(but)
         if any(
-            name not in _METADATA and not name.endswith((_LOCK, ".part", ".partial"))
+            name not in _METADATA and not name.endswith((_LOCK, ".part", _PARTIAL))
             for name in names
         ):
             return True
     return False
 
 
-def remove_leftovers(root: str | Location) -> tuple[str, ...]:
-    """Delete the lock files and half-written metadata that killed writers left.
+def remove_stale_locks(root: str | Location) -> tuple[str, ...]:
+    """Delete locks and unfinished files that killed writers left below ``root``.
 
-    Only for whoever holds the lock of the run: a live writer's files look the same.
+    Only for whoever holds the lock of the run: those of live writers look the same.
 
     Returns
     -------
@@ -256,7 +257,8 @@ def remove_leftovers(root: str | Location) -> tuple[str, ...]:
     removed = []
     for folder, _, names in os.walk(root):
         for name in names:
-            if name.endswith(_LOCK) or _is_partial(name):
+            partial = name.startswith(".") and name.endswith(_PARTIAL)
+            if partial or name.endswith(_LOCK):
                 path = Path(folder, name)
                 try:
                     path.unlink(missing_ok=True)
@@ -264,13 +266,6 @@ def remove_leftovers(root: str | Location) -> tuple[str, ...]:
                     raise write_error(error, str(path)) from error
                 removed.append(str(path))
     return tuple(sorted(removed))
-
-
-def _is_partial(name: str) -> bool:
-    """Say whether a file is metadata that the driver of a part did not end writing."""
-    return name.endswith(".partial") and any(
-        name.startswith(f".{whole}.") for whole in _METADATA
-    )
 
 
 def _documents(

@@ -17,7 +17,7 @@ FOLDER = "labels"
 
 
 def listed_labels(labels: Location) -> tuple[str, ...]:
-    """Return the names that the group lists and that are there, in their order."""
+    """Return the listed names of the group that exist, in their order."""
     for name in ("zarr.json", ".zattrs"):
         names = _names(labels / name)
         if names is not None:
@@ -32,7 +32,7 @@ def with_labels(labels: Location, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_whole_listing(path: Location) -> bool:
-    """Say whether a file lists label images, all of which are there.
+    """Return whether a file lists label images, all of which exist.
 
     Derived jobs add to the list, and so may other software: then it is not as it was
     written, and undamaged.

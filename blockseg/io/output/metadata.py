@@ -89,7 +89,7 @@ def labels_files(zarr_format: Literal[2, 3], names: Sequence[str]) -> dict[str, 
 
 
 def provenance_in(files: Mapping[str, str]) -> Provenance | None:
-    """Return what an image's group says it was made from; None if it says nothing.
+    """Return the provenance stated by the group of an image; None if it states none.
 
     Parameters
     ----------

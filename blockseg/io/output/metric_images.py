@@ -107,7 +107,7 @@ def _send(made: Path, folder: RemotePath) -> None:
 def predicted_metric_files(
     shape: Zyx, images: int, zarr_format: Literal[2, 3], codec: str
 ) -> int:
-    """Return how many files such a folder has at most."""
+    """Return the largest number of files of such a folder."""
     spec = _spec(Path("/"), shape, Space(), zarr_format, codec)
     return 1 + images * predicted_files(spec)
 

@@ -38,7 +38,7 @@ class Provenance:
 
     @classmethod
     def from_plain(cls, kept: object) -> Provenance | None:
-        """Return what :meth:`to_plain` gave; None if it is anything else."""
+        """Return a value from what :meth:`to_plain` gave; None if it is anything else."""
         if not isinstance(kept, dict):
             return None
         values = [kept.get(name) for name in ("run", "content", "threshold", "missing")]

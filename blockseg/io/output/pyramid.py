@@ -113,7 +113,7 @@ class PyramidSpec:
     """Display range, in grey levels; None leaves it to the viewer."""
 
     within: str = ""
-    """Where in the output the image lies, '/'-separated; empty for the output itself."""
+    """Path of the image in the output, '/'-separated; empty for the output itself."""
 
     checked: bool = True
     """Whether each chunk ends in a CRC32C, which readers check. In Zarr v3 only: v2 has
@@ -207,7 +207,7 @@ class PyramidSpec:
         return folder / "c" if self.zarr_format == 3 else folder
 
     def file_shape(self, level: PyramidLevel) -> Zyx:
-        """Return how many voxels one file of ``level`` holds."""
+        """Return the number of voxels in one file of ``level``."""
         return level.shard if self.zarr_format == 3 else level.chunk
 
     def stored_files(self, level: PyramidLevel, roi: Roi) -> list[Location]:

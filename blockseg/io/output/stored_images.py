@@ -61,7 +61,7 @@ class StoredImage:
     """A multiscale image on disk."""
 
     within: str
-    """Where in the output it lies; empty for the output itself."""
+    """Path of the image in the output; empty for the output itself."""
 
     name: str
     """Name of what it shows, which the passes over its coarse levels bear."""

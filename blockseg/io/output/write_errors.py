@@ -48,7 +48,7 @@ def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeE
     if is_corrupt(error):
         return CorruptDataError(
             f"{what} is damaged: {reason}; run the same command again with --verify, "
-            "which makes anew what is damaged"
+            "which restores what is damaged"
         )
     if system_error(error) in _GONE:
         return OutputGoneError(

@@ -186,7 +186,7 @@ class PyramidWriter:
         return _written(data, files)
 
     def read_level(self, level: int, roi: Roi) -> NDArray[Any]:
-        """Return what lies on disk of a region, given in voxels of its level.
+        """Return the stored voxels of a region, given in voxels of its level.
 
         Raises
         ------

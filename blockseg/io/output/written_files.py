@@ -49,7 +49,7 @@ class DamagedFile:
 
 
 def stored_file(root: str | Location, path: str) -> StoredFile:
-    """Return what is to be remembered of a file that was just written.
+    """Return the facts to remember of a file that was just written.
 
     Parameters
     ----------

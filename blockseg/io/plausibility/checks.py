@@ -6,7 +6,7 @@ no cause for doubt it yields as a Remark. A check looks at metadata and at sampl
 a whole source, and takes a fraction of a second.
 
 To add one, write a module here with a function of :data:`Check`'s form, and name it in
-``_CHECKS``; ``docs/inputs.md`` has a row for each.
+``_CHECKS``; the pages in ``docs/inputs`` have a row for each.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def find_plausible(uri: str | os.PathLike[str], choices: SourceChoices) -> Plaus
 def doubts_of(
     spec: VolumeSpec, volume: Volume, choices: SourceChoices
 ) -> tuple[str, ...]:
-    """Return what may mislead about a volume that was found before.
+    """Return what may be misleading about a volume that was found before, a line each.
 
     Raises
     ------

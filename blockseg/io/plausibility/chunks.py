@@ -62,7 +62,7 @@ class _Sample:
 
     @property
     def stored(self) -> list[tuple[int, ...]]:
-        """Places of those that are there."""
+        """Places of existing chunks."""
         return [place for place, why in self.looked_at.items() if not why]
 
     @property

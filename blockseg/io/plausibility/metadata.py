@@ -33,7 +33,7 @@ def has_sizes_that_fit(
     if math.prod(volume.shape) > _MOST_VOXELS:
         message = (
             f"{spec.uri} states {shape} voxels, more than {_MOST_VOXELS:.0e}: its metadata "
-            "are damaged; write them anew"
+            "are damaged; rewrite them"
         )
         raise VolumeError(message)
     yield from ()

@@ -65,7 +65,7 @@ def doubtful_type(patches: Sequence[NDArray[Any]]) -> str:
     if _swapped([patch[::every] for patch in patches]):
         return (
             f"states {values.dtype.name}, and neighbouring voxels differ much less with "
-            "their two bytes in the other order: write it anew with the right byte order, "
+            "their two bytes in the other order: rewrite it with the right byte order, "
             f"or give --as {values.dtype.name} if it is right"
         )
     if values.dtype.name == "int16" and _wrapped(patches, values):

@@ -165,7 +165,7 @@ def _numbers(columns: list[list[str]], start: str = "/") -> list[Field]:
 
 
 def _end_of_words(backwards: list[str]) -> str:
-    """Return what texts end with, given backwards, without a part of a longer word."""
+    """Return the common end of texts given backwards, without a part of a longer word."""
     end = common_start(backwards)
     apart = {text[len(end) : len(end) + 1] for text in backwards}
     end = end[::-1]

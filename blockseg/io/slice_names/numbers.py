@@ -83,7 +83,7 @@ class Field:
 
 
 def common_start(texts: Iterable[str]) -> str:
-    """Return what all texts begin with."""
+    """Return the common beginning of all texts."""
     texts = list(texts)
     low, high = min(texts), max(texts)
     pairs = enumerate(zip(low, high, strict=False))

@@ -69,7 +69,7 @@ def arrange(
 
 
 def other_axis(names: Sequence[str]) -> str:
-    """Return what tells few names apart if that is rather a channel, a tile or a time.
+    """Return the field in which few names differ, if it rather is a channel, tile or time.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class SourceFiles:
     """Voxels of a file along (z, y, x)."""
 
     path: Callable[[Zyx], Location] = field(repr=False)
-    """Where the file at a place of the grid lies, if it exists."""
+    """Path of the file at a place of the grid, if it exists."""
 
     rows: _Lister = field(repr=False)
     """Lists all that exist: number, size and time of each."""
@@ -109,11 +109,11 @@ class SourceFiles:
         return self.expected == 1 or self.whole is not None
 
     def file(self, number: int) -> Location:
-        """Return where a file lies, if it exists."""
+        """Return the path of a file, if it exists."""
         return self.path(self._place(number))
 
     def name(self, number: int) -> str:
-        """Return what a file is called inside the source."""
+        """Return the name of a file inside the source."""
         return inner_of(self.file(number), self.root)
 
     def box(self, number: int) -> Roi:
@@ -166,7 +166,7 @@ class SourceFiles:
         return FileTable.of(rows, complete=False)
 
     def sampled(self, lines: Sequence[str]) -> FileTable:
-        """Return what a fingerprint says of the files that it looked at."""
+        """Return the facts that a fingerprint states about its files."""
         count = len(lines)
         rows = []
         for nth, line in enumerate(lines):

@@ -40,7 +40,7 @@ _HEAD = 65_536  # bytes of a TIFF file's start that count as its metadata
 
 
 def fingerprint(spec: VolumeSpec) -> Fingerprint:
-    """Return what identifies a source, as plain JSON values.
+    """Return the identity of a source, as plain JSON values.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class FileTable:
     """Files by number, ascending; what a number means, the source knows."""
 
     numbers: NDArray[np.int64] = field(repr=False)
-    """Which files."""
+    """Numbers of the files."""
 
     sizes: NDArray[np.int64] = field(repr=False)
     """In bytes; ``ABSENT`` for one that was looked for and does not exist."""
@@ -95,7 +95,7 @@ class FileTable:
         return np.asarray(both[(was != is_now).any(axis=0)])
 
     def updated(self, now: FileTable) -> FileTable:
-        """Return what is known after a second look at all files, or at some."""
+        """Return the state after a second look at all files, or at some."""
         if now.complete or not self.complete:
             return now
         rows = np.stack([self.numbers, self.sizes, self.times], 1)

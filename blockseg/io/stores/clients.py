@@ -135,7 +135,7 @@ def get_within(address: Address, most: int) -> bytes | int:
 
 
 def _once_more(fetch: Callable[[], _T]) -> _T:
-    """Ask anew where a body broke off and the server cannot send the rest of it.
+    """Repeat a request whose body broke off, where the server cannot send the rest of it.
 
     obstore asks for the rest alone, and gives up where a server knows no Range.
     """
@@ -202,7 +202,7 @@ def is_taken(error: Exception) -> bool:
 
 
 def errors() -> tuple[type[Exception], ...]:
-    """Return what the clients raise."""
+    """Return the exceptions that the clients raise."""
     from obstore.exceptions import BaseError
 
     return (BaseError, OSError, ValueError)

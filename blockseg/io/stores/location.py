@@ -41,7 +41,7 @@ class RemotePath:
     """
 
     address: Address
-    """Where it is."""
+    """Path or address."""
 
     def __str__(self) -> str:
         return str(self.address)

@@ -1,4 +1,4 @@
-"""Errors of a store, told as the system tells those of a disk: a kind and one line."""
+"""Errors of a store, reported as the system reports those of a disk: a kind and one line."""
 
 from __future__ import annotations
 

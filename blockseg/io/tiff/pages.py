@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """Where the pieces of one page lie, and how they are encoded."""
+    """Position and encoding of the pieces of one page."""
 
     file: str
     """Path of the file."""

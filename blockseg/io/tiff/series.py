@@ -49,7 +49,7 @@ class TiffImage:
     """Pages in the order of the leading axes."""
 
     offset: int | None
-    """Where the voxels begin if they all lie in one piece, not encoded."""
+    """Offset of the voxels if they all lie in one piece, not encoded."""
 
     axis_names: AxisNames
     """Names of axes by the file itself."""
@@ -131,7 +131,7 @@ def image_series(tif: tifffile.TiffFile, path: str, image: str) -> Any:
 
 
 def read_image(tif: tifffile.TiffFile, path: str, image: str, level: int) -> TiffImage:
-    """Return what one image of an open file is.
+    """Return a description of one image of an open file.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def open_tiff(spec: VolumeSpec, limits: ReadLimits | None = None) -> Volume:
 
 
 class _Planes(Protocol):
-    """Where each z plane of a volume lies."""
+    """Places of the z planes of a volume."""
 
     shape: Zyx
     dtype: np.dtype[Any]

@@ -154,7 +154,7 @@ def _axes(
 
 
 def _chain(entries: Sequence[Transformation]) -> list[Transformation]:
-    """Return what leads from the array to its first coordinate system."""
+    """Return the transformations from the array to its first coordinate system."""
     if not all(entry.linked for entry in entries):
         return list(entries)  # up to 0.5: one after the other
     chain: list[Transformation] = []

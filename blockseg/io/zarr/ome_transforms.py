@@ -40,7 +40,7 @@ class ScaleLike:
 
     @classmethod
     def identity(cls, ndim: int, *, stated: bool = True) -> Self:
-        """Return what leaves all axes as they are."""
+        """Return the identity of all axes."""
         return cls((1.0,) * ndim, (0.0,) * ndim, stated)
 
     def then(self, other: ScaleLike) -> ScaleLike:
@@ -80,7 +80,7 @@ class Transformation:
         )
 
     def scale_like(self, axes: Sequence[str]) -> ScaleLike:
-        """Return what it does to the axes, named as the metadata spell them.
+        """Return the effect on the axes, named as the metadata spell them.
 
         Raises
         ------

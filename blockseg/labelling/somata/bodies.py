@@ -1,4 +1,4 @@
-"""Rules of which bright bodies are somata, and which of several in one place is meant."""
+"""Rules that decide which bright bodies are somata, and which of overlapping ones to keep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOMA = np.dtype(
         ("component", "<u8"),  # object of labels/components that touches most of it; 0
     ]
 )
-"""Row of a soma: what is known of a body, and what the run says of the place."""
+"""Row of a soma: measures of the body, and the run's results at its place."""
 
 _THICK = 0.4
 """Share of a body's contrast that is left without all that is thin."""
@@ -37,7 +37,7 @@ _BEYOND = 1.3
 def are_somata(
     rows: NDArray[np.void], least_snr: float, radius: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """Say which bodies are somata.
+    """Return which bodies are somata.
 
     A soma is bright (contrast over noise), thick and bright all over (neurites and where
     they cross are not), dark around (sheets and edges are not) and round (thick dendrites

@@ -1,4 +1,4 @@
-"""Somata of a finished run whose objects are labelled: found, listed, resumable."""
+"""Search for the somata of a labelled run, resumable."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def find_somata(
     execution
         Of these, those of execution count.
     overwrite
-        Start anew where somata were found by other settings or beside other labels.
+        Start over if somata were found by other settings or beside other labels.
     on_event
         Told what happens.
     command

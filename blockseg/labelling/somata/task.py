@@ -1,4 +1,4 @@
-"""Somata of one block: bodies in the coarse image, and what the run says of each."""
+"""Somata of one block: bodies in the coarse image, with the run's results for each."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class _FindingSomata(OpenTask):
         )
 
     def _inside(self, rows: NDArray[np.void]) -> NDArray[np.bool_]:
-        """Say which have their centre in the output."""
+        """Return which have their centre in the output."""
         place = np.array(
             [self.spec.where.in_output(p) for p in rows["place"].tolist()]
         ).reshape(-1, 3)

@@ -65,7 +65,7 @@ def write_certificates(folder: Path) -> tuple[Path, Path]:
 
 
 def security_of(folder: Path) -> Security:
-    """Return what :func:`write_certificates` made, for all who belong to the cluster.
+    """Return the files of :func:`write_certificates`, for all members of the cluster.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The driver as a job of a batch system, which goes on when its time is over."""
+"""The driver as a job of a batch system, which is queued again when its time is over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIMED_OUT = 124  # how timeout(1) says that it did its work
 
 
 def driver_script(settings: ClusterSettings, words: Sequence[str], path: Path) -> str:
-    """Return the script of a job that runs a command of ours.
+    """Return the script of a job that runs one of our commands.
 
     A little before its time is over the command is asked to end, which keeps all that is
     done, and the job is queued again. One that is cancelled is not.

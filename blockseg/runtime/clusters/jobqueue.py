@@ -86,7 +86,7 @@ def job_script(settings: ClusterSettings, name: str = "blockseg") -> str:
 
 
 def job_options(settings: ClusterSettings, name: str) -> dict[str, Any]:
-    """Return what dask-jobqueue is told of a job."""
+    """Return the options of dask-jobqueue for a job."""
     options: dict[str, Any] = {
         "cores": settings.threads * settings.workers,
         "processes": settings.workers,
@@ -124,7 +124,7 @@ def job_options(settings: ClusterSettings, name: str) -> dict[str, Any]:
 
 
 def given_tasks(settings: ClusterSettings) -> int:
-    """Return how many tasks the allocation has that this process is in; 0 without one.
+    """Return the number of tasks of the allocation around this process; 0 without one.
 
     An allocation of one task is the driver's own job, from which others are submitted.
     """

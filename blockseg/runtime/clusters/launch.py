@@ -118,7 +118,7 @@ class LaunchedCluster(Cluster):
 
 
 class Work:
-    """How many workers the blocks that are left keep busy.
+    """Number of workers that the remaining blocks keep busy.
 
     Parameters
     ----------

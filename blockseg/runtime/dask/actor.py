@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distributed import Status, WorkerPlugin, get_worker
 from distributed.metrics import context_meter
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _TEARDOWN_SECONDS = 20.0
 
-_FLUSH_SECONDS = 0.05
+_SENT_SECONDS = 5.0
 
 _TELL_SECONDS = 1.0
 
@@ -149,35 +149,44 @@ class ActorPlugin(WorkerPlugin):
             self._worker.log_event(self.name, {"block": block_id, "share": share})
 
     def end_process(self, why: str) -> None:
-        """End this worker, whose device cannot be used any more; its nanny starts anew.
+        """End this worker, whose device cannot be used any more; its nanny starts another.
 
         At once: what failed may hang whoever cleans up after it. What ran here comes back
         to the driver as from any worker that dies.
         """
-        with self._lock:
-            self._worker.log_event(
-                self.name, {"broken": self._worker.address, "why": why}
-            )
-            time.sleep(_FLUSH_SECONDS)
-            os._exit(_BROKEN)
+        self.stop()
+        self._send({"broken": self._worker.address, "why": why})
+        os._exit(_BROKEN)
 
     def stop(self) -> None:
         """Begin no other block."""
         with self._lock:
             self._stopped = True
 
+    def is_built(self) -> bool:
+        """Return whether there is an actor, so that blocks may have begun."""
+        return self._actor.done() and self._actor.exception() is None
+
     def _build(self) -> None:
         _settled.wait(_NANNY_SECONDS)
         try:
             actor = self._factory()
-            # Lets the driver tell a crash of an engine's start from one in a block; it
-            # has to be on its way before a block can crash.
-            self._worker.log_event(self.name, {"ready": self._worker.address})
         except Exception as error:  # noqa: BLE001 - a factory may raise anything
             self._actor.set_exception(error)
             return
-        time.sleep(_FLUSH_SECONDS)
+        # Lets the driver tell a crash of an engine's start from one in a block; the
+        # scheduler has to know it before a block can crash.
+        self._send({"ready": self._worker.address})
         self._actor.set_result(actor)
+
+    def _send(self, message: dict[str, str]) -> None:
+        """Tell the driver something, and return when the scheduler has it."""
+        loop: Any = self._worker.loop  # untyped
+        sent = asyncio.run_coroutine_threadsafe(
+            _logged(self._worker, self.name, message), loop.asyncio_loop
+        )
+        with suppress(Exception):  # without a scheduler nobody listens
+            sent.result(_SENT_SECONDS)
 
     def _close(self) -> None:
         try:
@@ -239,7 +248,7 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
 
 
 def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
-    """Return what runs in this process, by the name of the plugin.
+    """Return the actor of this process, by the name of its plugin.
 
     Parameters
     ----------
@@ -257,6 +266,23 @@ def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
     return found
 
 
+def wind_down(name: str) -> tuple[bool, list[int]]:
+    """Let a plugin begin no other block.
+
+    Returns
+    -------
+    Whether its actor is built: blocks may have begun, and its tasks soon end with their
+    reports. And the blocks that run.
+    """
+    built, running = False, []
+    for plugin in list(_alive):
+        if plugin.name == name:
+            plugin.stop()
+            built |= plugin.is_built()
+            running += sorted(plugin.running())
+    return built, running
+
+
 def running_seconds(name: str) -> dict[int, float]:
     """Return since how many seconds each block of a plugin has been running here."""
     return {
@@ -272,6 +298,10 @@ def kill_worker(dask_worker: Nanny) -> None:
     pid = dask_worker.pid
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
+
+
+async def _logged(worker: Worker, topic: str, message: dict[str, str]) -> None:
+    await worker.scheduler.log_event(topic=topic, msg=message)
 
 
 async def _settle(worker: Worker) -> None:

@@ -138,7 +138,7 @@ class Cluster:
         return len(self.client.nthreads())  # type: ignore[no-untyped-call]
 
     def mend(self) -> None:
-        """Replace workers of ours that are gone for good; leave others' alone."""
+        """Replace our own workers that are gone for good; leave others' alone."""
         if self._ours is not None:
             # Dask forgets a worker that stays away; its place in the plan remains.
             places = len(self._ours.worker_spec)
@@ -160,7 +160,7 @@ class Cluster:
         return killed_worker(self.client, nannies_of(self._ours), worker)
 
     def abandon(self) -> None:
-        """Kill all workers of ours, for good; none of others."""
+        """Kill all our own workers, for good; none of others."""
         for nanny in nannies_of(self._ours):
             nanny.auto_restart = False
             killed(nanny)

@@ -27,7 +27,7 @@ from blockseg.core.errors import BackendError, ClusterLostError
 from blockseg.core.text import one_line
 from blockseg.runtime.block_limit import BlockLimit
 from blockseg.runtime.crash_isolation import CrashIsolation
-from blockseg.runtime.dask.actor import ActorPlugin, running_blocks
+from blockseg.runtime.dask.actor import ActorPlugin, wind_down
 from blockseg.runtime.dask.audit import Audit
 from blockseg.runtime.dask.settle import plugin_prefix
 from blockseg.runtime.dask.stalls.ask import ask_each
@@ -200,12 +200,19 @@ class DaskExecutor:
 
     def wind_down(self) -> None:
         """Take back what no worker has begun; blocks that run come to their end."""
-        ready = self._watch.ready
-        for key, task in self._tasks.items():
-            if task.worker not in ready:
-                self._recall(key)
+        built, begun = set(self._watch.ready), set[int]()
         with suppress(Exception):  # then they run on, and the driver waits for more
-            ask_each(self._client, ready, running_blocks, self._name, stop=True)
+            workers = self._watch.addresses
+            answers = ask_each(self._client, workers, wind_down, self._name)
+            # Workers know it sooner than their messages have reached us.
+            built -= answers.found.keys()
+            for worker, (is_built, running) in answers.found.items():
+                built.update([worker] * is_built)
+                begun.update(running)
+        for key, task in self._tasks.items():
+            ended = task.future.status != "pending"
+            if task.worker not in built and not ended and begun.isdisjoint(task.blocks):
+                self._recall(key)
 
     def end(self, *, at_once: bool = False) -> None:
         """Cancel what is in flight and close the actors; never raises."""
@@ -244,7 +251,7 @@ class DaskExecutor:
         return len(self._tasks) + refill + len(self._recalled)
 
     def _room_of(self, worker: str, alone: bool) -> int:
-        """Return how many tasks more a worker needs to stay busy."""
+        """Return the number of tasks that a worker still needs to stay busy."""
         wanted = 1 if alone else self._pace.window(self._watch.threads_of(worker))
         has = self._tasks.of_worker(worker) + len(self._refill.get(worker, ()))
         return wanted - has

@@ -25,7 +25,7 @@ class _Kept:
     access: Access | None = None
 
     def workers(self, layout: Layout, gpus: tuple[str, ...], access: Access) -> Cluster:
-        """Return the workers that are there, if they can do a job, or else new ones."""
+        """Return the existing workers, if they can do a job, or else new ones."""
         known = self.access
         reached = (access.host, access.insecure)
         alike = known is not None and (known.host, known.insecure) == reached
@@ -58,7 +58,7 @@ _KEPT: ContextVar[_Kept | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def same_workers() -> Iterator[None]:
-    """Let jobs that are run inside share workers of ours, where these fit all of them.
+    """Let jobs that run inside share our own workers, where these fit all of them.
 
     Workers take a second or two to start. A job with more of them, or that needs more
     memory, gets new ones.

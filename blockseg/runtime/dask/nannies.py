@@ -1,4 +1,4 @@
-"""Nannies, which start a worker anew when it dies, and how to make one do so."""
+"""Nannies, which restart a worker when it dies, and how to make one do so."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def nannies_of(ours: SpecCluster | None) -> list[Any]:
-    """Return the nannies of a cluster of ours; none of anybody else's."""
+    """Return the nannies of our own cluster; none of anybody else's."""
     return [] if ours is None else list(ours.workers.values())
 
 
 def killed(nanny: Any) -> bool:
-    """Kill the worker of a nanny of ours, also one that is stopped; False if none is."""
+    """Kill the worker of one of our nannies, even if it is stopped; False if there is none."""
     with suppress(psutil.Error, TypeError):
         psutil.Process(nanny.pid).kill()
         return True

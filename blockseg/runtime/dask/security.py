@@ -29,7 +29,7 @@ _CONFIGURED = "distributed.comm.tls"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a cluster of our own is reached."""
+    """Protection of a cluster of our own."""
 
     host: str = LOOPBACK
     """Address that it listens at."""

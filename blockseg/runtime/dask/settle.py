@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def plugin_prefix(run_id: str) -> str:
-    """Return how the names of all plugins of a run begin, whichever driver it has."""
+    """Return the common beginning of the names of all plugins of a run, of any driver."""
     return f"blockseg-{run_id}-"
 
 

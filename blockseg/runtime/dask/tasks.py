@@ -41,7 +41,7 @@ class Task:
     """Address where it runs; anywhere if empty."""
 
     sent: float
-    """When it was sent, by the monotonic clock, in seconds."""
+    """Time at which it was sent, by the monotonic clock, in seconds."""
 
 
 class TasksInFlight:
@@ -79,7 +79,7 @@ class TasksInFlight:
         return self._tasks[key]
 
     def of_worker(self, worker: str) -> int:
-        """Return how many of them are bound to a worker."""
+        """Return the number of tasks that are bound to a worker."""
         return self._of_worker[worker]
 
     def items(self) -> Sequence[tuple[str, Task]]:

@@ -63,7 +63,7 @@ def start_template(modules: Sequence[str] = ()) -> None:
 
 
 def child_context() -> BaseContext:
-    """Return how to start a process of our own: from the template where there is one."""
+    """Return the way to start a process of our own: from the template where there is one."""
     server: object = vars(forkserver).get("_forkserver")
     there = FORKS and getattr(server, "_forkserver_pid", None) is not None
     return get_context("forkserver" if there else "spawn")

@@ -88,7 +88,7 @@ class WorkerWatch:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Addresses of the workers that are there."""
+        """Addresses of the present workers."""
         return frozenset(self._threads)
 
     @property
@@ -126,17 +126,17 @@ class WorkerWatch:
         return deaths, self._threads != before
 
     def devices(self) -> DevicesUsed | None:
-        """Return how busy GPUs are, once for each time that it was asked."""
+        """Return the load of the GPUs, once for each time that it was asked."""
         found, self._devices = self._devices, None
         return found
 
     def advanced(self) -> list[BlockAdvanced]:
-        """Return how far blocks are, those that said so since it was asked last."""
+        """Return the progress of the blocks that reported any since the last call."""
         found, self._advanced = self._advanced, {}
         return [BlockAdvanced(block, share) for block, share in found.items()]
 
     def check(self) -> str:
-        """Return what to tell of a cluster without workers, once each time.
+        """Return the message about a cluster without workers, once each time.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Blocks set aside in the ledger, while one of the images that they wrote is made anew."""
+"""Blocks set aside in the ledger, while one of the images that they wrote is remade."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AsideRows:
 
     @property
     def begun(self) -> str:
-        """Command that goes on; empty where nothing is set aside."""
+        """Command that continues; empty if nothing is set aside."""
         with errors_of(self._path):
             row = self._connection.execute(
                 "SELECT value FROM meta WHERE key = ?", (_BEGUN,)

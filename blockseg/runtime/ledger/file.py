@@ -25,7 +25,7 @@ _NO_SPACE_BYTES = 2**20
 # A file without tables gives the plain error.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _WAYS_OUT = (
-    "put it back from a copy, rebuild it with blockseg verify OUT --repair, or start anew "
+    "put it back from a copy, rebuild it with blockseg verify OUT --repair, or start over "
     "with --overwrite"
 )
 
@@ -76,7 +76,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def copy_ledger(path: Path, target: Path) -> None:
-    """Copy the file as of one moment, while its writer goes on.
+    """Copy the file as of one moment, while its writer continues.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, fingerprint: str) -> Self:
-        """Open a ledger to go on with its run.
+        """Open a ledger to resume its run.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class Ledger:
 
     @classmethod
     def read(cls, path: Path, fingerprint: str | None = None) -> Self:
-        """Open a ledger to look at it, also while its run goes on.
+        """Open a ledger to look at it, even during its run.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class Ledger:
         if not path.exists():
             message = (
                 f"there is no ledger {path}; put it back from a copy, rebuild it with "
-                "blockseg verify OUT --repair, or start anew with --overwrite"
+                "blockseg verify OUT --repair, or start over with --overwrite"
             )
             raise LedgerError(message)
         with errors_of(path):
@@ -171,7 +171,7 @@ class Ledger:
 
     @property
     def aside(self) -> AsideRows:
-        """Blocks that wait for one of their images to be made anew."""
+        """Blocks that wait for one of their images to be remade."""
         return AsideRows(self.path, self._connection)
 
     def get(self, key: str) -> str | None:
@@ -305,7 +305,7 @@ class Ledger:
             )
 
     def holes(self, phase: str) -> list[Hole]:
-        """Return what blocks found to hold no data, by ascending id of the block."""
+        """Return the holes that blocks found, by ascending id of the block."""
         with errors_of(self.path):
             return known_holes(self.path, self._connection, phase)
 
@@ -320,7 +320,7 @@ class Ledger:
             return [FailedBlock(*row) for row in rows]
 
     def notes(self, phase: str) -> dict[str, int]:
-        """Return how blocks were computed otherwise than planned, and how many so."""
+        """Return the ways in which blocks departed from the plan, with their numbers."""
         with errors_of(self.path):
             return counted_notes(self._connection, phase)
 
@@ -335,7 +335,7 @@ class Ledger:
                 forget(cursor, table, phase, ids)
 
     def summary(self, phase: str) -> PhaseSummary:
-        """Return what a phase's blocks add up to."""
+        """Return the sums over the blocks of a phase."""
         with errors_of(self.path):
             return PhaseSummary.of(self._connection, phase)
 
@@ -374,13 +374,13 @@ class Ledger:
         if version != VERSION:
             problem = (
                 f"is of version {version}, this blockseg writes version {VERSION}; "
-                "finish the run with the blockseg that began it, or start anew"
+                "finish the run with the blockseg that began it, or start over"
             )
         elif other:
             problem = (
                 "belongs to another run (of other settings, weights, source or "
                 "output), or its run.json was changed; name this run's own with "
-                "--ledger, put run.json back from a copy, or start anew"
+                "--ledger, put run.json back from a copy, or start over"
             )
         if problem:
             self.close()

@@ -98,7 +98,7 @@ class SourceRows:
         return [file for (file,) in rows]
 
     def files(self, name: str) -> bytes | None:
-        """Return what was kept of a source's files; None if nothing was."""
+        """Return the stored state of a source's files; None if there is none."""
         query = "SELECT content FROM source_files WHERE name = ?"
         rows = rows_of(self._path, self._connection, "source_files", query, name)
         row = next(rows, None)

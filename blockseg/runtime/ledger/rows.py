@@ -142,10 +142,10 @@ class PhaseSummary:
     """Blocks done otherwise than planned."""
 
     started: float
-    """When the first block was entered, seconds since the epoch; 0 if none."""
+    """Time of the first entry, in seconds since the epoch; 0 if there is none."""
 
     finished: float
-    """When the last block was entered, seconds since the epoch; 0 if none."""
+    """Time of the last entry, in seconds since the epoch; 0 if there is none."""
 
     @classmethod
     def of(cls, connection: sqlite3.Connection, phase: str) -> Self:
@@ -195,7 +195,7 @@ def to_row(
 
 
 def counted_notes(connection: sqlite3.Connection, phase: str) -> dict[str, int]:
-    """Return how blocks were computed otherwise than planned, and how many so."""
+    """Return the ways in which blocks departed from the plan, with their numbers."""
     rows = connection.execute(
         "SELECT note, COUNT(*) FROM blocks "
         "WHERE phase = ? AND state = ? AND note != '' GROUP BY note ORDER BY note",

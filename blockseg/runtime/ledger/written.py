@@ -67,7 +67,7 @@ class FileRows:
         return [str(phase) for (phase,) in rows]
 
     def count(self) -> int:
-        """Return how many files were entered."""
+        """Return the number of entered files."""
         return sum(count for (count,) in self._rows("SELECT COUNT(*) FROM files"))
 
     def of(self, phase: str, every: int = 1) -> Iterator[tuple[int, StoredFile]]:
@@ -89,7 +89,7 @@ class FileRows:
             yield block_id, StoredFile(*row)
 
     def known(self, phase: str, count: int) -> NDArray[np.bool_]:
-        """Return of which blocks, 0 to ``count`` - 1, files were entered."""
+        """Return which blocks, 0 to ``count`` - 1, have entered files."""
         rows = self._rows("SELECT DISTINCT block_id FROM files WHERE phase = ?", phase)
         ids = np.fromiter((block_id for (block_id,) in rows), np.int64)
         known = np.zeros(count, bool)

@@ -76,7 +76,7 @@ def choose_engine(
 
 
 def evaluators_for(inputs: Inputs) -> Evaluators:
-    """Return where to try engines: in a process of its own, unless this one infers."""
+    """Return the place to try engines: in a process of its own, unless this one infers."""
     here = inputs.settings.scheduler == "serial" or stands_in(inputs.settings.backend)
     if here or inputs.source.spec.format == "memory":
         return EvaluatorHere(inputs.source.volume)
@@ -84,7 +84,7 @@ def evaluators_for(inputs: Inputs) -> Evaluators:
 
 
 def trial_of(inputs: Inputs, decisions: Decisions) -> EngineCriteria:
-    """Return what workers judge their device by, or their CPU."""
+    """Return the windows by which workers judge their device, or their CPU."""
     trial = decisions.trial
     windows = () if trial is None else trial.windows
     judged_on = () if trial is None else trial.devices
@@ -103,7 +103,7 @@ def engines_of(decisions: Decisions, weights: str) -> tuple[BackendSpec, ...]:
 
 
 def measured_speed(decisions: Decisions) -> float:
-    """Return what the chosen engine did when it was tried, in voxels a second; or 0."""
+    """Return the speed of the chosen engine in its trial, in voxels a second; or 0."""
     chosen = decisions.backend, decisions.precision
     for one in _tried(decisions):
         if (one.backend, one.precision) == chosen:
@@ -112,7 +112,7 @@ def measured_speed(decisions: Decisions) -> float:
 
 
 def evaluation_lines(decisions: Decisions) -> tuple[str, ...]:
-    """Return what came of each engine that was tried, for a user to read."""
+    """Return the outcome of each engine that was tried, for a user to read."""
     return tuple(
         f"{one.backend} {one.precision}: " + (one.why_not or _speed_of(one))
         for one in _tried(decisions)

@@ -136,7 +136,7 @@ def may_gain(settings: RunSettings, decisions: Decisions, architecture: str) -> 
 
 
 def gain_line(settings: RunSettings, decisions: Decisions, architecture: str) -> str:
-    """Return what ``--precision fast`` may gain here, in one line; empty if nothing.
+    """Return the possible gain of ``--precision fast``, in one line; empty if none.
 
     Nothing is measured: the figure is that of the documents.
     """

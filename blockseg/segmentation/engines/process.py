@@ -31,7 +31,7 @@ _DIED = "its process died while it was tried: a crash in native code, or out of 
 
 
 class Evaluators(Protocol):
-    """Where engines are tried; to be left when that is done."""
+    """Process in which engines are tried; to be left when that is done."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -106,7 +106,7 @@ class EvaluatorHere:
 
 
 class EvaluatorProcess:
-    """One other process, started when it is first needed, and anew if it dies.
+    """One other process, started when it is first needed, and restarted if it dies.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class EvaluatorProcess:
         return self._pool
 
     def _context(self) -> BaseContext:
-        """Return how to start the process; one that will use a card is not forked."""
+        """Return the way to start the process; one that will use a card is not forked."""
         return get_context("spawn") if devices.cuda_devices() else child_context()
 
     def _end(self) -> None:

@@ -190,7 +190,7 @@ class _Tried:
 def _best_score(
     inputs: Inputs, decisions: Decisions, workers: int, edge: int, tissue: Tissue | None
 ) -> _Tried:
-    """Return what the scout may skip; where that is nothing, what the path opening may.
+    """Return the tiles that the scout may skip; if there are none, those of the path opening.
 
     A volume is not looked at twice if it is full of foreground, or if the scout takes most
     of it for empty and windows over the rest do not pay: the path opening leaves more.

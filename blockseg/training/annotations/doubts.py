@@ -1,4 +1,4 @@
-"""Doubts about annotations unlike neurites: too many, too dark, elsewhere."""
+"""Doubts about annotations that do not look like neurites: too many, too dark, misplaced."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MEANT = "; give --allow-labels if they are meant"
 
 
 class LabelDoubts:
-    """Looks at annotations of one source, one after the other.
+    """Checks the annotations of one source, one after the other.
 
     Volumes of a source were mostly saved by one program: a way in which one is turned is
     what the next is tried for first.
@@ -120,7 +120,7 @@ class LabelDoubts:
 
 
 def swapped(meanings: Mapping[float, int]) -> str:
-    """Return the label map under which background and neurites change places.
+    """Return the label map that swaps background and neurites.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def swapped(meanings: Mapping[float, int]) -> str:
 
 
 def _fullest(index: AnnotationIndex, shape: Zyx, annotation: OpenAnnotation) -> Roi:
-    """Return the box in which most neurites are, of those that are looked at."""
+    """Return the box with most neurites among those that are examined."""
     holding = index.foreground > 0
     neurites = index.foreground[holding]
     among = replace(

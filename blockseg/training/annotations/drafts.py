@@ -1,4 +1,4 @@
-"""Drafts of labels: told from what a person annotated.
+"""Distinction of drafts from labels that a person annotated.
 
 A draft that nobody touched is what a network said. To learn from it, and to be scored on
 it, is to learn one's own mistakes and to find none of them.
@@ -26,10 +26,10 @@ DONE = "done"
 """State of a pick whose label holds as it is, changed or not."""
 
 SKIPPED = "skipped"
-"""State of a pick that nobody shall learn from."""
+"""State of a pick that is not to be learned from."""
 
 Standing: TypeAlias = Literal["annotated", "draft", "skipped"]
-"""Whether a label is a person's work, a draft as it was made, or to be left out."""
+"""Kind of a label: a person's work, an unchanged draft, or one to leave out."""
 
 
 def label_hash(label: NDArray[np.generic]) -> str:
@@ -46,7 +46,7 @@ def label_hash(label: NDArray[np.generic]) -> str:
 
 
 def standing(name: str, state: str, draft: str, label: NDArray[np.generic]) -> Standing:
-    """Return what a label is, by what the manifest says of its pick.
+    """Return the kind of a label, by the manifest's entry for its pick.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def standing(name: str, state: str, draft: str, label: NDArray[np.generic]) -> S
 
 
 def _wide(label: NDArray[Any]) -> bool:
-    """Say whether values do not fit a byte."""
+    """Return whether some values do not fit a byte."""
     if label.dtype in (np.uint8, np.bool_) or not label.size:
         return False
     return bool(label.min() < 0 or label.max() > np.iinfo(np.uint8).max)

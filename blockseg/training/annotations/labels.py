@@ -1,4 +1,4 @@
-"""Labels: the meaning to training of the voxels of an annotation."""
+"""Meaning of an annotation's voxels for training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RING = 2
-"""Background next to a neurite, where annotators differ: counts less."""
+"""Background next to a neurite, where annotators differ; it has less weight."""
 
 OTHERS = "others"
 """In a label map, every value that is neither named in it nor 0, 1 or 255."""
@@ -27,7 +27,7 @@ _SPELT = 6  # values of a label map that are named one by one
 
 
 class LabelCodes:
-    """Turns the values of an annotation into 0 background, 1 neurite, ``IGNORE``.
+    """Maps the values of an annotation to 0 (background), 1 (neurite) or ``IGNORE``.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class LabelCodes:
         return self._meaning.get(value, self._rest)
 
     def unknown(self, values: Iterable[float]) -> list[float]:
-        """Return those of some values that mean nothing, sorted."""
+        """Return the values that have no meaning, sorted."""
         if self._others is not None:
             return []
         return sorted(v for v in values if v not in self._meaning)
@@ -94,7 +94,7 @@ class LabelCodes:
 
 
 def spelt(meanings: Mapping[float, int]) -> str:
-    """Return a label map, as the user would write it.
+    """Return a label map as it is written on the command line.
 
     Parameters
     ----------

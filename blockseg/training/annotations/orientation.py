@@ -16,16 +16,16 @@ _SWAP = 2  # axes that change places; three go round
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """Another order of axes, some of them from the far end."""
+    """A permutation of axes, some of them reversed."""
 
     order: Zyx
     """Axis of the image that each axis of the annotation holds."""
 
     mirrored: tuple[bool, bool, bool]
-    """Axes of the annotation that run the other way."""
+    """Axes of the annotation that are reversed."""
 
     def turned(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Return an image as an annotation in this orientation sees it."""
+        """Return an image in the orientation of the annotation."""
         every = slice(None), slice(None, None, -1)
         return image.transpose(self.order)[tuple(every[m] for m in self.mirrored)]
 
@@ -34,7 +34,7 @@ class Orientation:
         return to_zyx(image[axis] for axis in self.order)
 
     def source(self, roi: Roi, shape: Zyx) -> Roi:
-        """Return the region of the image that a region of the annotation is.
+        """Return the region of the image that corresponds to one of the annotation.
 
         Parameters
         ----------
@@ -71,4 +71,4 @@ TURNED: tuple[Orientation, ...] = tuple(
     for order in permutations(range(3))
     for mirrored in product((False, True), repeat=3)
 )[1:]
-"""All 47 but the one that is right."""
+"""The 47 orientations other than the correct one."""

@@ -1,4 +1,4 @@
-"""Placement of an annotation on the structures of its image.
+"""Placement of an annotation relative to the structures in its image.
 
 The image is brought to local contrast: what is brighter than its surroundings, in
 units of the noise. The mean contrast of neurites over background is then known for the
@@ -99,7 +99,7 @@ def placement(
     turned: Callable[[Orientation], NDArray[np.float32] | None] | None = None,
     orientations: Sequence[Orientation] = TURNED,
 ) -> Placement:
-    """Say how an annotation lies.
+    """Return how an annotation is placed on its image.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def placement(
 
 
 def _weights(target: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-    """Return what makes a sum the mean of neurites less the mean of background."""
+    """Return weights that turn a sum into the mean of neurites minus that of background."""
     neurite, background = target == 1, target == 0
     count, other = int(neurite.sum()), int(background.sum())
     if not count or count == target.size:

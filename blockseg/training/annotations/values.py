@@ -1,4 +1,4 @@
-"""Values of an annotation without a meaning, and what they likely stand for."""
+"""Values of an annotation that have no meaning, and their likely meaning."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ValuesSeen:
     def look(
         self, image: NDArray[np.generic], labels: NDArray[np.generic], most: int = 512
     ) -> None:
-        """Add what a part shows of its values; ``counts`` are added elsewhere.
+        """Add the statistics of a part; ``counts`` are added elsewhere.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class ValuesSeen:
         return {v: (m - low) / (high - low or 1.0) for v, m in mean.items()}
 
     def borders_zero(self, value: float) -> bool:
-        """Say whether 0 begins beside a value along two axes or more.
+        """Return whether 0 borders on a value along two axes or more.
 
         Where planes are annotated, 0 lies above and below them; where boxes are, far off.
         """
@@ -162,7 +162,7 @@ def refusal(where: str, seen: ValuesSeen, codes: LabelCodes) -> str:
 
 
 def likely_meanings(seen: ValuesSeen, codes: LabelCodes) -> dict[float, int]:
-    """Return what each value is likely to mean: 0, 1 or ``IGNORE``.
+    """Return the likely meaning of each value: 0, 1 or ``IGNORE``.
 
     By how bright its voxels are, where that tells, else by how many there are.
     """
@@ -185,7 +185,7 @@ def likely_meanings(seen: ValuesSeen, codes: LabelCodes) -> dict[float, int]:
 
 
 def likely_neurites(seen: ValuesSeen) -> dict[float, int] | None:
-    """Return what 0 and 255 are likely to mean where nothing is 1; None if as they are."""
+    """Return the likely meaning of 0 and 255 if nothing is 1; None if the usual one."""
     bright = seen.brightness()
     if not {0, IGNORE} <= bright.keys():
         return None

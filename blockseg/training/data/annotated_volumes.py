@@ -1,4 +1,4 @@
-"""Annotated volumes that a user names, and what belongs together."""
+"""Annotated volumes: images and labels matched by name."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FoundImages:
     """Picks of a manifest that nobody annotated yet."""
 
     drafts: int = 0
-    """Picks that are left out because nobody touched their drafts."""
+    """Picks that are left out because their drafts are unchanged."""
 
     skipped: int = 0
     """Picks that are left out because an annotator skipped them."""
@@ -251,7 +251,7 @@ def _folder(
 
 
 def _standing(row: Mapping[str, object], label: VolumeSpec) -> Standing:
-    """Return what a label is; it is read only where that depends on its voxels."""
+    """Return the kind of a label; its voxels are read only if needed."""
     state, draft = (str(row.get(column) or "") for column in (STATE, DRAFT))
     volume = None if state or not draft else open_volume(label)
     voxels = np.zeros(0) if volume is None else volume.read(Roi.whole(volume.shape))

@@ -1,4 +1,4 @@
-"""Augmentation of a patch: how it lies, how sharp it is, how known its background.
+"""Augmentation of a patch: orientation, sharpness, noise, misjudged background.
 
 Images are normalised and not clipped yet, shape (z, y, x). :class:`Scale` says how
 large one SD of the background and one grey level are in them.
@@ -67,7 +67,7 @@ def augmented(
     scale: Scale,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Vary a cube and its target.
+    """Augment a cube and its target.
 
     ``default``: mirror and turn about z, with a chance of 0.2 each blur, bend the
     contrast and add noise, misjudge the background. ``simulated``: mirror, turn,
@@ -141,7 +141,7 @@ def noisy(
 def turned(
     image: NDArray[np.float32], target: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Mirror a patch and its truth, and turn it about z by quarters.
+    """Mirror a patch and its truth, and rotate them about z by multiples of 90°.
 
     Never about y or x: the point spread is longer along z.
     """
@@ -158,7 +158,7 @@ def published(
     scale: Scale,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Vary a cube as the published training does; each with a chance of one half.
+    """Augment a cube as the published training does, each step with probability 0.5.
 
     Mirror along one axis; turn by quarters in one plane; add noise of amplitude
     U(0, 25) grey levels; subtract the same kind; multiply the normalised image by

@@ -1,4 +1,4 @@
-"""Batches of patches, in an order that knows no clock: by number, step and process."""
+"""Batches of patches in a deterministic order: by number, step and process."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def batches(
 
 
 def worker_death(error: RuntimeError) -> TrainingError | None:
-    """Return what to say if an error tells that a process that makes patches died.
+    """Return a message if an error means that a process making patches died.
 
     The loader's handler of SIGCHLD raises it in the main thread, whatever runs there.
     """

@@ -33,7 +33,7 @@ the statistics of the norms, and everything faint is pressed to nothing.
 
 
 class PatchSource(Protocol):
-    """Patches without end: each a pure function of its number."""
+    """Endless patches, each a pure function of its number."""
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return a normalised image and its target, each (1, z, y, x).
@@ -110,7 +110,7 @@ class SourceNote:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """All that a training reads; may be pickled.
+    """Data of a training; can be pickled.
 
     Processes that read patches are to be spawned, not forked: the libraries that read
     Zarr do not survive a fork.
@@ -120,7 +120,7 @@ class TrainingData:
     """Patches to learn from."""
 
     validation: tuple[ValidationVolume, ...]
-    """Volumes to be judged by; empty if nothing is to be held out."""
+    """Validation volumes; empty if nothing is held out."""
 
     sources: tuple[SourceNote, ...]
     """One for each volume and each kind of synthetic brains."""
@@ -172,7 +172,7 @@ class DataConfig:
     """Whether drafts that nobody touched, and skipped picks, are learned from."""
 
     allow_labels: bool = False
-    """Whether labels that are not like neurites are taken without a word."""
+    """Whether labels that do not look like neurites are accepted silently."""
 
     choices: SourceChoices = field(default_factory=SourceChoices)
     """Choices of the user for the images."""

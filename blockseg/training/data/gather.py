@@ -1,4 +1,4 @@
-"""Gathering of training data that a user names: found, checked, held out, opened."""
+"""Collection of a training's data: found, checked, split and opened."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from blockseg.training.data.split import Cut
 
 _NO_BACKGROUND = (
-    "no annotation holds background (0): what is learned will call everything a neurite; "
+    "no annotation holds background (0): the network will learn to call all a neurite; "
     "annotate some, add synth:random to DATA, or give --allow-labels"
 )
 _UNCLIPPED = (-1e6, 1e6)
@@ -135,7 +135,7 @@ def _shares(names: tuple[str, ...], config: DataConfig) -> Sequence[float]:
 
 
 def _place(name: str) -> str:
-    """Return what a source is, however it is spelt."""
+    """Return the identity of a source, however its path is spelt."""
     name = local_path(name)
     if name.startswith("synth:") or "://" in name:
         return name

@@ -1,4 +1,4 @@
-"""Parts held out, cut to a size that a validation has time for."""
+"""Validation parts, cut to a size that can be scored quickly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def validation_box(
     rng: np.random.Generator,
     codes: Codes,
 ) -> Roi:
-    """Return the best annotated box of a region, of those that are looked at.
+    """Return the best annotated box of a region among those that are examined.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def _around(middle: Zyx, shape: Zyx, region: Roi) -> Roi:
 
 
 def _annotated(tile: Roi, codes: Codes) -> Zyx:
-    """Return what is annotated in the middle of a tile: a neurite, else what is known."""
+    """Return the voxel nearest the centre of a tile's neurites, else of its annotation."""
     target = codes(tile)
     found = np.flatnonzero(target == 1)
     if not found.size:

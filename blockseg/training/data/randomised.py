@@ -1,4 +1,4 @@
-"""Random parameters of training brains: the presets, what lies between and beyond.
+"""Random parameters of training brains, near the presets and far from them.
 
 A network that shall work on a brain that it has never seen must not be able to rely
 on any level, noise, texture, sharpness or density: all of them vary widely here.
@@ -41,7 +41,7 @@ _WELL_STAINED = ((0.2, 8.0, 20.0), (0.5, 20.0, 80.0), (0.3, 80.0, 300.0))
 """SNR of neurites where neurons are stained for their dendrites."""
 
 _MOSTLY_DIM = ((0.25, 1.4, 2.5), (0.45, 2.0, 4.5), (0.3, 4.0, 30.0))
-"""SNR of neurites: what is hard to see is seen often, as bright ones are soon learnt."""
+"""SNR of neurites: mostly dim, as bright ones are soon learnt."""
 
 
 def _log(rng: np.random.Generator, low: float, high: float) -> float:
@@ -106,7 +106,7 @@ def _clutter(rng: np.random.Generator, negative: bool) -> Clutter:
 
 
 def _with_sheets(clutter: Clutter, rng: np.random.Generator, chance: float) -> Clutter:
-    """Return it with bright curved sheets, which look like axons in any one plane."""
+    """Return clutter with bright curved sheets, which look like axons in any single plane."""
     return replace(
         clutter,
         membranes=_maybe(rng, chance, 3, 60),

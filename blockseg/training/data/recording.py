@@ -20,7 +20,7 @@ _BYTE = 255
 def recorded(
     image: NDArray[np.uint16], rng: np.random.Generator
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Return an image as its makers may have shared it; most often as it is.
+    """Return an image as it may have been shared; most often unchanged.
 
     One in eight has its background clipped to 0, by 2 to 5 SDs above its level; one in
     seven, and two thirds of those, are of 8 bits, of which the brightest ones saturate;
@@ -59,7 +59,7 @@ def recorded(
 
 
 def _planes(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return which plane each plane shows: mostly itself, some the one before."""
+    """Return the plane that each plane shows: mostly itself, sometimes the one before."""
     shown = np.arange(count)
     again = rng.uniform(size=count) < rng.uniform(0.02, 0.3)
     again[0] = False

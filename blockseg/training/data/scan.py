@@ -1,4 +1,4 @@
-"""Scan of an annotation: where it is, what is in it, whether it can be read."""
+"""Scan of an annotation: extent, values, readability."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Scan:
     """Voxels along (z, y, x)."""
 
     index: AnnotationIndex
-    """Where."""
+    """Annotated tiles."""
 
     labelled: tuple[NDArray[np.int64], ...]
     """Annotated voxels of each plane, along z, y and x."""
@@ -158,7 +158,7 @@ def scan(
 
 
 def look(image: Volume, labels: Volume, codes: LabelCodes) -> ValuesSeen:
-    """Return how the values of an annotation lie in its image.
+    """Return the statistics of an annotation's values in its image.
 
     Parameters
     ----------

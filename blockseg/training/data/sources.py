@@ -1,4 +1,4 @@
-"""Sources that the user names, read through, and what each volume serves for."""
+"""Sources of a training, and the use of each of their volumes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class AnnotatedVolume:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSource:
-    """One of the things that the user named."""
+    """A source that the user named."""
 
     text: str
     """As the user named it."""
@@ -99,7 +99,7 @@ class DataSource:
 
 
 def open_source(name: str, share: float, config: DataConfig) -> DataSource:
-    """Find, open and read through what a name stands for.
+    """Find, open and read through a source.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def no_neurites(volumes: Sequence[AnnotatedVolume]) -> str:
 
 
 def hold_out(sources: Sequence[DataSource], config: DataConfig) -> list[DataSource]:
-    """Decide what each volume serves for.
+    """Decide the use of each volume.
 
     Volumes of a source are a set of which some are held out; so are several sources
     of one volume each. A volume on its own is divided.
@@ -258,7 +258,7 @@ def hold_out(sources: Sequence[DataSource], config: DataConfig) -> list[DataSour
 def _groups(
     sources: Sequence[DataSource],
 ) -> list[dict[tuple[int, int], AnnotatedVolume]]:
-    """Return volumes that are held out of together, by source and place in it."""
+    """Return groups of volumes from which some are held out, by source and position."""
     placed = [
         {(i, j): volume for j, volume in enumerate(source.volumes)}
         for i, source in enumerate(sources)

@@ -21,7 +21,7 @@ _KEPT = 0.75
 """Share of the annotation before the held-out planes that the guard must leave."""
 
 _MOST_HELD_OUT = 0.5
-"""Share of the annotation that is held out with good will."""
+"""Share of the annotation that may be held out without looking for a cheaper cut."""
 
 
 @dataclass(frozen=True, slots=True)

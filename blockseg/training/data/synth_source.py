@@ -1,4 +1,4 @@
-"""Patches from synthetic brains that are made on the way and forgotten."""
+"""Patches from synthetic brains that are made during training and discarded."""
 
 from __future__ import annotations
 

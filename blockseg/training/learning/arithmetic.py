@@ -1,4 +1,4 @@
-"""Arithmetic of the forward and the backward pass: what a user asks for, and gets."""
+"""Arithmetic of the forward and backward pass: requested and chosen."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def arithmetic_note(
     device: torch.device,
     this: Processor | None = None,
 ) -> str | None:
-    """Return a line for who might want another precision, None where there is none.
+    """Return a line that suggests another precision, None if there is no better one.
 
     Parameters
     ----------

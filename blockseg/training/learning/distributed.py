@@ -1,4 +1,4 @@
-"""Several processes that train one network: what torchrun starts, and a lone one."""
+"""Processes that train one network together: those of torchrun, or a single one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ProcessGroup:
     """Processes."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    """Where this process trains."""
+    """Device of this process."""
 
     @property
     def first(self) -> bool:

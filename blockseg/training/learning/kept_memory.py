@@ -1,4 +1,4 @@
-"""Memory of a step, kept for the next one instead of being given back in between."""
+"""Memory that is kept from step to step instead of being returned to the system."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _USUAL = {
 
 @contextmanager
 def kept_memory() -> Iterator[bool]:
-    """Keep what is freed inside, and give back what is left of it at the end.
+    """Keep memory that is freed inside, and return it to the system at the end.
 
     A feature map is larger than what GNU's malloc keeps, so that each one of each step
     would be fetched from the system and given back: a page fault for every 4 KiB, which

@@ -1,4 +1,4 @@
-"""Training loop: a readable one over steps, validations and checkpoints."""
+"""Training loop over steps, validations and checkpoints."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def train(
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether Ctrl-C or SIGTERM asks for an end.
+    """Yield a function that returns whether Ctrl-C or SIGTERM has asked to stop.
 
     A second signal ends at once, with KeyboardInterrupt. In a thread, where Python
     delivers no signals, nobody can ask.

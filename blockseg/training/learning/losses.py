@@ -1,4 +1,4 @@
-"""Losses that training minimises."""
+"""Losses of a training."""
 
 from __future__ import annotations
 

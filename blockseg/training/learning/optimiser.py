@@ -1,4 +1,4 @@
-"""Optimisers, and how the learning rate runs from the first step to the last."""
+"""Optimisers and learning-rate schedules."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _folded_weight(weight: Tensor, parts: int, fold: int) -> Tensor:
 
 @cache
 def _fold_taps(fold: int) -> Tensor:
-    """Return which tap of a kernel leads from a folded voxel to another: 0 or 1.
+    """Return the tap of a kernel that leads from a folded voxel to another: 0 or 1.
 
     Axes: neighbour in the column of the result, in that of the input; column of the
     folded kernel, tap of the kernel.
@@ -118,7 +118,7 @@ def _fold_taps(fold: int) -> Tensor:
 
 @cache
 def _up_taps() -> Tensor:
-    """Return which tap leads to an even and an odd voxel from the two coarse ones."""
+    """Return the taps that lead to an even and an odd voxel from the two coarse ones."""
     taps = torch.zeros(STRIDE, 2, KERNEL)
     taps[0, 0, 1] = taps[1, 0, 2] = taps[1, 1, 0] = 1
     return taps

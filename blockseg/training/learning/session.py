@@ -1,4 +1,4 @@
-"""Session of a training between two steps: what is known of it, how it is kept."""
+"""Session of a training: its state between two steps, and how it is saved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PACE = 20  # log rows over which the remaining time is foretold
 
 
 class Session:
-    """The state of a training between two steps, and what is said and written of it.
+    """State of a training between two steps, with its events and files.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Session:
         self.pace: deque[tuple[float, float, int]] = deque(maxlen=_PACE)
 
     def resume(self) -> None:
-        """Take up the checkpoint, if there is one."""
+        """Resume from the checkpoint, if there is one."""
         found = load_checkpoint(self.folder.checkpoint)
         if found is not None:
             self.trainer.load(found.learner)

@@ -37,7 +37,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> T
 
 
 def guard(network: nn.Module) -> None:
-    """Let all convolutions of a network take :func:`convolved`."""
+    """Make all convolutions of a network use :func:`convolved`."""
     for layer in network.modules():
         if isinstance(layer, Convolution):
             layer.convolve = convolved

@@ -206,7 +206,7 @@ class Trainer:
         _refuse_nonfinite(torch.stack([self._sum, self._norms]))
 
     def state(self) -> LearnerState:
-        """Return all that a later process needs to go on exactly here."""
+        """Return everything needed to resume exactly here."""
         return LearnerState(
             network=self.network.state_dict(),
             mean=self.mean.state_dict(),
@@ -219,7 +219,7 @@ class Trainer:
         )
 
     def load(self, state: LearnerState) -> None:
-        """Go on from a :meth:`state`."""
+        """Resume from a :meth:`state`."""
         self.network.load_state_dict(state.network)
         self.mean.load_state_dict(state.mean)
         self.optimiser.load_state_dict(state.optimiser)

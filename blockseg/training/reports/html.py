@@ -58,7 +58,7 @@ _LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """Facts of a report besides what the training finds."""
+    """Facts of a report that are known before the training."""
 
     title: str
     """Name of the run."""
@@ -73,7 +73,7 @@ class ReportFacts:
     """Setting and value, as a user writes them."""
 
     machine: Mapping[str, str]
-    """Where it ran."""
+    """Machine on which it ran."""
 
     again: str = ""
     """Command that makes the same training elsewhere."""

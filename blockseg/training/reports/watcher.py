@@ -1,4 +1,4 @@
-"""Watcher that makes reports of a training while it runs."""
+"""Interface of reports that follow a training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """Told what a training finds; this one does nothing with it."""
+    """Receives the results of a training; this one ignores them."""
 
     def row(self, row: Row) -> None:
         """Take a row of the log."""

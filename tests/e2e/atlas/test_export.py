@@ -170,7 +170,7 @@ def test_workers_average_what_one_process_does(blockseg):
 
 def test_a_file_that_is_there_is_kept(blockseg, refused):
     blockseg("export", "out.zarr", "--voxel-size", "9", "-o", "a.tif", *SERIAL)
-    assert "is there already" in refused("export", "out.zarr", "-o", "a.tif")
+    assert "already exists" in refused("export", "out.zarr", "-o", "a.tif")
     words = ("--voxel-size", "8", "-o", "a.tif", "--overwrite")
     blockseg("export", "out.zarr", *words, *SERIAL)
     assert tifffile.imread(blockseg.folder / "a.tif").shape == (14, 7, 10)
@@ -183,7 +183,7 @@ def test_a_file_that_is_there_is_kept(blockseg, refused):
         (("out.zarr", "-o", "a.nrrd"), "the ending says the format"),
         (("out.zarr", "-o", "a.tif", "--what", "density"), "blockseg density"),
         (("out.zarr", "-o", "a.tif", "--what", "clean"), "blockseg label"),
-        (("out.zarr", "-o", "a.tif", "--roi", "0:8,0:8,0:8"), "--roi goes with a SOURCE"),
+        (("out.zarr", "-o", "a.tif", "--roi", "0:8,0:8,0:8"), "--roi is an option for a SOURCE"),
         (("out.zarr", "-o", "a.tif", "--voxel-size", "-3"), "must be positive"),
         (("nothing.zarr", "-o", "a.tif"), "nothing.zarr"),
         (("out.zarr", "-o", "a.tif", "--voxel-size", "0.001"), "more than the 4 GiB"),

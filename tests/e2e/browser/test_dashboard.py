@@ -14,7 +14,7 @@ import tifffile
 
 pytestmark = [pytest.mark.slow, pytest.mark.dask]
 
-WAIT = 120
+WAIT = 300
 
 
 def until(what):
@@ -70,7 +70,7 @@ def test_the_page_shows_blocks_and_workers_while_a_run_goes_on(chrome, blockseg)
             assert b'href="blockseg"' in opened
     until(lambda: (found := COUNT.search(text_of(chrome))) and int(found[1]) > before)
     process.terminate()
-    process.wait(60)
+    process.wait(300)
 
 
 COUNT = re.compile(r"segment: (\d+) of 256 blocks")

@@ -16,7 +16,7 @@ from blockseg.io.open import open_volume
 
 pytestmark = pytest.mark.slow
 
-WAIT = 120
+WAIT = 300
 TRAINED = (
     "--validation-share", "0", "--threads", "1", "--workers", "0", "--no-tensorboard",
 )  # fmt: skip
@@ -41,7 +41,7 @@ def served(process):
 
 def ended(process):
     process.terminate()
-    assert process.wait(30) in (0, -15)
+    assert process.wait(300) in (0, -15)
 
 
 def runs(label):

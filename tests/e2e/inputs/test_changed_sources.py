@@ -420,7 +420,7 @@ def test_a_few_unreadable_samples_are_said_again_once_they_can_be_read(
     file.write_bytes(whole)
     done = blockseg(*words).stdout
     assert "estimated without 8 samples that can be read now" in done
-    assert "--overwrite starts anew" in done
+    assert "--overwrite starts over" in done
     assert "undisturbed run takes" in blockseg(*words).stdout
 
 

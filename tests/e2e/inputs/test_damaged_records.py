@@ -132,6 +132,16 @@ def test_nothing_that_may_be_wrong_with_a_record_gives_a_traceback(
         assert not said(blockseg_there, command)
 
 
+def test_a_threshold_that_no_run_has_is_another_run(blockseg_there, made):
+    path = made / "out.zarr" / ".blockseg" / "run.json"
+    whole = path.read_text()
+    place = ("request", "settings", "threshold")
+    for value in KINDS:
+        path.write_text(json.dumps(changed(json.loads(whole), place, value)))
+        assert "threshold" in said(blockseg_there, RUN), value
+    path.write_text(whole)
+
+
 @pytest.mark.parametrize("name", ["status", "run", "plan"])
 def test_a_record_without_what_it_needs_is_refused(blockseg_there, made, name):
     path = made / "out.zarr" / ".blockseg" / "run.json"

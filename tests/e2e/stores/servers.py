@@ -51,12 +51,12 @@ class Way:
     def received(self) -> int:
         """Bytes that were sent on; those who got the last ones may ask before it ends."""
         with self._lock:
-            self._lock.wait_for(lambda: not self._under_way, timeout=30)
+            self._lock.wait_for(lambda: not self._under_way, timeout=300)
             return self._received
 
     def forget(self) -> None:
         with self._lock:
-            self._lock.wait_for(lambda: not self._under_way, timeout=30)
+            self._lock.wait_for(lambda: not self._under_way, timeout=300)
             self.requests.clear()
             self._received = self.most_at_once = 0
 
@@ -98,7 +98,7 @@ class Forwarding(http.server.BaseHTTPRequestHandler):
                 )
                 return
             host = self.way.upstream.removeprefix("http://")
-            upstream = http.client.HTTPConnection(host, timeout=30)
+            upstream = http.client.HTTPConnection(host, timeout=300)
             headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
             headers["Host"] = host
             upstream.request(self.command, self.path, body, headers)

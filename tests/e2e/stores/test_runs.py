@@ -125,7 +125,7 @@ def test_a_driver_that_is_killed_is_gone_on_with(blockseg, s3, brain, on_disk):
     out = _out(s3, "killed")
     s3.fault = lambda method, *_: "slow" if method == "PUT" else ""
     driver = blockseg.start("run", brain, out, *RUN)
-    place, deadline = stored(out) / "0" / "c", time.monotonic() + 60
+    place, deadline = stored(out) / "0" / "c", time.monotonic() + 300
     while len(list(place.below())) < 3:
         assert time.monotonic() < deadline
         assert driver.poll() is None, driver.stdout.read()

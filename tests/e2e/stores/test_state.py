@@ -26,7 +26,7 @@ def _paths(s3, name):
 
 
 def _until(true):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)

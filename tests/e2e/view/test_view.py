@@ -212,7 +212,7 @@ def test_a_run_that_goes_on_is_read_anew_when_blocks_were_written(
     assert not renewed.wait(0.2)
     with Ledger.open(paths.ledger, run.record.fingerprint) as ledger:
         ledger.reset("segment", [1])
-    assert renewed.wait(60)
+    assert renewed.wait(300)
     stop.set()
     thread.join()
 

@@ -10,21 +10,27 @@ from tests.faults.lab import OWN, SLOW, no_traceback
 from tests.faults.table import fault
 
 if TYPE_CHECKING:
+    from tests.faults.child import Child
     from tests.faults.lab import Lab
 
-LIMIT = ("--block-timeout", "3")
+SECONDS = 8  # many times what a block takes, on a busy machine too
+LIMIT = ("--block-timeout", str(SECONDS))
 
 
 def once(lab: Lab, marked: str) -> dict[str, object]:
     return {**SLOW, "marked": marked, "once": str(lab.folder / "once")}
 
 
+def lost(child: Child) -> list[str]:
+    """Return why workers were lost; on a busy machine also one that is only slow."""
+    return [event["why"] for event in child.events("WorkerLost")]
+
+
 @fault("block that hangs", ci=True)
 def block_hangs(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT, trouble=once(lab, "hang"))
     assert child.wait() == 0, child.said
-    (lost,) = child.events("WorkerLost")
-    assert "no end within 3 s" in lost["why"]
+    assert any(f"no end within {SECONDS} s" in why for why in lost(child)), lost(child)
     lab.check()
 
 
@@ -33,7 +39,8 @@ def block_hangs_always(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT, "--attempts", "2", trouble={"marked": "hang"})
     assert child.wait() == 3, child.said
     (failed,) = child.events("BlockFailed")
-    assert "did not end this block, alone, within 3 s" in failed["report"]["error"]
+    said = failed["report"]["error"]
+    assert f"did not end this block, alone, within {SECONDS} s" in said
     lab.resume()
     lab.check()
 
@@ -42,8 +49,7 @@ def block_hangs_always(lab: Lab) -> None:
 def worker_freezes(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT, trouble=once(lab, "freeze"))
     assert child.wait() == 0, child.said
-    (lost,) = child.events("WorkerLost")
-    assert "does not answer" in lost["why"]
+    assert any("does not answer" in why for why in lost(child)), lost(child)
     lab.check()
 
 

@@ -81,7 +81,7 @@ def test_the_fingerprint_follows_decisions_but_not_sessions():
 def test_no_record_is_none_and_a_damaged_one_is_told(paths):
     assert RunRecord.of(paths) is None
     paths.record.write_text("{ half")
-    with pytest.raises(LedgerError, match="--overwrite starts anew"):
+    with pytest.raises(LedgerError, match="--overwrite starts over"):
         RunRecord.of(paths)
 
 

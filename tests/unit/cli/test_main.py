@@ -12,8 +12,8 @@ group = import_module("blockseg_cli.main")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-v", "run"], "Interrupted; the same command goes on from here.\n"),
-        (["synth"], "Interrupted; the same command goes on from here.\n"),
+        (["-v", "run"], "Interrupted; the same command resumes from here.\n"),
+        (["synth"], "Interrupted; the same command resumes from here.\n"),
         (["evaluate"], "Interrupted.\n"),
         (["-v", "predict"], "Interrupted.\n"),
     ],

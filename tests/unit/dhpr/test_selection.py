@@ -207,7 +207,7 @@ def test_blocks_that_may_not_be_picked_never_are():
     ("choice", "columns", "said"),
     [
         (Choice(3, "best"), {}, "no rule 'best'; choose one of dhpr, published"),
-        (Choice(0), {}, "pick 1 at least"),
+        (Choice(0), {}, "pick at least 1"),
         (Choice(3), {"extended": np.zeros(64, int)}, "none of the 64 blocks holds"),
         (Choice(3, "entropy"), {"entropy": np.full(64, np.nan)}, "without a network"),
         (

@@ -104,7 +104,7 @@ def test_blocks_of_several_threads_share_one_stream():
     def watched(windows):
         calls.append(len(calls))
         entered.set()
-        go.wait(30)
+        go.wait(300)
         yield from stream(windows)
 
     device.stream = watched
@@ -122,7 +122,7 @@ def test_blocks_of_several_threads_share_one_stream():
     threads = [threading.Thread(target=work, args=(block,)) for block in blocks]
     for thread in threads:
         thread.start()
-    entered.wait(30)
+    entered.wait(300)
     while len(engine._jobs) < len(blocks):
         threading.Event().wait(0.001)
     go.set()

@@ -98,7 +98,7 @@ def test_threads_that_run_out_of_memory_together_halve_it_once(expected):
     start = threading.Barrier(4)
 
     def work(_):
-        start.wait(30)
+        start.wait(300)
         return segmented(engine)
 
     with ThreadPoolExecutor(4) as pool:

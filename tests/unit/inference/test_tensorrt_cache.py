@@ -1,5 +1,7 @@
-import multiprocessing
 import os
+import pickle
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -121,49 +123,55 @@ def test_a_build_that_fails_leaves_nothing(cache):
     assert cache.get(KEY, lambda: b"engine") == b"engine"  # the lock is free
 
 
-def build_slowly(folder):
-    def build():
-        (folder / "started").touch()
-        deadline = time.monotonic() + 60
-        while not (folder / "go").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return b"engine"
+BUILD_SLOWLY = """
+import pickle, sys, time
+from pathlib import Path
+from blockseg.inference.backends.tensorrt.cache import EngineCache
 
-    EngineCache(folder).get(KEY, build)
+folder = Path(sys.argv[1])
+
+def build():
+    (folder / "started").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return b"engine"
+
+EngineCache(folder).get(pickle.loads(bytes.fromhex(sys.argv[2])), build)
+"""
+
+
+@pytest.fixture
+def builder(tmp_path):
+    """Another process, in the middle of a build."""
+    words = [sys.executable, "-c", BUILD_SLOWLY, tmp_path, pickle.dumps(KEY).hex()]
+    with subprocess.Popen(words) as process:
+        try:
+            while not (tmp_path / "started").exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+            yield process
+        finally:
+            process.kill()
 
 
 def test_while_one_process_builds_another_waits_and_finds_it_built(
-    cache, tmp_path, caplog
+    cache, tmp_path, caplog, builder
 ):
-    other = multiprocessing.get_context("fork").Process(
-        target=build_slowly, args=(tmp_path,)
-    )
-    other.start()
     found: list[bytes] = []
     waiter = Thread(target=lambda: found.append(cache.get(KEY, never)))
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
     waiter.start()
-    while "waiting for it" not in caplog.text and time.monotonic() < deadline:
+    while "waiting for it" not in caplog.text:
+        assert waiter.is_alive()
         time.sleep(0.01)
     assert found == []
     (tmp_path / "go").touch()
-    waiter.join(60)
-    other.join(60)
-    assert (found, other.exitcode) == ([b"engine"], 0)
+    waiter.join()
+    assert (found, builder.wait()) == ([b"engine"], 0)
 
 
-def test_a_builder_that_is_killed_lets_go(cache, tmp_path):
-    other = multiprocessing.get_context("fork").Process(
-        target=build_slowly, args=(tmp_path,)
-    )
-    other.start()
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    other.kill()
-    other.join(60)
+def test_a_builder_that_is_killed_lets_go(cache, builder):
+    builder.kill()
+    builder.wait()
     assert cache.get(KEY, lambda: b"engine") == b"engine"
 
 

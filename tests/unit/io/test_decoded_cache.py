@@ -56,12 +56,12 @@ def test_two_threads_wait_for_one_decoding() -> None:
     def decode() -> np.ndarray[Any, np.dtype[Any]]:
         calls.append(1)
         started.set()
-        finish.wait(10)
+        finish.wait(300)
         return piece()
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(cache.get, "a", decode)
-        started.wait(10)
+        started.wait(300)
         second = pool.submit(cache.get, "a", decode)
         finish.set()
         assert first.result() is second.result()
@@ -70,7 +70,7 @@ def test_two_threads_wait_for_one_decoding() -> None:
 
 def test_an_error_reaches_all_that_wait_and_is_not_kept() -> None:
     cache = DecodedCache(100)
-    together = Barrier(2, timeout=10)
+    together = Barrier(2, timeout=300)
 
     def decode() -> np.ndarray[Any, np.dtype[Any]]:
         raise ValueError("bad piece")
@@ -111,7 +111,7 @@ def test_who_waits_for_another_s_piece_has_decoded_its_own_before() -> None:
 
     def slow() -> np.ndarray[Any, np.dtype[Any]]:
         claimed.set()
-        assert decoded.wait(10)
+        assert decoded.wait(300)
         return piece()
 
     def quick() -> np.ndarray[Any, np.dtype[Any]]:
@@ -120,9 +120,9 @@ def test_who_waits_for_another_s_piece_has_decoded_its_own_before() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(cache.get, "a", slow)
-        assert claimed.wait(10)
+        assert claimed.wait(300)
         assert len(cache.get_all("ab", lambda _: quick)) == 2
-        assert other.result(10).size == 10
+        assert other.result(300).size == 10
 
 
 def test_a_piece_that_cannot_be_decoded_leaves_the_others_settled() -> None:

@@ -15,7 +15,7 @@ from blockseg.io.output.create import (
     create_output,
     missing_files,
     predicted_files,
-    remove_leftovers,
+    remove_stale_locks,
 )
 from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 from blockseg.io.output.writer import PyramidWriter
@@ -261,17 +261,12 @@ def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "0").write_bytes(b"shard")
     before = files_below(tmp_path)
-    (folder / "0.__lock").write_bytes(b"half")
-    (tmp_path / "zarr.json.__lock").write_bytes(b"")
-    (tmp_path / "0" / ".zarr.json.node7.4711.partial").write_bytes(b"{")
-    (tmp_path / "thesis.partial").write_bytes(b"of somebody else")
-    removed = remove_leftovers(tmp_path)
-    assert [Path(path).name for path in removed] == [
-        ".zarr.json.node7.4711.partial",
-        "0.__lock",
-        "zarr.json.__lock",
-    ]
-    before["thesis.partial"] = b"of somebody else"
+    left = [
+        folder / ".0.host.7.partial", folder / "0.__lock", tmp_path / "zarr.json.__lock",
+    ]  # fmt: skip
+    for path in left:
+        path.write_bytes(b"half")
+    assert remove_stale_locks(tmp_path) == tuple(map(str, left))
     assert files_below(tmp_path) == before
 
 

@@ -15,7 +15,7 @@ import pathlib, sys, time
 from blockseg.runtime.run_lock import RunLock
 with RunLock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 

@@ -35,7 +35,7 @@ def window(tmp_path_factory):
 
 
 def ask(window, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", window.guard.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", window.guard.port, timeout=300)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.putrequest(method, path, skip_host="Host" in named)
     for name, value in named.items():

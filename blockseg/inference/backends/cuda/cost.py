@@ -72,7 +72,7 @@ class LayerCost:
 def layer_costs(
     core: Zyx, width: int = 8, on_chip: frozenset[str] = frozenset(), group: int = 16
 ) -> list[LayerCost]:
-    """Return what each layer of a window costs.
+    """Return the cost of each layer of a window.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _again(cost: LayerCost, times: float) -> LayerCost:
 
 
 def _touched(layer: Layer, core: Zyx) -> int:
-    """Return how many voxels of each source a layer reads."""
+    """Return the number of voxels of each source that a layer reads."""
     tiles = layer.tiles(core)
     sides = zip(tiles, layer.step, layer.seen, strict=True)
     return math.prod((n - 1) * step + seen for n, step, seen in sides)

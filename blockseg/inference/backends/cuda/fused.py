@@ -197,7 +197,7 @@ class FusedNetwork:
     def _read(
         self, layer: Layer, raw: Tensor, bounds: Tensor
     ) -> tuple[dict[str, Argument], dict[str, int | bool]]:
-        """Return what a layer reads: grey levels, or one or two maps."""
+        """Return the inputs of a layer: grey levels, or one or two maps."""
         weights, bias = self._matrices[layer.name]
         affine = self._affine
         values: dict[str, Argument] = {
@@ -234,7 +234,7 @@ class FusedNetwork:
         return values, constants
 
     def _kept(self, layer: Layer, out: Tensor) -> dict[str, Argument]:
-        """Return what a layer writes: its map, that pooled, logits, bytes."""
+        """Return the outputs of a layer: its map, that pooled, logits, bytes."""
         unused = self._logits
         target = self._arrays.get(layer.target.name, unused)
         pooled = unused if layer.pooled is None else self._arrays[layer.pooled]

@@ -49,7 +49,7 @@ class Map:
 
     @property
     def origin(self) -> int:
-        """Where in the window its first voxel lies on each axis, in voxels of its level."""
+        """Position of its first voxel in the window on each axis, in voxels of its level."""
         return REACH // int(STRIDE**self.level) - self.margin
 
     def shape(self, core: Zyx) -> Zyx:
@@ -57,7 +57,7 @@ class Map:
         return to_zyx(ceil_to(n, 2) for n in self.used(core))
 
     def used(self, core: Zyx) -> Zyx:
-        """Return how many voxels (z, y, x) of it count."""
+        """Return the number of voxels (z, y, x) of it that count."""
         return to_zyx(n // STRIDE**self.level + 2 * self.margin for n in core)
 
 
@@ -90,7 +90,7 @@ class Layer:
     """In the order of the layer's input channels."""
 
     target: Map
-    """Where the result goes."""
+    """Map that the result goes to."""
 
     inputs: int
     """Channels that it reads."""
@@ -129,7 +129,7 @@ class Layer:
         return to_zyx(n + (1 if self.kind == "up" else 2) for n in self.step)
 
     def tiles(self, core: Zyx) -> Zyx:
-        """Return how many tiles (z, y, x) cover the target."""
+        """Return the number of tiles (z, y, x) that cover the target."""
         shape = self.target.shape(core)
         # The last voxel of an odd number of pooled ones is no tile's: it stays 0.
         return to_zyx(n // k for n, k in zip(shape, (*self.tile, 2), strict=True))

@@ -44,7 +44,7 @@ class Tiling:
     """Maps that do not leave the chip, of those that need not."""
 
     def group(self, columns: int, tiles_y: int, tiles_x: int) -> tuple[int, int]:
-        """Return the tiles of a group along y and x, no more than are there."""
+        """Return the tiles of a group along y and x, no more than exist."""
         most = max(self.sums // columns, LEAST**2)
         edge_x = min(self.edge, most, _power(tiles_x))
         return min(self.edge, most // edge_x, _power(tiles_y)), edge_x
@@ -64,7 +64,7 @@ def tiling_for(device: torch.device) -> Tiling:
 
 
 def stages_for(capability: tuple[int, int]) -> int:
-    """Return how many stages of 20 KiB a program has in shared memory.
+    """Return the number of stages of 20 KiB that a program has in shared memory.
 
     A multiprocessor has 164 KiB and more on A100, H100 and B200, for two programs of
     four stages; 100 KiB elsewhere.

@@ -54,7 +54,7 @@ def matrices(
 
 
 def heads(network: SDASN, stored: int) -> tuple[dict[str, Tensor], float]:
-    """Return what each map's channels add to the logit, and the sum of the biases.
+    """Return the weight of each map's channels in the logit, and the sum of the biases.
 
     The three heads are summed, so the one of x01, x00 beside up01, splits in two.
     """

@@ -30,7 +30,7 @@ class RawWindow:
     the window's shape where that reaches beyond, and not contiguous."""
 
     start: Zyx
-    """Where in the window the first of them lies (z, y, x), in voxels."""
+    """Position of the first of them in the window (z, y, x), in voxels."""
 
     inside: AxisMasks | None
     """Along each axis of the window 1 inside the volume, grown to the network's

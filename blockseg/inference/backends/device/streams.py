@@ -47,7 +47,7 @@ class DeviceNetwork(Protocol):
 
 
 def bounds(window: RawWindow, shape: Zyx) -> npt.NDArray[np.int32]:
-    """Return where in a window its voxels are known, and where the volume is.
+    """Return the part of a window whose voxels are known, and the part inside the volume.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.inference.backends.protocol import AxisMasks
 
 SLAB = 32
-"""Planes of a window that are there at a time."""
+"""Planes of a window that are in memory at a time."""
 
 _PROGRAMS = 8
 """Kinds of windows whose rows of numbers are kept; each takes a few MiB."""
@@ -124,7 +124,7 @@ class LlvmBackend:
             self._pool.shutdown()
 
     def _inside(self, inside: AxisMasks | None) -> Spans:
-        """Return what of a window lies inside the volume."""
+        """Return the part of a window inside the volume."""
         if inside is None:
             return _three((0, n) for n in window_shape(self.core, self.field.reach))
         starts = [int(np.argmax(mask > 0)) for mask in inside]

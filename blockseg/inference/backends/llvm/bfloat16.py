@@ -102,7 +102,7 @@ class TiledBfloat16:
         }
 
     def shape(self, layer: Layer, y: Span, x: Span) -> Shape:
-        """Return how planes of a map lie in memory; those of the input are float32."""
+        """Return the memory layout of the planes of a map; those of the input are float32."""
         if layer.kind == "input":
             return planar_shape(y, x, 1, AVX512.lanes)
         # A pooled map has the channels of the level above.
@@ -114,7 +114,7 @@ class TiledBfloat16:
     def calls(
         self, layer: Layer, z: int, to: Plane, sources: Sequence[Sequence[Plane]]
     ) -> Sequence[Call]:
-        """Return what computes a plane; see :class:`~.program.Form`."""
+        """Return the kernel that computes a plane; see :class:`~.program.Form`."""
         if layer.kind == "input":
             return [copy_call(to, sources)]
         if layer.name == "x00.0":

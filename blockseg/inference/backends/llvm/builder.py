@@ -178,7 +178,7 @@ class Function:
     # Vectors.
 
     def load(self, kind: str, pointer: Value, align: int = 4) -> Value:
-        """Return what lies at an address."""
+        """Return the value at an address."""
         return self.emit(f"load {kind}, ptr {pointer}, align {align}")
 
     def store(self, kind: str, value: Value, pointer: Value, align: int = 4) -> None:

@@ -89,14 +89,14 @@ class PlanarFloat32:
         )
 
     def shape(self, layer: Layer, y: Span, x: Span) -> Shape:
-        """Return how planes of a map lie in memory."""
+        """Return the memory layout of the planes of a map."""
         channels = self._channels.get(layer.name, 1)
         return planar_shape(y, x, channels, self._vectors.lanes)
 
     def calls(
         self, layer: Layer, z: int, to: Plane, sources: Sequence[Sequence[Plane]]
     ) -> Sequence[Call]:
-        """Return what computes a plane; see :class:`~.program.Form`."""
+        """Return the kernel that computes a plane; see :class:`~.program.Form`."""
         if layer.kind == "input":
             return [copy_call(to, sources)]
         make = {
@@ -256,7 +256,7 @@ def planar_shape(y: Span, x: Span, channels: int, lanes: int) -> Shape:
 
 
 def copy_call(to: Plane, sources: Sequence[Sequence[Plane]]) -> Call:
-    """Return what copies a plane of the window."""
+    """Return the kernel that copies a plane of the window."""
     ((plane,),), shape = sources, to.shape
     numbers = (
         *(to.address + shape.first, shape.row, shape.ny, shape.nx),

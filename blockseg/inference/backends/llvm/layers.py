@@ -62,7 +62,7 @@ BY_NAME: Mapping[str, Layer] = {layer.name: layer for layer in LAYERS}
 
 
 def needed(kind: Kind, span: Span) -> Span:
-    """Return what a layer must see of its sources to compute a span, along one axis."""
+    """Return the span of its sources that a layer needs to compute a span, along one axis."""
     first, stop = span
     if kind == "conv":
         return first - 1, stop + 1
@@ -75,7 +75,7 @@ def needed(kind: Kind, span: Span) -> Span:
 
 
 def spans(core: Span, volume: Span) -> dict[str, Span]:
-    """Return what has to be computed of each map along one axis, for a core.
+    """Return the span of each map that has to be computed for a core, along one axis.
 
     Beyond the volume a convolution sees zeros, as in one pass over the whole volume, so
     nothing is computed there.

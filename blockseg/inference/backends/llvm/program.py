@@ -34,7 +34,7 @@ _SLACK = 8192
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a plane of a map lies in memory."""
+    """Memory layout of the planes of a map."""
 
     y: Span
     """Rows that are computed, in voxels of the map's level."""
@@ -105,13 +105,13 @@ class Form(Protocol):
         ...
 
     def shape(self, layer: Layer, y: Span, x: Span) -> Shape:
-        """Return how planes of a map lie in memory."""
+        """Return the memory layout of the planes of a map."""
         ...
 
     def calls(
         self, layer: Layer, z: int, to: Plane, sources: Sequence[Sequence[Plane]]
     ) -> Sequence[Call]:
-        """Return what computes a plane from those of its sources.
+        """Return the kernel that computes a plane from those of its sources.
 
         Parameters
         ----------
@@ -326,7 +326,7 @@ def planned(core: Span, volume: Span) -> Schedule:
 
 
 def _flat(y: Span, x: Span, array: npt.NDArray[np.float32]) -> Shape:
-    """Return how planes of an array ``(z, y, x)`` lie in memory."""
+    """Return the memory layout of the planes of an array ``(z, y, x)``."""
     plane, row, column = array.strides
     return Shape(y, x, plane, 0, row, column, 0)
 

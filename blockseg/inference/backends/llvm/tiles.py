@@ -124,7 +124,7 @@ def _matrices(
     channels_in: int,
     channels: int,
 ) -> npt.NDArray[np.float32]:
-    """Return what multiplies a row of inputs, ``(chunk, 32, sums)``.
+    """Return the matrix that multiplies a row of inputs, ``(chunk, 32, sums)``.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ class Vectors:
     """Float32 numbers in one."""
 
     registers: int
-    """How many there are."""
+    """Number of registers."""
 
     cpu: str = ""
     """Name of the CPU as LLVM spells it; this one's if empty."""
@@ -46,7 +46,7 @@ def host_vectors() -> Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """How a layer's sums are laid into registers."""
+    """Layout of a layer's sums in registers."""
 
     channels: int
     """Channels at a time."""

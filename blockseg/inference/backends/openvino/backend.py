@@ -144,7 +144,7 @@ class OpenVinoBackend:
     def _cut(
         self, tile: npt.NDArray[Any], padding: BoundaryPadding
     ) -> npt.NDArray[Any]:
-        """Return what of a window lies inside the volume, contiguous."""
+        """Return the part of a window inside the volume, contiguous."""
         roi = padding.roi
         if self._part.size < roi.size:
             self._part = np.empty(roi.size, np.float32)
@@ -176,7 +176,7 @@ class OpenVinoBackend:
     def _source(
         self, spec: BackendSpec, network: Network | None
     ) -> Callable[[BoundaryPadding | None], Any]:
-        """Return what makes a graph for each kind of window."""
+        """Return a function that makes a graph for each kind of window."""
         core, reach = spec.core, self.field.reach
         if self._pads_boundary:
             found = load_arrays(spec.weights) if network is None else _arrays(network)

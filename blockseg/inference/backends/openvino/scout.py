@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def openvino_scout(
     weights: ScoutWeights, edge: int, threads: int
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return what computes the logits of a cubic window; for one thread at a time.
+    """Return a function that computes the logits of a cubic window; for one thread at a time.
 
     Parameters
     ----------

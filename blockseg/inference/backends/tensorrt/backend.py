@@ -117,7 +117,7 @@ def run_once(
     library: EngineLibrary,
     device: torch.device,
 ) -> npt.NDArray[np.uint8]:
-    """Return what a serialised engine makes of one window of its kind.
+    """Return the output of a serialised engine for one window of its kind.
 
     Parameters
     ----------

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger("blockseg.tensorrt")
 
 _PATIENCE_SECONDS = 0.2
-"""Without a word; whoever waits longer is told what for."""
+"""Seconds to wait silently; after that, the reason for waiting is logged."""
 
 _ABANDONED_SECONDS = 86400.0
 """Age from which a part of a file was left behind by a process that died."""
 
 
 def cache_folder() -> Path:
-    """Return where engines are kept.
+    """Return the folder of the engines.
 
     ``BLOCKSEG_CACHE`` if set, else ``blockseg`` in ``XDG_CACHE_HOME`` or ``~/.cache``.
     """
@@ -55,13 +55,13 @@ class Entry:
     """A file of the cache."""
 
     path: Path
-    """Where."""
+    """Path of the file."""
 
     size: int
     """Bytes of the file."""
 
     modified: float
-    """When it was written, in seconds since 1970."""
+    """Time at which it was written, in seconds since 1970."""
 
     header: Header | None
     """Header of its engine; None where it is damaged."""
@@ -126,11 +126,11 @@ class EngineCache:
             return self._build(key, build)
 
     def entries(self) -> list[Entry]:
-        """Return what is in the folder, by name, checked byte for byte."""
+        """Return the engines in the folder, by name, checked byte for byte."""
         return [_entry(path) for path in sorted(self.folder.glob("*.engine"))]
 
     def remove(self, paths: list[Path]) -> None:
-        """Remove files of the folder, and what dead processes left of such.
+        """Remove files of the folder, and leftovers of dead processes.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class EngineCache:
                     raise BackendError(message) from error
 
     def timings(self, name: str) -> bytes:
-        """Return what earlier builds measured; empty if none did."""
+        """Return the measurements of earlier builds; empty if there are none."""
         with suppress(OSError):
             return (self.folder / f"{name}.timings").read_bytes()
         return b""

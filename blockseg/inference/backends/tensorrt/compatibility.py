@@ -137,7 +137,7 @@ class _TensorRt:
         return _Engine(self, runtime, loaded, context)
 
     def _aim(self, target: str) -> Any:
-        """Return what to tell a builder to build for; None for the card that is here."""
+        """Return the target to build for; None for the card that is here."""
         try:
             here = self.card().architecture
         except BackendError:

@@ -26,7 +26,7 @@ _log = logging.getLogger("blockseg.tensorrt")
 
 @dataclass(frozen=True, slots=True)
 class EngineOrder:
-    """Which engines are wanted."""
+    """Request for engines."""
 
     weights: str
     """Path of a safetensors file."""
@@ -44,7 +44,7 @@ class EngineOrder:
     """``float16`` or ``float32``."""
 
     def shapes(self, *, edge: bool) -> Shapes:
-        """Return what one call takes and gives."""
+        """Return the inputs and outputs of one call."""
         return Shapes(window_shape(self.core, self.info.field.reach), self.core, edge)
 
 
@@ -77,7 +77,7 @@ class Engines:
     def key(
         self, order: EngineOrder, *, edge: bool, target: str | None = None
     ) -> EngineKey:
-        """Return what an engine depends on.
+        """Return the key of an engine: all that it depends on.
 
         Parameters
         ----------

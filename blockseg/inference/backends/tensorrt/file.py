@@ -43,7 +43,7 @@ class EngineKey:
     """Voxels (z, y, x) that one call writes."""
 
     edge: bool
-    """Whether it is told what of its window is known, and what lies in the volume."""
+    """Whether it takes the bounds of what is known of its window, and of the volume."""
 
     precision: str
     """``float16`` or ``float32``."""
@@ -90,7 +90,7 @@ class Header:
     """Bytes of the engine."""
 
     built: float
-    """When, in seconds since 1970."""
+    """Time in seconds since 1970."""
 
     seconds: float
     """Time that it took."""

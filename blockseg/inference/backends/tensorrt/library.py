@@ -33,7 +33,7 @@ class Shapes:
     """Voxels (z, y, x) that come out."""
 
     edge: bool
-    """Whether it is told what of the window is known, and what lies in the volume."""
+    """Whether it takes the bounds of what is known of the window, and of the volume."""
 
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each input that has a batch."""

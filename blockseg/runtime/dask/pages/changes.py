@@ -25,7 +25,7 @@ _SAME = ("out", "engine", "phase", "total", "changes")
 
 
 def changes_to_plain(board: Board, *, whole: bool) -> dict[str, Any]:
-    """Return what changed on a board, or all of it, and forget that it did.
+    """Return the changes of a board since the last call, or all of it.
 
     Parameters
     ----------

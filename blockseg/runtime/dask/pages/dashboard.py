@@ -46,7 +46,7 @@ class Dashboard(Router):
         server.http_server.request_callback = cls(scheduler, prefix)
 
     def find_handler(self, request: Any, **kwargs: Any) -> Any:
-        """Return who answers a request."""
+        """Return the handler of a request."""
         start = str(request.path)[: len(self._prefix)]
         if not compare_digest(start.encode(), self._prefix.encode()):
             return self._nothing.find_handler(request, **kwargs)

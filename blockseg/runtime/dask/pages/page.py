@@ -269,7 +269,7 @@ _CELL = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid #ddd"
 
 
 def _html_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table; Bokeh's own goes on showing what it was given first."""
+    """Return a table; Bokeh's own keeps showing its first contents."""
     lines = [
         "".join(f"<{tag} style='{_CELL}'>{html.escape(str(c))}</{tag}>" for c in cells)
         for tag, cells in [("th", head), *(("td", row) for row in rows)]

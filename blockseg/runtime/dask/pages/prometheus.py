@@ -57,7 +57,7 @@ _collectors: list[BoardCollector] = []  # one a process, of the run that began l
 
 
 def collect_from(board: Board) -> None:
-    """Have Prometheus told of a run, if its client is there."""
+    """Export the metrics of a run to Prometheus, if its client is installed."""
     client = sys.modules.get("prometheus_client")
     if client is None:
         return

@@ -1,1 +1,1 @@
-"""Tasks, workers and connections that stand still, and how a run goes on."""
+"""Tasks, workers and connections that stand still, and how a run continues."""

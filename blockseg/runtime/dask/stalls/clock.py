@@ -1,4 +1,4 @@
-"""Connections of Dask that go on when the system's clock is put back.
+"""Connections of Dask that survive when the system's clock is set back.
 
 Dask holds messages back until a deadline in wall-clock time, and tornado plans its periodic
 callbacks by the same clock: after a jump of an hour both would wait for an hour.
