@@ -148,7 +148,7 @@ def swc_files(paths: Sequence[Path]) -> tuple[Path, ...]:
                 message = f"{path} is a folder without SWC files"
                 raise VolumeError(message)
             found += inside
-        elif path.is_file():
+        elif path.exists():  # what is no file is told where it is read
             found.append(path)
         else:
             message = f"{path} does not exist"

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from blockseg.core.errors import WeightsError
 from blockseg.core.text import first_line
 from blockseg.core.untrusted.files import CHECKPOINT_BYTES, opened
+from blockseg.core.untrusted.json_text import shortened
 from blockseg.networks.receptive_field import FIELDS, Field
 from blockseg.networks.trained import Trained
 
@@ -158,7 +159,7 @@ def parse_header(path: str | Path, header: Mapping[str, str]) -> WeightsInfo:
         said = header.get("trained")
         trained = None if said is None else Trained.from_text(said)
     except (KeyError, TypeError, ValueError) as error:
-        message = f"{path} has a damaged header: {first_line(error):.200}"
+        message = f"{path} has a damaged header: {shortened(error)}"
         raise WeightsError(message) from error
     if not 2 <= width <= 256:
         message = f"{path} states width {width}, which no {architecture} has"

@@ -113,7 +113,7 @@ class PicksFolder:
             If it holds picks of another request, or none to add to.
         """
         folder = cls(root)
-        if not folder.record.is_file():
+        if not folder.record.exists():
             if root.exists() and (not root.is_dir() or any(root.iterdir())):
                 message = f"{root} exists and holds no picks; choose another folder"
                 raise VolumeError(message)

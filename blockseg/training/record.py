@@ -16,7 +16,7 @@ from blockseg.core.errors import BlocksegError, LedgerError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import Normalization
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
-from blockseg.core.untrusted.json_text import parse_json
+from blockseg.core.untrusted.json_text import parse_json, shortened
 from blockseg.core.version import __version__
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.networks.trained import Trained
@@ -230,7 +230,7 @@ def _info(kept: dict[str, Any]) -> WeightsInfo:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read ({error}); --overwrite starts over"
+    return f"{path} cannot be read ({shortened(error)}); --overwrite starts over"
 
 
 def _plain_session(start: TrainSession) -> dict[str, Any]:

@@ -187,6 +187,22 @@ def test_a_lost_record_is_restored_from_its_copy(blockseg, out, content_of, harm
     assert content_of(out) == before
 
 
+@pytest.mark.parametrize("hiding", [".blockseg/run.json", "zarr.json"])
+def test_what_another_damage_hid_is_repaired_as_well(
+    blockseg, finished, content_of, hiding
+):
+    out = blockseg.folder / "out.zarr"
+    shutil.copytree(finished.with_name("plain.zarr"), out)
+    before = content_of(out)
+    delete(out / hiding)
+    flip(out / "labels/foreground/0/c/1/0/0")
+    (out / "0/c/thesis.txt").write_text("years of work")
+    said = blockseg("verify", "out.zarr", "--repair").stdout
+    assert "Sound" in said
+    assert "set aside 0/c/thesis.txt" in said
+    assert content_of(out) == before
+
+
 def test_a_record_and_a_ledger_that_are_both_lost_are_told(blockseg, out):
     delete(out / ".blockseg/run.json")
     delete(out / ".blockseg/ledger.sqlite")

@@ -117,6 +117,8 @@ class Child:
     def kill(self) -> None:
         """Kill the driver; its workers must end by themselves."""
         family = self.family()
+        code = self.process.poll()  # of a command that was refused there is no kill
+        assert code in (None, 0, -signal.SIGKILL), f"exit code {code}: {self.said}"
         self.process.kill()
         self.process.wait()
         self._reader.join(60)

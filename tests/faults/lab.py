@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from tests.faults.check import check_ledger, check_same, content
+from tests.faults.check import ROWS, check_ledger, check_same, content
 from tests.faults.child import ENDS_WITHIN, Child, start
 
 if TYPE_CHECKING:
@@ -118,10 +118,12 @@ class Lab:
         command: tuple[Any, ...] = RUN,
         trouble: Any = SLOW,
         within: Sequence[str] = (),
+        events: bool = True,
         **variables: Any,
     ) -> Child:
         """Start the run, slow enough to be harmed, with its events as JSON lines."""
-        words = self.words(*more, "--json", command=command)
+        asked = ("--json",) if events else ()  # which not every command has
+        words = self.words(*more, *asked, command=command)
         child = start(
             self.folder,
             *words,
@@ -146,13 +148,18 @@ class Lab:
         assert found == code, f"exit code {found}, not {code}: {said[-3000:]}"
         return said
 
-    def check(self, name: str = "run", *words: Any, ledger: Path | None = None) -> None:
-        """Compare with the undisturbed run."""
+    def check(
+        self,
+        name: str = "run",
+        *words: Any,
+        ledger: Path | None = None,
+        columns: str = ROWS,
+    ) -> None:
+        """Compare with the undisturbed run, of its ledger these columns."""
         whole = self.brain.undisturbed(name, *(words or (*RUN, *SERIAL, "-q")))
         check_same(self.out, whole)
-        check_ledger(
-            self.out, ledger or self.ledger, whole / ".blockseg" / "ledger.sqlite"
-        )
+        theirs = whole / ".blockseg" / "ledger.sqlite"
+        check_ledger(self.out, ledger or self.ledger, theirs, columns)
         self.brain.check_source()
 
     def note(self, text: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.cases import disks, hangs, jobs, kills, networks
+from tests.faults.cases import disks, hangs, jobs, kills, networks, repairs, shares
 from tests.faults.child import HangError
 from tests.faults.lab import Brain, Lab
 from tests.faults.table import FAULTS, Fault
@@ -21,7 +21,7 @@ from tests.faults.table import FAULTS, Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MODULES = (kills, hangs, disks, networks, jobs)
+MODULES = (kills, hangs, disks, repairs, networks, shares, jobs)
 """Where faults are declared."""
 
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -24,6 +26,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blockseg.blockwise.record.record import processor_name
 from tests.hostile.case import Case, Stock
 from tests.hostile.child import HARD_SECONDS, ask
 from tests.hostile.corpus.every import every_case
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0
 BYTES = 200 * 10**6
+_KEPT_EACH = 10
 
 
 def chosen(given: argparse.Namespace) -> list[Case]:
@@ -125,7 +129,9 @@ def noted(
         "verdict": verdict, "line": line,
     }  # fmt: skip
     if answer is not None and base is not None:
+        found["seconds"] = round(answer.seconds, 2)
         found["seconds_more"] = round(answer.seconds - base.seconds, 2)
+        found["mb"] = round(answer.peak / 1e6)
         found["mb_more"] = round((answer.peak - base.peak) / 1e6)
     return found
 
@@ -133,19 +139,36 @@ def noted(
 def report(
     given: argparse.Namespace, judging: Iterable[dict[str, Any]], place: str
 ) -> int:
-    """Print how many answers are of each kind, and keep all; 0 if all are right."""
-    found = list(judging)
+    """Keep what is found as it comes, and print how many are of each kind; 0 if all right."""
+    found = []
+    where = f"{version()}, {os.cpu_count()} cores of {processor_name()}"
+    for one in judging:
+        one["line"] = one["line"].replace(place, "…")
+        one["measured"] = where if "mb" in one else ""
+        found.append(one)
+        if given.json and len(found) % _KEPT_EACH == 0:
+            save(given.json, found)
+    if given.json:
+        save(given.json, found)
     counts: Counter[Verdict] = Counter(one["verdict"] for one in found)
     for verdict, meaning in MEANINGS.items():
         if counts[verdict]:
             print(f"{counts[verdict]:5} {verdict:10}{meaning}")
     print(f"{len(found):5} inputs")
-    if given.json:
-        for one in found:
-            one["line"] = one["line"].replace(place, "…")
-        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-        given.json.write_bytes(text.encode(errors="backslashreplace"))
     return 0 if all(one["verdict"] in GOOD for one in found) else 1
+
+
+def save(path: Path, found: list[dict[str, Any]]) -> None:
+    """Write what is found so far."""
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode(errors="backslashreplace"))
+
+
+def version() -> str:
+    """Return which commit was measured."""
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

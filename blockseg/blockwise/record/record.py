@@ -251,7 +251,9 @@ def _read(text: str, path: Path) -> dict[str, Any]:
         data = parse_json(text)
     except ValueError as error:
         raise LedgerError(_damaged(path, f"it cannot be read: {error}")) from error
-    if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
+    if not isinstance(data, dict):
+        raise LedgerError(_damaged(path, "it holds no JSON object"))
+    if data.pop("format", None) != _FORMAT:
         message = (
             f"{path} was written by another version of blockseg; "
             "finish the run with that one, or start over with --overwrite"

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _PURPOSE = "verify"
 
+_ROUNDS = 3
+"""Repairs in a row: a record, a ledger or metadata that are mended show what they hid."""
+
 
 def verify(
     out: str,
@@ -70,12 +73,19 @@ def verify(
     paths = output_paths(out)
     with held(paths, _PURPOSE):
         found = _look(paths, settings, on_event)
-    if not settings.repair or found.sound:
+    if not settings.repair:
         return found
-    done = repair(paths, found, execution, on_event, command)
-    with held(paths, _PURPOSE):
-        again = _look(paths, settings, on_event)
-    return replace(again, repaired=tuple(done))
+    done: list[str] = []
+    known: set[Finding] = set()
+    for _ in range(_ROUNDS):
+        new = set(found.findings) - known
+        if not new:
+            break
+        known |= new
+        done += repair(paths, found, execution, on_event, command)
+        with held(paths, _PURPOSE):
+            found = _look(paths, settings, on_event)
+    return replace(found, repaired=tuple(done))
 
 
 def _look(paths: Paths, settings: VerifySettings, on_event: OnJobEvent) -> Verification:

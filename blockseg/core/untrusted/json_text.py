@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from blockseg.core.errors import BlocksegError
+
 _DEEPEST = 100
 """Lists and tables inside each other; metadata of images have ten."""
 
@@ -53,9 +55,29 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def shortened(error: Exception) -> str:
-    """Return an error by its type, as far as it fits a line."""
-    text = " ".join(repr(error).split())
+    """Return what is wrong with a document, of the error that reading it gave, in a line.
+
+    Python's names of errors tell nothing to whoever has to correct the document.
+    """
+    words = " ".join(_plainly(error).split())
+    # Not what a terminal would take for orders.
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
     return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def _plainly(error: Exception) -> str:
+    match error:
+        case KeyError(args=[name, *_]):
+            return f"{name!r} is missing or unknown"
+        case OSError() if error.strerror:
+            return error.strerror
+        case IndexError():
+            return "a list in it is too short"
+        case TypeError() | AttributeError():
+            return f"a value in it is of another type than it must be: {error}"
+        case BlocksegError() | ValueError() if str(error):
+            return str(error)
+    return repr(error)
 
 
 def _require_modest(raw: bytes) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import runpy
 import time
+from pathlib import Path
 from typing import Any
 
 _HOUR = 3600.0
@@ -87,3 +89,6 @@ if "clock" in _FAULTS:
     _clock(_FAULTS["clock"])
 if "failing" in _FAULTS or "slow" in _FAULTS:
     _store(_FAULTS)
+if os.environ.get("BLOCKSEG_ERROR_PATHS"):  # Python runs one file of this name alone
+    tests = Path(__file__).parents[2]
+    runpy.run_path(str(tests / "error_paths" / "sitecustomize.py"))
