@@ -23,11 +23,10 @@ def print_result(result: JobResult) -> None:
     """Print the outcome for a human."""
     written = result.totals.get("written", 0)
     if result.complete:
-        share = 100 * result.totals.get("foreground", 0) / max(written, 1)
         rate = f" ({_rate(result)})" if result.session_voxels else ""
         click.echo(
             f"Done: {counted(result.blocks, 'block')}, {voxels(written)} in "
-            f"{span(result.seconds)}{rate}; {share:.2g} % foreground."
+            f"{span(result.seconds)}{rate}{_share(result, written)}."
         )
     else:
         left = result.blocks - result.done
@@ -58,6 +57,14 @@ def print_result(result: JobResult) -> None:
     click.echo(f"Result: {result.out}")
     if result.complete and (result.out / "labels" / "foreground").is_dir():
         click.echo(f"Look at it: blockseg preview {shlex.quote(str(result.out))}")
+
+
+def _share(result: JobResult, written: int) -> str:
+    """Return how much is foreground; nothing of a copy, which looks for none."""
+    found = result.totals.get("foreground", 0)
+    if not found and not (result.out / "labels" / "foreground").is_dir():
+        return ""
+    return f"; {100 * found / max(written, 1):.2g} % foreground"
 
 
 def result_as_json(result: JobResult) -> dict[str, Any]:

@@ -166,10 +166,11 @@ def _head(event: JobStarted) -> list[str]:
     by = "×".join(str(n) for n in event.shape)
     block = "×".join(str(n) for n in event.block)
     done = f", {event.done} of them done before" if event.done else ""
-    lines = [
-        f"{by} voxels in {counted(event.blocks, 'block')} of {block}{done}",
-        f"{event.engine}, {counted(event.workers, 'worker') if event.workers else 'no workers'}",
-    ]
+    lines = [f"{by} voxels in {counted(event.blocks, 'block')} of {block}{done}"]
+    if event.shape[1:] == (1, 1):  # a pass over a list, of files say: no voxels
+        lines = []
+    workers = counted(event.workers, "worker") if event.workers else "no workers"
+    lines.append(f"{event.engine}, {workers}")
     if event.dashboard:
         lines.append(f"dashboard {event.dashboard}")
     return [*lines, *(f"Note: {note}" for note in event.notes)]

@@ -70,4 +70,5 @@ def _print(result: RegionsResult) -> None:
         click.echo(f"and {len(rows) - _SHOWN} regions more")
     for note in result.notes:
         click.echo(f"Note: {note}.")
+    click.echo(f"Chart: {result.folder / 'regions.png'}")
     click.echo(f"Result: {result.folder / 'regions.csv'}")

@@ -8,6 +8,7 @@ import click
 
 from blockseg.config.presets import parse_cluster
 from blockseg.core.errors import ConfigError
+from blockseg.core.places import local_path
 
 _TAKES = ("run", "label", "skeletonize", "metrics", "convert", "finalize", "retry")
 
@@ -45,14 +46,49 @@ def submit(
         raise ConfigError(message)
     place = parse_cluster("cluster", name)
     settings = load_cluster(place)
+    _check(command)
     path = Path(script or "blockseg-submit.sh").expanduser().absolute()
     text = driver_script(settings, [*command, "--cluster", place], path)
     if dry_run:
         click.echo(text, nl=False)
         return
     try:
+        if settings.logs is not None:  # SLURM makes no folders, and its job then fails
+            Path(settings.logs).expanduser().mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         message = f"--script {path}: {error.strerror or error}; name another file"
         raise ConfigError(message) from error
     click.echo(f"{path}: {submitted(settings, path)}")
+
+
+def _check(command: tuple[str, ...]) -> None:
+    """Refuse now what the job would refuse after its time in the queue.
+
+    Raises
+    ------
+    ConfigError
+        If the source is not here.
+    click.UsageError
+        If an option of the command does not exist, or an argument is missing.
+    """
+    name, *words = command
+    context = click.get_current_context().find_root()
+    group = context.command
+    found = group.get_command(context, name) if isinstance(group, click.Group) else None
+    if found is None:
+        return
+    source = found.make_context(name, list(words)).params.get("source")
+    if isinstance(source, str) and not _may_be_there(source):
+        message = (
+            f"{source}: there is nothing here by that name; it must lie where this "
+            "machine and all nodes see it under the same path"
+        )
+        raise ConfigError(message)
+
+
+def _may_be_there(place: str) -> bool:
+    """Say whether a place may hold something: stores and globs are opened by the job."""
+    if "://" in place or any(letter in place for letter in "*?["):
+        return True
+    return Path(local_path(place)).expanduser().exists()

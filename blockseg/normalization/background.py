@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -150,15 +150,14 @@ def estimate_background(
         ):
             counts[reason] += int(np.count_nonzero(left & ~good))
             left &= good
-        kept.append(group[left])
-    voxels = _joined(kept)
-    del kept  # a sample is 75 MB, and so is this
+        kept.append(left)
+    voxels = _chosen(sample, kept)
+    del kept
     if voxels.size:
         level, sd = _centre(voxels)
     else:
-        level, sd = _centre(
-            _joined([group[np.isfinite(group)] for group in _stacked(sample)])
-        )
+        finite = [np.isfinite(group) for group in _stacked(sample)]
+        level, sd = _centre(_chosen(sample, finite))
     floor = float(least_sd(level, dtype))
     sd = max(sd, floor) if voxels.size else floor
     return Background(
@@ -296,6 +295,24 @@ def _all_vary(patches: npt.NDArray[Any]) -> bool:
     return not same.any()
 
 
+def _chosen(
+    sample: Sequence[npt.NDArray[Any]], masks: Sequence[npt.NDArray[np.bool_]]
+) -> npt.NDArray[Any]:
+    """Return the voxels of the stacked sample that masks choose, joined.
+
+    A sample of a large brain is 75 MB. Its masks take half of that, and copies of what
+    they choose as much again.
+    """
+    kind = np.result_type(*{patch.dtype for patch in sample}) if sample else float
+    chosen = np.empty(sum(int(np.count_nonzero(mask)) for mask in masks), kind)
+    first = 0
+    for group, mask in zip(_stacked(sample), masks, strict=True):
+        part = group[mask]
+        chosen[first : first + part.size] = part
+        first += part.size
+    return chosen
+
+
 def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(0)
 
@@ -318,9 +335,11 @@ def _counted_centre(voxels: npt.NDArray[Any]) -> tuple[float, float]:
     first = int(voxels.min())
     # Their distance to the lowest, unsigned, of whatever sign they are.
     unsigned = np.dtype(f"u{voxels.dtype.itemsize}")
-    above = voxels.view(unsigned) - np.array(first, voxels.dtype).view(unsigned)
-    counts = np.bincount(above)
-    del above
+    lowest = np.array(first, voxels.dtype).view(unsigned)
+    counts = np.zeros(int(voxels.max()) - first + 1, np.intp)
+    for start in range(0, voxels.size, _AT_ONCE):  # bincount makes 8 bytes of each
+        above = voxels[start : start + _AT_ONCE].view(unsigned) - lowest
+        counts += np.bincount(above, minlength=len(counts))
     levels = first + np.arange(len(counts), dtype=np.float64)
     median = _median(levels, counts)
     away = np.abs(levels - median)
@@ -329,15 +348,26 @@ def _counted_centre(voxels: npt.NDArray[Any]) -> tuple[float, float]:
     limit = median + 2 * deviation
     low = levels <= limit
     # The SD is that of the voxels one by one: their order decides its last bit.
-    background = voxels[voxels <= math.floor(limit)].astype(np.float64)
+    background = voxels[voxels <= math.floor(limit)]
     return _median(levels[low], counts[low]), _sd(background)
 
 
-def _sd(values: npt.NDArray[np.float64]) -> float:
-    """Return what ``values.std()`` is, to the last bit, and use the array up for it."""
-    values -= np.add.reduce(values) / len(values)
-    np.multiply(values, values, out=values)
-    return math.sqrt(np.add.reduce(values) / len(values))
+def _sd(values: npt.NDArray[Any]) -> float:
+    """Return what ``values.std(dtype=float64)`` is, to the last bit, part by part."""
+    mean = _pairwise(values, lambda part: part) / len(values)
+    return math.sqrt(_pairwise(values, lambda part: (part - mean) ** 2) / len(values))
+
+
+def _pairwise(
+    values: npt.NDArray[Any],
+    of: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+) -> np.float64:
+    """Return what NumPy's sum of float64 values is, in whose halves it adds them."""
+    if len(values) <= _AT_ONCE:
+        return np.float64(np.add.reduce(of(values.astype(np.float64))))
+    half = len(values) // 2
+    half -= half % 8
+    return np.float64(_pairwise(values[:half], of) + _pairwise(values[half:], of))
 
 
 def _median(levels: npt.NDArray[np.float64], counts: npt.NDArray[np.intp]) -> float:

@@ -251,7 +251,8 @@ def _accompany(
     facts = ReportFacts(
         title=f"{brain.name}: blocks to annotate",
         state=(
-            f"{len(chosen.picks)} picks of {times(boxes.shape)} voxels by the rule "
+            f"{len(chosen.picks)} pick{'s' * (len(chosen.picks) != 1)} of "
+            f"{times(boxes.shape)} voxels by the rule "
             f"{settings.rule} from "
             f"{chosen.candidates} of {len(boxes.table)} blocks."
         ),

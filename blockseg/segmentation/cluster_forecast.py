@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from blockseg.config.cluster_settings import BATCH
+from blockseg.config.presets import load_cluster
 
 if TYPE_CHECKING:
     from blockseg.config.cluster_settings import ClusterSettings
+    from blockseg.config.settings import RunSettings
 
 _UNITS = {"kubernetes": "pod", "ssh": "machine"}
 
@@ -52,6 +54,46 @@ def cluster_lines(
                 f"each place needs {turns} jobs one after the other within its walltime"
             )
     return tuple(lines)
+
+
+def of_cluster(
+    settings: RunSettings, voxels: float, worker_rate: float, device: str
+) -> tuple[str, ...]:
+    """Return what the cluster of ``--cluster`` would take; nothing without one.
+
+    Parameters
+    ----------
+    settings, device
+        As of :func:`idle_gpus`.
+    voxels, worker_rate
+        As of :func:`cluster_lines`.
+    """
+    if settings.cluster is None or not settings.elsewhere:
+        return ()
+    lines = cluster_lines(load_cluster(settings.cluster), voxels, worker_rate)
+    idle = idle_gpus(settings, device)
+    return (*lines, idle) if idle else lines
+
+
+def idle_gpus(settings: RunSettings, device: str) -> str:
+    """Say that jobs are given GPUs which nothing will use; empty if it is not so.
+
+    Parameters
+    ----------
+    settings
+        Of the run: whether the user chose the CPU.
+    device
+        Device that was decided on.
+    """
+    chosen = (settings.device, settings.backend) != ("auto", "auto")
+    if device != "cpu" or chosen or settings.cluster is None or not settings.elsewhere:
+        return ""
+    if not load_cluster(settings.cluster).gpus:
+        return ""
+    return (
+        "the GPUs of the jobs stay idle: torch finds none here, so the network runs on "
+        "CPUs; --device cuda has the workers use theirs, gpus: 0 asks for none"
+    )
 
 
 def _counted(number: int, what: str) -> str:

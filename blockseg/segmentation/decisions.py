@@ -25,6 +25,7 @@ from blockseg.inference.backends.table import (
 )
 from blockseg.inference.window_memory import largest_edge
 from blockseg.runtime.events import Message
+from blockseg.segmentation.cluster_forecast import idle_gpus
 from blockseg.segmentation.engines.choice import choose_engine, evaluators_for
 from blockseg.segmentation.engines.cpu_precision import (
     bfloat16_backend,
@@ -156,7 +157,9 @@ def _decided(inputs: Inputs, device: str, largest: int) -> Decisions:
         field=normal.field,
         empty=None if estimate is None or estimate.voxels else estimate.level,
         holes=normal.holes,
-        note="; ".join(said for said in (note, normal.note) if said),
+        note="; ".join(
+            said for said in (note, idle_gpus(settings, device), normal.note) if said
+        ),
     )
 
 

@@ -17,7 +17,6 @@ from blockseg.blockwise.planning.resources import (
     planned_decoding,
 )
 from blockseg.blockwise.record.skipping import sparse_forecast
-from blockseg.config.presets import load_cluster
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import array_type
@@ -27,7 +26,7 @@ from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
 from blockseg.measurement.images import predicted_cube_files
 from blockseg.runtime.events import Message
-from blockseg.segmentation.cluster_forecast import cluster_lines
+from blockseg.segmentation.cluster_forecast import of_cluster
 from blockseg.segmentation.engines.choice import evaluation_lines, measured_speed
 from blockseg.segmentation.engines.cpu_precision import may_gain
 from blockseg.segmentation.known_rates import START_SECONDS, KnownRate, known_rate
@@ -178,7 +177,10 @@ class Forecast:
 
     def _time(self) -> str:
         if not self.voxels_per_second:
-            return "not known; leave out --no-trial to measure it"
+            return (
+                "not known: engines of a GPU are timed where plan finds one, those of "
+                "a CPU without --no-trial"
+            )
         rate = f"{self.voxels_per_second / 1e6:.2f} million voxels/s"
         start = f"{self.start_seconds:.0f} s to start included"
         if self.rate_of:
@@ -273,16 +275,10 @@ def plan(
         tried=evaluation_lines(decisions),
         remarks=(*inputs.source.remarks, *outside_lines(job.record)),
         gain=_gain(inputs, decisions, rate / layout.workers) if trial else "",
-        cluster=_on_cluster(inputs.settings, left * ratio, rate / layout.workers),
+        cluster=of_cluster(
+            inputs.settings, left * ratio, rate / layout.workers, decisions.device
+        ),
     )
-
-
-def _on_cluster(
-    settings: RunSettings, voxels: float, worker_rate: float
-) -> tuple[str, ...]:
-    if settings.cluster is None or not settings.elsewhere:
-        return ()
-    return cluster_lines(load_cluster(settings.cluster), voxels, worker_rate)
 
 
 def work_over_one_pass(inputs: Inputs, decisions: Decisions) -> float:

@@ -18,6 +18,7 @@ Check: TypeAlias = "Callable[[Any, str], str]"
 """Takes a value and its place in the file; returns what is wrong with it, or nothing."""
 
 _LARGEST = 2**63
+_DTYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)")
 _ROI = re.compile(r"\d+:\d+,\d+:\d+,\d+:\d+")
 
 
@@ -86,6 +87,11 @@ def _extent(value: Any, place: str) -> str:
 def _roi(value: Any, place: str) -> str:
     wrong = _text(value, place)
     return wrong or ("" if _ROI.fullmatch(value) else f"{place} is no region")
+
+
+def _data_type(value: Any, place: str) -> str:
+    wrong = _text(value, place)
+    return wrong or ("" if _DTYPE.fullmatch(value) else f"{place} is no data type")
 
 
 def _maybe(check: Check) -> Check:
@@ -170,7 +176,7 @@ def _record(*, whole: bool) -> Check:
             "fingerprint": _table,
         }
     )
-    scale = {"level": _number, "sd": _number, "dtype": _text}
+    scale: dict[str, Check] = {"level": _number, "sd": _number, "dtype": _data_type}
     scale["saturation"] = _maybe(_number)
     phase = {"name": _text, "blocks": _count, "grid": _list(_extent, 3)}
     request = {"source": _maybe(source), "mask": _maybe(source)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.config.cluster_settings import BATCH
 from blockseg.core.errors import ClusterError, ConfigError
+from blockseg.runtime.clusters.jobqueue import submit_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ def submitted(settings: ClusterSettings, path: Path) -> str:
     ClusterError
         If it refuses, does not answer, or is not there.
     """
-    command = {"slurm": "sbatch", "lsf": "bsub"}.get(settings.launcher, "qsub")
+    command = submit_command(settings.launcher)
     if shutil.which(command) is None:
         message = (
             f"there is no {command} here: submit {path} where the batch system's "

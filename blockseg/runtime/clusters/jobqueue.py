@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import shutil
 import signal
 import threading
 from contextlib import contextmanager
@@ -57,7 +58,15 @@ def batch_cluster(
         If dask-jobqueue is missing, or the batch system's commands are.
     """
     module = _library()
-    if given_tasks(settings):
+    steps = given_tasks(settings)
+    command = "srun" if steps else submit_command(settings.launcher)
+    if shutil.which(command) is None:
+        message = (
+            f"--cluster: there is no {command} here: start this where jobs of "
+            f"{settings.launcher} can be submitted, as on a login node"
+        )
+        raise ClusterError(message)
+    if steps:
         kind: Any = _steps(module)
     else:
         kind = getattr(module, _CLASSES[settings.launcher])
@@ -70,6 +79,11 @@ def batch_cluster(
         **job_options(settings, name),
     )
     return made
+
+
+def submit_command(launcher: str) -> str:
+    """Return the command by which jobs of a batch system are submitted."""
+    return {"slurm": "sbatch", "lsf": "bsub"}.get(launcher, "qsub")
 
 
 def job_script(settings: ClusterSettings, name: str = "blockseg") -> str:

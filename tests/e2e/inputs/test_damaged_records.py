@@ -142,6 +142,15 @@ def test_a_threshold_that_no_run_has_is_another_run(blockseg_there, made):
     path.write_text(whole)
 
 
+def test_a_data_type_that_there_is_not_is_told(blockseg_there, made):
+    path = made / "out.zarr" / ".blockseg" / "run.json"
+    whole = path.read_text()
+    place = ("facts", "cells", "scale", "dtype")
+    path.write_text(json.dumps(changed(json.loads(whole), place, "text")))
+    assert "run.json" in said(blockseg_there, RUN)
+    path.write_text(whole)
+
+
 @pytest.mark.parametrize("name", ["status", "run", "plan"])
 def test_a_record_without_what_it_needs_is_refused(blockseg_there, made, name):
     path = made / "out.zarr" / ".blockseg" / "run.json"

@@ -1,6 +1,8 @@
 import json
 from importlib import import_module
+from pathlib import Path
 
+from blockseg.blockwise.events import JobStarted
 from blockseg.core.blocks import BlockReport
 from blockseg.runtime.events import (
     BlockAdvanced,
@@ -89,3 +91,27 @@ def test_the_use_of_gpus_is_shown_and_their_own_account_wins_over_a_blocks():
     tally.take(DevicesUsed(2, 0.87, 31 * 10**9, 160 * 10**9))
     tally.take(BlockDone("segment", report))
     assert tally.line().endswith("2 GPUs 87%, 31.0 of 160 GB")
+
+
+def test_a_pass_over_a_list_is_not_said_to_have_voxels(capsys):
+    def said(shape):
+        with watcher(quiet=False, as_json=False) as watch:
+            watch(
+                JobStarted(
+                    out=Path("OUT.zarr"),
+                    shape=shape,
+                    block=(32, 1, 1),
+                    blocks=1,
+                    done=0,
+                    engine="reading traces",
+                    workers=0,
+                    dashboard="",
+                    notes=(),
+                )
+            )
+        return "".join(capsys.readouterr())
+
+    assert "9×8×1 voxels" in said((9, 8, 1))
+    listed = said((9, 1, 1))
+    assert "reading traces, no workers" in listed
+    assert "voxels" not in listed

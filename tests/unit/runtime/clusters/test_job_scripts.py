@@ -14,12 +14,13 @@ import pytest
 from blockseg.config.cluster_settings import BATCH, ClusterSettings
 from blockseg.config.merging import read_settings
 from blockseg.config.presets import cluster_names, cluster_text, load_cluster
-from blockseg.core.errors import ConfigError
+from blockseg.config.settings import RunSettings
+from blockseg.core.errors import ClusterError, ConfigError
 from blockseg.runtime.board import Board
 from blockseg.runtime.clusters.driver_job import driver_script
-from blockseg.runtime.clusters.jobqueue import job_script
+from blockseg.runtime.clusters.jobqueue import batch_cluster, job_script
 from blockseg.runtime.clusters.launch import Work
-from blockseg.segmentation.cluster_forecast import cluster_lines
+from blockseg.segmentation.cluster_forecast import cluster_lines, idle_gpus, of_cluster
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -205,3 +206,25 @@ except ClusterError as error:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert f"pip install 'blockseg[{extra}]'" in done.stdout, done.stdout + done.stderr
+
+
+def test_gpus_that_jobs_ask_for_and_nothing_uses_are_told(tmp_path):
+    file = tmp_path / "site.yaml"
+    text = "launcher: slurm\nwalltime: '1:00:00'\n"
+    file.write_text(f"{text}gpus: 1\n")
+    with_gpus = RunSettings(cluster=str(file))
+    assert "--device cuda" in idle_gpus(with_gpus, "cpu")
+    assert of_cluster(with_gpus, 1.0, 0.0, "cpu")[-1] == idle_gpus(with_gpus, "cpu")
+    assert idle_gpus(with_gpus, "cuda") == ""
+    assert idle_gpus(RunSettings(cluster=str(file), device="cpu"), "cpu") == ""
+    assert idle_gpus(RunSettings(), "cpu") == ""
+    file.write_text(text)
+    assert idle_gpus(with_gpus, "cpu") == ""
+
+
+@needs_jobqueue
+def test_a_machine_without_the_commands_of_a_batch_system_is_named_at_once(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ClusterError, match="no qsub here"):
+        batch_cluster(settings(launcher="pbs", walltime="1:00:00"), "name", None)
