@@ -43,6 +43,9 @@ class Layer:
     visible: bool = True
     """Whether it is shown at first."""
 
+    archived: bool = False
+    """Whether it has no tab at first, but stands in the list of all layers."""
+
     live: bool = False
     """Whether it changes while a run goes on."""
 
@@ -62,6 +65,8 @@ class Layer:
             plain["source"] = f"{self.scheme}://{address}"
         if not self.visible:
             plain["visible"] = False
+            if self.archived:
+                plain["archived"] = True
         return plain
 
 
@@ -89,6 +94,9 @@ class View:
 
     zoom: float = 0.5
     """Voxels that a pixel of the screen shows at first."""
+
+    remarks: tuple[str, ...] = ()
+    """Lines for whoever opens it."""
 
     def _extent(self) -> float:
         """Return more than the longest edge, in the viewer's unit: the shortest edge of a voxel."""
