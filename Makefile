@@ -24,15 +24,17 @@ $(USER): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "blockseg needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[cpu]'
+	$(PIP) --no-compile --editable '.[cpu]'
 	touch $(USER)
 
 $(READY): $(USER)
-	$(PIP) --editable '.[cpu,dev]'
+	$(PIP) --no-compile --editable '.[cpu,dev]'
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # some are no Python 3
 	touch $(READY)
 
+# Python compiles the part of the packages that it imports, and keeps that.
 demo: $(USER) ## segment a small synthetic brain and look at the result
-	$(BIN)/python demo.py
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python demo.py
 
 # In the order of folders: the long tests begin first, and both workers end together.
 test: $(READY) ## run all tests that need no GPU

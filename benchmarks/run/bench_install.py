@@ -1,10 +1,12 @@
 """Time and bytes of an installation from a clone, of several checkouts in turn.
 
-    python -m benchmarks.run.bench_install [--rounds 3] NAME=FOLDER=EXTRAS ...
+    python -m benchmarks.run.bench_install [--rounds 3] NAME=FOLDER=EXTRAS[=OPTION] ...
 
 For each, a fresh virtual environment, ``pip install -c constraints.txt -e '.[EXTRAS]'``
 without pip's cache: seconds, size of all archives that pip fetched, and of the
-environment. NAME is free; FOLDER a checkout. Prints medians as JSON.
+environment. NAME is free; FOLDER a checkout; OPTION one more of pip's, as
+``--no-compile``, with which Python compiles what it imports, when it does. Prints medians
+as JSON.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ _UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ways", nargs="+", metavar="NAME=FOLDER=EXTRAS")
+    parser.add_argument("ways", nargs="+", metavar="NAME=FOLDER=EXTRAS[=OPTION]")
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     facts = machine()
-    ways = [tuple(way.split("=", 2)) for way in asked.ways]
+    ways = [tuple(way.split("=", 3)) for way in asked.ways]
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name, *_ in ways}
     for _ in range(asked.rounds):
-        for name, folder, extras in ways:
-            found[name].append(installed(Path(folder).resolve(), extras))
+        for name, folder, extras, *options in ways:
+            found[name].append(installed(Path(folder).resolve(), extras, options))
             print(name, found[name][-1], file=sys.stderr, flush=True)
     medians = {
         name: dict(
@@ -56,7 +58,9 @@ def main() -> None:
     print(json.dumps({"machine": facts, "rounds": asked.rounds, "medians": medians}))
 
 
-def installed(checkout: Path, extras: str) -> tuple[float, float, float]:
+def installed(
+    checkout: Path, extras: str, options: list[str]
+) -> tuple[float, float, float]:
     """Install a checkout; seconds, MB downloaded, MB of the environment."""
     folder = Path(tempfile.mkdtemp())
     try:
@@ -70,6 +74,7 @@ def installed(checkout: Path, extras: str) -> tuple[float, float, float]:
                 "pip",
                 "install",
                 *words,
+                *options,
                 "-e",
                 f".[{extras}]",
             ],

@@ -31,8 +31,7 @@ import numpy as np
 from benchmarks.infer.infer_machine import machine
 from blockseg.core.blocks import BlockReport
 from blockseg.core.space import Space
-from blockseg.dhpr.block_metrics import BlockMetrics
-from blockseg.dhpr.cube_bytes import cubes_to_bytes
+from blockseg.dhpr.block_metrics import block_metrics
 from blockseg.dhpr.cubes import HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.grey_scale import CODES, GreyScale
 from blockseg.io.tiff.write import write_tiff
@@ -71,10 +70,10 @@ def measured_us() -> float:
         scale, True, (64, 64, 64), (0, 0, 0), index, 64 * index, 64 * index + 64, sums,
         histograms,
     )  # fmt: skip
-    board = Board(measured=BlockMetrics(scale, predicted=True))
-    payload, ids = cubes_to_bytes(table), np.arange(2000)
+    board, ids = Board(measured=True), np.arange(2000)
+    shown = block_metrics(table)
     board.begin("segment", (1, 1, 2000), ids, ids)
-    reports = [BlockReport(n, written=1, payload=payload) for n in ids.tolist()]
+    reports = [BlockReport(n, written=1, shown=shown) for n in ids.tolist()]
     began = time.process_time()
     for report in reports:
         board.take(BlockDone("segment", report))

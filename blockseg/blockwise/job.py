@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.record.skipping import SparseOutcome
     from blockseg.blockwise.task import Phase
     from blockseg.config.settings import RunSettings
-    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.stores.location import Location
     from blockseg.runtime.memory import Layout
@@ -64,8 +63,8 @@ class Job:
     watch: Watch = field(default_factory=Watch)
     """Sources, and how they were when the job began."""
 
-    measured: BlockMetrics | None = None
-    """Reads the metrics in blocks' payloads, for whoever looks; None without any."""
+    measured: bool = False
+    """Whether blocks report metrics for whoever looks at the run."""
 
     @property
     def images(self) -> tuple[PyramidSpec, ...]:

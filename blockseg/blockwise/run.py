@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from blockseg.blockwise.task import BlockTask
     from blockseg.config.settings import RunSettings
     from blockseg.core.traversal import TraversalOrder
-    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.io.stores.location import Location
     from blockseg.runtime.dask.cluster import Cluster
     from blockseg.runtime.executor import Executor
@@ -109,7 +108,7 @@ class OpenedJob:
         facts: Recordable | None = None,
         candidates: NDArray[np.int64] | None = None,
         then: tuple[BlockTask | Phase, ...] = (),
-        measured: BlockMetrics | None = None,
+        measured: bool = False,
     ) -> Job:
         """Return the job; a record of an earlier start stays as it was.
 
@@ -131,7 +130,7 @@ class OpenedJob:
             Tasks that come after it, and before the coarse levels of what it wrote; as
             phases where not all of their blocks are to be done.
         measured
-            Reads the metrics of blocks from what their reports bring, if they have any.
+            Whether blocks report metrics for whoever looks at the run.
 
         Raises
         ------

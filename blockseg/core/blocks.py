@@ -89,6 +89,9 @@ class BlockReport:
     payload: bytes = field(default=b"", repr=False)
     """Block metrics, stored with the block in one transaction."""
 
+    shown: tuple[float, ...] = ()
+    """Metrics of the block for whoever looks at the run. Not kept."""
+
     skipped: int = 0
     """Voxels that ``--sparse`` took for empty and did not infer."""
 

@@ -30,7 +30,7 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import HoleRule
-from blockseg.dhpr.block_metrics import BlockMetrics
+from blockseg.dhpr.block_metrics import block_metrics
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.measurement.grey_scale import (
@@ -105,6 +105,7 @@ class _Measuring(OpenTask):
                 inside=inside,
                 missing=measured.missing,
             )
+            shown = block_metrics(cubes)
         return BlockReport(
             block.number,
             written=roi.size,
@@ -112,6 +113,7 @@ class _Measuring(OpenTask):
             foreground=int(cubes.sum("foreground").sum()),
             nonfinite=int(cubes.sum("nonfinite").sum()),
             payload=cubes_to_bytes(cubes),
+            shown=shown,
             holes=holes_in(seen, roi, inside),
         )
 
@@ -217,7 +219,7 @@ def measure(
         decisions=MeasurementDecisions(grid.block_shape, holes),
         facts=measured,
         candidates=_candidates(inputs, grid),
-        measured=BlockMetrics(measured.scale, measured.predicted),
+        measured=True,
     )
     result = run(
         job,

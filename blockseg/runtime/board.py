@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.blocks import BlockReport
-    from blockseg.dhpr.block_metrics import BlockMetrics
     from blockseg.runtime.events import Event
 
 EXTENSION = "blockseg"
@@ -123,8 +122,8 @@ class Board:
     engine: str = ""
     """Engine that runs the network, for a human."""
 
-    measured: BlockMetrics | None = None
-    """Reads the metrics of blocks that are measured; None of a run that measures none."""
+    measured: bool = False
+    """Whether blocks report :data:`~blockseg.dhpr.block_metrics.SHOWN`."""
 
     phase: str = ""
     """Phase at work."""
@@ -190,7 +189,7 @@ class Board:
         states = np.zeros(z * y * x, np.uint8)
         states[blocks] = Shown.EARLIER
         states[pending] = Shown.PENDING
-        names = METRICS if self.measured is None else (*METRICS, *SHOWN)
+        names = (*METRICS, *SHOWN) if self.measured else METRICS
         self.metrics = {m: np.full(len(states), np.nan, np.float32) for m in names}
         self.states = states.reshape(z, y, x)
         self.phase, self.total = phase, len(blocks)
@@ -313,9 +312,9 @@ class Board:
             found = (report.foreground / voxels, spent, report.skipped / voxels)
             for name, value in zip(METRICS, found, strict=True):
                 self.metrics[name][number] = value
-            more = () if self.measured is None else self.measured(report.payload)
-            for name, value in zip(SHOWN, more, strict=False):
-                self.metrics[name][number] = value
+            if self.measured:
+                for name, value in zip(SHOWN, report.shown, strict=False):
+                    self.metrics[name][number] = value
             if self.touched is not None:
                 self.touched.append(number)
         self.changes += 1

@@ -42,7 +42,6 @@ from blockseg.blockwise.sources.restored import (
 from blockseg.config.settings import RunSettings
 from blockseg.core.text import times
 from blockseg.core.work_ranges import Share
-from blockseg.dhpr.block_metrics import BlockMetrics
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
 from blockseg.measurement.grey_scale import (
@@ -271,9 +270,7 @@ def prepare_inputs(
             inputs, decisions, grid, measured, _outside(inputs, earlier)
         ),
         candidates=_candidates(inputs, grid, criteria),
-        measured=None
-        if task.scale is None
-        else BlockMetrics(task.scale, predicted=True),
+        measured=task.scale is not None,
     )
     if share is None:
         return job, decisions

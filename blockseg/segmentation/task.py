@@ -12,6 +12,7 @@ import numpy as np
 from blockseg.blockwise.block_holes import holes_in
 from blockseg.blockwise.task import OpenTask, Stored, report_of
 from blockseg.core.reads import seen_once
+from blockseg.dhpr.block_metrics import block_metrics
 from blockseg.dhpr.cube_bytes import cubes_to_bytes
 from blockseg.dhpr.cube_counting import count_cubes
 from blockseg.inference import devices
@@ -109,6 +110,7 @@ class InferredBlock:
     nonfinite: int = 0
     read_bytes: int = 0
     payload: bytes = b""
+    shown: tuple[float, ...] = ()
     note: str = ""
     holes: tuple[Hole, ...] = ()
 
@@ -179,8 +181,10 @@ class Segmenting(OpenTask):
         read_bytes, empty = seen.voxels.nbytes, self._spec.empty
         if empty is not None and bool((seen_once(inner.voxels) == empty).all()):
             nothing = _zeros(block)
-            payload = self._cubes(inner, nothing, block, inside, meter)
-            return InferredBlock(nothing, read_bytes=read_bytes, payload=payload)
+            payload, shown = self._cubes(inner, nothing, block, inside, meter)
+            return InferredBlock(
+                nothing, read_bytes=read_bytes, payload=payload, shown=shown
+            )
         # 3. Probability from the engine; none where nothing was recorded.
         with self._inferring(meter):
             segmented = self._engine.segment(
@@ -198,12 +202,14 @@ class Segmenting(OpenTask):
         if inner.missing is not None:
             probability[inner.missing] = 0
         # 4. Metrics of its cubes; then go probability and mask to disk.
+        payload, shown = self._cubes(inner, probability, block, inside, meter)
         return InferredBlock(
             probability,
             computed=segmented.computed,
             nonfinite=segmented.nonfinite + inner.nonfinite_voxels,
             read_bytes=read_bytes,
-            payload=self._cubes(inner, probability, block, inside, meter),
+            payload=payload,
+            shown=shown,
             note=segmented.note,
             holes=holes_in(inner, block.write_roi, inside),
         )
@@ -226,13 +232,15 @@ class Segmenting(OpenTask):
             meter,
             lambda: self._inferring(meter),
         )
+        payload, shown = self._cubes(done.seen, done.probability, block, inside, meter)
         return InferredBlock(
             done.probability,
             computed=done.computed,
             skipped=done.skipped,
             nonfinite=nonfinite_voxels(done.seen.voxels) + done.seen.nonfinite_voxels,
             read_bytes=done.read_bytes,
-            payload=self._cubes(done.seen, done.probability, block, inside, meter),
+            payload=payload,
+            shown=shown,
             note=done.note,
             holes=holes_in(done.seen, block.write_roi, inside),
         )
@@ -255,11 +263,11 @@ class Segmenting(OpenTask):
         block: Block,
         inside: NDArray[np.bool_] | None,
         meter: Meter,
-    ) -> bytes:
-        """Return the counts of a block's cubes, as they are kept."""
+    ) -> tuple[bytes, tuple[float, ...]]:
+        """Return the counts of a block's cubes, as they are kept, and its metrics."""
         scale, threshold = self._spec.scale, self._spec.threshold
         if scale is None:
-            return b""
+            return b"", ()
         with meter("metrics"):
             seen = seen.measured()
             cubes = count_cubes(
@@ -271,7 +279,7 @@ class Segmenting(OpenTask):
                 inside=inside,
                 missing=seen.missing,
             )
-            return cubes_to_bytes(cubes)
+            return cubes_to_bytes(cubes), block_metrics(cubes)
 
     def _write(
         self, block: Block, inferred: InferredBlock, meter: Meter
@@ -294,6 +302,7 @@ class Segmenting(OpenTask):
             nonfinite=inferred.nonfinite,
             read_bytes=inferred.read_bytes,
             payload=inferred.payload,
+            shown=inferred.shown,
             note=inferred.note,
             holes=inferred.holes,
         )

@@ -1,12 +1,12 @@
 """Two processes that write the same files at once."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor, wait
 
 import numpy as np
 import pytest
 
-from blockseg.core import atomic_files
 from blockseg.core.geometry import Roi
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
@@ -65,13 +65,13 @@ def test_a_driver_makes_the_output_while_another_is_amid_each_of_its_files(
     create_output(alone)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as other:
-        sync = atomic_files.os.fsync
+        sync = os.fsync
 
         def interrupted(handle):
             other.submit(create_output, image, shared=True).result()
             sync(handle)
 
-        monkeypatch.setattr(atomic_files.os, "fsync", interrupted)
+        monkeypatch.setattr(os, "fsync", interrupted)
         create_output(image, shared=True)
 
     def texts(name):

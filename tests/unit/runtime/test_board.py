@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from blockseg.core.blocks import BlockReport
-from blockseg.dhpr.block_metrics import SHOWN, BlockMetrics
-from blockseg.dhpr.cube_bytes import cubes_to_bytes
+from blockseg.dhpr.block_metrics import SHOWN, block_metrics
 from blockseg.dhpr.cubes import HISTOGRAMS, SUMS, CubeTable
 from blockseg.dhpr.grey_scale import CODES, GreyScale
 from blockseg.dhpr.metrics import dhpr_metrics
@@ -149,7 +148,7 @@ def test_the_history_of_a_phase_reaches_from_its_begin_to_now_and_stays_small():
 
 
 def counted_block(rng):
-    """Return the payload of a block of two cubes, and their table."""
+    """Return the counts of a block of two cubes, and its metrics."""
     scale = GreyScale(200.0, 10.0, "uint16", 65535.0)
     table = CubeTable(
         scale=scale,
@@ -162,15 +161,15 @@ def counted_block(rng):
         sums=rng.integers(1, 1000, (2, len(SUMS))),
         histograms=rng.integers(0, 50, (2, len(HISTOGRAMS), CODES)),
     )
-    return cubes_to_bytes(table), table
+    return table, block_metrics(table)
 
 
 def test_metrics_of_a_block_are_those_of_the_box_of_its_cubes():
-    payload, table = counted_block(np.random.default_rng(0))
-    made = Board(clock=Clock(), measured=BlockMetrics(table.scale, predicted=True))
+    table, shown = counted_block(np.random.default_rng(0))
+    made = Board(clock=Clock(), measured=True)
     ids = np.arange(3)
     made.begin("segment", (1, 1, 3), ids, ids)
-    made.take(done(1, written=8, payload=payload))
+    made.take(done(1, written=8, shown=shown))
     made.take(done(2, written=8))
     expected = dhpr_metrics(table.boxes((1, 1, 2)))
     for name in SHOWN:
@@ -183,9 +182,9 @@ def test_metrics_of_a_block_are_those_of_the_box_of_its_cubes():
 @pytest.mark.parametrize("seed", range(4))
 def test_a_copy_that_is_told_what_changed_shows_the_same(seed):
     rng = np.random.default_rng(seed)
-    payload, table = counted_block(rng)
+    _, shown = counted_block(rng)
     clock = Clock()
-    made = Board(clock=clock, measured=BlockMetrics(table.scale, predicted=True))
+    made = Board(clock=clock, measured=True)
     made.touched = deque()
     copy, whole, now = Board(), True, Clock()
     ids = np.arange(60)
@@ -196,7 +195,7 @@ def test_a_copy_that_is_told_what_changed_shows_the_same(seed):
         if rng.random() < 0.2:
             made.take(BlockFailed("segment", BlockReport(number, error="no"), 3))
         else:
-            made.take(done(number, written=9, foreground=2, payload=payload))
+            made.take(done(number, written=9, foreground=2, shown=shown))
         made.worked("tcp://a", [BlockReport(number, seconds=(("read", 1.0),))], 0.5)
         if rng.random() < 0.3:
             told = msgpack.unpackb(msgpack.packb(changes_to_plain(made, whole=whole)))
