@@ -43,7 +43,7 @@ _MAP = 240  # pixels of a map at most
 _WHOLE_VOXELS = 2**27  # of a mask without coarse levels that is projected all the same
 _PLACES = 4  # cubes that are shown
 _REGIONS, _REGIONS_SAID = 60, 8
-_BOTH, _FIRST, _SECOND = (170, 170, 170), (230, 120, 20), (60, 160, 255)
+_BOTH, _FIRST, _SECOND = (120, 120, 120), (230, 120, 20), (60, 160, 255)
 _TIMES, _MORE = 2, 50  # times, and pieces, more that are worth a word
 _MEASURES = (
     ("voxel_precision", "voxels: precision"),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from blockseg.web.content import Store
 
 _UM = 1e-6  # metres
+_PANEL = 1.6  # width of a panel over its height
+_NEARER = 1.9  # what is in front looks larger, and a margin
 
 Look: TypeAlias = "Mapping[str, object]"
 """Fields of the viewer's JSON that say how a layer is drawn."""
@@ -99,10 +101,17 @@ class View:
     """Lines for whoever opens it."""
 
     def _extent(self) -> float:
-        """Return more than the longest edge, in the viewer's unit: the shortest edge of a voxel."""
+        """Return the height of a panel in which the whole volume is seen in 3-D.
+
+        In the viewer's unit, the shortest edge of a voxel. The place is in the middle, and
+        the volume may reach far to one side of it.
+        """
         sizes = self.space.voxel_size
-        edges = (n * size for n, size in zip(self.shape, sizes, strict=True))
-        return 1.6 * max(edges) / min(sizes)
+        z, y, x = (
+            max(at, n - at) * size / min(sizes)
+            for at, n, size in zip(self.place, self.shape, sizes, strict=True)
+        )
+        return _NEARER * 2 * max(y, x / _PANEL, z / _PANEL)
 
     def to_plain(self, addresses: Mapping[str, str]) -> dict[str, Any]:
         """Return the viewer's state.

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1]
 WINDOW = (1280, 800)
-COLOURS = 192
 WAIT = 900
 WORDS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
          "--disable-dev-shm-usage")  # fmt: skip
@@ -133,9 +132,7 @@ class Camera:
             words |= {"clip": clip | {"scale": 1}, "captureBeyondViewport": True}
         made = self.chrome.execute_cdp_cmd("Page.captureScreenshot", words)
         with Image.open(io.BytesIO(base64.b64decode(made["data"]))) as opened:
-            picture = opened.convert("RGB")
-        small = picture.quantize(COLOURS, dither=Image.Dither.NONE)
-        small.save(DOCS / name, optimize=True)
+            opened.convert("RGB").save(DOCS / name, optimize=True)
 
     def top(self, heading: str) -> float:
         """Return where a section of a report begins, a little above its heading."""
@@ -165,15 +162,27 @@ def reports(camera: Camera, folder: Path) -> None:
 
 
 def annotate(camera: Camera, folder: Path) -> None:
-    """Paint a stroke along the neurite that the draft has lost, and take the picture."""
+    """Mark a pick as done, paint where the draft has a gap, and take the picture."""
+    shutil.rmtree(folder / "painted", ignore_errors=True)
+    shutil.copytree(folder / "picks", folder / "painted")
     process, address = served(
-        folder, "annotate", "picks", "--traces", "out.zarr", "--no-browser"
+        folder, "annotate", "painted", "--traces", "out.zarr", "--no-browser"
     )
     camera.look(address, 1440, 860)
-    until(lambda: camera.run("return document.body.dataset.open"))
+    opened = "return document.body.dataset.open"
+    until(lambda: camera.run(opened))
+    first = camera.run(opened)
+    second = "document.querySelectorAll('#picks li')[1]"
+    for script in (f"{second}.click()", "document.getElementById('done').click()"):
+        shown = camera.run(opened)
+        camera.run(script)
+        until(lambda shown=shown: camera.run(opened) != shown)
+    camera.run("document.querySelector('#picks li').click()")
+    until(lambda: camera.run(opened) == first)
     canvas = camera.chrome.find_element("id", "view-z")
-    chain = ActionChains(camera.chrome).move_to_element_with_offset(canvas, -60, 30)
-    chain.click_and_hold().move_by_offset(30, 40).move_by_offset(40, 10).release()
+    chain = ActionChains(camera.chrome).send_keys("[")
+    chain.move_to_element_with_offset(canvas, -95, -5).click_and_hold()
+    chain.move_by_offset(40, 35).move_by_offset(35, 30).release()
     chain.perform()
     until(lambda: camera.run("return !blockseg.saver.pending"))
     camera.take("annotate.png")
@@ -184,7 +193,7 @@ def learning(camera: Camera, folder: Path) -> None:
     """Mark the picks as done, and look at the training that the page began."""
     shutil.rmtree(folder / "learnt", ignore_errors=True)
     (folder / "learn.yaml").write_text(
-        "steps: 80\npatch: 32\nvalidate-every: 8\naccept-drafts: true\n"
+        "steps: 60\nbatch: 2\npatch: 24\nvalidate-every: 6\naccept-drafts: true\n"
     )
     process, address = served(
         folder, "annotate", "picks", "--train", "learnt", "--init", "axons",

@@ -120,7 +120,7 @@ function list() {
     if (number === state.current) item.setAttribute("aria-current", "true");
     const mark = Object.assign(document.createElement("span"), { className: "mark", textContent: marks[pick.state] });
     const name = Object.assign(document.createElement("span"), { className: "name", textContent: pick.name.slice(same) });
-    const minutes = Object.assign(document.createElement("span"), { className: "minutes", textContent: pick.minutes ? `${pick.minutes.toFixed(pick.minutes < 10 ? 1 : 0)} min` : "" });
+    const minutes = Object.assign(document.createElement("span"), { className: "minutes", textContent: pick.minutes >= 0.05 ? `${pick.minutes.toFixed(pick.minutes < 10 ? 1 : 0)} min` : "" });
     item.append(mark, name, minutes);
     item.addEventListener("click", () => open(number));
     return item;
