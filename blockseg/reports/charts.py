@@ -31,6 +31,7 @@ _INK = "#012345"  # stands for the colour of the page's text
 _WIDTH = 7.2  # inches
 _A_LINE = 5  # names of a legend
 _FEW_DECADES = 2.5
+_WITHIN_A_DECADE = 6
 _PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _OUTCOMES = {"complete": GREEN, "incomplete": ORANGE, "interrupted": GREY}
 
@@ -238,8 +239,10 @@ def plain_decades(axis: Axis) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axis.get_view_interval()
-    few = high / max(low, 1e-300) < 10**_FEW_DECADES
-    subs = (1.0, 2.0, 5.0) if few else (1.0,)
+    times = high / max(low, 1e-300)
+    subs = (1.0, 2.0, 5.0) if times < 10**_FEW_DECADES else (1.0,)
+    if times < _WITHIN_A_DECADE:
+        subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

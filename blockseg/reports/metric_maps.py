@@ -46,7 +46,7 @@ def metric_maps(metrics: Mapping[str, NDArray[np.float32]]) -> str:
                 address(drawn),
                 (
                     f"<b>{name}</b><br>{_brief(low)}<span class='ramp'></span>"
-                    f"{_brief(high)}<br>{text(DHPR_METRICS[name])}"
+                    f"{_brief(high)}<br>{text(DHPR_METRICS[name].partition(';')[0])}"
                 ),
             )
         )

@@ -24,7 +24,8 @@ _STYLE = """
 @media screen and (prefers-color-scheme: dark) {
   :root { --ink: #e3e6e9; --soft: #a3adb7; --line: #363d45; --paper: #15191d;
           --tint: #1e2429; --link: #7db8f0; --bad: #ff8a80; --good: #6fd3a0; }
-  svg [style*='#0072b2'] { filter: brightness(1.5); } }
+  svg [style*='#0072b2'] { filter: brightness(1.5); }
+  svg [style*='#d55e00'] { filter: brightness(1.2); } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
        max-width: 1180px; margin: 2em auto; padding: 0 1.5em; }
 h1 { font-size: 1.5em; margin-bottom: .2em; overflow-wrap: anywhere; }
@@ -37,7 +38,7 @@ a { color: var(--link); } .soft, figcaption { color: var(--soft); }
 .row { display: grid; gap: 12px; margin: .4em 0 1.2em;
        grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); }
 .row.even { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
-.row.small { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); }
+.row.small { grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); }
 figure { margin: 0; } figcaption { font-size: .87em; line-height: 1.35; margin-top: .25em; }
 figure img { width: 100%; height: auto; display: block; background: #000;
              image-rendering: pixelated; border-radius: 3px; }
@@ -56,6 +57,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 pre { background: var(--tint); padding: .7em .9em; border-radius: 4px; overflow-x: auto;
       white-space: pre-wrap; overflow-wrap: anywhere; font-size: .92em; }
+.named { white-space: nowrap; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em;
        border-radius: 2px; vertical-align: -.05em; }
 .ramp { display: inline-block; width: 4em; height: .7em; margin: 0 .4em;

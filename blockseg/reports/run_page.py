@@ -242,7 +242,8 @@ def _blocks(run: JobFacts) -> str:
         drawn = drawn.take(places, axis=axis)
     keys = [("failed", FAILED), ("not written", MISSING), ("not asked for", OUTSIDE)]
     legend = "".join(
-        f"<span class='key' style='background:rgb{colour}'></span>{name}"
+        f"<span class='named'><span class='key' style='background:rgb{colour}'></span>"
+        f"{name}</span> "
         for name, colour in keys
     )
     caption = (

@@ -34,7 +34,6 @@ WINDOW = (1280, 800)
 WAIT = 900
 WORDS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
          "--disable-dev-shm-usage")  # fmt: skip
-STEPS = 160
 MADE = (
     ("synth", "brain.zarr", "--shape", "96,160,224", "--preset", "lightsheet",
      "--seed", "5", "--voxel-size", "2,1,1"),
@@ -45,8 +44,9 @@ MADE = (
     ("compare", "out.zarr", "lower.zarr", "--truth", "brain.zarr"),
     ("propose-annotations", "out.zarr", "-o", "picks", "--count", "4",
      "--pick-shape", "64"),
-    ("train", "brain.zarr", "-o", "training", "--label-name", "truth", "--steps",
-     str(STEPS), "--patch", "32", "--validate-every", "16"),
+    ("train", "brain.zarr", "-o", "training", "--label-name", "truth", "--init",
+     "axons", "--config", "train-finetune", "--steps", "120", "--batch", "4", "--patch",
+     "24", "--validate-every", "12"),
 )  # fmt: skip
 
 
@@ -138,19 +138,26 @@ class Camera:
         """Return where a section of a report begins, a little above its heading."""
         return float(
             self.run(
-                "return [...document.querySelectorAll('h2')].find("
-                "h => h.textContent === arguments[0]).getBoundingClientRect().top"
+                "return [...document.querySelectorAll('h2, h3')].find("
+                "h => h.textContent.startsWith(arguments[0])).getBoundingClientRect().top"
                 " + scrollY - 18",
                 heading,
             )
         )
 
 
+def viewer(_: Camera, folder: Path) -> None:
+    """Have the command draw its own page."""
+    words = ("view", "out.zarr", "--picks", "picks", "--screenshot", "view.png")
+    subprocess.run(command(*words, "--size", "1280,720"), cwd=folder, check=True)
+    shutil.copy(folder / "view.png", DOCS)
+
+
 def reports(camera: Camera, folder: Path) -> None:
     """Take the pages that commands leave behind, each as far as it says something new."""
     run = (folder / "out.zarr" / "report.html").as_uri()
     camera.look(run, 1100, 800)
-    camera.take("report.png", 0, camera.top("Blocks"))
+    camera.take("report.png", 0, camera.top("Dimmest"))
     camera.look(run, 1100, 800, dark=True)
     camera.take("report-objects.png", camera.top("Metrics"), camera.top("Time"))
     camera.look((folder / "compare.html").as_uri(), 1100, 800)
@@ -234,6 +241,7 @@ def dashboard(camera: Camera, folder: Path) -> None:
 
 
 PAGES = {
+    "viewer": viewer,
     "reports": reports,
     "annotate": annotate,
     "learning": learning,
