@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _UM = 1e-6  # metres
 _PANEL = 1.6  # width of a panel over its height
-_NEARER = 1.9  # what is in front looks larger, and a margin
+_NEARER = 1.75  # what is in front looks larger, and a margin
 
 Look: TypeAlias = "Mapping[str, object]"
 """Fields of the viewer's JSON that say how a layer is drawn."""

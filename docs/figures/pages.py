@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DOCS = Path(__file__).parents[1]
-WINDOW = (1280, 800)
+WINDOW = (1280, 660)
 WAIT = 900
 WORDS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
          "--disable-dev-shm-usage")  # fmt: skip

@@ -99,8 +99,10 @@ class _RunPage:
         self._seen: tuple[object, ...] = ()
         self._grid: tuple[int, ...] = ()
         self._head = Div(sizing_mode="stretch_width")
-        self._z = Slider(start=0, end=1, value=0, step=1, title="plane of blocks (z)")
-        self._metric = Select(title="colour", value=_STATE, options=_CHOICES)
+        self._z = Slider(
+            start=0, end=1, value=0, step=1, width=250, title="plane of blocks (z)"
+        )
+        self._metric = Select(title="colour", value=_STATE, options=_CHOICES, width=210)
         self._legend = Div()
         self._map = ColumnDataSource(
             {"image": [], "x": [], "y": [], "dw": [], "dh": []}
