@@ -26,7 +26,7 @@ from blockseg.reports.page import (
     table,
     text,
 )
-from blockseg.reports.projections import MASK, level_within, open_level, project
+from blockseg.reports.projections import MASK, binned, level_within, open_level, project
 from blockseg.reports.samples import around_cube
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
 
 _SIDE = 800  # pixels of the projection at most
+_MAP = 240  # pixels of a map at most
 _WHOLE_VOXELS = 2**27  # of a mask without coarse levels that is projected all the same
 _PLACES = 4  # cubes that are shown
 _REGIONS, _REGIONS_SAID = 60, 8
-_BOTH, _FIRST, _SECOND = (170, 170, 170), (230, 120, 20), (60, 160, 255)
+_BOTH, _FIRST, _SECOND = (120, 120, 120), (230, 120, 20), (60, 160, 255)
 _TIMES, _MORE = 2, 50  # times, and pieces, more that are worth a word
 _MEASURES = (
     ("voxel_precision", "voxels: precision"),
@@ -262,8 +263,8 @@ def _map(found: Compared) -> str:
         ("only in A", found.counts.first),
         ("only in B", found.counts.second),
     ):
-        plane = values.sum(axis=0).astype(np.float64)
-        scale = max(1, 240 // max(plane.shape))
+        plane = binned(values.sum(axis=0).astype(np.float64), _MAP)
+        scale = max(1, _MAP // max(plane.shape))
         drawn = heat(np.sqrt(plane)).repeat(scale, axis=0).repeat(scale, axis=1)
         caption = f"{name}: 0<span class='ramp'></span>{int(plane.max()):,} voxels"
         shown.append((address(drawn), caption))

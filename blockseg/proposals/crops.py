@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _SURE = (51, 204)  # in 1/255: 0.2 and 0.8; between them a network is not sure
 _GREY = 90  # of what does not count
 _EDGE = 128  # pixels of a picture at most
-_QUALITY = 70  # of JPEG: a page of 300 picks is to stay below 3 MB
+_QUALITIES = (70, 50, 30, 15)  # of JPEG; the first that is small enough
+_ALL_BYTES = 1_050_000  # of the JPEGs of a page: one of 300 picks stays below 3 MB
 
 
 def context(brain: Brain, box: Roi, margin: int) -> Roi:
@@ -99,7 +100,9 @@ def probability_of(brain: Brain, box: Roi, roi: Roi) -> NDArray[np.uint8] | None
     return seen
 
 
-def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[str, str]:
+def thumbnails(
+    image: NDArray[np.generic], label: NDArray[Any], among: int
+) -> tuple[str, str]:
     """Return maximum projections along z for a page: of the image, and of its label.
 
     Parameters
@@ -108,13 +111,16 @@ def thumbnails(image: NDArray[np.generic], label: NDArray[Any]) -> tuple[str, st
         Grey levels, axes (z, y, x).
     label
         White where any voxel is a neurite, grey where nothing counts.
+    among
+        Picks of the page: the more, the fewer bytes each may take.
     """
     neurite = ((label > 0) & (label != IGNORE)).any(axis=0)
     ignored = (label == IGNORE).all(axis=0)
     shown = np.where(neurite, 255, np.where(ignored, _GREY, 0)).astype(np.uint8)
     # The greatest of what has a grey level, as NaN is greater than nothing.
     grey = as_grey(np.fmax.reduce(image, axis=0))
-    return jpeg_address(_small(grey), _QUALITY), address(_small(shown))
+    seen = jpeg_address(_small(grey), _QUALITIES, _ALL_BYTES / among)
+    return seen, address(_small(shown))
 
 
 def _bright(brain: Brain, image: NDArray[np.generic], box: Roi) -> NDArray[np.uint8]:

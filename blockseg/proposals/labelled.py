@@ -268,5 +268,5 @@ def _copy(
         volume, whole = open_volume(labelled.image), Roi.whole(labelled.shape)
         image, label = volume.read(whole), open_volume(labelled.labels).read(whole)
         kept += picks.keep(row.name, image, label, volume.space)
-        pictures[row.name] = thumbnails(image, label)
+        pictures[row.name] = thumbnails(image, label, len(rows))
     return pictures, kept

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from blockseg.proposals.map import BrainMap
 
 _STYLE = """
-.picks td, .picks th { text-align: right; padding-right: .8em; white-space: nowrap; }
+body { max-width: 1280px; }
+.picks td, .picks th { text-align: right; padding-right: .7em; white-space: nowrap; }
 .picks td { font-variant-numeric: tabular-nums; }
-.picks td.t, .picks th.t { text-align: left; white-space: normal; min-width: 17em; }
+.picks td.t, .picks th.t { text-align: left; white-space: normal; min-width: 14em; }
 .picks th.p { text-align: left; }
 .picks td.t small { color: var(--soft); display: block; }
 .picks tr:target { background: var(--tint); }
@@ -175,7 +176,7 @@ def _table(
     rounds = len({row.round for row in rows}) > 1
     heads = ["rank", *(["round"] if rounds else []), "image", "label"]
     heads += ["place"] if facts.place else []
-    heads += ["name and reason", "z", "y", "x", *(title for _, title, _ in shown)]
+    heads += ["name and reason", *(title for _, title, _ in shown)]
     head = "".join(f"<th{_KINDS.get(title, '')}>{text(title)}</th>" for title in heads)
     body = []
     for row in rows:
@@ -187,8 +188,10 @@ def _table(
         ]
         entries += [_spot(row, facts)] if facts.place else []
         name = html.escape(row.name, quote=True)
-        entries.append(f"<td class='t'>{name}<small>{text(row.reason)}</small></td>")
-        entries += [_entry(first) for first in row.box.start]
+        where = f"<small>voxels {text(row.box)}</small>"
+        entries.append(
+            f"<td class='t'>{name.replace('_', '_<wbr>')}<small>{text(row.reason)}</small>{where}</td>"
+        )
         entries += [_entry(row.measures.get(key), form) for key, _, form in shown]
         body.append(f"<tr id='{name}'>{''.join(entries)}</tr>")
     return (

@@ -214,7 +214,7 @@ def _write(
             label = _read(path, image.shape)
         seen = probability_of(brain, box, roi)
         kept += picks.keep(name, image, label, brain.space.cropped(roi.start), seen)
-        pictures[name] = thumbnails(image, label)
+        pictures[name] = thumbnails(image, label, len(rows) + len(picks.earlier))
         if on_pick is not None:
             on_pick(number, len(rows))
     return written, pictures, kept
@@ -272,4 +272,4 @@ def _pictures(picks: PicksFolder, name: str) -> tuple[str, str]:
     label: NDArray[np.generic] = np.full(image.shape, IGNORE, np.uint8)
     if path.exists():
         label = _read(path, image.shape)
-    return thumbnails(image.read(Roi.whole(image.shape)), label)
+    return thumbnails(image.read(Roi.whole(image.shape)), label, len(picks.rows))

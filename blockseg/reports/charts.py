@@ -29,7 +29,9 @@ _ACTIVITIES = {"read": BLUE, "infer": ORANGE, "write": GREEN}
 _OTHERS = (PURPLE, "#56b4e9", "#e69f00", GREY, "#f0e442")
 _INK = "#012345"  # stands for the colour of the page's text
 _WIDTH = 7.2  # inches
+_A_LINE = 5  # names of a legend
 _FEW_DECADES = 2.5
+_WITHIN_A_DECADE = 6
 _PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _OUTCOMES = {"complete": GREEN, "incomplete": ORANGE, "interrupted": GREY}
 
@@ -117,14 +119,14 @@ def activities(jobs: Sequence[JobFacts]) -> str:
         axes.set_xlabel(f"{unit} of all workers together")
         axes.grid(axis="x", alpha=0.25)
         axes.legend(
-            ncols=min(len(names), 6),
+            ncols=min(len(names), _A_LINE),
             frameon=False,
             loc="lower left",
             bbox_to_anchor=(0, 1),
         )
 
     room = _room(name for name, _ in rows)
-    above = 0.1 + 0.24 * -(-len(names) // 6)
+    above = 0.1 + 0.24 * -(-len(names) // _A_LINE)
     return drawn(draw, 0.65 + above + 0.24 * len(rows), left=room, above=above)
 
 
@@ -178,10 +180,11 @@ def distribution(
         plain_decades(axes.xaxis)
         axes.set_xlabel(f"{title}, {unit}" if unit else title)
         axes.set_ylabel("objects")
-        axes.legend(frameon=False)
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.legend(ncols=2, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
         axes.grid(axis="y", alpha=0.25)
 
-    return drawn(draw, 2.4)
+    return drawn(draw, 2.5, width=4.9, left=0.12, above=0.3)
 
 
 def bars(
@@ -236,8 +239,10 @@ def plain_decades(axis: Axis) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axis.get_view_interval()
-    few = high / max(low, 1e-300) < 10**_FEW_DECADES
-    subs = (1.0, 2.0, 5.0) if few else (1.0,)
+    times = high / max(low, 1e-300)
+    subs = (1.0, 2.0, 5.0) if times < 10**_FEW_DECADES else (1.0,)
+    if times < _WITHIN_A_DECADE:
+        subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

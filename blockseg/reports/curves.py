@@ -155,10 +155,10 @@ def scatter(across: Axis, up: Axis, names: Sequence[str]) -> str:
             up.blocks[::every],
             linestyle="none",
             marker="o",
-            markersize=3.2,
+            markersize=4,
             markeredgewidth=0,
             color=GREY,
-            alpha=0.7,
+            alpha=0.8,
         )
         dots = axes.scatter(
             across.picks, up.picks, s=18, color=ORANGE, linewidths=0.5, zorder=3

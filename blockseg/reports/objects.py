@@ -10,7 +10,7 @@ import numpy as np
 
 from blockseg.io.stores.location import RemotePath
 from blockseg.reports.charts import distribution
-from blockseg.reports.page import headline, section, text
+from blockseg.reports.page import charts, headline, section, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,16 +49,15 @@ def _objects(path: Location) -> str:
         total = float(np.nansum(length[passed])) / 1000
         figures.append((f"{total:.4g} mm", "length of the clean ones, estimated"))
     measured, unit = (length, "µm") if metric else (voxels, "")
-    parts = [
-        headline(figures),
+    drawn = (
         distribution(
             "estimated length" if metric else "voxels",
             [("clean", measured[passed]), ("others", measured[~passed])],
             unit=unit,
         ),
         distribution("SNR of an object", [("clean", snr[passed])], unit=""),
-    ]
-    return _first(path, whole=whole) + "".join(parts)
+    )
+    return _first(path, whole=whole) + headline(figures) + charts(drawn)
 
 
 def _traces(path: Location) -> str:
@@ -72,7 +71,8 @@ def _traces(path: Location) -> str:
         (f"{int(np.nansum(branches)):,}", "branch points"),
     ]
     drawn = distribution("length of an object's lines", [("traced", length)], unit="µm")
-    return "<h3>Traces</h3>" + _first(path, whole=whole) + headline(figures) + drawn
+    told = _first(path, whole=whole) + headline(figures)
+    return "<h3>Traces</h3>" + told + charts([drawn])
 
 
 def _first(path: Location, *, whole: bool) -> str:

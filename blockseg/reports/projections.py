@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -186,6 +186,25 @@ def resized(plane: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.ge
             plane = np.maximum.reduceat(plane, edges, axis=axis)
         elif have < length:
             plane = plane.take(edges, axis=axis)
+    return plane
+
+
+def binned(plane: NDArray[Any], most: int, join: np.ufunc = np.add) -> NDArray[Any]:
+    """Return the plane with at most so many pixels a side, neighbours joined.
+
+    Parameters
+    ----------
+    plane
+        ``(y, x)``; one that is small enough is returned as it is.
+    most
+        Pixels of its longest side at most.
+    join
+        Function of two pixels: their sum if not given.
+    """
+    step = -(-max(plane.shape) // most)
+    if step > 1:
+        for axis, length in enumerate(plane.shape):
+            plane = join.reduceat(plane, np.arange(0, length, step), axis=axis)
     return plane
 
 

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blockseg.blockwise.record.record import Paths, now
+from blockseg.blockwise.record.record import Paths
 from blockseg.core.errors import BlocksegError, VolumeError
 from blockseg.core.text import one_line, times
 from blockseg.core.version import __version__
-from blockseg.dhpr.block_metrics import SHOWN
-from blockseg.dhpr.metrics import DHPR_METRICS
 from blockseg.io.output.picture import as_grey
 from blockseg.reports import charts
-from blockseg.reports.block_map import FAILED, MISSING, OUTSIDE, block_map
+from blockseg.reports.block_map import FAILED, LARGEST, MISSING, OUTSIDE, block_map
 from blockseg.reports.command_line import command_of
 from blockseg.reports.facts import JobFacts, job_facts
+from blockseg.reports.metric_maps import metric_maps
 from blockseg.reports.objects import objects_section
 from blockseg.reports.page import (
     address,
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 
     from blockseg.io.stores.location import Location
 
-_MAP = 360  # pixels of the map of blocks, at least one a block
+_LEAST_MAP, _A_BLOCK = 200, 20  # pixels of the map of blocks, and of each
 _SIDE = 640  # pixels of a projection at most
 _IMAGE_VOXELS = 2**27  # of the source that are read for its projection
 _BRIGHT_SDS = 12.0  # above which a place worth a look is white
@@ -91,18 +90,19 @@ def run_page(out: Location, notes: Sequence[str] = ()) -> str:
         f"<p class='state'>{_state(run)}</p>",
         _figures(run),
         listed([*run.notes, *notes]),
+        _failures(every),
         section("The whole brain", _tried(lambda: _projections(run))),
         section("Places worth a look", _tried(lambda: _places(run, metrics))),
-        section("Blocks", _blocks(run), _failures(every)),
+        section("Blocks", _blocks(run)),
         section("Probability", _tried(lambda: _histogram(run))),
-        section("Metrics", _metrics(metrics)),
+        section("Metrics", metric_maps(metrics)),
         objects_section(out),
         section("Time", charts.timeline(every), charts.activities(every), _starts(every)),
         section("What was asked", *_asked(run, derived)),
         section("Weights", _weights(run)),
         section("Machine", _machine(run)),
         (
-            f"<p class='soft'>Written {text(now())} by blockseg {text(__version__)}; "
+            f"<p class='soft'>Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by blockseg {text(__version__)}; "
             f"blockseg report {text(out)} writes it again.</p>"
         ),
     ]  # fmt: skip
@@ -127,10 +127,13 @@ def _histogram(run: JobFacts) -> str:
 
 def _derived(run: JobFacts) -> Iterator[JobFacts]:
     folders = (path for path in run.paths.folder.iterdir() if path.is_dir())
-    for folder in sorted(folders, key=lambda path: path.name):
-        found = job_facts(Paths(run.paths.out, folder.name))
-        if found is not None:
-            yield found
+    found = [job_facts(Paths(run.paths.out, folder.name)) for folder in folders]
+    known = [job for job in found if job is not None]
+    # In the order of their first starts, as they stand in the timeline.
+    yield from sorted(
+        known,
+        key=lambda job: (min((s.started for s in job.sessions), default=0), job.name),
+    )
 
 
 def _state(run: JobFacts) -> str:
@@ -156,7 +159,7 @@ def _figures(run: JobFacts) -> str:
         figures.append((times(roi.shape), "voxels (z×y×x)"))
     if roi is not None and space is not None and space.unit:
         edges = (n * s / 1000 for n, s in zip(roi.shape, space.voxel_size, strict=True))
-        figures.append((" × ".join(f"{edge:.3g}" for edge in edges), "mm (z×y×x)"))
+        figures.append(("×".join(f"{edge:.3g}" for edge in edges), "mm (z×y×x)"))
     written = totals["written"]
     if written:
         share = 100 * totals["foreground"] / written
@@ -210,7 +213,8 @@ def _places(run: JobFacts, metrics: Mapping[str, NDArray[np.float32]]) -> str:
             shown.insert(0, (address(_grey(run, place.image)), "image"))
         parts.append(
             f"<h3>{text(place.why[0].upper() + place.why[1:])}</h3><p class='soft'>Voxels "
-            f"{text(place.roi)} of the output, maxima along z.</p>{pictures(shown)}"
+            f"{text(place.roi)} of the output, maxima along z.</p>"
+            f"{pictures(shown, 'even')}"
         )
     return "".join(parts)
 
@@ -228,14 +232,18 @@ def _blocks(run: JobFacts) -> str:
     grid = run.main.grid
     drawn, roi = block_map(run), run.record.roi
     extent = (drawn.shape[:2]) if roi is None else roi.shape[1:]
+    edge = min(LARGEST, max(_LEAST_MAP, _A_BLOCK * max(drawn.shape[:2])))
     for axis in (0, 1):  # blocks need not be square, and the last are cut
-        pixels = max(_MAP * extent[axis] // max(extent), drawn.shape[axis])
-        block = 1 if roi is None else run.record.block[1 + axis]
+        pixels = max(edge * extent[axis] // max(extent), drawn.shape[axis])
+        # Voxels that a pixel of the map covers: those of a block, or of several.
+        step = -(-max(grid[1:]) // LARGEST)
+        block = 1 if roi is None else run.record.block[1 + axis] * step
         places = np.arange(pixels) * extent[axis] // (pixels * block)
         drawn = drawn.take(places, axis=axis)
     keys = [("failed", FAILED), ("not written", MISSING), ("not asked for", OUTSIDE)]
     legend = "".join(
-        f"<span class='key' style='background:rgb{colour}'></span>{name}"
+        f"<span class='named'><span class='key' style='background:rgb{colour}'></span>"
+        f"{name}</span> "
         for name, colour in keys
     )
     caption = (
@@ -243,7 +251,7 @@ def _blocks(run: JobFacts) -> str:
         f"Foreground found: little <span class='ramp'></span> much {legend}"
     )
     return (
-        f"<figure style='max-width:{max(drawn.shape[1], 240)}px'>"
+        "<figure class='beside'>"
         f"<img class='map' src='{address(drawn)}' alt='map of the blocks'>"
         f"<figcaption>{caption}</figcaption></figure>"
     )
@@ -261,34 +269,6 @@ def _failures(jobs: Sequence[JobFacts]) -> str:
     more = f"<p>And {len(rows) - _FAILURES} more.</p>" if len(rows) > _FAILURES else ""
     heads = ("job", "phase", "block", "attempts", "error")
     return f"<h3>Failures</h3>{table(heads, rows[:_FAILURES])}{more}"
-
-
-def _metrics(metrics: Mapping[str, NDArray[np.float32]]) -> str:
-    shown = []
-    for name in SHOWN:
-        values = metrics.get(name)
-        if values is None or not np.isfinite(values).any():
-            continue
-        known = np.isfinite(values)
-        count = known.sum(axis=0)
-        total = np.where(known, values, 0).sum(axis=0, dtype=np.float64)
-        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        scale = max(1, 160 // max(mean.shape))
-        drawn = charts.heat(mean).repeat(scale, axis=0).repeat(scale, axis=1)
-        low, high = np.nanmin(mean), np.nanmax(mean)
-        shown.append(
-            (
-                address(drawn),
-                (
-                    f"<b>{name}</b> {low:.3g}<span class='ramp'></span>{high:.3g}<br>"
-                    f"{text(DHPR_METRICS[name])}"
-                ),
-            )
-        )
-    if not shown:
-        return ""
-    said = "Means along z over cubes of 64³ voxels; what is not known is left out."
-    return f"<p class='soft'>{said}</p>{pictures(shown, 'small')}"
 
 
 def _starts(jobs: Sequence[JobFacts]) -> str:
@@ -342,7 +322,11 @@ def _weights(run: JobFacts) -> str:
         return ""
     known = {"file": run.record.facts.get("weights"), **network}
     known["SHA-256"] = run.record.request["weights"]
-    rows = [(name.replace("_", " "), _shown(v)) for name, v in known.items()]
+    rows = [
+        (name.replace("_", " "), _shown(v))
+        for name, v in known.items()
+        if v is not None
+    ]
     said = (
         "<p>What the weights know are the images that they were trained on; of others "
         "they may miss or invent neurites. Their model card "

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from blockseg.web.content import Store
 
 _UM = 1e-6  # metres
+_PANEL = 1.6  # width of a panel over its height
+_NEARER = 1.75  # what is in front looks larger, and a margin
 
 Look: TypeAlias = "Mapping[str, object]"
 """Fields of the viewer's JSON that say how a layer is drawn."""
@@ -43,6 +45,9 @@ class Layer:
     visible: bool = True
     """Whether it is shown at first."""
 
+    archived: bool = False
+    """Whether it has no tab at first, but stands in the list of all layers."""
+
     live: bool = False
     """Whether it changes while a run goes on."""
 
@@ -62,6 +67,8 @@ class Layer:
             plain["source"] = f"{self.scheme}://{address}"
         if not self.visible:
             plain["visible"] = False
+            if self.archived:
+                plain["archived"] = True
         return plain
 
 
@@ -90,11 +97,21 @@ class View:
     zoom: float = 0.5
     """Voxels that a pixel of the screen shows at first."""
 
+    remarks: tuple[str, ...] = ()
+    """Lines for whoever opens it."""
+
     def _extent(self) -> float:
-        """Return more than the longest edge, in the viewer's unit: the shortest edge of a voxel."""
+        """Return the height of a panel in which the whole volume is seen in 3-D.
+
+        In the viewer's unit, the shortest edge of a voxel. The place is in the middle, and
+        the volume may reach far to one side of it.
+        """
         sizes = self.space.voxel_size
-        edges = (n * size for n, size in zip(self.shape, sizes, strict=True))
-        return 1.6 * max(edges) / min(sizes)
+        z, y, x = (
+            max(at, n - at) * size / min(sizes)
+            for at, n, size in zip(self.place, self.shape, sizes, strict=True)
+        )
+        return _NEARER * 2 * max(y, x / _PANEL, z / _PANEL)
 
     def to_plain(self, addresses: Mapping[str, str]) -> dict[str, Any]:
         """Return the viewer's state.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blockseg.blockwise.record.record import Paths
 from blockseg.core.errors import BlocksegError, LedgerError
+from blockseg.dhpr.block_metrics import SHOWN
 from blockseg.dhpr.metrics import DHPR_METRICS
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _ZARR = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", *map(str, range(32))})
 _TRACES = "traces/neuroglancer"
+_SOMATA = "tables/somata-neuroglancer"
 _MOST_SKELETONS = 300  # that are shown at first, the longest
 _SKELETON = {"mode2d": "lines_and_points", "mode3d": "lines", "lineWidth3d": 2}
 
@@ -76,6 +79,7 @@ def view_of_run(run: JobFacts) -> View:
         _zarr("mask", out / MASK, _mask("#ff9800"), visible=False, live=live),
         *_objects(out),
         *_skeletons(out),
+        *_somata(out),
         *_metrics(out),
     ]
     z, y, x = place
@@ -121,6 +125,14 @@ def _skeletons(out: Path) -> Iterator[Layer]:
     yield Layer("skeletons", "segmentation", Folder(folder, names), "precomputed", look)
 
 
+def _somata(out: Path) -> Iterator[Layer]:
+    folder = out / _SOMATA
+    if (folder / "info").is_file():
+        store = Folder(folder, frozenset({"info", "spatial0", "by_id"}))
+        look = {"shader": shaders.SOMATA}
+        yield Layer("somata", "annotation", store, "precomputed", look)
+
+
 def _longest(folder: Path) -> list[str]:
     """Return the ids of the longest skeletons."""
     try:
@@ -141,7 +153,8 @@ def _metrics(out: Path) -> Iterator[Layer]:
         low, high = np.percentile(known, [2, 98])
         shader = shaders.METRIC.format(low=low, high=high if high > low else low + 1)
         look = {"shader": shader, "tooltip": DHPR_METRICS[name]}
-        yield _zarr(f"metric_{name}", out / METRICS / name, look, visible=False)
+        layer = _zarr(f"metric_{name}", out / METRICS / name, look, visible=False)
+        yield replace(layer, archived=name not in SHOWN)
 
 
 def _mask(colour: str) -> dict[str, object]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.sources.inputs import gather, open_source
+from blockseg.io.downsampled import Downsampled
 from blockseg.segmentation.predict import decided
 from blockseg.segmentation.predictor import Predictor
 from blockseg.viewing import shaders
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from blockseg.core.geometry import Zyx
 
 _BLOCK: Zyx = (CHUNK, CHUNK, CHUNK)
+_LARGE = 2**29  # voxels, from which on means are long in coming
+_NO_LEVELS = (
+    "No coarse levels are stored: far out, means over what you look at are made first, "
+    "which takes long; blockseg convert stores them."
+)
+_PREDICTED = "What you look at is predicted block by block; nothing is written."
 
 
 def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View:
@@ -74,8 +82,19 @@ def view_of_source(source: str, settings: RunSettings, stack: ExitStack) -> View
         layers.append(Layer("probability", "image", probability, look=look, slow=True))
     title = opened.spec.uri.rstrip("/").rpartition("/")[2]
     shape = opened.volume.shape
+    made = any(isinstance(level.volume, Downsampled) for level in served.levels[1:])
+    remarks = [_NO_LEVELS] if made and math.prod(shape) > _LARGE else []
+    if settings.weights is not None:
+        remarks.append(_PREDICTED)
     # Of a few blocks the probability comes soon; who zooms out asks for many.
     zoom = 0.5 if settings.weights is None else 0.25
     return View(
-        title, tuple(layers), opened.space, (z, y, x), shape, flat=True, zoom=zoom
+        title,
+        tuple(layers),
+        opened.space,
+        (z, y, x),
+        shape,
+        flat=True,
+        zoom=zoom,
+        remarks=tuple(remarks),
     )

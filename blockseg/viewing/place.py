@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blockseg.reports.facts import JobFacts
 
 _LOOK = (32, 96, 96)  # voxels of a box in which something bright is looked for
+_WIDE = 11  # voxels from which on something is no neurite
 _AT_ONCE = 160  # edge of a box that is looked through, in voxels
 
 
@@ -35,9 +36,10 @@ def interesting_place(run: JobFacts) -> Zyx:
 
 
 def bright_place(volume: Volume) -> Zyx:
-    """Return a voxel of a volume on something that stands out; its middle if nothing does.
+    """Return a voxel on something thin and bright; the middle if there is none.
 
-    27 boxes, evenly over the volume, are looked at, whatever its size.
+    27 boxes, evenly over the volume, are looked at, whatever its size. Edges of tissue,
+    bubbles and cell bodies are wider than neurites, and do not count.
     """
     best, place = 0.0, to_zyx(n // 2 for n in volume.shape)
     starts = [
@@ -55,9 +57,10 @@ def bright_place(volume: Volume) -> Zyx:
                 values = np.nan_to_num(volume.read(Roi(start, stop)).astype(np.float32))
                 # A single hot pixel is no neurite.
                 smooth = ndimage.uniform_filter(values, 3)
-                contrast = float(np.percentile(smooth, 99.9) - np.median(smooth))
+                thin = smooth - ndimage.grey_opening(smooth, _WIDE)
+                contrast = float(np.percentile(thin, 99.9) - np.median(thin))
                 if contrast > best:
-                    at = np.unravel_index(int(smooth.argmax()), smooth.shape)
+                    at = np.unravel_index(int(thin.argmax()), thin.shape)
                     best = contrast
                     place = to_zyx(a + int(n) for a, n in zip(start, at, strict=True))
     return place

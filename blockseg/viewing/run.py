@@ -86,6 +86,8 @@ def view(
             _draw(window, settings)
             said(settings.screenshot)
             return
+        for line in shown.remarks:
+            said(line)
         _wait(window, run, settings, said, stop or threading.Event())
 
 

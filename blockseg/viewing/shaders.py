@@ -42,6 +42,11 @@ void main() {{
 """
 """A metric in colours from dark blue to yellow; nothing where it is not known."""
 
+SOMATA = """#uicontrol vec3 colour color(default="#ff4081")
+void main() { setColor(vec4(colour, 0.5)); }
+"""
+"""Ellipsoids of cell bodies."""
+
 BOXES = """#uicontrol vec3 colour color(default="#ffd54f")
 void main() { setColor(colour); setBoundingBoxFillColor(vec4(colour, 0.08)); }
 """

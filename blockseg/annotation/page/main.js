@@ -112,14 +112,15 @@ function describe() {
 
 function list() {
   const marks = { done: "✓", skipped: "–", "": "·" };
+  const same = shared(state.picks.map((pick) => pick.name));
   byId("picks").replaceChildren(...state.picks.map((pick, number) => {
     const item = document.createElement("li");
     item.dataset.state = pick.state;
-    item.title = pick.reason;
+    item.title = `${pick.name}: ${pick.reason}`;
     if (number === state.current) item.setAttribute("aria-current", "true");
     const mark = Object.assign(document.createElement("span"), { className: "mark", textContent: marks[pick.state] });
-    const name = Object.assign(document.createElement("span"), { textContent: pick.name });
-    const minutes = Object.assign(document.createElement("span"), { className: "minutes", textContent: pick.minutes ? `${pick.minutes.toFixed(pick.minutes < 10 ? 1 : 0)} min` : "" });
+    const name = Object.assign(document.createElement("span"), { className: "name", textContent: pick.name.slice(same) });
+    const minutes = Object.assign(document.createElement("span"), { className: "minutes", textContent: pick.minutes >= 0.05 ? `${pick.minutes.toFixed(pick.minutes < 10 ? 1 : 0)} min` : "" });
     item.append(mark, name, minutes);
     item.addEventListener("click", () => open(number));
     return item;
@@ -128,6 +129,12 @@ function list() {
   const skipped = state.picks.filter((pick) => pick.state === "skipped").length;
   byId("progress").value = (done + skipped) / state.picks.length;
   byId("counts").textContent = `${done} of ${state.picks.length} done${skipped ? `, ${skipped} skipped` : ""}`;
+}
+
+// Letters with which all names begin, up to a place such as z00000: they tell nothing apart.
+function shared(names) {
+  const found = names.map((name) => name.search(/z\d+_y\d+_x\d+$/)), [first] = found;
+  return found.every((n) => n === first) && names.every((name) => name.slice(0, first) === names[0].slice(0, first)) ? Math.max(first, 0) : 0;
 }
 
 async function mark(what) {

@@ -41,11 +41,13 @@ export class Traces {
       context.lineWidth = mine ? 3 : 1.5;
       context.setLineDash(trace.accepted ? [] : [6, 3]);
       context.beginPath();
+      let last = null;   // dashes go on from node to node only along one line
       for (const node of trace.byId.values()) {
         const parent = trace.byId.get(node.parent);
         if (!parent || !(this.#seen(view, node) || this.#seen(view, parent))) continue;
-        context.moveTo(...view.screen(node.at));
-        context.lineTo(...view.screen(parent.at));
+        if (last !== parent) context.moveTo(...view.screen(parent.at));
+        context.lineTo(...view.screen(node.at));
+        last = node;
       }
       context.stroke();
       context.setLineDash([]);

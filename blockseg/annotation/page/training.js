@@ -27,13 +27,16 @@ export class Training {
     byId("training-start").disabled = last.state === "running";
     byId("training-stop").disabled = last.state !== "running";
     byId("training-lines").textContent = last.lines.slice(-6).join("\n");
+    byId("training-lines").scrollTop = byId("training-lines").scrollHeight;
     curves(byId("training-curve"), last);
   }
 }
 
 function curves(canvas, { loss, scores }) {
-  const context = canvas.getContext("2d"), { width, height } = canvas;
-  context.clearRect(0, 0, width, height);
+  const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
+  const { clientWidth: width, clientHeight: height } = canvas;
+  Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });   // clears it
+  context.scale(ratio, ratio);
   const f1 = scores.map(([step, value]) => [step, value]);
   const last = Math.max(1, ...loss.map(([step]) => step), ...f1.map(([step]) => step));
   line(context, loss, last, Math.max(...loss.map(([, value]) => value), 1e-9), "#4dd2ff", width, height);

@@ -48,8 +48,8 @@ _LEGEND = (
     "<p class='soft'>Maximum projections of validation volumes; the prediction is that of "
     "the running mean of the weights. Comparison at 0.5:"
     + "".join(
-        f"<span class='key' style='background:rgb({colour});border:1px solid #888'></span>"
-        f"{name}"
+        "<span class='named'><span class='key' "
+        f"style='background:rgb({colour});border:1px solid #888'></span>{name}</span> "
         for colour, name in _COLOURS
     )
     + "</p>"

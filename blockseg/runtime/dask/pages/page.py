@@ -99,29 +99,34 @@ class _RunPage:
         self._seen: tuple[object, ...] = ()
         self._grid: tuple[int, ...] = ()
         self._head = Div(sizing_mode="stretch_width")
-        self._z = Slider(start=0, end=1, value=0, step=1, title="plane of blocks (z)")
-        self._metric = Select(title="colour", value=_STATE, options=_CHOICES)
+        self._z = Slider(
+            start=0, end=1, value=0, step=1, width=250, title="plane of blocks (z)"
+        )
+        self._metric = Select(title="colour", value=_STATE, options=_CHOICES, width=210)
         self._legend = Div()
         self._map = ColumnDataSource(
             {"image": [], "x": [], "y": [], "dw": [], "dh": []}
         )
-        self._rate = ColumnDataSource({"minutes": [], "voxels": [], "blocks": []})
-        self._workers = Div(width=620, height=220, styles={"overflow-y": "auto"})
-        self._failures = Div(
-            height=170, sizing_mode="stretch_width", styles={"overflow-y": "auto"}
-        )
+        self._rate = ColumnDataSource({"time": [], "voxels": [], "blocks": []})
+        self._workers = Div(sizing_mode="stretch_width", styles=_SCROLLED)
+        self._failures = Div(sizing_mode="stretch_width", styles=_SCROLLED)
+        self._plane = self._map_figure()
+        self._last_rate = self._rate_figure("blocks", "blocks/s", labelled=True)
         self.root = column(
             self._head,
             row(
-                column(row(self._z, self._metric), self._map_figure(), self._legend),
+                column(
+                    row(self._z, self._metric), self._plane, self._legend, styles=_LEFT
+                ),
                 column(
                     self._rate_figure("voxels", "Mvoxel/s", labelled=False),
-                    self._rate_figure("blocks", "blocks/s", labelled=True),
+                    self._last_rate,
                     self._workers,
+                    self._failures,
+                    sizing_mode="stretch_width",
                 ),
                 sizing_mode="stretch_width",
             ),
-            self._failures,
             sizing_mode="stretch_width",
         )
 
@@ -170,6 +175,9 @@ class _RunPage:
             self._grid = board.states.shape
             self._z.update(end=max(depth - 1, 1), disabled=depth == 1)
             self._z.value = depth // 2
+            # Nothing is counted beyond the blocks.
+            self._plane.xaxis.bounds = (0, width)
+            self._plane.yaxis.bounds = (0, height)
         choices: Any = [(name, _NAMES[name]) for name in (_STATE, *board.metrics)]
         if choices != self._metric.options:
             self._metric.options = choices
@@ -195,8 +203,10 @@ class _RunPage:
             self._legend.text = legend
         marks = list(board.history)
         pairs = [(a, b) for a, b in pairwise(marks) if b[0] > a[0]]
+        unit, seconds = _unit(marks[-1][0] - marks[0][0] if marks else 0)
+        self._last_rate.xaxis.axis_label = f"{unit} since the phase began"
         self._rate.data = {
-            "minutes": [(b[0] - marks[0][0]) / 60 for _, b in pairs],
+            "time": [(b[0] - marks[0][0]) / seconds for _, b in pairs],
             "voxels": [(b[2] - a[2]) / (b[0] - a[0]) / 1e6 for a, b in pairs],
             "blocks": [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs],
         }
@@ -208,9 +218,11 @@ class _RunPage:
             there = known.get(address)
             metrics = there.metrics if there is not None else {}
             gpu = metrics.get("gpu") or {}
-            device = f"GPU {gpu.get('utilization', 0):.0f} %" if gpu else "CPU"
-            if sums.device_bytes and not gpu:
-                device = f"GPU {sums.device_bytes / 1e9:.1f} GB"
+            device = "CPU"
+            if gpu or sums.device_bytes:
+                held = gpu.get("memory-used") or sums.device_bytes
+                busy = f"{gpu['utilization']:.0f} %, " if "utilization" in gpu else ""
+                device = f"GPU {busy}{held / 1e9:.1f} GB"
             rows.append(
                 {
                     "worker": str(there.name if there is not None else address)
@@ -235,8 +247,9 @@ class _RunPage:
 
     def _map_figure(self) -> Any:
         shown = figure(
-            width=460,
-            height=400,
+            sizing_mode="scale_width",
+            width=500,
+            height=440,
             match_aspect=True,
             y_range=DataRange1d(flipped=True),
             tools="pan,wheel_zoom,reset",
@@ -244,6 +257,8 @@ class _RunPage:
             y_axis_label="blocks along y",
         )
         shown.grid.visible = False
+        # Blocks are whole: no ticks at halves of them.
+        shown.axis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)
         shown.image_rgba(
             image="image", x="x", y="y", dw="dw", dh="dh", source=self._map
         )
@@ -251,19 +266,23 @@ class _RunPage:
 
     def _rate_figure(self, what: str, title: str, *, labelled: bool) -> Any:
         shown = figure(
-            width=620,
-            height=135 if labelled else 115,
+            sizing_mode="stretch_width",
+            height=155 if labelled else 125,
             tools="",
-            x_axis_label="minutes since the phase began" if labelled else None,
+            toolbar_location=None,
+            x_axis_label="seconds since the phase began" if labelled else None,
             title=title,
             y_range=DataRange1d(start=0),
         )
         shown.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
         shown.yaxis.formatter = NumeralTickFormatter(format="0.[00]a")
-        shown.line("minutes", what, source=self._rate, line_width=2)
+        shown.line("time", what, source=self._rate, line_width=2)
         return shown
 
 
+# As large as the window has room for, below the head and above the legend.
+_LEFT = {"width": "max(500px, min(40vw, 100vh - 290px))"}
+_SCROLLED = {"max-height": "230px", "overflow-y": "auto", "margin-top": "6px"}
 _HEAD = ("worker", "device", "CPU", "memory", "blocks")
 _CELL = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid #ddd"
 
@@ -271,8 +290,11 @@ _CELL = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid #ddd"
 def _html_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table; Bokeh's own keeps showing its first contents."""
     lines = [
-        "".join(f"<{tag} style='{_CELL}'>{html.escape(str(c))}</{tag}>" for c in cells)
-        for tag, cells in [("th", head), *(("td", row) for row in rows)]
+        "".join(f"<{tag} style='{style}'>{html.escape(str(c))}</{tag}>" for c in cells)
+        for tag, style, cells in [
+            ("th", f"{_CELL};white-space:nowrap", head),
+            *(("td", _CELL, row) for row in rows),
+        ]
     ]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table style='border-collapse:collapse;font-size:13px'>{body}</table>"
@@ -312,6 +334,13 @@ def _legend() -> str:
         f"{_COLOURS[state]}'></span> {word}&ensp;"
         for state, word in _WORDS.items()
     )
+
+
+def _unit(seconds: float) -> tuple[str, float]:
+    """Return the unit in which a time is told, and its seconds."""
+    if seconds < 300:
+        return "seconds", 1.0
+    return ("minutes", 60.0) if seconds < 3 * 3600 else ("hours", 3600.0)
 
 
 def _span(seconds: float) -> str:
