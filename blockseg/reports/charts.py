@@ -158,6 +158,8 @@ def distribution(
     title: str, series: Sequence[tuple[str, NDArray[np.float64]]], *, unit: str
 ) -> str:
     """Return histograms over a logarithmic axis of values above 0; empty without any."""
+    from matplotlib.ticker import MaxNLocator
+
     kept = [(name, v[np.isfinite(v) & (v > 0)]) for name, v in series]
     kept = [(name, values) for name, values in kept if values.size]
     if not kept:
@@ -180,7 +182,7 @@ def distribution(
         plain_decades(axes.xaxis)
         axes.set_xlabel(f"{title}, {unit}" if unit else title)
         axes.set_ylabel("objects")
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.legend(ncols=2, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
         axes.grid(axis="y", alpha=0.25)
 
@@ -240,7 +242,7 @@ def plain_decades(axis: Axis) -> None:
 
     low, high = axis.get_view_interval()
     times = high / max(low, 1e-300)
-    subs = (1.0, 2.0, 5.0) if times < 10**_FEW_DECADES else (1.0,)
+    subs: tuple[float, ...] = (1.0, 2.0, 5.0) if times < 10**_FEW_DECADES else (1.0,)
     if times < _WITHIN_A_DECADE:
         subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
     axis.set_major_locator(LogLocator(subs=subs, numticks=8))

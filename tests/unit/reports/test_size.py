@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from blockseg.core.blocks import BlockState
-from blockseg.core.geometry import Roi
+from blockseg.core.geometry import Roi, to_zyx
 from blockseg.dhpr.block_metrics import SHOWN
 from blockseg.proposals.crops import thumbnails
 from blockseg.proposals.manifest import ManifestRow
@@ -44,12 +44,12 @@ def test_a_page_of_300_picks_of_noise_is_below_3_mb():
     assert len(page.encode()) < MOST
 
 
-def run_of_noise(grid) -> Any:
+def run_of_noise(grid: tuple[int, int, int]) -> Any:
     """Stand in for the facts of a run whose blocks hold this and that."""
     rng = np.random.default_rng(0)
     count = int(np.prod(grid))
     block = (64, 64, 64)
-    roi = Roi((0, 0, 0), tuple(n * 64 for n in grid))
+    roi = Roi((0, 0, 0), to_zyx(n * 64 for n in grid))
     return SimpleNamespace(
         states=np.full(count, DONE, np.uint8),
         foreground=rng.integers(0, 5000, count),

@@ -39,6 +39,11 @@ _CELLS = 128
 _EVERY_MS = 1000
 _STATE = "state"
 _CHOICES: list[str | None] = [_STATE]
+_SCROLLED: dict[str, str | None] = {
+    "max-height": "230px",
+    "overflow-y": "auto",
+    "margin-top": "6px",
+}
 _NAMES = {
     _STATE: "state",
     "foreground": "foreground, share",
@@ -282,7 +287,6 @@ class _RunPage:
 
 # As large as the window has room for, below the head and above the legend.
 _LEFT = {"width": "max(500px, min(40vw, 100vh - 290px))"}
-_SCROLLED = {"max-height": "230px", "overflow-y": "auto", "margin-top": "6px"}
 _HEAD = ("worker", "device", "CPU", "memory", "blocks")
 _CELL = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid #ddd"
 
