@@ -173,7 +173,7 @@ def training(camera: Camera, folder: Path) -> None:
     )  # fmt: skip
     report = folder / "training" / "report.html"
     process = subprocess.Popen(command(*words), cwd=folder)
-    until(lambda: report.exists() and "Running; step 48" in report.read_text())
+    until(lambda: report.exists() and "Running; step 72" in report.read_text())
     camera.look(report.as_uri(), 1100, 800)
     camera.take("training.png", 0, camera.top("Scores of the last validation"))
     process.terminate()
