@@ -72,8 +72,8 @@ def other_background(
     )
     line = (
         f"level and noise of the background were estimated {why}: this result was made "
-        f"with {found}, an undisturbed run takes {now}; --overwrite starts "
-        "anew"
+        f"with {found}, an undisturbed run takes {now}; --overwrite "
+        "starts over"
     )
     return (line,)
 
