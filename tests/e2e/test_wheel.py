@@ -42,8 +42,8 @@ def test_the_wheel_installs_and_runs_outside_the_repository(built, tmp_path):
     run(sys.executable, "-m", "venv", "env", cwd=tmp_path)
     python = tmp_path / "env" / "bin" / "python"
     run(
-        python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
-        "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path,
+        python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--no-compile", "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path,
     )  # fmt: skip
     command = tmp_path / "env" / "bin" / "blockseg"
     assert "version" in run(command, "--version", cwd=tmp_path)
