@@ -120,7 +120,7 @@ def ended(child: Child) -> None:
     assert code in ((0, 130) if over else (130,)), f"exit code {code}: {child.said}"
     no_traceback(child)
     if code:
-        assert "the same command goes on" in child.said
+        assert "the same command resumes" in child.said
 
 
 def kill_one(lab: Lab, child: Child) -> None:
