@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from blockseg.labelling.scratch import seam_to_bytes
 from blockseg.labelling.seams import BEFORE, Faces, seam
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from blockseg.blockwise.derived.image import RunImage
     from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
     from blockseg.core.blocks import Meter
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.protocol import Volume
     from blockseg.labelling.background import Background
-    from blockseg.labelling.pieces import Connectivity, Pieces
+    from blockseg.labelling.pieces import Connectivity, Pieces, Runs
     from blockseg.labelling.scratch import Scratch
 
 
@@ -128,15 +130,16 @@ class _LabellingPieces(OpenTask):
             pieces = self.foreground.pieces(block)
         if not pieces.count:
             return BlockReport(block.number, written=roi.size)
+        places = pieces.runs.places()
         with meter("read"):
-            probability = self.probability.read(roi)
+            probability = self.probability.read(roi).ravel()[places]
         levels = None
         if self.image is not None and spec.background is not None:
             place = self.image.block(block.number).write_roi
             with meter("read"):
                 voxels = self.image.look(place).voxels
             with meter("measure"):
-                levels = spec.background.contrast(voxels, place, pieces.places())
+                levels = spec.background.contrast(voxels, place, places)
         with meter("measure"):
             rows = measure(
                 pieces,
@@ -147,7 +150,8 @@ class _LabellingPieces(OpenTask):
                 levels,
             )
         with meter("write"):
-            spec.scratch.write(block.number, rows, Faces.of(pieces.labels))
+            faces = Faces.of(pieces.labels)
+            spec.scratch.write(block.number, rows, faces, pieces.runs)
         return BlockReport(
             block.number,
             written=roi.size,
@@ -237,6 +241,9 @@ class WriteLabels:
     assigned: str
     """Folder with the component of each piece."""
 
+    scratch: Scratch
+    """Where pieces are kept; those of a block that has none there are found again."""
+
     components: PyramidSpec
     """Label of each voxel's component, uint64."""
 
@@ -253,6 +260,7 @@ class WriteLabels:
         return _WritingLabels(
             self.foreground.open(cache_bytes),
             Assigned.open(self.assigned),
+            self.scratch,
             PyramidWriter(self.components),
             PyramidWriter(self.clean),
         )
@@ -269,27 +277,39 @@ class WriteLabels:
 class _WritingLabels(OpenTask):
     foreground: OpenForeground
     assigned: Assigned
+    scratch: Scratch
     components: PyramidWriter
     clean: PyramidWriter
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        with meter("read"):
+            runs = self.scratch.runs(block.number)
         with meter("label"):
-            pieces = self.foreground.pieces(block)
+            runs = runs or self.foreground.pieces(block).runs
             ids, passes = self.assigned.of(block.number)
-            if len(ids) != pieces.count:
+            if len(ids) != runs.count:
                 message = (
-                    f"block {block.index} has {pieces.count} pieces and had {len(ids)}: the "
+                    f"block {block.index} has {runs.count} pieces and had {len(ids)}: the "
                     "result of the run changed while it was labelled; start over with "
                     "--overwrite"
                 )
                 raise CorruptDataError(message)
-            places = pieces.places()
-            component = pieces.painted(ids, places)
-            passing = pieces.painted(passes, places)
+            places = runs.places()
+            component = _painted(runs, ids, places)
+            passing = _painted(runs, passes, places)
         with meter("write"):
             written = self.components.write_block(block.write_roi, component)
             clean = self.clean.write_block(block.write_roi, passing)
         return report_of(block, written, clean, foreground=clean.nonzero)
+
+
+def _painted(
+    runs: Runs, values: NDArray[np.generic], places: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Return the block with a value for each piece, 0 in the background."""
+    out = np.zeros(runs.shape, values.dtype)
+    out.ravel()[places] = runs.of_voxels(values)
+    return out
 
 
 @dataclass(frozen=True, slots=True)

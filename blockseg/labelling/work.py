@@ -167,6 +167,7 @@ class Labelling:
             task = WriteLabels(
                 self._foreground(),
                 str(merged),
+                Scratch(str(pieces.folder / "pieces")),
                 self._components(checked=begun.checked),
                 clean,
             )
