@@ -109,9 +109,7 @@ def label_block(mask: NDArray[np.bool_], connectivity: Connectivity) -> Pieces:
     start, length = _runs(mask)
     if not len(start):
         none = np.zeros(0, np.int64)
-        return Pieces(
-            np.zeros(shape, np.uint32), Runs((z, y, x), 0, none, none, none)
-        )
+        return Pieces(np.zeros(shape, np.uint32), Runs((z, y, x), 0, none, none, none))
     import cc3d
 
     # cc3d fails on some arrays that are one voxel thin along an axis.
@@ -203,7 +201,9 @@ def measure(
     rows["greatest"] = of_pieces(np.maximum, greatest)
     if levels is not None:
         contrast, snr = levels
-        added = of_pieces(np.add, np.add.reduceat(_whole(contrast, CONTRAST_UNIT), begins))
+        added = of_pieces(
+            np.add, np.add.reduceat(_whole(contrast, CONTRAST_UNIT), begins)
+        )
         rows["contrast"] = rows["snr"] = added
         if snr is not contrast:
             added = of_pieces(np.add, np.add.reduceat(_whole(snr, SNR_UNIT), begins))
@@ -238,12 +238,13 @@ def inner_lengths(
     """
     codes = flat_codes(labels != 0, beyond)
     place = np.flatnonzero(codes != 0)
-    code = codes[place]
+    code = codes.take(place)
     # Most of the others are full, or half full, and add nothing.
-    adding = (weights != 0)[code]
-    place, code = place[adding], code[adding]
-    who = labels.ravel()[place + corner_steps(labels.shape)[_FIRST[code]]]
-    return who.astype(np.int64), weights[code]
+    adding = (weights != 0).take(code)
+    place, code = place.compress(adding), code.compress(adding)
+    first = corner_steps(labels.shape)[_FIRST].take(code)
+    who = labels.ravel().take(place + first)
+    return who.astype(np.int64), weights.take(code)
 
 
 def corner_steps(shape: tuple[int, ...]) -> NDArray[np.int64]:

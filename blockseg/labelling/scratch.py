@@ -103,7 +103,8 @@ class Scratch:
             with path.open("rb") as file:
                 count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
                 file.seek(count * PIECE.itemsize, 1)
-                columns = [np.fromfile(file, "<u4", size) for size in sizes * 2]
+                kept = np.fromfile(file, "<u4", 2 * sum(sizes))
+                columns = np.split(kept, np.cumsum(sizes * 2)[:-1])
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -185,7 +185,8 @@ def _each_once(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     labels, number = np.unique(pairs, return_inverse=True)
     one, other = number.reshape(-1, 2).T
     key = np.unique(one * len(labels) + other)
-    return labels[np.stack(np.divmod(key, max(1, len(labels))), axis=1)]
+    one, other = np.divmod(key, max(1, len(labels)))
+    return np.stack([labels[one], labels[other]], axis=1)
 
 
 def _pairs(reach: int) -> list[tuple[int, int]]:

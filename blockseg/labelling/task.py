@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -12,13 +12,12 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import CorruptDataError
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.labelling.assigned import Assigned
+from blockseg.labelling.canvases import Canvases
 from blockseg.labelling.pieces import label_block, measure
 from blockseg.labelling.scratch import seam_to_bytes
 from blockseg.labelling.seams import BEFORE, Faces, seam
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from blockseg.blockwise.derived.image import RunImage
     from blockseg.blockwise.sources.block_reading import BlockReading, OpenReading
     from blockseg.core.blocks import Meter
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from blockseg.io.output.pyramid import PyramidSpec
     from blockseg.io.protocol import Volume
     from blockseg.labelling.background import Background
-    from blockseg.labelling.pieces import Connectivity, Pieces, Runs
+    from blockseg.labelling.pieces import Connectivity, Pieces
     from blockseg.labelling.scratch import Scratch
 
 
@@ -263,6 +262,10 @@ class WriteLabels:
             self.scratch,
             PyramidWriter(self.components),
             PyramidWriter(self.clean),
+            (
+                Canvases(self.components.dtype, self.grid.block_shape),
+                Canvases(self.clean.dtype, self.grid.block_shape),
+            ),
         )
 
     def stores(self) -> tuple[Stored, ...]:
@@ -280,6 +283,7 @@ class _WritingLabels(OpenTask):
     scratch: Scratch
     components: PyramidWriter
     clean: PyramidWriter
+    canvases: tuple[Canvases, Canvases]
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
         with meter("read"):
@@ -295,21 +299,16 @@ class _WritingLabels(OpenTask):
                 )
                 raise CorruptDataError(message)
             places = runs.places()
-            component = _painted(runs, ids, places)
-            passing = _painted(runs, passes, places)
-        with meter("write"):
-            written = self.components.write_block(block.write_roi, component)
-            clean = self.clean.write_block(block.write_roi, passing)
+        with (
+            self.canvases[0].painted(runs.shape, places, runs.of_voxels(ids)) as one,
+            self.canvases[1].painted(
+                runs.shape, places, runs.of_voxels(passes)
+            ) as other,
+            meter("write"),
+        ):
+            written = self.components.write_block(block.write_roi, one)
+            clean = self.clean.write_block(block.write_roi, other)
         return report_of(block, written, clean, foreground=clean.nonzero)
-
-
-def _painted(
-    runs: Runs, values: NDArray[np.generic], places: NDArray[np.int64]
-) -> NDArray[Any]:
-    """Return the block with a value for each piece, 0 in the background."""
-    out = np.zeros(runs.shape, values.dtype)
-    out.ravel()[places] = runs.of_voxels(values)
-    return out
 
 
 @dataclass(frozen=True, slots=True)

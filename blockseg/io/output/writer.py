@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from blockseg.core.stored_file import StoredFile
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 
+_LAYER = 16  # planes of a coarse shard that are made at a time, or more
 _WAITING = 8  # threads that only wait for the disk, and burn nothing
 
 
@@ -124,7 +125,7 @@ class PyramidWriter:
         self._check_block(roi, data)
         coarse, region = data, roi
         files: tuple[StoredFile, ...] = ()
-        empty = not data.any()
+        nonzero = int(np.count_nonzero(data))
         for level in self._levels:
             if not level.inline:
                 break
@@ -135,8 +136,8 @@ class PyramidWriter:
                     to_zyx(a // 2 for a in region.start),
                     to_zyx(-(-b // 2) for b in region.stop),
                 )
-            files += self._write(level, region, coarse, empty=empty)
-        return _written(data, files)
+            files += self._write(level, region, coarse, empty=not nonzero)
+        return _written(data, files, nonzero)
 
     def write_level_block(self, level: int, index: Zyx) -> BlockWritten:
         """Write one shard of a second-pass level from the level below it.
@@ -169,9 +170,10 @@ class PyramidWriter:
             raise GeometryError(message)
         roi = grid.block(index).write_roi
         data = np.empty(roi.shape, self.spec.dtype)
-        # a slab of chunks at a time: the whole source is eight times the shard
-        for z in range(roi.start[0], roi.stop[0], target.chunk[0]):
-            stop = min(z + target.chunk[0], roi.stop[0])
+        # A layer of chunks at a time: the whole source is eight times the shard.
+        layer = max(_LAYER, finer.chunk[0] // 2)
+        for z in range(roi.start[0], roi.stop[0], layer):
+            stop = min(z + layer, roi.stop[0])
             slab = Roi((z, *roi.start[1:]), (stop, *roi.stop[1:]))
             source = Roi(
                 to_zyx(2 * a for a in slab.start),
@@ -182,8 +184,9 @@ class PyramidWriter:
             data[slab.slices(roi.start)] = halve(
                 self._read(finer, source), self.spec.reduce
             )
-        files = self._write(target, roi, data, empty=not data.any())
-        return _written(data, files)
+        nonzero = int(np.count_nonzero(data))
+        files = self._write(target, roi, data, empty=not nonzero)
+        return _written(data, files, nonzero)
 
     def read_level(self, level: int, roi: Roi) -> NDArray[Any]:
         """Return the stored voxels of a region, given in voxels of its level.
@@ -217,7 +220,8 @@ class PyramidWriter:
     ) -> tuple[StoredFile, ...]:
         self._check_there(level)
         try:
-            if not empty and data.any():  # a mean may round to nothing
+            # A mean may round to nothing, and so may the maximum of what is negative.
+            if not empty and (level.index == 0 or data.any()):
                 if self._objects is not None:
                     return self._objects.write(level, roi, data)
                 self._replace(self._store(level)[roi.slices()], level, roi, data)
@@ -305,8 +309,9 @@ class PyramidWriter:
             raise VolumeError(message) from error
 
 
-def _written(data: NDArray[Any], files: tuple[StoredFile, ...]) -> BlockWritten:
-    nonzero = int(np.count_nonzero(data)) if files else 0
+def _written(
+    data: NDArray[Any], files: tuple[StoredFile, ...], nonzero: int
+) -> BlockWritten:
     if nonzero:
         digest = crc32_of(data)
     else:
