@@ -198,7 +198,13 @@ class _Work:
         made = self.finished.provenance(labels=labels)
         folder = relative(self.folder, self.finished.out)
         whole = replace(
-            made, parameters=(*made.parameters, *self._deciding(), ("traces", folder))
+            made,
+            parameters=(
+                *made.parameters,
+                *self._deciding(),
+                ("neuroglancer", "sharded"),  # in earlier versions each had a file
+                ("traces", folder),
+            ),
         )
         # Refused before any work, if it is.
         self._open(f"{PART}-traces", whole, self.settings, (folder,))
@@ -339,7 +345,12 @@ class _Work:
             return result, None
         rows = (packed for _, packed in job.payloads())
         paths, traced = write_tables(
-            self.folder, rows, header, made, self.chosen.min_length
+            self.folder,
+            rows,
+            header,
+            made,
+            self.chosen.min_length,
+            lines.shares.sharding,
         )
         with Ledger.open(job.ledger, job.record.fingerprint) as ledger:
             names = (f"{folder}/{p.relative_to(self.folder).as_posix()}" for p in paths)
