@@ -44,8 +44,9 @@ class Shares:
     bridges: Bridges
     """Ends that are joined."""
 
-    sharding: Sharding
-    """Which objects share a file of the layer: all of them are in one share."""
+    sharding: Sharding | None
+    """Which objects share a file of the layer: all of them are in one share. None where
+    each has its own, as in traces that an earlier version began."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -61,6 +62,7 @@ def shares_of(
     *,
     voxels: int = VOXELS,
     low_bits: int | None = None,
+    sharded: bool = True,
 ) -> Shares:
     """Return shares of all objects; 24 bytes for each object in each block.
 
@@ -74,6 +76,8 @@ def shares_of(
         Greatest size of a share of several shards.
     low_bits
         Of the sharding; from the greatest id if not given.
+    sharded
+        Whether objects share files.
     """
     bridges = no_bridges() if bridges is None else bridges
     ids, blocks, counts = [], [], []
@@ -84,7 +88,7 @@ def shares_of(
     if not ids:
         none = np.zeros(0, np.int64)
         some = np.zeros(0, np.uint64)
-        sharding = Sharding.of(0, 0)
+        sharding = Sharding.of(0, 0) if sharded else None
         return Shares(some, some, np.zeros(1, np.int64), none, 0, bridges, sharding)
     component = np.concatenate(ids)
     block, count = np.concatenate(blocks), np.concatenate(counts)
@@ -94,7 +98,9 @@ def shares_of(
     size = np.add.reduceat(count, new)
     names = component[new]
     greatest = int(names[-1])
-    if low_bits is None:
+    if not sharded:
+        low_bits = 0
+    elif low_bits is None:
         low_bits = int(np.clip(greatest.bit_length() - _SHARDS, *_LOW_BITS))
     _, begin, shard = np.unique(
         names >> np.uint64(low_bits), return_index=True, return_inverse=True
@@ -113,7 +119,7 @@ def shares_of(
         pairs[:, 1],
         int(total.max()),
         bridges,
-        Sharding.of(low_bits, greatest),
+        Sharding.of(low_bits, greatest) if sharded else None,
     )
 
 

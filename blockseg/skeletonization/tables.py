@@ -50,7 +50,7 @@ def write_tables(
     header: TraceHeader,
     provenance: Provenance,
     min_length: float,
-    sharding: Sharding,
+    sharding: Sharding | None,
 ) -> tuple[list[Path], Traced]:
     """Write ``objects.csv``, its copy as Parquet, and descriptions; return their paths.
 
@@ -67,7 +67,7 @@ def write_tables(
     min_length
         Least length of what is written, in µm.
     sharding
-        Which skeletons share a file of the layer.
+        Which skeletons share a file of the layer; None where each has its own.
 
     Raises
     ------

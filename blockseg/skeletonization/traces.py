@@ -202,6 +202,10 @@ class _Tracing(OpenTask):
     def _shards(self, layer: Mapping[int, bytes]) -> Iterator[StoredFile]:
         """Write the skeletons of a share, in the files that are its own."""
         sharding = self.task.lines.shares.sharding
+        if sharding is None:
+            for number, content in layer.items():
+                yield self._file(f"{NEUROGLANCER}/{number}", content)
+            return
         for shard, numbers in groupby(sorted(layer), sharding.shard):
             content = shard_bytes({number: layer[number] for number in numbers})
             yield self._file(f"{NEUROGLANCER}/{sharding.file(shard)}", content)

@@ -18,6 +18,7 @@ from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.morphology.swc import read_swc, swc_files
+from blockseg.skeletonization import run
 
 ROI = "16:128,0:176,32:256"
 SERIAL = ("--scheduler", "serial")
@@ -165,6 +166,26 @@ def test_python_traces_as_the_command_does(traced, out):
     assert files(out / "traces") == files(traced / "traces")
     with pytest.raises(ConfigError, match="min_lenght"):
         skeletonize(str(out), min_lenght=3)  # type: ignore[call-arg]
+
+
+def test_traces_that_an_earlier_version_began_keep_a_file_for_each_object(
+    blockseg, traced, out
+):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run._Work, "_sharded", False)
+        skeletonize(str(out), scheduler="serial", min_length=10)
+    before = files(out / "traces")
+    layer = out / "traces/neuroglancer"
+    assert "sharding" not in json.loads((layer / "info").read_text())
+    skeletons = skeletons_in(traced / "traces/neuroglancer")
+    for number, content in skeletons.items():
+        assert (layer / str(number)).read_bytes() == content
+    one = layer / str(min(skeletons))
+    one.write_bytes(one.read_bytes()[:-1])
+    blockseg("skeletonize", out, *SERIAL, "-q")
+    assert files(out / "traces") == before
+    blockseg("skeletonize", out, *SERIAL, "-q", "--overwrite")
+    assert files(out / "traces") == files(traced / "traces")
 
 
 def test_another_folder_and_bridges(blockseg, traced, out):
