@@ -306,8 +306,11 @@ class _WritingLabels(OpenTask):
             ) as other,
             meter("write"),
         ):
-            written = self.components.write_block(block.write_roi, one)
-            clean = self.clean.write_block(block.write_roi, other)
+            end = self.components.begin_block(block.write_roi, one)
+            try:
+                clean = self.clean.write_block(block.write_roi, other)
+            finally:
+                written = end()
         return report_of(block, written, clean, foreground=clean.nonzero)
 
 

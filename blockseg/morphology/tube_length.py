@@ -142,8 +142,9 @@ def _breadth(points: NDArray[np.float64]) -> float:
         return float(ConvexHull(points @ axes.T).area) / 2
     hull = ConvexHull(points)
     total = 0.0
-    for one, other in combinations(range(len(hull.simplices)), 2):
-        shared = np.intersect1d(hull.simplices[one], hull.simplices[other])
+    facets = [set(facet) for facet in hull.simplices.tolist()]
+    for one, other in combinations(range(len(facets)), 2):
+        shared = sorted(facets[one] & facets[other])
         if len(shared) == 2:
             length = np.linalg.norm(points[shared[0]] - points[shared[1]])
             turn = hull.equations[one, :3] @ hull.equations[other, :3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,14 +94,15 @@ def project_objects(root: Location, level: int) -> NDArray[np.uint8] | None:
     components = open_level(root / COMPONENTS, level)
     clean = open_level(root / CLEAN, level)
     found = np.zeros(components.shape[1:], np.uint64)
-    step = components.chunk_shape[0]
-    _, height, width = components.shape
-    for z in range(0, components.shape[0], step):
-        slab = Roi((z, 0, 0), (min(z + step, components.shape[0]), height, width))
-        inside = clean.read(slab) > 0
-        np.maximum(
-            found, np.where(inside, components.read(slab), 0).max(axis=0), out=found
-        )
+    depth, height, width = components.shape
+    # A row of chunks at a time: ids of whole planes would take a gigabyte.
+    dz, dy, _ = components.chunk_shape
+    for z, y in product(range(0, depth, dz), range(0, height, dy)):
+        row = Roi((z, y, 0), (min(z + dz, depth), min(y + dy, height), width))
+        inside = clean.read(row) > 0
+        if inside.any():
+            top = np.where(inside, components.read(row), 0).max(axis=0)
+            np.maximum(found[y : y + dy], top, out=found[y : y + dy])
     return coloured(found)
 
 

@@ -262,3 +262,20 @@ def test_a_maximum_of_negative_voxels_that_is_0_has_no_file(tmp_path: Path) -> N
     data[5, 6, 7] = -3
     assert writer.write_block(Roi.whole(data.shape), data).files == 1
     assert len(shards(tmp_path)) == 1
+
+
+def test_no_level_is_on_its_way_when_another_could_not_be_written(
+    tmp_path: Path,
+) -> None:
+    options: dict[str, Any] = {"block": (128,) * 3, "shape": (128, 128, 200)}
+    writer = writer_in(tmp_path, **options)
+    (tmp_path / "1" / "c").write_text("no folder")
+    data = np.ones((128,) * 3, np.uint8)
+    roi = Roi.whole(data.shape)
+    with pytest.raises(VolumeError, match="level 1"):
+        writer.write_block(roi, data)
+    assert (tmp_path / "0/c/0/0/0").is_file()
+    (tmp_path / "1" / "c").unlink()
+    end = writer.begin_block(roi, data)
+    assert end().files == 2
+    assert (writer.read_level(1, Roi.whole((64,) * 3)) == 1).all()
