@@ -128,7 +128,7 @@ class Scratch:
                 return _unpacked(file.read(), (z, y, x), count)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise write_error(OSError(str(error)), str(path)) from error
 
     def _path(self, number: int) -> Path:
