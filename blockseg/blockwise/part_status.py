@@ -19,7 +19,7 @@ class PhaseStatus:
     """State of one pass."""
 
     name: str
-    """Name of the part."""
+    """Name of the pass."""
 
     blocks: int
     """Blocks to do, all sessions together."""

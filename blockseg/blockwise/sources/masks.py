@@ -54,7 +54,7 @@ class OpenedMask(Protocol):
 
     @property
     def spec(self) -> VolumeSpec:
-        """Path of the mask."""
+        """Specification by which it is opened again."""
         ...
 
     @property
