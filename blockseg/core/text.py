@@ -1,4 +1,4 @@
-"""Shapes and errors, written in one line."""
+"""Shapes, numbers and errors, written in one line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 def times(shape: Iterable[object]) -> str:
     """Return lengths as ``64×64×64``."""
     return "×".join(str(n) for n in shape)
+
+
+def exact(number: float) -> str:
+    """Return a number as a user types it: ``0.5``; with all its digits if it needs them."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def first_line(error: BaseException) -> str:

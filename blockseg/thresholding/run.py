@@ -26,6 +26,7 @@ from blockseg.config.label_settings import LabelSettings
 from blockseg.config.view_settings import ThresholdSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.grid import BlockGrid
+from blockseg.core.text import exact
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.provenance import Provenance
@@ -115,7 +116,7 @@ def threshold(
     """
     settings = settings or ThresholdSettings()
     paths = Paths(absolute(out))
-    again = f"blockseg threshold {shlex.quote(str(paths.out))} {probability:g}"
+    again = f"blockseg threshold {shlex.quote(str(paths.out))} {exact(probability)}"
     if not settings.metrics:
         again += " --no-metrics"
     begin(paths, probability, again, metrics=settings.metrics)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.blockwise.record.request import what_differs
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.text import exact
 from blockseg.io.output.create import has_data
 from blockseg.runtime.ledger.ownership import tells_of_blocks
 
@@ -68,10 +69,10 @@ def _another_threshold(
     if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (was, now)):
         return ""  # a record that was changed, or of a rule of its own
     return (
-        f"{paths.name} has the threshold {was:g}, and {now:g} is asked for; a mask of "
-        "another threshold is made without inference: blockseg threshold "
-        f"{shlex.quote(str(paths.out))} {now:g}; go on with this run with --threshold "
-        f"{was:g}"
+        f"{paths.name} has the threshold {exact(was)}, and {exact(now)} is asked for; a "
+        "mask of another threshold is made without inference: blockseg threshold "
+        f"{shlex.quote(str(paths.out))} {exact(now)}; go on with this run with "
+        f"--threshold {exact(was)}"
     )
 
 
