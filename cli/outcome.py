@@ -10,6 +10,7 @@ import click
 
 from blockseg.blockwise.block_holes import hole_lines
 from blockseg.blockwise.record.skipping import sparse_lines
+from blockseg.core.text import counted, span
 
 from .wrapped import say
 
@@ -73,20 +74,6 @@ def result_as_json(result: JobResult) -> dict[str, Any]:
     sparse = None if result.sparse is None else result.sparse.to_plain()
     data |= {"out": str(result.out), "sparse": sparse}
     return {"event": "result", "complete": result.complete, **data}
-
-
-def span(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def counted(number: int, thing: str) -> str:
-    """Return ``1 block``, ``2 blocks``."""
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _rate(result: JobResult) -> str:

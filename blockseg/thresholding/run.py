@@ -26,7 +26,7 @@ from blockseg.config.label_settings import LabelSettings
 from blockseg.config.view_settings import ThresholdSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.grid import BlockGrid
-from blockseg.core.text import exact
+from blockseg.core.text import counted, exact
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.provenance import Provenance
@@ -173,7 +173,7 @@ def _go_on(
     write_cube_images(job, settings, space, decisions.field, record.gain)
     if not wrong:
         return result
-    blocks = f"{len(wrong)} block{'s' * (len(wrong) > 1)}"
+    blocks = counted(len(wrong), "block")
     stopped = (
         f"the probability of {blocks} is not as it was written; infer what is damaged "
         f"again with: blockseg retry {shlex.quote(str(paths.out))}"

@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blockseg.core.text import exact
+from blockseg.core.text import byte_count, exact, span
 
 
 def test_a_number_has_no_more_digits_than_it_needs():
@@ -15,3 +16,31 @@ def test_a_number_has_no_more_digits_than_it_needs():
 @given(st.floats(allow_nan=False))
 def test_a_number_is_the_same_when_it_is_read_again(number):
     assert float(exact(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (12.34, "12.3 s"),
+        (59.96, "1 min 00 s"),
+        (61, "1 min 01 s"),
+        (7322, "2 h 02 min"),
+    ],
+)
+def test_durations_read_like_speech(seconds, said):
+    assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (999_600, "1 MB"),
+        (10**9, "1 GB"),
+        (1.25e15, "1.25e+03 TB"),
+    ],
+)
+def test_bytes_have_the_unit_in_which_they_are_below_a_thousand(number, said):
+    assert byte_count(number) == said
