@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import BlocksegError
@@ -19,6 +20,11 @@ def exact(number: float) -> str:
     """Return a number as a user types it: ``0.5``; with all its digits if it needs them."""
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
+
+
+def blockseg_command(*words: object) -> str:
+    """Return a command as a user can type it: ``blockseg label '/data/my brain.zarr'``."""
+    return shlex.join(["blockseg", *map(str, words)])
 
 
 def counted(number: int, thing: str) -> str:

@@ -9,7 +9,14 @@ import numpy as np
 
 from blockseg.blockwise.record.record import Paths
 from blockseg.core.errors import BlocksegError, VolumeError
-from blockseg.core.text import byte_count, counted, one_line, span, times
+from blockseg.core.text import (
+    blockseg_command,
+    byte_count,
+    counted,
+    one_line,
+    span,
+    times,
+)
 from blockseg.core.version import __version__
 from blockseg.io.output.picture import as_grey
 from blockseg.reports import charts
@@ -102,7 +109,7 @@ def run_page(out: Location, notes: Sequence[str] = ()) -> str:
         section("Machine", _machine(run)),
         (
             f"<p class='soft'>Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by blockseg {text(__version__)}; "
-            f"blockseg report {text(out)} writes it again.</p>"
+            f"{text(blockseg_command('report', out))} writes it again.</p>"
         ),
     ]  # fmt: skip
     return page(f"{out.name}: run report", parts)

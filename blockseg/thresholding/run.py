@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from blockseg.config.label_settings import LabelSettings
 from blockseg.config.view_settings import ThresholdSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.grid import BlockGrid
-from blockseg.core.text import counted, exact
+from blockseg.core.text import blockseg_command, counted, exact
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.provenance import Provenance
@@ -116,7 +115,7 @@ def threshold(
     """
     settings = settings or ThresholdSettings()
     paths = Paths(absolute(out))
-    again = f"blockseg threshold {shlex.quote(str(paths.out))} {exact(probability)}"
+    again = blockseg_command("threshold", paths.out, exact(probability))
     if not settings.metrics:
         again += " --no-metrics"
     begin(paths, probability, again, metrics=settings.metrics)
@@ -176,7 +175,7 @@ def _go_on(
     blocks = counted(len(wrong), "block")
     stopped = (
         f"the probability of {blocks} is not as it was written; infer what is damaged "
-        f"again with: blockseg retry {shlex.quote(str(paths.out))}"
+        f"again with: {blockseg_command('retry', paths.out)}"
     )
     return replace(result, done=result.done - len(wrong), stopped=stopped)
 

@@ -1,8 +1,10 @@
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blockseg.core.text import byte_count, exact, span
+from blockseg.core.text import blockseg_command, byte_count, exact, span
 
 
 def test_a_number_has_no_more_digits_than_it_needs():
@@ -44,3 +46,14 @@ def test_durations_read_like_speech(seconds, said):
 )
 def test_bytes_have_the_unit_in_which_they_are_below_a_thousand(number, said):
     assert byte_count(number) == said
+
+
+def test_a_command_can_be_pasted_whatever_its_paths_are_called():
+    said = blockseg_command("verify", "/my data/it's a brain.zarr", "--repair")
+    assert shlex.split(said) == [
+        "blockseg",
+        "verify",
+        "/my data/it's a brain.zarr",
+        "--repair",
+    ]
+    assert blockseg_command("label", "/a/out.zarr") == "blockseg label /a/out.zarr"
