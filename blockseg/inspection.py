@@ -9,7 +9,7 @@ from blockseg.core.choices import SourceChoices
 from blockseg.io.describe import describe
 from blockseg.networks.shipped import DEFAULT, SHIPPED, weights_path
 from blockseg.networks.weights_info import load_info, sha256
-from blockseg.suitability.advice import MOST, advised
+from blockseg.suitability.advice import MOST, advised, option_words
 from blockseg.suitability.limits import outside_of, trained_ranges
 from blockseg.suitability.sampled import sample_of
 
@@ -113,14 +113,13 @@ class Inspection:
                 share = f"{100 * found.share:.0f} % of the sample"
                 why = f"they take {share}, more than neurites do"
             return [f"{what}; {why}: nothing is recommended"]
-        words = []
-        if self.weights not in (None, self.judged_by):
-            words.append(f"--weights {self.weights}")
-        if self.downsample != self.given:
-            words.append(f"--downsample {','.join(map(str, self.downsample))}")
-        if not words:
+        recommended = option_words(
+            None if self.weights == self.judged_by else self.weights,
+            None if self.downsample == self.given else self.downsample,
+        )
+        if not recommended:
             return [f"{what}; this resolution suits the shipped weights"]
-        return [what, f"  recommended: {' '.join(words)}"]
+        return [what, f"  recommended: {recommended}"]
 
 
 def inspect(
