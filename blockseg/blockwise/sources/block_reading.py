@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from blockseg.blockwise.planning.decisions import Decisions
+    from blockseg.blockwise.sources.inputs import Source
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import Block, BlockGrid
@@ -66,6 +68,25 @@ class BlockReading:
 
     holes: HoleRule | None = None
     """Rule that tells voxels without data; None where nothing is a hole."""
+
+    @classmethod
+    def of_run(
+        cls,
+        grid: BlockGrid,
+        decisions: Decisions,
+        source: Source,
+        mask: Source | None,
+    ) -> BlockReading:
+        """Return how the blocks of a ``blockseg run`` read its source and its mask."""
+        return cls(
+            grid,
+            source.spec,
+            source.space,
+            None if mask is None else mask.spec,
+            criteria=decisions.criteria,
+            affine=decisions.affine,
+            holes=decisions.holes,
+        )
 
     @property
     def reach(self) -> BlockReach:
