@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.outputs import writable
-from blockseg.blockwise.sources.doubts import say
+from blockseg.blockwise.sources.doubts import warn_of
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.places import local_path
@@ -96,7 +96,7 @@ def propose_labelled(
     images = find_annotated(
         source, choices=choices, label_channel=settings.label_channel
     ).images
-    say([doubt for labelled in images for doubt in labelled.doubts])
+    warn_of([doubt for labelled in images for doubt in labelled.doubts])
     root, data = writable(folder, "PICKS"), Path(local_path(source)).expanduser()
     if root == data.absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
@@ -178,7 +178,7 @@ def _measure(
     if labels is not None:
         seen = scan(opened.image, opened.labels, codes, labelled.name)
         if doubt := labels.of(labelled.name, opened, seen):
-            say([doubt])
+            warn_of([doubt])
     found = published_metrics(grey, mask)
     part, inside = grey[found.roi.slices()], mask[found.roi.slices()]
     background = part[~inside].astype(np.float64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.outputs import absolute, writable
 from blockseg.blockwise.record.record import Paths, RunRecord
-from blockseg.blockwise.sources.doubts import say
+from blockseg.blockwise.sources.doubts import warn_of
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, LedgerError
 from blockseg.core.text import blockseg_command
@@ -122,4 +122,4 @@ def _check_source(
         message = f"--{name} does not go with {why}; leave it out"
         raise ConfigError(message)
     if is_measured(source):
-        say(doubts_of_measured(source))
+        warn_of(doubts_of_measured(source))
