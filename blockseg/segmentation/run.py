@@ -33,14 +33,14 @@ from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import Inputs, gather
 from blockseg.blockwise.sources.masks import blocks_in_mask
-from blockseg.blockwise.sources.remarks import closing_remarks
+from blockseg.blockwise.sources.remarks import closing_remarks, unreadable_remarks
 from blockseg.blockwise.sources.restored import (
     Levels,
     other_background,
     other_skipping,
 )
 from blockseg.config.settings import RunSettings
-from blockseg.core.text import times
+from blockseg.core.text import counted, times
 from blockseg.core.work_ranges import Share
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
@@ -375,7 +375,7 @@ def _engine(decisions: Decisions) -> str:
     by = times(decisions.window)
     if decisions.device == "cuda":
         return f"{decisions.backend} {decisions.precision} on CUDA, windows of {by}"
-    threads = f"{decisions.threads} thread{'s' * (decisions.threads > 1)}"
+    threads = counted(decisions.threads, "thread")
     name = decisions.backend
     if decisions.precision == "bfloat16":
         name += " bfloat16"
@@ -383,13 +383,5 @@ def _engine(decisions: Decisions) -> str:
 
 
 def _notes(decisions: Decisions) -> tuple[str, ...]:
-    notes = []
-    if decisions.note:
-        notes.append(decisions.note)
-    unreadable = decisions.background.unreadable
-    if unreadable:
-        notes.append(
-            f"{len(unreadable)} samples of the background could not be read and were "
-            "passed over; run.json lists them"
-        )
-    return tuple(notes)
+    notes = (decisions.note,) if decisions.note else ()
+    return (*notes, *unreadable_remarks(decisions))
