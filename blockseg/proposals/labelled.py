@@ -87,10 +87,9 @@ def propose_labelled(
     ------
     ConfigError
         If another rule is asked for, or something that labelled volumes do not have.
-    GeometryError
-        If a label has no foreground, for which the rule has no answer.
     VolumeError
-        If something cannot be read or written.
+        If something cannot be read or written, or a label has no foreground, for which
+        the rule has no answer.
     """
     _check(settings)
     images = find_annotated(
@@ -106,14 +105,7 @@ def propose_labelled(
         settings, origin.source, tuple(labelled.name for labelled in images)
     )
     picks = PicksFolder.open(root, request, update=False)
-    # The original knows 0 and 1 only; 255 is what nobody judged.
-    codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
-    labels = None if settings.allow_labels else LabelDoubts()
-    measured = []
-    for number, labelled in enumerate(images, 1):
-        measured.append(_measure(labelled, codes, labels))
-        if on_volume is not None:
-            on_volume(number, len(images))
+    measured = _measure_all(images, settings, on_volume)
     columns = {
         name: np.array([one.measures[name] for one in measured])
         for name in ("density", "level", "sd", "low_snr")
@@ -162,6 +154,22 @@ def _check(settings: ProposeSettings) -> None:
             option = name.replace("_", "-")
             message = f"--{option} does not go with a folder of labelled volumes"
             raise ConfigError(message)
+
+
+def _measure_all(
+    images: Sequence[LabelledImage],
+    settings: ProposeSettings,
+    on_volume: Callable[[int, int], None] | None,
+) -> list[_Measured]:
+    # The original knows 0 and 1 only; 255 is what nobody judged.
+    codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
+    labels = None if settings.allow_labels else LabelDoubts()
+    measured = []
+    for number, labelled in enumerate(images, 1):
+        measured.append(_measure(labelled, codes, labels))
+        if on_volume is not None:
+            on_volume(number, len(images))
+    return measured
 
 
 def _measure(
