@@ -63,7 +63,7 @@ def test_the_floors_that_are_drawn_are_those_of_the_contract():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = contracts["tool"]["importlinter"]["contracts"][0]["layers"]
     drawn = ARCHITECTURE.partition("```\n")[2].partition("```")[0]
-    floors = []
+    floors: list[set[str]] = []
     for line in drawn.splitlines():
         names = set(re.findall(r"[a-z_]+", line[:_COLUMN]))
         if line.startswith(" "):
