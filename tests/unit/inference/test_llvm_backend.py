@@ -48,11 +48,20 @@ needs_vectors = pytest.mark.skipif(
     not processor().bfloat16, reason="the CPU has no AVX-512 for bfloat16"
 )
 
+_PAIRS = {
+    "native": (AVX512, Pair(native=True)),
+    "16": (AVX512, Pair(native=False)),
+    "8": (AVX, Pair(native=False)),
+    "4": (SHORT, Pair(native=False)),
+}
+
+
+def _marks(name: str) -> Any:
+    return [needs_vectors] if name == "native" else []
+
+
 PAIRS = [
-    pytest.param(AVX512, Pair(native=True), marks=needs_vectors, id="native"),
-    pytest.param(AVX512, Pair(native=False), id="16"),
-    pytest.param(AVX, Pair(native=False), id="8"),
-    pytest.param(SHORT, Pair(native=False), id="4"),
+    pytest.param(*pair, marks=_marks(name), id=name) for name, pair in _PAIRS.items()
 ]
 """Pairs of bfloat16 by the processor's own instructions, and without them anywhere."""
 
@@ -236,11 +245,9 @@ FORMS = [
     pytest.param(TiledBfloat16, marks=needs_amx, id="tiles"),
     *(
         pytest.param(
-            partial(PlanarForm, vectors=one.values[0], word=one.values[1]),
-            marks=one.marks,
-            id=one.id,
+            partial(PlanarForm, vectors=vectors, word=word), marks=_marks(name), id=name
         )
-        for one in PAIRS
+        for name, (vectors, word) in _PAIRS.items()
     ),
 ]
 

@@ -31,6 +31,10 @@ _UPPER = 0xFFFF0000
 class Word(Protocol):
     """Content of a lane: numbers of neighbouring channels at one voxel."""
 
+    def __hash__(self) -> int:
+        """Return the same number for the same content: kernels are kept by it."""
+        ...
+
     @property
     def channels(self) -> int:
         """Channels in a lane."""
