@@ -7,6 +7,8 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from blockseg.core.errors import ConfigError
 from blockseg.core.untrusted.files import TABLE_BYTES, read_text
 
@@ -57,6 +59,15 @@ class RegionNames:
         while (parent := self.of(found[-1]).parent) is not None:
             found.append(parent)
         return tuple(found)
+
+    def rounded(self) -> dict[int, tuple[int, ...]]:
+        """Return the numbers without a name that float32 makes of ids, with those ids."""
+        found: dict[int, tuple[int, ...]] = {}
+        for one in self.regions:
+            number = int(np.float32(one))
+            if number not in self.regions:
+                found[number] = (*found.get(number, ()), one)
+        return found
 
 
 def read_names(path: str | None) -> RegionNames:

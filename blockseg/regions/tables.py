@@ -153,5 +153,13 @@ def _notes(
     if nameless and found.names.regions:
         some = ", ".join(map(str, nameless[:5])) + ", …" * (len(nameless) > 5)
         yield f"{len(nameless)} regions of the atlas have no name: {some}"
+        rounded = found.names.rounded()
+        region = max(nameless, key=lambda one: len(rounded.get(one, ())))
+        if ids := rounded.get(region):
+            merged = ", ".join(map(str, ids[:3])) + ", …" * (len(ids) > 3)
+            yield (
+                f"ids of the atlas were rounded to float32, which made {region} of {merged}; "
+                "warp or copy its annotation again, as whole numbers"
+            )
     if not total:
         yield "the traces have no length: each is a single node"

@@ -46,6 +46,18 @@ def test_ids_beyond_32_bits_are_kept(tmp_path):
     assert names.of(2**64 - 1).name == "b"
 
 
+def test_ids_that_float32_has_merged_are_recognised(tmp_path):
+    layers = [312782550, 312782554, 312782570]
+    rows = "".join(f"{one},layer\n" for one in [7, 16777216, *layers])
+    names = read_names(table(tmp_path, f"id,name\n{rows}"))
+    assert names.rounded() == {312782560: tuple(layers)}
+
+
+def test_no_rounded_id_is_suspected_where_the_number_has_a_name(tmp_path):
+    text = "id,name\n312782550,layer\n312782560,other\n-5,other\n"
+    assert read_names(table(tmp_path, text)).rounded() == {}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
