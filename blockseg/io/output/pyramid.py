@@ -124,7 +124,7 @@ class PyramidSpec:
 
     whole_chunks: bool = False
     """Whether Blosc compresses a chunk in one piece, and not in pieces of 32 KiB. Ids, mostly
-    zeros, take a third less time and bytes so."""
+    zeros, take less time and fewer bytes so."""
 
     def __post_init__(self) -> None:
         if min(*self.shape, *self.block) < 1:
