@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def read_names(path: str | None) -> RegionNames:
 
 
 def _names_in(text: str, path: str) -> RegionNames:
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     head = {name.strip().lower(): name for name in rows.fieldnames or () if name}
     columns = {
         what: next((head[name] for name in names if name in head), None)

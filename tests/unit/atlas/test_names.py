@@ -77,3 +77,12 @@ def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
 def test_a_table_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_names(str(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_name_may_have_any_characters_that_a_quoted_cell_may(tmp_path, end):
+    path = tmp_path / "structures.csv"
+    text = f'id,name{end}1,"one\u2028line"{end}2,"two\nlines"{end}'
+    path.write_bytes(text.encode())
+    names = read_names(str(path))
+    assert [names.of(k).name for k in (1, 2)] == ["one\u2028line", "two\nlines"]
