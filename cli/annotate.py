@@ -62,9 +62,8 @@ def _training(picks: str, settings: AnnotateSettings) -> TrainingCommand | None:
 
 
 def _standing(session: Session) -> str:
+    from blockseg.core.text import counted
     from blockseg.training.annotations.drafts import DONE, SKIPPED
-
-    from .outcome import counted
 
     states = [row.state for row in session.rows]
     skipped = states.count(SKIPPED)

@@ -10,6 +10,7 @@ import click
 
 from blockseg.blockwise.block_holes import hole_lines
 from blockseg.blockwise.record.skipping import sparse_lines
+from blockseg.core.text import counted
 
 from .wrapped import say
 
@@ -82,11 +83,6 @@ def span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def counted(number: int, thing: str) -> str:
-    """Return ``1 block``, ``2 blocks``."""
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _rate(result: JobResult) -> str:

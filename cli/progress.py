@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from blockseg.blockwise.events import JobStarted
+from blockseg.core.text import counted
 from blockseg.runtime.events import (
     BlockAdvanced,
     BlockDone,
@@ -30,7 +31,7 @@ from blockseg.runtime.events import (
 )
 
 from .display import display
-from .outcome import counted, span
+from .outcome import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,9 @@ _LINE_SECONDS = 10.0
 _RATE_SECONDS = 60.0
 _MARK_SECONDS = 0.25
 _DRAW_SECONDS = 0.1
-_LEAST_ADVANCE = 0.05  # blocks from which the time that is left is worth saying
+_LEAST_ADVANCE = 0.25  # blocks, and
+_LEAST_SHARE = 0.05  # of a pass, and
+_LEAST_SECONDS = 5.0  # from which the time that is left is worth saying
 
 
 class Tally:
@@ -105,9 +108,10 @@ class Tally:
     @property
     def remaining(self) -> float | None:
         """Seconds that are left at this rate; None while unknown."""
+        spent = self._clock() - self._begun
+        least = max(_LEAST_ADVANCE, _LEAST_SHARE * self.total)
         advanced = sum(self.shares.values())
-        if not self.done and advanced >= _LEAST_ADVANCE:
-            spent = self._clock() - self._begun
+        if not self.done and advanced >= least and spent >= _LEAST_SECONDS:
             return (self.total - self.completed) * spent / self.completed
         if not self.done or not self.rate:
             return None
@@ -126,7 +130,8 @@ class Tally:
             parts.append(f"{self.failed} failed")
         if self.retried:
             parts.append(f"{self.retried} tried again")
-        parts.append(f"{self.rate / 1e6:.2f} Mvoxel/s")
+        if self.rate:
+            parts.append(f"{self.rate / 1e6:.3g} Mvoxel/s")
         if self.remaining:
             parts.append(f"{span(self.remaining)} left")
         parts.append(f"CPU {psutil.cpu_percent():.0f} %")

@@ -11,9 +11,10 @@ from blockseg.config.checks_settings import VerifySettings
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
 from blockseg.config.settings import RunSettings
+from blockseg.core.text import counted
 
 from .options import click_options, given, options_of, without_config
-from .outcome import counted, span
+from .outcome import span
 
 if TYPE_CHECKING:
     from blockseg.checks.verification.findings import Verification

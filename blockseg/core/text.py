@@ -15,6 +15,11 @@ def times(shape: Iterable[object]) -> str:
     return "×".join(str(n) for n in shape)
 
 
+def counted(number: int, thing: str) -> str:
+    """Return ``1 block``, ``2 blocks``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message."""
     lines = str(error).strip().splitlines()
