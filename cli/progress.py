@@ -61,10 +61,13 @@ class Tally:
         self.voxels = 0
         self.shares: dict[int, float] = {}
         self.devices = ""
+        self.things = "blocks"
 
     def take(self, event: object) -> None:
         """Count an event."""
-        if isinstance(event, PhaseStarted):
+        if isinstance(event, JobStarted):
+            self.things = "parts" if _of_a_list(event) else "blocks"
+        elif isinstance(event, PhaseStarted):
             self.phase, self.total = event.phase, event.blocks
             self.done = self.failed = self.voxels = 0
             self._marks = [(self._clock(), 0)]
@@ -121,7 +124,9 @@ class Tally:
     def line(self) -> str:
         """Return the state in one line."""
         share = f" ({self.completed / self.total:.0%})" if self.shares else ""
-        return f"{self.phase} {self.done}/{self.total} blocks{share}, {self.pace()}"
+        return (
+            f"{self.phase} {self.done}/{self.total} {self.things}{share}, {self.pace()}"
+        )
 
     def pace(self) -> str:
         """Return what a bar does not show."""
@@ -167,12 +172,17 @@ def _jsonable(value: object) -> Any:
     return str(value) if isinstance(value, Path) else repr(value)
 
 
+def _of_a_list(event: JobStarted) -> bool:
+    """Say whether a pass is over a list, of files say, and no volume."""
+    return event.shape[1:] == (1, 1)
+
+
 def _head(event: JobStarted) -> list[str]:
     by = "×".join(str(n) for n in event.shape)
     block = "×".join(str(n) for n in event.block)
     done = f", {event.done} of them done before" if event.done else ""
     lines = [f"{by} voxels in {counted(event.blocks, 'block')} of {block}{done}"]
-    if event.shape[1:] == (1, 1):  # a pass over a list, of files say: no voxels
+    if _of_a_list(event):
         lines = []
     workers = counted(event.workers, "worker") if event.workers else "no workers"
     lines.append(f"{event.engine}, {workers}")
