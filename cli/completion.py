@@ -1,4 +1,4 @@
-"""What the Tab key completes besides the names of commands and options."""
+"""Completion by the Tab key of values, files and names of weights."""
 
 from __future__ import annotations
 
