@@ -61,12 +61,12 @@ class Tally:
         self.voxels = 0
         self.shares: dict[int, float] = {}
         self.devices = ""
-        self.things = "blocks"
+        self.listed = False
 
     def take(self, event: object) -> None:
         """Count an event."""
         if isinstance(event, JobStarted):
-            self.things = "parts" if _of_a_list(event) else "blocks"
+            self.listed = _of_a_list(event)
         elif isinstance(event, PhaseStarted):
             self.phase, self.total = event.phase, event.blocks
             self.done = self.failed = self.voxels = 0
@@ -124,9 +124,9 @@ class Tally:
     def line(self) -> str:
         """Return the state in one line."""
         share = f" ({self.completed / self.total:.0%})" if self.shares else ""
-        return (
-            f"{self.phase} {self.done}/{self.total} {self.things}{share}, {self.pace()}"
-        )
+        things = "parts" if self.listed else "blocks"
+        done = f"{self.done}/{self.total} {things}{share}"
+        return f"{self.phase} {done}, {self.pace()}"
 
     def pace(self) -> str:
         """Return what a bar does not show."""
@@ -135,7 +135,7 @@ class Tally:
             parts.append(f"{self.failed} failed")
         if self.retried:
             parts.append(f"{self.retried} tried again")
-        if self.rate:
+        if self.rate and not self.listed:
             parts.append(f"{self.rate / 1e6:.3g} Mvoxel/s")
         if self.remaining:
             parts.append(f"{span(self.remaining)} left")

@@ -135,11 +135,12 @@ def test_a_pass_over_a_list_is_not_said_to_have_voxels(capsys):
                 )
             )
             watch(PhaseStarted("traces", 1))
+            watch(BlockDone("traces", BlockReport(0, written=5)))
             watch(PhaseDone("traces", 0, 0, 0, "", 0.0))
         return "".join(capsys.readouterr())
 
     assert "9×8×1 voxels" in said((9, 8, 1))
     listed = said((9, 1, 1))
     assert "reading traces, no workers" in listed
-    assert "traces 0/1 parts" in listed
+    assert "traces 1/1 parts, CPU" in listed
     assert "voxels" not in listed
