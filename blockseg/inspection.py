@@ -120,6 +120,9 @@ class Inspection:
             words.append(f"--weights {self.weights}")
         if self.downsample != self.given:
             words.append(f"--downsample {','.join(map(str, self.downsample))}")
+        if not words and self.outside:
+            said = "their width suits the weights, but not what lies outside"
+            return [f"{what}; {said}: segment a small region first, and look at it"]
         if not words:
             return [f"{what}; this resolution suits the shipped weights"]
         return [what, f"  recommended: {' '.join(words)}"]
