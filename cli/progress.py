@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -35,8 +36,8 @@ from .outcome import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
+_LOG = logging.getLogger("blockseg.progress")
 _LINE_SECONDS = 10.0
 _RATE_SECONDS = 60.0
 _MARK_SECONDS = 0.25
@@ -151,13 +152,33 @@ def _devices(event: DevicesUsed) -> str:
     return f"{many} {event.utilization:.0%}, {event.memory / 1e9:.1f}{of} GB"
 
 
-def watcher(
-    *, quiet: bool, as_json: bool
-) -> AbstractContextManager[Callable[[object], None]]:
+@contextmanager
+def watcher(*, quiet: bool, as_json: bool) -> Iterator[Callable[[object], None]]:
     """Give a function that takes events, for as long as the display lives."""
     psutil.cpu_percent()  # the first call only sets the mark to measure from
     printer = _print_json if as_json else None
-    return display(quiet=quiet, as_json=printer, live=_live, plain=_plain)
+    with display(quiet=quiet, as_json=printer, live=_live, plain=_plain) as show:
+
+        def logged(event: object) -> None:
+            for line in (*_said(event), *_done(event)):
+                _LOG.info(line)
+            show(event)
+
+        yield logged
+
+
+def _done(event: object) -> list[str]:
+    """Return what the log has of an event that the display only counts."""
+    if isinstance(event, PhaseStarted):
+        return [f"{event.phase}: {event.blocks} to do"]
+    if isinstance(event, BlockDone):
+        return [f"{event.phase} block {event.report.block_id}: done"]
+    if isinstance(event, BlockRetried):
+        report = event.report
+        return [f"{event.phase} block {report.block_id} is tried again: {report.error}"]
+    if isinstance(event, PhaseDone):
+        return [f"{event.phase}: {event.done} done, {event.failed} failed"]
+    return []
 
 
 def _print_json(event: object) -> None:
