@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from blockseg.blockwise.sources.damage import METADATA
 from blockseg.config.label_settings import LabelSettings
 from blockseg.config.merging import read_settings
 from blockseg.core.errors import ConfigError, LedgerError
-from blockseg.core.text import times
+from blockseg.core.text import blockseg_command, exact, times
 from blockseg.io.output.create import create_output
 from blockseg.io.output.provenance import Provenance
 from blockseg.labelling.run import label as label_job
@@ -112,9 +111,10 @@ def skeletonize(
         paths = Paths(absolute(out))
         labelled = RunRecord.of(Paths(paths.out, LABEL))
         if labelled is None:
+            given = ",".join(map(exact, size))
+            find = blockseg_command("label", out, "--voxel-size", given)
             message = (
-                f"OUT {out} has no objects to trace; find them first, with: blockseg label "
-                f"{shlex.quote(out)} --voxel-size {','.join(f'{s:g}' for s in size)}"
+                f"OUT {out} has no objects to trace; find them first, with: {find}"
             )
             raise ConfigError(message)
         give_voxel_size(out, size, overwrite=overwrite, allow_partial=partial)

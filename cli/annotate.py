@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from blockseg.config.merging import read_settings
 from blockseg.config.propose_settings import AnnotateSettings
+from blockseg.core.text import blockseg_command
 
 from .options import click_options, without_config
 
@@ -41,11 +41,11 @@ def annotate(picks: str, **options: Any) -> None:
     session = serve(
         picks, settings, on_address=say, training=_training(picks, settings)
     )
-    learn = (
-        *("blockseg", "train", picks, "--init", settings.init or SHIPPED[0].name),
+    learn = blockseg_command(
+        *("train", picks, "--init", settings.init or SHIPPED[0].name),
         *("--config", settings.train_config, "-o", settings.train or "RUN"),
     )
-    click.echo(f"{_standing(session)}; to learn from them: {shlex.join(learn)}")
+    click.echo(f"{_standing(session)}; to learn from them: {learn}")
 
 
 def _training(picks: str, settings: AnnotateSettings) -> TrainingCommand | None:

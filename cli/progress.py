@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from blockseg.blockwise.events import JobStarted
-from blockseg.core.text import counted
+from blockseg.core.text import counted, span
 from blockseg.runtime.events import (
     BlockAdvanced,
     BlockDone,
@@ -32,7 +32,6 @@ from blockseg.runtime.events import (
 )
 
 from .display import display
-from .outcome import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
