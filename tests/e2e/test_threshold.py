@@ -174,10 +174,12 @@ def test_objects_of_another_threshold_are_stale_until_the_first_is_back(
         "label": "stale"
     }
     said = " ".join(blockseg("status", half).stdout.split())
-    assert said.count("stale: it was made by the threshold 128/255") == 1
+    assert (
+        said.count("stale: it was made by the threshold 0.5, and the run's is 0.3") == 1
+    )
     assert f"remake it with: blockseg label {half} " in said
     assert "label-pieces" not in said
-    assert "128/255" in blockseg("skeletonize", half, *SERIAL, code=1).output
+    assert "the threshold 0.5" in blockseg("skeletonize", half, *SERIAL, code=1).output
     blockseg("threshold", half, "0.5", *SERIAL)
     assert content_of(half) == before
     assert {part.state for part in status(str(half)).parts} == {"complete"}

@@ -22,6 +22,7 @@ from blockseg.checks.verification.source import compare_source
 from blockseg.checks.verification.stale import stale_parts
 from blockseg.checks.verification.voxels import VoxelCheck, blocks_to_decode
 from blockseg.config.checks_settings import VerifySettings
+from blockseg.core.text import counted
 from blockseg.runtime.events import Message
 
 if TYPE_CHECKING:
@@ -169,9 +170,9 @@ class _Verifying:
             return
         if len(unknown):
             self.notes.append(
-                f"{len(unknown)} blocks of {job.part or 'the run'} were written by a "
-                "blockseg that kept no checksums of files: their voxels were decoded "
-                "and compared with the checksums of voxels in the ledger"
+                "a blockseg that kept no checksums of files wrote "
+                f"{counted(len(unknown), 'block')} of {job.part or 'the run'}: the voxels "
+                "were decoded and compared with the checksums of voxels in the ledger"
             )
         if images.lost:
             self.notes.append(
