@@ -22,6 +22,7 @@ from tests.faults.cases import (
     networks,
     repairs,
     shares,
+    trainings,
 )
 from tests.faults.child import HangError, NotHarmedError
 from tests.faults.lab import Brain, Lab
@@ -30,7 +31,7 @@ from tests.faults.table import FAULTS, Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MODULES = (kills, hangs, disks, repairs, networks, shares, jobs, commands)
+MODULES = (kills, hangs, disks, repairs, networks, shares, jobs, commands, trainings)
 """Where faults are declared."""
 
 _TRIES = 4

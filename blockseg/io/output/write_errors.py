@@ -20,7 +20,8 @@ _GONE = (
     errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
     errno.EHOSTUNREACH,
 )  # fmt: skip
-_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""System errors of what may not be written to."""
 
 
 def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeError:
@@ -55,7 +56,7 @@ def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeE
             f"cannot write {what}: {reason}; it was removed or unmounted while it was "
             "written: bring it back and run the same command again"
         )
-    if midway and system_error(error) in _CLOSED:
+    if midway and system_error(error) in CLOSED:
         return OutputGoneError(
             f"cannot write {what}: {reason}; it could be written to before: make it "
             "writable again and run the same command again"

@@ -10,6 +10,7 @@ line for each fault that was really made.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -94,6 +95,21 @@ def _store(faults: dict[str, Any]) -> None:
         return future
 
     ts.open = opening
+
+    from blockseg.io.tiff import pages
+
+    read = pages.PageReader._read
+
+    def reading(self: Any, *arguments: Any) -> bytes:
+        if seconds := faults.get("slow"):
+            time.sleep(seconds)
+            _tell("slow")
+        if dice.random() < faults.get("failing", 0.0):
+            _tell("failing")
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(self, *arguments)
+
+    pages.PageReader._read = reading  # type: ignore[method-assign]
 
 
 class _Blocks:
