@@ -203,6 +203,11 @@ class Begun:
             for block in _ids(ledger, phase)
         ]
 
+    @property
+    def blocks_of_workers(self) -> list[tuple[str, int]]:
+        """Those that workers do: so few lines of objects are traced by the driver."""
+        return [block for block in self.blocks if block[0] != "traces"]
+
     def resume(self) -> None:
         """Give the command again, and compare every byte and the ledgers."""
         self.lab.resume(command=self.job.command)
@@ -252,7 +257,7 @@ def disturbed(lab: Lab, job: Job) -> None:
 
 def hangs(lab: Lab, job: Job) -> None:
     begun = Begun.of(lab, job)
-    phase, block = lab.dice.choice(begun.blocks)
+    phase, block = lab.dice.choice(begun.blocks_of_workers)
     lab.note(f"{phase} {block}")
     kind = lab.dice.choice(["hang", "freeze"])
     once = str(lab.folder / "once")
@@ -266,7 +271,7 @@ def hangs(lab: Lab, job: Job) -> None:
 
 def poison(lab: Lab, job: Job) -> None:
     begun = Begun.of(lab, job)
-    phase, block = lab.dice.choice(begun.blocks)
+    phase, block = lab.dice.choice(begun.blocks_of_workers)
     lab.note(f"{phase} {block}")
     trouble = {"marked": "crash", "phase": phase, "block": block}
     child = begun.start(*OWN, "--attempts", "2", blocks=trouble)

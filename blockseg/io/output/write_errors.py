@@ -79,7 +79,9 @@ def is_corrupt(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, ValueError) and (why := why_unread(error)):
+    # What the system says of a disk is no answer of a store.
+    stored = isinstance(error, ValueError) and system_error(error) is None
+    if stored and (why := why_unread(error)):
         return why
     text = " ".join(str(error).split())
     return re.sub(r" \[(tensorstore_spec|os_error_code|source locations)=?.*", "", text)

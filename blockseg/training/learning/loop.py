@@ -157,8 +157,10 @@ def _at_step(training: Session, error: TrainingError) -> TrainingError:
 
 def _is_closed(folder: Path, error: VolumeError) -> bool:
     """Say whether a folder that could be written to cannot be any more."""
-    cause = error.__cause__
-    if not isinstance(cause, OSError) or cause.errno not in CLOSED:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    if cause is None or cause.errno not in CLOSED:
         return False
     return Path(str(cause.filename)).is_relative_to(folder)
 

@@ -15,6 +15,7 @@ from blockseg.core.errors import (
     CorruptDataError,
     GeometryError,
     NoSpaceError,
+    OutputGoneError,
     VolumeError,
 )
 from blockseg.core.geometry import Roi
@@ -217,6 +218,19 @@ def test_a_full_disk_or_quota_is_told_from_other_errors(text: str) -> None:
 
 def test_a_full_disk_is_told_from_an_operating_system_error() -> None:
     assert isinstance(write_error(OSError(28, "full"), "zarr.json"), NoSpaceError)
+
+
+def test_what_a_disk_forbids_is_not_told_as_the_answer_of_a_store() -> None:
+    said = (
+        "PERMISSION_DENIED: Error opening local file [Permission denied] "
+        "[os_error_code='13']"
+    )
+    error = write_error(ValueError(said), "level 0", midway=True)
+    assert isinstance(error, OutputGoneError)
+    assert "Permission denied" in str(error)
+    assert "store" not in str(error)
+    refused = ValueError("PERMISSION_DENIED: Error writing key: HTTP 403")
+    assert "the store refuses it" in str(write_error(refused, "level 0"))
 
 
 @pytest.mark.parametrize(
