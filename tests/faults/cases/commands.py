@@ -36,8 +36,24 @@ HARMS = {
 NO_STORE = ("synth", "density")
 """What reads no image: the first makes one, the second reads traces."""
 
-ELSEWHERE = ("metrics", "convert", "synth", "label", "skeletonize")
-"""Commands whose kills and interrupts have cases of their own."""
+ELSEWHERE = {
+    **{f"{job}: killed": f"{job} killed" for job in list(JOBS)[:5]},
+    **{
+        f"{job}: interrupted, or a worker killed": "metrics, convert or synth "
+        "interrupted, or a worker killed"
+        for job in ("metrics", "convert", "synth")
+    },
+    **{
+        f"{job}: interrupted, or a worker killed": "label or skeletonize interrupted, "
+        "or its worker killed"
+        for job in ("label", "skeletonize")
+    },
+    "training: killed": "training killed",
+    "training: interrupted, or a worker killed": "training interrupted",
+    "propose-annotations: interrupted, or a worker killed": "propose-annotations: "
+    "interrupted",
+}
+"""Cases that have another name, by the one that they would have here."""
 
 CI = {
     "label: block that kills every worker",
@@ -58,6 +74,6 @@ for _job in JOBS.values():
     for _harm, _make in HARMS.items():
         if _make in (slow, failing) and _job.name in NO_STORE:
             continue
-        if _make in (killed, disturbed) and _job.name in ELSEWHERE:
+        if f"{_job.name}: {_harm}" in ELSEWHERE:
             continue
         _enter(_job, _harm, _make)
