@@ -20,8 +20,7 @@ _GONE = (
     errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
     errno.EHOSTUNREACH,
 )  # fmt: skip
-CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-"""System errors of what may not be written to."""
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeError:
@@ -56,7 +55,7 @@ def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeE
             f"cannot write {what}: {reason}; it was removed or unmounted while it was "
             "written: bring it back and run the same command again"
         )
-    if midway and system_error(error) in CLOSED:
+    if midway and system_error(error) in _CLOSED:
         return OutputGoneError(
             f"cannot write {what}: {reason}; it could be written to before: make it "
             "writable again and run the same command again"
@@ -64,6 +63,28 @@ def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeE
     return VolumeError(
         f"cannot write {what}: {reason}; check that it exists and can be written"
     )
+
+
+def closed_by(error: BaseException) -> OSError | None:
+    """Return the system's error if something may not be written to; else None.
+
+    Parameters
+    ----------
+    error
+        Of ours, with that of the system among its causes.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    return cause if cause is not None and cause.errno in _CLOSED else None
+
+
+def closed_midway(error: VolumeError) -> VolumeError:
+    """Return the error to raise where an output could be written to before."""
+    cause = closed_by(error)
+    if cause is None:
+        return error
+    return write_error(cause, str(cause.filename or "OUT"), midway=True)
 
 
 def is_corrupt(error: Exception) -> bool:

@@ -18,7 +18,7 @@ from blockseg.core.errors import (
     TrainingError,
     VolumeError,
 )
-from blockseg.io.output.write_errors import CLOSED
+from blockseg.io.output.write_errors import closed_by
 from blockseg.training.data.batches import batches, worker_death
 from blockseg.training.events import TrainingMessage, ignore
 from blockseg.training.learning.distributed import ProcessGroup
@@ -157,12 +157,8 @@ def _at_step(training: Session, error: TrainingError) -> TrainingError:
 
 def _is_closed(folder: Path, error: VolumeError) -> bool:
     """Say whether a folder that could be written to cannot be any more."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__cause__
-    if cause is None or cause.errno not in CLOSED:
-        return False
-    return Path(str(cause.filename)).is_relative_to(folder)
+    cause = closed_by(error)
+    return cause is not None and Path(str(cause.filename)).is_relative_to(folder)
 
 
 def _run(training: Session, interrupted: Callable[[], bool]) -> None:

@@ -333,5 +333,7 @@ def _annotated(folder: Path) -> None:
         mask = np.zeros(image.shape, np.uint8)
         z, y = rng.integers(4, 20, 2)
         image[z, y], mask[z, y] = 400, 1
-        tifffile.imwrite(folder / "image" / f"{name}.tif", image.astype(np.uint16))
-        tifffile.imwrite(folder / "label" / f"{name}.tif", mask)
+        for kind, voxels in (("image", image.astype(np.uint16)), ("label", mask)):
+            # Of many strips, which are read one by one.
+            place = folder / kind / f"{name}.tif"
+            tifffile.imwrite(place, voxels, rowsperstrip=4)
