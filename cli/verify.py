@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +12,9 @@ from blockseg.config.checks_settings import VerifySettings
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
 from blockseg.config.settings import RunSettings
+from blockseg.core.text import blockseg_command, counted, span
 
 from .options import click_options, given, options_of, without_config
-from .outcome import counted, span
 
 if TYPE_CHECKING:
     from blockseg.checks.verification.findings import Verification
@@ -109,4 +108,4 @@ def _tell_how_to_resume(found: Verification) -> None:
 
 
 def _repair(found: Verification) -> str:
-    return f"blockseg verify {shlex.quote(str(found.out))} --repair"
+    return blockseg_command("verify", found.out, "--repair")

@@ -13,6 +13,7 @@ from blockseg.blockwise.shares.merge import share_states
 from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.text import blockseg_command
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.io.output.create import has_data
 from blockseg.runtime.ledger.integrity import ledger_problem
@@ -112,8 +113,9 @@ def refuse_not_begun(paths: Paths) -> None:
         done, blocks = sum(one.done for one in states), plan.record.phases[0].blocks
         message = (
             f"{out} is a run in {plan.count} parts that are not put together: {done} of "
-            f"{blocks} blocks are written; finish the parts (blockseg status {out} has "
-            f"their commands), and then give: blockseg finalize {out}"
+            f"{blocks} blocks are written; finish the parts "
+            f"({blockseg_command('status', out)} has their commands), and then give: "
+            f"{blockseg_command('finalize', out)}"
         )
         raise VolumeError(message)
     if not has_data(out, FOLDER):
@@ -149,7 +151,8 @@ def run_of(out: str) -> StoredJob:
     """
     job = _job(output_paths(out))
     if problem := job.record_problem or job.ledger_problem:
-        message = f"{problem}; mend it with: blockseg verify {job.paths.out} --repair"
+        mend = blockseg_command("verify", job.paths.out, "--repair")
+        message = f"{problem}; mend it with: {mend}"
         raise LedgerError(message)
     return job
 

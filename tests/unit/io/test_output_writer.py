@@ -222,11 +222,10 @@ def test_a_full_disk_is_told_from_an_operating_system_error() -> None:
 
 def test_what_could_be_written_to_before_is_told_as_gone() -> None:
     cause = PermissionError(13, "Permission denied", "blocks/zarr.json")
-    try:
-        raise write_error(cause, "blocks") from cause
-    except VolumeError as error:
-        assert type(error) is VolumeError
-        gone = closed_midway(error)
+    error = write_error(cause, "blocks")
+    error.__cause__ = cause
+    assert type(error) is VolumeError
+    gone = closed_midway(error)
     assert isinstance(gone, OutputGoneError)
     assert "could be written to before" in str(gone)
     other = VolumeError("cannot be decoded")
