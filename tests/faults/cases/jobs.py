@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.faults.lab import Lab
 
 
-@fault("metrics killed", ci=True)
+@fault("metrics killed")
 def metrics(lab: Lab) -> None:
     killed(lab, JOBS["metrics"])
 
@@ -40,7 +40,7 @@ def label(lab: Lab) -> None:
     killed(lab, JOBS["label"])
 
 
-@fault("skeletonize killed", ci=True)
+@fault("skeletonize killed")
 def skeletonize(lab: Lab) -> None:
     killed(lab, JOBS["skeletonize"])
 

@@ -334,6 +334,6 @@ def _annotated(folder: Path) -> None:
         z, y = rng.integers(4, 20, 2)
         image[z, y], mask[z, y] = 400, 1
         for kind, voxels in (("image", image.astype(np.uint16)), ("label", mask)):
-            # Of many strips, which are read one by one.
+            # Of many strips, which are read one by one, and not mapped into memory.
             place = folder / kind / f"{name}.tif"
-            tifffile.imwrite(place, voxels, rowsperstrip=4)
+            tifffile.imwrite(place, voxels, rowsperstrip=4, compression="zlib")

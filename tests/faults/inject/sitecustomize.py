@@ -109,7 +109,7 @@ def _store(faults: dict[str, Any]) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return read(self, *arguments)
 
-    pages.PageReader._read = reading  # type: ignore[method-assign]
+    pages.PageReader._read = reading  # type: ignore[method-assign, assignment]
 
 
 class _Blocks:
