@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockseg.blockwise.begun_anew import command_again
 from blockseg.blockwise.record.record import COPY, FOLDER, Paths, RunRecord
 from blockseg.blockwise.shares.merge import share_states
 from blockseg.blockwise.shares.plan import shared_plan
@@ -58,10 +59,12 @@ class StoredJob:
 
     @property
     def command(self) -> str:
-        """Last command that was given for it; empty if that is not known."""
+        """Command that does what is missing of it; empty if that is not known."""
         if self.record is None or not self.record.sessions:
             return ""
-        return str(self.record.sessions[-1]["command"])
+        if self.ledger_problem:
+            return str(self.record.sessions[-1]["command"])
+        return command_again(self.record, self.ledger, self.paths.out)
 
     def open(self) -> Ledger:
         """Open the ledger to read it.
