@@ -185,10 +185,10 @@ class Begun:
             BLOCKSEG_FAULTS=self.lab.faults(**{"blocks": SLOW, **faults}),
         )
 
-    def moment(self, child: Child) -> None:
+    def moment(self, child: Child, least: int = 0) -> None:
         """Wait until a seeded share of the blocks is in the ledgers."""
         every = len(self.blocks)
-        most = self.lab.dice.randrange(every)
+        most = self.lab.dice.randrange(least, every)
         child.until(lambda _: self.job.entered(self.lab.out) >= most)
         child.sleep(self.lab.dice.uniform(0.0, 0.1))
         self.lab.note(f"after {self.job.entered(self.lab.out)} of {every} blocks")
@@ -233,11 +233,18 @@ def killed(lab: Lab, job: Job) -> None:
     begun.resume()
 
 
+def not_at_its_end(child: Child, code: int) -> None:
+    """Raise if a signal came when there was nothing left to interrupt."""
+    if code == 0:
+        message = f"the command had ended before its signal: {child.said[-1000:]}"
+        raise NotHarmedError(message)
+
+
 def disturbed(lab: Lab, job: Job) -> None:
     """Interrupt a command, or kill a worker of its."""
     begun = Begun.of(lab, job)
     child = begun.start(*OWN)
-    begun.moment(child)
+    begun.moment(child, least=1)  # before it listens, a signal just ends it
     how = lab.dice.choice(["worker killed", "Ctrl-C", "SIGTERM"])
     lab.note(how)
     if how == "worker killed":
@@ -248,9 +255,8 @@ def disturbed(lab: Lab, job: Job) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended before
             os.killpg(child.process.pid, number)
         code = child.wait(60)
-        assert code in (0, 130), f"exit code {code}: {child.said}"
-        if code == 0 and "nterrupt" not in child.said:
-            lab.note("at its end")
+        not_at_its_end(child, code)
+        assert code == 130, f"exit code {code}: {child.said}"
     no_traceback(child)
     begun.resume()
 

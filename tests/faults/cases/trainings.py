@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from tests.faults.cases.disks import heeding_permissions
 from tests.faults.check import check_same
 from tests.faults.child import ENDS_WITHIN, Child, NotHarmedError, start
+from tests.faults.commands import not_at_its_end
 from tests.faults.lab import RUN, SERIAL, finished, no_traceback
 from tests.faults.table import fault
 
@@ -97,12 +98,13 @@ def killed(lab: Lab) -> None:
 def interrupted(lab: Lab) -> None:
     training = Training(lab)
     child = training.start()
-    training.moment(child)
+    training.moment(child, least=1)
     number = lab.dice.choice([signal.SIGINT, signal.SIGTERM])
     child.process.send_signal(number)
     code = child.wait(60)
     lab.note(f"{number.name}, exit code {code}")
-    assert code in (0, 130), f"exit code {code}: {child.said}"
+    not_at_its_end(child, code)
+    assert code == 130, f"exit code {code}: {child.said}"
     no_traceback(child)
     training.resume()
 
@@ -257,12 +259,13 @@ def picking_killed(lab: Lab) -> None:
 def picking_interrupted(lab: Lab) -> None:
     picking = Picking(lab)
     child = picking.start()
-    picking.moment(child)
+    picking.moment(child, least=1)
     number = lab.dice.choice([signal.SIGINT, signal.SIGTERM])
     os.killpg(child.process.pid, number)
     code = child.wait(60)
     lab.note(f"{number.name}, exit code {code}")
-    assert code in (0, 130), f"exit code {code}: {child.said}"
+    not_at_its_end(child, code)
+    assert code == 130, f"exit code {code}: {child.said}"
     no_traceback(child)
     picking.resume()
 
