@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.space import Space
 from blockseg.dhpr.cubes import CUBE, joined
 from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
 from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
-from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.write_errors import closed_midway, write_error
 from blockseg.io.output.written_files import stored_below
 from blockseg.measurement.cube_source import CubeSource
 from blockseg.measurement.grey_scale import measured_cubes
@@ -69,15 +70,18 @@ def write_cube_images(
     BlocksegError
         If the ledger cannot be read or the images not written.
     """
-    write_cubes(
-        job.paths,
-        job.main.grid.region,
-        settings,
-        space,
-        field,
-        gain,
-        checked=job.record.checked,
-    )
+    try:
+        write_cubes(
+            job.paths,
+            job.main.grid.region,
+            settings,
+            space,
+            field,
+            gain,
+            checked=job.record.checked,
+        )
+    except VolumeError as error:  # the blocks have been written just now
+        raise closed_midway(error) from error
 
 
 def write_cubes(

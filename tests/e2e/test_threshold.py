@@ -158,6 +158,12 @@ def test_damaged_probability_is_inferred_again_and_never_taken_for_sound(
     shard.write_bytes(bytes(data))
     said = blockseg("threshold", half, "0.3", *SERIAL, code=3)
     assert "segment block" in said.output
+    assert f"again with: blockseg retry {half}" in " ".join(said.output.split())
+    for words in (("threshold", half, "0.2"), ("label", half)):
+        refused = blockseg(*words, *SERIAL, code=1)
+        assert f"finish it with: blockseg retry {half}" in " ".join(
+            refused.stderr.split()
+        )
     blockseg("retry", half, *SERIAL)
     assert content_of(half) == content_of(third)
 
