@@ -141,22 +141,61 @@ def estimate_field(
         None where there would be one node only, no node has squares enough, or 0 is the
         background: one b and s for the whole volume say all that is known.
     """
-    nodes = _nodes(shape, rois)
-    if max(nodes) == 1 or zero_is_background(patches):
+    squares = field_squares(patches, rois, shape, dtype)
+    return None if squares is None else field_of(squares, rois, shape)
+
+
+def field_squares(
+    patches: Sequence[npt.NDArray[Any]],
+    rois: Sequence[Roi],
+    shape: Zyx,
+    dtype: npt.DTypeLike,
+) -> Squares | None:
+    """Judge the squares of a sample, which is not needed afterwards.
+
+    Parameters
+    ----------
+    patches, rois, shape, dtype
+        As of :func:`estimate_field`.
+
+    Returns
+    -------
+    Squares or None
+        None where there would be one node only, no square counts, or 0 is the background.
+    """
+    if max(_nodes(shape, rois)) == 1 or zero_is_background(patches):
         return None
     squares = judged_squares(patches, rois, dtype)
-    counts = squares.voxels >= FEWEST
-    if not counts.any():
-        return None
+    return squares if (squares.voxels >= FEWEST).any() else None
+
+
+def field_of(
+    squares: Squares, rois: Sequence[Roi], shape: Zyx
+) -> BackgroundField | None:
+    """Estimate a field from the squares of a sample.
+
+    Parameters
+    ----------
+    squares
+        From :func:`field_squares`.
+    rois, shape
+        As of :func:`estimate_field`.
+
+    Returns
+    -------
+    BackgroundField or None
+        None where no node has squares enough.
+    """
+    # Not of a volume without a field, as there are: SciPy takes 30 MB of a driver.
+    from scipy.ndimage import distance_transform_edt, maximum_filter
+
+    nodes, counts = _nodes(shape, rois), squares.voxels >= FEWEST
     step = np.array(shape) / nodes
     start = (step - 1) / 2  # a voxel's coordinate is that of its centre
     found = _medians(squares, counts, (squares.centre - start) / step, nodes)
     known = np.isfinite(found[0])
     if not known.any():
         return None
-    # Not of a volume without a field, as there are: SciPy takes 30 MB of a driver.
-    from scipy.ndimage import distance_transform_edt, maximum_filter
-
     if not known.all():
         nearest = distance_transform_edt(
             ~known, return_distances=False, return_indices=True
