@@ -43,8 +43,8 @@ class Chosen:
     """Patches ``(y, x)``."""
 
     masks: Sequence[npt.NDArray[np.uint8] | None]
-    """Of each stack of patches, as :func:`stacked` yields them, which voxels were
-    chosen: a bit each, or None for all."""
+    """Which voxels of each stack of patches, as :func:`stacked` yields them, were chosen:
+    a bit each, or None for all."""
 
     size: int
     """Number of voxels chosen."""
