@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from blockseg.core.choices import SourceChoices
 from blockseg.io.describe import describe
-from blockseg.networks.shipped import DEFAULT, DEFAULT_NAME, SHIPPED, weights_path
+from blockseg.networks.shipped import DEFAULT, SHIPPED, weights_path
 from blockseg.networks.weights_info import load_info, sha256
-from blockseg.suitability.advice import MOST, advised
+from blockseg.suitability.advice import MOST, advised, option_words
 from blockseg.suitability.limits import outside_of, trained_ranges
 from blockseg.suitability.sampled import sample_of
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from blockseg.io.describe import SourceInfo
     from blockseg.networks.trained import Trained
     from blockseg.normalization.structures import Structures
-
-_OF_DEFAULT = f"the default weights were trained for ({DEFAULT.purpose})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Inspection:
     judged_by: str = DEFAULT.name
     """Name or file of the weights that ``outside`` is about."""
 
-    trained_for: str = _OF_DEFAULT
+    trained_for: str = ""
     """Images that they were trained for, in words; empty if they do not say."""
 
     def lines(self) -> list[str]:
@@ -115,14 +113,13 @@ class Inspection:
                 share = f"{100 * found.share:.0f} % of the sample"
                 why = f"they take {share}, more than neurites do"
             return [f"{what}; {why}: nothing is recommended"]
-        words = []
-        if self.weights not in (None, self.judged_by):
-            words.append(f"--weights {self.weights}")
-        if self.downsample != self.given:
-            words.append(f"--downsample {','.join(map(str, self.downsample))}")
-        if not words:
+        recommended = option_words(
+            None if self.weights == self.judged_by else self.weights,
+            None if self.downsample == self.given else self.downsample,
+        )
+        if not recommended:
             return [f"{what}; this resolution suits the shipped weights"]
-        return [what, f"  recommended: {' '.join(words)}"]
+        return [what, f"  recommended: {recommended}"]
 
 
 def inspect(
@@ -149,44 +146,44 @@ def inspect(
     WeightsError
         If there are no such weights.
     """
-    trained_for, trained = _ranges(weights)
+    name, trained_for, ranges = _judge(weights)
     choices = choices or SourceChoices()
     source = describe(uri, choices)
-    given = choices.downsample
-    if source.taken is None:
-        return Inspection(source, None, None, None, given=given)
-    sampled = sample_of(source.taken.spec)
-    if sampled is None:
-        return Inspection(source, None, None, None, given=given)
-    found, depth, space = sampled.structures, sampled.half_depth, source.taken.space
-    seen = Inspection(
-        source,
-        found,
-        depth,
-        None,
-        given=given,
-        outside=() if trained is None else outside_of(sampled, space, trained),
+    bare = Inspection(source, None, None, None, given=choices.downsample)
+    sampled = None if source.taken is None else sample_of(source.taken.spec)
+    if source.taken is None or sampled is None:
+        return bare
+    space = source.taken.space
+    seen = replace(
+        bare,
+        structures=sampled.structures,
+        half_depth=sampled.half_depth,
+        outside=() if ranges is None else outside_of(sampled, space, ranges),
         saturated=sampled.saturated,
-        judged_by=DEFAULT.name if weights in (None, DEFAULT_NAME) else weights,
+        judged_by=name,
         trained_for=trained_for,
     )
     advice = advised(sampled, space)
     if advice is None:
         return seen
-    z, y, x = (a * b for a, b in zip(given, advice[1], strict=True))
-    return replace(seen, downsample=(z, y, x), weights=advice[0])
+    suited, factors = advice
+    z, y, x = (a * b for a, b in zip(choices.downsample, factors, strict=True))
+    return replace(seen, downsample=(z, y, x), weights=suited)
 
 
-def _ranges(weights: str | None) -> tuple[str, Trained | None]:
-    """Return what weights were trained for, in words and as ranges."""
-    if weights is None:
-        return _OF_DEFAULT, DEFAULT.trained
-    path = weights_path(weights)
-    known = trained_ranges(sha256(path), load_info(path))
-    if known is None:
-        return "", None
-    purpose, trained = known
-    return f"{weights} was trained for ({purpose})", trained
+def _judge(weights: str | None) -> tuple[str, str, Trained | None]:
+    """Return name, purpose in words, and ranges of the weights to judge a volume by."""
+    if weights is not None:
+        path = weights_path(weights)
+        info, digest = load_info(path), sha256(path)
+        if digest != DEFAULT.sha256:
+            known = trained_ranges(digest, info)
+            if known is None:
+                return weights, "", None
+            purpose, ranges = known
+            return weights, f"{weights} was trained for ({purpose})", ranges
+    purpose = f"the default weights were trained for ({DEFAULT.purpose})"
+    return DEFAULT.name, purpose, DEFAULT.trained
 
 
 def _height(found: Structures) -> str:

@@ -9,6 +9,7 @@ import click
 
 from blockseg.config.merging import read_settings
 from blockseg.config.propose_settings import AnnotateSettings
+from blockseg.core.text import blockseg_command
 
 from .options import click_options, without_config
 
@@ -40,7 +41,8 @@ def annotate(picks: str, **options: Any) -> None:
         picks, settings, on_address=say, training=_training(picks, settings)
     )
     click.echo(
-        f"{_standing(session)}; to learn from them: blockseg train {picks} -o RUN"
+        f"{_standing(session)}; to learn from them: "
+        f"{blockseg_command('train', picks, '-o', 'RUN')}"
     )
 
 
@@ -62,9 +64,8 @@ def _training(picks: str, settings: AnnotateSettings) -> TrainingCommand | None:
 
 
 def _standing(session: Session) -> str:
+    from blockseg.core.text import counted
     from blockseg.training.annotations.drafts import DONE, SKIPPED
-
-    from .outcome import counted
 
     states = [row.state for row in session.rows]
     skipped = states.count(SKIPPED)

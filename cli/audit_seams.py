@@ -9,9 +9,9 @@ import click
 
 from blockseg.config.checks_settings import AuditSettings
 from blockseg.config.merging import read_settings
+from blockseg.core.text import counted
 
 from .options import click_options, given, without_config
-from .outcome import counted
 
 if TYPE_CHECKING:
     from blockseg.checks.seams.run import SeamAudit

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .outcome import counted, print_result, result_as_json
+from blockseg.core.text import counted
+
+from .outcome import print_result, result_as_json
 
 if TYPE_CHECKING:
     from blockseg.labelling.run import Labelled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from blockseg.blockwise.block_holes import hole_lines
 from blockseg.blockwise.record.skipping import sparse_lines
+from blockseg.core.text import blockseg_command, counted, span
 
 from .wrapped import say
 
@@ -48,7 +48,8 @@ def print_result(result: JobResult) -> None:
         click.echo(f"  {failure.phase} block {failure.index}: {failure.error}")
     if len(result.failures) > _SHOWN:
         click.echo(
-            f"  and {len(result.failures) - _SHOWN} more: blockseg status {result.out}"
+            f"  and {len(result.failures) - _SHOWN} more: "
+            f"{blockseg_command('status', result.out)}"
         )
     if result.stopped:
         say(f"Stopped: {result.stopped}")
@@ -56,7 +57,7 @@ def print_result(result: JobResult) -> None:
         click.echo("Run the same command again to try what is missing.")
     click.echo(f"Result: {result.out}")
     if result.complete and (result.out / "labels" / "foreground").is_dir():
-        click.echo(f"Look at it: blockseg preview {shlex.quote(str(result.out))}")
+        click.echo(f"Look at it: {blockseg_command('preview', result.out)}")
 
 
 def _share(result: JobResult, written: int) -> str:
@@ -73,20 +74,6 @@ def result_as_json(result: JobResult) -> dict[str, Any]:
     sparse = None if result.sparse is None else result.sparse.to_plain()
     data |= {"out": str(result.out), "sparse": sparse}
     return {"event": "result", "complete": result.complete, **data}
-
-
-def span(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def counted(number: int, thing: str) -> str:
-    """Return ``1 block``, ``2 blocks``."""
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _rate(result: JobResult) -> str:

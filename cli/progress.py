@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from blockseg.blockwise.events import JobStarted
+from blockseg.core.text import counted, span
 from blockseg.runtime.events import (
     BlockAdvanced,
     BlockDone,
@@ -30,7 +31,6 @@ from blockseg.runtime.events import (
 )
 
 from .display import display
-from .outcome import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -76,7 +76,7 @@ def _measure(quiet: bool, source: str, out: None, settings: RunSettings) -> JobR
 
 
 def _print(result: Proposed, next_step: str) -> None:
-    from .outcome import counted
+    from blockseg.core.text import counted
 
     shape = "×".join(str(n) for n in result.shape)
     click.echo(

@@ -16,9 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from blockseg.core.errors import BlocksegError
+from blockseg.core.text import counted, span
 
 from .display import display
-from .outcome import counted, span, voxels
+from .outcome import voxels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

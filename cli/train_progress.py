@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from blockseg.core.text import counted, span
 from blockseg.training.events import Progress as Steps
 from blockseg.training.events import (
     TrainingEvent,
@@ -22,7 +23,6 @@ from blockseg.training.events import (
 )
 
 from .display import display
-from .outcome import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

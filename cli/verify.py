@@ -11,9 +11,9 @@ from blockseg.config.checks_settings import VerifySettings
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
 from blockseg.config.settings import RunSettings
+from blockseg.core.text import blockseg_command, counted, span
 
 from .options import click_options, given, options_of, without_config
-from .outcome import counted, span
 
 if TYPE_CHECKING:
     from blockseg.checks.verification.findings import Verification
@@ -87,4 +87,4 @@ def _print(found: Verification, *, quiet: bool, every: bool) -> None:
     wrong = counted(len(found.findings), "finding")
     click.echo(f"Not as it should be: {wrong} in {found.out}")
     if not quiet and not found.repaired:
-        click.echo(f"Mend it with: blockseg verify {found.out} --repair")
+        click.echo(f"Mend it with: {blockseg_command('verify', found.out, '--repair')}")

@@ -31,20 +31,23 @@ from blockseg.networks.weights_info import load_info
 RUNS = Path(__file__).parents[1] / "run" / "results"
 BRAIN, VOXELS = "dense 256x512x512", 256 * 512 * 512
 KINDS = {
-    "builds-zen4": ("AMD EPYC (Zen 4)", ""),
-    "builds": ("Intel Xeon with AMX", "GenuineIntel"),
-    "builds-zen5": ("AMD EPYC (Zen 5)", "AuthenticAMD"),
+    "builds-zen4": ("AMD EPYC (Zen 4)", "", "avx512"),
+    "builds-zen4-bfloat16": ("AMD EPYC (Zen 4)", "", "avx512"),
+    "builds": ("Intel Xeon with AMX", "GenuineIntel", "amx"),
+    "builds-zen5": ("AMD EPYC (Zen 5)", "AuthenticAMD", "avx512"),
 }
-"""Results: their CPU, and its maker if it works through 512 bits at once."""
+"""Results: their CPU, its maker if it works through 512 bits at once, and its instructions
+for bfloat16."""
 
 
 def of_runs() -> list[dict[str, Any]]:
     """Return what whole runs tell, a row for each kind of CPU and precision."""
-    rows = []
-    for name, (processor, maker) in KINDS.items():
+    rows: list[dict[str, Any]] = []
+    for name, (processor, maker, unit) in KINDS.items():
         found = json.loads((RUNS / f"{name}.json").read_text())[BRAIN]
         for precision in ("float32", "bfloat16"):
-            if precision not in found:
+            known = [(row["processor"], row["precision"]) for row in rows]
+            if precision not in found or (processor, precision) in known:
                 continue
             window = tuple(found[precision]["run"]["window"])
             work = multiply_adds("sdasn", 8, window) / math.prod(window) * VOXELS
@@ -55,6 +58,7 @@ def of_runs() -> list[dict[str, Any]]:
                     "processor": processor,
                     "maker_of_wide_vectors": maker,
                     "precision": precision,
+                    "instructions": unit if precision == "bfloat16" else "",
                     "multiply_adds_a_core": round(work / seconds / cores),
                     "start_seconds": round(found[precision]["median"] - seconds, 1),
                 }

@@ -16,7 +16,7 @@ from torch import nn
 from blockseg.core.specs import BackendSpec
 from blockseg.inference.backends.llvm.backend import LlvmBackend
 from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
-from blockseg.inference.backends.llvm.float32 import PlanarFloat32
+from blockseg.inference.backends.llvm.planar_form import PlanarForm
 from blockseg.inference.backends.openvino.backend import OpenVinoBackend
 from blockseg.inference.backends.torch import TorchBackend
 from blockseg.networks.receptive_field import FIELDS, Field
@@ -201,7 +201,7 @@ def _openvino_int8(network: Network, core: Zyx, threads: int) -> Backend:
 
 
 def _llvm(network: Network, core: Zyx, threads: int) -> Backend:
-    form = PlanarFloat32(_arrays(network))
+    form = PlanarForm(_arrays(network))
     return LlvmBackend(BackendSpec("llvm", "", core, threads=threads), form)
 
 

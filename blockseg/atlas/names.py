@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.untrusted.files import TABLE_BYTES, read_text
@@ -57,6 +60,15 @@ class RegionNames:
             found.append(parent)
         return tuple(found)
 
+    def rounded(self) -> dict[int, tuple[int, ...]]:
+        """Return the numbers without a name that float32 makes of ids, with those ids."""
+        found: dict[int, tuple[int, ...]] = {}
+        for one in self.regions:
+            number = int(np.float32(one))
+            if number not in self.regions:
+                found[number] = (*found.get(number, ()), one)
+        return found
+
 
 def read_names(path: str | None) -> RegionNames:
     """Read a table of names: CSV with the columns id and name, and more.
@@ -94,7 +106,7 @@ def read_names(path: str | None) -> RegionNames:
 
 
 def _names_in(text: str, path: str) -> RegionNames:
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     head = {name.strip().lower(): name for name in rows.fieldnames or () if name}
     columns = {
         what: next((head[name] for name in names if name in head), None)

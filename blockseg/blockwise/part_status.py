@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.derived.together import MADE_TOGETHER
+from blockseg.core.text import blockseg_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ class PhaseStatus:
     """State of one pass."""
 
     name: str
-    """Name of the part."""
+    """Name of the pass."""
 
     blocks: int
     """Blocks to do, all sessions together."""
@@ -129,5 +129,5 @@ def _started(record: RunRecord) -> str:
 
 def _anew(name: str, command: str, out: str) -> str:
     if not command or command.startswith("blockseg threshold"):  # which labelled too
-        command = f"blockseg {name} {shlex.quote(out)}"
+        command = blockseg_command(name, out)
     return command if "--overwrite" in command else f"{command} --overwrite"

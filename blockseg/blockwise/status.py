@@ -27,6 +27,7 @@ from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.sources.damage import find_damage
 from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.text import blockseg_command
 from blockseg.io.output.provenance import Provenance
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
@@ -174,7 +175,9 @@ def _of_shares(out: Path, plan: SharedPlan) -> RunStatus:
     return RunStatus(
         out=str(out),
         state=whole,
-        command=f"blockseg finalize {out}" if whole == "not put together" else "",
+        command=blockseg_command("finalize", out)
+        if whole == "not put together"
+        else "",
         phases=(
             PhaseStatus(
                 name,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from blockseg.blockwise.record.record import COPY, FOLDER, Paths, RunRecord
 from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.text import blockseg_command
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
 from blockseg.runtime.ledger.integrity import ledger_problem
 from blockseg.runtime.ledger.ledger import Ledger
@@ -111,7 +112,8 @@ def run_of(out: str) -> StoredJob:
     """
     job = _job(output_paths(out))
     if problem := job.record_problem or job.ledger_problem:
-        message = f"{problem}; mend it with: blockseg verify {job.paths.out} --repair"
+        mend = blockseg_command("verify", job.paths.out, "--repair")
+        message = f"{problem}; mend it with: {mend}"
         raise LedgerError(message)
     return job
 

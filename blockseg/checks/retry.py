@@ -8,6 +8,7 @@ from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.checks.again import LABEL, SOMATA, TRACES, Again, can_go_on, go_on
 from blockseg.checks.jobs import output_paths, stored_jobs
 from blockseg.core.errors import LedgerError
+from blockseg.core.text import blockseg_command
 
 if TYPE_CHECKING:
     from blockseg.blockwise.job import JobResult
@@ -52,7 +53,8 @@ def retry(
     jobs = {job.part: job for job in stored_jobs(output_paths(out))}
     for job in jobs.values():
         if problem := job.record_problem or job.ledger_problem:
-            message = f"{problem}; mend it with: blockseg verify {out} --repair"
+            mend = blockseg_command("verify", out, "--repair")
+            message = f"{problem}; mend it with: {mend}"
             raise LedgerError(message)
     how = Again(execution, on_event=on_event, command=command)
     results: list[JobResult] = []

@@ -12,6 +12,7 @@ import numpy as np
 from blockseg.blockwise.record.record import now
 from blockseg.core.errors import BlocksegError
 from blockseg.core.geometry import Roi, to_zyx
+from blockseg.core.text import blockseg_command
 from blockseg.core.version import __version__
 from blockseg.io.open import open_volume
 from blockseg.io.output.picture import as_grey
@@ -144,7 +145,7 @@ def compared_page(found: Compared) -> str:
         section("The runs", _runs(found)),
         (
             f"<p class='soft'>Written {text(now())} by blockseg {text(__version__)}: "
-            f"blockseg compare {text(a)} {text(b)}</p>"
+            f"{text(blockseg_command('compare', a, b))}</p>"
         ),
     ]
     return page(f"{Path(a).name} and {Path(b).name}", parts)

@@ -98,7 +98,7 @@ class RunSettings(SourceSettings):
         metavar="NAME",
     )
     """Precision of the arithmetic: float16 on a GPU and float32 on the CPU if not given.
-    ``fast`` may also choose bfloat16, on CPUs that have AMX; see ``docs/precision.md``."""
+    ``fast`` may also choose bfloat16, on CPUs that gain by it; see ``docs/precision.md``."""
 
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto",

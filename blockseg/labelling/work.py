@@ -16,6 +16,7 @@ from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.run import run
 from blockseg.blockwise.task import Phase
 from blockseg.core.errors import ConfigError
+from blockseg.core.text import exact
 from blockseg.io.output.written_files import damaged_files, stored_below, stored_file
 from blockseg.labelling.assigned import open_clean, open_objects
 from blockseg.labelling.background import Background
@@ -124,7 +125,7 @@ class Labelling:
         pair = settings.hysteresis
         objects = {
             "connectivity": settings.connectivity,
-            "hysteresis": None if pair is None else f"{pair[0]:g},{pair[1]:g}",
+            "hysteresis": None if pair is None else ",".join(map(exact, pair)),
             "image": settings.image,
         }
         filters = {

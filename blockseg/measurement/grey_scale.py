@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from blockseg.blockwise.sources.holes import told_holes
+from blockseg.blockwise.sources.holes import holes_in_sample
 from blockseg.blockwise.sources.readable import readable_sample
 from blockseg.dhpr.grey_scale import GreyScale
 from blockseg.normalization.background import estimate_background, saturation
@@ -63,7 +63,7 @@ def grey_scale(inputs: Inputs, found: BackgroundFinding) -> GreyScale:
         return GreyScale(asked.level, asked.sd, dtype.name, saturation((), dtype))
     background, limit = found.estimate, found.saturation
     if background is None:
-        sample = told_holes(volume, readable_sample(volume)).patches
+        sample = holes_in_sample(volume, readable_sample(volume)).patches
         limit = saturation(sample, dtype)
         background = estimate_background(sample, dtype, limit)
     return GreyScale(background.level, background.sd, dtype.name, limit)

@@ -18,6 +18,8 @@ import numpy as np
 from blockseg.networks.receptive_field import STRIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy.typing as npt
 
     from blockseg.networks.sdasn_arrays import Arrays
@@ -84,7 +86,9 @@ def rounded_weights(
     return now.reshape(weights.shape).astype(np.float32)
 
 
-def rounded_arrays(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+def rounded_arrays(
+    arrays: Arrays, exact: Collection[str] = ()
+) -> dict[str, npt.NDArray[Any]]:
     """Return SDASN's folded parameters with the weights of its kernels rounded.
 
     Biases, and the heads, which have no kernels, stay as they are.
@@ -93,10 +97,14 @@ def rounded_arrays(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
     ----------
     arrays
         See :func:`~blockseg.networks.sdasn_arrays.folded_arrays`.
+    exact
+        Layers whose weights stay as they are.
     """
     return {
         name: rounded_weights(array, transposed=name.startswith("up"))
-        if array.ndim == _AXES and array.shape[-1] > 1
+        if array.ndim == _AXES
+        and array.shape[-1] > 1
+        and name.removesuffix(".weight") not in exact
         else array
         for name, array in arrays.items()
     }

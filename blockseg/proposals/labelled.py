@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.blockwise.outputs import writable
-from blockseg.blockwise.sources.doubts import say
+from blockseg.blockwise.sources.doubts import warn_of
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.places import local_path
@@ -87,16 +87,15 @@ def propose_labelled(
     ------
     ConfigError
         If another rule is asked for, or something that labelled volumes do not have.
-    GeometryError
-        If a label has no foreground, for which the rule has no answer.
     VolumeError
-        If something cannot be read or written.
+        If something cannot be read or written, or a label has no foreground, for which
+        the rule has no answer.
     """
     _check(settings)
     images = find_annotated(
         source, choices=choices, label_channel=settings.label_channel
     ).images
-    say([doubt for labelled in images for doubt in labelled.doubts])
+    warn_of([doubt for labelled in images for doubt in labelled.doubts])
     root, data = writable(folder, "PICKS"), Path(local_path(source)).expanduser()
     if root == data.absolute():
         message = f"PICKS {root} is the folder that is picked from; choose another"
@@ -106,14 +105,7 @@ def propose_labelled(
         settings, origin.source, tuple(labelled.name for labelled in images)
     )
     picks = PicksFolder.open(root, request, update=False)
-    # The original knows 0 and 1 only; 255 is what nobody judged.
-    codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
-    labels = None if settings.allow_labels else LabelDoubts()
-    measured = []
-    for number, labelled in enumerate(images, 1):
-        measured.append(_measure(labelled, codes, labels))
-        if on_volume is not None:
-            on_volume(number, len(images))
+    measured = _measure_all(images, settings, on_volume)
     columns = {
         name: np.array([one.measures[name] for one in measured])
         for name in ("density", "level", "sd", "low_snr")
@@ -164,6 +156,22 @@ def _check(settings: ProposeSettings) -> None:
             raise ConfigError(message)
 
 
+def _measure_all(
+    images: Sequence[LabelledImage],
+    settings: ProposeSettings,
+    on_volume: Callable[[int, int], None] | None,
+) -> list[_Measured]:
+    # The original knows 0 and 1 only; 255 is what nobody judged.
+    codes = LabelCodes({OTHERS: 1, **(settings.label_map or {})})
+    labels = None if settings.allow_labels else LabelDoubts()
+    measured = []
+    for number, labelled in enumerate(images, 1):
+        measured.append(_measure(labelled, codes, labels))
+        if on_volume is not None:
+            on_volume(number, len(images))
+    return measured
+
+
 def _measure(
     labelled: LabelledImage, codes: LabelCodes, labels: LabelDoubts | None
 ) -> _Measured:
@@ -178,7 +186,7 @@ def _measure(
     if labels is not None:
         seen = scan(opened.image, opened.labels, codes, labelled.name)
         if doubt := labels.of(labelled.name, opened, seen):
-            say([doubt])
+            warn_of([doubt])
     found = published_metrics(grey, mask)
     part, inside = grey[found.roi.slices()], mask[found.roi.slices()]
     background = part[~inside].astype(np.float64)

@@ -79,42 +79,18 @@ def propose(
     brain = open_brain(out, allow_partial=settings.allow_partial)
     root = writable(folder, "PICKS")
     excluded = [row for name in settings.exclude for row in earlier_rows(Path(name))]
-    names = "\n".join(row.name for row in excluded)
-    request = BrainRequest(
-        settings,
-        run=brain.cubes.fingerprint,
-        blocks=int(brain.done.sum()),
-        excluded=hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
-    )
+    request = _request(settings, brain, excluded)
     picks = PicksFolder.open(root, request, update=settings.update)
-    boxes = measured_boxes(
-        brain,
-        pick_cubes(
-            brain.grid.region.shape,
-            settings.picks,
-            settings.pick_shape,
-            largest=settings.largest,
-        ),
-        flavour="published" if settings.rule == "published" else "extended",
-        mask=_over(brain, settings.mask, "--mask"),
-        regions=_over(brain, settings.regions, "--regions"),
-    )
+    boxes = _boxes(brain, settings)
     earlier = [*picks.earlier, *excluded]
     mine = [row for row in earlier if row.source == brain.spec.uri]
-    notes = list(boxes.notes)
+    chosen = select(boxes.table, _choice(settings, mine))
+    notes = [*boxes.notes]
     if len(mine) < len(earlier):
         notes.append(
             f"{len(earlier) - len(mine)} earlier picks are of another source and keep "
             "nothing away"
         )
-    taken = [(row.box.start, row.box.stop) for row in mine]
-    choice = Choice(
-        settings.picks,
-        settings.rule,
-        settings.seed,
-        np.array(taken, np.int64).reshape(-1, 2, 3),
-    )
-    chosen = select(boxes.table, choice)
     notes += chosen.notes
     with picks.locked(request):
         rows = _rows(brain, boxes, chosen, picks, settings)
@@ -129,6 +105,47 @@ def propose(
         blocks=len(boxes.table),
         shape=boxes.shape,
         notes=tuple(notes),
+    )
+
+
+def _request(
+    settings: ProposeSettings, brain: Brain, excluded: Sequence[ManifestRow]
+) -> BrainRequest:
+    """Return what determines the picks."""
+    names = "\n".join(row.name for row in excluded)
+    return BrainRequest(
+        settings,
+        run=brain.cubes.fingerprint,
+        blocks=int(brain.done.sum()),
+        excluded=hashlib.sha256(names.encode()).hexdigest()[:16] if names else None,
+    )
+
+
+def _boxes(brain: Brain, settings: ProposeSettings) -> Boxes:
+    """Return the blocks that may be picked, measured."""
+    shape = pick_cubes(
+        brain.grid.region.shape,
+        settings.picks,
+        settings.pick_shape,
+        largest=settings.largest,
+    )
+    return measured_boxes(
+        brain,
+        shape,
+        flavour="published" if settings.rule == "published" else "extended",
+        mask=_over(brain, settings.mask, "--mask"),
+        regions=_over(brain, settings.regions, "--regions"),
+    )
+
+
+def _choice(settings: ProposeSettings, earlier: Sequence[ManifestRow]) -> Choice:
+    """Return the request for a selection away from earlier picks."""
+    taken = [(row.box.start, row.box.stop) for row in earlier]
+    return Choice(
+        settings.picks,
+        settings.rule,
+        settings.seed,
+        np.array(taken, np.int64).reshape(-1, 2, 3),
     )
 
 

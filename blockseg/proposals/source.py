@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.outputs import absolute, writable
 from blockseg.blockwise.record.record import Paths, RunRecord
-from blockseg.blockwise.sources.doubts import say
+from blockseg.blockwise.sources.doubts import warn_of
 from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, LedgerError
+from blockseg.core.text import blockseg_command
 from blockseg.io.stores.address import addressed, is_remote
 from blockseg.measurement.run import metrics
 from blockseg.networks.shipped import weights_named
@@ -70,7 +71,8 @@ def propose_source(
         if is_remote(source):
             message = (
                 f"{source} was not measured yet, and has no folder beside it to do so; "
-                f"measure it with blockseg metrics {source} OUT, and give that OUT"
+                f"measure it with {blockseg_command('metrics', source, 'OUT')}, and give "
+                "that OUT"
             )
             raise ConfigError(message)
         writable(folder, "PICKS")  # before hours of measuring
@@ -120,4 +122,4 @@ def _check_source(
         message = f"--{name} does not go with {why}; leave it out"
         raise ConfigError(message)
     if is_measured(source):
-        say(doubts_of_measured(source))
+        warn_of(doubts_of_measured(source))

@@ -35,12 +35,14 @@ from blockseg.regions.traces import find_traces
 from blockseg.runtime.memory import Need
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from blockseg.atlas.volume import Box
     from blockseg.blockwise.derived.finished import FinishedRun
     from blockseg.blockwise.job import JobResult
     from blockseg.core.space import Vector
+    from blockseg.io.output.provenance import Provenance
     from blockseg.regions.traces import TraceFiles
 
 PART = "density"
@@ -114,21 +116,9 @@ def density(
     with derived_from(out, PART, allow_partial=asked.allow_partial) as run:
         traces, box = _gather(run, asked)
         shape, space = map_of(box, asked.voxel_size)
-        made = run.provenance(
-            unit="µm of axon per mm³",
-            space="atlas" if traces.transform is not None else "source",
-            voxel_size=",".join(f"{size!r}" for size in space.voxel_size),
-            corner=",".join(f"{place!r}" for place in box.start),
-            traces=traces.digest,
-            transform=transform_content(traces.transform),
-        )
-        block = to_zyx(min(_EDGE, n) for n in shape)
-        grid = BlockGrid(shape, block)
-        parts = (
-            Paths(run.out, PART, (PART,)),
-            Paths(run.out, _LENGTHS),
-        )
-        begun, first = (
+        grid = BlockGrid(shape, to_zyx(min(_EDGE, n) for n in shape))
+        made = _provenance(run, traces, box, space)
+        mapping, measuring = (
             open_derived(
                 run,
                 paths,
@@ -138,10 +128,11 @@ def density(
                 on_event=on_event,
                 command=command,
             )
-            for paths in parts
+            for paths in (Paths(run.out, PART, (PART,)), Paths(run.out, _LENGTHS))
         )
+        # 1. Length in each voxel, a group of traces at a time.
         held = 0 if traces.transform is None else traces.transform.cache_bytes
-        lengths = first.job(
+        lengths = measuring.job(
             VoxelLengths(traces, grid, space, str(run.out), _PIECES),
             layout_for(settings, Need(_BYTES_OF_A_GROUP, held)),
         )
@@ -151,38 +142,61 @@ def density(
         groups = [
             (number, GroupIndex.from_bytes(data)) for number, data in lengths.payloads()
         ]
+        # 2. Blocks of the map, from the files of all groups.
         index = MapIndex.of(groups)
-        image = PyramidSpec(
-            uri=str(run.out / PART),
-            shape=shape,
-            block=block,
-            dtype="float32",
-            space=space,
-            zarr_format=run.record.zarr_format,
-            codec=run.record.codec,
-            reduce="mean",
-            name="axon density",
-            within=PART,
-            checked=begun.checked,
-            provenance=made,
-        )
-        job = begun.job(
+        image = _image(run, grid, space, made, checked=mapping.checked)
+        blocks = mapping.job(
             DensityMap(grid, image, index, str(run.out / _PIECES)),
             layout_for(settings, Need(_BYTES_OF_A_BLOCK, 0)),
             candidates=np.unique(index.block),
         )
-        result = run_job(job, on_event, engine="mapping density")
-        outside = sum(index.outside for _, index in groups) * LENGTH_UNIT
-        inside = sum(index.inside for _, index in groups) * LENGTH_UNIT
-        notes = list(run.notes)
-        if outside:
-            share = 100 * outside / (outside + inside)
-            notes.append(
-                f"{outside / 1000:.4g} mm of traces ({share:.3g} %) lie beyond the map"
-            )
-        return DensityResult(
-            result, run.out / PART, space, inside, outside, tuple(notes)
-        )
+        result = run_job(blocks, on_event, engine="mapping density")
+        return _outcome(result, run, space, [group for _, group in groups])
+
+
+def _provenance(
+    run: FinishedRun, traces: TraceFiles, box: Box, space: Space
+) -> Provenance:
+    return run.provenance(
+        unit="µm of axon per mm³",
+        space="atlas" if traces.transform is not None else "source",
+        voxel_size=",".join(f"{size!r}" for size in space.voxel_size),
+        corner=",".join(f"{place!r}" for place in box.start),
+        traces=traces.digest,
+        transform=transform_content(traces.transform),
+    )
+
+
+def _image(
+    run: FinishedRun, grid: BlockGrid, space: Space, made: Provenance, *, checked: bool
+) -> PyramidSpec:
+    return PyramidSpec(
+        uri=str(run.out / PART),
+        shape=grid.volume_shape,
+        block=grid.block_shape,
+        dtype="float32",
+        space=space,
+        zarr_format=run.record.zarr_format,
+        codec=run.record.codec,
+        reduce="mean",
+        name="axon density",
+        within=PART,
+        checked=checked,
+        provenance=made,
+    )
+
+
+def _outcome(
+    result: JobResult, run: FinishedRun, space: Space, groups: Sequence[GroupIndex]
+) -> DensityResult:
+    inside = sum(group.inside for group in groups) * LENGTH_UNIT
+    outside = sum(group.outside for group in groups) * LENGTH_UNIT
+    notes = run.notes
+    if outside:
+        share = 100 * outside / (outside + inside)
+        beyond = f"{outside / 1000:.4g} mm of traces ({share:.3g} %) lie beyond the map"
+        notes = (*notes, beyond)
+    return DensityResult(result, run.out / PART, space, inside, outside, notes)
 
 
 def map_of(box: Box, voxel_size: Vector) -> tuple[tuple[int, int, int], Space]:
@@ -207,8 +221,10 @@ def _gather(run: FinishedRun, asked: DensitySettings) -> tuple[TraceFiles, Box]:
     """Open and check the inputs; return them and the box of the map."""
     image = image_box(run)
     if asked.transform is None:
-        for option, value in (("--atlas", asked.atlas), ("--registered-corner",
-                              asked.registered_corner)):  # fmt: skip
+        for option, value in (
+            ("--atlas", asked.atlas),
+            ("--registered-corner", asked.registered_corner),
+        ):
             if value is not None:
                 message = f"{option} says nothing without --transform; leave it out"
                 raise ConfigError(message)

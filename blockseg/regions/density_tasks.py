@@ -11,12 +11,11 @@ import numpy as np
 
 from blockseg.atlas.lengths import Lengths, by_voxel
 from blockseg.blockwise.task import OpenTask, Stored, report_of
-from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import CorruptDataError
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
-from blockseg.io.output.written_files import stored_file
+from blockseg.io.output.written_files import write_block_file
 from blockseg.morphology.path_pieces import LENGTH_UNIT
 
 if TYPE_CHECKING:
@@ -106,24 +105,15 @@ class _OpenVoxelLengths(OpenTask):
         files: tuple[StoredFile, ...] = ()
         if len(table):
             with meter("write"):
-                files = (self._save(f"{block.number:08d}", table),)
+                path = f"{spec.within}/{block.number:08d}"
+                content = table.astype("<i8").tobytes()
+                files = (write_block_file(spec.out, path, content),)
         return BlockReport(
             block.number,
             written=block.write_roi.size,
             payload=index.to_bytes(),
             files=files,
         )
-
-    def _save(self, name: str, table: NDArray[np.int64]) -> StoredFile:
-        within = f"{self.spec.within}/{name}"
-        path = Path(self.spec.out, within)
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with replaced(path, shared=True) as part:
-                part.write_bytes(table.astype("<i8").tobytes())
-            return stored_file(self.spec.out, within)
-        except OSError as error:
-            raise write_error(error, str(path)) from error
 
 
 def block_numbers(grid: BlockGrid, voxel: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from blockseg.atlas.transform import read_transform
 from blockseg.atlas.volume import Box, find_atlas
 from blockseg.blockwise.derived.job import fresh_image, fresh_part
 from blockseg.core.errors import ConfigError
+from blockseg.core.text import blockseg_command
 from blockseg.regions.content import atlas_content, file_content, transform_content
 from blockseg.regions.somata import read_somata
 from blockseg.regions.tasks import atlas_grid
@@ -99,7 +100,7 @@ def gather(run: FinishedRun, asked: RegionsSettings) -> RegionInputs:
     labels = not asked.lengths_only
     made = None
     if labels:
-        command = f"blockseg label {run.out}"
+        command = blockseg_command("label", run.out)
         made = fresh_part(run, _LABEL, command)
         for within in (CLEAN, COMPONENTS):
             fresh_image(run, within, command)

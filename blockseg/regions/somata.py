@@ -64,7 +64,7 @@ def read_somata(path: Path) -> Somata:
 
 
 def _somata_in(text: str, path: Path) -> Somata:
-    table = csv.reader(text.splitlines())
+    table = csv.reader(io.StringIO(text, newline=""))
     columns = tuple(name.strip() for name in next(table, []))
     missing = [name for name in _PLACE if name not in columns]
     if missing:
@@ -75,7 +75,7 @@ def _somata_in(text: str, path: Path) -> Somata:
         raise ConfigError(message)
     at = [columns.index(name) for name in _PLACE]
     rows, position = [], []
-    for row in table:
+    for row in filter(None, table):  # without blank lines
         try:
             place = [float(row[column]) for column in at]
         except (ValueError, IndexError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from blockseg.atlas.census import Volumes
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from blockseg.atlas.census import Foreground
     from blockseg.atlas.table import RegionRow
     from blockseg.blockwise.job import Job
     from blockseg.regions.inputs import RegionInputs
@@ -54,45 +57,73 @@ def write_tables(
     VolumeError
         If they cannot be written.
     """
-    fingerprint = job.record.fingerprint
-    with Ledger.read(job.ledger, fingerprint) as ledger:
-
-        def payloads(name: str) -> Iterator[bytes]:
-            return (payload for _, payload in ledger.payloads(name))
-
-        volumes = Volumes.sum(
-            [
-                Volumes.from_bytes(part)
-                for name in (AtlasSizes.name, ImagedSizes.name)
-                for part in payloads(name)
-            ]
-        )
-        lengths = Lengths.sum(
-            list(map(Lengths.from_bytes, payloads(RegionLengths.name)))
-        )
-        foreground = None
-        if found.labels:
-            foreground = joined_foreground(payloads(RegionVoxels.name))
-    folder.mkdir(exist_ok=True)
-    files = ["regions.csv", "regions.json"]
+    counts = _Counts.read(job, labels=found.labels)
+    texts: dict[str, str] = {}
     somata = None
     if found.somata is not None:
-        text, somata = somata_in(
+        texts["somata.csv"], somata = somata_in(
             found.somata, found.atlas, found.names, found.transform
         )
-        replace_file(folder / "somata.csv", text.encode())
-        files.append("somata.csv")
-    rows = region_rows(found.atlas, found.names, volumes, lengths, foreground, somata)
-    table = to_csv(
+    rows = region_rows(
+        found.atlas,
+        found.names,
+        counts.volumes,
+        counts.lengths,
+        counts.foreground,
+        somata,
+    )
+    texts["regions.csv"] = to_csv(
         rows,
         parents=found.names.has_parents,
         mapped=found.transform is not None,
         labels=found.labels,
         somata=somata is not None,
     )
-    replace_file(folder / "regions.csv", table.encode())
-    total = int(lengths.units.sum()) * LENGTH_UNIT
+    total = int(counts.lengths.units.sum()) * LENGTH_UNIT
     outside = sum(row.own.length_um for row in rows if row.region == 0)
+    texts["regions.json"] = _about(found, total, outside)
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        replace_file(folder / name, text.encode())
+    title = f"{found.run.out.name}: {total / 1000:.4g} mm of axon"
+    draw_regions(folder / "regions.png", rows, title)
+    files = [
+        stored_file(found.run.out, f"{folder.name}/{name}")
+        for name in (*texts, "regions.png")
+    ]
+    with Ledger.open(job.ledger, job.record.fingerprint) as ledger:
+        ledger.written.put("tables", files)
+    return rows, tuple(_notes(found, rows, total, outside))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counts:
+    """Sums over what blocks reported."""
+
+    volumes: Volumes
+    lengths: Lengths
+    foreground: Foreground | None
+
+    @classmethod
+    def read(cls, job: Job, *, labels: bool) -> _Counts:
+        """Add up the reports in the ledger; foreground where labels are counted."""
+        with Ledger.read(job.ledger, job.record.fingerprint) as ledger:
+
+            def payloads(name: str) -> Iterator[bytes]:
+                return (payload for _, payload in ledger.payloads(name))
+
+            sizes = chain(payloads(AtlasSizes.name), payloads(ImagedSizes.name))
+            return cls(
+                Volumes.sum([Volumes.from_bytes(part) for part in sizes]),
+                Lengths.sum(
+                    [Lengths.from_bytes(part) for part in payloads(RegionLengths.name)]
+                ),
+                joined_foreground(payloads(RegionVoxels.name)) if labels else None,
+            )
+
+
+def _about(found: RegionInputs, total: float, outside: float) -> str:
+    """Return totals, units and provenance of the table as JSON."""
     about = {
         "made_by": "blockseg regions",
         "space": "of the atlas" if found.transform is not None else "of the source",
@@ -106,18 +137,7 @@ def write_tables(
         "traces": len(found.traces.names),
         "provenance": found.provenance.to_plain(),
     }
-    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-    replace_file(folder / "regions.json", text.encode())
-    notes = tuple(_notes(found, rows, total, outside))
-    title = f"{found.run.out.name}: {total / 1000:.4g} mm of axon"
-    draw_regions(folder / "regions.png", rows, title)
-    files.append("regions.png")
-    with Ledger.open(job.ledger, fingerprint) as ledger:
-        out = found.run.out
-        ledger.written.put(
-            "tables", [stored_file(out, f"{folder.name}/{name}") for name in files]
-        )
-    return rows, notes
+    return json.dumps(about, indent=2, ensure_ascii=False) + "\n"
 
 
 def _notes(
@@ -133,5 +153,13 @@ def _notes(
     if nameless and found.names.regions:
         some = ", ".join(map(str, nameless[:5])) + ", …" * (len(nameless) > 5)
         yield f"{len(nameless)} regions of the atlas have no name: {some}"
+        rounded = found.names.rounded()
+        region = max(nameless, key=lambda one: len(rounded.get(one, ())))
+        if ids := rounded.get(region):
+            merged = ", ".join(map(str, ids[:3])) + ", …" * (len(ids) > 3)
+            yield (
+                f"ids of the atlas were rounded to float32, which made {region} of {merged}; "
+                "warp or copy its annotation again, as whole numbers"
+            )
     if not total:
         yield "the traces have no length: each is a single node"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,12 +16,10 @@ from blockseg.atlas.census import (
 from blockseg.atlas.lengths import Lengths, by_region
 from blockseg.atlas.tree_files import mapped_swc
 from blockseg.blockwise.task import OpenTask
-from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
 from blockseg.core.geometry import Roi
 from blockseg.core.grid import BlockGrid
-from blockseg.io.output.write_errors import write_error
-from blockseg.io.output.written_files import stored_file
+from blockseg.io.output.written_files import write_block_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -285,35 +282,23 @@ class _OpenLengths(OpenTask):
     mapped: Mapped | None
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
-        transform = self.spec.traces.transform
+        spec, transform = self.spec, self.spec.traces.transform
         step = np.inf if transform is None else transform.step
         found: list[Lengths] = []
         files: list[StoredFile] = []
         with meter("measure"):
-            for tree in self.spec.traces.group(block):
+            for tree in spec.traces.group(block):
                 found.append(by_region(tree, self.atlas, self.mapped, step))
-                if self.mapped is not None and self.spec.within:
-                    text = mapped_swc(tree, self.mapped)
-                    files.append(self._save(f"{tree.name}.swc", text))
+                if self.mapped is not None and spec.within:
+                    path = f"{spec.within}/{tree.name}.swc"
+                    text = mapped_swc(tree, self.mapped).encode()
+                    files.append(write_block_file(spec.out, path, text, folders=2))
         return BlockReport(
             block.number,
             written=block.write_roi.size,
             payload=Lengths.sum(found).to_bytes(),
             files=tuple(files),
         )
-
-    def _save(self, name: str, text: str) -> StoredFile:
-        within = f"{self.spec.within}/{name}"
-        path = Path(self.spec.out, within)
-        try:
-            # Not with its parents: an output that was taken away is not made again.
-            for folder in (path.parent.parent, path.parent):
-                folder.mkdir(exist_ok=True)
-            with replaced(path, shared=True) as part:
-                part.write_text(text, encoding="utf-8")
-            return stored_file(self.spec.out, within)
-        except OSError as error:
-            raise write_error(error, str(path)) from error
 
 
 def atlas_grid(atlas: AtlasSpec) -> BlockGrid:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blockseg.blockwise.derived.job import fresh_part
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.grid import BlockGrid
+from blockseg.core.text import blockseg_command
 from blockseg.core.untrusted.files import TABLE_BYTES, opened
 from blockseg.io.ahead import map_ahead
 from blockseg.morphology.swc import read_swc, swc_files
@@ -81,7 +82,7 @@ def find_traces(run: FinishedRun, asked: str | None) -> TraceFiles:
         If those in the output are incomplete or stale.
     """
     if asked is None:
-        fresh_part(run, _PART, f"blockseg skeletonize {run.out}")
+        fresh_part(run, _PART, blockseg_command("skeletonize", run.out))
     place = run.out / _FOLDER if asked is None else Path(asked).expanduser().absolute()
     if (place / _SWC).is_dir():
         place /= _SWC

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blockseg.core.text import time_unit
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -61,7 +63,7 @@ def timeline(jobs: Sequence[JobFacts]) -> str:
         return ""
     zero = min(known)
     last = max(stop for _, spans in rows for _, stop, _ in spans)
-    unit, seconds = _unit(last - zero)
+    unit, seconds = time_unit(last - zero)
 
     def draw(axes: Axes) -> None:
         for number, (_, spans) in enumerate(rows):
@@ -99,7 +101,7 @@ def activities(jobs: Sequence[JobFacts]) -> str:
     colours = _ACTIVITIES | {
         name: _OTHERS[number % len(_OTHERS)] for number, name in enumerate(rest)
     }
-    unit, seconds = _unit(max(sum(spent.values()) for _, spent in rows))
+    unit, seconds = time_unit(max(sum(spent.values()) for _, spent in rows))
 
     def draw(axes: Axes) -> None:
         left = np.zeros(len(rows))
@@ -228,12 +230,6 @@ def heat(plane: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
 def _room(names: Iterable[str]) -> float:
     """Return the share of the width that names beside an axis need."""
     return min(0.03 + 0.0095 * max(map(len, names)), 0.4)
-
-
-def _unit(seconds: float) -> tuple[str, float]:
-    if seconds < 300:
-        return "seconds", 1.0
-    return ("minutes", 60.0) if seconds < 3 * 3600 else ("hours", 3600.0)
 
 
 def plain_decades(axis: Axis) -> None:

@@ -77,7 +77,7 @@ class JobFacts:
     """A run, or a job that was derived from it."""
 
     paths: Paths
-    """Folder of its own files."""
+    """Paths of its own files."""
 
     record: RunRecord
     """Its record."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,14 @@ import numpy as np
 
 from blockseg.blockwise.record.record import Paths
 from blockseg.core.errors import BlocksegError, VolumeError
-from blockseg.core.text import one_line, times
+from blockseg.core.text import (
+    blockseg_command,
+    byte_count,
+    counted,
+    one_line,
+    span,
+    times,
+)
 from blockseg.core.version import __version__
 from blockseg.io.output.picture import as_grey
 from blockseg.reports import charts
@@ -103,7 +109,7 @@ def run_page(out: Location, notes: Sequence[str] = ()) -> str:
         section("Machine", _machine(run)),
         (
             f"<p class='soft'>Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by blockseg {text(__version__)}; "
-            f"blockseg report {text(out)} writes it again.</p>"
+            f"{text(blockseg_command('report', out))} writes it again.</p>"
         ),
     ]  # fmt: skip
     return page(f"{out.name}: run report", parts)
@@ -138,7 +144,7 @@ def _derived(run: JobFacts) -> Iterator[JobFacts]:
 
 def _state(run: JobFacts) -> str:
     done, blocks = run.main.summary.done, run.main.blocks
-    counted = f"{done:,} of {blocks:,} block{'s' * (blocks != 1)}"
+    progress = f"{done:,} of {blocks:,} block{'s' * (blocks != 1)}"
     if run.complete:
         word = "<b class='good'>Complete</b>"
     else:
@@ -148,7 +154,7 @@ def _state(run: JobFacts) -> str:
     )
     when = f", begun {began:%Y-%m-%d %H:%M} UTC" if began else ""
     host = f" on {text(run.sessions[0].host)}" if run.sessions else ""
-    return f"{word}: {counted} written{when}{host}."
+    return f"{word}: {progress} written{when}{host}."
 
 
 def _figures(run: JobFacts) -> str:
@@ -166,7 +172,7 @@ def _figures(run: JobFacts) -> str:
         figures.append((f"{share:.3g} %", "of the voxels are foreground"))
     seconds = run.seconds
     if seconds:
-        figures.append((_span(seconds), f"in {_counted(len(run.sessions), 'start')}"))
+        figures.append((span(seconds), f"in {counted(len(run.sessions), 'start')}"))
         if written:
             figures.append((f"{written / seconds / 1e6:.3g} M", "voxels a second"))
     if written and totals["skipped"]:
@@ -174,7 +180,7 @@ def _figures(run: JobFacts) -> str:
             (f"{100 * totals['skipped'] / written:.3g} %", "skipped as empty")
         )
     if totals["read_bytes"]:
-        figures.append((_bytes(totals["read_bytes"]), "asked of the source"))
+        figures.append((byte_count(totals["read_bytes"]), "asked of the source"))
     return headline(figures)
 
 
@@ -280,7 +286,7 @@ def _starts(jobs: Sequence[JobFacts]) -> str:
                 (
                     job.name,
                     f"{began:%Y-%m-%d %H:%M:%S}" if session.started else "–",
-                    _span(session.seconds) if session.seconds else "–",
+                    span(session.seconds) if session.seconds else "–",
                     session.outcome or "did not end",
                     session.host,
                     session.command,
@@ -342,7 +348,7 @@ def _machine(run: JobFacts) -> str:
         return ""
     known = dict(machine)
     if "memory_bytes" in known:
-        known["memory"] = _bytes(int(known.pop("memory_bytes")))
+        known["memory"] = byte_count(int(known.pop("memory_bytes")))
     known["blockseg"] = run.record.version
     return table(("", ""), [(name, _shown(value)) for name, value in known.items()])
 
@@ -351,20 +357,3 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return "–" if value is None else str(value)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _bytes(number: int) -> str:
-    power = min(int(math.log(max(number, 1), 1000)), 4)
-    return f"{number / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

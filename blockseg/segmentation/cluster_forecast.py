@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blockseg.config.cluster_settings import BATCH
 from blockseg.config.presets import load_cluster
+from blockseg.core.text import counted
 
 if TYPE_CHECKING:
     from blockseg.config.cluster_settings import ClusterSettings
@@ -31,10 +32,10 @@ def cluster_lines(
     """
     unit = _UNITS.get(settings.launcher, "job")
     lines = [
-        f"{settings.launcher}: {_counted(settings.jobs, unit)} of "
-        f"{_counted(settings.cores, 'core')}, {settings.memory / 1e9:.3g} GB"
-        + (f" and {_counted(settings.gpus, 'GPU')}" if settings.gpus else "")
-        + f", {_counted(settings.all_workers, 'worker')} in all"
+        f"{settings.launcher}: {counted(settings.jobs, unit)} of "
+        f"{counted(settings.cores, 'core')}, {settings.memory / 1e9:.3g} GB"
+        + (f" and {counted(settings.gpus, 'GPU')}" if settings.gpus else "")
+        + f", {counted(settings.all_workers, 'worker')} in all"
     ]
     if settings.adaptive:
         lines.append(f"of these at least {settings.least}, more as blocks wait")
@@ -94,7 +95,3 @@ def idle_gpus(settings: RunSettings, device: str) -> str:
         "the GPUs of the jobs stay idle: torch finds none here, so the network runs on "
         "CPUs; --device cuda has the workers use theirs, gpus: 0 asks for none"
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

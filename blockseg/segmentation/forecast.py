@@ -20,7 +20,7 @@ from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import array_type
-from blockseg.core.text import times
+from blockseg.core.text import byte_count, times
 from blockseg.inference.backends.table import make_backend
 from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
@@ -153,19 +153,19 @@ class Forecast:
         done = f", {self.blocks_done} done before" if self.blocks_done else ""
         kept = (
             f"{self.decoded_over_region:.2f} times the region; each worker keeps "
-            f"{_bytes(self.cache_bytes)}"
+            f"{byte_count(self.cache_bytes)}"
         )
         lines = [
             f"output     {self.out}",
             f"volume     {times(self.shape)} voxels, {self.levels} levels",
             f"blocks     {self.blocks} of {times(self.block)}{skipped}{done}",
             f"files      at most {self.files:,}, of them {self.shards:,} shards of level 0",
-            f"read       {_bytes(self.bytes_read)}, halo included",
-            f"decoded    {_bytes(self.bytes_decoded)}, {kept}",
-            f"written    {_bytes(self.bytes_written)} before compression",
+            f"read       {byte_count(self.bytes_read)}, halo included",
+            f"decoded    {byte_count(self.bytes_decoded)}, {kept}",
+            f"written    {byte_count(self.bytes_written)} before compression",
             f"engine     {self.backend}, windows of {times(self.window)}",
             f"windows    {self.work_over_one_pass:.2f} times the work of one whole pass",
-            f"workers    {self.workers} of at most {_bytes(self.worker_bytes)} each",
+            f"workers    {self.workers} of at most {byte_count(self.worker_bytes)} each",
             f"threads    {self.threads} an inference",
         ]
         lines[1:1] = [f"source     {line}" for line in self.remarks]
@@ -377,14 +377,6 @@ def _gain(inputs: Inputs, decisions: Decisions, rate: float) -> str:
         f"--precision fast: {other.voxels_per_second / rate:.2f} times as fast on a window "
         "of noise here, in bfloat16; it is taken if masks agree with those of float32"
     )
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return ""
 
 
 def _hours(hours: float) -> str:

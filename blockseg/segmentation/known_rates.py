@@ -68,8 +68,9 @@ def known_rate(decisions: Decisions, info: WeightsInfo) -> KnownRate:
 def _row(rows: list[dict[str, Any]], precision: str) -> dict[str, Any]:
     """Return the row of the kind of CPU that is most like this one."""
     maker = maker_of_wide_vectors()
-    wanted = precision if precision == "bfloat16" and processor().tiles else "float32"
-    of_kind = [row for row in rows if row["precision"] == wanted]
+    wanted = (precision, processor().bfloat16 if precision == "bfloat16" else "")
+    of_kind = [row for row in rows if (row["precision"], row["instructions"]) == wanted]
+    of_kind = of_kind or [row for row in rows if row["precision"] == "float32"]
     same = [row for row in of_kind if row["maker_of_wide_vectors"] == maker]
     slow = [row for row in of_kind if row["maker_of_wide_vectors"] == _NARROW]
     return (same or slow or of_kind)[0]

@@ -33,14 +33,14 @@ from blockseg.blockwise.sources.background import normalization
 from blockseg.blockwise.sources.block_reading import BlockReading
 from blockseg.blockwise.sources.inputs import Inputs, gather
 from blockseg.blockwise.sources.masks import blocks_in_mask
-from blockseg.blockwise.sources.remarks import closing_remarks
+from blockseg.blockwise.sources.remarks import closing_remarks, unreadable_remarks
 from blockseg.blockwise.sources.restored import (
     Levels,
     other_background,
     other_skipping,
 )
 from blockseg.config.settings import RunSettings
-from blockseg.core.text import times
+from blockseg.core.text import counted, times
 from blockseg.core.work_ranges import Share
 from blockseg.inference import devices
 from blockseg.inference.skip_filter import blocks_with_tissue
@@ -219,6 +219,7 @@ def prepare_inputs(
         on_disk = Paths(inputs.out).on_disk
         plan = plan_for(on_disk, share, request)
         paths = share_paths(on_disk, share)
+    # 1. What the output holds already.
     begun = open_job(
         paths,
         request,
@@ -229,38 +230,17 @@ def prepare_inputs(
         command=command,
     )
     refuse_begun_anew(begun)
+    # 2. Decisions: those of an earlier start, or of the driver of another part.
     earlier = begun.earlier or (None if plan is None else plan.record)
     decisions = (
         decisions_from(earlier.decisions) if earlier else _decided(inputs, on_event)
     )
+    # 3. Blocks, images and workers.
     grid = make_grid(inputs, decisions.block)
-    probability, foreground = _outputs(inputs, decisions, checked=begun.checked)
-    probability.check_grid(grid)
+    images = _outputs(inputs, decisions, checked=begun.checked)
     measured = _measured(inputs, decisions, earlier)
-    criteria = decisions.criteria
+    task = _task(inputs, decisions, grid, images, measured, restored=restored)
     layout = plan_resources(inputs, decisions)
-    reading = BlockReading(
-        grid,
-        inputs.source.spec,
-        inputs.source.space,
-        None if inputs.mask is None else inputs.mask.spec,
-        criteria=criteria,
-        affine=decisions.affine,
-        holes=decisions.holes,
-    )
-    task = Segmentation(
-        reading,
-        engines=engines_of(
-            decisions, "" if inputs.weights is None else str(inputs.weights.path)
-        ),
-        trial=trial_of(inputs, decisions),
-        threshold=decisions.threshold,
-        probability=probability,
-        foreground=foreground,
-        empty=decisions.empty,
-        scale=measured.scale if measured and inputs.settings.metrics else None,
-        restored=restored,
-    )
     job = begun.job(
         task,
         layout,
@@ -269,18 +249,47 @@ def prepare_inputs(
         facts=SegmentationFacts(
             inputs, decisions, grid, measured, _outside(inputs, earlier)
         ),
-        candidates=_candidates(inputs, grid, criteria),
+        candidates=_candidates(inputs, grid, decisions.criteria),
         measured=task.scale is not None,
     )
     if share is None:
         return job, decisions
+    # 4. Decisions of the first driver are those of all parts.
     if plan is None:
         plan = SharedPlan(job.record, share.count)
         if not foresee:
             plan = publish(Paths(inputs.out).on_disk, job.record, share.count)
         if plan.record.fingerprint != job.record.fingerprint:  # another was faster
-            return prepare_inputs(inputs, overwrite, on_event, command=command)
+            return prepare_inputs(
+                inputs, overwrite, on_event, command=command, restored=restored
+            )
     return share_of(job, plan, share), decisions
+
+
+def _task(
+    inputs: Inputs,
+    decisions: Decisions,
+    grid: BlockGrid,
+    images: tuple[PyramidSpec, PyramidSpec],
+    measured: MeasuredCubes | None,
+    *,
+    restored: bool,
+) -> Segmentation:
+    """Return what is done to a block."""
+    probability, foreground = images
+    probability.check_grid(grid)
+    weights = "" if inputs.weights is None else str(inputs.weights.path)
+    return Segmentation(
+        BlockReading.of_run(grid, decisions, inputs.source, inputs.mask),
+        engines=engines_of(decisions, weights),
+        trial=trial_of(inputs, decisions),
+        threshold=decisions.threshold,
+        probability=probability,
+        foreground=foreground,
+        empty=decisions.empty,
+        scale=measured.scale if measured and inputs.settings.metrics else None,
+        restored=restored,
+    )
 
 
 def _share(settings: RunSettings) -> Share | None:
@@ -366,7 +375,7 @@ def _engine(decisions: Decisions) -> str:
     by = times(decisions.window)
     if decisions.device == "cuda":
         return f"{decisions.backend} {decisions.precision} on CUDA, windows of {by}"
-    threads = f"{decisions.threads} thread{'s' * (decisions.threads > 1)}"
+    threads = counted(decisions.threads, "thread")
     name = decisions.backend
     if decisions.precision == "bfloat16":
         name += " bfloat16"
@@ -374,13 +383,5 @@ def _engine(decisions: Decisions) -> str:
 
 
 def _notes(decisions: Decisions) -> tuple[str, ...]:
-    notes = []
-    if decisions.note:
-        notes.append(decisions.note)
-    unreadable = decisions.background.unreadable
-    if unreadable:
-        notes.append(
-            f"{len(unreadable)} samples of the background could not be read and were "
-            "passed over; run.json lists them"
-        )
-    return tuple(notes)
+    notes = (decisions.note,) if decisions.note else ()
+    return (*notes, *unreadable_remarks(decisions))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from blockseg.blockwise.task import OpenTask
-from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
-from blockseg.io.output.write_errors import write_error
-from blockseg.io.output.written_files import stored_file
+from blockseg.io.output.written_files import write_block_file
 from blockseg.skeletons.block_lines import BlockLines, block_lines
 
 if TYPE_CHECKING:
@@ -100,7 +97,8 @@ class _Lines(OpenTask):
         files: tuple[StoredFile, ...] = ()
         if len(lines):
             with meter("write"):
-                files = (self._save(block.number, lines),)
+                path = lines_file(task.within, block.number)
+                files = (write_block_file(task.out, path, lines.to_bytes()),)
         return BlockReport(
             block.number,
             written=block.write_roi.size,
@@ -109,18 +107,6 @@ class _Lines(OpenTask):
             payload=contents_of(lines) if len(lines) else b"",
             files=files,
         )
-
-    def _save(self, number: int, lines: BlockLines) -> StoredFile:
-        within = lines_file(self.task.within, number)
-        path = Path(self.task.out, within)
-        try:
-            # Not with its parents: an output that was taken away is not made again.
-            path.parent.mkdir(exist_ok=True)
-            with replaced(path, shared=True) as part:
-                part.write_bytes(lines.to_bytes())
-            return stored_file(self.task.out, within)
-        except OSError as error:
-            raise write_error(error, str(path)) from error
 
 
 def lines_file(within: str, number: int) -> str:

@@ -19,6 +19,7 @@ from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.core.errors import ConfigError, LedgerError, VolumeError
 from blockseg.core.geometry import to_zyx
 from blockseg.core.grid import BlockGrid
+from blockseg.core.text import blockseg_command
 from blockseg.io.output.written_files import stored_file
 from blockseg.reports.write import end_with_report
 from blockseg.runtime.ledger.ledger import Ledger
@@ -191,7 +192,7 @@ class _Work:
     command: str
 
     def do(self) -> Skeletonized:
-        redo = f"blockseg label {self.finished.out}"
+        redo = blockseg_command("label", self.finished.out)
         clean = fresh_image(self.finished, _CLEAN, redo)
         fresh_image(self.finished, _COMPONENTS, redo)
         labels = fresh_part(self.finished, _LABEL, redo)

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from blockseg.blockwise.task import OpenTask
-from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
 from blockseg.core.grid import BlockGrid
-from blockseg.io.output.write_errors import write_error
-from blockseg.io.output.written_files import stored_file
+from blockseg.io.output.written_files import write_block_file
 from blockseg.skeletonization.lines import lines_file
 from blockseg.skeletons.block_lines import BlockLines, joined
 from blockseg.skeletons.bridges import tips_of
@@ -200,17 +198,8 @@ class _Tracing(OpenTask):
         yield self._file(f"{NEUROGLANCER}/{name}", skeleton_bytes(tree))
 
     def _file(self, name: str, content: bytes) -> StoredFile:
-        out, within = self.task.lines.out, f"{self.task.folder}/{name}"
-        path = Path(out, within)
-        try:
-            # Not with all its parents: an output that was taken away is not made again.
-            for folder in (path.parent.parent, path.parent):
-                folder.mkdir(exist_ok=True)
-            with replaced(path, shared=True) as part:
-                part.write_bytes(content)
-            return stored_file(out, within)
-        except OSError as error:
-            raise write_error(error, str(path)) from error
+        path = f"{self.task.folder}/{name}"
+        return write_block_file(self.task.lines.out, path, content, folders=2)
 
 
 def _row(tree: ObjectTree, *, written: bool) -> str:

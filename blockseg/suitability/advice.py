@@ -63,6 +63,16 @@ def advised(found: Sampled, space: Space) -> tuple[str, Zyx] | None:
     return weights, advised_factors(wide, space, found.half_depth)
 
 
+def option_words(weights: str | None, downsample: Zyx | None) -> str:
+    """Return options as a user types them; None leaves one of them out."""
+    words = []
+    if weights is not None:
+        words.append(f"--weights {weights}")
+    if downsample is not None:
+        words.append(f"--downsample {','.join(map(str, downsample))}")
+    return " ".join(words)
+
+
 def advised_factors(
     half_width: float, space: Space, half_depth: float | None = None
 ) -> Zyx:

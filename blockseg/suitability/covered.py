@@ -9,6 +9,7 @@ import numpy as np
 
 from blockseg.networks.shipped import SHIPPED
 from blockseg.networks.trained import Trained
+from blockseg.suitability.sampled import elongation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +60,7 @@ def covered(seen: Sequence[tuple[Sampled, Space]]) -> Trained | None:
     lengths = [
         max(ratio, 1 / ratio)
         for _, space in found
-        if (ratio := _elongation(space)) is not None
+        if (ratio := elongation(space)) is not None
     ]
     return Trained(
         half_width=max(_LEAST_WIDTH, _high(widths) * MARGIN),
@@ -73,14 +74,6 @@ def covered(seen: Sequence[tuple[Sampled, Space]]) -> Trained | None:
 
 def _high(values: Sequence[float]) -> float:
     return float(np.quantile(values, _MOST, method="higher"))
-
-
-def _elongation(space: Space) -> float | None:
-    """Return the length of a voxel along z over that of y and x; None if it is unknown."""
-    if space.unit is None:
-        return None
-    z, y, x = space.voxel_size
-    return z / max(y, x)
 
 
 def together(ranges: Iterable[Trained | None]) -> Trained | None:

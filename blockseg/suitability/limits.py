@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockseg.networks.shipped import SHIPPED
-from blockseg.suitability.advice import advised
-from blockseg.suitability.sampled import sample_of, sample_of_volume
+from blockseg.suitability.advice import advised, option_words
+from blockseg.suitability.sampled import elongation, sample_of, sample_of_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
     from blockseg.networks.trained import Trained
     from blockseg.networks.weights_info import WeightsInfo
+    from blockseg.normalization.structures import Structures
     from blockseg.suitability.sampled import Sampled
 
 _EMPTY = 1e-4  # share that noise and dust reach
@@ -31,51 +34,58 @@ def outside_of(found: Sampled, space: Space, trained: Trained) -> tuple[str, ...
     trained
         The ranges.
     """
-    seen = found.structures
-    if seen.share < _EMPTY:
-        return (
-            (
-                f"{100 * seen.share:.2g} % of the sample stand out of the noise by 5 SDs: it is "
-                "empty, or its neurites are too dim"
-            ),
+    share = found.structures.share
+    if share < _EMPTY:
+        empty = (
+            f"{100 * share:.2g} % of the sample stand out of the noise by 5 SDs: it is "
+            "empty, or its neurites are too dim"
         )
+        return (empty,)
+    return (
+        *_by_neurites(found.structures, trained),
+        *_by_shares(found, trained),
+        *_by_voxel_size(space, trained),
+    )
+
+
+def _by_neurites(seen: Structures, trained: Trained) -> Iterator[str]:
     wide, high = seen.neurite_width, seen.contrast_high
-    clauses = []
     if wide is not None and wide > trained.half_width:
-        clauses.append(
+        yield (
             f"structures have a half-width of up to {wide:.2g} voxels and more, trained to "
             f"{trained.half_width:g}"
         )
     if high is not None and high < trained.contrast:
-        clauses.append(
+        yield (
             f"the brightest tenth is {high:.2g} noise SDs above the background, trained "
             f"from {trained.contrast:g}: neurites are dim, or so dense that they pass for "
             "background"
         )
-    if seen.share > trained.share:
-        clauses.append(
-            f"{100 * seen.share:.0f} % of the sample stand out, trained to "
-            f"{100 * trained.share:g} %"
+
+
+def _by_shares(found: Sampled, trained: Trained) -> Iterator[str]:
+    seen = found.structures
+    for share, most, what in (
+        (seen.share, trained.share, "of the sample stand out"),
+        (
+            seen.somata,
+            trained.somata,
+            "of what stands out is round and wide, as somata are",
+        ),
+        (found.saturated, trained.saturated, "of what stands out is saturated"),
+    ):
+        if share > most:
+            yield f"{100 * share:.0f} % {what}, trained to {100 * most:g} %"
+
+
+def _by_voxel_size(space: Space, trained: Trained) -> Iterator[str]:
+    ratio, most = elongation(space), trained.elongation
+    # Voxel sizes that were rounded lie a little beyond.
+    if ratio is not None and not 1 / most <= ratio * 1.001 <= most * 1.002:
+        yield (
+            f"voxels are {ratio:.2g} times as long along z as along y and x, trained "
+            f"from {1 / most:.2g} to {most:g}"
         )
-    if seen.somata > trained.somata:
-        clauses.append(
-            f"{100 * seen.somata:.0f} % of what stands out is round and wide, as somata "
-            f"are, trained to {100 * trained.somata:g} %"
-        )
-    if found.saturated > trained.saturated:
-        clauses.append(
-            f"{100 * found.saturated:.0f} % of what stands out is saturated, trained to "
-            f"{100 * trained.saturated:g} %"
-        )
-    if space.unit is not None:
-        z, y, x = space.voxel_size
-        ratio = z / max(y, x)
-        if not 1 / trained.elongation <= ratio * 1.001 <= trained.elongation * 1.002:
-            clauses.append(
-                f"voxels are {ratio:.2g} times as long along z as along y and x, trained "
-                f"from {1 / trained.elongation:.2g} to {trained.elongation:g}"
-            )
-    return tuple(clauses)
 
 
 def trained_ranges(sha256: str, info: WeightsInfo) -> tuple[str, Trained] | None:
@@ -152,10 +162,8 @@ def better_options(
         return ""
     name, more = advice
     shipped = next(one for one in SHIPPED if one.name == name)
-    words = []
-    if shipped.sha256 != sha256:
-        words.append(f"--weights {name}")
-    if more != (1, 1, 1):
-        factors = (str(a * b) for a, b in zip(given, more, strict=True))
-        words.append(f"--downsample {','.join(factors)}")
-    return " ".join(words)
+    z, y, x = (a * b for a, b in zip(given, more, strict=True))
+    return option_words(
+        name if shipped.sha256 != sha256 else None,
+        (z, y, x) if more != (1, 1, 1) else None,
+    )

@@ -20,6 +20,7 @@ from blockseg.normalization.structures import half_depth, measure_structures
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.space import Space
     from blockseg.core.specs import VolumeSpec
     from blockseg.io.protocol import Volume
     from blockseg.io.sample import PlaneSample
@@ -45,6 +46,14 @@ class Sampled:
 
     saturated: float
     """Share of what stands out that is at the camera's limit."""
+
+
+def elongation(space: Space) -> float | None:
+    """Return the length of a voxel along z over that of y and x; None if it is unknown."""
+    if space.unit is None:
+        return None
+    z, y, x = space.voxel_size
+    return z / max(y, x)
 
 
 def sample_of(spec: VolumeSpec) -> Sampled | None:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from blockseg.blockwise.task import OpenTask, Stored, report_of
-from blockseg.core.atomic_files import replaced
 from blockseg.core.blocks import BlockReport
-from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
-from blockseg.io.output.written_files import stored_file
+from blockseg.io.output.written_files import write_block_file
 from blockseg.synthesis.truth_tables import MAIN, TRACING
 from blockseg.synthetic.brain import SyntheticBrain
 from blockseg.synthetic.neurons.placed import Placed
@@ -199,7 +197,11 @@ class _Tracing(OpenTask):
                     )
                     if tree is None:
                         continue
-                    files.append(self._save(f"neuron_{neuron:06d}.swc", tree.text))
+                    path = f"{self._spec.within}/neuron_{neuron:06d}.swc"
+                    text = tree.text.encode()
+                    files.append(
+                        write_block_file(self._spec.out, path, text, folders=2)
+                    )
                     rows += [
                         f"{b.branch},{b.neuron},{b.snr:.4g},{b.length:.1f}\n"
                         for b in tree.branches
@@ -207,16 +209,3 @@ class _Tracing(OpenTask):
         return BlockReport(
             block.number, payload="".join(rows).encode(), files=tuple(files)
         )
-
-    def _save(self, name: str, text: str) -> StoredFile:
-        within = f"{self._spec.within}/{name}"
-        path = Path(self._spec.out, within)
-        try:
-            # Not with its parents: an output that was taken away is not made again.
-            for folder in (path.parent.parent, path.parent):
-                folder.mkdir(exist_ok=True)
-            with replaced(path, shared=True) as part:
-                part.write_text(text, encoding="utf-8")
-            return stored_file(self._spec.out, within)
-        except OSError as error:
-            raise write_error(error, str(path)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from blockseg.config.label_settings import LabelSettings
 from blockseg.config.view_settings import ThresholdSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.grid import BlockGrid
+from blockseg.core.text import blockseg_command, counted, exact
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.provenance import Provenance
@@ -42,11 +42,16 @@ from blockseg.thresholding.change import PURPOSE, begin, record_of, restored, so
 from blockseg.thresholding.task import Counting, Thresholding
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
     from blockseg.blockwise.job import Job, JobResult
     from blockseg.blockwise.planning.decisions import Decisions
-    from blockseg.blockwise.sources.inputs import Source
     from blockseg.config.settings import RunSettings
+    from blockseg.core.geometry import Roi, Zyx
     from blockseg.core.space import Space
+    from blockseg.io.protocol import Volume
     from blockseg.labelling.run import Labelled
 
 _COPIES = 24  # bytes a voxel of a block, counting included
@@ -115,7 +120,7 @@ def threshold(
     """
     settings = settings or ThresholdSettings()
     paths = Paths(absolute(out))
-    again = f"blockseg threshold {shlex.quote(str(paths.out))} {probability:g}"
+    again = blockseg_command("threshold", paths.out, exact(probability))
     if not settings.metrics:
         again += " --no-metrics"
     begin(paths, probability, again, metrics=settings.metrics)
@@ -172,10 +177,10 @@ def _go_on(
     write_cube_images(job, settings, space, decisions.field, record.gain)
     if not wrong:
         return result
-    blocks = f"{len(wrong)} block{'s' * (len(wrong) > 1)}"
+    blocks = counted(len(wrong), "block")
     stopped = (
         f"the probability of {blocks} is not as it was written; infer what is damaged "
-        f"again with: blockseg retry {shlex.quote(str(paths.out))}"
+        f"again with: {blockseg_command('retry', paths.out)}"
     )
     return replace(result, done=result.done - len(wrong), stopped=stopped)
 
@@ -188,15 +193,12 @@ def _job(
     on_event: OnJobEvent,
     command: str,
 ) -> tuple[Job, Space]:
+    """Return the job that makes the mask, and the space of the source."""
     kept, roi, shape = record.source, record.roi, record.volume_shape
     if kept is None or roi is None or shape is None:
         message = f"{paths.record} does not say what was segmented"
         raise LedgerError(message)
-    network = record.facts.get("network") or {}
-    field = FIELDS[network.get("architecture", "sdasn")]
-    halo = record.request["settings"].get("halo")
-    reach = field.reach if halo is None else int(halo)
-    grid = BlockGrid(shape, record.block, (reach,) * 3, roi, field.alignment)
+    grid = _grid(record, shape, roi)
     probability, foreground = run_images(
         paths.out,
         roi,
@@ -207,21 +209,11 @@ def _job(
         checked=record.checked,
     )
     measured = measured_cubes(record)
-    sources: dict[str, Source] = {}
+    sources = {} if measured is None else sources_of(paths, record)
     counting = None
-    volume = open_volume(find(str(paths.out), mask=True))
     if measured is not None:
-        sources = sources_of(paths, record)
-        source, mask = sources["source"], sources.get("mask")
-        volume = source.volume
-        reading = BlockReading(
-            grid,
-            source.spec,
-            source.space,
-            None if mask is None else mask.spec,
-            criteria=decisions.criteria,
-            affine=decisions.affine,
-            holes=decisions.holes,
+        reading = BlockReading.of_run(
+            grid, decisions, sources["source"], sources.get("mask")
         )
         counting = Counting(reading, measured.scale)
     path = ledger_of(paths, record)
@@ -235,16 +227,36 @@ def _job(
         on_event,
         command=command,
     )
-    main = record.phases[0].name
-    with Ledger.read(path, record.fingerprint) as ledger:
-        known = np.flatnonzero(ledger.states(main, len(grid)))
-        every = np.union1d(known, ledger.aside.blocks(main)).astype(np.int64)
     task = Thresholding(grid, decisions.threshold, probability, foreground, counting)
-    layout, order = reading_layout(settings, grid, volume, copies=_COPIES)
-    job = opened.job(task, layout, order, candidates=every)
+    read = sources["source"].volume if sources else _stored_volume(paths)
+    layout, order = reading_layout(settings, grid, read, copies=_COPIES)
+    blocks = _blocks(path, record, len(grid))
+    job = opened.job(task, layout, order, candidates=blocks)
     # The probability is as it was, and so are its coarse levels.
     ours = [one for one in job.coarse if one.stored[0].pyramid == foreground]
     return replace(job, coarse=tuple(ours)), kept.space
+
+
+def _grid(record: RunRecord, shape: Zyx, roi: Roi) -> BlockGrid:
+    """Return the blocks of a run."""
+    network = record.facts.get("network") or {}
+    field = FIELDS[network.get("architecture", "sdasn")]
+    halo = record.request["settings"].get("halo")
+    reach = field.reach if halo is None else int(halo)
+    return BlockGrid(shape, record.block, (reach,) * 3, roi, field.alignment)
+
+
+def _stored_volume(paths: Paths) -> Volume:
+    """Open the probability of a run."""
+    return open_volume(find(str(paths.out), mask=True))
+
+
+def _blocks(ledger_path: Path, record: RunRecord, count: int) -> NDArray[np.int64]:
+    """Return the blocks that the run had to do: those entered, and those set aside."""
+    main = record.phases[0].name
+    with Ledger.read(ledger_path, record.fingerprint) as ledger:
+        entered = np.flatnonzero(ledger.states(main, count))
+        return np.union1d(entered, ledger.aside.blocks(main)).astype(np.int64)
 
 
 def _notes(record: RunRecord, settings: ThresholdSettings) -> list[str]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.sources.doubts import say
+from blockseg.blockwise.sources.doubts import warn_of
 from blockseg.config.train_settings import TrainSettings
 from blockseg.core.errors import MissingExtraError
 from blockseg.core.places import local_path
@@ -92,7 +92,7 @@ def train(
         files = RunFolder(folder.path, plan.info)
         watchers: list[Watcher] = []
         if ranks.first:
-            say(plan.data.doubts)
+            warn_of(plan.data.doubts)
             fresh = folder.is_fresh(plan.request, overwrite=overwrite)
             stack.enter_context(folder.locked(fresh=fresh))
             record = folder.start(

@@ -8,10 +8,9 @@ import subprocess
 import tempfile
 import webbrowser
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blockseg.core.errors import BackendError, ConfigError
+from blockseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Commands of browsers that draw without a window; the first one found is used."""
 
-_TOO_LONG = 120.0  # seconds for a page
 _FLAGS = (
     "--headless=new",
     # WebGL by the processor: machines that hold brains often have no screen.
@@ -74,38 +72,6 @@ def hidden(url: str, width: int, height: int) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def picture_of(url: str, width: int, height: int) -> bytes:
-    """Return a picture of a self-contained page, as PNG.
-
-    Parameters
-    ----------
-    url
-        Address of the page, which may be that of a file.
-    width, height
-        Size of the browser's window, in pixels.
-
-    Raises
-    ------
-    ConfigError
-        If there is no browser.
-    BackendError
-        If it draws nothing.
-    """
-    with _command(width, height) as words, tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "page.png")
-        subprocess.run(
-            [*words, "--hide-scrollbars", f"--screenshot={target}", url],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            timeout=_TOO_LONG,
-        )
-        if not target.is_file():
-            message = f"the browser {words[0]} drew nothing of {url}"
-            raise BackendError(message)
-        return target.read_bytes()
 
 
 @contextmanager

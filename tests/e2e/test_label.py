@@ -147,6 +147,15 @@ def test_hysteresis_finds_what_is_dim_where_it_hangs_on_what_is_bright(blockseg,
     assert same_partition(voxels(out / "labels/components"), kept)
 
 
+def test_thresholds_that_differ_in_the_last_digits_are_not_the_same(blockseg, out):
+    del out
+    dim = ("--hysteresis", "0.4999999,0.9")  # 127 of 255, and 0.5 is 128
+    blockseg("label", "out.zarr", *SERIAL, "-q", *dim)
+    other = ("--hysteresis", "0.5,0.9")
+    refused = blockseg("label", "out.zarr", *SERIAL, "-q", *other, code=1).stderr
+    assert "--hysteresis" in refused
+
+
 def test_filters_of_length_and_probability_act_on_whole_objects(blockseg, out):
     filters = ("--min-length", "30", "--min-probability", "0.85")
     blockseg("label", "out.zarr", *SERIAL, "-q", *filters)

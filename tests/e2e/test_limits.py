@@ -120,6 +120,15 @@ def test_weights_of_a_training_know_what_they_were_trained_for(
     assert "outside" not in blockseg("predict", *alike, "-o", "seen", *own).stdout
 
 
+def test_the_default_weights_are_judged_alike_by_any_of_their_names(blockseg, volume):
+    shown = [
+        blockseg("info", volume, "--axes", "zyx", *named).stdout
+        for named in ((), ("--weights", "shipped"), ("--weights", DEFAULT.name))
+    ]
+    assert "outside of what the default weights were trained for" in shown[0]
+    assert set(shown) == {shown[0]}
+
+
 def test_predict_warns_of_an_array_that_lies_outside(blockseg, volume, trained):
     import blockseg as api
 

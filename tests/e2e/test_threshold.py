@@ -112,6 +112,20 @@ def test_what_was_stopped_goes_on_and_is_left_alone_by_others(
     assert content_of(half) == content_of(third)
 
 
+def test_the_command_that_is_named_goes_on_with_a_threshold_of_many_digits(
+    blockseg, two, monkeypatch
+):
+    half, _ = two
+    with monkeypatch.context() as patch:
+        patch.setattr("blockseg.thresholding.run.run_job", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            threshold(str(half), 0.300000123)
+    refused = blockseg("threshold", half, "0.2", *SERIAL, code=1).output
+    named = refused.partition("blockseg threshold ")[2].split()
+    blockseg("threshold", *named, *SERIAL)
+    assert status(str(half)).state == "complete"
+
+
 def test_retry_goes_on_with_what_was_stopped(blockseg, two, content_of, monkeypatch):
     half, third = two
     with monkeypatch.context() as patch:

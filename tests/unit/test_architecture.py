@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ STEPS = re.findall(
     ARCHITECTURE.partition("## The way through the code")[2].partition("\n## ")[0],
     re.MULTILINE,
 )
+
+_COLUMN = 38  # of the drawing at which the words begin
+_NO_PACKAGES = {"blockseg", "__init__", "py", "_commands"}
 
 
 def names_in(text):
@@ -53,6 +57,23 @@ def imported_by(path):
 @pytest.mark.parametrize("text", [ARCHITECTURE, CONTRIBUTING], ids=["tree", "adding"])
 def test_every_file_that_is_named_exists(text):
     assert [name for name in names_in(text) if not exists(name)] == []
+
+
+def test_the_floors_that_are_drawn_are_those_of_the_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = contracts["tool"]["importlinter"]["contracts"][0]["layers"]
+    drawn = ARCHITECTURE.partition("```\n")[2].partition("```")[0]
+    floors: list[set[str]] = []
+    for line in drawn.splitlines():
+        names = set(re.findall(r"[a-z_]+", line[:_COLUMN]))
+        if line.startswith(" "):
+            floors[-1] |= names
+        else:
+            floors.append(names)
+    expected = [set(re.findall(r"(?:blockseg\.)?(\w+)", layer)) for layer in layers]
+    assert [floor - _NO_PACKAGES for floor in floors] == [
+        {name for name in floor if not name.endswith("_commands")} for floor in expected
+    ]
 
 
 @pytest.mark.parametrize(("path", "code"), EXAMPLES)

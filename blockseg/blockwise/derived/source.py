@@ -47,6 +47,6 @@ def source_of(run: FinishedRun, otherwise: str) -> Source:
 
 
 def source_reading(run: FinishedRun, source: Source) -> BlockReading:
-    """Return the region that the blocks of a run cover, in the source's coordinates."""
+    """Return how the blocks of a run read its source, in the source's coordinates."""
     grid = BlockGrid(source.volume.shape, run.grid.block_shape, roi=run.record.roi)
     return BlockReading(grid, source.spec)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.record.record import FOLDER, Paths, RunRecord
 from blockseg.blockwise.record.request import what_differs
 from blockseg.core.errors import LedgerError, VolumeError
+from blockseg.core.text import blockseg_command, exact
 from blockseg.io.output.create import has_data
 from blockseg.runtime.ledger.ownership import tells_of_blocks
 
@@ -67,11 +67,11 @@ def _another_threshold(
         return ""
     if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (was, now)):
         return ""  # a record that was changed, or of a rule of its own
+    made = blockseg_command("threshold", paths.out, exact(now))
     return (
-        f"{paths.name} has the threshold {was:g}, and {now:g} is asked for; a mask of "
-        "another threshold is made without inference: blockseg threshold "
-        f"{shlex.quote(str(paths.out))} {now:g}; go on with this run with --threshold "
-        f"{was:g}"
+        f"{paths.name} has the threshold {exact(was)}, and {exact(now)} is asked for; a "
+        f"mask of another threshold is made without inference: {made}; go on with this "
+        f"run with --threshold {exact(was)}"
     )
 
 
@@ -92,7 +92,7 @@ def refuse_lost_record(paths: Paths) -> None:
     if not paths.part and (paths.folder / "shares").is_dir():
         message = (
             f"OUT {paths.out} is done in parts: give --part I/N as its other drivers "
-            f"do, or put them together with blockseg finalize {paths.out}"
+            f"do, or put them together with {blockseg_command('finalize', paths.out)}"
         )
         raise LedgerError(message)
     told = tells_of_blocks(paths.ledger)

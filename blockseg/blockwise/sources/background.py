@@ -1,4 +1,4 @@
-"""Normalization of a run's volume: found out once, kept in ``run.json``."""
+"""Normalization of a run's volume, estimated once and kept in ``run.json``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from blockseg.blockwise.sources.holes import told_holes
+from blockseg.blockwise.sources.holes import holes_in_sample
 from blockseg.blockwise.sources.readable import readable_sample
 from blockseg.core.errors import SourceWarning
 from blockseg.io.plausibility.values import doubtful_type
@@ -37,20 +37,20 @@ class Normalized:
     """Normalisation of the volume as a whole."""
 
     found: BackgroundFinding
-    """Origin of it."""
+    """What it was derived from."""
 
     field: AffineField | None = None
-    """Normalisation where it varies over the volume; None where it does not."""
+    """Normalisation that varies over the volume; None if it does not."""
 
     note: str = ""
     """Note for the user; empty if nothing."""
 
     holes: HoleRule | None = None
-    """Rule that tells holes; None where nothing can be one."""
+    """Rule that recognises holes; None if there can be none."""
 
 
 def normalization(inputs: Inputs) -> Normalized:
-    """Estimate what the user asked for from a sample of the whole volume.
+    """Estimate the normalisation that the user asked for, from a sample of the volume.
 
     Raises
     ------
@@ -61,24 +61,24 @@ def normalization(inputs: Inputs) -> Normalized:
     info = inputs.info
     volume = inputs.source.volume
     sample = readable_sample(volume) if asked.measured else sample_planes(volume)
-    told = told_holes(volume, sample)
+    seen = holes_in_sample(volume, sample)
     if not asked.measured:
         given = affine(asked, None, info.gain, info.clip)
-        return Normalized(given, BackgroundFinding(asked.kind), holes=told.rule)
+        return Normalized(given, BackgroundFinding(asked.kind), holes=seen.rule)
     _doubt_type(inputs, sample)
-    limit = saturation(told.patches, volume.dtype)
-    background = told.background or estimate_background(
-        told.patches, volume.dtype, limit
+    limit = saturation(seen.patches, volume.dtype)
+    background = seen.background or estimate_background(
+        seen.patches, volume.dtype, limit
     )
     found = BackgroundFinding(asked.kind, background, limit, sample.unreadable)
     whole = affine(asked, background, info.gain, info.clip)
     note = background.doubt
     squares = None
     if asked.varies:
-        squares = field_squares(told.patches, sample.rois, volume.shape, volume.dtype)
-    rule, rois = told.rule, sample.rois
+        squares = field_squares(seen.patches, sample.rois, volume.shape, volume.dtype)
+    rule, rois = seen.rule, sample.rois
     # Gone before SciPy is loaded: of a large brain it is 75 MB.
-    del sample, told
+    del sample, seen
     give_back_memory()
     field = None if squares is None else field_of(squares, rois, volume.shape)
     if field is None:
@@ -91,7 +91,7 @@ def normalization(inputs: Inputs) -> Normalized:
 
 
 def _doubt_type(inputs: Inputs, sample: PlaneSample) -> None:
-    """Say what was not seen of the voxels' type before, in fewer places."""
+    """Warn of a doubtful type of the voxels, unless the checks of the source did."""
     spec, said = inputs.source.spec, inputs.source.doubts
     means = max(spec.downsample) > 1
     found = "" if spec.stored_as or means else doubtful_type(sample.patches)

@@ -1,4 +1,4 @@
-"""Reading of a task's blocks: by its workers, and once more to tell a changed source."""
+"""Reading of a task's blocks: by its workers, and again to notice a changed source."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from blockseg.blockwise.planning.decisions import Decisions
+    from blockseg.blockwise.sources.inputs import Source
     from blockseg.core.cubes import SkipCriteria
     from blockseg.core.geometry import Roi
     from blockseg.core.grid import Block, BlockGrid
@@ -40,7 +42,7 @@ _MASK_CACHE = 32 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class BlockReading:
-    """Part of a source and its mask that blocks read, and in which order."""
+    """What blocks read of a source and its mask."""
 
     grid: BlockGrid
     """The blocks."""
@@ -52,20 +54,39 @@ class BlockReading:
     """Space of the source, with the user's voxel size, where there is a mask."""
 
     mask: VolumeSpec | None = None
-    """Mask, which is read before; its nonzero voxels count."""
+    """Mask, which is read first; its nonzero voxels count."""
 
     outside: bool = False
-    """Whether blocks wholly outside of the mask are read as well, and no block more than
-    is needed to measure it."""
+    """Whether blocks wholly outside the mask are read as well, and none with a margin: they
+    are measured and not inferred."""
 
     criteria: SkipCriteria | None = None
-    """Criteria of what need not be read; None if all is."""
+    """Criteria by which tiles are skipped; None if none is."""
 
     affine: Affine | AffineField | None = None
-    """Normalisation of the run, where something is skipped."""
+    """Normalisation of the run, by which tiles are judged; None if none is skipped."""
 
     holes: HoleRule | None = None
-    """Rule that tells voxels without data; None where nothing is a hole."""
+    """Rule that recognises voxels without data; None if there can be none."""
+
+    @classmethod
+    def of_run(
+        cls,
+        grid: BlockGrid,
+        decisions: Decisions,
+        source: Source,
+        mask: Source | None,
+    ) -> BlockReading:
+        """Return how the blocks of a ``blockseg run`` read its source and its mask."""
+        return cls(
+            grid,
+            source.spec,
+            source.space,
+            None if mask is None else mask.spec,
+            criteria=decisions.criteria,
+            affine=decisions.affine,
+            holes=decisions.holes,
+        )
 
     @property
     def reach(self) -> BlockReach:
@@ -94,14 +115,14 @@ class BlockReading:
     def changed(
         self, blocks: Iterable[int], before: Mapping[int, Sequence[int]]
     ) -> list[int]:
-        """Return those blocks, in order, that would read something else now.
+        """Return those of some blocks, in order, that would read something else now.
 
         Parameters
         ----------
         blocks
-            That were read.
+            Blocks that were read before.
         before
-            Checksums of what each read; one that is missing counts as changed.
+            Checksums of what each of them read; a block without any counts as changed.
         """
         reading = self.open()
 
@@ -196,7 +217,7 @@ class OpenReading:
         with suppress(_HasReadError):
             infer_filtered(
                 self.skip_filter,
-                _Nobody(),
+                _NoEngine(),
                 self.mended,
                 block.write_roi,
                 max(grid.halo),
@@ -205,11 +226,11 @@ class OpenReading:
 
 
 class _HasReadError(Exception):
-    """All that a block reads is read."""
+    """The block has been read."""
 
 
-class _Nobody:
-    """Stands where an engine does, and ends a block before it is inferred."""
+class _NoEngine:
+    """Takes the place of an engine, and ends a block before it is inferred."""
 
     depth = 1
 

@@ -1,4 +1,4 @@
-"""Files of OUT that are not as the ledger remembers them, and whose they are."""
+"""Files of OUT that differ from what the ledger remembers of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blockseg.runtime.ledger.ledger import Ledger
 
 METADATA = "metadata"
-"""Under which the ledger keeps the files that describe arrays and groups."""
+"""Name under which the ledger keeps the files that describe arrays and groups."""
 
 _SHOWN = 3
 _SECONDS_BETWEEN = 15.0
@@ -24,13 +24,13 @@ _SECONDS_BETWEEN = 15.0
 
 @dataclass(slots=True)
 class Damage:
-    """Damage: what is not as it was written."""
+    """Files that are not as they were written, and the blocks that wrote them."""
 
     files: list[DamagedFile] = field(default_factory=list)
     """Damaged files by phase and block."""
 
     phases: list[str] = field(default_factory=list)
-    """Name of the phase of each."""
+    """Name of the phase of each of these files."""
 
     blocks: dict[str, set[int]] = field(default_factory=dict)
     """Blocks to do again, by the name of their phase."""
@@ -39,13 +39,13 @@ class Damage:
     """Files that were compared."""
 
     def described(self) -> str:
-        """Name the damaged files, for a sentence; the first few of many."""
+        """Return the damaged files, the first few of many, as part of a sentence."""
         named = [f"{file.path} {file.what}" for file in self.files[:_SHOWN]]
         more = len(self.files) - len(named)
         return ", ".join([*named, f"and {more} more"] if more else named)
 
     def counted(self) -> str:
-        """Say how many files are damaged, as the beginning of a sentence."""
+        """Return the number of damaged files as the beginning of a sentence."""
         one = len(self.files) == 1
         return f"{len(self.files)} file{'' if one else 's'} of OUT {'is' if one else 'are'}"
 

@@ -1,4 +1,4 @@
-"""Doubts about sources: remarks on what may mislead."""
+"""Doubts about sources, which become warnings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _MOST = 12
 
 
-def say(doubts: Sequence[str]) -> None:
-    """Warn of each doubt; where there are very many, of the first and of how many more."""
+def warn_of(doubts: Sequence[str]) -> None:
+    """Warn of each doubt; of very many, only of the first and of the number of the rest."""
     for doubt in doubts[:_MOST]:
         warnings.warn(doubt, SourceWarning, stacklevel=3)
     if len(doubts) > _MOST:

@@ -34,30 +34,30 @@ _DEEP = 4  # planes of each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
+class SampledHoles:
     """Findings on the holes of a volume from its sample."""
 
     rule: HoleRule | None
     """Rule by which holes are found; None where nothing can be one."""
 
     patches: tuple[NDArray[Any], ...]
-    """The sample's, with 0, which counts as no background, for values of holes."""
+    """Patches of the sample; values of holes are 0 there, which is never background."""
 
     background: Background | None = None
-    """Background of these patches, where it is known already."""
+    """Background of these patches, if it has been estimated already."""
 
 
-def told_holes(volume: Volume, sample: PlaneSample) -> Told:
-    """Decide what may be a hole of a volume, from its sample.
+def holes_in_sample(volume: Volume, sample: PlaneSample) -> SampledHoles:
+    """Decide from a sample what may be a hole of a volume.
 
-    A value that more than half of the volume has is its background. Where more than half
-    of the rest is flat, flat regions are no holes; and where planes repeat in many places,
-    repeated planes are none.
+    A value of more than half of the volume is its background. If more than half of the
+    rest is flat, flat regions are no holes; and if planes repeat in many places, repeated
+    planes are none.
     """
     patches = sample.patches
     background = estimate_background(patches, volume.dtype)
     if not background.voxels:
-        return Told(None, patches, background)
+        return SampledHoles(None, patches, background)
     flat = _flat(patches)
     values = _values(patches, flat)
     total = sum(patch.size for patch in patches)
@@ -75,13 +75,13 @@ def told_holes(volume: Volume, sample: PlaneSample) -> Told:
         repeats=not _repeats_as_a_rule(volume),
     )
     if not (rule.flat or rule.repeats):
-        return Told(None, patches, background)
+        return SampledHoles(None, patches, background)
     holes = _hole_values(patches, flat, rule) if rule.flat else set()
     # A patch may cut off a hole's edge; but noise has none of values so far away.
     far = [v for v in holes if abs(v - background.level) > _FAR * background.sd]
-    if not any(far):
-        return Told(rule, patches, background)
-    return Told(rule, tuple(_without(patch, far) for patch in patches))
+    if not any(far):  # 0 alone is there already
+        return SampledHoles(rule, patches, background)
+    return SampledHoles(rule, tuple(_without(patch, far) for patch in patches))
 
 
 def _without(patch: NDArray[Any], values: Sequence[float]) -> NDArray[Any]:
@@ -107,7 +107,7 @@ def _flat(patches: Sequence[NDArray[Any]]) -> list[NDArray[np.bool_] | None]:
 def _values(
     patches: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bool_] | None]
 ) -> dict[float, int]:
-    """Return the values of flat regions and their voxels; what is not finite as inf."""
+    """Return the values of flat regions with their voxels; all that are not finite as inf."""
     found: dict[float, int] = {}
     for patch, mask in zip(patches, flat, strict=True):
         if mask is None:
@@ -147,7 +147,7 @@ def _repeats_as_a_rule(volume: Volume) -> bool:
         try:
             found = repeated_voxels(volume.read(roi), roi.start)
         except VolumeError:
-            continue  # what cannot be read is told of where it is needed
+            continue  # reported where it is needed
         compared += roi.shape[0] - 1
         if found is not None:
             repeated += int(np.count_nonzero(found.any(axis=(1, 2))))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.outputs import output_of, place
 from blockseg.blockwise.record.record import Paths, RunRecord
-from blockseg.blockwise.sources.doubts import say
-from blockseg.blockwise.sources.masks import outside_of, say_doubts
+from blockseg.blockwise.sources.doubts import warn_of
+from blockseg.blockwise.sources.masks import outside_of, warn_of_mask
 from blockseg.core.errors import ConfigError, GeometryError, LedgerError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
@@ -51,19 +51,19 @@ class Source:
     """Specification by which workers open it."""
 
     volume: Volume
-    """It, open for reading."""
+    """The volume, open for reading."""
 
     space: Space
-    """Voxel size and place; the user's voxel size over the metadata's."""
+    """Voxel size and place; a voxel size that the user gave wins over the metadata."""
 
     fingerprint: Fingerprint
-    """Tells whether the data are still the same."""
+    """By which a change of the data is noticed."""
 
     remarks: tuple[str, ...] = ()
-    """Remarks on it that are no cause for doubt, a line each."""
+    """Remarks that are no cause for doubt, a line each."""
 
     doubts: tuple[str, ...] = ()
-    """Doubts about it that were said, a line each."""
+    """Doubts of which the user was warned, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,10 @@ class Inputs:
     """Region to segment, in the source's voxels."""
 
     weights: Weights | None
-    """None for the fake engine."""
+    """Weights of the network; None for the fake engine."""
 
     mask: Source | None
-    """Restricts what is segmented."""
+    """Mask that restricts what is segmented, if any."""
 
     settings: RunSettings
     """As the user gave them."""
@@ -119,12 +119,12 @@ class Inputs:
 
     @property
     def sparse(self) -> bool:
-        """Whether what is empty may be skipped at a small loss."""
+        """Whether empty tissue may be skipped at a small loss."""
         return self.settings.sparse and not self.settings.exhaustive
 
     @property
     def outside_mask(self) -> float:
-        """Share of the region that the mask does not reach, and that is left empty."""
+        """Share of the region beyond the ends of the mask, which stays empty."""
         if self.mask is None:
             return 0.0
         shape, space = self.source.volume.shape, self.source.space
@@ -148,7 +148,7 @@ class Inputs:
 
 
 def gather(source: str, out: str | None, settings: RunSettings) -> Inputs:
-    """Open and check all that a run reads.
+    """Open and check everything that a run reads.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def refuse_result(source: str) -> None:
     try:
         record = RunRecord.of(paths)
     except LedgerError:
-        return  # what it is cannot be told; what is wrong with it, its own commands say
+        return  # a damaged record is reported by the commands of that run
     if record is None or record.phases[0].name != "segment" or record.source is None:
         return
     again = record.sessions[-1]["command"] if record.sessions else "blockseg run"
@@ -216,13 +216,12 @@ def memory_source(
     array
         Voxels, axes (z, y, x).
     choices
-        What is said of it; what of it may mislead is said if given.
+        Choices of the user; doubts about the array are only reported if they are given.
 
     Raises
     ------
     VolumeError
-        If it is not 3-D, empty or of a dtype that no microscope writes, or surely not
-        what is meant.
+        If it is not 3-D, empty, of a dtype that no microscope writes, or surely wrong.
     """
     volume: Volume = MemoryVolume(array)
     spec = VolumeSpec("the array", "memory")
@@ -234,7 +233,7 @@ def memory_source(
         # An array has no metadata that a voxel size might be missing from.
         told = replace(choices, voxel_size=choices.voxel_size or (1.0, 1.0, 1.0))
         doubts = doubts_of(spec, volume, told)
-        say(doubts)
+        warn_of(doubts)
         if max(choices.downsample) > 1:
             volume = Downsampled(volume, choices.downsample)
             spec = replace(spec, downsample=choices.downsample)
@@ -251,7 +250,7 @@ def open_source(uri: str, settings: RunSettings) -> Source:
     """
     choices = settings.choices
     found = find_plausible(uri, choices)
-    say(found.doubts)
+    warn_of(found.doubts)
     return Source(
         found.spec,
         found.volume,
@@ -296,7 +295,7 @@ def open_mask(
     roi
         Region of that volume that is asked for.
     option
-        That names the mask.
+        Option that names the mask, for messages.
     allow_gaps
         As for :func:`~blockseg.io.find`.
 
@@ -314,7 +313,7 @@ def open_mask(
     except VolumeError as error:
         message = f"{option}: {error}"
         raise VolumeError(message) from error
-    say_doubts(f"{option} {uri}", volume, shape, space, roi)
+    warn_of_mask(f"{option} {uri}", volume, shape, space, roi)
     return Source(spec, volume, volume.space, fingerprint(spec))
 
 

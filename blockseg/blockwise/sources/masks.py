@@ -1,4 +1,4 @@
-"""Parts that masks leave out, and what is said of them."""
+"""What masks leave out, and warnings about it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from blockseg.io.protocol import Volume
 
 
-def say_doubts(name: str, mask: Volume, shape: Zyx, space: Space, roi: Roi) -> None:
-    """Warn of what may mislead about a mask.
+def warn_of_mask(name: str, mask: Volume, shape: Zyx, space: Space, roi: Roi) -> None:
+    """Warn of what may be wrong with a mask.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class OpenedMask(Protocol):
 
     @property
     def spec(self) -> VolumeSpec:
-        """Path of the mask."""
+        """Specification by which it is opened again."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class OpenedMask(Protocol):
 def blocks_in_mask(
     mask: OpenedMask, space: Space, grid: BlockGrid
 ) -> NDArray[np.bool_]:
-    """Return which blocks write a voxel inside a mask; say so where none does.
+    """Return which blocks write a voxel inside a mask; warn if none does.
 
     Parameters
     ----------

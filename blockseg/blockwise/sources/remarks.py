@@ -1,9 +1,10 @@
-"""Remarks on a run's source for its last lines; each only where it is not zero."""
+"""Remarks on a run's source for its last lines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blockseg.core.text import counted
 from blockseg.io.masks.overlay import beyond_words
 
 if TYPE_CHECKING:
@@ -18,6 +19,17 @@ def closing_remarks(inputs: Inputs, decisions: Decisions) -> tuple[str, ...]:
     return tuple(_remarks(inputs, decisions))
 
 
+def unreadable_remarks(decisions: Decisions) -> Iterator[str]:
+    """Yield a line if samples of the background could not be read."""
+    unreadable = len(decisions.background.unreadable)
+    if unreadable:
+        were = "was" if unreadable == 1 else "were"
+        yield (
+            f"{counted(unreadable, 'sample')} of the background could not be read and "
+            f"{were} passed over; run.json lists them"
+        )
+
+
 def mask_remarks(inputs: Inputs) -> Iterator[str]:
     """Yield a line where a part of the region lies beyond the mask's extent."""
     outside = inputs.outside_mask
@@ -30,12 +42,7 @@ def mask_remarks(inputs: Inputs) -> Iterator[str]:
 
 def _remarks(inputs: Inputs, decisions: Decisions) -> Iterator[str]:
     yield from inputs.source.remarks
-    unreadable = decisions.background.unreadable
-    if unreadable:
-        yield (
-            f"{len(unreadable)} samples of the background could not be read and were "
-            "passed over; run.json lists them"
-        )
+    yield from unreadable_remarks(decisions)
     field = decisions.background.field
     if field is not None and field.filled:
         yield (

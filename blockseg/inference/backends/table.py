@@ -7,7 +7,7 @@ only where a name is not in this table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from blockseg.networks.receptive_field import ALIGNMENT
 from blockseg.networks.weights_info import load_info
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from blockseg.core.specs import Affine, BackendSpec, Precision
     from blockseg.inference.backends.device.protocol import ByteBackend
     from blockseg.inference.backends.protocol import Backend
@@ -51,9 +53,10 @@ class BackendRow:
     architectures: tuple[str, ...] = ()
     """Networks that it runs; empty for all."""
 
-    tiles_gain: float = 1.0
-    """Speed of SDASN in bfloat16 over that in float32 on a CPU with AMX, as
-    ``docs/precision.md`` has it."""
+    bfloat16_gain: Mapping[str, float] = field(default_factory=dict)
+    """Speed of SDASN in bfloat16 over that in float32, by the instructions of a CPU
+    (:attr:`~blockseg.inference.processor.Processor.bfloat16`), as ``docs/precision.md``
+    has it; 1 where there is none. Of what is missing nothing is known."""
 
     library: str = ""
     """Module that must be installed."""
@@ -102,7 +105,7 @@ _ROWS = (
         windows=f"{_HERE}.llvm.backend:LlvmBackend",
         precisions=("float32", "bfloat16"),
         architectures=("sdasn",),
-        tiles_gain=3.3,
+        bfloat16_gain={"amx": 3.3, "avx512": 2.0},
         library="llvmlite",
         title="llvmlite",
         extra="cpu",
@@ -112,7 +115,7 @@ _ROWS = (
         "openvino",
         windows=f"{_HERE}.openvino.backend:OpenVinoBackend",
         precisions=("float32", "bfloat16"),
-        tiles_gain=2.3,
+        bfloat16_gain={"amx": 2.3},
         library="openvino",
         title="OpenVINO",
         extra="cpu",
@@ -124,7 +127,7 @@ _ROWS = (
         on_device=f"{_HERE}.cuda.backend:TorchCudaBackend",
         bytes_in=("float16",),
         precisions=_ALSO_BFLOAT16,
-        tiles_gain=1.4,
+        bfloat16_gain={"amx": 1.4, "avx512": 1.0},
     ),
 )
 

@@ -47,7 +47,7 @@ class Seen:
         return 0 if self.nonfinite is None else int(np.count_nonzero(self.nonfinite))
 
     def measured(self) -> Seen:
-        """Return the mask of voxels to measure: NaN is reported as NaN, and not as a hole."""
+        """Return the region as it is measured: NaN stays NaN and is no hole."""
         if self.missing is None or self.nonfinite is None:
             return self
         voxels = np.where(self.nonfinite, self.voxels.dtype.type(np.nan), self.voxels)

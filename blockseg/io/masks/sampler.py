@@ -49,7 +49,7 @@ class MaskSampler:
         ]
 
     def inside(self, roi: Roi) -> NDArray[np.bool_]:
-        """Return the box of a mask that covers a region of the volume.
+        """Return which voxels of a region lie inside the mask.
 
         Parameters
         ----------

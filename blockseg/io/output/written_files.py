@@ -13,7 +13,9 @@ from blockseg.core.stored_file import StoredFile
 from blockseg.core.untrusted.files import METADATA_BYTES, read_text
 from blockseg.core.untrusted.json_text import parse_json
 from blockseg.io.ahead import batches, map_ahead
+from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.label_listing import is_whole_listing
+from blockseg.io.output.write_errors import write_error
 from blockseg.io.stores.address import Address, is_remote
 from blockseg.io.stores.location import RemotePath, location
 
@@ -65,6 +67,38 @@ def stored_file(root: str | Location, path: str) -> StoredFile:
     """
     size, crc = _content(_place(f"{root}/{path}", remote=is_remote(str(root))))
     return StoredFile(path, size, crc)
+
+
+def write_block_file(
+    out: str, path: str, content: bytes, *, folders: int = 1
+) -> StoredFile:
+    """Write a file that a block leaves beside its images.
+
+    Parameters
+    ----------
+    out
+        The output, on a disk.
+    path
+        Of the file below it, '/'-separated.
+    content
+        All of it; other workers may write the same at the same time.
+    folders
+        Number of folders directly above the file that are made if they are missing. Not
+        all of them: an output that was taken away is not made again.
+
+    Raises
+    ------
+    NoSpaceError, OutputGoneError, VolumeError
+        As :func:`~blockseg.io.output.atomic_files.replacing`.
+    """
+    target = Path(out, path)
+    try:
+        for folder in reversed(target.parents[:folders]):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise write_error(error, str(target)) from error
+    replace_file(target, content, shared=True)
+    return StoredFile(path, len(content), zlib.crc32(content))
 
 
 def stored_below(root: Location, folder: str) -> Iterator[StoredFile]:

@@ -41,7 +41,7 @@ class RemotePath:
     """
 
     address: Address
-    """Path or address."""
+    """Store, bucket and key."""
 
     def __str__(self) -> str:
         return str(self.address)

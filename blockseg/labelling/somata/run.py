@@ -15,6 +15,7 @@ from blockseg.blockwise.planning.light_tasks import layout_for
 from blockseg.blockwise.record.record import Paths
 from blockseg.blockwise.run import run
 from blockseg.core.errors import ConfigError, LedgerError
+from blockseg.core.text import blockseg_command, exact
 from blockseg.io.chunk_memory import bytes_to_decode
 from blockseg.io.open import open_volume
 from blockseg.io.output.written_files import damaged_files, stored_below, stored_file
@@ -181,8 +182,8 @@ def find_somata(
     where = SomaGrid.of(finished, source.spec, settings.soma_radius)
     low, high = settings.soma_radius
     made = finished.provenance(
-        labels=fresh_part(finished, "label", f"blockseg label {finished.out}"),
-        soma_radius=f"{low:g},{high:g}",
+        labels=fresh_part(finished, "label", blockseg_command("label", finished.out)),
+        soma_radius=f"{exact(low)},{exact(high)}",
         soma_snr=settings.soma_snr,
         image=where.description,
     )

@@ -248,7 +248,7 @@ def run_blocks(name: str, blocks: Sequence[int]) -> BatchResult:
 
 
 def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
-    """Return the actor of this process, by the name of its plugin.
+    """Return the blocks that run in this process, by the name of their plugin.
 
     Parameters
     ----------
@@ -267,12 +267,15 @@ def running_blocks(prefix: str, *, stop: bool = False) -> dict[str, list[int]]:
 
 
 def wind_down(name: str) -> tuple[bool, list[int]]:
-    """Let a plugin begin no other block.
+    """Let a plugin begin no other block; return how far it is.
 
     Returns
     -------
-    Whether its actor is built: blocks may have begun, and its tasks soon end with their
-    reports. And the blocks that run.
+    bool
+        Whether its actor is built: blocks may have begun, and its tasks soon end with
+        their reports.
+    list of int
+        Blocks that run, in ascending order.
     """
     built, running = False, []
     for plugin in list(_alive):

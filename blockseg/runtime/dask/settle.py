@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import ClusterLostError
-from blockseg.core.text import one_line
+from blockseg.core.text import counted, one_line
 from blockseg.runtime.dask.actor import running_blocks
 from blockseg.runtime.dask.stalls.ask import ask_each
 from blockseg.runtime.dask.watch import bounded
@@ -100,7 +100,7 @@ def settle_predecessor(
 
 def _waited_for(running: list[int], silent: list[str]) -> str:
     if running:
-        return f"waiting for {len(running)} blocks of an earlier run to end"
+        return f"waiting for {counted(len(running), 'block')} of an earlier run to end"
     return f"waiting for worker {silent[0]} to say whether it runs blocks of an earlier run"
 
 

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.core.blocks import BlockState
-from blockseg.runtime.ledger.file import errors_of, forget, transaction
+from blockseg.runtime.ledger.file import OpenRows, errors_of, forget, transaction
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -21,20 +19,8 @@ _TABLES = ("blocks", "files", "holes")
 _FIRST = "computed, skipped, read_bytes, decoded_bytes, nonfinite, note, attempts"
 
 
-class AsideRows:
-    """The rows of one open ledger that wait for their image.
-
-    Parameters
-    ----------
-    path
-        The ledger's file, for messages.
-    connection
-        Open for reading or writing.
-    """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
+class AsideRows(OpenRows):
+    """The rows of one open ledger that wait for their image."""
 
     @property
     def begun(self) -> str:

@@ -41,6 +41,22 @@ def check_ledger_there(path: Path) -> None:
         raise OutputGoneError(message)
 
 
+class OpenRows:
+    """Some of the rows of an open ledger.
+
+    Parameters
+    ----------
+    path
+        The ledger's file, for messages.
+    connection
+        Open for reading or writing.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+
 def rows_of(
     path: Path, connection: sqlite3.Connection, table: str, query: str, *values: str
 ) -> Iterator[tuple[Any, ...]]:

@@ -10,12 +10,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from blockseg.runtime.ledger.file import errors_of, forget, rows_of, transaction
+from blockseg.runtime.ledger.file import (
+    OpenRows,
+    errors_of,
+    forget,
+    rows_of,
+    transaction,
+)
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from blockseg.core.blocks import BlockReport
 
@@ -55,20 +60,8 @@ def enter_reads(
     )
 
 
-class SourceRows:
-    """The rows of one open ledger.
-
-    Parameters
-    ----------
-    path
-        The ledger's file, for messages.
-    connection
-        Open for reading or writing.
-    """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
+class SourceRows(OpenRows):
+    """The rows of one open ledger."""
 
     def reads(
         self, phase: str, *, unfinished: bool = False

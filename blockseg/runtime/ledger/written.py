@@ -8,12 +8,17 @@ import numpy as np
 
 from blockseg.core.blocks import BlockReport
 from blockseg.core.stored_file import StoredFile
-from blockseg.runtime.ledger.file import errors_of, forget, rows_of, transaction
+from blockseg.runtime.ledger.file import (
+    OpenRows,
+    errors_of,
+    forget,
+    rows_of,
+    transaction,
+)
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -46,20 +51,8 @@ def enter_files(
     )
 
 
-class FileRows:
-    """The files that one open ledger knows; none in a ledger from before there were.
-
-    Parameters
-    ----------
-    path
-        The ledger's file, for messages.
-    connection
-        Open for reading or writing.
-    """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
+class FileRows(OpenRows):
+    """The files that one open ledger knows; none in a ledger from before there were."""
 
     def phases(self) -> list[str]:
         """Return the names under which files were entered, phases and others."""

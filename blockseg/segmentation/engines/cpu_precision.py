@@ -28,6 +28,9 @@ _WORTH_IT = 1.1
 """Speed over that of float32 from which ``fast`` takes bfloat16: less is no gain for
 masks that are not quite the same."""
 
+_NAMES = {"amx": "AMX", "avx512": "AVX-512 for bfloat16"}
+"""Instructions by their makers' names."""
+
 _SMALL = 2**26  # voxels of a region that takes seconds: two windows are enough for it
 
 
@@ -42,7 +45,7 @@ def wants_bfloat16(settings: RunSettings) -> bool:
     """
     here = processor()
     if settings.precision == "fast":
-        return here.tiles
+        return bool(here.bfloat16)
     if settings.precision != "bfloat16":
         return False
     if not here.bfloat16 and not settings.elsewhere:
@@ -63,6 +66,8 @@ def bfloat16_backend(settings: RunSettings, architecture: str) -> str:
         If the user named the precision, and no backend that is allowed has it.
     """
     able = available_backends(architecture, "bfloat16")
+    if settings.precision == "fast":
+        able = tuple(name for name in able if _gain(name) != 1)
     named: str = settings.backend
     if named != "auto":
         able = tuple(name for name in able if name == named)
@@ -130,8 +135,9 @@ def may_gain(settings: RunSettings, decisions: Decisions, architecture: str) -> 
     return (
         settings.precision == "auto"
         and (decisions.device, decisions.precision) == ("cpu", "float32")
-        and processor().tiles
+        and bool(processor().bfloat16)
         and decisions.backend in available_backends(architecture, "bfloat16")
+        and _gain(decisions.backend) != 1
     )
 
 
@@ -140,13 +146,18 @@ def gain_line(settings: RunSettings, decisions: Decisions, architecture: str) ->
 
     Nothing is measured: the figure is that of the documents.
     """
-    gain = backend_row(decisions.backend).tiles_gain
-    if gain <= 1 or not may_gain(settings, decisions, architecture):
+    gain = _gain(decisions.backend)
+    if not gain or not may_gain(settings, decisions, architecture):
         return ""
     return (
-        f"this CPU has AMX: --precision fast computes about {gain:.2g} times as fast, in "
-        "bfloat16, if masks agree with those of float32 (docs/precision.md)"
+        f"this CPU has {_NAMES[processor().bfloat16]}: --precision fast computes about {gain:.2g} times as fast, "
+        "in bfloat16, if masks agree with those of float32 (docs/precision.md)"
     )
+
+
+def _gain(backend: str) -> float | None:
+    """Return the speed of bfloat16 over that of float32 on this CPU, as far as known."""
+    return backend_row(backend).bfloat16_gain.get(processor().bfloat16)
 
 
 def _if_faster(judged: EngineEvaluation, base: EngineEvaluation) -> EngineEvaluation:

@@ -15,7 +15,7 @@ from blockseg.core.choices import SourceChoices
 from blockseg.core.errors import ConfigError, VolumeError
 from blockseg.core.geometry import Roi
 from blockseg.core.places import local_path
-from blockseg.core.text import times
+from blockseg.core.text import blockseg_command, times
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text, text_of
 from blockseg.core.untrusted.json_text import MALFORMED, parse_json, shortened
 from blockseg.io.find import find
@@ -237,8 +237,9 @@ def _folder(
     if not annotated and labels:
         message = (
             f"all that was annotated in {folder} is {left['draft']} unedited drafts and "
-            f"{left['skipped']} skipped picks: correct some, or mark them as done (blockseg "
-            f"annotate {folder}), or take them as they are with --accept-drafts"
+            f"{left['skipped']} skipped picks: correct some, or mark them as done "
+            f"({blockseg_command('annotate', folder)}), or take them as they are with "
+            "--accept-drafts"
         )
         raise VolumeError(message)
     if not annotated:

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
+import zarr
 
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
@@ -108,6 +110,18 @@ def test_what_it_prints_and_the_chart(blockseg, out, command):
     assert "Result:" in said
     assert (out / "regions/regions.png").read_bytes()[:4] == b"\x89PNG"
     assert "regions of" in blockseg("status", "out.zarr").stdout
+
+
+def test_an_atlas_whose_ids_were_rounded_is_reported(
+    blockseg, atlas, command, tmp_path
+):
+    rounded = tmp_path / "rounded.zarr"
+    shutil.copytree(atlas[0], rounded)
+    ids = zarr.open_array(rounded / "0", mode="r+")
+    ids[:] = np.where(ids[:] == 614454277, 614454272, ids[:])
+    other = [rounded if word == atlas[0] else word for word in command]
+    said = " ".join(blockseg(*other, "--scheduler", "serial").stdout.split())
+    assert "rounded to float32, which made 614454272 of 614454277; warp" in said
 
 
 def test_again_it_does_nothing_and_other_parameters_are_refused(

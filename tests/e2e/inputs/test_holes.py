@@ -10,7 +10,7 @@ import zarr
 from scipy.ndimage import binary_dilation
 
 import blockseg as package
-from blockseg.blockwise.sources.holes import told_holes
+from blockseg.blockwise.sources.holes import holes_in_sample
 from blockseg.blockwise.sources.inputs import memory_source
 from blockseg.io.sample import sample_planes
 from blockseg.measurement.cube_source import load_cubes
@@ -80,7 +80,7 @@ def test_level_and_noise_are_those_of_the_whole_brain(brain):
     def estimated(array):
         volume = memory_source(array).volume
         sample = sample_planes(volume)
-        patches = told_holes(volume, sample).patches
+        patches = holes_in_sample(volume, sample).patches
         one = estimate_background(patches, volume.dtype)
         field: Any = estimate_field(patches, sample.rois, volume.shape, volume.dtype)
         return np.array([one.level, *field.level]), np.array([one.sd, *field.sd])

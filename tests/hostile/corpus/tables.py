@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LONG = "x" * 200_000
 DIGITS = "9" * 5000
-_ATLAS = ("--atlas-voxel-size", "1", "--atlas-corner", "0,0,0")
 
 NAMES: dict[str, Text] = {
     "an id of 5,000 digits": f"id,name\n{DIGITS},a\n",

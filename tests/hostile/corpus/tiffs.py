@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.hostile.case import Case, Stock
 
 EDGE = 32
-_KINDS = {"H": 3, "I": 4}
 
 
 def tiff(

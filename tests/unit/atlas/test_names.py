@@ -46,6 +46,18 @@ def test_ids_beyond_32_bits_are_kept(tmp_path):
     assert names.of(2**64 - 1).name == "b"
 
 
+def test_ids_that_float32_has_merged_are_recognised(tmp_path):
+    layers = [312782550, 312782554, 312782570]
+    rows = "".join(f"{one},layer\n" for one in [7, 16777216, *layers])
+    names = read_names(table(tmp_path, f"id,name\n{rows}"))
+    assert names.rounded() == {312782560: tuple(layers)}
+
+
+def test_no_rounded_id_is_suspected_where_the_number_has_a_name(tmp_path):
+    text = "id,name\n312782550,layer\n312782560,other\n-5,other\n"
+    assert read_names(table(tmp_path, text)).rounded() == {}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -65,3 +77,12 @@ def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
 def test_a_table_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_names(str(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_name_may_have_any_characters_that_a_quoted_cell_may(tmp_path, end):
+    path = tmp_path / "structures.csv"
+    text = f'id,name{end}1,"one\u2028line"{end}2,"two\nlines"{end}'
+    path.write_bytes(text.encode())
+    names = read_names(str(path))
+    assert [names.of(k).name for k in (1, 2)] == ["one\u2028line", "two\nlines"]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from blockseg.blockwise.block_holes import FoundHole, hole_lines, hole_outcome, holes_in
-from blockseg.blockwise.sources.holes import told_holes
+from blockseg.blockwise.sources.holes import holes_in_sample
 from blockseg.core.geometry import Roi
 from blockseg.core.holes import Hole, HoleRule
 from blockseg.io.holes.mended_volume import Seen
@@ -20,7 +20,7 @@ def noise(shape=(64, 128, 128), dtype=np.uint16):
 
 def rule(voxels):
     volume = MemoryVolume(voxels)
-    return told_holes(volume, sample_planes(volume)).rule
+    return holes_in_sample(volume, sample_planes(volume)).rule
 
 
 def test_noise_may_have_holes_of_every_kind():
@@ -63,7 +63,7 @@ def test_a_stretched_volume_repeats_no_planes():
 def test_the_sample_of_a_volume_without_holes_is_as_it_is():
     volume = MemoryVolume(noise())
     sample = sample_planes(volume)
-    assert told_holes(volume, sample).patches is sample.patches
+    assert holes_in_sample(volume, sample).patches is sample.patches
 
 
 def test_a_rule_survives_being_written():

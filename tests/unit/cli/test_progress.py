@@ -15,7 +15,6 @@ from blockseg.runtime.events import (
 
 Tally = import_module("blockseg_cli.progress").Tally
 watcher = import_module("blockseg_cli.progress").watcher
-span = import_module("blockseg_cli.outcome").span
 
 
 def test_rate_and_remaining_time_follow_the_clock():
@@ -73,12 +72,6 @@ def test_json_events_are_one_line_each(capsys):
     event = json.loads(line)
     assert event["event"] == "BlockDone"
     assert event["report"]["block_id"] == 7
-
-
-def test_durations_read_like_speech():
-    assert span(12.34) == "12.3 s"
-    assert span(61) == "1 min 01 s"
-    assert span(7322) == "2 h 02 min"
 
 
 def test_the_use_of_gpus_is_shown_and_their_own_account_wins_over_a_blocks():

@@ -11,6 +11,7 @@ from blockseg.core.errors import BackendError, ConfigError
 from blockseg.core.geometry import Roi
 from blockseg.core.specs import Affine, BackendSpec, array_type
 from blockseg.inference.backends import table
+from blockseg.inference.backends.openvino.vector_width import prefers_avx2
 from blockseg.inference.backends.table import (
     BackendRow,
     available_backends,
@@ -28,7 +29,7 @@ from blockseg.networks.registry import build
 from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
 from blockseg.networks.shipped import default_weights
 from blockseg.networks.weights import save_weights
-from blockseg.networks.weights_info import WeightsInfo
+from blockseg.networks.weights_info import WeightsInfo, load_info
 from blockseg.testing.backends import FakeBackend
 
 PLAIN = BackendSpec("fake", "", (32, 32, 32))
@@ -258,6 +259,11 @@ def test_every_network_in_bfloat16_is_near_float32(
         torch.manual_seed(3)
         info = WeightsInfo("w", 1.0, width=4, architecture=architecture)
         save_weights(weights, build(architecture, 4).eval(), info)
+    if backend == "openvino" and prefers_avx2(load_info(weights).width):
+        spec = BackendSpec(backend, weights, (16, 16, 16), "bfloat16")
+        with pytest.raises(BackendError, match="AVX2 has no bfloat16"):
+            make_backend(spec)
+        return
     found = {}
     for precision in ("float32", "bfloat16"):
         spec = BackendSpec(backend, weights, (16, 16, 16), precision)

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch.nn import functional
 from blockseg.core.errors import BackendError, MissingExtraError, WeightsError
 from blockseg.core.specs import BackendSpec
 from blockseg.inference.backends.llvm import amx_permission, compiler, planar
+from blockseg.inference.backends.llvm import backend as llvm_backend
 from blockseg.inference.backends.llvm.backend import LlvmBackend
 from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
 from blockseg.inference.backends.llvm.compiler import ROW, Kernels
-from blockseg.inference.backends.llvm.float32 import PlanarFloat32
+from blockseg.inference.backends.llvm.planar_form import PlanarForm
 from blockseg.inference.backends.llvm.vectors import (
     AVX,
     AVX512,
@@ -26,9 +28,10 @@ from blockseg.inference.backends.llvm.vectors import (
     convolution_blocking,
     transposed_blocking,
 )
+from blockseg.inference.backends.llvm.words import Pair
 from blockseg.inference.backends.protocol import AxisMasks, SlabBackend, window_shape
 from blockseg.inference.backends.torch import TorchBackend
-from blockseg.inference.processor import processor
+from blockseg.inference.processor import Processor, processor
 from blockseg.inference.window_memory import window_memory
 from blockseg.networks.bfloat16 import nearest, rounded_arrays
 from blockseg.networks.registry import build
@@ -41,6 +44,26 @@ pytest.importorskip("llvmlite")
 CORE = (8, 12, 16)
 
 needs_amx = pytest.mark.skipif(not processor().tiles, reason="the CPU has no AMX")
+needs_vectors = pytest.mark.skipif(
+    not processor().bfloat16, reason="the CPU has no AVX-512 for bfloat16"
+)
+
+_PAIRS = {
+    "native": (AVX512, Pair(native=True)),
+    "16": (AVX512, Pair(native=False)),
+    "8": (AVX, Pair(native=False)),
+    "4": (SHORT, Pair(native=False)),
+}
+
+
+def _marks(name: str) -> Any:
+    return [needs_vectors] if name == "native" else []
+
+
+PAIRS = [
+    pytest.param(*pair, marks=_marks(name), id=name) for name, pair in _PAIRS.items()
+]
+"""Pairs of bfloat16 by the processor's own instructions, and without them anywhere."""
 
 
 def window(core: Any = CORE, seed: int = 0) -> NDArray[Any]:
@@ -92,7 +115,7 @@ def test_any_width_and_any_length_of_vectors_agree_with_torch(
     path = tmp_path / "w.safetensors"
     saved(path, network)
     own = replace(spec, weights=str(path))
-    form = PlanarFloat32(arrays_of(network), vectors)
+    form = PlanarForm(arrays_of(network), vectors)
     tile, masks = ending(CORE, (32, 0), (0, 0), (0, 28))
     wanted = TorchBackend(own, network).infer(tile, masks)
     backend = LlvmBackend(own, form)
@@ -159,7 +182,7 @@ def test_a_window_beyond_the_volume_is_zero(spec):
 def test_weights_that_are_no_numbers_give_no_number(spec, network):
     arrays = dict(arrays_of(network))
     arrays["x10.1.weight"] = np.full_like(arrays["x10.1.weight"], np.nan)
-    got = LlvmBackend(spec, PlanarFloat32(arrays)).infer(window(), None)
+    got = LlvmBackend(spec, PlanarForm(arrays)).infer(window(), None)
     assert np.isnan(got).all()
 
 
@@ -218,9 +241,20 @@ def rounded_forward(arrays: Arrays, tile: NDArray[Any]) -> NDArray[Any]:
     return logits.sigmoid()[0, 0].numpy()
 
 
-@needs_amx
+FORMS = [
+    pytest.param(TiledBfloat16, marks=needs_amx, id="tiles"),
+    *(
+        pytest.param(
+            partial(PlanarForm, vectors=vectors, word=word), marks=_marks(name), id=name
+        )
+        for name, (vectors, word) in _PAIRS.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("width", [4, 8])
-def test_bfloat16_rounds_maps_and_weights_and_nothing_else(tmp_path, width):
+def test_bfloat16_rounds_maps_and_weights_and_nothing_else(tmp_path, width, form):
     network = wide(width)
     path = tmp_path / "w.safetensors"
     saved(path, network)
@@ -232,7 +266,7 @@ def test_bfloat16_rounds_maps_and_weights_and_nothing_else(tmp_path, width):
     inside = tuple(slice(32, -32) for _ in core)
     wanted = rounded_forward(rounded_arrays(arrays) | first, tile[inside].copy())
     own = BackendSpec("llvm", str(path), core, "bfloat16")
-    got = LlvmBackend(own).infer(tile, masks)
+    got = LlvmBackend(own, form(arrays)).infer(tile, masks)
     exact = TorchBackend(replace(own, precision="float32"), network).infer(tile, masks)
     assert wanted.std() > 0.05
     # A sum that lies nearly halfway between two bfloat16 goes either way, and what
@@ -241,11 +275,11 @@ def test_bfloat16_rounds_maps_and_weights_and_nothing_else(tmp_path, width):
     assert abs(got - exact).max() < 0.1
 
 
-@needs_amx
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("core", [(4, 4, 4), (8, 12, 100), (40, 4, 8)])
-def test_bfloat16_windows_of_any_shape_agree_with_float32(spec, core):
+def test_bfloat16_windows_of_any_shape_agree_with_float32(spec, network, core, form):
     own = replace(spec, core=core)
-    half = LlvmBackend(replace(own, precision="bfloat16", threads=2))
+    half = LlvmBackend(replace(own, threads=2), form(arrays_of(network)))
     for tile, masks in (
         (window(core), None),
         ending(core, (32, 32), (32, 32), (32, 32)),
@@ -260,7 +294,72 @@ def test_bfloat16_windows_of_any_shape_agree_with_float32(spec, core):
     half.close()
 
 
-def test_bfloat16_is_for_cpus_with_tiles(spec, monkeypatch):
+@pytest.mark.parametrize(("vectors", "word"), PAIRS)
+@pytest.mark.parametrize("width", [3, 5, 11])
+def test_pairs_of_channels_serve_any_width(tmp_path, width, vectors, word):
+    network = wide(width)
+    path = tmp_path / "w.safetensors"
+    saved(path, network)
+    own = BackendSpec("llvm", str(path), CORE)
+    arrays = arrays_of(network)
+    tile, masks = ending(CORE, (32, 0), (0, 0), (0, 28))
+    wanted = LlvmBackend(own).infer(tile, masks)
+    got = LlvmBackend(own, PlanarForm(arrays, vectors, word)).infer(tile, masks)
+    assert wanted.std() > 0.05
+    assert 0 < abs(got - wanted).max() < 0.3
+    assert abs(got - wanted).mean() < 0.01
+
+
+@pytest.mark.parametrize(("vectors", "word"), PAIRS)
+def test_pairs_are_the_same_bits_wherever_a_window_begins(spec, network, vectors, word):
+    arrays = arrays_of(network)
+    large, small = (16, 24, 40), (8, 8, 16)
+    tile = window(large)
+
+    def made(core):
+        form = PlanarForm(arrays, vectors, word)
+        return LlvmBackend(replace(spec, core=core), form)
+
+    whole = made(large).infer(tile, None).copy()
+    part = made(small)
+    for z, y, x in ((0, 0, 0), (8, 4, 12), (4, 16, 24)):
+        reach = window_shape(small)
+        inner = tile[z : z + reach[0], y : y + reach[1], x : x + reach[2]]
+        got = part.infer(np.ascontiguousarray(inner), None)
+        assert np.array_equal(got, whole[z : z + 8, y : y + 8, x : x + 16])
+
+
+@pytest.mark.parametrize(("vectors", "word"), PAIRS)
+def test_pairs_keep_what_is_no_number(spec, network, vectors, word):
+    arrays = dict(arrays_of(network))
+    arrays["x10.1.weight"] = np.full_like(arrays["x10.1.weight"], np.nan)
+    got = LlvmBackend(spec, PlanarForm(arrays, vectors, word)).infer(window(), None)
+    assert np.isnan(got).all()
+
+
+def test_words_of_two_channels_hold_the_nearest_bfloat16():
+    numbers = np.random.default_rng(0).normal(0, 1, (3, 5)).astype(np.float32)
+    words = Pair(native=False).stored(numbers)
+    assert words.shape == (2, 5)
+    bits = words.view(np.uint32)
+    lower, upper = (bits << 16).view(np.float32), (bits & 0xFFFF0000).view(np.float32)
+    assert np.array_equal(lower, nearest(numbers[0::2]))
+    assert np.array_equal(upper, np.stack([nearest(numbers[1]), np.zeros(5)]))
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind"), [("avx512", PlanarForm), ("", TiledBfloat16)]
+)
+def test_the_instructions_of_the_cpu_choose_the_kernels(spec, monkeypatch, unit, kind):
+    asked: list[Any] = []
+    monkeypatch.setattr(llvm_backend, "processor", lambda: Processor("some", unit))
+    monkeypatch.setattr(kind, "__init__", lambda *given: asked.append(given))
+    llvm_backend._form(replace(spec, precision="bfloat16"))
+    (given,) = asked
+    assert given[2:] == ((AVX512, Pair(native=True)) if unit else ())
+
+
+def test_bfloat16_is_for_cpus_that_have_it(spec, monkeypatch):
     class Without:
         @staticmethod
         def get_host_cpu_features():
@@ -268,6 +367,7 @@ def test_bfloat16_is_for_cpus_with_tiles(spec, monkeypatch):
 
     amx_permission.ask_for_tiles.cache_clear()
     monkeypatch.setattr(amx_permission, "library", Without)
+    monkeypatch.setattr(llvm_backend, "processor", lambda: Processor("plain"))
     with pytest.raises(BackendError, match="no AMX for bfloat16; compute in float32"):
         LlvmBackend(replace(spec, precision="bfloat16"))
     amx_permission.ask_for_tiles.cache_clear()
@@ -349,16 +449,19 @@ def test_without_llvmlite_the_extra_is_named(monkeypatch):
     compiler.library.cache_clear()
 
 
+@pytest.mark.parametrize("word", [1, 2])
 @pytest.mark.parametrize("vectors", [AVX512, AVX, SHORT, Vectors(4, 32)])
 @pytest.mark.parametrize("channels", range(1, 40))
-def test_sums_fit_the_registers_and_cover_the_channels(channels, vectors):
-    found = convolution_blocking(channels, vectors)
+def test_sums_fit_the_registers_and_cover_the_channels(channels, vectors, word):
+    found = convolution_blocking(channels, vectors, word)
     inputs_and_weight = found.vectors + 1
     assert found.channels * found.vectors + inputs_and_weight <= vectors.registers
     assert 0 <= found.channels * found.blocks - channels < found.channels
-    found = transposed_blocking(channels, vectors)
+    assert found.channels % word == 0
+    found = transposed_blocking(channels, vectors, word)
     assert 2 * found.channels + 3 <= vectors.registers
-    assert 0 <= found.channels * found.blocks - channels < found.channels
+    assert 0 <= found.channels * found.blocks - channels < found.channels + word - 1
+    assert found.channels % word == 0
 
 
 @pytest.mark.parametrize("core", [(64, 64, 64), (256, 96, 128), (32, 200, 200)])

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blockseg.core.errors import OutputGoneError
 from blockseg.core.stored_file import StoredFile
-from blockseg.io.output.written_files import damaged_files, stored_below, stored_file
+from blockseg.io.output.written_files import (
+    damaged_files,
+    stored_below,
+    stored_file,
+    write_block_file,
+)
 
 
 def remembered(root: Path, count: int = 1000) -> list[tuple[int, StoredFile]]:
@@ -83,3 +89,22 @@ def test_what_other_software_adds_to_metadata_is_no_damage(tmp_path: Path) -> No
 def test_every_file_of_a_folder_is_remembered_by_its_path(tmp_path: Path) -> None:
     files = [file for _, file in remembered(tmp_path, 20)]
     assert sorted(stored_below(tmp_path, "0"), key=str) == sorted(files, key=str)
+
+
+@given(content=st.binary(max_size=100))
+def test_a_file_of_a_block_is_remembered_as_it_lies_on_the_disk(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    root = tmp_path_factory.mktemp("out")
+    said = write_block_file(str(root), "traces/swc/7.swc", content, folders=2)
+    assert (root / "traces/swc/7.swc").read_bytes() == content
+    assert said == stored_file(str(root), "traces/swc/7.swc")
+
+
+@pytest.mark.parametrize("folders", [1, 2])
+def test_a_block_does_not_make_an_output_again_that_was_taken_away(
+    tmp_path: Path, folders: int
+) -> None:
+    with pytest.raises(OutputGoneError):
+        write_block_file(str(tmp_path / "out"), "a/b/file", b"", folders=folders)
+    assert not (tmp_path / "out").exists()

@@ -50,7 +50,7 @@ FIRST = BackendRow(
     windows="blockseg.testing.backends:made",
     precisions=("float32", "bfloat16"),
     memory="blockseg.testing.backends:window_memory",
-    tiles_gain=2.5,
+    bfloat16_gain={"amx": 2.5, "avx512": 1.5},
 )
 
 
@@ -183,11 +183,23 @@ def test_bfloat16_by_name_gives_way_where_masks_differ_and_the_user_is_told(inpu
     assert "bfloat16 is not used: masks differ" in found.note
 
 
-@pytest.mark.parametrize("here", [VECTORS, PLAIN], ids=["vectors", "plain"])
-def test_fast_tries_nothing_on_a_cpu_without_tiles(inputs, on, here):
-    on(here)
+def test_fast_tries_nothing_on_a_cpu_without_bfloat16(inputs, on):
+    on(PLAIN)
     evaluators = Scripted()
     found = decide(inputs(precision="fast"), evaluators)
+    assert (found.precision, found.trial, evaluators.asked) == ("float32", None, [])
+
+
+def test_fast_tries_no_backend_that_gains_nothing_on_this_cpu(inputs, on, monkeypatch):
+    on(VECTORS)
+    evaluators = Scripted()
+    assert decide(inputs(precision="fast"), evaluators).precision == "bfloat16"
+    assert evaluators.asked == ASKED
+    rows = [replace(row, bfloat16_gain={"avx512": 1.0}) for row in table._ROWS]
+    monkeypatch.setattr(table, "_ROWS", tuple(rows))
+    evaluators = Scripted()
+    given = inputs(precision="fast", backend="first")
+    found = decide(given, evaluators)
     assert (found.precision, found.trial, evaluators.asked) == ("float32", None, [])
 
 
@@ -286,6 +298,10 @@ def test_a_run_in_float32_says_once_what_fast_would_gain(inputs, on):
     assert gain_line(named, found, "sdasn") == ""
     assert gain_line(given.settings, replace(found, device="cuda"), "sdasn") == ""
     on(VECTORS)
+    line = gain_line(given.settings, found, "sdasn")
+    assert "this CPU has AVX-512 for bfloat16" in line
+    assert "about 1.5 times as fast" in line
+    on(PLAIN)
     assert gain_line(given.settings, found, "sdasn") == ""
 
 

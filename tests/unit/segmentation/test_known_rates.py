@@ -69,11 +69,13 @@ def test_an_unknown_processor_is_taken_for_the_slowest_that_was_measured(
     assert known_rate(decisions(), info) == odd
     with_maker("AuthenticAMD")
     assert known_rate(decisions(), info).voxels_per_second > odd.voxels_per_second
-    with_maker("GenuineIntel", "amx")
-    assert (
-        known_rate(decisions(precision="bfloat16"), info).voxels_per_second
-        > known_rate(decisions(), info).voxels_per_second
-    )
+    half = decisions(precision="bfloat16")
+    for maker, unit in (("GenuineIntel", "amx"), ("", "avx512")):
+        with_maker(maker, unit)
+        plain = known_rate(decisions(), info).voxels_per_second
+        assert known_rate(half, info).voxels_per_second > plain
+    with_maker("GenuineIntel")  # without bfloat16, workers compute in float32
+    assert known_rate(half, info) == known_rate(decisions(), info)
 
 
 def test_the_table_is_that_of_the_published_runs():

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blockseg.core.geometry import ceil_to
-from blockseg.inference.backends.llvm.float32 import PlanarFloat32
+from blockseg.inference.backends.llvm.planar_form import PlanarForm
 from blockseg.inference.backends.llvm.program import Arena, Program, planned
+from blockseg.inference.backends.llvm.vectors import AVX512
+from blockseg.inference.backends.llvm.words import Pair
 from blockseg.inference.backends.protocol import Slab, check_core, window_shape
+from blockseg.inference.processor import processor
 from blockseg.networks.receptive_field import ALIGNMENT, FIELDS
 from blockseg.networks.sdasn_arrays import folded_arrays, load_arrays
 
@@ -174,11 +177,13 @@ class _Part:
 
 def _form(spec: BackendSpec) -> Form:
     arrays = folded_arrays(load_arrays(spec.weights))
-    if spec.precision == "bfloat16":
-        from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
+    if spec.precision != "bfloat16":
+        return PlanarForm(arrays)
+    if processor().bfloat16 == "avx512":
+        return PlanarForm(arrays, AVX512, Pair(native=True))
+    from blockseg.inference.backends.llvm.bfloat16 import TiledBfloat16
 
-        return TiledBfloat16(arrays)
-    return PlanarFloat32(arrays)
+    return TiledBfloat16(arrays)
 
 
 def _shares(rows: Span, count: int) -> list[Span]:

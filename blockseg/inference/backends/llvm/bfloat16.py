@@ -15,13 +15,14 @@ from blockseg.core.errors import BackendError
 from blockseg.inference.backends.llvm import amx, planar
 from blockseg.inference.backends.llvm.amx_permission import ask_for_tiles
 from blockseg.inference.backends.llvm.compiler import Kernels
-from blockseg.inference.backends.llvm.float32 import (
+from blockseg.inference.backends.llvm.layers import LAYERS
+from blockseg.inference.backends.llvm.planar_form import (
+    FIRST,
     copy_call,
     kept,
     planar_shape,
     scattered,
 )
-from blockseg.inference.backends.llvm.layers import LAYERS
 from blockseg.inference.backends.llvm.program import Call, Plane, Shape
 from blockseg.inference.backends.llvm.tiles import (
     CHANNELS,
@@ -80,15 +81,13 @@ class TiledBfloat16:
             )
             raise BackendError(message)
         ask_for_tiles()
-        arrays = rounded_arrays(arrays) | {
-            name: arrays[name] for name in ("x00.0.weight", "x00.0.bias")
-        }
+        arrays = rounded_arrays(arrays, exact=(FIRST,))
         self.kernels = _kernels()
         self._eight = _configuration([amx.ROW] * 8)
         self._three = _configuration(
             [amx.HEAD_VOXELS * planar.F32, amx.ROW, _HEAD_STEP]
         )
-        weight, bias = arrays["x00.0.weight"], arrays["x00.0.bias"]
+        weight, bias = arrays[f"{FIRST}.weight"], arrays[f"{FIRST}.bias"]
         self._first = (
             kept(filled(weight, amx.CHANNELS, 1).transpose(1, 2, 3, 4, 0)),
             kept(filled(bias, amx.CHANNELS)),
@@ -97,7 +96,7 @@ class TiledBfloat16:
         self._tiles = {
             (layer.name, parities): tiles
             for layer in LAYERS
-            if layer.name != "x00.0"
+            if layer.name != FIRST
             for parities, tiles in layer_tiles(layer, arrays)
         }
 
@@ -117,7 +116,7 @@ class TiledBfloat16:
         """Return the kernel that computes a plane; see :class:`~.program.Form`."""
         if layer.kind == "input":
             return [copy_call(to, sources)]
-        if layer.name == "x00.0":
+        if layer.name == FIRST:
             return [self._first_call(to, sources)]
         if layer.kind == "conv":
             return self._convolution(layer, to, sources)

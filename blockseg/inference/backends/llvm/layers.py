@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blockseg.networks.receptive_field import STRIDE
@@ -106,8 +105,3 @@ def spans(core: Span, volume: Span) -> dict[str, Span]:
 def users(name: str) -> tuple[Layer, ...]:
     """Return the layers that are computed from a map."""
     return tuple(layer for layer in LAYERS if name in layer.sources)
-
-
-def all_names() -> tuple[str, ...]:
-    """Return the names of all maps, the inputs of others first."""
-    return tuple(dict.fromkeys(chain.from_iterable((x.name,) for x in LAYERS)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.inference.backends.llvm import amx
-from blockseg.inference.backends.llvm.float32 import TAPS, head_weights, kept
+from blockseg.inference.backends.llvm.planar_form import TAPS, head_weights, kept
 from blockseg.networks.bfloat16 import nearest
 from blockseg.networks.receptive_field import KERNEL, STRIDE
 

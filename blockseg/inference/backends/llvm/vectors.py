@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blockseg.core.geometry import ceil_to, floor_to
 from blockseg.inference.backends.llvm.compiler import library
 
 _MOST_CHANNELS = 8
+_MOST_PAIRED = 14  # where a block has whole pairs: 7 of 14 channels are none
 _MOST_VECTORS = 3
 
 _BUSY = {32: 20, 16: 10}
@@ -58,11 +60,13 @@ class Blocking:
     """Times that ``channels`` go into the layer's, rounded up."""
 
 
-def convolution_blocking(channels: int, vectors: Vectors) -> Blocking:
+def convolution_blocking(channels: int, vectors: Vectors, word: int = 1) -> Blocking:
     """Return the blocking of a convolution with this number of output channels.
 
-    One register holds a weight, and one each vector of inputs.
+    One register holds a weight, and one each vector of inputs. A block has whole words,
+    of ``word`` channels.
     """
+    most = _MOST_CHANNELS if word == 1 else _MOST_PAIRED
 
     def value(found: Blocking) -> float:
         sums = found.channels * found.vectors
@@ -72,7 +76,7 @@ def convolution_blocking(channels: int, vectors: Vectors) -> Blocking:
     return max(
         (
             Blocking(n, v, -(-channels // n))
-            for n in range(1, min(channels, _MOST_CHANNELS) + 1)
+            for n in range(word, min(ceil_to(channels, word), most) + 1, word)
             for v in range(1, _MOST_VECTORS + 1)
             if n * v + v + 1 <= vectors.registers
         ),
@@ -80,8 +84,11 @@ def convolution_blocking(channels: int, vectors: Vectors) -> Blocking:
     )
 
 
-def transposed_blocking(channels: int, vectors: Vectors) -> Blocking:
+def transposed_blocking(channels: int, vectors: Vectors, word: int = 1) -> Blocking:
     """Return the blocking of a transposed convolution: two sums a channel."""
-    most = min(channels, _MOST_CHANNELS, (vectors.registers - 3) // 2)
+    most = _MOST_CHANNELS if word == 1 else _MOST_PAIRED
+    most = min(
+        ceil_to(channels, word), most, floor_to((vectors.registers - 3) // 2, word)
+    )
     blocks = -(-channels // most)
-    return Blocking(-(-channels // blocks), 1, blocks)
+    return Blocking(ceil_to(-(-channels // blocks), word), 1, blocks)

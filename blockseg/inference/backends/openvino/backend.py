@@ -14,7 +14,10 @@ from blockseg.core.errors import BackendError, MissingExtraError
 from blockseg.core.text import first_line
 from blockseg.inference.backends.openvino.float32_layers import in_float32
 from blockseg.inference.backends.openvino.sdasn import sdasn_graph
-from blockseg.inference.backends.openvino.vector_width import fitting_vectors
+from blockseg.inference.backends.openvino.vector_width import (
+    fitting_vectors,
+    prefers_avx2,
+)
 from blockseg.inference.backends.protocol import check_core, window_shape
 from blockseg.inference.boundary_padding import BoundaryPadding, boundary_padding
 from blockseg.networks.bfloat16 import rounded_arrays
@@ -68,6 +71,8 @@ class OpenVinoBackend:
         If the core is no multiple of the network's alignment.
     WeightsError
         If the weights cannot be read.
+    BackendError
+        If bfloat16 is asked for of a network that is computed in AVX2.
     """
 
     def __init__(self, spec: BackendSpec, network: Network | None = None) -> None:
@@ -75,6 +80,12 @@ class OpenVinoBackend:
         told = network or load_info(spec.weights)
         name = told.architecture
         self._channels = told.width
+        if spec.precision == "bfloat16" and prefers_avx2(self._channels):
+            message = (
+                "OpenVINO uses AVX2 on this CPU for networks of 8 channels or fewer, and "
+                "AVX2 has no bfloat16; compute in float32, or leave --backend out"
+            )
+            raise BackendError(message)
         self.field = FIELDS[name]
         check_core(spec.core, self.field.alignment)
         self.core = spec.core

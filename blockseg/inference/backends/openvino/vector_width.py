@@ -41,7 +41,7 @@ def fitting_vectors(
     info
         What the system says of its processors.
     """
-    if channels > _NARROW or _VARIABLE in os.environ or not halves_vectors(info):
+    if not prefers_avx2(channels, info):
         yield
         return
     os.environ[_VARIABLE] = "AVX2"
@@ -49,6 +49,12 @@ def fitting_vectors(
         yield
     finally:
         os.environ.pop(_VARIABLE, None)
+
+
+def prefers_avx2(channels: int, info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether :func:`fitting_vectors` restricts kernels to AVX2, without bfloat16."""
+    narrow = channels <= _NARROW and halves_vectors(info)
+    return narrow and _VARIABLE not in os.environ
 
 
 @cache

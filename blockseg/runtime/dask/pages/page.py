@@ -27,6 +27,7 @@ from bokeh.plotting import figure
 from distributed.dashboard.components import add_periodic_callback
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 
+from blockseg.core.text import span, time_unit
 from blockseg.runtime.board import EXTENSION, Board, Shown
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class _RunPage:
             f"<b>{board.done:,} of {board.total:,} blocks</b>",
             f"{blocks:.3g} blocks/s",
             f"{voxels / 1e6:.3g} Mvoxel/s",
-            f"{_span(left)} left" if left is not None and board.left else "",
+            f"{span(left, 0)} left" if left is not None and board.left else "",
             f"<b style='color:#d03c3c'>{failed} failed</b>" if failed else "",
             f"{retried} tried again" if retried else "",
         ]
@@ -208,7 +209,7 @@ class _RunPage:
             self._legend.text = legend
         marks = list(board.history)
         pairs = [(a, b) for a, b in pairwise(marks) if b[0] > a[0]]
-        unit, seconds = _unit(marks[-1][0] - marks[0][0] if marks else 0)
+        unit, seconds = time_unit(marks[-1][0] - marks[0][0] if marks else 0)
         self._last_rate.xaxis.axis_label = f"{unit} since the phase began"
         self._rate.data = {
             "time": [(b[0] - marks[0][0]) / seconds for _, b in pairs],
@@ -338,18 +339,3 @@ def _legend() -> str:
         f"{_COLOURS[state]}'></span> {word}&ensp;"
         for state, word in _WORDS.items()
     )
-
-
-def _unit(seconds: float) -> tuple[str, float]:
-    """Return the unit in which a time is told, and its seconds."""
-    if seconds < 300:
-        return "seconds", 1.0
-    return ("minutes", 60.0) if seconds < 3 * 3600 else ("hours", 3600.0)
-
-
-def _span(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

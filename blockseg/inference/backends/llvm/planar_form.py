@@ -1,4 +1,9 @@
-"""SDASN in float32: planes of channels, weights in the order in which kernels read them."""
+"""SDASN in planes of channels: weights in the order in which kernels read them.
+
+In float32, or in bfloat16 with two channels in a word. In bfloat16 the first convolution, all
+sums, biases, activations and the heads' weights are float32; maps between layers and the
+other weights are rounded.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.geometry import ceil_to
 from blockseg.inference.backends.llvm import planar
 from blockseg.inference.backends.llvm.compiler import Kernels
+from blockseg.inference.backends.llvm.layers import BY_NAME, LAYERS
 from blockseg.inference.backends.llvm.program import ALIGNED, Call, Plane, Shape
 from blockseg.inference.backends.llvm.vectors import (
     convolution_blocking,
     host_vectors,
     transposed_blocking,
 )
+from blockseg.inference.backends.llvm.words import SINGLE
+from blockseg.networks.bfloat16 import rounded_arrays
 from blockseg.networks.receptive_field import STRIDE
 
 if TYPE_CHECKING:
@@ -26,9 +35,13 @@ if TYPE_CHECKING:
 
     from blockseg.inference.backends.llvm.layers import Layer, Span
     from blockseg.inference.backends.llvm.vectors import Blocking, Vectors
+    from blockseg.inference.backends.llvm.words import Word
     from blockseg.networks.sdasn_arrays import Arrays
 
 F32 = planar.F32
+
+FIRST = "x00.0"
+"""First convolution. Its input and weights are float32, whatever the word."""
 
 TAPS = (((0, 1),), ((0, 2), (1, 0)))
 """Terms of an even and of an odd voxel of a transposed convolution along an axis: how many
@@ -42,12 +55,13 @@ _BEHIND = 3
 class _Weights:
     blocking: Blocking
     parts: dict[tuple[int, int], npt.NDArray[np.float32]]
-    """Weights by parity along z and y of a transposed convolution; of others one."""
+    """Weights, as words, by parity along z and y of a transposed convolution; of others
+    one."""
     bias: npt.NDArray[np.float32]
 
 
-class PlanarFloat32:
-    """Form of maps in float32, planes ``(c, y, x)``.
+class PlanarForm:
+    """Form of maps as planes of words ``(c, y, x)``.
 
     Parameters
     ----------
@@ -55,43 +69,53 @@ class PlanarFloat32:
         Folded parameters; see :func:`~blockseg.networks.sdasn_arrays.folded_arrays`.
     vectors
         Registers to compute with; this CPU's if not given.
+    word
+        Content of a word of all maps but the input, which is float32.
     """
 
-    def __init__(self, arrays: Arrays, vectors: Vectors | None = None) -> None:
+    def __init__(
+        self, arrays: Arrays, vectors: Vectors | None = None, word: Word = SINGLE
+    ) -> None:
+        if word.channels > 1:
+            arrays = rounded_arrays(arrays, exact=(FIRST,))
         self._vectors = vectors or host_vectors()
-        self._channels = {"input": 1}
-        """Channels of a map in memory, those that only fill registers included."""
+        self._word = word
+        self._words = {"input": 1}
+        """Words of a voxel of a map in memory, those that only fill registers included."""
         self._real = {"input": 1}
         """Channels that the network has."""
         self._weights: dict[str, _Weights] = {}
-        names = [key.removesuffix(".weight") for key in arrays if "weight" in key]
-        for name in names:
-            if not name.startswith("head"):
-                self._weights[name] = self._ordered(name, arrays)
+        for layer in LAYERS:
+            name = layer.name
+            if layer.kind == "pool":
+                (source,) = layer.sources
+                self._real[name] = self._real[source]
+                self._words[name] = self._used(source)
+            elif layer.kind in ("conv", "up"):
+                self._weights[name] = self._ordered(layer, arrays)
                 blocking = self._weights[name].blocking
-                self._channels[name] = blocking.channels * blocking.blocks
+                self._words[name] = blocking.channels * blocking.blocks // word.channels
                 self._real[name] = len(arrays[f"{name}.bias"])
-        for pooled, source in (("x10.pool", "x00.1"), ("x20.pool", "x10.2")):
-            self._channels[pooled] = self._real[pooled] = self._real[source]
-        self._heads, self._shift = head_weights(arrays)
+        self._heads, self._shift = head_weights(arrays, word.channels)
         self.kernels = _kernels(
             self._vectors,
+            word,
             tuple(
                 sorted(
-                    {_conv(w.blocking) for n, w in self._weights.items() if not _up(n)}
+                    {
+                        (BY_NAME[name].kind, *_size(made.blocking))
+                        for name, made in self._weights.items()
+                        if name != FIRST
+                    }
                 )
             ),
-            tuple(
-                sorted(
-                    {w.blocking.channels for n, w in self._weights.items() if _up(n)}
-                )
-            ),
+            _size(self._weights[FIRST].blocking),
         )
 
     def shape(self, layer: Layer, y: Span, x: Span) -> Shape:
         """Return the memory layout of the planes of a map."""
-        channels = self._channels.get(layer.name, 1)
-        return planar_shape(y, x, channels, self._vectors.lanes)
+        words = self._words.get(layer.name, 1)
+        return planar_shape(y, x, words, self._vectors.lanes)
 
     def calls(
         self, layer: Layer, z: int, to: Plane, sources: Sequence[Sequence[Plane]]
@@ -131,7 +155,9 @@ class PlanarFloat32:
             weights.parts[0, 0].ctypes.data,
             weights.bias.ctypes.data,
         )
-        kernel = "conv{}x{}".format(*_conv(weights.blocking))
+        kernel = "conv{}x{}".format(*_size(weights.blocking))
+        if layer.name == FIRST:
+            kernel = "first"
         return [Call(kernel, numbers, ((7, addresses), (8, rows)))]
 
     def _transposed(
@@ -178,7 +204,7 @@ class PlanarFloat32:
             shape.row,
             shape.ny,
             shape.nx,
-            self._channels[layer.name],
+            self._words[layer.name],
             low.address + corner,
             high.address + corner,
             source.channel,
@@ -210,15 +236,16 @@ class PlanarFloat32:
         return [Call("heads", numbers, ((5, addresses), (6, rows)))]
 
     def _used(self, name: str) -> int:
-        """Return the channels of a map that others are computed from."""
-        return self._real[name]
+        """Return the words of a map that others are computed from."""
+        return -(-self._real[name] // self._word.channels)
 
-    def _ordered(self, name: str, arrays: Arrays) -> _Weights:
+    def _ordered(self, layer: Layer, arrays: Arrays) -> _Weights:
         """Bring weights into the order in which kernels read them."""
-        weight, bias = arrays[f"{name}.weight"], arrays[f"{name}.bias"]
-        if _up(name):
-            blocking = transposed_blocking(len(bias), self._vectors)
-            weight = _padded(weight.swapaxes(0, 1), blocking)
+        weight, bias = arrays[f"{layer.name}.weight"], arrays[f"{layer.name}.bias"]
+        together = self._word.channels
+        if layer.kind == "up":
+            blocking = transposed_blocking(len(bias), self._vectors, together)
+            weight = _padded(self._stored(weight, layer).swapaxes(0, 1), blocking)
             parts = {
                 (z, y): kept(
                     np.stack(
@@ -232,12 +259,24 @@ class PlanarFloat32:
                 for z, y in product(range(STRIDE), repeat=2)
             }
         else:
-            blocking = convolution_blocking(len(bias), self._vectors)
-            weight = _padded(weight, blocking)
+            blocking = convolution_blocking(len(bias), self._vectors, together)
+            by_input = weight.swapaxes(0, 1)
+            if layer.name != FIRST:
+                by_input = self._stored(by_input, layer)
+            weight = _padded(by_input.swapaxes(0, 1), blocking)
             parts = {(0, 0): kept(weight.transpose(0, 2, 3, 4, 5, 1))}
         filled = np.zeros(blocking.channels * blocking.blocks, np.float32)
         filled[: len(bias)] = bias
         return _Weights(blocking, parts, kept(filled))
+
+    def _stored(
+        self, weight: npt.NDArray[np.float32], layer: Layer
+    ) -> npt.NDArray[np.float32]:
+        """Return weights ``(in, ...)`` as words, each source's channels for themselves."""
+        ends = np.cumsum([self._real[name] for name in layer.sources])[:-1]
+        return np.concatenate(
+            [self._word.stored(part) for part in np.split(weight, ends)]
+        )
 
 
 def planar_shape(y: Span, x: Span, channels: int, lanes: int) -> Shape:
@@ -267,17 +306,23 @@ def copy_call(to: Plane, sources: Sequence[Sequence[Plane]]) -> Call:
 
 
 def head_weights(
-    arrays: Arrays,
+    arrays: Arrays, together: int = 1
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the heads as one weight for each channel of x00, up01 and x02, and a shift.
 
     One head is on x00, one on x01, which is x00 and up01, one on x02; their sum counts.
+    Of each map come weights for words of ``together`` channels, zero for those too many.
     """
     own, both = (arrays[f"head{n}.weight"].ravel() for n in ("00", "01"))
     width = len(own)
-    every = (own + both[:width], both[width:], arrays["head02.weight"].ravel())
+    every = np.zeros((3, ceil_to(width, together)), np.float32)
+    every[:, :width] = (
+        own + both[:width],
+        both[width:],
+        arrays["head02.weight"].ravel(),
+    )
     shift = sum(arrays[f"head{n}.bias"] for n in ("00", "01", "02"))
-    return kept(np.concatenate(every)), kept(np.asarray(shift))
+    return kept(every.ravel()), kept(np.asarray(shift))
 
 
 def scattered(size: int) -> int:
@@ -309,30 +354,42 @@ def _padded(
     return filled.reshape(blocking.blocks, blocking.channels, *weight.shape[1:])
 
 
-def _up(name: str) -> bool:
-    return name.startswith("up")
-
-
-def _conv(blocking: Blocking) -> tuple[int, int]:
+def _size(blocking: Blocking) -> tuple[int, int]:
     return blocking.channels, blocking.vectors
 
 
 @cache
 def _kernels(
     vectors: Vectors,
-    convolutions: tuple[tuple[int, int], ...],
-    transposed: tuple[int, ...],
+    word: Word,
+    sizes: tuple[tuple[str, int, int], ...],
+    first: tuple[int, int],
 ) -> Kernels:
-    """Return the kernels that a network needs; a process compiles them once."""
+    """Return the kernels that a network needs; a process compiles them once.
+
+    Parameters
+    ----------
+    vectors
+        Registers to compute with.
+    word
+        Content of the words of maps.
+    sizes
+        Kind of layer, channels and vectors at a time.
+    first
+        The same of the first convolution.
+    """
     lanes = vectors.lanes
-    texts = {}
-    for channels, wide in convolutions:
-        name = f"conv{channels}x{wide}"
-        texts[name] = planar.convolution(name, channels, wide, lanes)
-    for channels in transposed:
-        name = f"up{channels}"
-        texts[name] = planar.transposed(name, channels, lanes)
-    texts["pool"] = planar.pooling("pool", lanes)
-    texts["heads"] = planar.heads("heads", lanes)
+    texts = {"first": planar.convolution("first", *first, lanes, writes=word)}
+    for kind, channels, wide in sizes:
+        if kind == "up":
+            name = f"up{channels}"
+            texts[name] = planar.transposed(name, channels, lanes, word)
+        else:
+            name = f"conv{channels}x{wide}"
+            texts[name] = planar.convolution(
+                name, channels, wide, lanes, reads=word, writes=word
+            )
+    texts["pool"] = planar.pooling("pool", lanes, word)
+    texts["heads"] = planar.heads("heads", lanes, word)
     texts["copy"] = planar.copying("copy", lanes)
     return Kernels(texts, vectors.cpu, vectors.features)
