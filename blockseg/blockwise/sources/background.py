@@ -37,7 +37,7 @@ class Normalized:
     """Normalisation of the volume as a whole."""
 
     found: BackgroundFinding
-    """What it was derived from."""
+    """Origin of it."""
 
     field: AffineField | None = None
     """Normalisation that varies over the volume; None if it does not."""
