@@ -118,7 +118,9 @@ def peak_of(pid: int) -> int:
 
 def of_noise() -> None:
     """Run the command line on noise that rises along x, in the place of constants."""
-    from blockseg_cli.main import main as command_line
+    from blockseg_cli.main import (  # type: ignore[import-not-found]
+        main as command_line,
+    )
 
     random = np.random.default_rng(0)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from blockseg.core.geometry import Roi
+from blockseg.core.space import Space
 from blockseg.reports.projections import project
 
 VOXELS = np.random.default_rng(0).integers(0, 255, (21, 34, 13), np.uint8)
@@ -17,6 +18,8 @@ BOXES = [
 
 class Counted:
     """A volume in chunks that counts how often each is read, and the largest read."""
+
+    space = Space()
 
     def __init__(self, voxels):
         self.shape, self.dtype, self.chunk_shape = voxels.shape, voxels.dtype, CHUNK
