@@ -12,8 +12,7 @@ from blockseg.core.space import Space
 from blockseg.dhpr.cubes import CUBE, joined
 from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
 from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
-from blockseg.io.output.write_errors import closed_midway, write_error
-from blockseg.io.output.written_files import stored_below
+from blockseg.io.output.write_errors import closed_midway
 from blockseg.measurement.cube_source import CubeSource
 from blockseg.measurement.grey_scale import measured_cubes
 from blockseg.normalization.interpolation import sampled
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import AffineField
-    from blockseg.core.stored_file import StoredFile
     from blockseg.dhpr.cubes import CubeTable
-    from blockseg.io.stores.location import Location
 
 _FOLDER = "blocks"
 
@@ -129,7 +126,7 @@ def write_cubes(
         return
     if field is not None:
         images |= _background_images(field, gain, cubes)
-    write_metric_images(
+    files = write_metric_images(
         paths.out / _FOLDER,
         images,
         _space(space, cubes.start),
@@ -139,7 +136,7 @@ def write_cubes(
         checked=checked,
     )
     with Ledger.open(source.ledger, source.fingerprint) as ledger:
-        ledger.written.put(_FOLDER, _stored(paths.out))
+        ledger.written.put(_FOLDER, files)
 
 
 def _background_images(
@@ -155,13 +152,6 @@ def _background_images(
         name: image.astype(np.float32)
         for name, image in zip(BACKGROUND_IMAGES, values, strict=True)
     }
-
-
-def _stored(out: Location) -> tuple[StoredFile, ...]:
-    try:
-        return tuple(stored_below(out, _FOLDER))
-    except OSError as error:
-        raise write_error(error, str(out / _FOLDER)) from error
 
 
 def predicted_cube_files(job: Job, settings: RunSettings) -> int:
