@@ -130,12 +130,29 @@ class FinishedRun:
         )
 
     def label_image(
-        self, name: str, dtype: OutputDtype, provenance: Provenance, *, checked: bool
+        self,
+        name: str,
+        dtype: OutputDtype,
+        provenance: Provenance,
+        *,
+        checked: bool,
+        whole_chunks: bool = False,
     ) -> PyramidSpec:
         """Return a label image ``labels/NAME`` of the run's shape, blocks and format.
 
         A coarse label is the greatest below it: a label stays a label, and thin objects
         stay.
+
+        Parameters
+        ----------
+        name
+            Of the image.
+        dtype
+            Of its voxels.
+        provenance
+            What it is made from.
+        checked, whole_chunks
+            As of :class:`~blockseg.io.output.pyramid.PyramidSpec`.
         """
         within = f"labels/{name}"
         return PyramidSpec(
@@ -151,6 +168,7 @@ class FinishedRun:
             within=within,
             checked=checked,
             provenance=provenance,
+            whole_chunks=whole_chunks,
         )
 
 

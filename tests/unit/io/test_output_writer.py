@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import zarr
 
 from blockseg.core.errors import (
     CorruptDataError,
@@ -256,3 +257,51 @@ def test_what_a_disk_forbids_is_not_told_as_the_answer_of_a_store() -> None:
 def test_other_errors_may_pass_when_tried_again(error: Exception) -> None:
     translated = write_error(error, "level 0")
     assert type(translated) is VolumeError
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("codec", ["blosc-zstd", "zstd"])
+def test_chunks_compressed_in_one_piece_are_read_by_others_and_take_fewer_bytes(
+    tmp_path: Path, zarr_format: Format, codec: str
+) -> None:
+    data = np.zeros((64, 64, 64), np.uint64)
+    rng = np.random.default_rng(4)
+    data[::9, ::5, 7:23] = rng.integers(1, 5000, (8, 13, 1))
+    sizes = {}
+    for whole in (False, True):
+        folder = tmp_path / str(whole)
+        options = {"dtype": "uint64", "codec": codec, "zarr_format": zarr_format}
+        writer_in(folder, whole_chunks=whole, **options).write_block(FIRST, data)
+        array: Any = zarr.open_array(folder / "0", mode="r")
+        assert (array[:64, :64, :64] == data).all()
+        sizes[whole] = sum(map(len, shards(folder).values()))
+    if codec == "zstd":
+        assert sizes[True] == sizes[False]
+    else:
+        assert sizes[True] < sizes[False]
+
+
+def test_a_maximum_of_negative_voxels_that_is_0_has_no_file(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"block": (128,) * 3, "shape": (128,) * 3}
+    writer = writer_in(tmp_path, dtype="int16", **options)
+    data = np.zeros((128,) * 3, np.int16)
+    data[5, 6, 7] = -3
+    assert writer.write_block(Roi.whole(data.shape), data).files == 1
+    assert len(shards(tmp_path)) == 1
+
+
+def test_no_level_is_on_its_way_when_another_could_not_be_written(
+    tmp_path: Path,
+) -> None:
+    options: dict[str, Any] = {"block": (128,) * 3, "shape": (128, 128, 200)}
+    writer = writer_in(tmp_path, **options)
+    (tmp_path / "1" / "c").write_text("no folder")
+    data = np.ones((128,) * 3, np.uint8)
+    roi = Roi.whole(data.shape)
+    with pytest.raises(VolumeError, match="level 1"):
+        writer.write_block(roi, data)
+    assert (tmp_path / "0/c/0/0/0").is_file()
+    (tmp_path / "1" / "c").unlink()
+    end = writer.begin_block(roi, data)
+    assert end().files == 2
+    assert (writer.read_level(1, Roi.whole((64,) * 3)) == 1).all()
