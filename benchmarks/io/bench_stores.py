@@ -1,15 +1,17 @@
 """Whole runs from a store to a store beside runs from a disk to a disk.
 
     python -m benchmarks.io.bench_stores                    # a dense brain, rounds in turn
+    python -m benchmarks.io.bench_stores --shared           # the server on the run's cores
     python -m benchmarks.io.bench_stores --quick            # to see it work
 
 Makes a dense synthetic brain, puts it into an S3 server on loopback, and runs the network over
 it: from disk to disk, from S3 to S3, and from S3 to disk, in turn; medians of rounds count.
-The server is moto's, in Python, a process on the same cores, so that what it takes is held
-against the store. Times are those of whole commands, start-up included. Of the runs on S3 all
+The server is moto's, in Python. It has one core and all commands the others, whether they read
+a disk or the server, as a server is another machine; with ``--shared`` all have all cores, so
+that what it takes is held against the store. Times are those of whole commands, start-up included. Of the runs on S3 all
 requests are counted at the server: how many a block, and how many bytes of the source came for
-each that the region needs. Compares the bytes of all outputs. Writes
-benchmarks/io/results/stores.json.
+each that the region needs, and CPU seconds of the server. Compares the bytes of all outputs.
+Writes its part of benchmarks/io/results/stores.json.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from benchmarks.run.run_brains import brain
 from blockseg.blockwise.record.record import machine_facts
 from blockseg.core.geometry import to_zyx
@@ -46,6 +50,7 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "benchmark",
     "AWS_REGION": "us-east-1",
 }
+WAYS = ("disk to disk", "S3 to S3", "S3 to disk")
 _COUNTS = "/counts-of-the-benchmark"
 
 
@@ -99,11 +104,7 @@ def counted(endpoint: str) -> dict[str, dict[str, int]]:
 def command(*words: str) -> float:
     """Run a command of blockseg; return its wall time."""
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "blockseg_cli", *words, "-q"],
-        check=True,
-        env={**os.environ, **KEYS},
-    )
+    subprocess.run([sys.executable, "-m", "blockseg_cli", *words, "-q"], check=True)
     return time.perf_counter() - began
 
 
@@ -161,6 +162,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--shape", default="256,384,384")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shared", action="store_true", help="all have all cores")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
     parser.add_argument("--folder", help="where to write; a temporary one if not given")
     asked = parser.parse_args()
     shape = "64,128,128" if asked.quick else asked.shape
@@ -170,21 +173,30 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     server = context.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
+    cores = sorted(os.sched_getaffinity(0))
+    if not asked.shared:
+        os.sched_setaffinity(server.pid or 0, cores[-1:])
+        os.sched_setaffinity(0, cores[:-1])  # ours, and of all that we start
     endpoint = f"http://127.0.0.1:{ready.recv()}"
     try:
         with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-            found = measured(Path(name), endpoint, shape, rounds)
+            found = measured(
+                Path(name), endpoint, shape, rounds, asked.ways, server.pid or 0
+            )
     finally:
         server.terminate()
         server.join()
     print(json.dumps(found, indent=2))
     if not asked.quick:
-        RESULTS.mkdir(exist_ok=True)
-        text = json.dumps(found, indent=2) + "\n"
-        (RESULTS / "stores.json").write_text(text, encoding="utf-8")
+        file = RESULTS / "stores.json"
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        kept["on the run's cores" if asked.shared else "on a core of its own"] = found
+        file.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
-def measured(folder: Path, endpoint: str, shape: str, rounds: int) -> dict[str, Any]:
+def measured(
+    folder: Path, endpoint: str, shape: str, rounds: int, chosen: list[str], server: int
+) -> dict[str, Any]:
     os.environ["BLOCKSEG_STATE"] = str(folder / "state")
     made = brain(folder, "dense", to_zyx(map(int, shape.split(","))))
     request = urllib.request.Request(f"{endpoint}/brains", method="PUT")
@@ -200,6 +212,8 @@ def measured(folder: Path, endpoint: str, shape: str, rounds: int) -> dict[str, 
         "S3 to S3": (str(root / "brain"), str(root / "out")),
         "S3 to disk": (str(root / "brain"), str(folder / "mixed")),
     }
+    ways = {way: ways[way] for way in chosen}
+    serving = psutil.Process(server)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     counts: dict[str, Any] = {}
     contents: dict[str, dict[str, bytes]] = {}
@@ -208,12 +222,15 @@ def measured(folder: Path, endpoint: str, shape: str, rounds: int) -> dict[str, 
         for way in order:
             source, out = ways[way]
             counted(endpoint)
+            before = sum(serving.cpu_times()[:2])
             spent = command("run", source, out, "--overwrite", "--no-report")
+            busy = sum(serving.cpu_times()[:2]) - before
             seconds[way].append(spent)
             print(f"{way}: {spent:.1f} s", file=sys.stderr)
             blocks = blocks_of(out)
             if way != "disk to disk":
                 counts[way] = summary(counted(endpoint), needed, blocks)
+                counts[way]["CPU seconds of the server"] = round(busy, 2)
             place = RemotePath(Address.parse(out)) if "://" in out else Path(out)
             contents[way] = files_in(place)
             if isinstance(place, Path):
@@ -223,6 +240,7 @@ def measured(folder: Path, endpoint: str, shape: str, rounds: int) -> dict[str, 
     voxels = math.prod(map(int, shape.split(",")))
     return {
         "machine": machine_facts(),
+        "cores of the run": len(os.sched_getaffinity(0)),
         "shape": shape,
         "rounds": rounds,
         "seconds": seconds,

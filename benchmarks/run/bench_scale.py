@@ -7,7 +7,8 @@
 
 The source makes its voxels when they are read and stores none; so many blocks of 64³ stand
 for the million of 216³ that 20 TB of uint16 are. ``plan``: time and memory of ``blockseg
-plan``. ``million``: a run of a million blocks with an engine that computes nothing: what is
+plan``. ``noise``: the same where every voxel is noise: its sample takes memory, and there is
+a background field to estimate. ``million``: a run of a million blocks with an engine that computes nothing: what is
 measured is ours and Dask's. ``status``: of that run. ``resume``: a tenth of its blocks made
 pending again; time until the first is done. ``merge``: its ledger cut into eight, and put
 together again as ``blockseg finalize`` does. ``label``: objects of that run. ``rate``: eight
@@ -31,15 +32,22 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
 
 from blockseg.blockwise.record.record import machine_facts
+from blockseg.io.protocol import ConstantVolume
 from blockseg.runtime.ledger.ledger import Ledger
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from blockseg.core.geometry import Roi
+
 RESULTS = Path(__file__).parent / "results"
-ROWS = ("plan", "million", "status", "resume", "merge", "label", "rate")
+ROWS = ("plan", "noise", "million", "status", "resume", "merge", "label", "rate")
 SECONDS_A_BLOCK = 0.1
 GPUS = 8
 PARTS = 8
@@ -91,13 +99,37 @@ class Watched:
             try:
                 size, times = process.memory_info().rss, process.cpu_times()
                 self.sizes.append(size)
-                self.peak, self.cpu = max(self.peak, size), times.user + times.system
+                self.peak = max(self.peak, peak_of(pid))
+                self.cpu = times.user + times.system
                 for child in process.children(recursive=True):
                     spent = child.cpu_times()
                     children[child.pid] = spent.user + spent.system
-            except psutil.Error:
+            except (psutil.Error, OSError, ValueError):
                 continue
             self.workers = sum(children.values())
+
+
+def peak_of(pid: int) -> int:
+    """Return the most memory that a process had, which looking now and then may miss."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = dict(line.split(":", 1) for line in status.splitlines())
+    return int(found.get("VmHWM", "0").split()[0]) * 1024
+
+
+def of_noise() -> None:
+    """Run the command line on noise that rises along x, in the place of constants."""
+    from blockseg_cli.main import (  # type: ignore[import-not-found]
+        main as command_line,
+    )
+
+    random = np.random.default_rng(0)
+
+    def read(self: ConstantVolume, roi: Roi) -> NDArray[Any]:
+        level = 500 + roi.start[2] / 100
+        return np.asarray(random.normal(level, 10, roi.shape).astype(self.dtype))
+
+    ConstantVolume.read = read  # type: ignore[method-assign]
+    command_line()
 
 
 def ledger_of(out: Path) -> Path:
@@ -114,6 +146,13 @@ class Bench:
         watched = Watched(
             command("plan", self.source, self.folder / "none.zarr", *COMMON, *SIZE)
         )
+        seconds = watched.run()
+        return {"seconds": round(seconds, 2), "peak_MB": watched.peak // 10**6}
+
+    def noise(self) -> dict[str, Any]:
+        code = "from benchmarks.run.bench_scale import of_noise; of_noise()"
+        words = command("plan", self.source, self.folder / "none.zarr", *COMMON, *SIZE)
+        watched = Watched([sys.executable, "-c", code, *words[3:]])
         seconds = watched.run()
         return {"seconds": round(seconds, 2), "peak_MB": watched.peak // 10**6}
 
@@ -135,7 +174,7 @@ class Bench:
             "workers_cpu_ms_a_block": round(1e3 * watched.workers / self.blocks, 4),
             "driver_while_it_runs_MB": max(steady) // 10**6,
             "driver_growth_in_the_middle_half_MB": (max(steady) - steady[0]) // 10**6,
-            "driver_peak_of_planning_and_report_MB": watched.peak // 10**6,
+            "driver_peak_with_planning_and_report_MB": watched.peak // 10**6,
         }
 
     def _done(self) -> None:

@@ -22,6 +22,7 @@ from blockseg.blockwise.record.record import (
     execution_of,
     machine_facts,
 )
+from blockseg.blockwise.sources.repair import nothing_left
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.store_state import fetch_state, where_state_is
@@ -29,12 +30,6 @@ from blockseg.blockwise.task import Phase, coarse_phases
 from blockseg.config.presets import load_cluster
 from blockseg.core.errors import LedgerError
 from blockseg.runtime.board import Board
-from blockseg.runtime.clusters.launch import launch
-from blockseg.runtime.dask.cluster import connect
-from blockseg.runtime.dask.executor import DaskExecutor
-from blockseg.runtime.dask.kept import own_workers
-from blockseg.runtime.dask.security import Access
-from blockseg.runtime.dask.settle import settle_predecessor
 from blockseg.runtime.executor import SerialExecutor
 from blockseg.runtime.ledger.ledger import Ledger
 
@@ -290,7 +285,13 @@ def run(
         dashboard, workers = "", 0
         settle = _nothing
         board = Board(out=str(job.paths.out), engine=engine, measured=job.measured)
-        if settings.scheduler != "serial":
+        # To look at what is finished takes no workers, unless the user named some.
+        own = settings.scheduler is None and not settings.elsewhere
+        if settings.scheduler != "serial" and not (own and nothing_left(job)):
+            # Only here: planning, with the sample at hand, does without Dask's 30 MB.
+            from blockseg.runtime.dask.executor import DaskExecutor
+            from blockseg.runtime.dask.settle import settle_predecessor
+
             run_id = _run_id(job)
             cluster = stack.enter_context(_cluster(job, gpus, run_id))
             executor = DaskExecutor(
@@ -327,10 +328,16 @@ def run(
 def _cluster(
     job: Job, gpus: tuple[str, ...], run_id: str
 ) -> AbstractContextManager[Cluster]:
+    from blockseg.runtime.dask.cluster import connect
+    from blockseg.runtime.dask.kept import own_workers
+    from blockseg.runtime.dask.security import Access
+
     settings, layout = job.settings, job.layout
     if settings.scheduler is not None:
         return connect(settings.scheduler)
     if settings.elsewhere and settings.cluster is not None:
+        from blockseg.runtime.clusters.launch import launch
+
         named = load_cluster(settings.cluster)
         return launch(named, f"blockseg-{run_id}", layout.inference_threads)
     return own_workers(layout, gpus, Access(settings.listen, settings.insecure))

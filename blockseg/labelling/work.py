@@ -126,8 +126,7 @@ class Labelling:
         if settings.min_length and finished.space.unit is None:
             message = (
                 f"--min-length {settings.min_length:g}: the voxel size of "
-                f"{finished.out} is not known, and a finished run does not take one later: "
-                "give --voxel-size Z,Y,X to blockseg run with another OUT, or with --overwrite"
+                f"{finished.out} is not known; give --voxel-size Z,Y,X"
             )
             raise ConfigError(message)
         background = Background.of(finished) if settings.image else None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from blockseg.normalization.centre import Chosen, centre, quantiles, stacked
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -32,9 +33,6 @@ _FULL_SQUARES = 0.5  # of the squares that hold anything, which would be tissue
 _FEW = 4096  # voxels that are too few to judge by, where they are also
 _FEW_SHARE = 0.01  # less than this share of the sample
 _BROAD = 1.0  # SD over level, which photons hardly give and signal often does
-_AT_ONCE = (
-    2**18
-)  # voxels of patches that are looked at together: they stay in the cache
 _POINTS = (
     (3, 5),
     (5, 3),
@@ -42,7 +40,6 @@ _POINTS = (
     (1, 6),
     (6, 1),
 )  # of a square, compared with its first
-_TABLED = 2  # bytes of the integers whose values are counted one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +135,8 @@ def estimate_background(
     if zero_is_background(sample):
         return _clipped(sample, limit, float(least_sd(0.0, dtype)))
     counts = {"nonfinite": 0, "zero": 0, "saturated": 0, "constant": 0}
-    kept = []
-    for group in _stacked(sample):
+
+    def countable(group: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         left = np.ones(group.shape, bool)
         known = np.isfinite(group)
         for reason, good in (
@@ -150,20 +147,16 @@ def estimate_background(
         ):
             counts[reason] += int(np.count_nonzero(left & ~good))
             left &= good
-        kept.append(left)
-    voxels = _chosen(sample, kept)
-    del kept
-    if voxels.size:
-        level, sd = _centre(voxels)
-    else:
-        finite = [np.isfinite(group) for group in _stacked(sample)]
-        level, sd = _centre(_chosen(sample, finite))
+        return left
+
+    chosen = Chosen.by(sample, countable)
+    level, sd = centre(chosen if chosen.size else Chosen.by(sample, np.isfinite))
     floor = float(least_sd(level, dtype))
-    sd = max(sd, floor) if voxels.size else floor
+    sd = max(sd, floor) if chosen.size else floor
     return Background(
         level,
         sd,
-        int(voxels.size),
+        chosen.size,
         constant=counts["constant"],
         zero=counts["zero"],
         saturated=counts["saturated"],
@@ -200,7 +193,7 @@ def zero_is_background(sample: Sequence[npt.NDArray[Any]]) -> bool:
     if zeros <= _ZEROS * total:
         return False
     holding = full = 0
-    for group in _stacked(sample):
+    for group in stacked(sample):
         count, height, width = group.shape
         y, x = min(height, TILE), min(width, TILE)
         rows, columns = height // y, width // x
@@ -215,19 +208,17 @@ def _clipped(
     sample: Sequence[npt.NDArray[Any]], limit: float, floor: float
 ) -> Background:
     """Return 0 as the background, and an SD from the brightness of the signal."""
-    bright = []
     voxels = saturated = nonfinite = 0
     for patch in sample:
         finite = np.isfinite(patch)
-        bright.append(patch[finite & (patch > 0)])
         voxels += int(np.count_nonzero(finite & (patch < limit)))
         saturated += int(np.count_nonzero(finite & (patch >= limit)))
         nonfinite += patch.size - int(np.count_nonzero(finite))
-    signal = _joined(bright)
+    signal = Chosen.by(sample, lambda group: np.isfinite(group) & (group > 0))
     sd = floor
     if signal.size:
-        middle, high = np.quantile(signal.astype(np.float64), (0.5, 0.9))
-        sd = max(float(min(middle / 2, high / 8)), floor)
+        middle, high = quantiles(signal, (0.5, 0.9))
+        sd = max(min(middle / 2, high / 8), floor)
     return Background(
         0.0, sd, voxels, saturated=saturated, nonfinite=nonfinite, clipped=True
     )
@@ -244,18 +235,6 @@ def saturation(sample: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> floa
         return math.inf
     highest = max((int(patch.max()) for patch in sample if patch.size), default=0)
     return TWELVE_BIT if highest == TWELVE_BIT else int(np.iinfo(kind).max)
-
-
-def _stacked(
-    sample: Sequence[npt.NDArray[Any]],
-) -> Iterator[npt.NDArray[Any]]:
-    """Yield the patches in their order, runs of one shape and type stacked: (n, y, x)."""
-    runs = groupby(sample, key=lambda patch: (patch.shape, patch.dtype))
-    for _, run in runs:
-        alike = list(run)
-        step = max(1, _AT_ONCE // alike[0].size)
-        for first in range(0, len(alike), step):
-            yield np.stack(alike[first : first + step])
 
 
 def varied(patches: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -293,87 +272,3 @@ def _all_vary(patches: npt.NDArray[Any]) -> bool:
     for y, x in _POINTS[1:]:
         same &= each(0, 0) == each(y, x)
     return not same.any()
-
-
-def _chosen(
-    sample: Sequence[npt.NDArray[Any]], masks: Sequence[npt.NDArray[np.bool_]]
-) -> npt.NDArray[Any]:
-    """Return the voxels of the stacked sample that masks choose, joined.
-
-    A sample of a large brain is 75 MB. Its masks take half of that, and copies of what
-    they choose as much again.
-    """
-    kind = np.result_type(*{patch.dtype for patch in sample}) if sample else float
-    chosen = np.empty(sum(int(np.count_nonzero(mask)) for mask in masks), kind)
-    first = 0
-    for group, mask in zip(_stacked(sample), masks, strict=True):
-        part = group[mask]
-        chosen[first : first + part.size] = part
-        first += part.size
-    return chosen
-
-
-def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _centre(voxels: npt.NDArray[Any]) -> tuple[float, float]:
-    if not voxels.size:
-        return 0.0, 0.0
-    if voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= _TABLED:
-        return _counted_centre(voxels)
-    voxels = voxels.astype(np.float64)
-    median = float(np.median(voxels))
-    deviation = float(np.median(np.abs(voxels - median)))
-    background = voxels[voxels <= median + 2 * deviation]
-    return float(np.median(background)), float(background.std())
-
-
-def _counted_centre(voxels: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return the same of integers with few values: medians from how often each comes."""
-    voxels = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
-    first = int(voxels.min())
-    # Their distance to the lowest, unsigned, of whatever sign they are.
-    unsigned = np.dtype(f"u{voxels.dtype.itemsize}")
-    lowest = np.array(first, voxels.dtype).view(unsigned)
-    counts = np.zeros(int(voxels.max()) - first + 1, np.intp)
-    for start in range(0, voxels.size, _AT_ONCE):  # bincount makes 8 bytes of each
-        above = voxels[start : start + _AT_ONCE].view(unsigned) - lowest
-        counts += np.bincount(above, minlength=len(counts))
-    levels = first + np.arange(len(counts), dtype=np.float64)
-    median = _median(levels, counts)
-    away = np.abs(levels - median)
-    order = np.argsort(away, kind="stable")
-    deviation = _median(away[order], counts[order])
-    limit = median + 2 * deviation
-    low = levels <= limit
-    # The SD is that of the voxels one by one: their order decides its last bit.
-    background = voxels[voxels <= math.floor(limit)]
-    return _median(levels[low], counts[low]), _sd(background)
-
-
-def _sd(values: npt.NDArray[Any]) -> float:
-    """Return what ``values.std(dtype=float64)`` is, to the last bit, part by part."""
-    mean = _pairwise(values, lambda part: part) / len(values)
-    return math.sqrt(_pairwise(values, lambda part: (part - mean) ** 2) / len(values))
-
-
-def _pairwise(
-    values: npt.NDArray[Any],
-    of: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
-) -> np.float64:
-    """Return what NumPy's sum of float64 values is, in whose halves it adds them."""
-    if len(values) <= _AT_ONCE:
-        return np.float64(np.add.reduce(of(values.astype(np.float64))))
-    half = len(values) // 2
-    half -= half % 8
-    return np.float64(_pairwise(values[:half], of) + _pairwise(values[half:], of))
-
-
-def _median(levels: npt.NDArray[np.float64], counts: npt.NDArray[np.intp]) -> float:
-    """Return the median of rising levels, of which each comes so often."""
-    ends = np.cumsum(counts)
-    total = int(ends[-1])
-    middle = ((total - 1) // 2, total // 2)
-    low, high = levels[np.searchsorted(ends, middle, side="right")]
-    return float((low + high) / 2)

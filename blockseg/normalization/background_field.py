@@ -10,27 +10,19 @@ brightest tissue of the volume.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, maximum_filter
-from scipy.spatial import cKDTree
 
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import AffineField
 from blockseg.normalization.affine import CEILING, affine
-from blockseg.normalization.background import (
-    least_sd,
-    saturation,
-    varied,
-    zero_is_background,
-)
+from blockseg.normalization.background import zero_is_background
+from blockseg.normalization.squares import judged_squares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -38,15 +30,13 @@ if TYPE_CHECKING:
     from blockseg.core.space import Vector
     from blockseg.core.specs import Affine, Normalization
     from blockseg.normalization.background import Background
+    from blockseg.normalization.squares import Squares
 
 NODES = 32
 """Most nodes along an axis."""
 
 SPACING = 32
 """Least distance of nodes in voxels: the edge of a square."""
-
-SQUARE = 32
-"""Edge of a square in voxels: a slope of light across it would count as noise."""
 
 REACH = 2.0
 """Distance in nodes up to which squares have a say."""
@@ -69,7 +59,7 @@ BEND = 0.1
 between two nodes is so far off."""
 
 _NEIGHBOURS = 192  # squares that a node looks at, at most
-_AT_ONCE = 256  # squares whose voxels are sorted together: they stay in the cache
+_NODES_AT_ONCE = 512  # whose neighbours are weighed together: a megabyte an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +141,55 @@ def estimate_field(
         None where there would be one node only, no node has squares enough, or 0 is the
         background: one b and s for the whole volume say all that is known.
     """
-    nodes = _nodes(shape, rois)
-    if max(nodes) == 1 or zero_is_background(patches):
+    squares = field_squares(patches, rois, shape, dtype)
+    return None if squares is None else field_of(squares, rois, shape)
+
+
+def field_squares(
+    patches: Sequence[npt.NDArray[Any]],
+    rois: Sequence[Roi],
+    shape: Zyx,
+    dtype: npt.DTypeLike,
+) -> Squares | None:
+    """Judge the squares of a sample, which is not needed afterwards.
+
+    Parameters
+    ----------
+    patches, rois, shape, dtype
+        As of :func:`estimate_field`.
+
+    Returns
+    -------
+    Squares or None
+        None where there would be one node only, no square counts, or 0 is the background.
+    """
+    if max(_nodes(shape, rois)) == 1 or zero_is_background(patches):
         return None
-    squares = _judged(patches, rois, dtype)
-    counts = squares.voxels >= FEWEST
-    if not counts.any():
-        return None
+    squares = judged_squares(patches, rois, dtype)
+    return squares if (squares.voxels >= FEWEST).any() else None
+
+
+def field_of(
+    squares: Squares, rois: Sequence[Roi], shape: Zyx
+) -> BackgroundField | None:
+    """Estimate a field from the squares of a sample.
+
+    Parameters
+    ----------
+    squares
+        From :func:`field_squares`.
+    rois, shape
+        As of :func:`estimate_field`.
+
+    Returns
+    -------
+    BackgroundField or None
+        None where no node has squares enough.
+    """
+    # Not of a volume without a field, as there are: SciPy takes 30 MB of a driver.
+    from scipy.ndimage import distance_transform_edt, maximum_filter
+
+    nodes, counts = _nodes(shape, rois), squares.voxels >= FEWEST
     step = np.array(shape) / nodes
     start = (step - 1) / 2  # a voxel's coordinate is that of its centre
     found = _medians(squares, counts, (squares.centre - start) / step, nodes)
@@ -195,23 +227,6 @@ def _bends(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return most
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Squares:
-    """Squares of the sample, each judged by itself."""
-
-    centre: npt.NDArray[np.float64]
-    """Where they lie, shape (n, 3), in voxels."""
-
-    voxels: npt.NDArray[np.int64]
-    """Voxels that may be background, shape (n,)."""
-
-    level: npt.NDArray[np.float64]
-    """b, shape (n,), in grey levels."""
-
-    sd: npt.NDArray[np.float64]
-    """s, shape (n,), in grey levels."""
-
-
 def _nodes(shape: Zyx, rois: Sequence[Roi]) -> Zyx:
     """Return how many nodes each axis has: no more than there are samples along it."""
     places = (
@@ -224,86 +239,33 @@ def _nodes(shape: Zyx, rois: Sequence[Roi]) -> Zyx:
     )
 
 
-def _judged(
-    patches: Sequence[npt.NDArray[Any]], rois: Sequence[Roi], dtype: npt.DTypeLike
-) -> _Squares:
-    limit = saturation(patches, dtype)
-    alike: dict[tuple[int, ...], list[tuple[Any, Any, Vector]]] = defaultdict(list)
-    for patch, roi in zip(patches, rois, strict=True):
-        good = np.isfinite(patch) & (patch != 0) & (patch < limit)
-        good &= varied(patch[None])[0]
-        for part, centre in _parts(patch.shape, roi):
-            alike[patch[part].shape].append((patch[part], good[part], centre))
-    centres: list[Vector] = []
-    rows: list[npt.NDArray[np.float64]] = []
-    for same in alike.values():
-        for first in range(0, len(same), _AT_ONCE):
-            some = same[first : first + _AT_ONCE]
-            voxels, good = (np.stack([one[k] for one in some]) for k in (0, 1))
-            rows.append(_centres(voxels, good, dtype))
-            centres += [centre for _, _, centre in some]
-    counted, level, sd = np.concatenate(rows).T
-    return _Squares(np.array(centres), counted.astype(np.int64), level, sd)
-
-
-def _centres(
-    voxels: npt.NDArray[Any], good: npt.NDArray[np.bool_], dtype: npt.DTypeLike
-) -> npt.NDArray[np.float64]:
-    """Return counted voxels, b and s of each square, shape (n, 3)."""
-    number = len(voxels)
-    grey = voxels.reshape(number, -1).astype(np.float64)
-    grey[~good.reshape(number, -1)] = np.inf
-    grey.sort(axis=1)
-    count = np.count_nonzero(np.isfinite(grey), axis=1)
-    some = np.maximum(count, 1)
-    with np.errstate(invalid="ignore"):  # rows without a voxel that counts
-        away = np.abs(grey - _middle(grey, some)[:, None])
-        away[np.isnan(away)] = np.inf
-        away.sort(axis=1)
-        bound = _middle(grey, some) + 2 * _middle(away, some)
-        kept = np.count_nonzero(grey <= bound[:, None], axis=1)
-        kept = np.clip(kept, 1, some)
-        level = np.where(count > 0, _middle(grey, kept), 0.0)
-        inner = np.arange(grey.shape[1]) < np.where(count > 0, kept, 0)[:, None]
-        centred = np.where(inner, grey - level[:, None], 0.0)
-    mean = centred.sum(axis=1) / kept
-    variance = np.square(centred).sum(axis=1) / kept - mean**2
-    sd = np.sqrt(np.maximum(variance, 0.0))
-    return np.stack([count, level, np.maximum(sd, least_sd(level, dtype))], axis=1)
-
-
-def _middle(
-    rising: npt.NDArray[np.float64], count: npt.NDArray[np.intp]
-) -> npt.NDArray[np.float64]:
-    """Return the median of the first values of each row, which rise."""
-    row = np.arange(len(rising))
-    middle: npt.NDArray[np.float64] = rising[row, (count - 1) // 2]
-    return (middle + rising[row, count // 2]) / 2
-
-
 def _medians(
-    squares: _Squares,
+    squares: Squares,
     counts: npt.NDArray[np.bool_],
     place: npt.NDArray[np.float64],
     nodes: Zyx,
 ) -> npt.NDArray[np.float64]:
     """Return b and s of each node, shape (2, z, y, x); NaN where too little is known."""
+    from scipy.spatial import cKDTree
+
     at = np.indices(nodes).reshape(3, -1).T.astype(float)
     near = min(_NEIGHBOURS, int(counts.sum()))
-    far, which = cKDTree(place[counts]).query(at, near, distance_upper_bound=REACH)
-    far, which = far.reshape(len(at), near), which.reshape(len(at), near)
-    there = np.isfinite(far)
-    which = np.where(there, which, 0)
-    weight = np.where(there, squares.voxels[counts][which], 0) * np.exp(
-        -np.square(np.where(there, far, 0) / WIDTH)
-    )
-    found = np.stack(
-        [
-            _weighted_median(values[counts][which], weight)
-            for values in (squares.level, squares.sd)
-        ]
-    )
-    found[:, there.sum(axis=1) < FEWEST_SQUARES] = np.nan
+    tree = cKDTree(place[counts])
+    voxels = squares.voxels[counts]
+    values = (squares.level[counts], squares.sd[counts])
+    found = np.empty((2, len(at)))
+    for first in range(0, len(at), _NODES_AT_ONCE):
+        some = slice(first, first + _NODES_AT_ONCE)
+        far, which = tree.query(at[some], near, distance_upper_bound=REACH)
+        far, which = far.reshape(-1, near), which.reshape(-1, near)
+        there = np.isfinite(far)
+        which = np.where(there, which, 0)
+        weight = np.where(there, voxels[which], 0) * np.exp(
+            -np.square(np.where(there, far, 0) / WIDTH)
+        )
+        for row, value in zip(found, values, strict=True):
+            row[some] = _weighted_median(value[which], weight)
+        found[:, some][:, there.sum(axis=1) < FEWEST_SQUARES] = np.nan
     return found.reshape(2, *nodes)
 
 
@@ -375,18 +337,6 @@ def field_from(data: dict[str, Any], clip: tuple[float, float]) -> AffineField:
 def _rows(values: tuple[float, ...], length: int) -> list[str]:
     rows = np.reshape(values, (-1, length)).tolist()
     return [" ".join(repr(value) for value in row) for row in rows]
-
-
-def _parts(
-    shape: tuple[int, ...], roi: Roi
-) -> Iterator[tuple[tuple[slice, slice], Vector]]:
-    """Yield the squares of a patch and their centres; a remainder joins the last."""
-    z, y, x = roi.start
-    edges = [[*range(0, max(n - SQUARE + 1, 1), SQUARE), n] for n in shape]
-    for a, b in pairwise(edges[0]):
-        for c, d in pairwise(edges[1]):
-            centre = (float(z), y + (a + b - 1) / 2, x + (c + d - 1) / 2)
-            yield (slice(a, b), slice(c, d)), centre
 
 
 def _vector(values: npt.NDArray[Any]) -> Vector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +11,15 @@ import numpy as np
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi
+from blockseg.io.chunks.tensorstores import ReadLimits
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.io.output.create import image_provenance
 from blockseg.io.output.picture import coloured
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from blockseg.core.specs import VolumeSpec
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 MASK = "labels/foreground"
 """Path of the mask in an output."""
+
+_LIMITS = ReadLimits(cache_bytes=16 * 2**20)  # what is drawn is read once
 
 COMPONENTS, CLEAN = "labels/components", "labels/foreground_clean"
 """Paths of the label images of objects in an output."""
@@ -38,7 +43,7 @@ def open_level(group: Location, level: int) -> Volume:
     VolumeError
         If there is none.
     """
-    return open_volume(find(str(group), level=level, mask=True))
+    return open_volume(find(str(group), level=level, mask=True), _LIMITS)
 
 
 def level_within(group: Location, side: int) -> int:
@@ -50,18 +55,26 @@ def level_within(group: Location, side: int) -> int:
 
 
 def project(volume: Volume, roi: Roi | None = None) -> NDArray[np.generic]:
-    """Return the maximum along z, ``(y, x)``, read a slab of chunks at a time."""
+    """Return the maximum along z, ``(y, x)``, read a row of chunks at a time."""
     region = roi or Roi.whole(volume.shape)
-    step = volume.chunk_shape[0]
     (z0, y0, x0), (z1, y1, x1) = region.start, region.stop
-    slabs = (
-        volume.read(Roi((z, y0, x0), (min(z + step, z1), y1, x1))).max(axis=0)
-        for z in range(z0, z1, step)
-    )
-    result: NDArray[np.generic] = next(slabs)
-    for slab in slabs:
-        np.maximum(result, slab, out=result)
-    return result
+    found: NDArray[np.generic] = np.empty(region.shape[1:], volume.dtype)
+    for a, b in _cuts(y0, y1, volume.chunk_shape[1]):
+        tops = (
+            volume.read(Roi((z, a, x0), (end, b, x1))).max(axis=0)
+            for z, end in _cuts(z0, z1, volume.chunk_shape[0])
+        )
+        row = next(tops)
+        for top in tops:
+            np.maximum(row, top, out=row)
+        found[a - y0 : b - y0] = row
+    return found
+
+
+def _cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
+    """Yield the pieces of a range, cut at multiples of a number."""
+    edges = [start, *range((start // step + 1) * step, stop, step), stop]
+    return pairwise(edges)
 
 
 def project_axes(
@@ -95,14 +108,13 @@ def project_objects(root: Location, level: int) -> NDArray[np.uint8] | None:
     clean = open_level(root / CLEAN, level)
     found = np.zeros(components.shape[1:], np.uint64)
     depth, height, width = components.shape
-    # A row of chunks at a time: ids of whole planes would take a gigabyte.
-    dz, dy, _ = components.chunk_shape
-    for z, y in product(range(0, depth, dz), range(0, height, dy)):
-        row = Roi((z, y, 0), (min(z + dz, depth), min(y + dy, height), width))
-        inside = clean.read(row) > 0
-        if inside.any():
-            top = np.where(inside, components.read(row), 0).max(axis=0)
-            np.maximum(found[y : y + dy], top, out=found[y : y + dy])
+    for a, b in _cuts(0, height, components.chunk_shape[1]):
+        for z, end in _cuts(0, depth, components.chunk_shape[0]):
+            row = Roi((z, a, 0), (end, b, width))
+            inside = clean.read(row) > 0
+            if inside.any():
+                top = np.where(inside, components.read(row), 0).max(axis=0)
+                np.maximum(found[a:b], top, out=found[a:b])
     return coloured(found)
 
 
@@ -161,7 +173,8 @@ def source_beside(
                     channel=spec.channel,
                     timepoint=spec.timepoint,
                     downsample=spec.downsample,
-                )
+                ),
+                _LIMITS,
             )
         except VolumeError:
             continue

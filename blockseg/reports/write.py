@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from blockseg.blockwise.record.record import Paths
@@ -10,6 +12,7 @@ from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import one_line
 from blockseg.io.output.atomic_files import replace_file
+from blockseg.runtime.dask.template import child_context, has_template
 from blockseg.runtime.events import Message
 
 if TYPE_CHECKING:
@@ -72,9 +75,31 @@ def end_with_report(
     """
     if not wanted:
         return
+    problem = _written_apart(out, notes)
+    if problem:
+        on_event(Message(f"the report could not be written: {problem}"))
+
+
+def _written_apart(out: Location, notes: Sequence[str]) -> str:
+    """Write a report in a process of its own where that is quickly there.
+
+    What draws it would else stay in a driver, whose memory is to stay small. Returns what
+    went wrong, in a line; empty if nothing.
+    """
+    if not has_template():
+        return _written(out, notes)
+    try:
+        with ProcessPoolExecutor(1, child_context()) as pool:
+            return pool.submit(_written, out, tuple(notes)).result()
+    except BrokenProcessPool as error:
+        return one_line(error)
+
+
+def _written(out: Location, notes: Sequence[str]) -> str:
     try:
         write_report(out, notes)
     # A page about a result is not worth the result, whatever goes wrong with it.
     except Exception as error:  # noqa: BLE001
         _LOG.debug("no report", exc_info=True)
-        on_event(Message(f"the report could not be written: {one_line(error)}"))
+        return one_line(error)
+    return ""

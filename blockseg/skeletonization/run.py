@@ -138,9 +138,8 @@ def skeletonize(
     with derived_from(out, PART, allow_partial=chosen.allow_partial) as finished:
         if finished.space.unit is None:
             message = (
-                f"the voxel size of {finished.out} is not known, and traces are in µm; a "
-                "finished run does not take one later: give --voxel-size Z,Y,X to blockseg "
-                "run with another OUT, or with --overwrite"
+                f"the voxel size of {finished.out} is not known, and traces are in µm; "
+                "give --voxel-size Z,Y,X"
             )
             raise ConfigError(message)
         work = _Work(

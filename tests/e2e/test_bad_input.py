@@ -147,7 +147,7 @@ def test_a_mask_that_is_not_there(blockseg, brain):
 
 def test_a_scheduler_that_does_not_answer(blockseg, brain, monkeypatch):
     soon = partial(connect, timeout=0.5)
-    monkeypatch.setattr("blockseg.blockwise.run.connect", soon)
+    monkeypatch.setattr("blockseg.runtime.dask.cluster.connect", soon)
     said = refused(
         blockseg, brain, "--scheduler", "tcp://127.0.0.1:9", "--backend", "fake"
     )

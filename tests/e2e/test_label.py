@@ -18,6 +18,7 @@ from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
+from blockseg.io.output.picture import panels
 from blockseg.labelling import components, scratch, work
 from blockseg.labelling.run import label
 from blockseg.runtime.events import BlockDone
@@ -349,6 +350,31 @@ def test_clean_objects_are_drawn_in_colours(blockseg):
         ]
         assert coloured == [False, True]
         assert after.size != before.size
+
+
+def test_a_preview_lays_the_clean_mask_over_the_image_and_says_so(
+    blockseg, brain, monkeypatch
+):
+    titles: list[str] = []
+
+    def noted(planes, *, across):
+        titles.extend(name for name, _ in planes)
+        return panels(planes, across=across)
+
+    def orange(name):
+        blockseg("preview", "out.zarr", "-o", name)
+        with PILImage.open(blockseg.folder / name) as picture:
+            red, _, blue = np.moveaxis(np.asarray(picture).astype(int), 2, 0)
+        return int((red - blue > 100).sum())
+
+    monkeypatch.setattr("blockseg.previews.panels", noted)
+    blockseg("run", brain, "out.zarr", *RUN, "-q")
+    assert orange("before.png") > 1000
+    assert "along z: y, x (mask)" in titles
+    titles.clear()
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100000000")
+    assert orange("after.png") == 0
+    assert "along z: y, x (clean mask)" in titles
 
 
 def test_a_brain_without_foreground_has_no_objects(blockseg, brain):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.blockwise.begun_anew import command_again
 from blockseg.blockwise.derived.image import RunImage
 from blockseg.blockwise.events import ignore
 from blockseg.blockwise.outputs import absolute
@@ -219,7 +220,7 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
         content = content_of(ledger, count)
         foreground = ledger.column(_MAIN, "foreground", count)
         nonzero = ledger.column(_MAIN, "nonzero", count)
-    again = record.sessions[-1]["command"] if record.sessions else "blockseg run"
+    again = command_again(record, ledger_path, paths.out) or "blockseg run"
     if damage.files:
         message = (
             f"{damage.counted()} damaged: {damage.described()}; what is damaged is made "

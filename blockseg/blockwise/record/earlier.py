@@ -65,8 +65,10 @@ def _another_threshold(
     )
     if len(found) > 1 or was == now:
         return ""
-    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (was, now)):
-        return ""  # a record that was changed, or of a rule of its own
+    if not (isinstance(was, int | float) and isinstance(now, int | float)):
+        return ""  # of a rule of its own
+    if not (0 <= was <= 1 and 0 <= now <= 1):
+        return ""  # a record that was changed
     made = blockseg_command("threshold", paths.out, exact(now))
     return (
         f"{paths.name} has the threshold {exact(was)}, and {exact(now)} is asked for; a "

@@ -13,8 +13,9 @@ from blockseg.io.plausibility.values import doubtful_type
 from blockseg.io.sample import sample_planes
 from blockseg.normalization.affine import affine
 from blockseg.normalization.background import estimate_background, saturation
-from blockseg.normalization.background_field import estimate_field
+from blockseg.normalization.background_field import field_of, field_squares
 from blockseg.normalization.finding import BackgroundFinding, FieldSummary
+from blockseg.runtime.memory import give_back_memory
 
 if TYPE_CHECKING:
     from blockseg.blockwise.sources.inputs import Inputs
@@ -36,7 +37,7 @@ class Normalized:
     """Normalisation of the volume as a whole."""
 
     found: BackgroundFinding
-    """What it was derived from."""
+    """Origin of it."""
 
     field: AffineField | None = None
     """Normalisation that varies over the volume; None if it does not."""
@@ -72,16 +73,21 @@ def normalization(inputs: Inputs) -> Normalized:
     found = BackgroundFinding(asked.kind, background, limit, sample.unreadable)
     whole = affine(asked, background, info.gain, info.clip)
     note = background.doubt
-    field = None
+    squares = None
     if asked.varies:
-        field = estimate_field(seen.patches, sample.rois, volume.shape, volume.dtype)
+        squares = field_squares(seen.patches, sample.rois, volume.shape, volume.dtype)
+    rule, rois = seen.rule, sample.rois
+    # Gone before SciPy is loaded: of a large brain it is 75 MB.
+    del sample, seen
+    give_back_memory()
+    field = None if squares is None else field_of(squares, rois, volume.shape)
     if field is None:
         if asked.kind == "field":
             note = "; ".join(filter(None, (_SAME_LEVELS, note)))
-        return Normalized(whole, found, note=note, holes=seen.rule)
+        return Normalized(whole, found, note=note, holes=rule)
     found = replace(found, field=FieldSummary.of(field))
     varying = field.affine(info.gain, info.clip)
-    return Normalized(whole, found, varying, note, seen.rule)
+    return Normalized(whole, found, varying, note, rule)
 
 
 def _doubt_type(inputs: Inputs, sample: PlaneSample) -> None:

@@ -42,7 +42,7 @@ _MASK_CACHE = 32 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class BlockReading:
-    """What blocks read of a source and its mask."""
+    """Parts of a source and its mask that blocks read."""
 
     grid: BlockGrid
     """The blocks."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from blockseg.io.holes.faces import straight_share
 from blockseg.io.holes.flat import SQUARE, flat_voxels, maybe_flat
 from blockseg.io.holes.repeats import repeated_voxels
 from blockseg.normalization.background import estimate_background
+from blockseg.normalization.centre import stacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,19 +81,25 @@ def holes_in_sample(volume: Volume, sample: PlaneSample) -> SampledHoles:
     far = [v for v in holes if abs(v - background.level) > _FAR * background.sd]
     if not any(far):  # 0 alone is there already
         return SampledHoles(rule, patches, background)
-    patches = tuple(np.where(np.isin(patch, far), 0, patch) for patch in patches)
-    return SampledHoles(rule, patches)
+    return SampledHoles(rule, tuple(_without(patch, far) for patch in patches))
+
+
+def _without(patch: NDArray[Any], values: Sequence[float]) -> NDArray[Any]:
+    """Return a patch with 0 for some values; itself, and no copy, where it has none."""
+    found = np.isin(patch, values)
+    return np.where(found, 0, patch) if found.any() else patch
 
 
 def _flat(patches: Sequence[NDArray[Any]]) -> list[NDArray[np.bool_] | None]:
     """Return the flat voxels of each patch, shape (1, y, x); None where none is."""
     found: list[NDArray[np.bool_] | None] = []
-    for _, run in groupby(patches, key=lambda patch: (patch.shape, patch.dtype)):
-        alike = list(run)
-        maybe = maybe_flat(np.stack(alike))
+    first = 0
+    for planes in stacked(patches):
+        alike = patches[first : first + len(planes)]
+        first += len(planes)
         found += [
             flat_voxels(patch[None], HoleRule()) if some else None
-            for patch, some in zip(alike, maybe, strict=True)
+            for patch, some in zip(alike, maybe_flat(planes), strict=True)
         ]
     return found
 

@@ -1,4 +1,4 @@
-"""What masks leave out, and warnings about it."""
+"""Parts that masks leave out, and warnings about them."""
 
 from __future__ import annotations
 

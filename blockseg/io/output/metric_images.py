@@ -19,6 +19,7 @@ from blockseg.io.output.metadata import bare_group
 from blockseg.io.output.pyramid import PyramidSpec
 from blockseg.io.output.write_errors import write_error
 from blockseg.io.output.writer import PyramidWriter
+from blockseg.io.output.written_files import stored_below
 from blockseg.io.stores.location import RemotePath
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
+    from blockseg.core.stored_file import StoredFile
     from blockseg.io.stores.location import Location
 
 _AT_ONCE = 16  # objects that are sent side by side
@@ -42,7 +44,7 @@ def write_metric_images(
     codec: str,
     beside: Path,
     checked: bool = True,
-) -> None:
+) -> tuple[StoredFile, ...]:
     """Write images as OME-Zarr groups in a folder, in place of what was there.
 
     Parameters
@@ -58,6 +60,11 @@ def write_metric_images(
     beside
         Existing folder on the same file system where they are made before they
         take their place.
+
+    Returns
+    -------
+    tuple
+        What is to be remembered of the files, whose paths begin with the folder's name.
 
     Raises
     ------
@@ -76,9 +83,14 @@ def write_metric_images(
         for name, image in images.items():
             spec = _spec(made / name, image.shape, space, zarr_format, codec)
             _write(replace(spec, checked=checked), image)
+        # Here, where that reads a disk: a store would be asked for each.
+        files = tuple(
+            replace(file, path=f"{folder.name}/{file.path}")
+            for file in stored_below(made, ".")
+        )
         if isinstance(folder, RemotePath):
             _send(made, folder)
-            return
+            return files
         if folder.exists():
             folder.replace(old)
         made.replace(folder)
@@ -86,6 +98,7 @@ def write_metric_images(
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise write_error(error, str(folder)) from error
+    return files
 
 
 def _send(made: Path, folder: RemotePath) -> None:

@@ -13,7 +13,7 @@ from blockseg.core.geometry import Roi, to_zyx
 from blockseg.io.affordable import affordable, chunks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,7 @@ _MOST = 0.2  # share of the voxels that may lie deep, of data that were wrapped
 _NO_DATA = (-32768, -32767, -9999)
 _EDGE = 512  # grey levels next to an end
 _SEAM = 0.02  # share of the voxels that lie just below 0, of data that are signed
+_AT_ONCE = 2**18  # voxels that are counted together
 _SOME = 2**20  # voxels that tell the order of bytes
 _SMOOTHER = 16  # times, by which bytes in their right order differ less
 
@@ -60,21 +61,22 @@ def doubtful_type(patches: Sequence[NDArray[Any]]) -> str:
     patches = [patch for patch in patches if patch.size > 1]
     if not patches or patches[0].dtype.name not in ("int16", "uint16"):
         return ""
-    values = np.concatenate([patch.ravel() for patch in patches])
-    every = -(-len(values) // _SOME)
-    if _swapped([patch[::every] for patch in patches]):
+    kind = patches[0].dtype
+    total = sum(patch.size for patch in patches)
+    if _swapped([patch[:: -(-total // _SOME)] for patch in patches]):
         return (
-            f"states {values.dtype.name}, and neighbouring voxels differ much less with "
+            f"states {kind.name}, and neighbouring voxels differ much less with "
             "their two bytes in the other order: rewrite it with the right byte order, "
-            f"or give --as {values.dtype.name} if it is right"
+            f"or give --as {kind.name} if it is right"
         )
-    if values.dtype.name == "int16" and _wrapped(patches, values):
+    voxels = _counted(patches)
+    if kind.name == "int16" and _wrapped(patches, voxels, total):
         return (
             "states int16, but bright voxels go on at the negative end of int16, as those "
             "of uint16 do that are stored as int16: give --as uint16 if they are, "
             "--as int16 if not"
         )
-    if values.dtype.name == "uint16" and _signed(patches, values):
+    if kind.name == "uint16" and _signed(patches, voxels, total):
         return (
             "states uint16, but dark voxels go on at the bright end of uint16, as negative "
             "ones of int16 do that are stored as uint16: give --as int16 if they are, "
@@ -83,33 +85,78 @@ def doubtful_type(patches: Sequence[NDArray[Any]]) -> str:
     return ""
 
 
-def _wrapped(patches: Sequence[NDArray[Any]], values: NDArray[Any]) -> bool:
+def _counted(patches: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return how often each value occurs, from the least of the type to its greatest."""
+    kind = patches[0].dtype.newbyteorder("=")
+    lowest = np.array(np.iinfo(kind).min, kind).view(np.uint16)
+    return _tallied(bits - lowest for bits in _native(patches))
+
+
+def _native(patches: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.uint16]]:
+    """Yield the voxels of each patch as unsigned ones, in this machine's byte order."""
+    for patch in patches:
+        kind = patch.dtype.newbyteorder("=")
+        yield patch.ravel().astype(kind, copy=False).view(np.uint16)
+
+
+def _tallied(parts: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return how often each of the numbers from 0 to 65535 occurs."""
+    counts = np.zeros(2**16, np.int64)
+    waiting: list[NDArray[Any]] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= _AT_ONCE:
+            counts += np.bincount(np.concatenate(waiting), minlength=len(counts))
+            waiting, size = [], 0
+    if waiting:
+        counts += np.bincount(np.concatenate(waiting), minlength=len(counts))
+    return counts
+
+
+def _thinned(patches: Sequence[NDArray[Any]], step: int) -> NDArray[Any]:
+    """Return the voxels ``[::step]`` of the patches, laid end to end."""
+    parts, before = [], 0
+    for patch in patches:
+        parts.append(patch.ravel()[-before % step :: step])
+        before += patch.size
+    return np.concatenate(parts)
+
+
+def _wrapped(
+    patches: Sequence[NDArray[Any]], voxels: NDArray[np.int64], total: int
+) -> bool:
     """Whether int16 voxels of 32768 and more seem to have become negative.
 
     What is signed by nature goes on from the most of it: the fewer, the farther below.
     """
-    if values.min() >= _DEEP:
+    zero = 2**15
+    if not voxels[: zero + _DEEP].any():
         return False
-    if np.median(values[:: 1 + len(values) // 2**20]) >= _DEEP:
-        low = values[(values < _DEEP) & ~np.isin(values, _NO_DATA)]
-        shallow = np.count_nonzero((values >= _DEEP) & (values < _SHALLOW))
-        if _FEW <= len(low) <= _MOST * len(values) and len(low) > shallow:
-            apart = not shallow and len(np.unique(low)) >= _FEW
-            if apart or np.count_nonzero(low < -_END) >= _FEW:
+    if np.median(_thinned(patches, 1 + total // 2**20)) >= _DEEP:
+        low = voxels[: zero + _DEEP].copy()
+        low[[zero + value for value in _NO_DATA]] = 0
+        shallow = voxels[zero + _DEEP : zero + _SHALLOW].sum()
+        if _FEW <= low.sum() <= _MOST * total and low.sum() > shallow:
+            apart = not shallow and np.count_nonzero(low) >= _FEW
+            if apart or low[: zero - _END].sum() >= _FEW:
                 return True
     # Where much is about 32768 bright, one end goes on at the other.
-    above = np.count_nonzero((values >= 2**15 - _EDGE) & (values < 2**15 - 1))
-    below = np.count_nonzero((values < _EDGE - 2**15) & (values > -(2**15)))
+    above = voxels[-_EDGE:-1].sum()
+    below = voxels[1:_EDGE].sum()
     alike = 0 < max(above, below) <= 8 * min(above, below)
     return bool(alike and above >= _EDGE // 16) and _jumps(patches) >= _FEW
 
 
-def _signed(patches: Sequence[NDArray[Any]], values: NDArray[Any]) -> bool:
+def _signed(
+    patches: Sequence[NDArray[Any]], voxels: NDArray[np.int64], total: int
+) -> bool:
     """Whether uint16 voxels below 0 seem to have become bright."""
-    least = _SEAM * len(values)
-    top = np.count_nonzero((values >= 2**16 + _DEEP) & (values < 2**16 - 1))
-    middle = np.count_nonzero((values >= 2**15) & (values < 2**16 + _DEEP))
-    bottom = np.count_nonzero(values < -_DEEP)
+    least = _SEAM * total
+    top = voxels[_DEEP:-1].sum()
+    middle = voxels[2**15 : _DEEP].sum()
+    bottom = voxels[:-_DEEP].sum()
     return bool(
         min(top, bottom) >= least and top > 20 * middle and _jumps(patches) >= least
     )
@@ -121,23 +168,24 @@ def _swapped(patches: Sequence[NDArray[Any]]) -> bool:
     8-bit data that were scaled by 256 look like that too, but their low bytes are all the
     same.
     """
-    values = np.concatenate([patch.ravel() for patch in patches])
-    lows = np.bincount(values.view(np.uint16) & 255, minlength=256)
+    lows = _tallied(bits & 255 for bits in _native(patches))
     if lows.sum() - lows.max() < _FEW:
         return False
-    other = _step([patch.byteswap() for patch in patches])
+    other = _step(patch.byteswap() for patch in patches)
     return _step(patches) >= _SMOOTHER * max(1.0, other)
 
 
-def _step(patches: Sequence[NDArray[Any]]) -> float:
+def _step(patches: Iterable[NDArray[Any]]) -> float:
     """Return the mean difference of neighbours, the greatest tenth left out."""
-    steps = np.concatenate(
-        [np.abs(np.diff(patch.astype(np.int32))).ravel() for patch in patches]
+    counts = _tallied(
+        np.abs(np.diff(patch.astype(np.int32))).ravel() for patch in patches
     )
-    if not len(steps):
+    total = int(counts.sum())
+    if not total:
         return 0.0
-    kept = np.partition(steps, len(steps) * 9 // 10)[: len(steps) * 9 // 10 + 1]
-    return float(kept.mean())
+    kept = total * 9 // 10 + 1
+    some = np.minimum(counts, np.maximum(kept - (np.cumsum(counts) - counts), 0))
+    return float(np.arange(len(counts)) @ some) / kept
 
 
 def _jumps(patches: Sequence[NDArray[Any]]) -> int:

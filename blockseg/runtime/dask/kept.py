@@ -7,8 +7,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blockseg.runtime.dask.cluster import local_cluster
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,6 +29,8 @@ class _Kept:
         alike = known is not None and (known.host, known.insecure) == reached
         fits = alike and self._fits(layout, gpus)
         if self.cluster is None or not fits:
+            from blockseg.runtime.dask.cluster import local_cluster
+
             self.close()
             self.cluster = local_cluster(layout, gpus=gpus, access=access)
             self.layout, self.gpus, self.access = layout, gpus, access
@@ -95,6 +95,8 @@ def own_workers(
     """
     kept = _KEPT.get()
     if kept is None:
+        from blockseg.runtime.dask.cluster import local_cluster
+
         with local_cluster(layout, gpus=gpus, access=access) as cluster:
             yield cluster
         return

@@ -68,9 +68,13 @@ def start_template(
 
 def child_context() -> BaseContext:
     """Return the way to start a process of our own: from the template where there is one."""
+    return get_context("forkserver" if has_template() else "spawn")
+
+
+def has_template() -> bool:
+    """Say whether there is a template, from which a process starts within a moment."""
     server: object = vars(forkserver).get("_forkserver")
-    there = FORKS and getattr(server, "_forkserver_pid", None) is not None
-    return get_context("forkserver" if there else "spawn")
+    return FORKS and getattr(server, "_forkserver_pid", None) is not None
 
 
 def _end(owner: int) -> None:

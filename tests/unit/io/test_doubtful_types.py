@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,3 +116,22 @@ def test_labels_masks_and_other_types_are_not_doubted():
     assert doubtful_type(list(noise(0, 1).astype(np.float32))) == ""
     assert doubtful_type(list(labels.astype(np.uint8))) == ""
     assert doubtful_type([]) == ""
+
+
+@pytest.mark.parametrize("kind", BRIGHT)
+def test_what_is_said_depends_on_no_cut_and_no_order_of_bytes(kind):
+    image = clipped(BRIGHT[kind], np.uint16).view(np.int16)
+    said = doubtful_type(list(image))
+    assert said
+    halves = [half for plane in image for half in (plane[:40], plane[40:])]
+    assert doubtful_type(halves) == said
+    assert doubtful_type(list(image.astype(">i2"))) == said
+
+
+def test_a_large_sample_takes_little_memory_beside_it():
+    patches = list(noise(200, 30).astype(np.uint16)) * 60
+    tracemalloc.start()
+    doubtful_type(patches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < sum(patch.nbytes for patch in patches) / 2

@@ -8,12 +8,13 @@ from ome_zarr_models import open_ome_zarr
 from blockseg.core.errors import VolumeError
 from blockseg.core.space import Space
 from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
+from blockseg.io.output.written_files import stored_below
 
 SPACE = Space((64.0, 32.0, 32.0), "micrometer", (31.5, 15.5, 15.5))
 
 
 def write(folder, images, zarr_format=3):
-    write_metric_images(
+    return write_metric_images(
         folder / "blocks",
         images,
         SPACE,
@@ -43,6 +44,12 @@ def test_images_are_ome_zarr_and_keep_nan(tmp_path, zarr_format):
     most = predicted_metric_files((130, 3, 2), 2, zarr_format, "blosc-zstd")
     assert len(files) <= most
     assert sorted(p.name for p in tmp_path.iterdir()) == ["blocks"]
+
+
+def test_the_files_are_told_as_they_lie_there(tmp_path):
+    image = np.ones((70, 3, 2), np.float32)
+    told = write(tmp_path, {"one": image, "two": 2 * image})
+    assert sorted(told, key=str) == sorted(stored_below(tmp_path, "blocks"), key=str)
 
 
 def test_viewers_are_told_the_range_of_what_is_known(tmp_path):

@@ -16,12 +16,13 @@ from blockseg.core.errors import (
     CorruptDataError,
     GeometryError,
     NoSpaceError,
+    OutputGoneError,
     VolumeError,
 )
 from blockseg.core.geometry import Roi
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
-from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.write_errors import closed_midway, write_error
 from blockseg.io.output.writer import BlockWritten, PyramidWriter
 
 Format = Literal[2, 3]
@@ -218,6 +219,31 @@ def test_a_full_disk_or_quota_is_told_from_other_errors(text: str) -> None:
 
 def test_a_full_disk_is_told_from_an_operating_system_error() -> None:
     assert isinstance(write_error(OSError(28, "full"), "zarr.json"), NoSpaceError)
+
+
+def test_what_could_be_written_to_before_is_told_as_gone() -> None:
+    cause = PermissionError(13, "Permission denied", "blocks/zarr.json")
+    error = write_error(cause, "blocks")
+    error.__cause__ = cause
+    assert type(error) is VolumeError
+    gone = closed_midway(error)
+    assert isinstance(gone, OutputGoneError)
+    assert "could be written to before" in str(gone)
+    other = VolumeError("cannot be decoded")
+    assert closed_midway(other) is other
+
+
+def test_what_a_disk_forbids_is_not_told_as_the_answer_of_a_store() -> None:
+    said = (
+        "PERMISSION_DENIED: Error opening local file [Permission denied] "
+        "[os_error_code='13']"
+    )
+    error = write_error(ValueError(said), "level 0", midway=True)
+    assert isinstance(error, OutputGoneError)
+    assert "Permission denied" in str(error)
+    assert "store" not in str(error)
+    refused = ValueError("PERMISSION_DENIED: Error writing key: HTTP 403")
+    assert "the store refuses it" in str(write_error(refused, "level 0"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from blockseg.normalization.background import (
     FLOAT_FLOOR,
     INTEGER_FLOOR,
     Background,
-    _sd,
     estimate_background,
 )
 
@@ -159,10 +158,3 @@ def test_a_part_of_a_sample_is_judged_by_the_saturation_of_the_whole():
     alone, told = (estimate_background([part], "u2", limit) for limit in (None, 65535))
     assert alone.saturated >= 64
     assert told.saturated == 0
-
-
-@pytest.mark.parametrize("count", [1, 7, 1000, 300_001, 2**20 + 1])
-def test_the_sd_part_by_part_is_numpy_s_own_to_the_last_bit(count):
-    values = np.random.default_rng(count).normal(1e4, 3, count)
-    expected = float(values.std())
-    assert _sd(values) == expected

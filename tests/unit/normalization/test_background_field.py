@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -209,3 +210,15 @@ def test_sampled_regions_come_with_their_places():
     for roi, patch in zip(sample.rois, sample.patches, strict=True):
         assert np.array_equal(image[roi.slices()][0], patch)
         assert isinstance(roi, Roi)
+
+
+def test_a_field_takes_little_memory_beside_its_sample():
+    shape = (640, 6400, 640)
+    rois = sample_rois(shape)
+    patches = [tissue((1, 64, 64), seed=k)[0] for k in range(len(rois))]
+    estimate_field(patches[:64], rois[:64], shape, "u2")  # SciPy is loaded
+    tracemalloc.start()
+    assert estimate_field(patches, rois, shape, "u2") is not None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 10**6

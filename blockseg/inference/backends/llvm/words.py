@@ -1,4 +1,4 @@
-"""What a lane of 32 bits holds: one channel in float32, or two of them in bfloat16.
+"""Content of a lane of 32 bits: one channel in float32, or two in bfloat16.
 
 Kernels of :mod:`.planar` are the same for both. Pairs halve the work where the processor
 multiplies them by one instruction (``avx512_bf16``): two products are added to each sum of
