@@ -164,7 +164,7 @@ def _sums(run: str, out: str, index: tuple[int, ...], block: int) -> Any:
         [[(a.start, a.stop) for a in box] for box in known["bounding_boxes"]]
     )
     corner = np.array(index) * block
-    voxels = known["voxel_counts"].astype(np.int64)
+    voxels = np.asarray(known["voxel_counts"], np.int64)
     centre = (known["centroids"] + corner) * voxels[:, None]
     table = (ids, voxels, boxes + corner[:, None], centre, probability, contrast)
     return tuple(column[1:] for column in table)

@@ -39,6 +39,7 @@ def test_objects_of_one_shard_are_in_one_share():
     found = shares_of(BLOCKS, voxels=1, low_bits=2)
     assert found.first.tolist() == [1, 5, 9]
     assert found.last.tolist() == [2, 5, 9]
+    assert found.sharding is not None
     assert [found.sharding.shard(n) for n in (1, 2, 5, 9)] == [0, 0, 1, 2]
 
 
@@ -48,6 +49,7 @@ def test_objects_of_one_shard_are_in_one_share():
 )
 def test_there_are_about_a_thousand_shards(greatest, low_bits, shard_bits):
     found = shares_of(contents((0, [1, greatest], [1, 1]))).sharding
+    assert found is not None
     assert (found.low_bits, found.shard_bits) == (low_bits, shard_bits)
 
 
