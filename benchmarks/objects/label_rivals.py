@@ -166,8 +166,8 @@ def _sums(run: str, out: str, index: tuple[int, ...], block: int) -> Any:
     corner = np.array(index) * block
     voxels = np.asarray(known["voxel_counts"], np.int64)
     centre = (known["centroids"] + corner) * voxels[:, None]
-    table = (ids, voxels, boxes + corner[:, None], centre, probability, contrast)
-    return tuple(column[1:] for column in table)
+    columns = (ids, voxels, boxes + corner[:, None], centre, probability, contrast)
+    return tuple(column[1:] for column in columns)
 
 
 def _cleaned(out: str, clean: str, table: str, index: Any, block: int) -> None:
