@@ -117,6 +117,9 @@ class Inspection:
             None if self.weights == self.judged_by else self.weights,
             None if self.downsample == self.given else self.downsample,
         )
+        if not recommended and self.outside:
+            said = "their width suits the weights, but not what lies outside"
+            return [f"{what}; {said}: segment a small region first, and look at it"]
         if not recommended:
             return [f"{what}; this resolution suits the shipped weights"]
         return [what, f"  recommended: {recommended}"]

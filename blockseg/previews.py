@@ -28,6 +28,7 @@ from blockseg.io.output.picture import (
 )
 from blockseg.normalization.interpolation import sampled
 from blockseg.reports.projections import (
+    CLEAN,
     MASK,
     level_within,
     open_level,
@@ -85,7 +86,8 @@ def preview(
         needs more than 2 gigavoxels to be read), probability and mask; where its objects
         were labelled, those of the clean mask, a colour each; where the run saw its source by
         a background field, also the means of level and noise SD along z, black at 0. Below,
-        projections of the image along all three axes with the mask over it and a scale bar;
+        projections of the image along all three axes with the mask over it (the clean one,
+        where there are objects; the titles say which) and a scale bar;
         and thin slabs, where a projection of the whole is too dense to see anything.
 
     Raises
@@ -128,17 +130,26 @@ class Scene:
     settings: PreviewSettings
     """How they are drawn."""
 
+    which: str = ""
+    """Which mask that is, for the titles; empty without one."""
+
     def drawn(self) -> NDArray[np.uint8]:
         """Return projections along all axes, and slabs below where they help."""
         image = project_axes(self.image, self.region)
         mask = None if self.mask is None else project_axes(self.mask)
         panes = [
-            (name, self._panel(axis, image[axis], None if mask is None else mask[axis]))
+            (
+                self._title(name),
+                self._panel(axis, image[axis], None if mask is None else mask[axis]),
+            )
             for axis, name in enumerate(_AXES)
         ]
         covered = 0.0 if mask is None else float(mask[0].astype(bool).mean())
         slabs = list(self._slabs(covered))
         return below([_row(panes), *([_row(slabs)] if slabs else [])])
+
+    def _title(self, name: str) -> str:
+        return f"{name} ({self.which})" if self.which else name
 
     def _slabs(self, covered: float) -> list[tuple[str, NDArray[np.uint8]]]:
         """Return projections of thin slabs, evenly spaced along z."""
@@ -277,7 +288,10 @@ def _of_run(root: Location, settings: PreviewSettings) -> NDArray[np.uint8]:
         grey = as_grey(plane, settings.percentile, settings.gamma)
         planes.insert(0, ("image", grey))
     objects = project_objects(root, level)
-    planes += [] if objects is None else [("objects", objects)]
+    over, which = mask, "mask"
+    if objects is not None:  # the mask that they were filtered to is what counts
+        planes.append(("objects", objects))
+        over, which = open_level(root / CLEAN, level), "clean mask"
     planes += _background(root, probability.shape)
     odd = [name for name, plane in planes if plane.shape[:2] != probability.shape]
     if odd:
@@ -288,8 +302,14 @@ def _of_run(root: Location, settings: PreviewSettings) -> NDArray[np.uint8]:
         raise VolumeError(message)
     image, region = beside or (volume, Roi.whole(volume.shape))
     space = _stretched(volume.space, volume.shape, region.shape)
-    scene = Scene(image, region, space, mask, settings)
+    scene = Scene(image, region, space, over, settings, which)
+    larger = max(1, _SMALLEST_SIDE // max(probability.shape))
+    planes = [(name, _enlarged(plane, larger)) for name, plane in planes]
     return below([panels(planes, across=True), scene.drawn()])
+
+
+def _enlarged(plane: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    return plane.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _stretched(space: Space, shape: Zyx, other: Zyx) -> Space:

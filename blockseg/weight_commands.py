@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from blockseg.networks.shipped import DEFAULT, SHIPPED, weights_path
+from blockseg.networks.shipped import DEFAULT, DEFAULT_NAME, SHIPPED, weights_path
 from blockseg.networks.weights_info import load_info, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from blockseg.networks.weights_info import WeightsInfo
+
+
+_DEFAULT = f" (default, also called {DEFAULT_NAME})"
 
 
 def import_weights(published: Path, out: Path) -> WeightsInfo:
@@ -30,7 +33,7 @@ def import_weights(published: Path, out: Path) -> WeightsInfo:
 def list_weights() -> list[tuple[str, str, str]]:
     """Return name, purpose and scores of the weights that ship, the default first."""
     return [
-        (one.name + (" (default)" if one is DEFAULT else ""), one.purpose, one.scores)
+        (one.name + (_DEFAULT if one is DEFAULT else ""), one.purpose, one.scores)
         for one in SHIPPED
     ]
 

@@ -31,6 +31,7 @@ def annotate(picks: str, **options: Any) -> None:
     ends it. More: docs/annotate.md.
     """
     from blockseg.annotation.run import annotate as serve
+    from blockseg.networks.shipped import SHIPPED
 
     settings = read_settings(AnnotateSettings, options)
 
@@ -40,10 +41,11 @@ def annotate(picks: str, **options: Any) -> None:
     session = serve(
         picks, settings, on_address=say, training=_training(picks, settings)
     )
-    click.echo(
-        f"{_standing(session)}; to learn from them: "
-        f"{blockseg_command('train', picks, '-o', 'RUN')}"
+    learn = blockseg_command(
+        *("train", picks, "--init", settings.init or SHIPPED[0].name),
+        *("--config", settings.train_config, "-o", settings.train or "RUN"),
     )
+    click.echo(f"{_standing(session)}; to learn from them: {learn}")
 
 
 def _training(picks: str, settings: AnnotateSettings) -> TrainingCommand | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from blockseg.core.text import counted
+
 if TYPE_CHECKING:
     from blockseg.engine_commands import EngineRow
 
@@ -105,7 +107,7 @@ def clean(stale: bool, everything: bool) -> None:
         raise click.UsageError(message)
     rows = clean_engines(everything=everything)
     size = sum(row.size for row in rows) / 1e6
-    click.echo(f"removed {len(rows)} engines, {size:.1f} MB")
+    click.echo(f"removed {counted(len(rows), 'engine')}, {size:.1f} MB")
 
 
 def _show(rows: list[EngineRow]) -> None:

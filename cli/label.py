@@ -37,7 +37,7 @@ def label(
 
     prepare_workers(options["scheduler"])  # which takes as long as what follows
 
-    from blockseg.labelling.run import label as job
+    from blockseg.voxel_sizes import label as job
 
     from .objects import show_labelled
     from .progress import watcher

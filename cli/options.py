@@ -11,6 +11,8 @@ from blockseg.config.merging import read_settings
 from blockseg.config.presets import load_config
 from blockseg.config.settings import RunSettings
 
+from .completion import Words, words_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -74,6 +76,7 @@ def _show_all(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 _ALL = f"{__name__}.all"
+_PLAIN = Words(files=False)
 _Option = tuple[tuple[str, ...], dict[str, Any]]
 
 
@@ -87,6 +90,8 @@ def click_options(
 
 def _click_option(name: str, said: Declared) -> _Option:
     kind: dict[str, Any] = {"cls": SettingsOption, "basic": said.basic}
+    if said.metavar is not None:
+        kind["type"] = words_of(name, said) or _PLAIN
     flags = said.flags or ("--" + name.replace("_", "-"),)
     if said.several:
         shown = {"metavar": said.metavar, "help": said.help, **kind}

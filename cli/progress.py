@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -34,13 +35,15 @@ from .display import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
+_LOG = logging.getLogger("blockseg.progress")
 _LINE_SECONDS = 10.0
 _RATE_SECONDS = 60.0
 _MARK_SECONDS = 0.25
 _DRAW_SECONDS = 0.1
-_LEAST_ADVANCE = 0.05  # blocks from which the time that is left is worth saying
+_LEAST_ADVANCE = 0.25  # blocks, and
+_LEAST_SHARE = 0.05  # of a pass, and
+_LEAST_SECONDS = 5.0  # from which the time that is left is worth saying
 
 
 class Tally:
@@ -58,10 +61,13 @@ class Tally:
         self.voxels = 0
         self.shares: dict[int, float] = {}
         self.devices = ""
+        self.listed = False
 
     def take(self, event: object) -> None:
         """Count an event."""
-        if isinstance(event, PhaseStarted):
+        if isinstance(event, JobStarted):
+            self.listed = _of_a_list(event)
+        elif isinstance(event, PhaseStarted):
             self.phase, self.total = event.phase, event.blocks
             self.done = self.failed = self.voxels = 0
             self._marks = [(self._clock(), 0)]
@@ -105,9 +111,10 @@ class Tally:
     @property
     def remaining(self) -> float | None:
         """Seconds that are left at this rate; None while unknown."""
+        spent = self._clock() - self._begun
+        least = max(_LEAST_ADVANCE, _LEAST_SHARE * self.total)
         advanced = sum(self.shares.values())
-        if not self.done and advanced >= _LEAST_ADVANCE:
-            spent = self._clock() - self._begun
+        if not self.done and advanced >= least and spent >= _LEAST_SECONDS:
             return (self.total - self.completed) * spent / self.completed
         if not self.done or not self.rate:
             return None
@@ -117,7 +124,9 @@ class Tally:
     def line(self) -> str:
         """Return the state in one line."""
         share = f" ({self.completed / self.total:.0%})" if self.shares else ""
-        return f"{self.phase} {self.done}/{self.total} blocks{share}, {self.pace()}"
+        things = "parts" if self.listed else "blocks"
+        done = f"{self.done}/{self.total} {things}{share}"
+        return f"{self.phase} {done}, {self.pace()}"
 
     def pace(self) -> str:
         """Return what a bar does not show."""
@@ -126,7 +135,8 @@ class Tally:
             parts.append(f"{self.failed} failed")
         if self.retried:
             parts.append(f"{self.retried} tried again")
-        parts.append(f"{self.rate / 1e6:.2f} Mvoxel/s")
+        if self.rate and not self.listed:
+            parts.append(f"{self.rate / 1e6:.3g} Mvoxel/s")
         if self.remaining:
             parts.append(f"{span(self.remaining)} left")
         parts.append(f"CPU {psutil.cpu_percent():.0f} %")
@@ -141,13 +151,33 @@ def _devices(event: DevicesUsed) -> str:
     return f"{many} {event.utilization:.0%}, {event.memory / 1e9:.1f}{of} GB"
 
 
-def watcher(
-    *, quiet: bool, as_json: bool
-) -> AbstractContextManager[Callable[[object], None]]:
+@contextmanager
+def watcher(*, quiet: bool, as_json: bool) -> Iterator[Callable[[object], None]]:
     """Give a function that takes events, for as long as the display lives."""
     psutil.cpu_percent()  # the first call only sets the mark to measure from
     printer = _print_json if as_json else None
-    return display(quiet=quiet, as_json=printer, live=_live, plain=_plain)
+    with display(quiet=quiet, as_json=printer, live=_live, plain=_plain) as show:
+
+        def logged(event: object) -> None:
+            for line in (*_said(event), *_done(event)):
+                _LOG.info(line)
+            show(event)
+
+        yield logged
+
+
+def _done(event: object) -> list[str]:
+    """Return what the log has of an event that the display only counts."""
+    if isinstance(event, PhaseStarted):
+        return [f"{event.phase}: {event.blocks} to do"]
+    if isinstance(event, BlockDone):
+        return [f"{event.phase} block {event.report.block_id}: done"]
+    if isinstance(event, BlockRetried):
+        report = event.report
+        return [f"{event.phase} block {report.block_id} is tried again: {report.error}"]
+    if isinstance(event, PhaseDone):
+        return [f"{event.phase}: {event.done} done, {event.failed} failed"]
+    return []
 
 
 def _print_json(event: object) -> None:
@@ -162,12 +192,17 @@ def _jsonable(value: object) -> Any:
     return str(value) if isinstance(value, Path) else repr(value)
 
 
+def _of_a_list(event: JobStarted) -> bool:
+    """Say whether a pass is over a list, of files say, and no volume."""
+    return event.shape[1:] == (1, 1)
+
+
 def _head(event: JobStarted) -> list[str]:
     by = "×".join(str(n) for n in event.shape)
     block = "×".join(str(n) for n in event.block)
     done = f", {event.done} of them done before" if event.done else ""
     lines = [f"{by} voxels in {counted(event.blocks, 'block')} of {block}{done}"]
-    if event.shape[1:] == (1, 1):  # a pass over a list, of files say: no voxels
+    if _of_a_list(event):
         lines = []
     workers = counted(event.workers, "worker") if event.workers else "no workers"
     lines.append(f"{event.engine}, {workers}")

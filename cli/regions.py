@@ -9,6 +9,7 @@ import click
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
 from blockseg.config.regions_settings import RegionsSettings
+from blockseg.core.text import counted
 
 from .options import click_options, options_of, settings_of, without_config
 
@@ -67,7 +68,7 @@ def _print(result: RegionsResult) -> None:
             f"{row.own.objects:8d}"
         )
     if len(rows) > _SHOWN:
-        click.echo(f"and {len(rows) - _SHOWN} regions more")
+        click.echo(f"and {counted(len(rows) - _SHOWN, 'region')} more")
     for note in result.notes:
         click.echo(f"Note: {note}.")
     click.echo(f"Chart: {result.folder / 'regions.png'}")

@@ -43,7 +43,7 @@ def skeletonize(
     Exit codes: 0 everything is written; 1 bad input or settings; 3 incomplete;
     130 interrupted.
     """
-    from blockseg.skeletonization.run import skeletonize as trace
+    from blockseg.voxel_sizes import skeletonize as trace
 
     from .outcome import print_result, result_as_json
     from .progress import watcher

@@ -54,7 +54,7 @@ def train(
     --nproc-per-node N -m blockseg_cli train ...
 
     Exit codes: 0 done; 1 bad input or settings, or a loss that is not a number;
-    3 the disk is full; 130 interrupted.
+    3 the disk is full, RUN cannot be written any more or a process died; 130 interrupted.
     """
     from blockseg.training.run import train as learn
 

@@ -89,7 +89,7 @@ def _pace(event: Steps) -> str:
     left = "" if event.remaining is None else f", {span(event.remaining)} left"
     return (
         f"loss {event.loss:.4f}, rate {event.rate:.2g}, "
-        f"{event.voxels_per_second / 1e6:.2f} Mvoxel/s{left}"
+        f"{event.voxels_per_second / 1e6:.3g} Mvoxel/s{left}"
     )
 
 

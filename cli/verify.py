@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blockseg.checks.verification.findings import Kind
 from blockseg.config.checks_settings import VerifySettings
 from blockseg.config.declare import declared
 from blockseg.config.merging import read_settings
@@ -38,8 +39,8 @@ def verify(out: str, every: bool, quiet: bool, as_json: bool, **options: Any) ->
     restores what is wrong, including a lost ledger or run.json; what it replaces is kept
     in OUT/.blockseg/set-aside. More: docs/checks.md.
 
-    Exit codes: 0 nothing is wrong; 1 OUT cannot be verified; 3 something is wrong, and
-    listed; 130 interrupted.
+    Exit codes: 0 finished, and nothing is wrong; 1 OUT cannot be verified; 3 something is
+    wrong, and listed, or OUT is unfinished; 130 interrupted.
     """
     from blockseg.checks.verification.run import verify as check
 
@@ -84,7 +85,27 @@ def _print(found: Verification, *, quiet: bool, every: bool) -> None:
         if not quiet:
             click.echo(f"Sound: {found.out}")
         return
-    wrong = counted(len(found.findings), "finding")
-    click.echo(f"Not as it should be: {wrong} in {found.out}")
+    for job in found.unfinished:
+        whose = f"{job.part} of {found.out}" if job.part else str(found.out)
+        click.echo(f"Unfinished: {job.line} in {whose}")
+    if found.intact:
+        if not quiet:
+            click.echo("What is there is as it was written.")
+            _tell_how_to_resume(found)
+        return
+    wrong = sum(one.kind is not Kind.UNFINISHED for one in found.findings)
+    click.echo(f"Not as it should be: {counted(wrong, 'finding')} in {found.out}")
     if not quiet and not found.repaired:
-        click.echo(f"Mend it with: {blockseg_command('verify', found.out, '--repair')}")
+        how = "Mend and finish" if found.unfinished else "Mend"
+        click.echo(f"{how} it with: {_repair(found)}")
+
+
+def _tell_how_to_resume(found: Verification) -> None:
+    """Print each command that resumes something once, in the order of the jobs."""
+    commands = [job.command or _repair(found) for job in found.unfinished]
+    for command in dict.fromkeys(commands):
+        click.echo(f"Resume it with: {command}")
+
+
+def _repair(found: Verification) -> str:
+    return blockseg_command("verify", found.out, "--repair")

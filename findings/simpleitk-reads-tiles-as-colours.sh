@@ -3,10 +3,11 @@
 #
 # ITK decodes TIFFs in strips itself; tiles, as in OME-TIFFs and pyramids, it leaves to libtiff's
 # reader for display. A stack of uint16 so becomes red, green, blue and alpha of 8 bits, in which
-# 300 and 511 are both 1. A line on standard error says so, but nothing is raised. For float16, as
-# probabilities are kept to save space, there is no such line: its bits are read as uint16, 1.0
-# as 15360. For tools that are built on ITK, write strips (tifffile without tile=) and float32.
-# Seen: tiles "vector of 8-bit unsigned integer", all voxels of strips equal, 1.0 as 15360.
+# 300 and 511 are both 1; asked for floats, as for registration, it is 255 everywhere. A line on
+# standard error says so, but nothing is raised. For float16, as probabilities are kept to save
+# space, there is no such line: its bits are read as uint16, 1.0 as 15360. For tools that are built
+# on ITK, write strips (tifffile without tile=) and float32. Seen: tiles "vector of 8-bit unsigned
+# integer", as floats 255, strips 300 and 511, 1.0 as 15360.
 #
 # Needs python3 (3.11 or newer) and a package index. Exits with 1 if the behaviour has changed.
 set -euo pipefail
@@ -36,11 +37,13 @@ def read(name, voxels, **how):
 kind, tiles = read("tiles.tif", stack, tile=(32, 32))
 grey, strips = read("strips.tif", stack)
 halves, ones = read("half.tif", half)
-print(f"tiles: {kind}, values {np.unique(tiles).tolist()}")
+floats = np.unique(sitk.GetArrayFromImage(sitk.ReadImage("tiles.tif", sitk.sitkFloat32)))
+print(f"tiles: {kind}, values {np.unique(tiles).tolist()}; as floats {floats.tolist()}")
 print(f"strips: {grey}, values {np.unique(strips).tolist()}")
 print(f"1.0 as float16: {halves}, value {np.unique(ones).tolist()}")
 same = (strips == stack).all() and np.unique(ones).tolist() == [15360]
 colours = kind == "vector of 8-bit unsigned integer" and set(np.unique(tiles)) == {1, 255}
+colours = colours and floats.tolist() == [255]
 typed = halves == "16-bit unsigned integer"
 raise SystemExit(0 if same and colours and typed else "the behaviour has changed")
 PYTHON

@@ -145,10 +145,12 @@ def faces(mask: str, out: str, block: int, client: Any) -> int:
 def _sums(run: str, out: str, index: tuple[int, ...], block: int) -> Any:
     where = tuple(slice(i * block, (i + 1) * block) for i in index)
     labels = stored(out)[where]
-    ids, small = np.unique(labels, return_inverse=True)
-    small = small.reshape(labels.shape).astype(np.uint32)
-    if ids[0] != 0:
-        ids, small = np.r_[0, ids], small + 1
+    there = np.bincount(labels.ravel())
+    there[0] = 1
+    ids = np.flatnonzero(there)
+    table = np.zeros(len(there), np.uint32)
+    table[ids] = np.arange(len(ids))
+    small = table[labels]
     known = cc3d.statistics(small)
     flat, count = small.ravel(), len(ids)
     bright = stored(f"{run}/0")[where].ravel()

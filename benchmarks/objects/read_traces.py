@@ -14,7 +14,9 @@ import contextlib
 import csv
 import json
 import sys
+import tempfile
 import warnings
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,13 +48,35 @@ def by_neurom(path: Path) -> float:
     return float(neurom.get("total_length", neurom.load_morphology(path)))
 
 
-def by_cloudvolume(path: Path) -> float:
-    from cloudvolume import Skeleton
+@lru_cache
+def layer_of(traces: Path) -> Any:
+    """Open the layer by CloudVolume, which wants a volume that it belongs to."""
+    from cloudvolume import CloudVolume
 
-    layer = path.parent.parent / "neuroglancer"
-    attributes = json.loads((layer / "info").read_text())["vertex_attributes"]
-    packed = (layer / path.stem).read_bytes()
-    lines = Skeleton.from_precomputed(packed, vertex_attributes=attributes)
+    place = Path(tempfile.mkdtemp())
+    (place / "skeletons").symlink_to((traces / "neuroglancer").absolute())
+    scale = {
+        "key": "1",
+        "size": [1, 1, 1],
+        "resolution": [1, 1, 1],
+        "voxel_offset": [0, 0, 0],
+        "chunk_sizes": [[1, 1, 1]],
+        "encoding": "raw",
+    }
+    info = {
+        "@type": "neuroglancer_multiscale_volume",
+        "type": "segmentation",
+        "data_type": "uint64",
+        "num_channels": 1,
+        "skeletons": "skeletons",
+        "scales": [scale],
+    }
+    (place / "info").write_text(json.dumps(info))
+    return CloudVolume(f"precomputed://file://{place}").skeleton
+
+
+def by_cloudvolume(path: Path) -> float:
+    lines = layer_of(path.parent.parent).get(int(path.stem))
     assert (lines.radius > 0).all()
     return float(lines.cable_length()) / 1000
 

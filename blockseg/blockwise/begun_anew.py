@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockseg.core.errors import LedgerError
+from blockseg.core.text import blockseg_command
 from blockseg.runtime.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -54,3 +55,24 @@ def refuse_begun_anew(begun: OpenedJob) -> None:
             f"finished; go on, without inference, with: {command}"
         )
         raise LedgerError(message)
+
+
+def command_again(record: RunRecord, ledger: Path, out: object) -> str:
+    """Return the command that does what is missing of a run; empty if it is not known.
+
+    That is the last one, but for another threshold that has been joined to the run: of
+    blocks that failed then, the probability itself is to be made again.
+
+    Parameters
+    ----------
+    record
+        Of the run.
+    ledger
+        Its ledger.
+    out
+        The output.
+    """
+    last = str(record.sessions[-1]["command"]) if record.sessions else ""
+    if last.startswith("blockseg threshold ") and not begun_anew(ledger):
+        return blockseg_command("retry", out)
+    return last

@@ -22,6 +22,7 @@ from blockseg.blockwise.record.record import (
     execution_of,
     machine_facts,
 )
+from blockseg.blockwise.sources.repair import nothing_left
 from blockseg.blockwise.sources.watch import Watch
 from blockseg.blockwise.sources.watched import look_at
 from blockseg.blockwise.store_state import fetch_state, where_state_is
@@ -284,7 +285,9 @@ def run(
         dashboard, workers = "", 0
         settle = _nothing
         board = Board(out=str(job.paths.out), engine=engine, measured=job.measured)
-        if settings.scheduler != "serial":
+        # To look at what is finished takes no workers, unless the user named some.
+        own = settings.scheduler is None and not settings.elsewhere
+        if settings.scheduler != "serial" and not (own and nothing_left(job)):
             # Only here: planning, with the sample at hand, does without Dask's 30 MB.
             from blockseg.runtime.dask.executor import DaskExecutor
             from blockseg.runtime.dask.settle import settle_predecessor

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from blockseg.blockwise.begun_anew import command_again, ledger_of
 from blockseg.blockwise.block_holes import hole_outcome
 from blockseg.blockwise.derived.finished import content_of
 from blockseg.blockwise.derived.staleness import MADE_FROM, what_is_stale
@@ -131,7 +132,7 @@ def status(out: str) -> RunStatus:
     return RunStatus(
         out=str(paths.out),
         state=_state(paths, looked),
-        command=_command(record),
+        command=command_again(record, ledger_of(paths, record), paths.out),
         phases=looked.phases,
         failures=looked.failures,
         totals=cast("dict[str, int]", totals),

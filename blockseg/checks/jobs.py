@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockseg.blockwise.begun_anew import command_again
 from blockseg.blockwise.record.record import COPY, FOLDER, Paths, RunRecord
+from blockseg.blockwise.shares.merge import share_states
+from blockseg.blockwise.shares.plan import shared_plan
 from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import LedgerError, VolumeError
 from blockseg.core.text import blockseg_command
 from blockseg.core.untrusted.files import RECORD_BYTES, read_text
+from blockseg.io.output.create import has_data
 from blockseg.runtime.ledger.integrity import ledger_problem
 from blockseg.runtime.ledger.ledger import Ledger
 from blockseg.runtime.run_lock import RunLock
@@ -55,10 +59,12 @@ class StoredJob:
 
     @property
     def command(self) -> str:
-        """Last command that was given for it; empty if that is not known."""
+        """Command that does what is missing of it; empty if that is not known."""
         if self.record is None or not self.record.sessions:
             return ""
-        return str(self.record.sessions[-1]["command"])
+        if self.ledger_problem:
+            return str(self.record.sessions[-1]["command"])
+        return command_again(self.record, self.ledger, self.paths.out)
 
     def open(self) -> Ledger:
         """Open the ledger to read it.
@@ -85,6 +91,42 @@ def output_paths(out: str) -> Paths:
         message = f"{paths.out} is no output of blockseg: it has no folder {FOLDER}"
         raise VolumeError(message)
     return paths
+
+
+def refuse_not_begun(paths: Paths) -> None:
+    """Refuse an output that holds no run as a whole yet, and say how to get there.
+
+    Parameters
+    ----------
+    paths
+        Of the run.
+
+    Raises
+    ------
+    VolumeError
+        If its parts are not put together, or it was stopped before its first block.
+    LedgerError
+        If what its parts have written of themselves cannot be read.
+    """
+    out = paths.out
+    if paths.record.exists() or paths.ledger.exists():
+        return
+    if isinstance(out, Path) and (plan := shared_plan(out)):
+        states = share_states(out, plan)
+        done, blocks = sum(one.done for one in states), plan.record.phases[0].blocks
+        message = (
+            f"{out} is a run in {plan.count} parts that are not put together: {done} of "
+            f"{blocks} blocks are written; finish the parts "
+            f"({blockseg_command('status', out)} has their commands), and then give: "
+            f"{blockseg_command('finalize', out)}"
+        )
+        raise VolumeError(message)
+    if not has_data(out, FOLDER):
+        message = (
+            f"{out} holds no block yet: its run was stopped before the first; give "
+            "its command again"
+        )
+        raise VolumeError(message)
 
 
 def stored_jobs(paths: Paths) -> list[StoredJob]:

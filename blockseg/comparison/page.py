@@ -12,7 +12,7 @@ import numpy as np
 from blockseg.blockwise.record.record import now
 from blockseg.core.errors import BlocksegError
 from blockseg.core.geometry import Roi, to_zyx
-from blockseg.core.text import blockseg_command
+from blockseg.core.text import blockseg_command, counted
 from blockseg.core.version import __version__
 from blockseg.io.open import open_volume
 from blockseg.io.output.picture import as_grey
@@ -83,7 +83,7 @@ def lines(found: Compared) -> Iterator[str]:
             f"{region.second:,} only in B; Dice {region.dice:.4f}."
         )
     if len(found.by_region) > _REGIONS_SAID:
-        yield f"  and {len(found.by_region) - _REGIONS_SAID} regions more, on the page."
+        yield f"  and {counted(len(found.by_region) - _REGIONS_SAID, 'region')} more, on the page."
     for name, said, a, b in scores(found):
         if name in ("voxel_dice", "centreline_f1"):
             better = "" if a == b else f", {'B' if b > a else 'A'} is better"
@@ -214,7 +214,11 @@ def _regions(found: Compared) -> str:
     ]  # fmt: skip
     heads = ("region", "voxels in both", "only in A", "only in B", "differ", "Dice")
     left = len(found.by_region) - len(rows)
-    more = f"<p class='soft'>And {left:,} regions that differ less.</p>" if left else ""
+    more = (
+        f"<p class='soft'>And {counted(left, 'region')} that differ less.</p>"
+        if left
+        else ""
+    )
     return table(heads, rows) + more
 
 

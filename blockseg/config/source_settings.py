@@ -97,7 +97,10 @@ class SourceSettings:
         "In µm; else from the metadata.",
         metavar="Z,Y,X",
         unit="µm",
-        also=(*OF_SOURCES[:4], "synth", "view", "preview"),
+        also=(
+            *(*OF_SOURCES[:4], "synth", "view", "preview"),
+            *("label", "skeletonize"),
+        ),
         basic=True,
     )
     """Edge lengths of a voxel along (z, y, x), in µm; else from the metadata."""

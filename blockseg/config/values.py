@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockseg.core.errors import ConfigError, GeometryError
@@ -96,17 +97,25 @@ def parse_switch(name: str, value: Any) -> bool:
     raise _fail(name, value, "expected true or false")
 
 
-def parse_choice(*choices: str | int) -> Callable[[str, Any], Any]:
-    """Return a reader of one of ``choices``."""
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A reader of one of a few values."""
 
-    def parse(name: str, value: Any) -> Any:
-        for choice in choices:
+    choices: tuple[str | int, ...]
+    """The values."""
+
+    def __call__(self, name: str, value: Any) -> Any:
+        """Return the value that was meant."""
+        for choice in self.choices:
             if str(value) == str(choice):
                 return choice
-        names = ", ".join(str(choice) for choice in choices)
+        names = ", ".join(str(choice) for choice in self.choices)
         raise _fail(name, value, f"choose one of {names}")
 
-    return parse
+
+def parse_choice(*choices: str | int) -> Choices:
+    """Return a reader of one of ``choices``."""
+    return Choices(choices)
 
 
 def parse_shape(name: str, value: Any) -> Zyx:

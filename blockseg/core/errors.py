@@ -13,6 +13,7 @@
         * DeviceLostError    a device failed; the process that used it must end
         * MissingExtraError  an optional dependency is not installed; names the extra
     * TrainingError      a training cannot go on; its last checkpoint is intact
+        * ProcessLostError   a process that made patches died; the same command goes on
     * LedgerError        the ledger does not belong to this run, or another run holds it
     * ClusterError       the scheduler cannot be reached, or workers cannot be started
         * ClusterLostError   it was lost while a run went on; the same command goes on
@@ -112,6 +113,10 @@ class MissingExtraError(BackendError):
 
 class TrainingError(BlocksegError):
     """A training cannot continue; its last checkpoint is intact."""
+
+
+class ProcessLostError(TrainingError):
+    """A process that made patches died; the same command resumes."""
 
 
 class LedgerError(BlocksegError):

@@ -202,8 +202,8 @@ def _averaged(
     if space.unit is None or space.problem:
         why = space.problem or "it states no voxel size in a unit of length"
         message = (
-            f"{image.spec.uri}: {why}; give --source-voxel-size Z,Y,X in µm, or to an "
-            "output that was made from it --voxel-size when it is run"
+            f"{image.spec.uri}: {why}; give --source-voxel-size Z,Y,X in µm, or to a "
+            "run of it --voxel-size with blockseg label"
         )
         raise ConfigError(message)
     z, y, x = (

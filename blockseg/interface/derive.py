@@ -27,6 +27,7 @@ def label(
     workers: int | None = None,
     memory: Any = None,
     scheduler: str | None = None,
+    voxel_size: Any = None,
     progress: Progress = False,
     **options: Unpack[LabelOptions],
 ) -> Labelled:
@@ -41,6 +42,9 @@ def label(
         Start over if ``out`` holds earlier labels.
     workers, memory, scheduler, progress
         As of :func:`run`.
+    voxel_size
+        Edge lengths (z, y, x) of a voxel of the source in µm, if it states none and the
+        run was given none.
     **options
         The options of ``blockseg label`` by name: ``min_size=64``,
         ``hysteresis=(0.3, 0.5)``.
@@ -56,9 +60,14 @@ def label(
     BlocksegError
         With one line, before anything is written, if ``out`` or an option does not fit.
     """
-    from blockseg.labelling.run import label as job
+    from blockseg.voxel_sizes import label as job
 
-    how = {"workers": workers, "memory": memory, "scheduler": scheduler}
+    how = {
+        "workers": workers,
+        "memory": memory,
+        "scheduler": scheduler,
+        "voxel_size": voxel_size,
+    }
     settings, execution = options_for(LabelSettings, RunSettings, **options, **how)
     return job(
         path_of(out, "out"),
@@ -78,6 +87,7 @@ def skeletonize(
     workers: int | None = None,
     memory: Any = None,
     scheduler: str | None = None,
+    voxel_size: Any = None,
     progress: Progress = False,
     **options: Unpack[SkeletonizeOptions],
 ) -> Skeletonized:
@@ -94,6 +104,9 @@ def skeletonize(
         Start over if there are traces made with other options or labels.
     workers, memory, scheduler, progress
         As of :func:`run`.
+    voxel_size
+        Edge lengths (z, y, x) of a voxel of the source in µm, if it states none and the
+        run was given none.
     **options
         The options of ``blockseg skeletonize`` by name: ``min_length=50``, ``bridge=5``.
 
@@ -108,9 +121,14 @@ def skeletonize(
     BlocksegError
         With one line, before anything is written, if ``out`` or an option does not fit.
     """
-    from blockseg.skeletonization.run import skeletonize as job
+    from blockseg.voxel_sizes import skeletonize as job
 
-    how = {"workers": workers, "memory": memory, "scheduler": scheduler}
+    how = {
+        "workers": workers,
+        "memory": memory,
+        "scheduler": scheduler,
+        "voxel_size": voxel_size,
+    }
     settings, execution = options_for(
         SkeletonizeSettings, RunSettings, **options, **how
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from blockseg.morphology.tube_length import CORNERS, neighbourhood_codes
+from blockseg.morphology.tube_length import CORNERS, flat_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,17 +37,16 @@ PIECE = np.dtype(
 CONTRAST_UNIT = SNR_UNIT = 2.0**-12
 """Units of sums of contrast, in noise SDs of the whole volume, and of SNR."""
 
-_UNITS = {"contrast": CONTRAST_UNIT, "snr": SNR_UNIT}
-_FULL = np.uint8(255)  # code of a neighbourhood that adds no length
+_Value = TypeVar("_Value", bound=np.generic)
 _LIMIT = 2.0**20  # noise SDs, beyond which a voxel's contrast is cut off
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
-    """Components of one block, and their voxels as runs along x, in C order."""
+class Runs:
+    """Voxels of the pieces of a block: runs along x, in C order."""
 
-    labels: NDArray[np.uint32]
-    """Axes (z, y, x): from 1, 0 for background."""
+    shape: Zyx
+    """Voxels of the block."""
 
     count: int
     """Number of pieces."""
@@ -59,7 +58,7 @@ class Pieces:
     """(n,), voxels of each run."""
 
     label: NDArray[np.int64]
-    """(n,), label of each run."""
+    """(n,), label of each run: that of its piece, from 1."""
 
     def places(self) -> NDArray[np.int64]:
         """Return the C-order number in the block of each foreground voxel."""
@@ -69,21 +68,31 @@ class Pieces:
         places: NDArray[np.int64] = np.arange(total) + ahead
         return places
 
-    def painted(
-        self, values: NDArray[np.generic], places: NDArray[np.int64]
-    ) -> NDArray[Any]:
-        """Return the block with a value for each piece, 0 in the background.
+    def of_voxels(self, values: NDArray[_Value]) -> NDArray[_Value]:
+        """Return the value of each foreground voxel's piece, in the order of :meth:`places`.
 
         Parameters
         ----------
         values
             (count,), that of label n is n - 1.
-        places
-            From :meth:`places`.
         """
-        out = np.zeros(self.labels.size, values.dtype)
-        out[places] = np.repeat(values[self.label - 1], self.length)
-        return out.reshape(self.labels.shape)
+        return np.repeat(values[self.label - 1], self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Components of one block."""
+
+    labels: NDArray[np.uint32]
+    """Axes (z, y, x): from 1, 0 for background."""
+
+    runs: Runs
+    """Their voxels."""
+
+    @property
+    def count(self) -> int:
+        """Number of pieces."""
+        return self.runs.count
 
 
 def label_block(mask: NDArray[np.bool_], connectivity: Connectivity) -> Pieces:
@@ -96,22 +105,22 @@ def label_block(mask: NDArray[np.bool_], connectivity: Connectivity) -> Pieces:
     connectivity
         Neighbours of a voxel that belong to the same component.
     """
-    if not mask.any():
+    z, y, x = shape = mask.shape
+    start, length = _runs(mask)
+    if not len(start):
         none = np.zeros(0, np.int64)
-        return Pieces(np.zeros(mask.shape, np.uint32), 0, none, none, none)
+        return Pieces(np.zeros(shape, np.uint32), Runs((z, y, x), 0, none, none, none))
     import cc3d
 
     # cc3d fails on some arrays that are one voxel thin along an axis.
-    thin = min(mask.shape) == 1
+    thin = min(shape) == 1
     padded = np.pad(mask, [(0, int(thin))] * 3) if thin else mask
     labels, count = cc3d.connected_components(
         padded, connectivity=connectivity, return_N=True, out_dtype=np.uint32
     )
-    z, y, x = mask.shape
     own = np.ascontiguousarray(labels[:z, :y, :x], np.uint32)
-    start, length = _runs(mask)
     label = own.ravel()[start].astype(np.int64)
-    return Pieces(own, int(count), start, length, label)
+    return Pieces(own, Runs((z, y, x), int(count), start, length, label))
 
 
 def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -126,7 +135,9 @@ def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]
     across = (np.flatnonzero(rows[:-1, -1] & rows[1:, 0]) + 1) * mask.shape[2]
     start, stop = edges[::2], edges[1::2]
     if len(across):
-        start, stop = (np.sort(np.r_[e, across]) for e in (start, stop))
+        start, stop = (
+            np.insert(e, np.searchsorted(e, across), across) for e in (start, stop)
+        )
     return start, stop - start
 
 
@@ -151,18 +162,20 @@ def measure(
     weights
         From :func:`~blockseg.morphology.tube_length.length_weights`.
     probability
-        Bytes of the block, (z, y, x).
+        Byte of each foreground voxel, in C order.
     levels
-        Contrast in noise SDs of the whole volume and SNR of each foreground voxel, in C
-        order; None where the image is not looked at.
+        Contrast in noise SDs of the whole volume and SNR of each, which may be the same
+        array; None where the image is not looked at.
     """
     rows = np.zeros(pieces.count, PIECE)
     if not pieces.count:
         return rows
-    # Runs by piece; those of a piece stay in C order.
-    order = np.argsort(pieces.label, kind="stable")
-    first = np.searchsorted(pieces.label[order], np.arange(1, pieces.count + 1))
-    start, length = pieces.start, pieces.length
+    runs = pieces.runs
+    # Runs by piece; those of a piece stay in C order. Sixteen bits are sorted by counting.
+    few = pieces.count < 2**16
+    order = np.argsort(runs.label.astype(np.uint16 if few else np.int64), kind="stable")
+    first = np.searchsorted(runs.label[order], np.arange(1, pieces.count + 1))
+    start, length = runs.start, runs.length
     rest, x = np.divmod(start, roi.shape[2])
     z, y = np.divmod(rest, roi.shape[1])
 
@@ -182,49 +195,56 @@ def measure(
         rows["stop"][:, axis] = of_pieces(np.maximum, high) + origin + 1
         rows["places"][:, axis] = of_pieces(np.add, sums[axis]) + voxels * origin
     begins = np.cumsum(length) - length
-    values = probability.ravel()[pieces.places()]
-    total = np.add.reduceat(values, begins, dtype=np.int64)
+    total = np.add.reduceat(probability, begins, dtype=np.int64)
     rows["probability"] = of_pieces(np.add, total)
-    greatest = np.maximum.reduceat(values, begins).astype(np.int64)
+    greatest = np.maximum.reduceat(probability, begins).astype(np.int64)
     rows["greatest"] = of_pieces(np.maximum, greatest)
     if levels is not None:
-        for name, level in zip(("contrast", "snr"), levels, strict=True):
-            total = np.add.reduceat(_whole(level, _UNITS[name]), begins)
-            rows[name] = of_pieces(np.add, total)
-    who, lengths = inner_lengths(_beyond(pieces.labels, roi, shape), weights)
+        contrast, snr = levels
+        added = of_pieces(
+            np.add, np.add.reduceat(_whole(contrast, CONTRAST_UNIT), begins)
+        )
+        rows["contrast"] = rows["snr"] = added
+        if snr is not contrast:
+            added = of_pieces(np.add, np.add.reduceat(_whole(snr, SNR_UNIT), begins))
+            rows["snr"] = added
+    ends = [b == n for b, n in zip(roi.stop, shape, strict=True)]
+    who, lengths = inner_lengths(pieces.labels, weights, (ends[0], ends[1], ends[2]))
     rows["length"] = _sums(who - 1, lengths, pieces.count)
     return rows
 
 
 def inner_lengths(
-    labels: NDArray[np.integer], weights: NDArray[np.int64]
+    labels: NDArray[np.integer],
+    weights: NDArray[np.int64],
+    beyond: tuple[bool, bool, bool] = (False, False, False),
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return lengths of neighbourhoods, each with the label of its first voxel.
 
     Parameters
     ----------
     labels
-        Axes (z, y, x); only neighbourhoods that lie in it wholly are counted.
+        Axes (z, y, x).
     weights
         From :func:`~blockseg.morphology.tube_length.length_weights`.
+    beyond
+        Along which axes nothing comes behind them. Elsewhere, only neighbourhoods that lie
+        in the array wholly are counted.
 
     Returns
     -------
     labels, lengths
         In units of the weights.
     """
-    nothing = np.zeros(0, np.int64)
-    if min(labels.shape) < 2:
-        return nothing, nothing
-    codes = neighbourhood_codes(labels != 0)
-    # Most are empty, and most others are full; neither adds anything.
-    place = np.flatnonzero((codes != 0) & (codes != _FULL))
-    code = codes.ravel()[place]
-    rest, x = np.divmod(place, codes.shape[2])
-    z, y = np.divmod(rest, codes.shape[1])
-    base = (z * labels.shape[1] + y) * labels.shape[2] + x
-    who = labels.ravel()[base + corner_steps(labels.shape)[_FIRST[code]]]
-    return who.astype(np.int64), weights[code]
+    codes = flat_codes(labels != 0, beyond)
+    place = np.flatnonzero(codes != 0)
+    code = codes.take(place)
+    # Most of the others are full, or half full, and add nothing.
+    adding = (weights != 0).take(code)
+    place, code = place.compress(adding), code.compress(adding)
+    first = corner_steps(labels.shape)[_FIRST].take(code)
+    who = labels.ravel().take(place + first)
+    return who.astype(np.int64), weights.take(code)
 
 
 def corner_steps(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -239,12 +259,6 @@ _FIRST = np.array(
 )
 
 
-def _beyond(labels: NDArray[np.uint32], roi: Roi, shape: Zyx) -> NDArray[np.uint32]:
-    """Return labels with a plane of zeros where the output ends behind them."""
-    last = [int(b == n) for b, n in zip(roi.stop, shape, strict=True)]
-    return np.pad(labels, [(0, n) for n in last]) if any(last) else labels
-
-
 def _sums(
     label: NDArray[np.int64], values: NDArray[np.integer], count: int
 ) -> NDArray[np.int64]:
@@ -254,8 +268,8 @@ def _sums(
 
 
 def _whole(level: NDArray[np.floating], unit: float) -> NDArray[np.int64]:
-    finite = np.nan_to_num(level, nan=0.0, posinf=_LIMIT, neginf=-_LIMIT)
-    whole: NDArray[np.int64] = np.rint(np.clip(finite, -_LIMIT, _LIMIT) / unit).astype(
-        np.int64
-    )
+    finite = np.clip(level, -_LIMIT, _LIMIT)
+    if np.isnan(finite).any():
+        finite = np.nan_to_num(finite, nan=0.0)
+    whole: NDArray[np.int64] = np.rint(finite / unit).astype(np.int64)
     return whole

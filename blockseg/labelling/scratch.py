@@ -10,15 +10,19 @@ import numpy as np
 
 from blockseg.io.output.atomic_files import replacing
 from blockseg.io.output.write_errors import write_error
-from blockseg.labelling.pieces import PIECE
+from blockseg.labelling.pieces import PIECE, Runs
 from blockseg.labelling.seams import Faces, Seam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blockseg.core.geometry import Zyx
+
 _A_FOLDER = 4096  # files
 _FACES = 6
 _HEAD = 1 + 3 + _FACES  # count of rows, shape, lengths of faces
+_RUNS = 4  # count of runs, bytes of each of their three numbers
+_SIZES = ((1, "<u1"), (2, "<u2"), (4, "<u4"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,26 @@ class Scratch:
     folder: str
     """Absolute path."""
 
-    def write(self, number: int, rows: NDArray[np.void], faces: Faces) -> None:
+    def write(
+        self,
+        number: int,
+        rows: NDArray[np.void],
+        faces: Faces,
+        runs: Runs | None = None,
+    ) -> None:
         """Write the pieces of a block.
+
+        Parameters
+        ----------
+        number
+            Of the block.
+        rows
+            From :func:`~blockseg.labelling.pieces.measure`.
+        faces
+            Labels of its faces.
+        runs
+            All of its voxels, which are kept where they take no more than a bit for each
+            voxel of the block.
 
         Raises
         ------
@@ -48,6 +70,7 @@ class Scratch:
             file.write(rows.tobytes())
             for column in (*faces.places, *faces.labels):
                 file.write(column.astype("<u4").tobytes())
+            file.write(b"" if runs is None else _packed(runs))
 
     def rows(self, number: int) -> NDArray[np.void]:
         """Return the rows of a block's pieces; none where it has no file.
@@ -80,15 +103,72 @@ class Scratch:
             with path.open("rb") as file:
                 count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
                 file.seek(count * PIECE.itemsize, 1)
-                columns = [np.fromfile(file, "<u4", size) for size in sizes * 2]
+                kept = np.fromfile(file, "<u4", 2 * sum(sizes))
+                columns = np.split(kept, np.cumsum(sizes * 2)[:-1])
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise write_error(OSError(str(error)), str(path)) from error
         return Faces((z, y, x), tuple(columns[:_FACES]), tuple(columns[_FACES:]))
 
+    def runs(self, number: int) -> Runs | None:
+        """Return the voxels of a block's pieces; None where they are not kept.
+
+        Raises
+        ------
+        VolumeError
+            If the file cannot be read.
+        """
+        path = self._path(number)
+        try:
+            with path.open("rb") as file:
+                count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
+                faces = 2 * sum(sizes) * np.dtype("<u4").itemsize
+                file.seek(count * PIECE.itemsize + faces, 1)
+                return _unpacked(file.read(), (z, y, x), count)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
+            raise write_error(OSError(str(error)), str(path)) from error
+
     def _path(self, number: int) -> Path:
         return Path(self.folder, str(number // _A_FOLDER), f"{number}.pieces")
+
+
+def _packed(runs: Runs) -> bytes:
+    """Return the runs of a block in as few bytes as their largest numbers take.
+
+    Empty where that is more than a bit a voxel of the block.
+    """
+    gaps = np.diff(runs.start, prepend=0)
+    columns = (gaps, runs.length, runs.label)
+    sizes = [
+        next(size for size, _ in _SIZES if int(column.max()) < 256**size)
+        for column in columns
+    ]
+    voxels = runs.shape[0] * runs.shape[1] * runs.shape[2]
+    if 8 * len(gaps) * sum(sizes) > voxels:
+        return b""
+    parts = [np.array([len(gaps), *sizes], "<i8").tobytes()]
+    types = dict(_SIZES)
+    parts += [
+        column.astype(types[size]).tobytes()
+        for column, size in zip(columns, sizes, strict=True)
+    ]
+    return b"".join(parts)
+
+
+def _unpacked(kept: bytes, shape: Zyx, pieces: int) -> Runs | None:
+    """Return what :func:`_packed` was given; None where it kept nothing."""
+    if not kept:
+        return None
+    count, *sizes = np.frombuffer(kept, "<i8", _RUNS).tolist()
+    at, columns, types = 8 * _RUNS, [], dict(_SIZES)
+    for size in sizes:
+        columns.append(np.frombuffer(kept, types[size], count, at).astype(np.int64))
+        at += size * count
+    gaps, length, label = columns
+    return Runs(shape, pieces, np.cumsum(gaps), length, label)
 
 
 def seam_to_bytes(found: Seam) -> bytes:

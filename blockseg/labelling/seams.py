@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.labelling.pieces import corner_steps, inner_lengths
-from blockseg.morphology.tube_length import CORNERS, neighbourhood_codes
+from blockseg.morphology.tube_length import CORNERS, flat_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,16 +106,16 @@ def seam(
     for axis in range(3):
         slab = _slab(blocks, shape, last, axis)
         # Neighbourhoods of an earlier axis are not looked at again.
-        for earlier in range(axis):
-            slab = slab.take(range(1, slab.shape[earlier]), axis=earlier)
-        if min(slab.shape) < 2 or not slab.any():
+        slab = slab[tuple(slice(int(earlier < axis), None) for earlier in range(3))]
+        if not slab.any():
             continue
+        slab = np.ascontiguousarray(slab)
         pairs.append(_touching(slab, connectivity))
         who, length = inner_lengths(slab, weights)
         owners.append(who)
         lengths.append(length)
     owner, length = _added(_joined(owners), _joined(lengths))
-    pair = np.unique(np.concatenate([np.zeros((0, 2), np.int64), *pairs]), axis=0)
+    pair = _each_once(np.concatenate([np.zeros((0, 2), np.int64), *pairs]))
     flat = np.stack([pair // _SLOT, pair % _SLOT], axis=2).reshape(-1, 4)
     return Seam(
         flat.astype(np.int32),
@@ -166,26 +166,36 @@ def _slab(
 
 def _touching(slab: NDArray[np.int64], connectivity: Connectivity) -> NDArray[np.int64]:
     """Return the pairs of labels of different blocks that touch in a slab, each once."""
-    one, other = _PAIRS[connectivity]
-    codes = neighbourhood_codes(slab != 0)
+    codes = flat_codes(slab != 0, (False, False, False))
     place = np.flatnonzero(codes & (codes - np.uint8(1)))  # of two voxels or more
-    rest, x = np.divmod(place, codes.shape[2])
-    z, y = np.divmod(rest, codes.shape[1])
-    base = (z * slab.shape[1] + y) * slab.shape[2] + x
-    corners = slab.ravel()[base[:, None] + corner_steps(slab.shape)]
-    a, b = corners[:, one].ravel(), corners[:, other].ravel()
-    found = (a != 0) & (b != 0) & (a // _SLOT != b // _SLOT)
-    return np.unique(np.sort(np.stack([a[found], b[found]], axis=1), axis=1), axis=0)
+    flat, steps = slab.ravel(), corner_steps(slab.shape)
+    corners = [flat[place + step] for step in steps.tolist()]
+    blocks = [corner // _SLOT for corner in corners]
+    found = [np.zeros((0, 2), np.int64)]
+    for one, other in _PAIRS[connectivity]:
+        a, b = corners[one], corners[other]
+        touch = np.flatnonzero((a != 0) & (b != 0) & (blocks[one] != blocks[other]))
+        if len(touch):
+            found.append(np.stack([a[touch], b[touch]], axis=1))
+    return _each_once(np.sort(np.concatenate(found), axis=1))
 
 
-def _pairs(reach: int) -> tuple[list[int], list[int]]:
+def _each_once(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return rows in ascending order, each once."""
+    labels, number = np.unique(pairs, return_inverse=True)
+    one, other = number.reshape(-1, 2).T
+    key = np.unique(one * len(labels) + other)
+    one, other = np.divmod(key, max(1, len(labels)))
+    return np.stack([labels[one], labels[other]], axis=1)
+
+
+def _pairs(reach: int) -> list[tuple[int, int]]:
     """Return pairs of corners of a neighbourhood that differ on so many axes at most."""
-    found = [
+    return [
         (a, b)
         for a, b in combinations(range(len(CORNERS)), 2)
         if sum(p != q for p, q in zip(CORNERS[a], CORNERS[b], strict=True)) <= reach
     ]
-    return [a for a, _ in found], [b for _, b in found]
 
 
 _PAIRS = {6: _pairs(1), 18: _pairs(2), 26: _pairs(3)}

@@ -12,6 +12,7 @@ from blockseg.core.blocks import BlockReport
 from blockseg.core.errors import CorruptDataError
 from blockseg.io.output.writer import PyramidWriter
 from blockseg.labelling.assigned import Assigned
+from blockseg.labelling.canvases import Canvases
 from blockseg.labelling.pieces import label_block, measure
 from blockseg.labelling.scratch import seam_to_bytes
 from blockseg.labelling.seams import BEFORE, Faces, seam
@@ -128,15 +129,16 @@ class _LabellingPieces(OpenTask):
             pieces = self.foreground.pieces(block)
         if not pieces.count:
             return BlockReport(block.number, written=roi.size)
+        places = pieces.runs.places()
         with meter("read"):
-            probability = self.probability.read(roi)
+            probability = self.probability.read(roi).ravel()[places]
         levels = None
         if self.image is not None and spec.background is not None:
             place = self.image.block(block.number).write_roi
             with meter("read"):
                 voxels = self.image.look(place).voxels
             with meter("measure"):
-                levels = spec.background.contrast(voxels, place, pieces.places())
+                levels = spec.background.contrast(voxels, place, places)
         with meter("measure"):
             rows = measure(
                 pieces,
@@ -147,7 +149,8 @@ class _LabellingPieces(OpenTask):
                 levels,
             )
         with meter("write"):
-            spec.scratch.write(block.number, rows, Faces.of(pieces.labels))
+            faces = Faces.of(pieces.labels)
+            spec.scratch.write(block.number, rows, faces, pieces.runs)
         return BlockReport(
             block.number,
             written=roi.size,
@@ -237,6 +240,9 @@ class WriteLabels:
     assigned: str
     """Folder with the component of each piece."""
 
+    scratch: Scratch
+    """Where pieces are kept; those of a block that has none there are found again."""
+
     components: PyramidSpec
     """Label of each voxel's component, uint64."""
 
@@ -253,8 +259,13 @@ class WriteLabels:
         return _WritingLabels(
             self.foreground.open(cache_bytes),
             Assigned.open(self.assigned),
+            self.scratch,
             PyramidWriter(self.components),
             PyramidWriter(self.clean),
+            (
+                Canvases(self.components.dtype, self.grid.block_shape),
+                Canvases(self.clean.dtype, self.grid.block_shape),
+            ),
         )
 
     def stores(self) -> tuple[Stored, ...]:
@@ -269,26 +280,37 @@ class WriteLabels:
 class _WritingLabels(OpenTask):
     foreground: OpenForeground
     assigned: Assigned
+    scratch: Scratch
     components: PyramidWriter
     clean: PyramidWriter
+    canvases: tuple[Canvases, Canvases]
 
     def __call__(self, block: Block, meter: Meter) -> BlockReport:
+        with meter("read"):
+            runs = self.scratch.runs(block.number)
         with meter("label"):
-            pieces = self.foreground.pieces(block)
+            runs = runs or self.foreground.pieces(block).runs
             ids, passes = self.assigned.of(block.number)
-            if len(ids) != pieces.count:
+            if len(ids) != runs.count:
                 message = (
-                    f"block {block.index} has {pieces.count} pieces and had {len(ids)}: the "
+                    f"block {block.index} has {runs.count} pieces and had {len(ids)}: the "
                     "result of the run changed while it was labelled; start over with "
                     "--overwrite"
                 )
                 raise CorruptDataError(message)
-            places = pieces.places()
-            component = pieces.painted(ids, places)
-            passing = pieces.painted(passes, places)
-        with meter("write"):
-            written = self.components.write_block(block.write_roi, component)
-            clean = self.clean.write_block(block.write_roi, passing)
+            places = runs.places()
+        with (
+            self.canvases[0].painted(runs.shape, places, runs.of_voxels(ids)) as one,
+            self.canvases[1].painted(
+                runs.shape, places, runs.of_voxels(passes)
+            ) as other,
+            meter("write"),
+        ):
+            end = self.components.begin_block(block.write_roi, one)
+            try:
+                clean = self.clean.write_block(block.write_roi, other)
+            finally:
+                written = end()
         return report_of(block, written, clean, foreground=clean.nonzero)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,6 +62,7 @@ _COPIES = 64  # bytes a voxel of a block full of foreground
 _COARSE = 7  # times the bytes of a coarse shard: two threads, a slab of the level below
 _TABLES = "tables"
 _AT_ONCE = 2**20  # rows
+_WHOLE = "whole_chunks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,14 @@ class Sums:
 
     notes: tuple[str, ...]
     """Notes for the user, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Fact that tells the images of a job from those that earlier versions began."""
+
+    def to_plain(self) -> dict[str, Any]:
+        return {_WHOLE: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,7 @@ class Labelling:
         if settings.min_length and finished.space.unit is None:
             message = (
                 f"--min-length {settings.min_length:g}: the voxel size of "
-                f"{finished.out} is not known, and a finished run does not take one later: "
-                "give --voxel-size Z,Y,X to blockseg run with another OUT, or with --overwrite"
+                f"{finished.out} is not known; give --voxel-size Z,Y,X"
             )
             raise ConfigError(message)
         background = Background.of(finished) if settings.image else None
@@ -168,10 +176,13 @@ class Labelling:
             task = WriteLabels(
                 self._foreground(),
                 str(merged),
-                self._components(checked=begun.checked),
+                Scratch(str(pieces.folder / "pieces")),
+                self._components(begun),
                 clean,
             )
-        job = begun.job(task, *self._layout(), candidates=self._candidates())
+        job = begun.job(
+            task, *self._layout(), facts=_Facts(), candidates=self._candidates()
+        )
         result = run(job, self.on_event, engine="writing labels")
         if not result.complete:
             return result, None
@@ -338,9 +349,15 @@ class Labelling:
             some = after
         return np.flatnonzero(some).astype(np.int64)
 
-    def _components(self, *, checked: bool) -> PyramidSpec:
+    def _components(self, begun: OpenedJob | None = None) -> PyramidSpec:
+        """Return the image of all objects, as the job began it."""
+        earlier = None if begun is None else begun.earlier
         return self.finished.label_image(
-            COMPONENTS, "uint64", self.objects, checked=checked
+            COMPONENTS,
+            "uint64",
+            self.objects,
+            checked=begun is None or begun.checked,
+            whole_chunks=earlier is None or earlier.facts.get(_WHOLE) is True,
         )
 
     def _layout(self) -> tuple[Layout, TraversalOrder]:
@@ -350,7 +367,7 @@ class Labelling:
             self.finished.grid,
             self._foreground().image.open(),
             copies=_COPIES,
-            held_bytes=_coarse_bytes(self._components(checked=True)),
+            held_bytes=_coarse_bytes(self._components()),
         )
 
 

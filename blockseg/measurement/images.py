@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.core.errors import VolumeError
 from blockseg.core.geometry import Roi, to_zyx
 from blockseg.core.space import Space
 from blockseg.dhpr.cubes import CUBE, joined
 from blockseg.dhpr.metrics import DHPR_METRICS, dhpr_metrics
 from blockseg.io.output.metric_images import predicted_metric_files, write_metric_images
+from blockseg.io.output.write_errors import closed_midway
 from blockseg.measurement.cube_source import CubeSource
 from blockseg.measurement.grey_scale import measured_cubes
 from blockseg.normalization.interpolation import sampled
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blockseg.blockwise.job import Job
+    from blockseg.blockwise.record.record import Paths
     from blockseg.config.settings import RunSettings
     from blockseg.core.geometry import Zyx
     from blockseg.core.specs import AffineField
@@ -64,14 +67,56 @@ def write_cube_images(
     BlocksegError
         If the ledger cannot be read or the images not written.
     """
-    source = CubeSource.of(job.paths)
+    try:
+        write_cubes(
+            job.paths,
+            job.main.grid.region,
+            settings,
+            space,
+            field,
+            gain,
+            checked=job.record.checked,
+        )
+    except VolumeError as error:  # the blocks have been written just now
+        raise closed_midway(error) from error
+
+
+def write_cubes(
+    paths: Paths,
+    region: Roi,
+    settings: RunSettings,
+    space: Space,
+    field: AffineField | None = None,
+    gain: float = 1.0,
+    *,
+    checked: bool,
+) -> None:
+    """Write what the ledger of an output knows of its cubes.
+
+    Parameters
+    ----------
+    paths
+        Of the output.
+    region
+        Of the source, that its blocks cover.
+    settings, space, field, gain
+        As of :func:`write_cube_images`.
+    checked
+        Whether chunks carry a checksum.
+
+    Raises
+    ------
+    BlocksegError
+        If the ledger cannot be read or the images not written.
+    """
+    source = CubeSource.of(paths)
     if source is None:
         return
-    cubes = _cubes(job.main.grid.region)
+    cubes = _cubes(region)
     names = [name for name in DHPR_METRICS if source.predicted or name != "entropy"]
     images = {name: np.full(cubes.shape, np.nan, np.float32) for name in names}
     measured = 0
-    for table in _whole_cubes(source, job.main.grid.region):
+    for table in _whole_cubes(source, region):
         measured += len(table)
         at = tuple((table.index - np.array(cubes.start)).T)
         values = dhpr_metrics(table, settings.dhpr)
@@ -82,13 +127,13 @@ def write_cube_images(
     if field is not None:
         images |= _background_images(field, gain, cubes)
     files = write_metric_images(
-        job.paths.out / _FOLDER,
+        paths.out / _FOLDER,
         images,
         _space(space, cubes.start),
         zarr_format=settings.zarr_format,
         codec=settings.codec,
-        beside=job.paths.folder,
-        checked=job.record.checked,
+        beside=paths.folder,
+        checked=checked,
     )
     with Ledger.open(source.ledger, source.fingerprint) as ledger:
         ledger.written.put(_FOLDER, files)

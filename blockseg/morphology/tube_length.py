@@ -47,10 +47,39 @@ def neighbourhood_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     NDArray[np.uint8]
         A bit a voxel, in the order of :data:`CORNERS`; one voxel shorter on each axis.
     """
+    # NumPy has vector instructions to multiply bytes, and none to shift them.
     codes = mask.view(np.uint8)
-    codes = codes[:, :, :-1] | codes[:, :, 1:] << np.uint8(1)
-    codes = codes[:, :-1] | codes[:, 1:] << np.uint8(2)
-    return codes[:-1] | codes[1:] << np.uint8(4)
+    codes = codes[:, :, :-1] | codes[:, :, 1:] * np.uint8(2)
+    codes = codes[:, :-1] | codes[:, 1:] * np.uint8(4)
+    return codes[:-1] | codes[1:] * np.uint8(16)
+
+
+def flat_codes(
+    mask: NDArray[np.bool_], beyond: tuple[bool, bool, bool]
+) -> NDArray[np.uint8]:
+    """Return the same by the number of the first voxel, also of those that overhang.
+
+    Parameters
+    ----------
+    mask
+        Axes (z, y, x).
+    beyond
+        Whether a neighbourhood may overhang the mask along each axis, where it is then
+        empty; if not, its code is 0.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (voxels,), in C order.
+    """
+    codes = mask.astype(np.uint8)
+    codes[:, :, :-1] |= codes[:, :, 1:] * np.uint8(2)
+    codes[:, :-1] |= codes[:, 1:] * np.uint8(4)
+    codes[:-1] |= codes[1:] * np.uint8(16)
+    for axis, overhangs in enumerate(beyond):
+        if not overhangs:
+            np.moveaxis(codes, axis, 0)[-1] = 0
+    return codes.ravel()
 
 
 @lru_cache(maxsize=8)
@@ -113,8 +142,9 @@ def _breadth(points: NDArray[np.float64]) -> float:
         return float(ConvexHull(points @ axes.T).area) / 2
     hull = ConvexHull(points)
     total = 0.0
-    for one, other in combinations(range(len(hull.simplices)), 2):
-        shared = np.intersect1d(hull.simplices[one], hull.simplices[other])
+    facets = [set(facet) for facet in hull.simplices.tolist()]
+    for one, other in combinations(range(len(facets)), 2):
+        shared = sorted(facets[one] & facets[other])
         if len(shared) == 2:
             length = np.linalg.norm(points[shared[0]] - points[shared[1]])
             turn = hull.equations[one, :3] @ hull.equations[other, :3]

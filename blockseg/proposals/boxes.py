@@ -9,6 +9,7 @@ import numpy as np
 
 from blockseg.core.errors import ConfigError
 from blockseg.core.geometry import Zyx, floor_to, to_zyx
+from blockseg.core.text import counted
 from blockseg.dhpr.cubes import CUBE
 from blockseg.dhpr.metrics import dhpr_features, dhpr_metrics
 from blockseg.dhpr.selection.table import BlockTable
@@ -130,8 +131,8 @@ def measured_boxes(
         touched = _missing(brain, start, stop)
         kept &= ~touched
         notes.append(
-            f"{brain.missing} blocks of the run are missing: {int(touched.sum())} of "
-            f"{len(start)} blocks cannot be judged and are left out"
+            f"{counted(brain.missing, 'block')} of the run missing: "
+            f"{int(touched.sum())} of {len(start)} cannot be judged and are left out"
         )
     numbers, faces = _place(brain, edge, found.index)
 

@@ -166,8 +166,8 @@ def image_box(run: FinishedRun) -> Box:
     """
     if run.space.unit is None:
         message = (
-            f"OUT {run.out} has no voxel size in µm, as its source states none; run it "
-            "again with --voxel-size Z,Y,X"
+            f"OUT {run.out} has no voxel size in µm, as its source states none; give it "
+            "with --voxel-size Z,Y,X to blockseg label or skeletonize"
         )
         raise ConfigError(message)
     return Box.of(run.grid.volume_shape, run.space)

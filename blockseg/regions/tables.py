@@ -11,6 +11,7 @@ from blockseg.atlas.census import Volumes
 from blockseg.atlas.chart import draw_regions
 from blockseg.atlas.lengths import Lengths
 from blockseg.atlas.table import region_rows, to_csv
+from blockseg.core.text import counted
 from blockseg.io.output.atomic_files import replace_file
 from blockseg.io.output.written_files import stored_file
 from blockseg.morphology.path_pieces import LENGTH_UNIT
@@ -152,7 +153,7 @@ def _notes(
     ]
     if nameless and found.names.regions:
         some = ", ".join(map(str, nameless[:5])) + ", …" * (len(nameless) > 5)
-        yield f"{len(nameless)} regions of the atlas have no name: {some}"
+        yield f"{counted(len(nameless), 'region')} of the atlas without a name: {some}"
         rounded = found.names.rounded()
         region = max(nameless, key=lambda one: len(rounded.get(one, ())))
         if ids := rounded.get(region):

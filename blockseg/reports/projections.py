@@ -111,8 +111,10 @@ def project_objects(root: Location, level: int) -> NDArray[np.uint8] | None:
     for a, b in _cuts(0, height, components.chunk_shape[1]):
         for z, end in _cuts(0, depth, components.chunk_shape[0]):
             row = Roi((z, a, 0), (end, b, width))
-            kept = np.where(clean.read(row) > 0, components.read(row), 0)
-            np.maximum(found[a:b], kept.max(axis=0), out=found[a:b])
+            inside = clean.read(row) > 0
+            if inside.any():
+                top = np.where(inside, components.read(row), 0).max(axis=0)
+                np.maximum(found[a:b], top, out=found[a:b])
     return coloured(found)
 
 

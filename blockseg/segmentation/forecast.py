@@ -20,7 +20,7 @@ from blockseg.blockwise.record.skipping import sparse_forecast
 from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import to_zyx
 from blockseg.core.specs import array_type
-from blockseg.core.text import byte_count, times
+from blockseg.core.text import byte_count, counted, times
 from blockseg.inference.backends.table import make_backend
 from blockseg.io.chunk_memory import voxel_bytes
 from blockseg.io.output.create import predicted_files
@@ -157,7 +157,7 @@ class Forecast:
         )
         lines = [
             f"output     {self.out}",
-            f"volume     {times(self.shape)} voxels, {self.levels} levels",
+            f"volume     {times(self.shape)} voxels, {counted(self.levels, 'level')}",
             f"blocks     {self.blocks} of {times(self.block)}{skipped}{done}",
             f"files      at most {self.files:,}, of them {self.shards:,} shards of level 0",
             f"read       {byte_count(self.bytes_read)}, halo included",

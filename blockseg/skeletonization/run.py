@@ -13,7 +13,7 @@ from blockseg.blockwise.derived.job import fresh_image, fresh_part, open_derived
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.outputs import writable
 from blockseg.blockwise.planning.light_tasks import layout_for
-from blockseg.blockwise.record.record import Paths
+from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.run import run
 from blockseg.config.skeletonize_settings import SkeletonizeSettings
 from blockseg.core.errors import ConfigError, LedgerError, VolumeError
@@ -49,7 +49,7 @@ PART = "skeletonize"
 """Name of the derived job; its second and third passes add to it."""
 
 _CLEAN, _COMPONENTS = "labels/foreground_clean", "labels/components"
-_LABEL = "label"
+_LABEL, _LAYER = "label", "neuroglancer"
 _BYTES_A_VOXEL = 28  # of a block with all that is read around it, measured
 _BYTES_HELD = 2**27  # neighbourhoods
 _BYTES_A_LINE_VOXEL = 600  # of a share
@@ -138,9 +138,8 @@ def skeletonize(
     with derived_from(out, PART, allow_partial=chosen.allow_partial) as finished:
         if finished.space.unit is None:
             message = (
-                f"the voxel size of {finished.out} is not known, and traces are in µm; a "
-                "finished run does not take one later: give --voxel-size Z,Y,X to blockseg "
-                "run with another OUT, or with --overwrite"
+                f"the voxel size of {finished.out} is not known, and traces are in µm; "
+                "give --voxel-size Z,Y,X"
             )
             raise ConfigError(message)
         work = _Work(
@@ -217,9 +216,18 @@ class _Work:
         count = 0 if bridges is None else len(bridges.pairs)
         return Skeletonized(result, self.folder, traced, count)
 
-    def _deciding(self) -> Iterator[tuple[str, float | bool]]:
+    def _deciding(self) -> Iterator[tuple[str, float | bool | str]]:
         for name in ("bridge", "min_length", "spacing", "swc_soma"):
             yield name.replace("_", "-"), getattr(self.chosen, name)
+        if self._sharded:
+            yield _LAYER, "sharded"
+
+    @property
+    def _sharded(self) -> bool:
+        """Whether skeletons share files: not in what was begun before they did."""
+        earlier = RunRecord.of(Paths(self.finished.out, f"{PART}-traces"))
+        known = earlier is None or _LAYER in earlier.request["settings"]
+        return known or self.overwrite
 
     def _open(
         self,
@@ -283,7 +291,7 @@ class _Work:
         space, task = self.finished.space, job.main.task
         within = task.within if isinstance(task, LinesTask) else ""
         return JoinedLines(
-            shares_of(contents, bridges),
+            shares_of(contents, bridges, sharded=self._sharded),
             self.finished.grid.volume_shape,
             space.voxel_size,
             space.translation,
@@ -340,7 +348,12 @@ class _Work:
             return result, None
         rows = (packed for _, packed in job.payloads())
         paths, traced = write_tables(
-            self.folder, rows, header, made, self.chosen.min_length
+            self.folder,
+            rows,
+            header,
+            made,
+            self.chosen.min_length,
+            lines.shares.sharding,
         )
         with Ledger.open(job.ledger, job.record.fingerprint) as ledger:
             names = (f"{folder}/{p.relative_to(self.folder).as_posix()}" for p in paths)

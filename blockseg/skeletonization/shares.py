@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blockseg.skeletons.bridges import Bridges, no_bridges
+from blockseg.skeletons.shards import Sharding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VOXELS = 200_000
-"""Voxels of lines that a share holds; an object that has more is a share by itself."""
+"""Voxels of lines that a share holds, if it has more than one shard of the layer."""
+
+_SHARDS = 10  # bits: about a thousand files, of as many ids each as lie within
+_LOW_BITS = (6, 12)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +44,10 @@ class Shares:
     bridges: Bridges
     """Ends that are joined."""
 
+    sharding: Sharding | None
+    """Which objects share a file of the layer: all of them are in one share. None where
+    each has its own, as in traces that an earlier version began."""
+
     def __len__(self) -> int:
         return len(self.first)
 
@@ -53,6 +61,8 @@ def shares_of(
     bridges: Bridges | None = None,
     *,
     voxels: int = VOXELS,
+    low_bits: int | None = None,
+    sharded: bool = True,
 ) -> Shares:
     """Return shares of all objects; 24 bytes for each object in each block.
 
@@ -63,7 +73,11 @@ def shares_of(
     bridges
         Ends that are joined, which makes one object of several; none if not given.
     voxels
-        Greatest size of a share of several objects.
+        Greatest size of a share of several shards.
+    low_bits
+        Of the sharding; from the greatest id if not given.
+    sharded
+        Whether objects share files.
     """
     bridges = no_bridges() if bridges is None else bridges
     ids, blocks, counts = [], [], []
@@ -74,28 +88,43 @@ def shares_of(
     if not ids:
         none = np.zeros(0, np.int64)
         some = np.zeros(0, np.uint64)
-        return Shares(some, some, np.zeros(1, np.int64), none, 0, bridges)
+        sharding = Sharding.of(0, 0) if sharded else None
+        return Shares(some, some, np.zeros(1, np.int64), none, 0, bridges, sharding)
     component = np.concatenate(ids)
     block, count = np.concatenate(blocks), np.concatenate(counts)
     order = np.lexsort((block, component))
     component, block, count = component[order], block[order], count[order]
     new = np.flatnonzero(np.r_[True, component[1:] != component[:-1]])
     size = np.add.reduceat(count, new)
-    share = _packed(size, voxels)
+    names = component[new]
+    greatest = int(names[-1])
+    if not sharded:
+        low_bits = 0
+    elif low_bits is None:
+        low_bits = int(np.clip(greatest.bit_length() - _SHARDS, *_LOW_BITS))
+    _, begin, shard = np.unique(
+        names >> np.uint64(low_bits), return_index=True, return_inverse=True
+    )
+    share = _packed(np.add.reduceat(size, begin), voxels)[shard]
     begins = np.flatnonzero(np.r_[True, share[1:] != share[:-1]])
     ends = np.r_[begins[1:], len(share)] - 1
     row_share = np.repeat(share, np.diff(np.r_[new, len(component)]))
     pairs = np.unique(np.stack([row_share, block], axis=1), axis=0)
     start = np.searchsorted(pairs[:, 0], np.arange(len(begins) + 1))
-    names = component[new]
     total = np.bincount(share, size)
     return Shares(
-        names[begins], names[ends], start, pairs[:, 1], int(total.max()), bridges
+        names[begins],
+        names[ends],
+        start,
+        pairs[:, 1],
+        int(total.max()),
+        bridges,
+        Sharding.of(low_bits, greatest) if sharded else None,
     )
 
 
 def _packed(size: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return the number of the share of each object: as many as fit, in their order."""
+    """Return the number of the share of each shard: as many as fit, in their order."""
     share = np.zeros(len(size), np.int64)
     ends = np.cumsum(size)
     at = number = 0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from blockseg.io.output.provenance import Provenance
+    from blockseg.skeletons.shards import Sharding
     from blockseg.skeletons.swc_text import TraceHeader
 
 FILES = frozenset({SWC, NEUROGLANCER, "objects.csv", "objects.parquet", "traces.json"})
@@ -49,6 +50,7 @@ def write_tables(
     header: TraceHeader,
     provenance: Provenance,
     min_length: float,
+    sharding: Sharding | None,
 ) -> tuple[list[Path], Traced]:
     """Write ``objects.csv``, its copy as Parquet, and descriptions; return their paths.
 
@@ -64,6 +66,8 @@ def write_tables(
         What the traces were made from.
     min_length
         Least length of what is written, in µm.
+    sharding
+        Which skeletons share a file of the layer; None where each has its own.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def write_tables(
             )
     layer = folder / NEUROGLANCER
     said = {
-        layer / "info": info_json(_PROPERTIES),
+        layer / "info": info_json(_PROPERTIES, sharding),
         layer / _PROPERTIES / "info": properties_json(measured),
         folder / "traces.json": _description(header, provenance, min_length, traced),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,11 +19,12 @@ from blockseg.skeletons.block_lines import BlockLines, joined
 from blockseg.skeletons.bridges import tips_of
 from blockseg.skeletons.forest import object_forest
 from blockseg.skeletons.precomputed import skeleton_bytes
+from blockseg.skeletons.shards import shard_bytes
 from blockseg.skeletons.swc_text import TraceHeader, swc_text
 from blockseg.skeletons.trees import trees_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from blockseg.core.blocks import Meter
     from blockseg.core.geometry import Zyx
@@ -177,25 +179,34 @@ class _Tracing(OpenTask):
             forest = lines.shares.bridges.joined(lines.forest(block.number))
         rows: list[str] = []
         files: list[StoredFile] = []
+        layer: dict[int, bytes] = {}
         with meter("write"):
             for tree in trees_of(forest, self.task.spacing):
                 kept = tree.length >= self.task.min_length
                 rows.append(_row(tree, written=kept))
                 if kept:
-                    files += self._save(tree)
+                    text = swc_text(tree, self.task.header).encode()
+                    files.append(self._file(f"{SWC}/{tree.component}.swc", text))
+                    layer[tree.component] = skeleton_bytes(tree)
+            files += self._shards(layer)
         return BlockReport(
             block.number,
             written=len(forest),
-            nonzero=len(files) // 2,
+            nonzero=len(layer),
             payload="".join(rows).encode(),
             files=tuple(files),
         )
 
-    def _save(self, tree: ObjectTree) -> Iterator[StoredFile]:
-        text = swc_text(tree, self.task.header).encode()
-        name = str(tree.component)
-        yield self._file(f"{SWC}/{name}.swc", text)
-        yield self._file(f"{NEUROGLANCER}/{name}", skeleton_bytes(tree))
+    def _shards(self, layer: Mapping[int, bytes]) -> Iterator[StoredFile]:
+        """Write the skeletons of a share, in the files that are its own."""
+        sharding = self.task.lines.shares.sharding
+        if sharding is None:
+            for number, content in layer.items():
+                yield self._file(f"{NEUROGLANCER}/{number}", content)
+            return
+        for shard, numbers in groupby(sorted(layer), sharding.shard):
+            content = shard_bytes({number: layer[number] for number in numbers})
+            yield self._file(f"{NEUROGLANCER}/{sharding.file(shard)}", content)
 
     def _file(self, name: str, content: bytes) -> StoredFile:
         path = f"{self.task.folder}/{name}"

@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from blockseg.skeletons.shards import Sharding
     from blockseg.skeletons.trees import ObjectTree
 
 _NANOMETRES = 1000.0  # Neuroglancer measures in nm
@@ -37,13 +38,15 @@ class Measured:
     """Number of branch points."""
 
 
-def info_json(properties: str = "") -> str:
+def info_json(properties: str = "", sharding: Sharding | None = None) -> str:
     """Return the ``info`` of a layer, whose vertices are in nm and carry a radius.
 
     Parameters
     ----------
     properties
         Folder of the segment properties, beside it.
+    sharding
+        Which skeletons share a file; each has its own if not given.
     """
     nm = 1.0
     info = {
@@ -53,6 +56,7 @@ def info_json(properties: str = "") -> str:
             {"id": "radius", "data_type": "float32", "num_components": 1}
         ],
         **({"segment_properties": properties} if properties else {}),
+        **({} if sharding is None else {"sharding": sharding.to_plain()}),
     }
     return json.dumps(info, indent=1, sort_keys=True) + "\n"
 

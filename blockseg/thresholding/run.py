@@ -176,7 +176,12 @@ def _go_on(
         wrong = ledger.aside.finish(job.main.name)
     write_cube_images(job, settings, space, decisions.field, record.gain)
     if not wrong:
-        return result
+        if result.complete:
+            return result
+        blocks = counted(result.blocks - result.done, "block")
+        again = blockseg_command("retry", paths.out)
+        stopped = f"{blocks} failed; infer what is missing again with: {again}"
+        return replace(result, stopped=stopped)
     blocks = counted(len(wrong), "block")
     stopped = (
         f"the probability of {blocks} is not as it was written; infer what is damaged "

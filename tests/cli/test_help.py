@@ -60,9 +60,18 @@ def test_options_that_a_command_does_not_use_are_not_its_options(blockseg_comman
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("blockseg thr", "threshold"), ("blockseg run --thresh", "--threshold")],
+    [
+        ("blockseg thr", "plain,threshold"),
+        ("blockseg run --thresh", "plain,--threshold"),
+        ("blockseg run --precision bf", "plain,bfloat16"),
+        ("blockseg run --weights dend", "plain,dendrites"),
+        ("blockseg train --init ship", "plain,shipped"),
+        ("blockseg run brai", "file,brai"),
+        ("blockseg run --mask brai", "file,brai"),
+        ("blockseg preview OUT -o pict", "file,pict"),
+    ],
 )
-def test_a_shell_completes_commands_and_options(words, found):
+def test_a_shell_completes_commands_options_choices_and_files(words, found):
     shell = {
         "_BLOCKSEG_COMPLETE": "bash_complete",
         "COMP_WORDS": words,
@@ -76,7 +85,7 @@ def test_a_shell_completes_commands_and_options(words, found):
         text=True,
         check=False,
     )
-    assert f"plain,{found}" in done.stdout.splitlines()
+    assert found in done.stdout.splitlines()
 
 
 def test_warnings_wrap_between_words_at_the_width_of_a_terminal(monkeypatch, capsys):

@@ -168,7 +168,7 @@ def test_what_was_made_from_another_state_of_the_run_is_stale(blockseg, brain, o
         for look in (fresh_image, fresh_part):
             name = "labels/inverse" if look is fresh_image else "inverse"
             with pytest.raises(
-                LedgerError, match=r"threshold 128/255.*76/255.*blockseg invert --over"
+                LedgerError, match=r"threshold 0.5.*0.3;.*blockseg invert --over"
             ):
                 look(finished, name, "blockseg invert")
     with pytest.raises(LedgerError, match=r"stale.*--overwrite makes it anew"):

@@ -1,6 +1,7 @@
 """Runs and copies on a coarser grid than the source has."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 import blockseg as api
 from blockseg.core.geometry import Roi
+from blockseg.inspection import inspect
 from blockseg.io.downsampled import cell_means
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
@@ -171,6 +173,9 @@ def test_info_finds_thin_neurites_well_resolved(blockseg):
     assert lines[-1].endswith("; this resolution suits the shipped weights")
     assert plain["downsample"] == [1, 1, 1]
     assert 1 <= plain["structures"]["half_width"] <= 2
+    found = inspect(blockseg.folder / "tubes.tif")
+    doubted = replace(found, outside=("83 % of it is round and wide",)).lines()[-1]
+    assert "suits the weights, but not what lies outside" in doubted
 
 
 def test_info_recommends_a_coarser_grid_for_thick_neurites(blockseg):

@@ -48,8 +48,8 @@ def test_engines_are_built_for_a_card_that_is_not_here_listed_checked_and_remove
         file.truncate(1000)
     verified = engine("verify", "--weights", "small.safetensors", code=1)
     assert "Error: 1 of 2 engines are damaged or wrong" in verified
-    assert engine("clean", "--stale").startswith("removed 1 engines, 0.0 MB")
-    assert engine("clean", "--all").startswith("removed 1 engines")
+    assert engine("clean", "--stale").startswith("removed 1 engine, 0.0 MB")
+    assert engine("clean", "--all").startswith("removed 1 engine")
     assert engine("list") == "no engines\n"
 
 

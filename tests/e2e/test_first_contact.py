@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tifffile
 
 
 def test_a_log_file_takes_what_is_said_with_times(blockseg):
@@ -24,6 +26,25 @@ def test_a_log_file_takes_what_is_said_with_times(blockseg):
     )
     assert "INFO blockseg.test: a word" in (blockseg.folder / "run.log").read_text()
     assert "a word" not in done.stderr
+
+
+def test_a_log_file_has_the_command_what_was_said_and_every_block(blockseg, brain):
+    tifffile.imwrite(blockseg.folder / "bare.tif", np.zeros((8, 64, 64), np.uint16) + 9)
+    options = ("--scheduler", "serial", "--backend", "fake", "--block", "64")
+    for source, code in ((brain, 0), ("bare.tif", 0), ("none.tif", 1)):
+        words = ["--log-file", "all.log", "run", source, f"{code}.zarr", "--overwrite"]
+        words = blockseg.words(*words, *options)
+        done = subprocess.run(
+            words, cwd=blockseg.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert "blockseg.progress" not in done.stderr
+    said = (blockseg.folder / "all.log").read_text()
+    assert f"blockseg --log-file all.log run {brain}" in said
+    assert "128×192×256 voxels in 24 blocks" in said
+    assert sum("segment block" in line for line in said.splitlines()) == 24 + 1
+    assert "Warning: " in said
+    assert "Error: " in said
 
 
 def test_a_log_file_that_cannot_be_written_is_one_line(blockseg):

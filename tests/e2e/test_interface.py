@@ -1,6 +1,7 @@
 """The Python interface on a real store: results, progress, a notebook."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,30 @@ def test_a_bar_has_a_link_to_the_dashboard(done):
                       | {"dashboard": "http://127.0.0.1/<x>"}))  # fmt: skip
     bar(PhaseStarted("segment", 3))
     assert 'href="http://127.0.0.1/&lt;x&gt;"' in shown[-1]
+
+
+def test_a_finished_run_is_opened_without_workers_unless_files_are_damaged(
+    done, brain, tmp_path, monkeypatch
+):
+    class Started(Exception):
+        pass
+
+    def started(*_):
+        raise Started
+
+    result, _ = done
+    out = tmp_path / "out.zarr"
+    shutil.copytree(result.out, out)
+    own = HOW | {"roi": "16:128,0:128,0:192", "voxel_size": (1.0, 0.5, 0.5)}
+    del own["scheduler"]
+    source = zarr.open_array(brain / "0")
+    monkeypatch.setattr("blockseg.blockwise.run.own_workers", started)
+    again = bs.run(source, out, **own)
+    assert again.complete
+    np.testing.assert_array_equal(again.mask[:], result.mask[:])
+    next(path for path in (out / "0/c").rglob("*") if path.is_file()).unlink()
+    with pytest.raises(Started):
+        bs.run(source, out, **own)
 
 
 def test_a_threshold_and_labels_take_named_options(done):

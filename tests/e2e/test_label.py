@@ -13,11 +13,15 @@ from ome_zarr_models.v05.image import Image
 from PIL import Image as PILImage
 from pyarrow import parquet
 
+from blockseg.blockwise.derived.finished import FinishedRun
+from blockseg.config.settings import RunSettings
 from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
-from blockseg.labelling import components
+from blockseg.io.output.picture import panels
+from blockseg.labelling import components, scratch, work
 from blockseg.labelling.run import label
+from blockseg.runtime.events import BlockDone
 
 RUN = ("--scheduler", "serial", "--backend", "fake", "--block", "64", "-q")
 SERIAL = ("--scheduler", "serial")
@@ -348,6 +352,31 @@ def test_clean_objects_are_drawn_in_colours(blockseg):
         assert after.size != before.size
 
 
+def test_a_preview_lays_the_clean_mask_over_the_image_and_says_so(
+    blockseg, brain, monkeypatch
+):
+    titles: list[str] = []
+
+    def noted(planes, *, across):
+        titles.extend(name for name, _ in planes)
+        return panels(planes, across=across)
+
+    def orange(name):
+        blockseg("preview", "out.zarr", "-o", name)
+        with PILImage.open(blockseg.folder / name) as picture:
+            red, _, blue = np.moveaxis(np.asarray(picture).astype(int), 2, 0)
+        return int((red - blue > 100).sum())
+
+    monkeypatch.setattr("blockseg.previews.panels", noted)
+    blockseg("run", brain, "out.zarr", *RUN, "-q")
+    assert orange("before.png") > 1000
+    assert "along z: y, x (mask)" in titles
+    titles.clear()
+    blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100000000")
+    assert orange("after.png") == 0
+    assert "along z: y, x (clean mask)" in titles
+
+
 def test_a_brain_without_foreground_has_no_objects(blockseg, brain):
     blockseg("run", brain, "out.zarr", *RUN, "--normalization", "60000,10")
     said = blockseg("label", "out.zarr", *SERIAL)
@@ -425,3 +454,38 @@ def test_after_a_kill_while_filters_change_the_result_is_the_same_to_the_byte(
     first.wait()
     blockseg("label", "out.zarr", *SERIAL, "-q", "--min-size", "100")
     assert content_of(out) == expected
+
+
+def test_blocks_of_which_no_runs_are_kept_are_labelled_again(
+    out, content_of, undisturbed, monkeypatch
+):
+    monkeypatch.setattr(scratch, "_packed", lambda _: b"")
+    label(str(out), execution=RunSettings(scheduler="serial"))
+    assert content_of(out) == undisturbed
+
+
+def test_an_image_that_an_earlier_version_began_goes_on_as_it_was(blockseg, out):
+    shutil.copytree(out, blockseg.folder / "two.zarr")
+
+    def stop(event):
+        if isinstance(event, BlockDone) and event.phase == "label":
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work._Facts, "to_plain", lambda _: {})
+        image = FinishedRun.label_image
+        patch.setattr(
+            FinishedRun,
+            "label_image",
+            lambda *of, **more: image(*of, **more | {"whole_chunks": False}),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            label(str(out), execution=RunSettings(scheduler="serial"), on_event=stop)
+    array = out / "labels/components/0/zarr.json"
+    before = array.read_text()
+    assert '"blocksize": 0' in before
+    blockseg("label", "out.zarr", *SERIAL, "-q")
+    assert array.read_text() == before
+    blockseg("label", "two.zarr", *SERIAL, "-q")
+    two = voxels(blockseg.folder / "two.zarr/labels/components")
+    assert (voxels(out / "labels/components") == two).all()

@@ -218,7 +218,7 @@ def test_a_run_that_is_not_complete_says_how_much_is_missing(blockseg, made):
     assert "not complete: 2 of 12 blocks are missing" in refused.output
     assert refused.output.count("\n") == 1
     done = blockseg(*command, "--allow-partial", "--rule", "random")
-    assert "2 blocks of the run are missing" in done.output
+    assert "2 blocks of the run missing" in done.output
     starts = {
         tuple(row[f"start_{axis}"] for axis in "zyx")
         for row in manifest(blockseg.folder / "picks")

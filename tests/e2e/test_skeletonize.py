@@ -8,6 +8,7 @@ import signal
 
 import numpy as np
 import pytest
+import tensorstore as ts
 import zarr
 from scipy.spatial import cKDTree
 
@@ -17,6 +18,7 @@ from blockseg.core.geometry import Roi
 from blockseg.io.find import find
 from blockseg.io.open import open_volume
 from blockseg.morphology.swc import read_swc, swc_files
+from blockseg.skeletonization import run
 
 ROI = "16:128,0:176,32:256"
 SERIAL = ("--scheduler", "serial")
@@ -48,6 +50,19 @@ def near(of, to):
 def rows(traces):
     with (traces / "objects.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def skeletons_in(layer):
+    """Return the skeletons of a layer by id, as TensorStore finds them."""
+    store = ts.KvStore.open(
+        {
+            "driver": "neuroglancer_uint64_sharded",
+            "base": {"driver": "file", "path": f"{layer}/"},
+            "metadata": json.loads((layer / "info").read_text())["sharding"],
+        }
+    ).result()
+    keys = store.list().result()
+    return {int.from_bytes(key, "big"): store.read(key).result().value for key in keys}
 
 
 def files(folder):
@@ -113,6 +128,8 @@ def test_table_files_and_layer_agree(traced):
     assert json.loads((layer / "info").read_text())["@type"] == "neuroglancer_skeletons"
     inline = json.loads((layer / "segment_properties/info").read_text())["inline"]
     assert {int(name) for name in inline["ids"]} == names
+    skeletons = skeletons_in(layer)
+    assert set(skeletons) == names
     for number in names:
         tree = read_swc(traces / f"swc/{number}.swc")
         child = np.flatnonzero(tree.parent >= 0)
@@ -121,7 +138,7 @@ def test_table_files_and_layer_agree(traced):
         assert (
             abs(length - float(written[number]["length_um"])) < 0.001 * len(child) + 0.1
         )
-        packed = (layer / str(number)).read_bytes()
+        packed = skeletons[number]
         vertices, edges = np.frombuffer(packed, "<u4", 2)
         assert edges == vertices - 1
         places = np.frombuffer(packed, "<f4", 3 * vertices, 8).reshape(-1, 3)
@@ -149,6 +166,26 @@ def test_python_traces_as_the_command_does(traced, out):
     assert files(out / "traces") == files(traced / "traces")
     with pytest.raises(ConfigError, match="min_lenght"):
         skeletonize(str(out), min_lenght=3)  # type: ignore[call-arg]
+
+
+def test_traces_that_an_earlier_version_began_keep_a_file_for_each_object(
+    blockseg, traced, out
+):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run._Work, "_sharded", False)
+        skeletonize(str(out), scheduler="serial", min_length=10)
+    before = files(out / "traces")
+    layer = out / "traces/neuroglancer"
+    assert "sharding" not in json.loads((layer / "info").read_text())
+    skeletons = skeletons_in(traced / "traces/neuroglancer")
+    for number, content in skeletons.items():
+        assert (layer / str(number)).read_bytes() == content
+    one = layer / str(min(skeletons))
+    one.write_bytes(one.read_bytes()[:-1])
+    blockseg("skeletonize", out, *SERIAL, "-q")
+    assert files(out / "traces") == before
+    blockseg("skeletonize", out, *SERIAL, "-q", "--overwrite")
+    assert files(out / "traces") == files(traced / "traces")
 
 
 def test_another_folder_and_bridges(blockseg, traced, out):

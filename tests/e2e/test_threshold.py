@@ -158,6 +158,12 @@ def test_damaged_probability_is_inferred_again_and_never_taken_for_sound(
     shard.write_bytes(bytes(data))
     said = blockseg("threshold", half, "0.3", *SERIAL, code=3)
     assert "segment block" in said.output
+    assert f"again with: blockseg retry {half}" in " ".join(said.output.split())
+    for words in (("threshold", half, "0.2"), ("label", half)):
+        refused = blockseg(*words, *SERIAL, code=1)
+        assert f"finish it with: blockseg retry {half}" in " ".join(
+            refused.stderr.split()
+        )
     blockseg("retry", half, *SERIAL)
     assert content_of(half) == content_of(third)
 
@@ -174,10 +180,12 @@ def test_objects_of_another_threshold_are_stale_until_the_first_is_back(
         "label": "stale"
     }
     said = " ".join(blockseg("status", half).stdout.split())
-    assert said.count("stale: it was made by the threshold 128/255") == 1
+    assert (
+        said.count("stale: it was made by the threshold 0.5, and the run's is 0.3") == 1
+    )
     assert f"remake it with: blockseg label {half} " in said
     assert "label-pieces" not in said
-    assert "128/255" in blockseg("skeletonize", half, *SERIAL, code=1).output
+    assert "the threshold 0.5" in blockseg("skeletonize", half, *SERIAL, code=1).output
     blockseg("threshold", half, "0.5", *SERIAL)
     assert content_of(half) == before
     assert {part.state for part in status(str(half)).parts} == {"complete"}

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import shutil
 import sqlite3
 import zlib
@@ -321,6 +322,56 @@ def test_what_the_source_holds_now_is_compared_with_what_was_read(blockseg, brai
     assert "source: " in said
 
 
+def interrupt(out, blocks):
+    """Leave an output as a kill does: files are there that the ledger does not know."""
+    with sqlite3.connect(out / ".blockseg/ledger.sqlite") as ledger:
+        for table in ("blocks", "files"):
+            ledger.execute(
+                f"DELETE FROM {table} WHERE phase = 'segment' AND block_id < {blocks}"
+            )
+    ledger.close()
+
+
+def test_a_run_that_was_merely_interrupted_is_told_how_to_be_resumed(
+    blockseg, finished, content_of
+):
+    out = blockseg.folder / "out.zarr"
+    shutil.copytree(finished.with_name("plain.zarr"), out)
+    before = content_of(out)
+    interrupt(out, 5)
+    said = blockseg("verify", "out.zarr", code=3).stdout
+    assert "unfinished: segment: 5 of 12 blocks are not written" in said
+    assert "Unfinished: " in said
+    assert "What is there is as it was written." in said
+    assert "Not as it should be" not in said
+    assert "--repair" not in said
+    found = json.loads(blockseg("verify", "out.zarr", "--json", code=3).stdout)
+    assert (found["sound"], found["intact"]) == (False, True)
+    (job,) = found["unfinished"]
+    assert job["blocks"] - job["done"] == 5
+    (line,) = [line for line in said.splitlines() if line.startswith("Resume it with")]
+    assert line == f"Resume it with: {job['command']}"
+    assert job["command"].startswith("blockseg run ")
+    words = shlex.split(job["command"])[1:]
+    shutil.copytree(Path(words[1]), blockseg.folder / "brain.zarr", dirs_exist_ok=True)
+    blockseg(*words[:2], "out.zarr", *words[3:])
+    assert content_of(out) == before
+    assert blockseg("verify", "out.zarr", "-q").stdout == ""
+
+
+def test_an_unfinished_run_with_damage_is_to_be_mended(blockseg, finished):
+    out = blockseg.folder / "out.zarr"
+    shutil.copytree(finished.with_name("plain.zarr"), out)
+    interrupt(out, 1)
+    flip(out / "0/c/1/1/1")
+    said = blockseg("verify", "out.zarr", code=3).stdout
+    assert "Not as it should be: " in said
+    assert "Mend and finish it with: blockseg verify " in said
+    assert "Resume it with" not in said
+    found = json.loads(blockseg("verify", "out.zarr", "--json", code=3).stdout)
+    assert not found["intact"]
+
+
 def test_an_unfinished_run_is_no_sound_one_and_a_repair_finishes_it(
     blockseg, brain, content_of
 ):
@@ -377,6 +428,23 @@ def test_what_is_no_output_is_refused_in_one_line(blockseg):
     refused = blockseg("verify", "nowhere.zarr", code=1)
     assert refused.stderr.count("\n") == 1
     assert "is no output of blockseg" in refused.stderr
+
+
+def test_parts_that_are_not_put_together_are_told_how_to_be(blockseg, brain):
+    blockseg("run", brain, "out.zarr", *RUN, *PART, "--part", "1/2")
+    refused = blockseg("verify", "out.zarr", code=1).stderr
+    assert "2 parts that are not put together: 6 of 12 blocks are written" in refused
+    assert "blockseg finalize " in refused
+    assert refused.count("Error: ") == 1
+
+
+def test_a_run_that_was_killed_before_its_first_block_is_told_to_be_given_again(
+    blockseg,
+):
+    (blockseg.folder / "out.zarr/.blockseg").mkdir(parents=True)
+    refused = blockseg("verify", "out.zarr", code=1).stderr
+    assert "holds no block yet" in refused
+    assert "give its command again" in refused
 
 
 def test_an_output_that_somebody_writes_to_is_left_alone(blockseg, out):

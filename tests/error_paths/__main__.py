@@ -2,8 +2,11 @@
 """``python -m tests.error_paths``: which errors of blockseg any test has met.
 
 Runs the tests with a note of every place that made an error of ours, in all of their
-processes, and compares these with the places that the code has. Arguments go to pytest;
-``--noted FOLDER`` takes the notes of an earlier run instead.
+processes, and compares these with the places that the code has. Arguments go to pytest.
+``--add FOLDER`` keeps the notes there, beside those of earlier pieces, so that the whole
+suite can be done in parts; ``--noted FOLDER`` runs nothing and only counts them::
+
+    python -m tests.error_paths --add notes -n 2 --dist loadfile
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.error_paths.places import ROOT, met, places, table
+from tests.error_paths.places import ROOT, met, of_other_code, places, table
 
 HERE = Path(__file__).parent
 
@@ -25,14 +28,17 @@ def main() -> int:
         prog="python -m tests.error_paths", description=__doc__
     )
     parser.add_argument("--noted", type=Path, metavar="FOLDER")
+    parser.add_argument("--add", type=Path, metavar="FOLDER")
     parser.add_argument("--markdown", action="store_true", help="as docs have it")
     asked, words = parser.parse_known_args()
     code = 0
     with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.noted or Path(temporary)
-        if asked.noted is None:
-            code = _tested(folder, words)
+        folder = asked.noted or asked.add or Path(temporary)
         found = places()
+        if problem := of_other_code(folder, found):
+            parser.error(problem)
+        if asked.noted is None:
+            code = _tested(folder.absolute(), words)
         seen = met(folder, found)
     if asked.markdown:
         print(table(found, seen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,21 @@ def met(folder: Path, found: Iterable[Place]) -> set[Place]:
         for place in found
         if any(place.line <= line <= place.end for line in noted.get(place.file, ()))
     }
+
+
+def of_other_code(folder: Path, found: Iterable[Place]) -> str:
+    """Say why the notes of a folder, made if missing, cannot be counted; else empty.
+
+    Notes are line numbers: of code that has changed since they say nothing.
+    """
+    now = hashlib.sha256("\n".join(map(repr, found)).encode()).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / "places.sha256"
+    if not mark.exists():
+        mark.write_text(now)
+    if mark.read_text() == now:
+        return ""
+    return f"the notes in {folder} are of other code: begin another folder"
 
 
 def _relative(file: Path) -> str:

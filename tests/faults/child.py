@@ -28,6 +28,10 @@ class HangError(AssertionError):
     """A command did not end in its time."""
 
 
+class NotHarmedError(AssertionError):
+    """A fault was not made: what it was meant for had ended, or never came."""
+
+
 @dataclass
 class Child:
     """A running command, its output line by line."""
@@ -108,6 +112,17 @@ class Child:
             ]
         return []
 
+    def some_workers(self) -> list[psutil.Process]:
+        """Wait until there are workers, and return them by their numbers."""
+        deadline = time.monotonic() + ENDS_WITHIN
+        while not (found := self.workers()) and self.process.poll() is None:
+            assert time.monotonic() < deadline, "no workers came"
+            time.sleep(0.02)
+        if not found:
+            message = "the command ended without workers to harm"
+            raise NotHarmedError(message)
+        return sorted(found, key=lambda worker: worker.pid)
+
     def family(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             driver = psutil.Process(self.process.pid)
@@ -119,7 +134,7 @@ class Child:
         family = self.family()
         code = self.process.poll()  # of a command that was refused there is no kill
         assert code in (None, 0, -signal.SIGKILL), f"exit code {code}: {self.said}"
-        self.process.kill()
+        self.kill_driver()
         self.process.wait()
         self._reader.join(60)
         _, left = psutil.wait_procs(family, 120)
@@ -129,6 +144,13 @@ class Child:
             for process in left:
                 process.kill()
             raise HangError(f"processes outlive their driver: {names}")
+
+    def kill_driver(self) -> None:
+        """Kill the driver alone."""
+        self.process.kill()
+        if self.process.wait() != -signal.SIGKILL:
+            message = f"the command had ended before it was killed: {self.said[-2000:]}"
+            raise NotHarmedError(message)
 
     def end(self) -> None:
         """End whatever is left, for good."""

@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 
 from tests.faults.check import ROWS, check_ledger, check_same, content
-from tests.faults.child import ENDS_WITHIN, Child, start
+from tests.faults.child import ENDS_WITHIN, Child, NotHarmedError, start
 
 if TYPE_CHECKING:
     import random
@@ -49,7 +49,7 @@ class Brain:
             if not out.exists():
                 part = out.with_name(f"{name}-part.zarr")
                 shutil.rmtree(part, ignore_errors=True)
-                told = _placed(words, self.source, part)
+                told = placed(words, self.source, part)
                 code, said = finished(self.folder, *told, seconds=seconds)
                 assert code == 0, said
                 part.rename(out)
@@ -80,8 +80,10 @@ def finished(
     return code, child.said
 
 
-def _placed(words: tuple[Any, ...], source: Path, out: Path) -> list[str]:
-    return [str(w).format(source=source, out=out) for w in words]
+def placed(words: tuple[Any, ...], source: Path, out: Path) -> list[str]:
+    """Return the words of a command with its paths; ``folder`` is that of SOURCE."""
+    where = {"source": source, "out": out, "folder": source.parent}
+    return [str(word).format_map(where) for word in words]
 
 
 RUN = (
@@ -110,7 +112,7 @@ class Lab:
         return self.out / ".blockseg" / "ledger.sqlite"
 
     def words(self, *more: Any, command: tuple[Any, ...] = RUN) -> list[str]:
-        return [*_placed(command, self.brain.source, self.out), *map(str, more)]
+        return [*placed(command, self.brain.source, self.out), *map(str, more)]
 
     def start(
         self,
@@ -162,6 +164,20 @@ class Lab:
         check_ledger(self.out, ledger or self.ledger, theirs, columns)
         self.brain.check_source()
 
+    def faults(self, **faults: Any) -> dict[str, Any]:
+        """Return faults for ``BLOCKSEG_FAULTS`` that leave a trace when they are made."""
+        return {**faults, "seed": self.dice.random(), "told": str(self.folder / "told")}
+
+    def harmed(self, what: str) -> int:
+        """Return how often a fault was made; raise if never."""
+        told = self.folder / "told"
+        lines = told.read_text().splitlines() if told.exists() else []
+        count = sum(line.split()[0] == what for line in lines)
+        if not count:
+            message = f"nothing met what was to be {what}"
+            raise NotHarmedError(message)
+        return count
+
     def note(self, text: str) -> None:
         self.notes.append(text)
 
@@ -172,6 +188,13 @@ class Lab:
         pause = self.dice.uniform(0, 0.4)
         child.sleep(pause)
         self.note(f"after {child.done()} of {BLOCKS} blocks")
+        self.still_at_work(child)
+
+    def still_at_work(self, child: Child) -> None:
+        """Raise if a command that is to be harmed has ended already."""
+        if child.process.poll() is not None:
+            message = f"the command had ended already: {child.said[-2000:]}"
+            raise NotHarmedError(message)
 
     def tmpfs(self, place: Path, nbytes: int) -> None:
         """Mount a small disk; needs a namespace of our own (see the command)."""

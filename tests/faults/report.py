@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.faults.cases import commands
+from tests.faults.cases.commands import ELSEWHERE, HARMS
+from tests.faults.commands import JOBS
 from tests.faults.runner import MODULES, Outcome, save, summary
 from tests.faults.table import FAULTS
 
@@ -31,7 +34,19 @@ def section(results: Path = RESULTS) -> str:
         f"{plain['machine']}, in {plain['minutes']:.0f} minutes, "
         f"{plain['side_by_side']} side by side; version {plain['commit']}.\n\n"
     )
-    return head + summary(outcomes) + "\n\n" + _where()
+    return head + summary(outcomes) + "\n\n" + _matrix() + "\n" + _where()
+
+
+def _matrix() -> str:
+    """Return which harm is done to which command."""
+    rows = (*JOBS, "propose-annotations", "training")
+    lines = ["| fault | " + " | ".join(rows) + " |", "|---" * (len(rows) + 1) + "|"]
+    for harm in HARMS:
+        names = [f"{row}: {harm}" for row in rows]
+        made = [ELSEWHERE.get(name, name) in FAULTS for name in names]
+        cells = ["yes" if one else "–" for one in made]
+        lines.append(f"| {harm} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _where() -> str:
@@ -42,7 +57,10 @@ def _where() -> str:
         names = [
             f.name for f in FAULTS.values() if f.make.__module__ == module.__name__
         ]
-        lines.append(f"- [{file}](../{file}): {'; '.join(names)}")
+        told = "; ".join(names)
+        if module is commands:
+            told = "COMMAND: FAULT, as in the table above"
+        lines.append(f"- [{file}](../{file}): {told}")
     return "\n".join(lines) + "\n"
 
 

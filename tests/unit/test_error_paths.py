@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.error_paths.__main__ import HERE
-from tests.error_paths.places import KINDS, ROOT, met, places, table
+from tests.error_paths.places import KINDS, ROOT, met, of_other_code, places, table
 
 RAISES = """
 from blockseg.core.errors import BlocksegError
@@ -47,3 +47,14 @@ def test_a_place_that_a_process_came_by_is_noted_and_no_other(found, tmp_path):
 
 def test_what_nobody_noted_was_met_by_nobody(found, tmp_path):
     assert met(tmp_path, found) == set()
+
+
+def test_notes_of_pieces_are_joined_only_where_the_code_is_the_same(found, tmp_path):
+    notes = tmp_path / "notes"
+    assert of_other_code(notes, found) == ""
+    first, second = found[:2]
+    for number, place in enumerate((first, second)):
+        (notes / f"{number}.txt").write_text(f"{ROOT / place.file}:{place.line}\n")
+    assert of_other_code(notes, found) == ""
+    assert met(notes, found) == {first, second}
+    assert "other code" in of_other_code(notes, found[1:])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.blockwise.begun_anew import command_again
 from blockseg.blockwise.derived.image import RunImage
 from blockseg.blockwise.events import ignore
 from blockseg.blockwise.outputs import absolute
@@ -129,12 +130,29 @@ class FinishedRun:
         )
 
     def label_image(
-        self, name: str, dtype: OutputDtype, provenance: Provenance, *, checked: bool
+        self,
+        name: str,
+        dtype: OutputDtype,
+        provenance: Provenance,
+        *,
+        checked: bool,
+        whole_chunks: bool = False,
     ) -> PyramidSpec:
         """Return a label image ``labels/NAME`` of the run's shape, blocks and format.
 
         A coarse label is the greatest below it: a label stays a label, and thin objects
         stay.
+
+        Parameters
+        ----------
+        name
+            Of the image.
+        dtype
+            Of its voxels.
+        provenance
+            What it is made from.
+        checked, whole_chunks
+            As of :class:`~blockseg.io.output.pyramid.PyramidSpec`.
         """
         within = f"labels/{name}"
         return PyramidSpec(
@@ -150,6 +168,7 @@ class FinishedRun:
             within=within,
             checked=checked,
             provenance=provenance,
+            whole_chunks=whole_chunks,
         )
 
 
@@ -201,7 +220,7 @@ def _finished(paths: Paths, record: RunRecord, *, allow_partial: bool) -> Finish
         content = content_of(ledger, count)
         foreground = ledger.column(_MAIN, "foreground", count)
         nonzero = ledger.column(_MAIN, "nonzero", count)
-    again = record.sessions[-1]["command"] if record.sessions else "blockseg run"
+    again = command_again(record, ledger_path, paths.out) or "blockseg run"
     if damage.files:
         message = (
             f"{damage.counted()} damaged: {damage.described()}; what is damaged is made "

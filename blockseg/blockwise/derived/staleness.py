@@ -29,7 +29,19 @@ def what_is_stale(made: Provenance | None, now: Provenance) -> str:
         return "was made when the run had written other blocks"
     if made.threshold != now.threshold:
         return (
-            f"was made by the threshold {made.threshold}/255, and the run's is "
-            f"{now.threshold}/255"
+            f"was made by the threshold {probability_of(made.threshold):g}, and the run's "
+            f"is {probability_of(now.threshold):g}"
         )
-    return "was made from another run"
+    return "was made from another run, or before it was given its voxel size"
+
+
+def probability_of(byte: int) -> float:
+    """Return the shortest probability that is rounded to a byte: 0.3 of 76.
+
+    Parameters
+    ----------
+    byte
+        Least probability of the foreground, in 1/255.
+    """
+    rounded = (round(byte / 255, digits) for digits in range(1, 5))
+    return next(p for p in rounded if round(255 * p) == byte)

@@ -34,7 +34,7 @@ def recorded_settings(
     names = {field.name.replace("_", "-") for field in fields(RunSettings)}
     layers = [
         {key: kept for key, kept in table.items() if key in names}
-        for table in (record.request["settings"], record.execution)
+        for table in (record.request["settings"], _kept(record, given))
     ]
     layers.append({"weights": _weights(record), "mask": _mask(record)})
     if given is not None:
@@ -53,8 +53,19 @@ def execution_settings(record: RunRecord, given: RunSettings | None) -> RunSetti
         As of :func:`recorded_settings`.
     """
     own = {field.name.replace("_", "-") for field in fields(RunSettings)}
-    kept = {key: value for key, value in record.execution.items() if key in own}
+    kept = {key: value for key, value in _kept(record, given).items() if key in own}
     return read_settings(RunSettings, kept, {} if given is None else _changed(given))
+
+
+def _kept(record: RunRecord, given: RunSettings | None) -> dict[str, Any]:
+    """Return the recorded execution without what the user's own words rule out."""
+    kept = dict(record.execution)
+    # Workers that somebody asks for now are not to be ignored for a serial run of before.
+    if given is not None and given.scheduler is None:
+        asked = _changed(given).keys() & {"workers", "cluster"}
+        if asked and kept.get("scheduler") == "serial":
+            del kept["scheduler"]
+    return kept
 
 
 def _changed(given: RunSettings) -> dict[str, Any]:

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blockseg.blockwise.events import ignore
 from blockseg.blockwise.sources.damage import find_damage
+from blockseg.core.blocks import BlockState
+from blockseg.core.text import counted
 from blockseg.io.output.create import missing_files
 from blockseg.runtime.events import Message
+from blockseg.runtime.ledger.ledger import STATE_CODES, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +20,8 @@ if TYPE_CHECKING:
     from blockseg.blockwise.events import OnJobEvent
     from blockseg.blockwise.job import Job
     from blockseg.blockwise.task import Phase
-    from blockseg.runtime.ledger.ledger import Ledger
+
+_FEW_FILES = 100_000  # which are looked at in seconds
 
 
 def try_again(job: Job, ledger: Ledger, on_event: OnJobEvent) -> None:
@@ -52,10 +57,34 @@ def try_again(job: Job, ledger: Ledger, on_event: OnJobEvent) -> None:
     if unknown and job.settings.verify:
         on_event(
             Message(
-                f"{unknown} blocks were written by a blockseg that kept no checksums: "
-                "of these it was only looked whether they are there"
+                "a blockseg that kept no checksums wrote "
+                f"{counted(unknown, 'block')}: there it was only looked whether the files "
+                "exist"
             )
         )
+
+
+def nothing_left(job: Job) -> bool:
+    """Say whether every block of a job is done and its files lie on disk, as far as known.
+
+    False where a look would take long: it only saves the start of workers.
+
+    Raises
+    ------
+    LedgerError
+        If the ledger cannot be read.
+    """
+    if not job.resumed or job.settings.verify or not job.ledger.exists():
+        return False
+    with Ledger.read(job.ledger, job.record.fingerprint) as ledger:
+        if ledger.written.count() > _FEW_FILES:
+            return False
+        for phase in (job.main, *job.coarse):
+            blocks = job.candidates if phase is job.main else phase.blocks
+            states = ledger.states(phase.name, len(phase.grid))[blocks]
+            if (states != STATE_CODES[BlockState.DONE]).any():
+                return False
+        return not find_damage(job.paths.out, ledger, ignore).files
 
 
 def _without_files(ledger: Ledger, phase: Phase) -> tuple[set[int], int]:

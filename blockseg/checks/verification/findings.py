@@ -53,6 +53,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A job of the output that was stopped, or of which blocks failed."""
+
+    part: str
+    """Name of the derived job; empty for the run itself."""
+
+    done: int
+    """Blocks of all its passes that are written."""
+
+    failed: int
+    """Blocks in quarantine."""
+
+    blocks: int
+    """All its blocks."""
+
+    command: str
+    """Command that resumes it; empty if it is not known."""
+
+    @property
+    def line(self) -> str:
+        """Return it for a human."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.done} of {self.blocks} blocks are written{failed}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """Outcome of a verification."""
 
@@ -81,12 +107,21 @@ class Verification:
     repaired: tuple[str, ...] = ()
     """Steps of a repair, a line each."""
 
+    unfinished: tuple[Unfinished, ...] = ()
+    """Jobs that are to be resumed, the run itself first."""
+
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is wrong and nothing is missing."""
         return not self.findings
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing is wrong with what is there, be it finished or not."""
+        return all(one.kind is Kind.UNFINISHED for one in self.findings)
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
         plain = asdict(self)
-        return {"sound": self.sound, **plain, "out": str(self.out)}
+        state = {"sound": self.sound, "intact": self.intact}
+        return {**state, **plain, "out": str(self.out)}

@@ -9,19 +9,30 @@ from typing import TYPE_CHECKING
 
 from blockseg.blockwise.events import OnJobEvent, ignore
 from blockseg.blockwise.planning.decisions import decisions_from
-from blockseg.checks.jobs import held, output_paths, stored_jobs
+from blockseg.checks.jobs import (
+    held,
+    output_paths,
+    refuse_not_begun,
+    stored_jobs,
+)
 from blockseg.checks.verification.files import (
     KnownFiles,
     compare_files,
     strange_files,
     unknown_blocks,
 )
-from blockseg.checks.verification.findings import Finding, Kind, Verification
+from blockseg.checks.verification.findings import (
+    Finding,
+    Kind,
+    Unfinished,
+    Verification,
+)
 from blockseg.checks.verification.images import JobImages
 from blockseg.checks.verification.source import compare_source
 from blockseg.checks.verification.stale import stale_parts
 from blockseg.checks.verification.voxels import VoxelCheck, blocks_to_decode
 from blockseg.config.checks_settings import VerifySettings
+from blockseg.core.text import counted
 from blockseg.runtime.events import Message
 
 if TYPE_CHECKING:
@@ -71,6 +82,7 @@ def verify(
 
     settings = settings or VerifySettings()
     paths = output_paths(out)
+    refuse_not_begun(paths)
     with held(paths, _PURPOSE):
         found = _look(paths, settings, on_event)
     if not settings.repair:
@@ -101,6 +113,7 @@ class _Verifying:
     stack: ExitStack
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
     blocks: int = 0
 
     def run(self) -> Verification:
@@ -111,7 +124,9 @@ class _Verifying:
         opened = [self._open(job) for job in jobs if job.usable]
         # 2. Blocks that are not written, or in quarantine.
         for job, ledger, _ in opened:
-            self.findings += _unfinished(job, ledger)
+            if missing := list(_unfinished(job, ledger)):
+                self.findings += missing
+                self.unfinished.append(_how_far(job, ledger))
         # 3. Every file that a ledger tells of, and those that none does.
         self.on_event(
             Message("reading every file of OUT to compare it with the ledger")
@@ -143,6 +158,7 @@ class _Verifying:
             known.bytes,
             seconds,
             self.blocks,
+            unfinished=tuple(self.unfinished),
         )
 
     def _usable(self, job: StoredJob) -> None:
@@ -169,9 +185,9 @@ class _Verifying:
             return
         if len(unknown):
             self.notes.append(
-                f"{len(unknown)} blocks of {job.part or 'the run'} were written by a "
-                "blockseg that kept no checksums of files: their voxels were decoded "
-                "and compared with the checksums of voxels in the ledger"
+                "a blockseg that kept no checksums of files wrote "
+                f"{counted(len(unknown), 'block')} of {job.part or 'the run'}: the voxels "
+                "were decoded and compared with the checksums of voxels in the ledger"
             )
         if images.lost:
             self.notes.append(
@@ -217,3 +233,15 @@ def _unfinished(job: StoredJob, ledger: Ledger) -> Iterator[Finding]:
             yield Finding(
                 Kind.UNFINISHED, f"{phase.name}: {what}", job.part, phase.name
             )
+
+
+def _how_far(job: StoredJob, ledger: Ledger) -> Unfinished:
+    phases = () if job.record is None else job.record.phases
+    summaries = [ledger.summary(phase.name) for phase in phases]
+    return Unfinished(
+        job.part,
+        sum(summary.done for summary in summaries),
+        sum(summary.failed for summary in summaries),
+        sum(phase.blocks for phase in phases),
+        job.command,
+    )

@@ -10,6 +10,7 @@ from blockseg.blockwise.sources.recorded import recorded_inputs
 from blockseg.checks.verification.findings import Finding, Kind
 from blockseg.core.blocks import BlockState
 from blockseg.core.errors import BlocksegError
+from blockseg.core.text import counted
 from blockseg.io.ahead import batches
 from blockseg.runtime.events import Message
 from blockseg.runtime.ledger.ledger import STATE_CODES
@@ -61,8 +62,9 @@ def compare_source(
     known = [block for block in blocks if block in sums]
     if len(known) < len(blocks):
         notes.append(
-            f"{len(blocks) - len(known)} blocks were read by a blockseg that kept no "
-            "checksums of what it read: --source cannot tell whether it is the same"
+            "a blockseg that kept no checksums of what it read did "
+            f"{counted(len(blocks) - len(known), 'block')}: --source cannot tell whether "
+            "the source is the same there"
         )
     last, seen = time.monotonic(), 0
     for some in batches(known, _AT_ONCE):

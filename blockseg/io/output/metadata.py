@@ -7,6 +7,7 @@ or the machine.
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -137,7 +138,7 @@ def _zarr3(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
     ]
     sharding = {
         "chunk_shape": list(level.chunk),
-        "codecs": _zarr3_codecs(spec),
+        "codecs": _zarr3_codecs(spec, level),
         "index_codecs": index_codecs,
         "index_location": "end",
     }
@@ -158,13 +159,13 @@ def _zarr3(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
     }
 
 
-def _zarr3_codecs(spec: PyramidSpec) -> list[dict[str, Any]]:
+def _zarr3_codecs(spec: PyramidSpec, level: PyramidLevel) -> list[dict[str, Any]]:
     """Return the chain of a chunk: to bytes, compressed, and a checksum if asked for."""
     codec, itemsize = codec_named(spec.codec), np.dtype(spec.dtype).itemsize
     chain: list[dict[str, Any]] = [{"name": "bytes"}]
     if itemsize > 1:
         chain[0]["configuration"] = {"endian": "little"}
-    settings = _settings(codec, "shuffle")
+    settings = _settings(codec, "shuffle", _blosc_bytes(spec, level))
     if codec.name == "blosc":
         settings = {"typesize": itemsize, **settings}
     elif codec.name == "zstd":
@@ -176,7 +177,10 @@ def _zarr3_codecs(spec: PyramidSpec) -> list[dict[str, Any]]:
 
 def _zarr2(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
     codec = codec_named(spec.codec)
-    compressor = {"id": codec.name, **_settings(codec, 1)}
+    compressor = {
+        "id": codec.name,
+        **_settings(codec, 1, _blosc_bytes(spec, level)),
+    }
     return {
         "zarr_format": 2,
         "shape": list(level.shape),
@@ -190,11 +194,17 @@ def _zarr2(spec: PyramidSpec, level: PyramidLevel) -> dict[str, Any]:
     }
 
 
-def _settings(codec: Codec, shuffle: str | int) -> dict[str, Any]:
+def _settings(codec: Codec, shuffle: str | int, blosc_bytes: int) -> dict[str, Any]:
     if not codec.inner:
         return {"level": codec.level}
     blosc = {"cname": codec.inner, "clevel": codec.level}
-    return {**blosc, "shuffle": shuffle, "blocksize": 0}
+    return {**blosc, "shuffle": shuffle, "blocksize": blosc_bytes}
+
+
+def _blosc_bytes(spec: PyramidSpec, level: PyramidLevel) -> int:
+    """Return how many bytes Blosc compresses at once; 0 for its own choice."""
+    whole = math.prod(level.chunk) * np.dtype(spec.dtype).itemsize
+    return whole if spec.whole_chunks else 0
 
 
 def _zero(spec: PyramidSpec) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _GAP = 8
 _CAPTION = 18
+_MARGIN = 4  # pixels at each side of a caption
 _WHITE = 255
 _OVERLAY = np.array([255, 120, 0], np.float32)
 _GOLDEN = 0.6180339887498949
@@ -146,6 +147,9 @@ def panels(
     if any(plane.ndim == 3 for plane in framed):
         framed = [_in_colour(plane) for plane in framed]
     axis = 1 if across else 0
+    if not across:
+        widest = max(plane.shape[1] for plane in framed)
+        framed = [_as_wide(plane, widest) for plane in framed]
     parts = [framed[0]]
     for plane in framed[1:]:
         gap = list(plane.shape)
@@ -155,10 +159,19 @@ def panels(
 
 
 def _captioned(text: str, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    drawn = ImageDraw.Draw(Image.new("L", (1, 1)))
+    needed = math.ceil(drawn.textlength(text)) + 2 * _MARGIN
+    if needed > plane.shape[1]:  # narrower than its caption: white beside it
+        plane = _as_wide(plane, needed)
     strip = Image.new("L", (plane.shape[1], _CAPTION), _WHITE)
-    ImageDraw.Draw(strip).text((4, 3), text, fill=0)
+    ImageDraw.Draw(strip).text((_MARGIN, 3), text, fill=0)
     caption = np.asarray(strip)
     return np.concatenate([_in_colour(caption) if plane.ndim == 3 else caption, plane])
+
+
+def _as_wide(plane: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    beside = [(0, 0), (0, width - plane.shape[1]), (0, 0)][: plane.ndim]
+    return np.pad(plane, beside, constant_values=_WHITE)
 
 
 def _in_colour(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from blockseg.io.output.pyramid import Reduction
 
+_CACHED = 2**20  # bytes of the source that are reduced at a time
+
 
 def halve(data: NDArray[Any], reduce: Reduction) -> NDArray[Any]:
     """Return ``data`` at half the resolution, of the same type.
@@ -30,11 +32,18 @@ def halve(data: NDArray[Any], reduce: Reduction) -> NDArray[Any]:
         Of ``ceil(n / 2)`` voxels an axis. Where an extent is odd, the groups at the
         far end have fewer voxels; nothing is padded.
     """
-    if reduce == "max":
+    if reduce == "mean":
+        return cell_means(data, (2, 2, 2))
+    z, y, x = (-(-n // 2) for n in data.shape)
+    out = np.empty((z, y, x), data.dtype)
+    # A few planes at a time: what lies between stays in the cache, and is no new memory.
+    few = max(1, _CACHED // max(1, 8 * out[:1].nbytes))
+    for start in range(0, z, few):
+        part = data[2 * start : 2 * (start + few)]
         for axis in range(3):
-            data = _pairwise(np.maximum, data, axis)
-        return data
-    return cell_means(data, (2, 2, 2))
+            part = _pairwise(np.maximum, part, axis)
+        out[start : start + few] = part
+    return out
 
 
 def _pairwise(combine: np.ufunc, data: NDArray[Any], axis: int) -> NDArray[Any]:

@@ -65,6 +65,28 @@ def write_error(error: Exception, what: str, *, midway: bool = False) -> VolumeE
     )
 
 
+def closed_by(error: BaseException) -> OSError | None:
+    """Return the system's error if something may not be written to; else None.
+
+    Parameters
+    ----------
+    error
+        Of ours, with that of the system among its causes.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    return cause if cause is not None and cause.errno in _CLOSED else None
+
+
+def closed_midway(error: VolumeError) -> VolumeError:
+    """Return the error to raise where an output could be written to before."""
+    cause = closed_by(error)
+    if cause is None:
+        return error
+    return write_error(cause, str(cause.filename or "OUT"), midway=True)
+
+
 def is_corrupt(error: Exception) -> bool:
     """Say whether stored data could be read but not decoded."""
     return (
@@ -78,7 +100,9 @@ def is_corrupt(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, ValueError) and (why := why_unread(error)):
+    # What the system says of a disk is no answer of a store.
+    stored = isinstance(error, ValueError) and system_error(error) is None
+    if stored and (why := why_unread(error)):
         return why
     text = " ".join(str(error).split())
     return re.sub(r" \[(tensorstore_spec|os_error_code|source locations)=?.*", "", text)

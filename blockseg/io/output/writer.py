@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,13 +33,14 @@ from blockseg.io.stores.kvstores import REMOTE_CONTEXT, has_driver, kvstore
 from blockseg.io.stores.location import inner_of, location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from blockseg.core.stored_file import StoredFile
     from blockseg.io.output.pyramid import PyramidLevel, PyramidSpec
 
+_LAYER = 16  # planes of a coarse shard that are made at a time, or more
 _WAITING = 8  # threads that only wait for the disk, and burn nothing
 
 
@@ -121,22 +122,49 @@ class PyramidWriter:
         VolumeError
             If a shard cannot be written.
         """
+        return self.begin_block(roi, data)()
+
+    def begin_block(self, roi: Roi, data: NDArray[Any]) -> Callable[[], BlockWritten]:
+        """Begin to write one block; return what waits for its end.
+
+        The disk is waited for once, however many files there are.
+
+        Parameters
+        ----------
+        roi, data
+            As of :meth:`write_block`; the data must stay as they are until the end.
+
+        Raises
+        ------
+        GeometryError, NoSpaceError, OutputGoneError, VolumeError
+            As of :meth:`write_block`, now or at the end.
+        """
         self._check_block(roi, data)
         coarse, region = data, roi
-        files: tuple[StoredFile, ...] = ()
-        empty = not data.any()
-        for level in self._levels:
-            if not level.inline:
-                break
-            if level.index:
-                # a block of zeros stays one; most blocks of a brain are
-                coarse = halve(coarse, self.spec.reduce) if files else coarse
-                region = Roi(
-                    to_zyx(a // 2 for a in region.start),
-                    to_zyx(-(-b // 2) for b in region.stop),
+        nonzero = int(np.count_nonzero(data))
+        with ExitStack() as begun:
+            files: list[Callable[[], tuple[StoredFile, ...]]] = []
+            for level in self._levels:
+                if not level.inline:
+                    break
+                if level.index:
+                    # a block of zeros stays one; most blocks of a brain are
+                    coarse = halve(coarse, self.spec.reduce) if nonzero else coarse
+                    region = Roi(
+                        to_zyx(a // 2 for a in region.start),
+                        to_zyx(-(-b // 2) for b in region.stop),
+                    )
+                files.append(
+                    self._begin(begun, level, region, coarse, empty=not nonzero)
                 )
-            files += self._write(level, region, coarse, empty=empty)
-        return _written(data, files)
+            waiting = begun.pop_all()
+
+        def wait() -> BlockWritten:
+            with waiting:  # after an error too, none is left behind
+                stored = tuple(file for end in files for file in end())
+            return _written(data, stored, nonzero)
+
+        return wait
 
     def write_level_block(self, level: int, index: Zyx) -> BlockWritten:
         """Write one shard of a second-pass level from the level below it.
@@ -169,9 +197,10 @@ class PyramidWriter:
             raise GeometryError(message)
         roi = grid.block(index).write_roi
         data = np.empty(roi.shape, self.spec.dtype)
-        # a slab of chunks at a time: the whole source is eight times the shard
-        for z in range(roi.start[0], roi.stop[0], target.chunk[0]):
-            stop = min(z + target.chunk[0], roi.stop[0])
+        # A layer of chunks at a time: the whole source is eight times the shard.
+        layer = max(_LAYER, finer.chunk[0] // 2)
+        for z in range(roi.start[0], roi.stop[0], layer):
+            stop = min(z + layer, roi.stop[0])
             slab = Roi((z, *roi.start[1:]), (stop, *roi.stop[1:]))
             source = Roi(
                 to_zyx(2 * a for a in slab.start),
@@ -182,8 +211,9 @@ class PyramidWriter:
             data[slab.slices(roi.start)] = halve(
                 self._read(finer, source), self.spec.reduce
             )
-        files = self._write(target, roi, data, empty=not data.any())
-        return _written(data, files)
+        nonzero = int(np.count_nonzero(data))
+        files = self._write(target, roi, data, empty=not nonzero)
+        return _written(data, files, nonzero)
 
     def read_level(self, level: int, roi: Roi) -> NDArray[Any]:
         """Return the stored voxels of a region, given in voxels of its level.
@@ -215,19 +245,43 @@ class PyramidWriter:
     def _write(
         self, level: PyramidLevel, roi: Roi, data: NDArray[Any], *, empty: bool
     ) -> tuple[StoredFile, ...]:
+        with ExitStack() as begun:
+            return self._begin(begun, level, roi, data, empty=empty)()
+
+    def _begin(
+        self,
+        begun: ExitStack,
+        level: PyramidLevel,
+        roi: Roi,
+        data: NDArray[Any],
+        *,
+        empty: bool,
+    ) -> Callable[[], tuple[StoredFile, ...]]:
+        """Begin to write a region; return what gives its files at the end.
+
+        ``begun`` waits where nobody asks for that, because something else failed.
+        """
         self._check_there(level)
-        try:
-            if not empty and data.any():  # a mean may round to nothing
-                if self._objects is not None:
-                    return self._objects.write(level, roi, data)
-                self._replace(self._store(level)[roi.slices()], level, roi, data)
+        what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
+        with _told(what):
+            # A mean may round to nothing, and so may the maximum of what is negative.
+            if empty or (level.index and not data.any()):
+                # tensorstore would leave an empty folder for every empty shard
+                self._remove(level, roi)
+                return tuple
+            if self._objects is not None:
+                sent = self._objects.write(level, roi, data)
+                return lambda: sent
+            target = self._store(level)[roi.slices()]
+            future = target.write(data)
+            begun.callback(future.exception)
+
+        def end() -> tuple[StoredFile, ...]:
+            with _told(what):
+                self._ended(future, target, level, roi, data)
                 return tuple(self._stored(level, roi))
-            # tensorstore would leave an empty folder for every empty shard
-            self._remove(level, roi)
-        except (OSError, ValueError) as error:
-            what = f"level {level.index}, voxels {roi}, of {self.spec.uri}"
-            raise write_error(error, what, midway=True) from error
-        return ()
+
+        return end
 
     def _check_there(self, level: PyramidLevel) -> None:
         """Make no new folders where the output was taken away."""
@@ -243,11 +297,16 @@ class PyramidWriter:
             )
             raise OutputGoneError(message)
 
-    def _replace(
-        self, target: ts.TensorStore, level: PyramidLevel, roi: Roi, data: NDArray[Any]
+    def _ended(
+        self,
+        future: Any,
+        target: ts.TensorStore,
+        level: PyramidLevel,
+        roi: Roi,
+        data: NDArray[Any],
     ) -> None:
         try:
-            target.write(data).result()
+            future.result()
         except ValueError as error:
             if not is_corrupt(error):
                 raise
@@ -305,8 +364,18 @@ class PyramidWriter:
             raise VolumeError(message) from error
 
 
-def _written(data: NDArray[Any], files: tuple[StoredFile, ...]) -> BlockWritten:
-    nonzero = int(np.count_nonzero(data)) if files else 0
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say of an error what was being written."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise write_error(error, what, midway=True) from error
+
+
+def _written(
+    data: NDArray[Any], files: tuple[StoredFile, ...], nonzero: int
+) -> BlockWritten:
     if nonzero:
         digest = crc32_of(data)
     else:

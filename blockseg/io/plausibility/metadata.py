@@ -61,8 +61,8 @@ def states_no_unit(
     odd = f" (it says {space.stated_unit!r})" if space.stated_unit else ""
     yield (
         f"{spec.uri} states no unit of its voxel size{odd}: a result has voxels of "
-        f"{_by(written)} without a unit, and no lengths or traces; give --voxel-size "
-        "Z,Y,X in µm from the first run on"
+        f"{_by(written)} without a unit, and no lengths or traces until --voxel-size "
+        "Z,Y,X is given in µm, now or later to blockseg label"
     )
 
 

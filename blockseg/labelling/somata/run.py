@@ -95,8 +95,8 @@ def check_somata(
         raise ConfigError(message)
     if run.space.unit is None:
         message = (
-            f"--somata: the voxel size of {run.out} is not known; run again with "
-            "--voxel-size Z,Y,X"
+            f"--somata: the voxel size of {run.out} is not known; give --voxel-size "
+            "Z,Y,X"
         )
         raise ConfigError(message)
     background = Background.of(run)

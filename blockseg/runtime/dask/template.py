@@ -42,19 +42,23 @@ _DEAF = "blockseg.runtime.dask.deaf"
 _WORKERS = ("distributed.nanny", "distributed.worker", "blockseg.runtime.dask.actor")
 
 
-def start_template(modules: Sequence[str] = ()) -> None:
+def start_template(
+    modules: Sequence[str] = (), malloc: Mapping[str, str] = MALLOC
+) -> None:
     """Begin to start the template, if none is there; returns at once.
 
     Parameters
     ----------
     modules
         What it imports beside Dask's workers; passed over where they cannot be imported.
+    malloc
+        Environment variables that tell the C library which freed memory to keep.
     """
     if not FORKS:
         return
     resource_tracker.ensure_running()
     # Of variables that libraries read when they are loaded, the user's own count.
-    once = {**MALLOC, **dict.fromkeys(THREAD_VARIABLES, "1"), **os.environ}
+    once = {**malloc, **dict.fromkeys(THREAD_VARIABLES, "1"), **os.environ}
     with _environment(once), _interrupts_blocked():
         forkserver.set_forkserver_preload([_DEAF, *_WORKERS, *modules])
         forkserver.ensure_running()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from blockseg.core.errors import BlocksegError, TrainingError
+from blockseg.core.errors import BlocksegError, ProcessLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def batches(
     ------
     BlocksegError
         That of the source, in one line, whichever process met it.
-    TrainingError
+    ProcessLostError
         If a worker process died.
     """
     loader: DataLoader[_Item] = DataLoader(
@@ -95,7 +95,7 @@ def batches(
         yield found
 
 
-def worker_death(error: RuntimeError) -> TrainingError | None:
+def worker_death(error: RuntimeError) -> ProcessLostError | None:
     """Return a message if an error means that a process making patches died.
 
     The loader's handler of SIGCHLD raises it in the main thread, whatever runs there.
@@ -103,10 +103,10 @@ def worker_death(error: RuntimeError) -> TrainingError | None:
     return _death(error) if "DataLoader worker" in str(error) else None
 
 
-def _death(error: RuntimeError) -> TrainingError:
+def _death(error: RuntimeError) -> ProcessLostError:
     reason = " ".join(str(error).split())
     message = f"a process that makes patches died: {reason}; try --workers 0"
-    return TrainingError(message)
+    return ProcessLostError(message)
 
 
 class _Patches(Dataset[_Item]):

@@ -6,11 +6,19 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from blockseg.core.errors import BlocksegError, NoSpaceError, TrainingError
+from blockseg.core.errors import (
+    BlocksegError,
+    NoSpaceError,
+    OutputGoneError,
+    TrainingError,
+    VolumeError,
+)
+from blockseg.io.output.write_errors import closed_by
 from blockseg.training.data.batches import batches, worker_death
 from blockseg.training.events import TrainingMessage, ignore
 from blockseg.training.learning.distributed import ProcessGroup
@@ -69,7 +77,7 @@ def train(
     Returns
     -------
     TrainingResult
-        ``complete`` is False where a full disk stopped it.
+        ``complete`` is False where the disk is full, or cannot be written to any more.
 
     Raises
     ------
@@ -101,7 +109,11 @@ def train(
         result = training.result(complete=True, stopped=training.state.ended or "")
         for watcher in watchers:
             watcher.ended(training.rows, result)
-    except NoSpaceError as error:
+    except (NoSpaceError, OutputGoneError) as error:
+        return training.result(complete=False, stopped=str(error))
+    except VolumeError as error:
+        if not _is_closed(folder.path, error):
+            raise
         return training.result(complete=False, stopped=str(error))
     except TrainingError as error:
         raise _at_step(training, error) from error
@@ -140,7 +152,13 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 def _at_step(training: Session, error: TrainingError) -> TrainingError:
     message = f"step {training.state.step}: {error}; the last checkpoint is intact"
-    return TrainingError(message)
+    return type(error)(message)
+
+
+def _is_closed(folder: Path, error: VolumeError) -> bool:
+    """Say whether a folder that could be written to cannot be any more."""
+    cause = closed_by(error)
+    return cause is not None and Path(str(cause.filename)).is_relative_to(folder)
 
 
 def _run(training: Session, interrupted: Callable[[], bool]) -> None:

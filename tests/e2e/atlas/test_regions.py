@@ -106,7 +106,7 @@ def test_what_is_part_of_a_region_adds_up_to_it(blockseg, out, command):
 
 def test_what_it_prints_and_the_chart(blockseg, out, command):
     said = blockseg(*command, "--scheduler", "serial").stdout
-    assert "1 regions of the atlas have no name: 14" in said
+    assert "1 region of the atlas without a name: 14" in said
     assert "Result:" in said
     assert (out / "regions/regions.png").read_bytes()[:4] == b"\x89PNG"
     assert "regions of" in blockseg("status", "out.zarr").stdout

@@ -124,19 +124,21 @@ def little_address_space(lab: Lab) -> None:
 
 @fault("store that is slow")
 def slow(lab: Lab) -> None:
-    faults = {"slow": lab.dice.uniform(0.01, 0.1), "seed": lab.dice.random()}
+    faults = lab.faults(slow=lab.dice.uniform(0.01, 0.1))
     child = lab.start(*OWN, BLOCKSEG_FAULTS=faults)
     assert child.wait() == 0, child.said
+    lab.note(f"{lab.harmed('slow')} slow reads")
     lab.check()
 
 
 @fault("store that fails one read in ten", ci=True)
 def failing(lab: Lab) -> None:
-    faults = {"failing": 0.1, "seed": lab.dice.random()}
+    faults = lab.faults(failing=0.1)
     words = lab.dice.choice([OWN, SERIAL])
     child = lab.start(*words, BLOCKSEG_FAULTS=faults, trouble={})
     assert child.wait() == 0, child.said
     assert not child.events("BlockFailed")
+    lab.note(f"{lab.harmed('failing')} reads failed")
     lab.check()
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
+import psutil
+
 from tests.faults.cases.kills import send
+from tests.faults.child import is_dead
 from tests.faults.lab import OWN, SLOW, no_traceback
 from tests.faults.table import fault
 
@@ -57,15 +61,43 @@ def worker_freezes(lab: Lab) -> None:
 def stopped_and_continued(lab: Lab) -> None:
     child = lab.start(*OWN, *LIMIT)
     lab.when(child)
-    workers = sorted(child.workers(), key=lambda worker: worker.pid)
-    if workers:
-        worker = lab.dice.choice(workers)
-        send(worker, signal.SIGSTOP)
-        child.sleep(lab.dice.uniform(0.5, 20.0))
-        send(worker, signal.SIGCONT)
+    stopped(lab, child, lab.dice.uniform(0.5, 20.0))
     assert child.wait() == 0, child.said
     no_traceback(child)
     lab.check()
+
+
+@fault("worker stopped for a minute and continued", seldom=True)
+def stopped_for_a_minute(lab: Lab) -> None:
+    # With a limit the worker is replaced, and without one, which is long, waited for.
+    limit = lab.dice.choice([LIMIT, ()])
+    child = lab.start(*OWN, *limit)
+    child.until(lambda c: c.events("PhaseStarted"))
+    child.until_done(lab.dice.randrange(2, 12))
+    replaced = stopped(lab, child, 60.0, whole=True)
+    assert child.wait() == 0, child.said
+    no_traceback(child)
+    assert replaced or not limit, child.output[-3000:]
+    assert limit or not lost(child), lost(child)
+    lab.note("replaced" if limit else "waited for")
+    lab.check()
+
+
+def stopped(lab: Lab, child: Child, seconds: float, *, whole: bool = False) -> bool:
+    """Stop a worker for a while, or until the run ends; say whether it was killed."""
+    worker = lab.dice.choice(child.some_workers())
+    send(worker, signal.SIGSTOP)
+    deadline = time.monotonic() + 60
+    while worker.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline, "a worker does not stop"
+        time.sleep(0.01)
+    if whole:
+        time.sleep(seconds)
+    else:
+        child.sleep(seconds)
+    replaced = is_dead(worker)
+    send(worker, signal.SIGCONT)
+    return replaced
 
 
 @fault("driver stopped and continued")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import psutil
 
+from tests.faults.child import is_dead
 from tests.faults.lab import BLOCKS, OWN, no_traceback
 from tests.faults.table import fault
 
@@ -58,7 +60,7 @@ def worker_killed(lab: Lab) -> None:
 def workers_killed(lab: Lab) -> None:
     child = lab.start(*OWN)
     lab.when(child)
-    for worker in child.workers():
+    for worker in child.some_workers():
         kill(worker)
     assert child.wait() == 0, child.said
     no_traceback(child)
@@ -124,9 +126,12 @@ def ended(child: Child) -> None:
 
 
 def kill_one(lab: Lab, child: Child) -> None:
-    workers = child.workers()
-    if workers:
-        kill(lab.dice.choice(sorted(workers, key=lambda worker: worker.pid)))
+    worker = lab.dice.choice(child.some_workers())
+    kill(worker)
+    deadline = time.monotonic() + 60
+    while not is_dead(worker):
+        assert time.monotonic() < deadline, "a worker outlived SIGKILL"
+        time.sleep(0.01)
 
 
 def kill(process: psutil.Process) -> None:

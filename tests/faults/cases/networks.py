@@ -111,6 +111,7 @@ def scheduler_killed(lab: Lab) -> None:
         child.until(lambda c: c.events("PhaseStarted"))
         child.until_done(lab.dice.randrange(12))
         child.sleep(lab.dice.uniform(0, 0.4))
+        lab.still_at_work(child)
         theirs.scheduler.kill()
         theirs.scheduler.wait()
         code = child.wait()
@@ -129,25 +130,34 @@ def driver_killed(lab: Lab) -> None:
         where = ("--scheduler", theirs.address)
         child = lab.start(*where)
         lab.when(child)
-        child.process.kill()
-        child.process.wait()
+        child.kill_driver()
         lab.resume(*where)
     lab.check()
 
 
 @fault("worker of others stopped while its driver is killed", ci=True)
 def stopped_writer(lab: Lab) -> None:
+    second_writer(lab, lab.dice.uniform(1.0, 9.0))
+
+
+@fault("worker of others stopped for a minute while its driver is killed", seldom=True)
+def stopped_writer_for_a_minute(lab: Lab) -> None:
+    second_writer(lab, 60.0)
+
+
+def second_writer(lab: Lab, seconds: float) -> None:
+    """Let a worker go on with blocks that another driver has given to others."""
     with cluster(lab) as theirs:
         where = ("--scheduler", theirs.address)
         child = lab.start(*where)
         child.until_done(lab.dice.randrange(12))
         stopped = psutil.Process(theirs.workers[0].pid).children(recursive=True)
+        assert stopped, "the nanny has no worker"
         for process in stopped:
             process.suspend()
-        child.process.kill()
-        child.process.wait()
+        child.kill_driver()
         second = lab.start(*where)
-        second.sleep(lab.dice.uniform(1.0, 9.0))
+        second.sleep(seconds)
         for process in stopped:
             process.resume()
         assert second.wait() == 0, second.said

@@ -7,9 +7,9 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from tests.faults.cases.disks import damage, shards
-from tests.faults.cases.jobs import before_and_after
 from tests.faults.check import RESULT, ROWS, check_same
-from tests.faults.lab import OWN, SERIAL
+from tests.faults.commands import JOBS, before_and_after, blocks_of
+from tests.faults.lab import BLOCKS, OWN, SERIAL
 from tests.faults.table import fault
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ def killed(lab: Lab) -> None:
     for path in lab.dice.sample(shards(lab.out), 12):
         path.unlink()
     child = lab.start(*OWN, command=REPAIR)
-    child.sleep(lab.dice.uniform(1.0, 9.0))
+    child.until(lambda _: blocks_of(lab.ledger) < BLOCKS)  # the damage is found
+    child.sleep(lab.dice.uniform(0.0, 2.0))
     child.kill()
+    lab.note(f"with {blocks_of(lab.ledger)} of {BLOCKS} blocks")
     lab.resume(command=REPAIR)
     lab.resume("--deep", command=VERIFY)
     lab.check(columns=RESULT)
@@ -94,7 +96,7 @@ def killed(lab: Lab) -> None:
 
 @fault("labels damaged, repaired")
 def labels(lab: Lab) -> None:
-    _, whole = before_and_after(lab, "label")
+    _, whole = before_and_after(lab, JOBS["label"])
     shutil.copytree(whole, lab.out)
     victims = [path for path in shards(lab.out) if "components" in path.parts]
     flip(lab, lab.dice.choice(victims))

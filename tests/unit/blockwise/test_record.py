@@ -6,6 +6,8 @@ import pytest
 from blockseg.blockwise.record.facts import RecordedPhase
 from blockseg.blockwise.record.record import Paths, RunRecord
 from blockseg.blockwise.record.request import what_differs
+from blockseg.blockwise.record.settings import execution_settings, recorded_settings
+from blockseg.config.settings import RunSettings
 from blockseg.core.errors import LedgerError
 from blockseg.core.geometry import Roi
 from blockseg.core.space import Space
@@ -44,6 +46,21 @@ def paths(tmp_path):
     made = Paths(tmp_path)
     made.folder.mkdir()
     return made
+
+
+@pytest.mark.parametrize("settings_of", [recorded_settings, execution_settings])
+def test_workers_that_are_asked_for_now_are_not_lost_to_a_serial_run_of_before(
+    settings_of,
+):
+    execution = {"scheduler": "serial", "attempts": 5}
+    before = RunRecord({**REQUEST, "settings": {}}, {}, execution, {})
+    assert settings_of(before, None).scheduler == "serial"
+    asked = settings_of(before, RunSettings(attempts=2))
+    assert (asked.scheduler, asked.attempts) == ("serial", 2)
+    asked = settings_of(before, RunSettings(workers=2))
+    assert (asked.scheduler, asked.workers, asked.attempts) == (None, 2, 5)
+    elsewhere = replace(before, execution={"scheduler": "tcp://a:1"})
+    assert settings_of(elsewhere, RunSettings(workers=2)).scheduler == "tcp://a:1"
 
 
 def test_a_record_comes_back_as_it_was_saved(paths):

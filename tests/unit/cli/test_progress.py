@@ -2,6 +2,8 @@ import json
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 from blockseg.blockwise.events import JobStarted
 from blockseg.core.blocks import BlockReport
 from blockseg.runtime.events import (
@@ -10,6 +12,7 @@ from blockseg.runtime.events import (
     BlockFailed,
     BlockRetried,
     DevicesUsed,
+    PhaseDone,
     PhaseStarted,
 )
 
@@ -46,6 +49,28 @@ def test_shares_of_blocks_at_work_move_the_bar_and_foretell_the_first_one():
     assert tally.completed == 1
     tally.take(PhaseStarted("pyramid", 4))
     assert tally.completed == 0
+
+
+def test_nothing_is_foretold_of_a_pass_that_has_hardly_begun():
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    tally.take(PhaseStarted("segment", 4))
+    assert "voxel" not in tally.line()
+    now[0] = 20.0
+    tally.take(BlockAdvanced(0, 0.2))  # engines start in that time, too
+    assert tally.remaining is None
+    tally.take(BlockAdvanced(1, 0.1))
+    assert tally.remaining == pytest.approx(3.7 * 20 / 0.3)
+    assert "0.00" not in tally.line()
+    tally.take(PhaseStarted("segment", 40))
+    now[0] = 22.0
+    tally.take(BlockAdvanced(0, 0.9))
+    tally.take(BlockAdvanced(1, 0.9))
+    assert tally.remaining is None  # of 40 blocks
+    tally.take(PhaseStarted("segment", 2))
+    now[0] = 23.0
+    tally.take(BlockAdvanced(0, 0.9))
+    assert tally.remaining is None  # after a second
 
 
 def test_failed_blocks_are_counted_and_said():
@@ -102,9 +127,13 @@ def test_a_pass_over_a_list_is_not_said_to_have_voxels(capsys):
                     notes=(),
                 )
             )
+            watch(PhaseStarted("traces", 1))
+            watch(BlockDone("traces", BlockReport(0, written=5)))
+            watch(PhaseDone("traces", 0, 0, 0, "", 0.0))
         return "".join(capsys.readouterr())
 
     assert "9×8×1 voxels" in said((9, 8, 1))
     listed = said((9, 1, 1))
     assert "reading traces, no workers" in listed
+    assert "traces 1/1 parts, CPU" in listed
     assert "voxels" not in listed

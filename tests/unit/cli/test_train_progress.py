@@ -43,7 +43,7 @@ def test_plain_lines_say_where_how_far_and_how_good(shown, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "sdasn of width 8, 89,075 parameters, cpu, float32 in 2 processes, from step 40 on",
         "Data: mine",
-        "step 50 (50 %): loss 0.2500, rate 0.001, 2.00 Mvoxel/s, 1 min 30 s left",
+        "step 50 (50 %): loss 0.2500, rate 0.001, 2 Mvoxel/s, 1 min 30 s left",
         VALIDATED,
         "Early stop: enough.",
     ]

@@ -10,17 +10,19 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import zarr
 
 from blockseg.core.errors import (
     CorruptDataError,
     GeometryError,
     NoSpaceError,
+    OutputGoneError,
     VolumeError,
 )
 from blockseg.core.geometry import Roi
 from blockseg.io.output.create import create_output
 from blockseg.io.output.pyramid import PyramidSpec
-from blockseg.io.output.write_errors import write_error
+from blockseg.io.output.write_errors import closed_midway, write_error
 from blockseg.io.output.writer import BlockWritten, PyramidWriter
 
 Format = Literal[2, 3]
@@ -219,6 +221,31 @@ def test_a_full_disk_is_told_from_an_operating_system_error() -> None:
     assert isinstance(write_error(OSError(28, "full"), "zarr.json"), NoSpaceError)
 
 
+def test_what_could_be_written_to_before_is_told_as_gone() -> None:
+    cause = PermissionError(13, "Permission denied", "blocks/zarr.json")
+    error = write_error(cause, "blocks")
+    error.__cause__ = cause
+    assert type(error) is VolumeError
+    gone = closed_midway(error)
+    assert isinstance(gone, OutputGoneError)
+    assert "could be written to before" in str(gone)
+    other = VolumeError("cannot be decoded")
+    assert closed_midway(other) is other
+
+
+def test_what_a_disk_forbids_is_not_told_as_the_answer_of_a_store() -> None:
+    said = (
+        "PERMISSION_DENIED: Error opening local file [Permission denied] "
+        "[os_error_code='13']"
+    )
+    error = write_error(ValueError(said), "level 0", midway=True)
+    assert isinstance(error, OutputGoneError)
+    assert "Permission denied" in str(error)
+    assert "store" not in str(error)
+    refused = ValueError("PERMISSION_DENIED: Error writing key: HTTP 403")
+    assert "the store refuses it" in str(write_error(refused, "level 0"))
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -230,3 +257,51 @@ def test_a_full_disk_is_told_from_an_operating_system_error() -> None:
 def test_other_errors_may_pass_when_tried_again(error: Exception) -> None:
     translated = write_error(error, "level 0")
     assert type(translated) is VolumeError
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("codec", ["blosc-zstd", "zstd"])
+def test_chunks_compressed_in_one_piece_are_read_by_others_and_take_fewer_bytes(
+    tmp_path: Path, zarr_format: Format, codec: str
+) -> None:
+    data = np.zeros((64, 64, 64), np.uint64)
+    rng = np.random.default_rng(4)
+    data[::9, ::5, 7:23] = rng.integers(1, 5000, (8, 13, 1))
+    sizes = {}
+    for whole in (False, True):
+        folder = tmp_path / str(whole)
+        options = {"dtype": "uint64", "codec": codec, "zarr_format": zarr_format}
+        writer_in(folder, whole_chunks=whole, **options).write_block(FIRST, data)
+        array: Any = zarr.open_array(folder / "0", mode="r")
+        assert (array[:64, :64, :64] == data).all()
+        sizes[whole] = sum(map(len, shards(folder).values()))
+    if codec == "zstd":
+        assert sizes[True] == sizes[False]
+    else:
+        assert sizes[True] < sizes[False]
+
+
+def test_a_maximum_of_negative_voxels_that_is_0_has_no_file(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"block": (128,) * 3, "shape": (128,) * 3}
+    writer = writer_in(tmp_path, dtype="int16", **options)
+    data = np.zeros((128,) * 3, np.int16)
+    data[5, 6, 7] = -3
+    assert writer.write_block(Roi.whole(data.shape), data).files == 1
+    assert len(shards(tmp_path)) == 1
+
+
+def test_no_level_is_on_its_way_when_another_could_not_be_written(
+    tmp_path: Path,
+) -> None:
+    options: dict[str, Any] = {"block": (128,) * 3, "shape": (128, 128, 200)}
+    writer = writer_in(tmp_path, **options)
+    (tmp_path / "1" / "c").write_text("no folder")
+    data = np.ones((128,) * 3, np.uint8)
+    roi = Roi.whole(data.shape)
+    with pytest.raises(VolumeError, match="level 1"):
+        writer.write_block(roi, data)
+    assert (tmp_path / "0/c/0/0/0").is_file()
+    (tmp_path / "1" / "c").unlink()
+    end = writer.begin_block(roi, data)
+    assert end().files == 2
+    assert (writer.read_level(1, Roi.whole((64,) * 3)) == 1).all()

@@ -80,3 +80,22 @@ def test_a_scale_bar_says_micrometres_and_draws_no_box_for_a_missing_letter():
     drawn = [with_scale_bar(black, 1.0, unit) for unit in ("µm", "um", "\uffffm")]
     assert not np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("across", [False, True])
+def test_a_caption_wider_than_its_picture_is_drawn_whole(across, colour):
+    def ink(width):
+        plane = np.zeros((8, width, 3) if colour else (8, width), np.uint8)
+        drawn = panels([("background level, at most 1234", plane)], across=across)
+        assert not drawn[18:, :width].any()
+        return np.argwhere(drawn[:18] < 128)
+
+    np.testing.assert_array_equal(ink(30), ink(400))
+
+
+def test_pictures_below_each_other_are_as_wide_as_the_widest_caption():
+    plane = np.zeros((8, 30), np.uint8)
+    drawn = panels([("a", plane), ("noise SD, at most 1234", plane)], across=False)
+    assert drawn.shape[1] > 100
+    assert (drawn[18:26, 30:] == 255).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blockseg.io.output import reduction
 from blockseg.io.output.reduction import halve
 
 
@@ -60,3 +61,13 @@ def test_the_data_are_left_as_they_are() -> None:
     halve(data, "max")
     halve(data, "mean")
     assert data.ravel().tolist() == list(range(27))
+
+
+def test_the_maximum_of_many_planes_is_that_of_each_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reduction, "_CACHED", 1)  # a plane at a time
+    data = np.random.default_rng(2).integers(-9, 9, (7, 6, 5), dtype=np.int16)
+    padded = np.pad(data, ((0, 1), (0, 0), (0, 1)), mode="edge")
+    cells = padded.reshape(4, 2, 3, 2, 3, 2)
+    assert (halve(data, "max") == cells.max(axis=(1, 3, 5))).all()

@@ -61,10 +61,10 @@ def labelled(mask, block, folder, connectivity=26, probability=None, strong=0, l
         pieces[one.number] = found
         if not found.count:
             continue
-        bright = probability[one.write_roi.slices()]
-        levels = (bright[inside] / 3.0, bright[inside] / 7.0)
+        bright = probability[one.write_roi.slices()][inside]
+        levels = (bright / 3.0, bright / 7.0)
         rows = measure(found, one.write_roi, mask.shape, weights, bright, levels)
-        scratch.write(one.number, rows, Faces.of(found.labels))
+        scratch.write(one.number, rows, Faces.of(found.labels), found.runs)
         ledger.kept["pieces"].append((one.number, found.count.to_bytes(8, "little")))
     for one in grid:
         faces = {}
@@ -90,11 +90,22 @@ def labelled(mask, block, folder, connectivity=26, probability=None, strong=0, l
     clean = np.zeros(mask.shape, np.uint8)
     for one in grid:
         ids, passes = assigned.of(one.number)
-        found = pieces[one.number]
-        places = found.places()
-        components[one.write_roi.slices()] = found.painted(ids, places)
-        clean[one.write_roi.slices()] = found.painted(passes, places)
+        runs = scratch.runs(one.number)
+        if runs is None:  # of no pieces, or of too many
+            runs = pieces[one.number].runs
+        assert same_runs(runs, pieces[one.number].runs)
+        for values, image in ((ids, components), (passes, clean)):
+            part = np.zeros(runs.shape, image.dtype)
+            part.ravel()[runs.places()] = runs.of_voxels(values)
+            image[one.write_roi.slices()] = part
     return components, clean, open_objects(merged)
+
+
+def same_runs(one, other):
+    return (one.shape, one.count) == (other.shape, other.count) and all(
+        getattr(one, name).tolist() == getattr(other, name).tolist()
+        for name in ("start", "length", "label")
+    )
 
 
 def whole(mask, connectivity=26):

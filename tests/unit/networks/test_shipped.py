@@ -9,6 +9,7 @@ from blockseg.networks.shipped import (
     weights_path,
 )
 from blockseg.networks.weights_info import load_info, sha256
+from blockseg.weight_commands import list_weights
 
 
 @pytest.mark.parametrize("weights", SHIPPED, ids=lambda weights: weights.name)
@@ -23,6 +24,11 @@ def test_names_differ_and_the_default_is_the_first():
     assert (
         weights_path("shipped") == weights_path(None) == DEFAULT.path == SHIPPED[0].path
     )
+
+
+def test_the_list_has_both_names_of_the_default():
+    names = [name for name, _, _ in list_weights()]
+    assert names == ["axons (default, also called shipped)", "dendrites"]
 
 
 def test_a_file_wins_over_weights_of_that_name(tmp_path, monkeypatch):

@@ -28,17 +28,33 @@ BLOCKS = contents((0, [1, 2, 5], [10, 5, 1]), (3, [2, 9], [7, 30]), (7, [9], [40
     ],
 )
 def test_shares_hold_whole_objects_in_their_order(voxels, first, last, blocks):
-    found = shares_of(BLOCKS, voxels=voxels)
+    found = shares_of(BLOCKS, voxels=voxels, low_bits=0)
     assert found.first.tolist() == first
     assert found.last.tolist() == last
     assert [found.blocks_of(n).tolist() for n in range(len(found))] == blocks
     assert found.voxels == (93 if voxels == 1000 else 70)
 
 
+def test_objects_of_one_shard_are_in_one_share():
+    found = shares_of(BLOCKS, voxels=1, low_bits=2)
+    assert found.first.tolist() == [1, 5, 9]
+    assert found.last.tolist() == [2, 5, 9]
+    assert [found.sharding.shard(n) for n in (1, 2, 5, 9)] == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("greatest", "low_bits", "shard_bits"),
+    [(9, 6, 1), (70_000, 7, 10), (10**6, 10, 10), (10**9, 12, 18)],
+)
+def test_there_are_about_a_thousand_shards(greatest, low_bits, shard_bits):
+    found = shares_of(contents((0, [1, greatest], [1, 1]))).sharding
+    assert (found.low_bits, found.shard_bits) == (low_bits, shard_bits)
+
+
 def test_joined_objects_are_one_share():
     ids = np.array([5, 9], np.uint64)
     bridges = Bridges(np.array([[4, 8]]), ids, np.array([1, 1], np.uint64))
-    found = shares_of(BLOCKS, bridges, voxels=1)
+    found = shares_of(BLOCKS, bridges, voxels=1, low_bits=0)
     assert found.first.tolist() == [1, 2]
     assert found.blocks_of(0).tolist() == [0, 3, 7]
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from blockseg.core.errors import CorruptDataError, TrainingError
+from blockseg.core.errors import (
+    CorruptDataError,
+    ProcessLostError,
+    TrainingError,
+    VolumeError,
+)
 from blockseg.networks.receptive_field import ARCHITECTURES
 from blockseg.networks.weights import load_weights
 from blockseg.training.data.batches import batches, numbers
@@ -191,6 +196,40 @@ def test_a_full_disk_stops_it_and_leaves_the_last_checkpoint(tiny, monkeypatch):
     assert same(whole.state(), run.state())
 
 
+def test_a_folder_that_may_not_be_written_any_more_stops_it(tiny, monkeypatch):
+    run = tiny()
+    sync = os.fsync
+    closed: list[Saved] = []
+
+    def refuse(handle):
+        if closed:
+            part = str(run.path / "checkpoint.pt.part")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), part)
+        sync(handle)
+
+    def note(event):
+        if isinstance(event, Saved):
+            closed.append(event)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        result = run(on_event=note)
+    assert not result.complete
+    assert "Permission denied" in result.stopped
+    assert run.state()["step"] == 4
+    whole = tiny("whole")
+    whole()
+    run()
+    assert same(whole.state(), run.state())
+
+
+def test_data_that_may_not_be_read_are_no_folder_that_is_closed(tiny, toys):
+    error = VolumeError("a.tif cannot be read")
+    error.__cause__ = PermissionError(errno.EACCES, "Permission denied", "a.tif")
+    with pytest.raises(VolumeError, match="cannot be read"):
+        tiny()(toys.Lines(error=error), steps=30)
+
+
 def test_without_validation_the_last_weights_are_the_best(tiny):
     run = tiny()
     result = run(volumes=0)
@@ -277,7 +316,7 @@ def test_a_dead_process_of_patches_is_one_line_wherever_the_loader_says_so(tiny)
 
     training = tiny()
     with pytest.raises(
-        TrainingError, match=r"step 9: .* is killed .* is intact"
+        ProcessLostError, match=r"step 9: .* is killed .* is intact"
     ) as found:
         training(on_event=die)
     assert "\n" not in str(found.value)
