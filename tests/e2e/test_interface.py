@@ -117,7 +117,7 @@ def test_a_finished_run_is_opened_without_workers_unless_files_are_damaged(
     own = HOW | {"roi": "16:128,0:128,0:192", "voxel_size": (1.0, 0.5, 0.5)}
     del own["scheduler"]
     source = zarr.open_array(brain / "0")
-    monkeypatch.setattr("blockseg.blockwise.run.own_workers", started)
+    monkeypatch.setattr("blockseg.runtime.dask.kept.own_workers", started)
     again = bs.run(source, out, **own)
     assert again.complete
     np.testing.assert_array_equal(again.mask[:], result.mask[:])
