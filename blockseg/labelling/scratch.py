@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from blockseg.labelling.pieces import PIECE, Runs
 from blockseg.labelling.seams import Faces, Seam
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from blockseg.core.geometry import Zyx
@@ -80,15 +83,11 @@ class Scratch:
         VolumeError
             If the file cannot be read.
         """
-        path = self._path(number)
-        try:
-            with path.open("rb") as file:
-                head = np.fromfile(file, "<i8", _HEAD)
-                return np.fromfile(file, PIECE, int(head[0]))
-        except FileNotFoundError:
-            return np.zeros(0, PIECE)
-        except (OSError, ValueError, IndexError) as error:
-            raise write_error(OSError(str(error)), str(path)) from error
+        with self._opened(number) as file:
+            if file is None:
+                return np.zeros(0, PIECE)
+            head = np.fromfile(file, "<i8", _HEAD)
+            return np.fromfile(file, PIECE, int(head[0]))
 
     def faces(self, number: int) -> Faces | None:
         """Return the faces of a block; None where it has no file.
@@ -98,17 +97,13 @@ class Scratch:
         VolumeError
             If the file cannot be read.
         """
-        path = self._path(number)
-        try:
-            with path.open("rb") as file:
-                count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
-                file.seek(count * PIECE.itemsize, 1)
-                kept = np.fromfile(file, "<u4", 2 * sum(sizes))
-                columns = np.split(kept, np.cumsum(sizes * 2)[:-1])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise write_error(OSError(str(error)), str(path)) from error
+        with self._opened(number) as file:
+            if file is None:
+                return None
+            count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
+            file.seek(count * PIECE.itemsize, 1)
+            kept = np.fromfile(file, "<u4", 2 * sum(sizes))
+            columns = np.split(kept, np.cumsum(sizes * 2)[:-1])
         return Faces((z, y, x), tuple(columns[:_FACES]), tuple(columns[_FACES:]))
 
     def runs(self, number: int) -> Runs | None:
@@ -119,16 +114,28 @@ class Scratch:
         VolumeError
             If the file cannot be read.
         """
+        with self._opened(number) as file:
+            if file is None:
+                return None
+            count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
+            faces = 2 * sum(sizes) * np.dtype("<u4").itemsize
+            file.seek(count * PIECE.itemsize + faces, 1)
+            return _unpacked(file.read(), (z, y, x), count)
+
+    @contextmanager
+    def _opened(self, number: int) -> Iterator[BinaryIO | None]:
+        """Open the file of a block to read, None where there is none.
+
+        A file that cannot be read, or is damaged, is named in the error.
+        """
         path = self._path(number)
         try:
-            with path.open("rb") as file:
-                count, z, y, x, *sizes = np.fromfile(file, "<i8", _HEAD).tolist()
-                faces = 2 * sum(sizes) * np.dtype("<u4").itemsize
-                file.seek(count * PIECE.itemsize + faces, 1)
-                return _unpacked(file.read(), (z, y, x), count)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError) as error:
+            with ExitStack() as stack:
+                file = None
+                with suppress(FileNotFoundError):
+                    file = stack.enter_context(path.open("rb"))
+                yield file
+        except (OSError, ValueError, LookupError) as error:
             raise write_error(OSError(str(error)), str(path)) from error
 
     def _path(self, number: int) -> Path:
