@@ -12,7 +12,7 @@ from blockseg.blockwise.store_state import paths_of
 from blockseg.core.errors import VolumeError
 from blockseg.core.text import one_line
 from blockseg.io.output.atomic_files import replace_file
-from blockseg.runtime.dask.template import child_context, has_template
+from blockseg.runtime.dask.template import child_context, end_with_parent, has_template
 from blockseg.runtime.events import Message
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _written_apart(out: Location, notes: Sequence[str]) -> str:
     if not has_template():
         return _written(out, notes)
     try:
-        with ProcessPoolExecutor(1, child_context()) as pool:
+        with ProcessPoolExecutor(1, child_context(), end_with_parent) as pool:
             return pool.submit(_written, out, tuple(notes)).result()
     except BrokenProcessPool as error:
         return one_line(error)

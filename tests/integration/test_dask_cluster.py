@@ -13,6 +13,7 @@ import pytest
 from blockseg.runtime.dask.cluster import local_cluster
 from blockseg.runtime.dask.template import FORKS, start_template
 from blockseg.runtime.memory import Layout
+from tests.faults.child import is_dead
 
 pytestmark = pytest.mark.dask
 
@@ -53,6 +54,36 @@ def test_what_is_set_after_the_template_began_reaches_workers(monkeypatch):
     with local_cluster(LAYOUT) as cluster:
         found = cluster.client.run(os.environ.get, "BLOCKSEG_TEST_OF_TEMPLATE")
     assert set(found.values()) == {"late"}
+
+
+@pytest.mark.skipif(not FORKS, reason="workers are spawned here")
+def test_a_process_from_the_template_ends_with_a_driver_that_is_killed():
+    script = (
+        "import os\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from blockseg.runtime.dask import template\n"
+        "if __name__ == '__main__':\n"
+        "    template.start_template()\n"
+        "    context = template.child_context()\n"
+        "    pool = ProcessPoolExecutor(1, context, template.end_with_parent)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        assert driver.stdout is not None
+        child = psutil.Process(int(driver.stdout.readline()))
+        template = child.parent()
+        assert template is not None
+        driver.kill()
+    _, left = psutil.wait_procs([child, template], 60)
+    for process in left:
+        process.kill()
+    assert not [process for process in left if not is_dead(process)]
 
 
 @pytest.mark.skipif(not FORKS, reason="workers are spawned here")

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing import forkserver, get_context, parent_process, resource_tracker
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import psutil
@@ -75,6 +76,22 @@ def has_template() -> bool:
     """Say whether there is a template, from which a process starts within a moment."""
     server: object = vars(forkserver).get("_forkserver")
     return FORKS and getattr(server, "_forkserver_pid", None) is not None
+
+
+def end_with_parent() -> None:
+    """Have this process end as soon as the one that asked for it has, even if killed.
+
+    The initializer of a pool: its process would else wait for calls for ever.
+    """
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def _end(owner: int) -> None:

@@ -17,7 +17,7 @@ from blockseg.core.errors import BackendError
 from blockseg.inference import devices
 from blockseg.inference.engine_evaluation import EngineEvaluation
 from blockseg.io.open import open_volume
-from blockseg.runtime.dask.template import child_context
+from blockseg.runtime.dask.template import child_context, end_with_parent
 from blockseg.segmentation.engines.trial import EngineCriteria, EngineEvaluator
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class EvaluatorProcess:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, self._context())
+            self._pool = ProcessPoolExecutor(1, self._context(), end_with_parent)
         return self._pool
 
     def _context(self) -> BaseContext:
